@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+# The front door; Meson and Ninja do the work in build*/.
+PREFIX ?= /usr/local
+
+build:
+	scripts/setup build
+	test -f build/build.ninja || meson setup build --prefix=$(PREFIX)
+	ninja -C build
+
+run:
+	scripts/setup run
+	$(MAKE) build
+	scripts/run-quickstart
+
+test:
+	scripts/test
+
+lint:
+	scripts/setup test
+	scripts/lint
+
+format:
+	scripts/setup test
+	scripts/lint --format
+
+fuzz:
+	scripts/setup test
+	scripts/fuzz
+
+doc: build
+	ninja -C build doc
+
+install: build
+	DESTDIR=$(DESTDIR) meson install -C build --no-rebuild
+
+clean:
+	rm -rf build build-*
+
+.PHONY: build run test lint format fuzz doc install clean
