@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: MIT
+#include "base/buf.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { BUF_FIRST_ROOM = 128 };
+
+void buf_init(struct buf *b, size_t ceiling)
+{
+    *b = (struct buf){ .ceiling = ceiling };
+}
+
+void buf_init_on(struct buf *b, char *storage, size_t size)
+{
+    *b = (struct buf){ .p = storage, .room = size, .ceiling = size, .borrowed = true };
+}
+
+void buf_fini(struct buf *b)
+{
+    if (!b->borrowed)
+        free(b->p);
+    *b = (struct buf){ .p = NULL };
+}
+
+void buf_reset(struct buf *b)
+{
+    b->n = 0;
+    b->error = 0;
+}
+
+int buf_take(struct buf *b, struct str *out)
+{
+    char *p;
+
+    BUG_UNLESS(!b->borrowed);
+    if (b->error)
+        return b->error;
+    /* What is taken is often kept for long: give back the room that doubling left over. The NUL is
+     * a courtesy, as with str_dup. */
+    p = realloc(b->p, b->n + 1);
+    if (!p)
+        return -ENOMEM;
+    p[b->n] = '\0';
+    *out = (struct str){ p, b->n };
+    b->p = NULL;
+    b->n = 0;
+    b->room = 0;
+    return 0;
+}
+
+/* Make room for `n` more bytes, or set the error. */
+static bool buf_reserve(struct buf *b, size_t n)
+{
+    size_t room;
+    char *p;
+
+    if (b->error)
+        return false;
+    if (n <= b->room - b->n)
+        return true;
+    if (n > b->ceiling - b->n) {
+        b->error = -EMSGSIZE;
+        return false;
+    }
+    room = b->room ? b->room : BUF_FIRST_ROOM;
+    while (room < b->n + n)
+        room = room > b->ceiling / 2 ? b->ceiling : room * 2;
+    if (room > b->ceiling)
+        room = b->ceiling;
+    p = realloc(b->p, room);
+    if (!p) {
+        b->error = -ENOMEM;
+        return false;
+    }
+    b->p = p;
+    b->room = room;
+    return true;
+}
+
+void buf_add(struct buf *b, struct str s)
+{
+    if (!s.n || !buf_reserve(b, s.n))
+        return;
+    memcpy(b->p + b->n, s.p, s.n);
+    b->n += s.n;
+}
+
+void buf_add_char(struct buf *b, char c)
+{
+    if (buf_reserve(b, 1))
+        b->p[b->n++] = c;
+}
+
+void buf_add_u64(struct buf *b, uint64_t value)
+{
+    char digits[20]; /* of 2^64 - 1 */
+    size_t at = sizeof(digits);
+
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value);
+    buf_add(b, (struct str){ digits + at, sizeof(digits) - at });
+}
+
+void buf_add_hex(struct buf *b, const void *bytes, size_t n)
+{
+    static const char digits[] = "0123456789abcdef";
+    const unsigned char *from = bytes;
+
+    if (n > SIZE_MAX / 2 || !buf_reserve(b, n * 2))
+        return;
+    for (size_t i = 0; i < n; i++) {
+        b->p[b->n++] = digits[from[i] >> 4];
+        b->p[b->n++] = digits[from[i] & 15];
+    }
+}
+
+void buf_printf(struct buf *b, const char *format, ...)
+{
+    size_t left = b->room - b->n;
+    char *text = NULL;
+    va_list args;
+    int n;
+
+    if (b->error)
+        return;
+    va_start(args, format);
+    n = vsnprintf(left ? b->p + b->n : NULL, left, format, args);
+    va_end(args);
+    if (n >= 0 && (size_t)n < left) {
+        b->n += (size_t)n;
+        return;
+    }
+    /* It wants more room, and vsnprintf a byte for its NUL, which the ceiling may not have: print
+     * it aside. */
+    va_start(args, format);
+    n = n < 0 ? n : vasprintf(&text, format, args);
+    va_end(args);
+    if (n < 0) {
+        b->error = -ENOMEM;
+        return;
+    }
+    buf_add(b, (struct str){ text, (size_t)n });
+    free(text);
+}
+
+/* Length of the well-formed UTF-8 sequence at `p`, 0 when there is none: the table of RFC 3629
+ * section 4, which leaves out overlong forms, surrogates and what is beyond U+10FFFF. */
+static size_t utf8_length(const char *text, size_t n)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    unsigned low = 0x80, high = 0xbf;
+    size_t length;
+
+    if (p[0] < 0x80)
+        return 1;
+    if (p[0] < 0xc2 || p[0] > 0xf4)
+        return 0;
+    length = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+    if (n < length)
+        return 0;
+    switch (p[0]) {
+    case 0xe0:
+        low = 0xa0;
+        break;
+    case 0xed:
+        high = 0x9f;
+        break;
+    case 0xf0:
+        low = 0x90;
+        break;
+    case 0xf4:
+        high = 0x8f;
+        break;
+    default:
+        break;
+    }
+    if (p[1] < low || p[1] > high)
+        return 0;
+    for (size_t i = 2; i < length; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    return length;
+}
+
+/* What stands for one character of the input: `length` bytes of it are replaced by `by`, or kept
+ * when that is empty. */
+struct replacement {
+    size_t length;
+    struct str by;
+};
+
+typedef struct replacement (*replace_fn)(const char *p, size_t n, char scratch[8]);
+
+/* Copy `s`, in runs as long as possible, with some characters replaced. */
+static void buf_add_replaced(struct buf *b, struct str s, replace_fn replace)
+{
+    size_t plain = 0, at = 0;
+
+    while (at < s.n && !b->error) {
+        char scratch[8];
+        struct replacement r = replace(s.p + at, s.n - at, scratch);
+
+        if (r.by.n) {
+            buf_add(b, str_sub(s, plain, at));
+            buf_add(b, r.by);
+            plain = at + r.length;
+        }
+        at += r.length;
+    }
+    buf_add(b, str_sub(s, plain, at));
+}
+
+static struct replacement replace_xml(const char *p, size_t n, char scratch[8])
+{
+    size_t length;
+
+    (void)scratch;
+    switch (*p) {
+    case '<':
+        return (struct replacement){ 1, STR("&lt;") };
+    case '>':
+        return (struct replacement){ 1, STR("&gt;") };
+    case '&':
+        return (struct replacement){ 1, STR("&amp;") };
+    case '"':
+        return (struct replacement){ 1, STR("&quot;") };
+    case '\'':
+        return (struct replacement){ 1, STR("&apos;") };
+    case '\r':
+        return (struct replacement){ 1, STR("&#13;") };
+    case '\n':
+        return (struct replacement){ 1, STR("&#10;") };
+    default:
+        break;
+    }
+    length = utf8_length(p, n);
+    if (length == 0)
+        return (struct replacement){ 1, STR("?") };
+    if ((unsigned char)*p < 0x20 && *p != '\t')
+        return (struct replacement){ 1, STR("?") };
+    /* Char in XML 1.0 section 2.2 ends at U+FFFD in the basic plane: U+FFFE and U+FFFF cannot be
+     * carried. */
+    if (length == 3 && memcmp(p, "\xef\xbf\xbe", 3) >= 0 && memcmp(p, "\xef\xbf\xbf", 3) <= 0)
+        return (struct replacement){ 3, STR("?") };
+    return (struct replacement){ length, STR_EMPTY };
+}
+
+void buf_add_xml(struct buf *b, struct str s)
+{
+    buf_add_replaced(b, s, replace_xml);
+}
+
+static struct replacement replace_json(const char *p, size_t n, char scratch[8])
+{
+    static const char digits[] = "0123456789abcdef";
+    size_t length;
+
+    switch (*p) {
+    case '"':
+        return (struct replacement){ 1, STR("\\\"") };
+    case '\\':
+        return (struct replacement){ 1, STR("\\\\") };
+    case '\b':
+        return (struct replacement){ 1, STR("\\b") };
+    case '\f':
+        return (struct replacement){ 1, STR("\\f") };
+    case '\n':
+        return (struct replacement){ 1, STR("\\n") };
+    case '\r':
+        return (struct replacement){ 1, STR("\\r") };
+    case '\t':
+        return (struct replacement){ 1, STR("\\t") };
+    default:
+        break;
+    }
+    if ((unsigned char)*p < 0x20) {
+        memcpy(scratch, "\\u00", 4);
+        scratch[4] = digits[(unsigned char)*p >> 4];
+        scratch[5] = digits[(unsigned char)*p & 15];
+        return (struct replacement){ 1, { scratch, 6 } };
+    }
+    length = utf8_length(p, n);
+    if (length == 0)
+        return (struct replacement){ 1, STR("\xef\xbf\xbd") };
+    return (struct replacement){ length, STR_EMPTY };
+}
+
+void buf_add_json(struct buf *b, struct str s)
+{
+    buf_add_replaced(b, s, replace_json);
+}
+
+void buf_add_percent(struct buf *b, struct str s, const bool keep[256])
+{
+    static const char digits[] = "0123456789ABCDEF"; /* upper case: RFC 3986 section 2.1 */
+
+    for (size_t i = 0; i < s.n && !b->error; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        const char escaped[3] = { '%', digits[c >> 4], digits[c & 15] };
+
+        if (keep[c])
+            buf_add_char(b, s.p[i]);
+        else
+            buf_add(b, (struct str){ escaped, sizeof(escaped) });
+    }
+}
+
+void buf_add_column(struct buf *b, struct str s, size_t width)
+{
+    size_t n = s.n < width ? s.n : width;
+
+    /* Rather a blank more than half a character. */
+    while (n > 0 && n < s.n && ((unsigned char)s.p[n] & 0xc0) == 0x80)
+        n--;
+    if (!buf_reserve(b, width))
+        return;
+    buf_add(b, str_sub(s, 0, n));
+    if (width > n)
+        memset(b->p + b->n, ' ', width - n);
+    b->n += width - n;
+}

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: MIT
+#include "base/str.h"
+#include <stdlib.h>
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* memcmp may not be given the NULL of an empty slice. */
+static bool same_bytes(const char *a, const char *b, size_t n)
+{
+    return n == 0 || memcmp(a, b, n) == 0;
+}
+
+static bool same_letters(const char *a, const char *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (lower(a[i]) != lower(b[i]))
+            return false;
+    return true;
+}
+
+bool str_equal(struct str a, struct str b)
+{
+    return a.n == b.n && same_bytes(a.p, b.p, a.n);
+}
+
+bool str_equal_nocase(struct str a, struct str b)
+{
+    return a.n == b.n && same_letters(a.p, b.p, a.n);
+}
+
+bool str_starts(struct str s, struct str prefix)
+{
+    return s.n >= prefix.n && same_bytes(s.p, prefix.p, prefix.n);
+}
+
+bool str_starts_nocase(struct str s, struct str prefix)
+{
+    return s.n >= prefix.n && same_letters(s.p, prefix.p, prefix.n);
+}
+
+bool str_ends(struct str s, struct str suffix)
+{
+    return s.n >= suffix.n &&
+           (suffix.n == 0 || same_bytes(s.p + s.n - suffix.n, suffix.p, suffix.n));
+}
+
+bool str_contains_nocase(struct str s, struct str part)
+{
+    if (part.n == 0)
+        return true;
+    for (size_t i = 0; i + part.n <= s.n; i++)
+        if (same_letters(s.p + i, part.p, part.n))
+            return true;
+    return false;
+}
+
+int str_compare(struct str a, struct str b)
+{
+    size_t n = a.n < b.n ? a.n : b.n;
+    int order = n ? memcmp(a.p, b.p, n) : 0;
+
+    if (order)
+        return order;
+    return a.n < b.n ? -1 : a.n > b.n;
+}
+
+size_t str_find_char(struct str s, char c)
+{
+    const char *at = s.n ? memchr(s.p, c, s.n) : NULL;
+
+    return at ? (size_t)(at - s.p) : s.n;
+}
+
+struct str str_trim(struct str s)
+{
+    while (s.n && is_blank(s.p[s.n - 1]))
+        s.n--;
+    while (s.n && is_blank(*s.p)) {
+        s.p++;
+        s.n--;
+    }
+    return s;
+}
+
+struct str str_next(struct str *rest, char separator)
+{
+    size_t at = str_find_char(*rest, separator);
+    struct str part = str_sub(*rest, 0, at);
+
+    *rest = at < rest->n ? str_sub(*rest, at + 1, rest->n) : STR_EMPTY;
+    return str_trim(part);
+}
+
+int str_to_u64(uint64_t *out, struct str s)
+{
+    uint64_t value = 0;
+    bool fits = true;
+
+    if (s.n == 0)
+        return -EINVAL;
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned digit = (unsigned)(unsigned char)s.p[i] - '0';
+
+        if (digit > 9)
+            return -EINVAL;
+        /* Not at once: a letter further on makes it no number at all, which is the better answer.
+         */
+        if (__builtin_mul_overflow(value, 10u, &value) ||
+            __builtin_add_overflow(value, digit, &value))
+            fits = false;
+    }
+    if (!fits)
+        return -ERANGE;
+    *out = value;
+    return 0;
+}
+
+int str_to_u32(uint32_t *out, struct str s)
+{
+    uint64_t value;
+    int r = str_to_u64(&value, s);
+
+    if (r)
+        return r;
+    if (value > UINT32_MAX)
+        return -ERANGE;
+    *out = (uint32_t)value;
+    return 0;
+}
+
+bool str_is_true(struct str s)
+{
+    static const struct str words[] = {
+        STR_INIT("yes"), STR_INIT("true"), STR_INIT("y"),
+        STR_INIT("t"),   STR_INIT("1"),    STR_INIT("on"),
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (str_equal_nocase(s, words[i]))
+            return true;
+    return false;
+}
+
+int str_dup(struct str *out, struct str s)
+{
+    char *p = malloc(s.n + 1);
+
+    if (!p)
+        return -ENOMEM;
+    if (s.n)
+        memcpy(p, s.p, s.n);
+    p[s.n] = '\0';
+    *out = (struct str){ p, s.n };
+    return 0;
+}
+
+void str_free(struct str *s)
+{
+    free((char *)s->p);
+    *s = STR_EMPTY;
+}
+
+/* LWS = [*WSP CRLF] 1*WSP: RFC 3261 section 25.1. A line end that nothing follows is not ours to
+ * skip. A bare LF folds as well, because some phones send it. */
+void cursor_blanks(struct cursor *c)
+{
+    const char *p = c->p;
+
+    while (p < c->end) {
+        const char *q = p;
+
+        if (*q == '\r' && c->end - q > 1 && q[1] == '\n')
+            q++;
+        if (*q == '\n') {
+            q++;
+            if (q == c->end)
+                break;
+        }
+        if (*q != ' ' && *q != '\t')
+            break;
+        p = q + 1;
+    }
+    c->p = p;
+}
+
+bool cursor_char(struct cursor *c, char ch)
+{
+    if (cursor_done(c) || *c->p != ch)
+        return false;
+    c->p++;
+    return true;
+}
+
+bool cursor_skip(struct cursor *c, char ch)
+{
+    struct cursor ahead = *c;
+
+    cursor_blanks(&ahead);
+    if (!cursor_char(&ahead, ch))
+        return false;
+    cursor_blanks(&ahead);
+    *c = ahead;
+    return true;
+}
+
+struct str cursor_until(struct cursor *c, char ch)
+{
+    struct str rest = cursor_rest(c);
+    struct str part = str_sub(rest, 0, str_find_char(rest, ch));
+
+    if (part.n)
+        c->p += part.n;
+    return part;
+}
+
+/* token = 1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~"): RFC 3261
+ * section 25.1. */
+static bool is_token_char(char c)
+{
+    if ((lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9'))
+        return true;
+    switch (c) {
+    case '-':
+    case '.':
+    case '!':
+    case '%':
+    case '*':
+    case '_':
+    case '+':
+    case '`':
+    case '\'':
+    case '~':
+        return true;
+    default:
+        return false;
+    }
+}
+
+struct str cursor_token(struct cursor *c)
+{
+    const char *start = c->p;
+
+    while (c->p < c->end && is_token_char(*c->p))
+        c->p++;
+    return (struct str){ start, (size_t)(c->p - start) };
+}
+
+bool cursor_quoted(struct cursor *c, struct str *out)
+{
+    const char *p = c->p;
+
+    if (cursor_done(c) || *p != '"')
+        return false;
+    for (p++; p < c->end && *p != '"'; p++)
+        if (*p == '\\' && ++p == c->end)
+            return false;
+    if (p == c->end)
+        return false;
+    p++;
+    *out = (struct str){ c->p, (size_t)(p - c->p) };
+    c->p = p;
+    return true;
+}

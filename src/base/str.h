@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+/* str.h - borrowed slices of text, and a cursor that takes them apart.
+ *
+ * A `struct str` borrows its bytes, promises no NUL and may contain any byte. The empty slice may
+ * have a NULL pointer. Nothing here allocates except str_dup. Threads: pure functions. */
+#pragma once
+#include "base/result.h"
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+struct str {
+    const char *p;
+    size_t n;
+};
+
+#define STR(literal) ((struct str){ "" literal, sizeof(literal) - 1 })
+#define STR_INIT(literal)               \
+    {                                   \
+        "" literal, sizeof(literal) - 1 \
+    }
+#define STR_EMPTY ((struct str){ NULL, 0 })
+#define STR_FMT(s) (int)(s).n, (s).p /* for "%.*s" */
+
+static inline struct str str_of(const char *cstr)
+{
+    return (struct str){ cstr, cstr ? strlen(cstr) : 0 };
+}
+
+static inline struct str str_sub(struct str s, size_t from, size_t to)
+{
+    from = from > s.n ? s.n : from;
+    to = to > s.n ? s.n : to;
+    return (struct str){ s.n ? s.p + from : s.p, to > from ? to - from : 0 };
+}
+
+bool str_equal(struct str a, struct str b);
+bool str_equal_nocase(struct str a, struct str b); /* ASCII letters only, as SIP asks */
+bool str_starts(struct str s, struct str prefix);
+bool str_starts_nocase(struct str s, struct str prefix);
+bool str_ends(struct str s, struct str suffix);
+bool str_contains_nocase(struct str s, struct str part);
+int str_compare(struct str a, struct str b); /* <0, 0, >0, bytewise */
+
+/* Offset of the first `c`, or s.n when there is none. */
+size_t str_find_char(struct str s, char c);
+
+/* Without blanks, tabs, CR and LF at both ends. */
+struct str str_trim(struct str s);
+
+/* Cut `*rest` at its first `separator`: the part before it, trimmed, is returned and `*rest` moves
+ * behind it. When there is no separator all of it is returned and `*rest` becomes empty with a NULL
+ * pointer, which ends a loop `while (rest.p) part = str_next(&rest, ',')`. */
+struct str str_next(struct str *rest, char separator);
+
+/* Decimal, all of `s`. -EINVAL when it is empty or has anything but digits, -ERANGE when it does
+ * not fit. */
+NODISCARD int str_to_u32(uint32_t *out, struct str s);
+NODISCARD int str_to_u64(uint64_t *out, struct str s);
+
+/* yes, true, y, t, 1, on in any case; everything else is false (the rule of the configuration
+ * files). */
+bool str_is_true(struct str s);
+
+/* A copy on the heap with a NUL behind it, which the caller frees: `out->p` may be passed to
+ * free(). Returns 0 or -ENOMEM, then `*out` is untouched. An empty slice gives an allocated empty
+ * string. */
+NODISCARD int str_dup(struct str *out, struct str s);
+
+/* Frees what str_dup made and empties the slice. */
+void str_free(struct str *s);
+
+/* A cursor over a slice. Every function below moves it only on success; the slices it returns
+ * borrow the text. */
+struct cursor {
+    const char *p, *end;
+};
+
+static inline struct cursor cursor_on(struct str s)
+{
+    return (struct cursor){ s.p, s.n ? s.p + s.n : s.p };
+}
+
+static inline bool cursor_done(const struct cursor *c)
+{
+    return c->p == c->end;
+}
+
+static inline struct str cursor_rest(const struct cursor *c)
+{
+    return (struct str){ c->p, (size_t)(c->end - c->p) };
+}
+
+void cursor_blanks(struct cursor *c); /* skips blanks, tabs and folded line ends (SIP's LWS) */
+bool cursor_char(struct cursor *c, char ch);        /* that character, now */
+bool cursor_skip(struct cursor *c, char ch);        /* blanks, that character, blanks */
+struct str cursor_until(struct cursor *c, char ch); /* up to `ch` or the end; `ch` stays */
+struct str cursor_token(struct cursor *c);          /* RFC 3261 token; empty when there is none */
+/* A quoted-string with its quotes, backslash escapes respected; false when it does not start or
+ * end. */
+bool cursor_quoted(struct cursor *c, struct str *out);
