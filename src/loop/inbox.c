@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+/* `length` counts what waits, including what a running inbox_run has taken out but will put back;
+ * it alone says whether the queue is empty, so that a wake-up is sent exactly when nobody is about
+ * to look anyway. */
+#include "loop/inbox.h"
+
+static struct inbox_message *message_of(struct list *link)
+{
+    return CONTAINER_OF(link, struct inbox_message, link);
+}
+
+static struct inbox_message *message_pop(struct list *queue)
+{
+    struct list *first = queue->next;
+
+    list_remove(first);
+    return message_of(first);
+}
+
+static void drop_all(struct list *queue)
+{
+    while (!list_empty(queue)) {
+        struct inbox_message *m = message_pop(queue);
+
+        m->drop(m);
+    }
+}
+
+void inbox_init(struct inbox *in, void *owner, size_t high, void (*wake)(void *ctx), void *wake_ctx)
+{
+    *in = (struct inbox){ .high = high, .owner = owner, .wake = wake, .wake_ctx = wake_ctx };
+    pthread_mutex_init(&in->lock, NULL);
+    list_init(&in->queue);
+}
+
+void inbox_fini(struct inbox *in)
+{
+    inbox_close(in);
+    pthread_mutex_destroy(&in->lock);
+}
+
+static int inbox_put(struct inbox *in, struct inbox_message *m, bool always)
+{
+    bool was_empty;
+    int r = 0;
+
+    pthread_mutex_lock(&in->lock);
+    was_empty = in->length == 0;
+    if (in->closed) {
+        r = -ESHUTDOWN;
+    } else if (!always && in->length >= in->high) {
+        r = -EAGAIN;
+    } else {
+        list_append(&in->queue, &m->link);
+        in->length++;
+        if (in->length > in->peak)
+            in->peak = in->length;
+    }
+    pthread_mutex_unlock(&in->lock);
+    if (r == 0 && was_empty && in->wake)
+        in->wake(in->wake_ctx);
+    return r;
+}
+
+int inbox_post(struct inbox *in, struct inbox_message *m)
+{
+    return inbox_put(in, m, false);
+}
+
+void inbox_post_always(struct inbox *in, struct inbox_message *m)
+{
+    if (inbox_put(in, m, true))
+        m->drop(m);
+}
+
+/* Put back, before what was posted meanwhile, what the limit left over. */
+static void inbox_return(struct inbox *in, struct list *rest)
+{
+    if (list_empty(rest))
+        return;
+    pthread_mutex_lock(&in->lock);
+    if (!in->closed) {
+        list_splice(rest, &in->queue);
+        list_splice(&in->queue, rest);
+    }
+    pthread_mutex_unlock(&in->lock);
+    drop_all(rest); /* closed by one of the messages */
+}
+
+size_t inbox_run(struct inbox *in, size_t limit)
+{
+    struct list taken;
+    size_t ready, ran;
+
+    list_init(&taken);
+    pthread_mutex_lock(&in->lock);
+    list_splice(&taken, &in->queue);
+    ready = in->length < limit ? in->length : limit;
+    in->length -= ready;
+    pthread_mutex_unlock(&in->lock);
+    for (ran = 0; ran < ready && !in->closed; ran++) {
+        struct inbox_message *m = message_pop(&taken);
+
+        m->run(m, in->owner);
+    }
+    inbox_return(in, &taken);
+    return ran;
+}
+
+void inbox_close(struct inbox *in)
+{
+    struct list dropped;
+
+    list_init(&dropped);
+    pthread_mutex_lock(&in->lock);
+    in->closed = true;
+    in->length = 0;
+    list_splice(&dropped, &in->queue);
+    pthread_mutex_unlock(&in->lock);
+    drop_all(&dropped);
+}
+
+size_t inbox_length(struct inbox *in)
+{
+    size_t length;
+
+    pthread_mutex_lock(&in->lock);
+    length = in->length;
+    pthread_mutex_unlock(&in->lock);
+    return length;
+}

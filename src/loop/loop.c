@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+#include "loop/loop.h"
+
+/* Messages of one turn: a busy inbox must not keep I/O and timers waiting. */
+enum {
+    LOOP_INBOX_BATCH = 256,
+    LOOP_GATE_MS = 1, /* between two looks at a closed gate */
+};
+
+/* Wakes only: the work is done before the next sleep. */
+static void on_wheel_timer(uv_timer_t *t)
+{
+    (void)t;
+}
+
+static void on_wakeup(uv_async_t *a)
+{
+    struct loop *l = a->data;
+
+    /* Here and not in the hook, where uv_stop would still let one more round of I/O happen. */
+    if (atomic_load(&l->stopping))
+        uv_stop(&l->uv);
+}
+
+static void loop_wake(void *ctx)
+{
+    struct loop *l = ctx;
+
+    uv_async_send(&l->wakeup); /* fails only on what is no async handle */
+}
+
+/* What libuv's callbacks of this turn have left to do. */
+static void loop_turn(struct loop *l)
+{
+    l->gate_closed = l->gate && !l->gate(l->gate_ctx);
+    if (!l->gate_closed && inbox_run(&l->inbox, LOOP_INBOX_BATCH) == LOOP_INBOX_BATCH)
+        loop_wake(l); /* maybe more: do not sleep. The inbox itself only wakes when it was empty. */
+    wheel_advance(&l->wheel, clock_monotonic_ms(l->clock));
+    if (l->flush)
+        l->flush(l->flush_ctx);
+}
+
+/* Sleep no longer than the wheel may. After the flush hook, which may have started timers too. */
+static void loop_arm(struct loop *l)
+{
+    uint64_t next_ms = wheel_next_ms(&l->wheel);
+    uint64_t passed_ms = clock_monotonic_ms(l->clock) - l->wheel.now_ms;
+
+    if (l->gate_closed && next_ms > passed_ms + LOOP_GATE_MS)
+        next_ms = passed_ms + LOOP_GATE_MS;
+    if (next_ms == UINT64_MAX) {
+        uv_timer_stop(&l->wheel_timer);
+        return;
+    }
+    /* libuv counts from the time it last looked, which was before this turn's work. */
+    uv_update_time(&l->uv);
+    uv_timer_start(&l->wheel_timer, on_wheel_timer, next_ms > passed_ms ? next_ms - passed_ms : 0,
+                   0);
+}
+
+static void on_before_poll(uv_prepare_t *p)
+{
+    struct loop *l = p->data;
+
+    loop_turn(l);
+    loop_arm(l);
+}
+
+int loop_init(struct loop *l, const struct clock *clock, void *owner, size_t inbox_high)
+{
+    int r = uv_loop_init(&l->uv);
+
+    if (r)
+        return loop_result(r);
+    r = uv_async_init(&l->uv, &l->wakeup, on_wakeup);
+    if (r) {
+        uv_loop_close(&l->uv);
+        return loop_result(r);
+    }
+    /* These cannot fail. */
+    uv_timer_init(&l->uv, &l->wheel_timer);
+    uv_prepare_init(&l->uv, &l->before_poll);
+    uv_prepare_start(&l->before_poll, on_before_poll);
+    l->uv.data = l;
+    l->wakeup.data = l;
+    l->before_poll.data = l;
+    l->clock = clock;
+    l->flush = NULL;
+    l->flush_ctx = NULL;
+    l->gate = NULL;
+    l->gate_ctx = NULL;
+    l->gate_closed = false;
+    atomic_init(&l->stopping, false);
+    wheel_init(&l->wheel, clock_monotonic_ms(clock));
+    l->wheel.clock = clock;
+    inbox_init(&l->inbox, owner, inbox_high, loop_wake, l);
+    return 0;
+}
+
+static void assert_closing(uv_handle_t *h, void *ctx)
+{
+    (void)ctx;
+    BUG_UNLESS(uv_is_closing(h)); /* whose it is would run, or sleep, for ever below */
+}
+
+void loop_fini(struct loop *l)
+{
+    inbox_close(&l->inbox);
+    uv_close((uv_handle_t *)&l->wheel_timer, NULL);
+    uv_close((uv_handle_t *)&l->wakeup, NULL);
+    uv_close((uv_handle_t *)&l->before_poll, NULL);
+    uv_walk(&l->uv, assert_closing, NULL);
+    uv_run(&l->uv, UV_RUN_DEFAULT);
+    inbox_fini(&l->inbox);
+    wheel_fini(&l->wheel);
+    BUG_UNLESS(uv_loop_close(&l->uv) == 0);
+}
+
+void loop_flush_hook(struct loop *l, void (*flush)(void *ctx), void *ctx)
+{
+    l->flush = flush;
+    l->flush_ctx = ctx;
+}
+
+void loop_gate(struct loop *l, bool (*gate)(void *ctx), void *ctx)
+{
+    l->gate = gate;
+    l->gate_ctx = ctx;
+}
+
+void loop_run(struct loop *l)
+{
+    uv_run(&l->uv, UV_RUN_DEFAULT);
+    loop_turn(l); /* the last round of I/O may have left messages to send */
+    atomic_store(&l->stopping, false);
+}
+
+void loop_stop(struct loop *l)
+{
+    atomic_store(&l->stopping, true);
+    loop_wake(l);
+}
