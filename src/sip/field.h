@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+/* field.h - the values of header fields, taken apart on demand, and URIs. Slices borrow the input.
+ * All parsers accept folded values. They return 0 or -EBADMSG unless said otherwise, and touch
+ * `*out` only on 0. Threads: pure functions. */
+#pragma once
+#include "sip/message.h"
+
+/* Of other schemes than sip and sips, user is what stands before the first ';' or '?', and host is
+ * empty. */
+struct sip_uri {
+    struct str scheme; /* "sip", "sips", or another as written */
+    bool sip, secure;  /* sip: sip or sips; secure: sips */
+    struct str user;   /* still percent-encoded; may be empty */
+    struct str password;
+    struct str host; /* without brackets for IPv6 */
+    bool host_ipv6;
+    uint16_t port;      /* 0: not given */
+    struct str params;  /* ";transport=tcp;lr" with the first ';', or empty */
+    struct str headers; /* "?Subject=x" with the '?', or empty */
+};
+NODISCARD int sip_uri_parse(struct sip_uri *out, struct str text);
+/* Value of a parameter in ";a=1;b" (any case of the name, the first of several). False when absent;
+ * a flag has an empty value. A quoted value keeps its quotes. `value` may be NULL. */
+bool sip_param_find(struct str params, struct str name, struct str *value);
+/* Percent-decoded user part, at most `out`'s room. */
+void sip_uri_user_decode(struct buf *out, struct str user);
+/* The URI with `user` in place of its own (percent-escaped as needed), everything else as it was.
+ * RFC 3261 section 19.1. */
+void sip_uri_print_with_user(struct buf *out, const struct sip_uri *uri, struct str user);
+void sip_uri_print(struct buf *out, const struct sip_uri *uri);
+
+struct sip_name_addr {  /* From, To, Contact, Route, Record-Route */
+    struct str display; /* without quotes, escapes still in it */
+    struct str uri;     /* without <> */
+    struct str params;  /* header parameters: ";tag=x" or empty */
+};
+/* One value. Contact's "*" gives uri "*". The URI is found, not checked: see sip_uri_parse. */
+NODISCARD int sip_name_addr_parse(struct sip_name_addr *out, struct str value);
+
+/* Values of a comma-separated field one by one, commas inside quotes and <> respected, empty ones
+ * skipped: call until false. */
+bool sip_list_next(struct str *rest, struct str *value);
+
+struct sip_via {
+    struct str transport; /* "UDP" */
+    struct str host;      /* without brackets */
+    bool host_ipv6;
+    uint16_t port; /* 0: not given */
+    struct str params, branch;
+    struct str received, maddr; /* without brackets */
+    bool has_rport;             /* with or without a value */
+    uint16_t rport;             /* 0: no value */
+};
+NODISCARD int sip_via_parse(struct sip_via *out, struct str value); /* the first of a list */
+
+struct sip_event {
+    struct str package; /* "dialog" */
+    struct str id;      /* empty when absent */
+    bool has_id;
+    struct str params; /* all of them, as written */
+};
+NODISCARD int sip_event_parse(struct sip_event *out, struct str value);
+
+/* delta-seconds, RFC 3261 section 25: larger than 2^32-1 counts as 2^32-1. -EBADMSG otherwise.
+ * Retry-After's comment and parameters are skipped. */
+NODISCARD int sip_delta_seconds_parse(uint32_t *out, struct str value);
+
+struct sip_media_range {      /* one value of Accept, or a Content-Type */
+    struct str type, subtype; /* "*" possible in Accept */
+    unsigned q;               /* thousandths, 1000 when absent */
+    struct str params;
+};
+NODISCARD int sip_media_range_parse(struct sip_media_range *out, struct str value);
+
+/* WWW-Authenticate, Proxy-Authenticate: RFC 7616. Values come without quotes, escapes still in
+ * them; what is absent is empty with a NULL pointer. */
+struct sip_challenge {
+    struct str scheme, realm, nonce, opaque, algorithm, qop;
+    bool stale;
+};
+NODISCARD int sip_challenge_parse(struct sip_challenge *out, struct str value);
+/* Challenges of one value one by one, call until false: sip_list_next would cut at the commas
+ * inside them. */
+bool sip_challenge_next(struct str *rest, struct sip_challenge *out);

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT
+#include "sip/print.h"
+#include "sip/grammar.h"
+
+enum { SIP_DEFAULT_PORT = 5060 };
+
+void sip_print_header(struct buf *b, struct str name, struct str value)
+{
+    buf_add(b, name);
+    buf_add(b, STR(": "));
+    buf_add(b, value);
+    buf_add(b, STR("\r\n"));
+}
+
+void sip_print_header_u64(struct buf *b, struct str name, uint64_t value)
+{
+    buf_add(b, name);
+    buf_add(b, STR(": "));
+    buf_add_u64(b, value);
+    buf_add(b, STR("\r\n"));
+}
+
+static bool is_line_end(char c)
+{
+    return c == '\r' || c == '\n';
+}
+
+/* Also what makes it safe to repeat a peer's bytes: no line end gets through. */
+void sip_print_unfolded(struct buf *b, struct str value)
+{
+    size_t plain = 0;
+
+    if (str_find_char(value, '\n') == value.n && str_find_char(value, '\r') == value.n) {
+        buf_add(b, value);
+        return;
+    }
+    for (size_t i = 0; i < value.n; i++) {
+        size_t from = i;
+
+        if (!is_line_end(value.p[i]))
+            continue;
+        while (from > plain && (value.p[from - 1] == ' ' || value.p[from - 1] == '\t'))
+            from--;
+        buf_add(b, str_sub(value, plain, from));
+        buf_add_char(b, ' ');
+        while (i + 1 < value.n &&
+               (is_line_end(value.p[i + 1]) || value.p[i + 1] == ' ' || value.p[i + 1] == '\t'))
+            i++;
+        plain = i + 1;
+    }
+    buf_add(b, str_sub(value, plain, value.n));
+}
+
+static void print_raw_header(struct buf *b, enum sip_header_id id, struct str value)
+{
+    buf_add(b, sip_header_name(id));
+    buf_add(b, STR(": "));
+    sip_print_unfolded(b, value);
+    buf_add(b, STR("\r\n"));
+}
+
+/* Without brackets: the grammar of "received" has none (RFC 5118 section 4.5). */
+static void print_bare_host(struct buf *b, const struct addr *a)
+{
+    char storage[64];
+    struct buf text;
+    struct str host;
+
+    buf_init_on(&text, storage, sizeof(storage));
+    addr_print_host(&text, a);
+    host = buf_str(&text);
+    if (host.n >= 2 && host.p[0] == '[')
+        host = str_sub(host, 1, host.n - 1);
+    buf_add(b, host);
+}
+
+/* RFC 3261 section 18.2.1: a name, or an address that is not where it came from. */
+static bool sent_by_differs(const struct sip_via *via, const struct addr *source)
+{
+    struct addr sent_by;
+
+    return addr_parse(&sent_by, via->host, addr_port(source)) || !addr_equal_host(&sent_by, source);
+}
+
+/* The topmost Via as it goes back. What it said about received and rport itself is replaced; other
+ * values of the same line, which belong to the proxies before, follow untouched. */
+static void print_top_via(struct buf *b, struct str value, const struct addr *source,
+                          bool force_rport)
+{
+    struct sip_via via;
+    bool parsed = sip_via_parse(&via, value) == 0;
+    bool rport = parsed && (via.has_rport || force_rport);
+    struct sip_param p;
+    struct cursor c;
+
+    if (!parsed || (!rport && !sent_by_differs(&via, source))) {
+        sip_print_unfolded(b, value);
+        return;
+    }
+    c = (struct cursor){ via.params.p, value.p + value.n };
+    sip_print_unfolded(b, str_trim((struct str){ value.p, (size_t)(c.p - value.p) }));
+    if (rport) {
+        buf_add(b, STR(";rport="));
+        buf_add_u64(b, addr_port(source));
+    }
+    buf_add(b, STR(";received="));
+    print_bare_host(b, source);
+    while (scan_param(&c, CH_TOKEN, &p)) {
+        bool flag = p.value.n == 0;
+
+        if (word_is(p.name, STR("received")) || (rport && word_is(p.name, STR("rport"))))
+            continue;
+        buf_add_char(b, ';');
+        buf_add(b, p.name);
+        if (!flag)
+            buf_add_char(b, '=');
+        sip_print_unfolded(b, p.value);
+    }
+    sip_print_unfolded(b, str_trim(cursor_rest(&c)));
+}
+
+static void print_vias(struct buf *b, const struct sip_message *request, const struct addr *source,
+                       bool force_rport)
+{
+    const struct sip_header *top = sip_header_first(request, SIP_H_VIA);
+
+    if (!top)
+        return;
+    buf_add(b, STR("Via: "));
+    print_top_via(b, top->value, source, force_rport);
+    buf_add(b, STR("\r\n"));
+    for (const struct sip_header *h = sip_header_next(request, top); h;
+         h = sip_header_next(request, h))
+        print_raw_header(b, SIP_H_VIA, h->value);
+}
+
+/* RFC 3261 section 12.1.1, RFC 6665 section 4.2.1, RFC 3515 section 2.4.4. */
+static bool forms_dialog(enum sip_method m)
+{
+    return m == SIP_INVITE || m == SIP_SUBSCRIBE || m == SIP_NOTIFY || m == SIP_REFER;
+}
+
+static void print_record_routes(struct buf *b, const struct sip_message *request)
+{
+    for (const struct sip_header *h = sip_header_first(request, SIP_H_RECORD_ROUTE); h;
+         h = sip_header_next(request, h))
+        print_raw_header(b, SIP_H_RECORD_ROUTE, h->value);
+}
+
+static void print_to(struct buf *b, const struct sip_message *request, struct str tag)
+{
+    buf_add(b, STR("To: "));
+    sip_print_unfolded(b, request->to);
+    if (!request->to_tag.n && tag.n) {
+        buf_add(b, STR(";tag="));
+        buf_add(b, tag);
+    }
+    buf_add(b, STR("\r\n"));
+}
+
+void sip_print_response(struct buf *b, const struct sip_message *request, const struct addr *source,
+                        bool force_rport, const struct sip_reply *reply)
+{
+    buf_add(b, STR("SIP/2.0 "));
+    buf_add_u64(b, reply->status);
+    buf_add_char(b, ' ');
+    sip_print_unfolded(b, reply->reason.n ? reply->reason : sip_reason_phrase(reply->status));
+    buf_add(b, STR("\r\n"));
+    print_vias(b, request, source, force_rport);
+    if (reply->status / 100 == 2 && forms_dialog(request->method))
+        print_record_routes(b, request);
+    print_raw_header(b, SIP_H_CALL_ID, request->call_id);
+    print_raw_header(b, SIP_H_FROM, request->from);
+    print_to(b, request, reply->to_tag);
+    print_raw_header(b, SIP_H_CSEQ, sip_header_value(request, SIP_H_CSEQ));
+    buf_add(b, reply->headers);
+    if (reply->server.n)
+        sip_print_header(b, STR("Server"), reply->server);
+    if (reply->body.n)
+        sip_print_header(b, STR("Content-Type"), reply->content_type);
+    sip_print_header_u64(b, STR("Content-Length"), reply->body.n);
+    buf_add(b, STR("\r\n"));
+    buf_add(b, reply->body);
+}
+
+static bool is_ip(const struct addr *a)
+{
+    return a && (a->sa.sa_family == AF_INET || a->sa.sa_family == AF_INET6);
+}
+
+int sip_response_target(struct addr *out, const struct sip_message *request,
+                        const struct addr *source, bool force_rport)
+{
+    struct sip_via via;
+    struct addr target;
+    uint16_t port;
+
+    if (sip_via_parse(&via, sip_header_value(request, SIP_H_VIA))) {
+        /* Its 400 can still go back the way the request came. */
+        if (!is_ip(source))
+            return -EBADMSG;
+        *out = *source;
+        return 0;
+    }
+    port = via.port ? via.port : SIP_DEFAULT_PORT;
+    /* A maddr comes before rport: RFC 3581 section 4. Names in it are not looked up. */
+    if (via.maddr.n && addr_parse(&target, via.maddr, port) == 0) {
+        addr_port_set(&target, port);
+        *out = target;
+        return 0;
+    }
+    if (is_ip(source)) {
+        target = *source;
+        if (!via.has_rport && !force_rport)
+            addr_port_set(&target, port);
+        *out = target;
+        return 0;
+    }
+    if (addr_parse(&target, via.host, port))
+        return -EBADMSG;
+    *out = target;
+    return 0;
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+#include "sip/grammar.h"
+
+/* Every '%' must begin an escape: RFC 3261 section 25.1, "escaped". */
+static bool escapes_are_whole(struct str s)
+{
+    for (size_t i = str_find_char(s, '%'); i < s.n; i++) {
+        if (s.p[i] != '%')
+            continue;
+        if (s.n - i < 3 || !ch_is(s.p[i + 1], CH_HEX) || !ch_is(s.p[i + 2], CH_HEX))
+            return false;
+    }
+    return true;
+}
+
+static bool all_of(struct str s, unsigned classes)
+{
+    struct cursor c = scan_on(s);
+
+    return scan_span(&c, classes).n == s.n;
+}
+
+/* user [":" password] "@". Neither part can hold an '@', and nothing behind it can either, so that
+ * the first one in the URI is the end of the user. A semicolon or question mark before it belongs
+ * to the user. */
+static bool userinfo_scan(struct cursor *c, struct sip_uri *u)
+{
+    size_t left = (size_t)(c->end - c->p);
+    const char *at = left ? memchr(c->p, '@', left) : NULL;
+    struct str text = { c->p, at ? (size_t)(at - c->p) : 0 };
+    size_t colon;
+
+    if (!at)
+        return true;
+    colon = str_find_char(text, ':');
+    u->user = str_sub(text, 0, colon);
+    u->password = str_sub(text, colon + 1, text.n);
+    if (!u->user.n && colon < text.n)
+        return false; /* a password of nobody */
+    if (!all_of(u->user, CH_USER) || !all_of(u->password, CH_USER) || !escapes_are_whole(text))
+        return false;
+    c->p = at + 1;
+    return true;
+}
+
+static bool port_scan(struct cursor *c, uint16_t *port)
+{
+    if (!cursor_char(c, ':'))
+        return true;
+    return scan_port(c, port) && *port != 0;
+}
+
+/* *( ";" pname [ "=" pvalue ] ) */
+static bool uri_params_scan(struct cursor *c, struct str *params)
+{
+    const char *start = c->p;
+
+    while (cursor_char(c, ';')) {
+        if (scan_span(c, CH_PARAM).n == 0)
+            return false;
+        if (cursor_char(c, '='))
+            scan_span(c, CH_PARAM); /* ";transport=" without a value is seen */
+    }
+    *params = (struct str){ start, (size_t)(c->p - start) };
+    return escapes_are_whole(*params);
+}
+
+static bool uri_headers_scan(struct cursor *c, struct str *headers)
+{
+    const char *start = c->p;
+
+    if (!cursor_char(c, '?'))
+        return true;
+    if (scan_span(c, CH_HEADER).n == 0)
+        return false;
+    *headers = (struct str){ start, (size_t)(c->p - start) };
+    return escapes_are_whole(*headers);
+}
+
+/* Of other schemes only the outer shape is known. */
+static void opaque_split(struct cursor *c, struct sip_uri *u)
+{
+    struct str rest = cursor_rest(c);
+    size_t question = str_find_char(rest, '?');
+    size_t semicolon = str_find_char(str_sub(rest, 0, question), ';');
+
+    u->user = str_sub(rest, 0, semicolon);
+    u->params = str_sub(rest, semicolon, question);
+    u->headers = str_sub(rest, question, rest.n);
+    c->p = c->end;
+}
+
+int sip_uri_parse(struct sip_uri *out, struct str text)
+{
+    struct cursor c = scan_on(text);
+    struct sip_uri u = { .port = 0 };
+
+    u.scheme = scan_span(&c, CH_SCHEME);
+    if (u.scheme.n == 0 || !ch_is(u.scheme.p[0], CH_ALPHA) || !cursor_char(&c, ':'))
+        return -EBADMSG;
+    u.secure = word_is(u.scheme, STR("sips"));
+    u.sip = u.secure || word_is(u.scheme, STR("sip"));
+    if (!u.sip) {
+        if (cursor_done(&c) || !all_of(cursor_rest(&c), CH_OPAQUE))
+            return -EBADMSG;
+        opaque_split(&c, &u);
+    } else if (!userinfo_scan(&c, &u) || !scan_host(&c, &u.host, &u.host_ipv6) ||
+               !port_scan(&c, &u.port) || !uri_params_scan(&c, &u.params) ||
+               !uri_headers_scan(&c, &u.headers) || !cursor_done(&c)) {
+        return -EBADMSG;
+    }
+    *out = u;
+    return 0;
+}
+
+bool sip_param_find(struct str params, struct str name, struct str *value)
+{
+    struct cursor c = scan_on(params);
+    struct sip_param p;
+
+    while (scan_param(&c, CH_PNAME, &p)) {
+        if (!word_is(p.name, name))
+            continue;
+        if (value)
+            *value = p.value;
+        return true;
+    }
+    return false;
+}
+
+static unsigned hex_digit(char c)
+{
+    return c <= '9' ? (unsigned)(c - '0') : (unsigned)((c | 0x20) - 'a' + 10);
+}
+
+void sip_uri_user_decode(struct buf *out, struct str user)
+{
+    for (size_t i = 0; i < user.n; i++) {
+        if (user.p[i] == '%' && user.n - i >= 3 && ch_is(user.p[i + 1], CH_HEX) &&
+            ch_is(user.p[i + 2], CH_HEX)) {
+            buf_add_char(out, (char)(hex_digit(user.p[i + 1]) << 4 | hex_digit(user.p[i + 2])));
+            i += 2;
+        } else {
+            buf_add_char(out, user.p[i]);
+        }
+    }
+}
+
+static void rest_print(struct buf *out, const struct sip_uri *uri)
+{
+    if (uri->host_ipv6)
+        buf_add_char(out, '[');
+    buf_add(out, uri->host);
+    if (uri->host_ipv6)
+        buf_add_char(out, ']');
+    if (uri->port) {
+        buf_add_char(out, ':');
+        buf_add_u64(out, uri->port);
+    }
+    buf_add(out, uri->params);
+    buf_add(out, uri->headers);
+}
+
+void sip_uri_print_with_user(struct buf *out, const struct sip_uri *uri, struct str user)
+{
+    /* unreserved and user-unreserved: what the strictest peer takes unescaped. */
+    static const bool keep[256] = {
+        ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['-'] = true,
+        ['_'] = true,         ['.'] = true,         ['!'] = true,         ['~'] = true,
+        ['*'] = true,         ['\''] = true,        ['('] = true,         [')'] = true,
+        ['&'] = true,         ['='] = true,         ['+'] = true,         ['$'] = true,
+        [','] = true,         [';'] = true,         ['?'] = true,         ['/'] = true,
+    };
+
+    buf_add(out, uri->scheme);
+    buf_add_char(out, ':');
+    buf_add_percent(out, user, keep);
+    if (user.n && uri->password.n) {
+        buf_add_char(out, ':');
+        buf_add(out, uri->password);
+    }
+    if (user.n && uri->sip)
+        buf_add_char(out, '@');
+    rest_print(out, uri);
+}
+
+void sip_uri_print(struct buf *out, const struct sip_uri *uri)
+{
+    buf_add(out, uri->scheme);
+    buf_add_char(out, ':');
+    buf_add(out, uri->user);
+    if (uri->password.n) {
+        buf_add_char(out, ':');
+        buf_add(out, uri->password);
+    }
+    if (uri->user.n && uri->sip)
+        buf_add_char(out, '@');
+    rest_print(out, uri);
+}
