@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT
+#include "net/net_private.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Addresses and routes of a host change rarely; half a minute late is early enough. */
+#define ROUTE_TTL_MS 30000
+
+int net_create(struct net **out, const struct net_config *cfg)
+{
+    struct net *n = calloc(1, sizeof(*n));
+    int r = -ENOMEM;
+
+    if (!n)
+        goto out;
+    n->cfg = *cfg;
+    r = udp_ring_create(&n->ring);
+    if (r)
+        goto out;
+    *out = n;
+    n = NULL;
+out:
+    net_destroy(n);
+    return r;
+}
+
+void net_destroy(struct net *n)
+{
+    if (!n)
+        return;
+    for (uint32_t i = 0; i < n->n_sockets; i++)
+        udp_close(n->sockets[i]);
+    free(n->sockets);
+    udp_ring_destroy(n->ring);
+    free(n->traced);
+    free(n);
+}
+
+int net_listen_udp(struct net *n, const struct net_udp_spec *spec, uint32_t *transport)
+{
+    struct udp_socket **more = reallocarray(n->sockets, n->n_sockets + 1u, sizeof(*more));
+    int r;
+
+    if (!more)
+        return -ENOMEM;
+    n->sockets = more;
+    r = udp_open(&more[n->n_sockets], n, spec, n->n_sockets);
+    if (r)
+        return r;
+    *transport = n->n_sockets++;
+    return 0;
+}
+
+void net_local(const struct net *n, uint32_t transport, struct addr *out)
+{
+    BUG_UNLESS(transport < n->n_sockets);
+    *out = *udp_local(n->sockets[transport]);
+}
+
+/* ---- routes ---- */
+
+static struct route *route_slot(struct net *n, const struct addr *remote)
+{
+    bool v6 = remote->sa.sa_family == AF_INET6;
+    const unsigned char *p = v6 ? (const unsigned char *)&remote->v6.sin6_addr
+                                : (const unsigned char *)&remote->v4.sin_addr;
+    size_t len = v6 ? sizeof(remote->v6.sin6_addr) : sizeof(remote->v4.sin_addr);
+    uint32_t h = 2166136261u; /* FNV-1a; a collision costs a look-up in the kernel, no more */
+
+    for (size_t i = 0; i < len; i++)
+        h = (h ^ p[i]) * 16777619u;
+    return &n->routes[(h ^ (h >> 16)) % ROUTES];
+}
+
+/* Connecting a datagram socket sends nothing; it makes the kernel choose our address. */
+static int route_ask(struct addr *out, const struct addr *remote)
+{
+    struct addr to = *remote;
+    struct sockaddr_storage local = { 0 };
+    socklen_t len = sizeof(local);
+    int fd = socket(remote->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0), r = 0;
+
+    if (fd < 0)
+        return -errno;
+    if (!addr_port(&to))
+        addr_port_set(&to, 5060);
+    if (connect(fd, &to.sa, addr_socklen(&to)) || getsockname(fd, (struct sockaddr *)&local, &len))
+        r = -errno;
+    close(fd);
+    return r ? r : addr_from_sockaddr(out, (const struct sockaddr *)&local);
+}
+
+int net_local_for(struct net *n, uint32_t transport, const struct addr *remote, struct addr *out)
+{
+    const struct addr *bound;
+    struct route *slot;
+    uint64_t now = clock_monotonic_ms(n->cfg.loop->clock);
+    int r;
+
+    if (transport >= n->n_sockets)
+        return -EINVAL;
+    bound = udp_local(n->sockets[transport]);
+    if (remote->sa.sa_family != bound->sa.sa_family)
+        return -EAFNOSUPPORT;
+    if (!addr_is_any(bound)) {
+        *out = *bound;
+        return 0;
+    }
+    slot = route_slot(n, remote);
+    if (now >= slot->until_ms || !addr_equal_host(&slot->remote, remote)) {
+        struct addr local;
+
+        r = route_ask(&local, remote);
+        if (r)
+            return r;
+        *slot = (struct route){ *remote, local, now + ROUTE_TTL_MS };
+    }
+    *out = slot->local;
+    addr_port_set(out, addr_port(bound));
+    return 0;
+}
+
+/* ---- sending ---- */
+
+int net_send(struct net *n, const struct flow *to, struct str bytes)
+{
+    struct udp_socket *s;
+
+    if (to->transport >= n->n_sockets || to->connection)
+        return -EINVAL;
+    if (bytes.n > DATAGRAM_MAX)
+        return -EMSGSIZE;
+    s = n->sockets[to->transport];
+    if (to->remote.sa.sa_family != udp_local(s)->sa.sa_family)
+        return -EAFNOSUPPORT;
+    return udp_send(s, to, bytes);
+}
+
+void net_flush(struct net *n)
+{
+    for (uint32_t i = 0; i < n->n_sockets; i++)
+        udp_flush(n->sockets[i]);
+}
+
+/* ---- wire trace ---- */
+
+void net_trace_set(struct net *n, bool all, const struct addr_net *peers, size_t n_peers)
+{
+    struct addr_net *copy = n_peers ? reallocarray(NULL, n_peers, sizeof(*copy)) : NULL;
+
+    free(n->traced);
+    n->trace_all = all;
+    n->traced = copy;
+    n->n_traced = copy ? n_peers : 0;
+    if (copy)
+        memcpy(copy, peers, n_peers * sizeof(*copy));
+    else if (n_peers)
+        log_warn(n->cfg.log, "net.trace_off", KV_ERR(-ENOMEM));
+}
+
+static bool is_traced(const struct net *n, const struct addr *peer)
+{
+    if (n->trace_all)
+        return true;
+    for (size_t i = 0; i < n->n_traced; i++) {
+        if (addr_net_contains(&n->traced[i], peer))
+            return true;
+    }
+    return false;
+}
+
+void net_trace(const struct net *n, const char *verb, struct str transport, const struct addr *peer,
+               struct str bytes)
+{
+    char storage[256];
+    struct buf head;
+
+    if (!n->trace_all && !n->n_traced) /* the usual case */
+        return;
+    if (!is_traced(n, peer))
+        return;
+    buf_init_on(&head, storage, sizeof(storage));
+    buf_printf(&head, "%zu bytes %s ", bytes.n, verb);
+    addr_print(&head, peer);
+    buf_printf(&head, " udp, transport %.*s", (int)(transport.n > 100 ? 100 : transport.n),
+               transport.p);
+    log_trace(n->cfg.log, buf_str(&head), bytes);
+}
+
+void net_counters_get(const struct net *n, struct net_counters *out)
+{
+    *out = n->counters;
+}

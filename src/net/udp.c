@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: MIT
+/* One UDP socket: recvmmsg into the ring, sendmmsg from a queue. */
+#include "net/net_private.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define RECEIVE_BATCH 32
+#define RECEIVE_BATCHES 8 /* per readable event: timers and other sockets want their turn */
+#define SLOT_SIZE 65536   /* larger than any datagram: nothing is ever cut */
+#define KERNEL_BUFFER (4 << 20)
+
+union receive_control {
+    struct cmsghdr align;
+    char v4[CMSG_SPACE(sizeof(struct in_pktinfo))];
+    char v6[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+};
+
+struct udp_ring {
+    struct mmsghdr messages[RECEIVE_BATCH];
+    struct iovec pieces[RECEIVE_BATCH];
+    struct sockaddr_storage names[RECEIVE_BATCH];
+    union receive_control control[RECEIVE_BATCH];
+    char *slots; /* RECEIVE_BATCH of SLOT_SIZE; untouched pages cost nothing */
+};
+
+struct udp_socket {
+    uv_poll_t poll;
+    struct net *net; /* NULL once closing */
+    struct str id;
+    uint32_t transport;
+    int fd;
+    bool wildcard; /* bound to every address: each datagram says which one it means */
+    bool blocked;  /* the kernel's buffer was full; waiting for writable */
+    struct addr local;
+    struct send_queue queue;
+};
+
+/* ---- the ring ---- */
+
+int udp_ring_create(struct udp_ring **out)
+{
+    struct udp_ring *ring = calloc(1, sizeof(*ring));
+    int r = -ENOMEM;
+
+    if (!ring)
+        goto out;
+    ring->slots = malloc((size_t)RECEIVE_BATCH * SLOT_SIZE);
+    if (!ring->slots)
+        goto out;
+    for (size_t i = 0; i < RECEIVE_BATCH; i++) {
+        ring->pieces[i] =
+            (struct iovec){ .iov_base = ring->slots + i * SLOT_SIZE, .iov_len = SLOT_SIZE };
+        ring->messages[i].msg_hdr = (struct msghdr){ .msg_name = &ring->names[i],
+                                                     .msg_iov = &ring->pieces[i],
+                                                     .msg_iovlen = 1,
+                                                     .msg_control = &ring->control[i] };
+    }
+    *out = ring;
+    ring = NULL;
+    r = 0;
+out:
+    udp_ring_destroy(ring);
+    return r;
+}
+
+void udp_ring_destroy(struct udp_ring *ring)
+{
+    if (!ring)
+        return;
+    free(ring->slots);
+    free(ring);
+}
+
+static int ring_fill(struct udp_ring *ring, int fd)
+{
+    int n;
+
+    for (size_t i = 0; i < RECEIVE_BATCH; i++) { /* the kernel shortened them last time */
+        ring->messages[i].msg_hdr.msg_namelen = sizeof(ring->names[i]);
+        ring->messages[i].msg_hdr.msg_controllen = sizeof(ring->control[i]);
+    }
+    n = recvmmsg(fd, ring->messages, RECEIVE_BATCH, MSG_DONTWAIT, NULL);
+    return n < 0 ? -errno : n;
+}
+
+/* ---- receiving ---- */
+
+/* The address the peer sent to; `out` keeps the bound one when the kernel does not tell. */
+static void read_destination(struct addr *out, struct msghdr *m)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+        if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+            struct in_pktinfo info;
+
+            memcpy(&info, CMSG_DATA(c), sizeof(info));
+            out->v4.sin_addr = info.ipi_spec_dst;
+        } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+            struct in6_pktinfo info;
+
+            memcpy(&info, CMSG_DATA(c), sizeof(info));
+            out->v6.sin6_addr = info.ipi6_addr;
+            if (IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr))
+                out->v6.sin6_scope_id = (uint32_t)info.ipi6_ifindex;
+        }
+    }
+}
+
+static void deliver(struct udp_socket *s, struct mmsghdr *m)
+{
+    struct net *n = s->net;
+    struct flow from = { .transport = s->transport, .local = s->local };
+    struct str datagram = { m->msg_hdr.msg_iov->iov_base, m->msg_len };
+
+    n->counters.received++;
+    n->counters.received_bytes += datagram.n;
+    if (addr_from_sockaddr(&from.remote, m->msg_hdr.msg_name))
+        return;
+    if (s->wildcard)
+        read_destination(&from.local, &m->msg_hdr);
+    net_trace(n, "received from", s->id, &from.remote, datagram);
+    n->cfg.receive(n->cfg.ctx, &from, datagram);
+}
+
+static void receive_some(struct udp_socket *s)
+{
+    struct net *n = s->net;
+
+    for (unsigned i = 0; i < RECEIVE_BATCHES; i++) {
+        int got = ring_fill(n->ring, s->fd);
+
+        n->counters.receive_calls++;
+        if (got == -EINTR)
+            continue;
+        if (got < 0) {
+            if (got != -EAGAIN && got != -EWOULDBLOCK)
+                log_debug(n->cfg.log, "net.receive_failed", KV("transport", s->id), KV_ERR(got));
+            return;
+        }
+        for (int k = 0; k < got; k++)
+            deliver(s, &n->ring->messages[k]);
+        if (got < RECEIVE_BATCH) /* empty now; if not, poll tells again */
+            return;
+    }
+}
+
+static void poll_for(struct udp_socket *s, int events);
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct udp_socket *s = poll->data;
+
+    if (status < 0) {
+        log_error(s->net->cfg.log, "net.poll_failed", KV("transport", s->id), KV_ERR(status));
+        return;
+    }
+    if (events & UV_WRITABLE) {
+        s->blocked = false;
+        poll_for(s, UV_READABLE);
+        udp_flush(s);
+    }
+    if (events & UV_READABLE)
+        receive_some(s);
+}
+
+static void poll_for(struct udp_socket *s, int events)
+{
+    int r = uv_poll_start(&s->poll, events, on_poll);
+
+    BUG_UNLESS(r == 0); /* it fails for closing handles only */
+}
+
+/* ---- sending ---- */
+
+static int write_batch(void *ctx, struct mmsghdr *messages, unsigned n)
+{
+    struct udp_socket *s = ctx;
+    struct net_counters *c = &s->net->counters;
+    int r = sendmmsg(s->fd, messages, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+    if (r < 0)
+        r = -errno;
+    c->send_calls++;
+    for (int i = 0; i < r; i++) {
+        c->sent++;
+        c->sent_bytes += messages[i].msg_len;
+    }
+    return r;
+}
+
+/* EPERM from a packet filter, ENETUNREACH, EMSGSIZE and the like: this datagram is lost, as
+ * datagrams may be. */
+static void count_refused(void *ctx, const struct send_entry *entry, int error)
+{
+    struct udp_socket *s = ctx;
+    char storage[64];
+    struct buf peer;
+
+    s->net->counters.send_errors++;
+    if (!log_enabled(s->net->cfg.log, LOG_LEVEL_DEBUG))
+        return;
+    buf_init_on(&peer, storage, sizeof(storage));
+    addr_print(&peer, &entry->remote);
+    log_debug(s->net->cfg.log, "net.send_failed", KV("transport", s->id),
+              KV("peer", buf_str(&peer)), KV_ERR(error));
+}
+
+void udp_flush(struct udp_socket *s)
+{
+    const struct send_writer writer = { s, write_batch, count_refused };
+
+    if (s->blocked || !send_queue_waiting(&s->queue))
+        return;
+    if (send_queue_write(&s->queue, &writer) == SEND_QUEUE_BLOCKED) {
+        s->blocked = true;
+        poll_for(s, UV_READABLE | UV_WRITABLE);
+    }
+}
+
+int udp_send(struct udp_socket *s, const struct flow *to, struct str bytes)
+{
+    const struct addr *local = NULL;
+    int r;
+
+    if (s->wildcard && to->local.sa.sa_family == s->local.sa.sa_family && !addr_is_any(&to->local))
+        local = &to->local;
+    r = send_queue_add(&s->queue, &to->remote, local, bytes);
+    if (r == -EAGAIN && !s->blocked) { /* a small limit, not a full kernel */
+        udp_flush(s);
+        r = send_queue_add(&s->queue, &to->remote, local, bytes);
+    }
+    if (r) {
+        s->net->counters.dropped_full++;
+        return r;
+    }
+    net_trace(s->net, "sent to", s->id, &to->remote, bytes);
+    if (send_queue_waiting(&s->queue) >= SEND_BATCH)
+        udp_flush(s);
+    return 0;
+}
+
+/* ---- opening and closing ---- */
+
+static int set_option(int fd, int level, int option, int value)
+{
+    return setsockopt(fd, level, option, &value, sizeof(value)) ? -errno : 0;
+}
+
+/* Best effort: beyond net.core.rmem_max only with CAP_NET_ADMIN. */
+static void enlarge_buffers(int fd)
+{
+    if (set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, KERNEL_BUFFER))
+        (void)!set_option(fd, SOL_SOCKET, SO_RCVBUF, KERNEL_BUFFER);
+    if (set_option(fd, SOL_SOCKET, SO_SNDBUFFORCE, KERNEL_BUFFER))
+        (void)!set_option(fd, SOL_SOCKET, SO_SNDBUF, KERNEL_BUFFER);
+}
+
+static int set_options(int fd, const struct net_udp_spec *spec)
+{
+    bool v6 = spec->bind.sa.sa_family == AF_INET6, wildcard = addr_is_any(&spec->bind);
+    int r = 0;
+
+    if (v6)
+        r = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    if (!r && spec->reuse_port)
+        r = set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    if (!r && wildcard)
+        r = v6 ? set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+               : set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
+    if (!r && spec->tos)
+        r = v6 ? set_option(fd, IPPROTO_IPV6, IPV6_TCLASS, (int)spec->tos)
+               : set_option(fd, IPPROTO_IP, IP_TOS, (int)spec->tos);
+    enlarge_buffers(fd);
+    return r;
+}
+
+static int bind_to(struct addr *local, int fd, const struct addr *address)
+{
+    struct sockaddr_storage bound = { 0 };
+    socklen_t len = sizeof(bound);
+
+    if (bind(fd, &address->sa, addr_socklen(address)))
+        return -errno;
+    if (getsockname(fd, (struct sockaddr *)&bound, &len))
+        return -errno;
+    return addr_from_sockaddr(local, (const struct sockaddr *)&bound);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct udp_socket *s = handle->data;
+
+    close(s->fd);
+    send_queue_fini(&s->queue);
+    str_free(&s->id);
+    free(s);
+}
+
+int udp_open(struct udp_socket **out, struct net *n, const struct net_udp_spec *spec,
+             uint32_t transport)
+{
+    struct udp_socket *s = calloc(1, sizeof(*s));
+    int r = -ENOMEM;
+
+    if (!s)
+        goto out;
+    *s = (struct udp_socket){ .net = n, .transport = transport, .fd = -1 };
+    s->wildcard = addr_is_any(&spec->bind);
+    send_queue_init(&s->queue, n->cfg.send_queue_max);
+    r = str_dup(&s->id, spec->id);
+    if (r)
+        goto out;
+    s->fd = socket(spec->bind.sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    r = s->fd < 0 ? -errno : set_options(s->fd, spec);
+    if (r)
+        goto out;
+    r = bind_to(&s->local, s->fd, &spec->bind);
+    if (r)
+        goto out;
+    r = loop_result(uv_poll_init(&n->cfg.loop->uv, &s->poll, s->fd));
+    if (r)
+        goto out;
+    s->poll.data = s;
+    poll_for(s, UV_READABLE);
+    *out = s;
+    s = NULL;
+out:
+    if (s) { /* no handle yet: nothing for the loop to close */
+        if (s->fd >= 0)
+            close(s->fd);
+        str_free(&s->id);
+        free(s);
+    }
+    return r;
+}
+
+void udp_close(struct udp_socket *s)
+{
+    if (!s)
+        return;
+    s->blocked = false;
+    udp_flush(s);
+    s->net = NULL;
+    uv_close((uv_handle_t *)&s->poll, on_closed);
+}
+
+const struct addr *udp_local(const struct udp_socket *s)
+{
+    return &s->local;
+}
