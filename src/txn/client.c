@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+/* The non-INVITE client transaction, RFC 3261 section 17.1.2:
+ *
+ *     start ──▶ trying ──1xx──▶ proceeding ──┐
+ *                  └──────final, F, error────┴──▶ done
+ *
+ * Completed and its Timer K are not kept: a late answer finds nobody and is counted as stray. */
+#include "txn/layer.h"
+
+static void client_fire(struct timer *timer);
+
+void client_txn_init(struct client_txn *ct)
+{
+    *ct = (struct client_txn){ .running = false };
+    timer_init(&ct->timer, client_fire);
+}
+
+static bool has_branch(const struct map_node *node, const void *key)
+{
+    const struct client_txn *ct = CONTAINER_OF(node, const struct client_txn, node);
+
+    return ct->branch == *(const uint64_t *)key;
+}
+
+/* The branch is random and ours: it is its own hash. */
+static struct client_txn *client_find(const struct txn_layer *t, uint64_t branch)
+{
+    struct map_node *node = map_find(&t->clients, branch, has_branch, &branch);
+
+    return node ? CONTAINER_OF(node, struct client_txn, node) : NULL;
+}
+
+static uint64_t branch_make(struct txn_layer *t)
+{
+    uint64_t branch;
+
+    do {
+        branch = (uint64_t)t->cfg.worker << 56 | rng_u64(t->cfg.rng) >> 8;
+    } while (client_find(t, branch));
+    return branch;
+}
+
+static int client_print(struct client_txn *ct)
+{
+    struct buf *out = &ct->layer->out;
+    int r;
+
+    buf_reset(out);
+    r = ct->ops->print(ct, out);
+    return r ? r : out->error;
+}
+
+static int client_transmit(struct client_txn *ct)
+{
+    const struct txn_port *port = &ct->layer->cfg.port;
+    int r = port->send(port->ctx, &ct->flow, buf_str(&ct->layer->out));
+
+    if (!r && ct->sent < UINT16_MAX)
+        ct->sent++;
+    return r;
+}
+
+/* Timer E or Timer F, whichever is first; one timer serves both. */
+static void client_arm(struct client_txn *ct)
+{
+    struct txn_layer *t = ct->layer;
+    uint64_t passed = txn_now_ms(t) - ct->started_ms;
+    uint64_t left = t->cfg.timer_f_ms > passed ? t->cfg.timer_f_ms - passed : 0;
+
+    /* Timer E is for unreliable transports only. */
+    if (!ct->flow.connection && ct->interval_ms < left)
+        left = ct->interval_ms;
+    timer_start(t->cfg.wheel, &ct->timer, left);
+}
+
+int client_txn_start(struct txn_layer *t, struct client_txn *ct, enum sip_method method,
+                     const struct flow *flow, const struct client_txn_ops *ops)
+{
+    int r;
+
+    if (ct->running)
+        return -EBUSY;
+    ct->layer = t;
+    ct->ops = ops;
+    ct->flow = *flow;
+    ct->branch = branch_make(t);
+    ct->method = (uint8_t)method;
+    ct->sent = 0;
+    ct->proceeding = false;
+    r = client_print(ct);
+    if (r)
+        return r;
+    r = client_transmit(ct);
+    if (r)
+        return r;
+    ct->running = true;
+    ct->started_ms = txn_now_ms(t);
+    ct->interval_ms = t->cfg.t1_ms;
+    map_add(&t->clients, &ct->node, ct->branch);
+    client_arm(ct);
+    t->counters.client_started++;
+    return 0;
+}
+
+void client_txn_stop(struct client_txn *ct)
+{
+    if (!ct->running)
+        return;
+    ct->running = false;
+    map_remove(&ct->layer->clients, &ct->node);
+    timer_stop(ct->layer->cfg.wheel, &ct->timer);
+}
+
+/* The owner may start `ct` again or free it: nothing here may touch it afterwards. */
+static void client_finish(struct client_txn *ct, unsigned status,
+                          const struct sip_message *response)
+{
+    client_txn_stop(ct);
+    ct->ops->done(ct, status, response);
+}
+
+static void client_fail(struct client_txn *ct, unsigned status, int error)
+{
+    ct->layer->counters.client_errors++;
+    log_debug(ct->layer->cfg.log, "txn.client_failed", KV_U("status", status), KV_ERR(error));
+    client_finish(ct, status, NULL);
+}
+
+static void client_fire(struct timer *timer)
+{
+    struct client_txn *ct = CONTAINER_OF(timer, struct client_txn, timer);
+    struct txn_layer *t = ct->layer;
+    uint32_t t2_ms = t->cfg.t1_ms > TIMER_T2_MS ? t->cfg.t1_ms : TIMER_T2_MS;
+    int r;
+
+    if (txn_now_ms(t) - ct->started_ms >= t->cfg.timer_f_ms) {
+        t->counters.client_timeouts++;
+        client_finish(ct, 408, NULL);
+        return;
+    }
+    if (ct->flow.connection) { /* woken for a Timer F that was moved meanwhile */
+        client_arm(ct);
+        return;
+    }
+    r = client_print(ct);
+    if (r) {
+        client_fail(ct, 500, r);
+        return;
+    }
+    r = client_transmit(ct);
+    if (r) {
+        client_fail(ct, 503, r);
+        return;
+    }
+    t->counters.client_retransmissions++;
+    ct->interval_ms = ct->proceeding || ct->interval_ms > t2_ms / 2 ? t2_ms : 2 * ct->interval_ms;
+    client_arm(ct);
+}
+
+void client_receive(struct txn_layer *t, const struct flow *from, const struct sip_message *msg)
+{
+    struct client_txn *ct;
+    uint64_t branch;
+
+    if (!branch_parse(&branch, msg->branch)) {
+        t->counters.responses_in++;
+        t->counters.stray_responses++;
+        return;
+    }
+    if (txn_is_elsewhere(t, branch_worker(branch))) {
+        txn_hand_over(t, branch_worker(branch), from, msg->raw);
+        return;
+    }
+    t->counters.responses_in++;
+    ct = client_find(t, branch);
+    if (!ct || ct->method != msg->method) /* RFC 3261 section 17.1.3 */
+        t->counters.stray_responses++;
+    else if (msg->status < 200)
+        ct->proceeding = true;
+    else
+        client_finish(ct, msg->status, msg);
+}
+
+void txn_print_via(const struct client_txn *ct, const struct addr *sent_by, bool rport,
+                   struct buf *out)
+{
+    char branch[BRANCH_LEN];
+
+    buf_add(out, STR("Via: SIP/2.0/UDP "));
+    addr_print(out, sent_by);
+    if (rport)
+        buf_add(out, STR(";rport"));
+    buf_add(out, STR(";branch="));
+    buf_add(out, branch_print(ct->branch, branch));
+    buf_add(out, STR("\r\n"));
+}

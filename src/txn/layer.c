@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: MIT
+#include "txn/layer.h"
+
+#include <stdlib.h>
+
+#define KEY_MAX (2 * SIP_MESSAGE_MAX + 64)
+
+int txn_create(struct txn_layer **out, const struct txn_config *cfg)
+{
+    struct txn_layer *t = calloc(1, sizeof(*t));
+    int r = -ENOMEM;
+
+    BUG_UNLESS(cfg->worker < TXN_WORKERS_MAX && cfg->workers <= TXN_WORKERS_MAX);
+    if (!t)
+        goto out;
+    t->cfg = *cfg;
+    if (!t->cfg.workers)
+        t->cfg.workers = TXN_WORKERS_MAX;
+    list_init(&t->answers);
+    buf_init(&t->out, SIP_MESSAGE_MAX);
+    buf_init(&t->key, KEY_MAX);
+    r = map_init(&t->clients, cfg->rng);
+    if (r)
+        goto out;
+    r = map_init(&t->servers, cfg->rng);
+    if (r)
+        goto out;
+    r = map_init(&t->merges, cfg->rng);
+    if (r)
+        goto out;
+    *out = t;
+    t = NULL;
+out:
+    txn_destroy(t);
+    return r;
+}
+
+void txn_destroy(struct txn_layer *t)
+{
+    if (!t)
+        return;
+    BUG_UNLESS(t->clients.count == 0);
+    if (t->answers.next)
+        server_drop_all(t);
+    map_fini(&t->clients);
+    map_fini(&t->servers);
+    map_fini(&t->merges);
+    buf_fini(&t->out);
+    buf_fini(&t->key);
+    free(t);
+}
+
+void txn_timing_set(struct txn_layer *t, uint32_t t1_ms, uint32_t timer_f_ms)
+{
+    t->cfg.t1_ms = t1_ms;
+    t->cfg.timer_f_ms = timer_f_ms;
+}
+
+void txn_server_set(struct txn_layer *t, struct str server)
+{
+    t->cfg.server = server;
+}
+
+void txn_counters_get(const struct txn_layer *t, struct txn_counters *out)
+{
+    *out = t->counters;
+    out->client_live = t->clients.count;
+}
+
+/* ---- what names a worker ---- */
+
+static const char hex_digits[] = "0123456789abcdef";
+
+static void hex_print(char *out, uint64_t value, size_t digits)
+{
+    while (digits--) {
+        out[digits] = hex_digits[value & 15];
+        value >>= 4;
+    }
+}
+
+/* Lower case only: these are texts we wrote ourselves. */
+static bool hex_parse(uint64_t *out, struct str text)
+{
+    uint64_t value = 0;
+
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+
+        if (c >= '0' && c <= '9')
+            value = value << 4 | (uint64_t)(c - '0');
+        else if (c >= 'a' && c <= 'f')
+            value = value << 4 | (uint64_t)(c - 'a' + 10);
+        else
+            return false;
+    }
+    *out = value;
+    return true;
+}
+
+/* The magic cookie of RFC 3261 section 8.1.1.7, then ours: others make branches too. */
+#define BRANCH_PREFIX "z9hG4bKes"
+
+struct str branch_print(uint64_t branch, char out[BRANCH_LEN])
+{
+    memcpy(out, BRANCH_PREFIX, sizeof(BRANCH_PREFIX) - 1);
+    hex_print(out + sizeof(BRANCH_PREFIX) - 1, branch, 16);
+    return (struct str){ out, BRANCH_LEN };
+}
+
+bool branch_parse(uint64_t *out, struct str text)
+{
+    return text.n == BRANCH_LEN && str_starts(text, STR(BRANCH_PREFIX)) &&
+           hex_parse(out, str_sub(text, sizeof(BRANCH_PREFIX) - 1, text.n));
+}
+
+#define TAG_PREFIX "es"
+#define TAG_LEN 20 /* prefix, two digits of worker, sixteen of randomness */
+
+static struct str tag_print(unsigned worker, uint64_t bits, char out[TXN_TAG_MAX])
+{
+    memcpy(out, TAG_PREFIX, 2);
+    hex_print(out + 2, worker, 2);
+    hex_print(out + 4, bits, 16);
+    return (struct str){ out, TAG_LEN };
+}
+
+struct str txn_tag_make(struct txn_layer *t, char out[TXN_TAG_MAX])
+{
+    return tag_print(t->cfg.worker, rng_u64(t->cfg.rng), out);
+}
+
+struct str txn_tag_for(struct txn_layer *t, const struct sip_message *msg, char out[TXN_TAG_MAX])
+{
+    const struct map *m =
+        &t->servers; /* its key is secret and random: nobody else can make our tags */
+    uint64_t bits = map_hash(m, msg->call_id);
+
+    bits = map_hash_mix(bits, map_hash(m, msg->from_tag));
+    bits = map_hash_mix(bits, map_hash(m, msg->branch));
+    bits = map_hash_mix(bits, map_hash_u64(m, msg->cseq));
+    return tag_print(t->cfg.worker, bits, out);
+}
+
+int txn_tag_worker(struct str tag)
+{
+    uint64_t worker, bits;
+
+    if (tag.n != TAG_LEN || !str_starts(tag, STR(TAG_PREFIX)))
+        return -1;
+    if (!hex_parse(&worker, str_sub(tag, 2, 4)) || !hex_parse(&bits, str_sub(tag, 4, TAG_LEN)))
+        return -1;
+    return (int)worker;
+}
+
+bool txn_is_elsewhere(const struct txn_layer *t, int worker)
+{
+    return worker >= 0 && (unsigned)worker < t->cfg.workers && (unsigned)worker != t->cfg.worker &&
+           t->cfg.port.forward;
+}
+
+void txn_hand_over(struct txn_layer *t, int worker, const struct flow *from, struct str datagram)
+{
+    t->counters.forwarded++;
+    t->cfg.port.forward(t->cfg.port.ctx, (unsigned)worker, from, datagram);
+}
+
+/* ---- responses ---- */
+
+int txn_print_reply(struct txn_layer *t, const struct sip_message *msg, const struct flow *from,
+                    bool force_rport, const struct sip_reply *reply)
+{
+    struct sip_reply full = *reply;
+    char tag[TXN_TAG_MAX];
+
+    if (!full.to_tag.n)
+        full.to_tag = txn_tag_for(t, msg, tag);
+    if (!full.server.n)
+        full.server = t->cfg.server;
+    buf_reset(&t->out);
+    sip_print_response(&t->out, msg, &from->remote, force_rport, &full);
+    return t->out.error;
+}
+
+void txn_send_reply(struct txn_layer *t, const struct sip_message *msg, const struct flow *from,
+                    bool force_rport, struct str bytes)
+{
+    struct flow to = *from;
+    int r = 0;
+
+    if (!from->connection) /* on a connection the answer goes back down the same one */
+        r = sip_response_target(&to.remote, msg, &from->remote, force_rport);
+    if (!r)
+        r = t->cfg.port.send(t->cfg.port.ctx, &to, bytes);
+    if (r)
+        log_debug(t->cfg.log, "txn.response_lost", KV("call_id", msg->call_id), KV_ERR(r));
+}
+
+void txn_respond_stateless(struct txn_layer *t, const struct sip_message *msg,
+                           const struct flow *from, const struct sip_reply *reply)
+{
+    int r;
+
+    if (msg->method == SIP_ACK)
+        return;
+    r = txn_print_reply(t, msg, from, true, reply);
+    if (r)
+        log_debug(t->cfg.log, "txn.response_lost", KV("call_id", msg->call_id), KV_ERR(r));
+    else
+        txn_send_reply(t, msg, from, true, buf_str(&t->out));
+}
+
+/* ---- receiving ---- */
+
+/* A broken response has nobody who waits for our opinion. */
+static void refuse_broken(struct txn_layer *t, const struct flow *from,
+                          const struct sip_message *msg, unsigned status, const char *fault)
+{
+    struct sip_reply reply = { .status = status };
+
+    t->counters.malformed++;
+    log_debug(t->cfg.log, "txn.malformed", KV("fault", fault ? fault : ""), KV_U("status", status));
+    if (!msg->request)
+        return;
+    if (status == 400)
+        reply.reason = str_of(fault);
+    txn_respond_stateless(t, msg, from, &reply);
+}
+
+void txn_receive(struct txn_layer *t, const struct flow *from, struct str datagram)
+{
+    struct sip_message msg;
+    const char *fault = NULL;
+
+    switch (sip_message_parse(&msg, datagram, &fault)) {
+    case 0:
+        if (msg.request)
+            server_receive(t, from, &msg);
+        else
+            client_receive(t, from, &msg);
+        break;
+    case SIP_MALFORMED:
+        refuse_broken(t, from, &msg, 400, fault);
+        break;
+    case SIP_BAD_VERSION:
+        refuse_broken(t, from, &msg, 505, fault);
+        break;
+    case SIP_UNANSWERABLE:
+        t->counters.unanswerable++;
+        break;
+    default: /* SIP_NOT_SIP: a keep-alive, or noise */
+        break;
+    }
+}

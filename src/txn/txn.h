@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+/* txn.h - non-INVITE transactions of one worker: RFC 3261 section 17, RFC 4320, and the matching
+ * rules of section 17.2.3.
+ *
+ * The layer has no sockets: bytes come in by txn_receive and leave through a port. A client
+ * transaction lives inside its owner's object and keeps no copy of its message: it asks for it
+ * again at each retransmission. Branches and To tags made here carry the worker's number, so that a
+ * message that reaches another worker is handed over, never lost. Threads: the worker that owns it.
+ */
+#pragma once
+#include "base/log.h"
+#include "base/map.h"
+#include "loop/wheel.h"
+#include "net/net.h"
+#include "sip/print.h"
+
+struct txn_layer;  /* opaque: see layer.c */
+struct server_txn; /* opaque: belongs to the layer */
+
+struct txn_port {
+    void *ctx;
+    /* 0 or -errno: a failure is a transport error of the transaction. */
+    int (*send)(void *ctx, const struct flow *to, struct str bytes);
+    /* Another worker's: give it to that worker's txn_receive. NULL: there is none, everything is
+     * ours. */
+    void (*forward)(void *ctx, unsigned worker, const struct flow *from, struct str datagram);
+};
+
+/* A new request (not a retransmission, not ACK). `msg` and what it borrows live until the handler
+ * returns; the transaction until it is answered. Every request must be answered, exactly once, now
+ * or later: after 64*T1 the layer answers 500 itself and logs an error, and the late answer then
+ * only frees the transaction. */
+typedef void (*txn_request_fn)(void *ctx, struct server_txn *st, const struct sip_message *msg,
+                               const struct flow *from);
+
+struct txn_config {
+    struct wheel *wheel;
+    struct rng *rng;
+    struct log *log;
+    struct txn_port port;
+    txn_request_fn request;
+    void *ctx;
+    unsigned worker;  /* 0..255: our number */
+    unsigned workers; /* how many there are: branches and tags that name one beyond are nobody's. 0:
+                         256 */
+    uint32_t t1_ms, timer_f_ms; /* 500, 64*T1; from [system] timer_t1, timer_b */
+    size_t max_server; /* live server transactions; over it new requests get a stateless 503 with
+                          Retry-After */
+    struct str server; /* Server header of responses; borrowed, replace with txn_server_set */
+};
+NODISCARD int txn_create(struct txn_layer **out, const struct txn_config *cfg);
+/* Client transactions must have been stopped by their owners; server transactions are dropped. */
+void txn_destroy(struct txn_layer *t);
+void txn_timing_set(struct txn_layer *t, uint32_t t1_ms, uint32_t timer_f_ms);
+void txn_server_set(struct txn_layer *t, struct str server);
+
+/* One datagram. Malformed ones are answered 400 or dropped; retransmissions are answered from
+ * memory; a request that reached us twice on different branches gets 482; ACK and stray responses
+ * are dropped. */
+void txn_receive(struct txn_layer *t, const struct flow *from, struct str datagram);
+
+/* ---- server ---- */
+
+/* Final response; sends it and keeps it for Timer J. A To tag is added when the request had none:
+ * reply->to_tag, or one made from the request, which names this worker and is the same for a CANCEL
+ * of it. `st` may be gone afterwards. */
+void server_txn_respond(struct server_txn *st, const struct sip_reply *reply);
+/* Short for a status with extra header lines (may be empty). */
+void server_txn_reject(struct server_txn *st, unsigned status, struct str headers);
+/* By the request's endpoint: answer to the source address and port even without rport. Default
+ * true. */
+void server_txn_force_rport_set(struct server_txn *st, bool force);
+const struct flow *server_txn_flow(const struct server_txn *st);
+
+/* Without a transaction, for what is refused before one exists. The To tag is made as above, so
+ * that a repeated request gets the same answer (RFC 3261 section 8.2.7). Nothing is sent to an ACK.
+ */
+void txn_respond_stateless(struct txn_layer *t, const struct sip_message *msg,
+                           const struct flow *from, const struct sip_reply *reply);
+
+/* ---- client ---- */
+
+struct client_txn;
+struct client_txn_ops {
+    /* Write the whole message, Via with txn_print_via first; called for the first sending and every
+     * retransmission, and must give the same bytes each time. Negative: the transaction fails with
+     * 500. */
+    int (*print)(struct client_txn *ct, struct buf *out);
+    /* The final answer; `response` is NULL for a timeout (status 408) or a transport error (status
+     * 503). The transaction is over and may be started again from inside. */
+    void (*done)(struct client_txn *ct, unsigned status, const struct sip_message *response);
+};
+
+struct client_txn { /* embed it; fields are the layer's, read-only for others */
+    struct map_node node;
+    struct timer timer;
+    struct txn_layer *layer;
+    const struct client_txn_ops *ops;
+    struct flow flow;
+    uint64_t branch;
+    uint64_t started_ms;
+    uint32_t interval_ms;
+    uint16_t sent;  /* how often: 1 + retransmissions */
+    uint8_t method; /* enum sip_method */
+    bool running, proceeding;
+};
+
+void client_txn_init(struct client_txn *ct);
+/* Send to `flow`. `done` is never called from inside. -EBUSY when already running; the result of
+ * print or send otherwise: then nothing runs. */
+NODISCARD int client_txn_start(struct txn_layer *t, struct client_txn *ct, enum sip_method method,
+                               const struct flow *flow, const struct client_txn_ops *ops);
+void client_txn_stop(struct client_txn *ct); /* forget it; late answers are dropped */
+/* The line "Via: SIP/2.0/UDP host:port;rport;branch=..." CRLF for this transaction. `sent_by` is
+ * the address to show, `rport` whether to ask. */
+void txn_print_via(const struct client_txn *ct, const struct addr *sent_by, bool rport,
+                   struct buf *out);
+
+/* A To or From tag that says which worker made it, from random bits; at most TXN_TAG_MAX bytes. */
+#define TXN_TAG_MAX 24
+struct str txn_tag_make(struct txn_layer *t, char out[TXN_TAG_MAX]);
+/* The worker in such a tag, or -1 when it is none of ours. */
+int txn_tag_worker(struct str tag);
+
+struct txn_counters {
+    uint64_t requests, retransmitted_requests, merged, responses_in, stray_responses, malformed,
+        unanswerable;
+    uint64_t client_started, client_retransmissions, client_timeouts, client_errors, overload;
+    uint64_t server_live, client_live, forwarded;
+};
+void txn_counters_get(const struct txn_layer *t, struct txn_counters *out);

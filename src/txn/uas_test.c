@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: MIT
+#include "txn/txn_fixture.h"
+
+#include "txn/settings_fixture.h"
+#include "txn/uas.h"
+
+static const char conf[] = "[global]\ntype=global\nuser_agent=extstate/0.1\n"
+                           "[alice]\ntype=endpoint\n"
+                           "[direct]\ntype=endpoint\nforce_rport=no\n";
+
+struct server {
+    struct fixture *f;
+    struct uas *uas;
+    size_t handled;
+    char endpoint[64], user[64];
+};
+
+static void handle(void *ctx, const struct uas_request *rq)
+{
+    struct server *s = ctx;
+
+    s->handled++;
+    snprintf(s->endpoint, sizeof(s->endpoint), "%.*s", STR_FMT(rq->endpoint->id));
+    snprintf(s->user, sizeof(s->user), "%.*s", STR_FMT(rq->uri.user));
+    server_txn_reject(rq->txn, 200, STR_EMPTY);
+}
+
+static void server_open(struct server *s, const char *pjsip_conf)
+{
+    struct settings *settings = settings_fixture(pjsip_conf);
+
+    *s = (struct server){ .f = fixture_create(0, 100) };
+    assert_int_equal(uas_create(&s->uas, &(struct uas_config){ .txn = s->f->txn,
+                                                               .log = s->f->log,
+                                                               .settings = settings,
+                                                               .accept = STR("text/plain"),
+                                                               .allow_events = STR("dialog") }),
+                     0);
+    settings_unref(settings); /* the uas has its own reference */
+    s->f->txn->cfg.request = uas_request;
+    s->f->txn->cfg.ctx = s->uas;
+    uas_method_set(s->uas, SIP_SUBSCRIBE, STR("eventlist, 100rel"), handle, s);
+    uas_method_set(s->uas, SIP_PUBLISH, STR("eventlist"), handle, s);
+}
+
+static void server_close(struct server *s)
+{
+    uas_destroy(s->uas);
+    fixture_destroy(s->f);
+}
+
+static unsigned branch_counter(struct server *s)
+{
+    return (unsigned)fixture_counters(s->f).requests;
+}
+
+static void request(struct server *s, const char *method, const char *uri, const char *from,
+                    const char *headers, const char *body)
+{
+    char text[4096];
+    int n = snprintf(text, sizeof(text),
+                     "%s %s SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.7:5099;branch=z9hG4bK%u\r\n"
+                     "From: %s;tag=1\r\nTo: <sip:100@example.com>\r\nCall-ID: c%u\r\n"
+                     "CSeq: 1 %s\r\n%sContent-Length: %zu\r\n\r\n%s",
+                     method, uri, branch_counter(s), from, branch_counter(s), method, headers,
+                     strlen(body), body);
+
+    assert_true(n > 0 && (size_t)n < sizeof(text));
+    fixture_receive(s->f, text);
+}
+
+#define URI "sip:100@example.com"
+#define ALICE "<sip:alice@example.com>"
+
+/* RFC 3261 section 8.2, one row per answer. */
+static void test_checks(void **state)
+{
+    static const struct {
+        const char *method, *uri, *from, *headers, *body;
+        const char *answer;
+        const char *parts[3];
+    } cases[] = {
+        { "SUBSCRIBE", URI, ALICE, "", "", "SIP/2.0 200 ", { 0 } },
+        { "PUBLISH", URI, ALICE, "", "", "SIP/2.0 200 ", { 0 } },
+        { "SUBSCRIBE",
+          "tel:+4930123",
+          ALICE,
+          "",
+          "",
+          "SIP/2.0 416 ",
+          { "Warning: 399 extstate \"" } },
+        { "SUBSCRIBE", URI, ALICE, "Max-Forwards: 0\r\n", "", "SIP/2.0 200 ", { 0 } },
+        { "SUBSCRIBE", URI, ALICE, "Max-Forwards: 255\r\n", "", "SIP/2.0 200 ", { 0 } },
+        { "SUBSCRIBE", URI, ALICE, "Max-Forwards: x\r\n", "", "SIP/2.0 400 ", { "Max-Forwards" } },
+        { "SUBSCRIBE",
+          URI,
+          ALICE,
+          "Max-Forwards: 256\r\n",
+          "",
+          "SIP/2.0 400 ",
+          { "Max-Forwards" } },
+        { "SUBSCRIBE", URI, ALICE, "Route: <sip:192.0.2.1;lr>\r\n", "", "SIP/2.0 200 ", { 0 } },
+        { "DANCE", URI, ALICE, "", "", "SIP/2.0 501 ", { 0 } },
+        { "REGISTER",
+          URI,
+          ALICE,
+          "",
+          "",
+          "SIP/2.0 405 ",
+          { "Allow: OPTIONS, SUBSCRIBE, PUBLISH\r\n" } },
+        { "INVITE", URI, ALICE, "", "", "SIP/2.0 405 ", { "Allow: " } },
+        { "SUBSCRIBE", URI, ALICE, "Require: eventlist\r\n", "", "SIP/2.0 200 ", { 0 } },
+        { "SUBSCRIBE", URI, ALICE, "Require: EventList,100rel\r\n", "", "SIP/2.0 200 ", { 0 } },
+        { "SUBSCRIBE",
+          URI,
+          ALICE,
+          "Require: eventlist, recipient-list-subscribe\r\nRequire: x\r\n",
+          "",
+          "SIP/2.0 420 ",
+          { "Unsupported: recipient-list-subscribe, x\r\n" } },
+        { "PUBLISH",
+          URI,
+          ALICE,
+          "Require: 100rel\r\n",
+          "",
+          "SIP/2.0 420 ",
+          { "Unsupported: 100rel\r\n" } },
+        { "SUBSCRIBE", URI, ALICE, "Require:\r\n", "", "SIP/2.0 200 ", { 0 } },
+        { "PUBLISH",
+          URI,
+          ALICE,
+          "Content-Encoding: gzip\r\n",
+          "zip",
+          "SIP/2.0 415 ",
+          { "Accept-Encoding: identity\r\n" } },
+        { "PUBLISH", URI, ALICE, "Content-Encoding: gzip\r\n", "", "SIP/2.0 200 ", { 0 } },
+        { "PUBLISH", URI, ALICE, "e: Identity\r\n", "x", "SIP/2.0 200 ", { 0 } },
+        { "SUBSCRIBE",
+          URI,
+          "<sip:mallory@example.com>",
+          "",
+          "",
+          "SIP/2.0 403 ",
+          { "Warning: 399 extstate \"no endpoint matches From mallory or the source address\"" } },
+        { "SUBSCRIBE", URI, "<sip:example.com>", "", "", "SIP/2.0 403 ", { "(no user)" } },
+        /* The order: who asks is looked at last. */
+        { "REGISTER", URI, "<sip:mallory@example.com>", "", "", "SIP/2.0 405 ", { 0 } },
+        { "OPTIONS", "tel:1", "<sip:mallory@example.com>", "", "", "SIP/2.0 416 ", { 0 } },
+        { "OPTIONS",
+          URI,
+          "<sip:mallory@example.com>",
+          "Require: x\r\n",
+          "",
+          "SIP/2.0 420 ",
+          { 0 } },
+    };
+    struct server s;
+
+    (void)state;
+    server_open(&s, conf);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        request(&s, cases[i].method, cases[i].uri, cases[i].from, cases[i].headers, cases[i].body);
+        assert_int_equal(s.f->n_sent, i + 1);
+        if (!fixture_last_is(s.f, cases[i].answer))
+            fail_msg("%s %s: %.60s", cases[i].method, cases[i].headers, fixture_last(s.f).p);
+        for (size_t k = 0; k < ARRAY_LEN(cases[i].parts) && cases[i].parts[k]; k++)
+            if (!fixture_last_has(s.f, cases[i].parts[k]))
+                fail_msg("%s: %s", cases[i].parts[k], fixture_last(s.f).p);
+    }
+    server_close(&s);
+}
+
+static void test_options(void **state)
+{
+    struct server s;
+
+    (void)state;
+    server_open(&s, conf);
+    request(&s, "OPTIONS", "sip:example.com", "<sip:mallory@example.com>", "", "");
+    assert_true(fixture_last_is(s.f, "SIP/2.0 200 OK\r\n"));
+    assert_true(fixture_last_has(s.f, "\r\nAllow: OPTIONS, SUBSCRIBE, PUBLISH\r\n"
+                                      "Supported: eventlist, 100rel\r\n"
+                                      "Accept: text/plain\r\nAllow-Events: dialog\r\n"
+                                      "Accept-Encoding: identity\r\n"));
+    uas_method_set(s.uas, SIP_SUBSCRIBE, STR_EMPTY, handle, &s);
+    uas_method_set(s.uas, SIP_PUBLISH, STR(""), handle, &s);
+    request(&s, "OPTIONS", "sip:example.com", "<sip:mallory@example.com>", "", "");
+    assert_false(fixture_last_has(s.f, "Supported"));
+    assert_int_equal(s.handled, 0);
+    server_close(&s);
+}
+
+/* A request inside a dialog goes the same way; whether the dialog exists is the handler's question.
+ */
+static void test_what_the_handler_sees(void **state)
+{
+    struct server s;
+
+    (void)state;
+    server_open(&s, conf);
+    request(&s, "SUBSCRIBE", "sip:10%30;phone-context=x@example.com", ALICE, "", "");
+    assert_int_equal(s.handled, 1);
+    assert_string_equal(s.endpoint, "alice");
+    assert_string_equal(s.user, "10%30;phone-context=x");
+    assert_int_equal(addr_port(&s.f->sent[0].to.remote), 5062); /* force_rport */
+    request(&s, "SUBSCRIBE", URI, "<sip:direct@example.com>", "", "");
+    assert_string_equal(s.endpoint, "direct");
+    assert_int_equal(addr_port(&s.f->sent[1].to.remote), 5099);
+    server_close(&s);
+}
+
+static void test_new_settings(void **state)
+{
+    struct server s;
+    struct settings *next = settings_fixture("[global]\ntype=global\nignore_uri_user_options=yes\n"
+                                             "[bob]\ntype=endpoint\n"
+                                             "[i]\ntype=identify\nendpoint=bob\nmatch=192.0.2.7\n");
+
+    (void)state;
+    server_open(&s, conf);
+    uas_settings_set(s.uas, next);
+    settings_unref(next);
+    request(&s, "SUBSCRIBE", "sip:100;a=b@example.com", ALICE, "", "");
+    assert_string_equal(s.endpoint, "bob");
+    assert_string_equal(s.user, "100");
+    server_close(&s);
+}
+
+static void test_warning_text(void **state)
+{
+    static const struct {
+        const char *agent, *text, *line;
+    } cases[] = {
+        { "pbx", "plain", "Warning: 399 pbx \"plain\"\r\n" },
+        { "Asterisk PBX 22", "x", "Warning: 399 Asterisk \"x\"\r\n" },
+        { "", "x", "Warning: 399 extstate \"x\"\r\n" },
+        { "(odd)", "say \"hi\\\"\r\n\xff", "Warning: 399 extstate \"say \\\"hi\\\\\\\"???\"\r\n" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char storage[256];
+        struct buf b;
+
+        buf_init_on(&b, storage, sizeof(storage));
+        uas_print_warning(&b, str_of(cases[i].agent), cases[i].text);
+        assert_true(str_equal(buf_str(&b), str_of(cases[i].line)));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_checks),
+        cmocka_unit_test(test_options),
+        cmocka_unit_test(test_what_the_handler_sees),
+        cmocka_unit_test(test_new_settings),
+        cmocka_unit_test(test_warning_text),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
