@@ -1,0 +1,493 @@
+// SPDX-License-Identifier: MIT
+#include "body/document.h"
+#include <stdlib.h>
+
+struct piece { /* text and slots in a row are a value */
+    struct piece *next;
+    enum segment_kind kind;
+    enum es_slot slot;
+    struct str text; /* as given, escaped when printed */
+};
+
+struct attribute {
+    struct attribute *next;
+    struct str name;
+    struct piece *value;
+};
+
+struct es_node {
+    struct es_document *document;
+    struct es_node *parent, *next; /* no parent: the root, or removed */
+    struct es_node *first, **last_next;
+    struct attribute *attributes, **attributes_end;
+    struct piece *text, **text_end;
+    struct str name; /* ends with a NUL */
+    unsigned depth;
+};
+
+void document_init(struct es_document *d, struct es_text unique)
+{
+    d->root = NULL;
+    d->raw = NULL;
+    d->raw_end = &d->raw;
+    d->unique = unique;
+    d->error = 0;
+    d->blocks = NULL;
+    d->at = d->first;
+    d->end = d->first + sizeof(d->first);
+    d->memory = d->text = 0;
+}
+
+void document_fini(struct es_document *d)
+{
+    while (d->blocks) {
+        struct document_block *next = d->blocks->next;
+
+        free(d->blocks);
+        d->blocks = next;
+    }
+}
+
+bool document_empty(const struct es_document *d)
+{
+    return !d->root && !d->raw;
+}
+
+bool document_is_raw(const struct es_document *d)
+{
+    return d->raw != NULL;
+}
+
+static void *spoil(struct es_document *d, int error)
+{
+    if (!d->error)
+        d->error = error;
+    return NULL;
+}
+
+/* ---- the arena ---- */
+
+static bool add_block(struct es_document *d, size_t n)
+{
+    size_t head = (sizeof(struct document_block) + 15) & ~(size_t)15;
+    size_t room = n > sizeof(d->first) ? n : sizeof(d->first);
+    struct document_block *b = malloc(head + room);
+
+    if (!b) {
+        spoil(d, -ENOMEM);
+        return false;
+    }
+    b->next = d->blocks;
+    d->blocks = b;
+    d->at = (char *)b + head;
+    d->end = d->at + room;
+    return true;
+}
+
+static void *arena_take(struct es_document *d, size_t n)
+{
+    void *p;
+
+    if (d->error)
+        return NULL;
+    if (n > DOCUMENT_MEMORY_MAX - d->memory)
+        return spoil(d, -EMSGSIZE);
+    n = (n + 15) & ~(size_t)15;
+    if (n > (size_t)(d->end - d->at) && !add_block(d, n))
+        return NULL;
+    p = d->at;
+    d->at += n;
+    d->memory = d->memory + n > DOCUMENT_MEMORY_MAX ? DOCUMENT_MEMORY_MAX : d->memory + n;
+    return memset(p, 0, n);
+}
+
+/* With a NUL behind it; a NULL pointer when there is no room. */
+static struct str arena_copy(struct es_document *d, const char *p, size_t n)
+{
+    char *copy = arena_take(d, n + 1);
+
+    if (copy && n)
+        memcpy(copy, p, n);
+    return (struct str){ copy, n };
+}
+
+/* ---- elements ---- */
+
+static bool name_char(char c, bool first)
+{
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_')
+        return true;
+    return !first && ((c >= '0' && c <= '9') || c == '-' || c == '.' || c == ':');
+}
+
+/* The names of XML as far as they are ASCII: nothing that we write to has others. */
+static bool name_valid(const char *name)
+{
+    size_t n = name ? strnlen(name, DOCUMENT_NAME_MAX + 1) : 0;
+
+    if (!n || n > DOCUMENT_NAME_MAX || name[n - 1] == ':')
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!name_char(name[i], i == 0))
+            return false;
+    return true;
+}
+
+static struct es_node *node_new(struct es_document *d, struct es_node *parent, const char *name)
+{
+    unsigned depth = parent ? parent->depth + 1 : 0;
+    struct es_node *n;
+
+    if (d->error)
+        return NULL;
+    if (depth >= DOCUMENT_DEPTH_MAX)
+        return spoil(d, -EMSGSIZE);
+    if (!name_valid(name) || (parent && parent->text))
+        return spoil(d, -EINVAL);
+    n = arena_take(d, sizeof(*n));
+    if (!n)
+        return NULL;
+    n->document = d;
+    n->parent = parent;
+    n->depth = depth;
+    n->last_next = &n->first;
+    n->attributes_end = &n->attributes;
+    n->text_end = &n->text;
+    n->name = arena_copy(d, name, strlen(name));
+    return n->name.p ? n : NULL;
+}
+
+static struct es_node *document_root(struct es_document *d, const char *name)
+{
+    if (!d || d->error)
+        return NULL;
+    if (d->raw)
+        return spoil(d, -EINVAL);
+    if (!d->root)
+        d->root = node_new(d, NULL, name);
+    return d->root;
+}
+
+static struct es_node *node_child(struct es_node *parent, const char *name)
+{
+    struct es_node *n = parent ? node_new(parent->document, parent, name) : NULL;
+
+    if (!n)
+        return NULL;
+    *parent->last_next = n;
+    parent->last_next = &n->next;
+    return n;
+}
+
+/* Where `n` hangs; it must have a parent. */
+static struct es_node **node_link(struct es_node *n)
+{
+    struct es_node **link = &n->parent->first;
+
+    while (*link != n)
+        link = &(*link)->next;
+    return link;
+}
+
+static struct es_node *node_child_before(struct es_node *sibling, const char *name)
+{
+    struct es_node *n;
+
+    if (!sibling)
+        return NULL;
+    if (!sibling->parent)
+        return spoil(sibling->document, -EINVAL); /* nothing stands beside the root */
+    n = node_new(sibling->document, sibling->parent, name);
+    if (!n)
+        return NULL;
+    *node_link(sibling) = n;
+    n->next = sibling;
+    return n;
+}
+
+static struct es_node *node_find(struct es_node *parent, const char *name)
+{
+    if (!parent || !name)
+        return NULL;
+    for (struct es_node *n = parent->first; n; n = n->next)
+        if (!strcmp(n->name.p, name))
+            return n;
+    return NULL;
+}
+
+static struct es_node *node_next(struct es_node *n)
+{
+    return n ? n->next : NULL;
+}
+
+static const char *node_name(const struct es_node *n)
+{
+    return n ? n->name.p : "";
+}
+
+static void node_remove(struct es_node *n)
+{
+    if (!n || n->document->error)
+        return;
+    if (n == n->document->root) {
+        n->document->root = NULL;
+    } else if (n->parent) {
+        struct es_node **link = node_link(n);
+
+        *link = n->next;
+        if (n->parent->last_next == &n->next)
+            n->parent->last_next = link;
+    }
+    n->parent = n->next =
+        NULL; /* the memory stays until the document goes: a stale pointer does no harm */
+}
+
+/* ---- values ---- */
+
+static bool is_unique(const struct es_document *d, struct es_text t)
+{
+    return t.n && t.n == d->unique.n && !memcmp(t.p, d->unique.p, t.n);
+}
+
+static struct piece *piece_text(struct es_document *d, struct es_text t)
+{
+    struct piece *p;
+
+    if (d->error)
+        return NULL;
+    if (t.n > DOCUMENT_TEXT_MAX - d->text)
+        return spoil(d, -EMSGSIZE);
+    p = arena_take(d, sizeof(*p));
+    if (!p)
+        return NULL;
+    p->kind = is_unique(d, t) ? SEGMENT_UNIQUE : SEGMENT_TEXT;
+    p->text = arena_copy(d, t.p, t.n);
+    d->text += t.n;
+    return p->text.p ? p : NULL;
+}
+
+static struct piece *piece_slot(struct es_document *d, enum es_slot slot)
+{
+    struct piece *p;
+
+    if (d->error)
+        return NULL;
+    if ((unsigned)slot >= ES_SLOTS)
+        return spoil(d, -EINVAL);
+    p = arena_take(d, sizeof(*p));
+    if (!p)
+        return NULL;
+    p->kind = SEGMENT_SLOT;
+    p->slot = slot;
+    return p;
+}
+
+/* The attribute of this name, emptied, or a new one at the end. */
+static struct attribute *attribute_for(struct es_node *n, const char *name)
+{
+    struct attribute *a;
+
+    if (n->document->error)
+        return NULL;
+    if (!name_valid(name))
+        return spoil(n->document, -EINVAL);
+    for (a = n->attributes; a; a = a->next)
+        if (str_equal(a->name, str_of(name)))
+            return a;
+    a = arena_take(n->document, sizeof(*a));
+    if (!a)
+        return NULL;
+    a->name = arena_copy(n->document, name, strlen(name));
+    if (!a->name.p)
+        return NULL;
+    *n->attributes_end = a;
+    n->attributes_end = &a->next;
+    return a;
+}
+
+static void node_attribute(struct es_node *n, const char *name, struct es_text value)
+{
+    struct attribute *a = n ? attribute_for(n, name) : NULL;
+
+    if (a)
+        a->value = piece_text(n->document, value);
+}
+
+static void node_attribute_slot(struct es_node *n, const char *name, enum es_slot slot,
+                                const char *suffix)
+{
+    struct attribute *a = n ? attribute_for(n, name) : NULL;
+
+    if (!a)
+        return;
+    a->value = piece_slot(n->document, slot);
+    if (a->value && suffix && *suffix)
+        a->value->next = piece_text(n->document, es_text_of(suffix));
+}
+
+static void text_append(struct es_node *n, struct piece *p)
+{
+    if (!p)
+        return;
+    if (n->first) {
+        spoil(n->document, -EINVAL); /* mixed content: the indentation would become part of it */
+        return;
+    }
+    *n->text_end = p;
+    n->text_end = &p->next;
+}
+
+static void node_text(struct es_node *n, struct es_text value)
+{
+    if (n && value.n)
+        text_append(n, piece_text(n->document, value));
+}
+
+static void node_text_slot(struct es_node *n, enum es_slot slot)
+{
+    if (n)
+        text_append(n, piece_slot(n->document, slot));
+}
+
+static void raw_append(struct es_document *d, struct piece *p)
+{
+    if (!p)
+        return;
+    if (d->root) {
+        spoil(d, -EINVAL);
+        return;
+    }
+    *d->raw_end = p;
+    d->raw_end = &p->next;
+}
+
+static void document_raw(struct es_document *d, struct es_text bytes)
+{
+    if (d && bytes.n)
+        raw_append(d, piece_text(d, bytes));
+}
+
+static void document_raw_slot(struct es_document *d, enum es_slot slot)
+{
+    if (d)
+        raw_append(d, piece_slot(d, slot));
+}
+
+const struct es_document_api document_api = {
+    .size = sizeof(struct es_document_api),
+    .root = document_root,
+    .child = node_child,
+    .child_before = node_child_before,
+    .find = node_find,
+    .next = node_next,
+    .name = node_name,
+    .attribute = node_attribute,
+    .attribute_slot = node_attribute_slot,
+    .text = node_text,
+    .text_slot = node_text_slot,
+    .remove = node_remove,
+    .raw = document_raw,
+    .raw_slot = document_raw_slot,
+};
+
+/* ---- printing ---- */
+
+struct printer {
+    struct buf *text, *segments;
+    size_t from; /* of the text: what has no segment yet */
+};
+
+static void segment_add(struct printer *pr, enum segment_kind kind, enum es_slot slot)
+{
+    struct segment s = { .length = (uint32_t)(pr->text->n - pr->from),
+                         .kind = (uint8_t)kind,
+                         .slot = (uint8_t)slot };
+
+    pr->from = pr->text->n;
+    if (s.length || kind == SEGMENT_SLOT)
+        buf_add(pr->segments, (struct str){ (const char *)&s, sizeof(s) });
+}
+
+/* Nearly every text is: then it need not be looked at character by character. */
+static bool text_plain(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+
+        if (c < 0x20 || c >= 0x7f || c == '<' || c == '>' || c == '&' || c == '"' || c == '\'')
+            return false;
+    }
+    return true;
+}
+
+static void print_pieces(struct printer *pr, const struct piece *p, bool escape)
+{
+    for (; p; p = p->next) {
+        if (p->kind != SEGMENT_TEXT)
+            segment_add(pr, SEGMENT_TEXT, 0); /* what came before */
+        if (escape && !text_plain(p->text))
+            buf_add_xml(pr->text, p->text);
+        else
+            buf_add(pr->text, p->text);
+        if (p->kind != SEGMENT_TEXT)
+            segment_add(pr, p->kind, p->slot);
+    }
+}
+
+static void print_indent(struct printer *pr, const struct es_node *n)
+{
+    for (unsigned i = 0; i < n->depth; i++)
+        buf_add_char(pr->text, ' ');
+}
+
+static void print_end_tag(struct printer *pr, const struct es_node *n)
+{
+    buf_add(pr->text, STR("</"));
+    buf_add(pr->text, n->name);
+    buf_add(pr->text, STR(">\n"));
+}
+
+/* Phones compare less strictly than this is kept: one blank per level, a blank before the slash of
+ * an empty element, a leaf on one line. It is the layout that they have seen for years. */
+static void print_node(struct printer *pr, const struct es_node *n)
+{
+    print_indent(pr, n);
+    buf_add_char(pr->text, '<');
+    buf_add(pr->text, n->name);
+    for (const struct attribute *a = n->attributes; a; a = a->next) {
+        buf_add_char(pr->text, ' ');
+        buf_add(pr->text, a->name);
+        buf_add(pr->text, STR("=\""));
+        print_pieces(pr, a->value, true);
+        buf_add_char(pr->text, '"');
+    }
+    if (n->text) {
+        buf_add_char(pr->text, '>');
+        print_pieces(pr, n->text, true);
+        print_end_tag(pr, n);
+    } else if (n->first) {
+        buf_add(pr->text, STR(">\n"));
+        for (const struct es_node *child = n->first; child; child = child->next)
+            print_node(pr, child); /* no deeper than DOCUMENT_DEPTH_MAX */
+        print_indent(pr, n);
+        print_end_tag(pr, n);
+    } else {
+        buf_add(pr->text, STR(" />\n"));
+    }
+}
+
+int document_print(const struct es_document *d, struct buf *text, struct buf *segments)
+{
+    struct printer pr = { .text = text, .segments = segments, .from = text->n };
+
+    if (d->error)
+        return d->error;
+    if (d->root) {
+        buf_add(text, STR("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"));
+        print_node(&pr, d->root);
+    } else {
+        print_pieces(&pr, d->raw, false);
+    }
+    segment_add(&pr, SEGMENT_TEXT, 0);
+    return text->error ? text->error : segments->error;
+}
