@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: MIT
+/* The tool's own words. */
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+
+#include "extstatectl.h"
+
+void print_age(long long since_ms, char *out, size_t room)
+{
+    long long s = (long long)time(NULL) - since_ms / 1000;
+
+    s = s < 0 ? 0 : s;
+    if (since_ms == 0)
+        snprintf(out, room, "-");
+    else if (s < 120)
+        snprintf(out, room, "%llds", s);
+    else if (s < 7200)
+        snprintf(out, room, "%lldm", s / 60);
+    else if (s < 172800)
+        snprintf(out, room, "%lldh%02lldm", s / 3600, s / 60 % 60);
+    else
+        snprintf(out, room, "%lldd", s / 86400);
+}
+
+static void cell_since(const json_t *row, char *out, size_t room)
+{
+    print_age(row_number(row, "changed_ms"), out, room);
+}
+
+/* ---- devices ---- */
+
+static void cell_sources(const json_t *row, char *out, size_t room)
+{
+    size_t i, used = 0;
+    json_t *source;
+
+    json_array_foreach(json_object_get(row, "sources"), i, source)
+    {
+        int n = snprintf(out + used, room - used, "%s%s=%s", i ? " " : "",
+                         row_text(source, "source"), row_text(source, "state"));
+
+        used += n > 0 ? (size_t)n : 0;
+        if (used >= room)
+            return;
+    }
+}
+
+static const struct column device_columns[] = {
+    { .title = "DEVICE", .key = "device" },
+    { .title = "STATE", .key = "state" },
+    { .title = "SINCE", .print = cell_since },
+    { .title = "SOURCES", .print = cell_sources },
+};
+
+static int run_devstate_list(const struct invocation *in)
+{
+    return show_rows(
+        in, json_pack("{ss ss}", "command", "devstate.list", "prefix", in->n ? in->words[0] : ""),
+        device_columns, ARRAY_LEN(device_columns), "no device has a state yet");
+}
+
+static int run_devstate_change(const struct invocation *given)
+{
+    struct invocation in = *given;
+    char *source = take_option(&in, "--source");
+    int r;
+
+    if (in.n != 2)
+        return usage_of("devstate change");
+    r = call_simple(&in,
+                    json_pack("{ss ss ss ss}", "command", "devstate.set", "device", in.words[0],
+                              "state", in.words[1], "source", source ? source : ""),
+                    NULL);
+    if (r == EXIT_OK && !in.options->json)
+        printf("Changing %s to %s\n", in.words[0], in.words[1]);
+    return r;
+}
+
+static int run_devstate_forget(const struct invocation *given)
+{
+    struct invocation in = *given;
+    char *source = take_option(&in, "--source");
+
+    if (in.n != 1)
+        return usage_of("devstate forget");
+    return call_simple(&in,
+                       json_pack("{ss ss ss}", "command", "devstate.forget", "device", in.words[0],
+                                 "source", source ? source : ""),
+                       NULL);
+}
+
+/* ---- presence ---- */
+
+static const struct column presence_columns[] = {
+    { .title = "PROVIDER", .key = "provider" }, { .title = "STATE", .key = "state" },
+    { .title = "SUBTYPE", .key = "subtype" },   { .title = "MESSAGE", .key = "message" },
+    { .title = "SINCE", .print = cell_since },
+};
+
+static int run_presencestate_list(const struct invocation *in)
+{
+    return show_rows(
+        in, json_pack("{ss ss}", "command", "presence.list", "prefix", in->n ? in->words[0] : ""),
+        presence_columns, ARRAY_LEN(presence_columns), "no presence has been set yet");
+}
+
+/* "state[,subtype[,message]]": the third part may hold commas. */
+static int run_presencestate_change(const struct invocation *in)
+{
+    char *parts[3] = { NULL, "", "" };
+    char *rest;
+    int r;
+
+    if (in->n != 2)
+        return usage_of("presencestate change");
+    rest = in->words[1];
+    for (int i = 0; i < 3 && rest; i++) {
+        parts[i] = i < 2 ? strsep(&rest, ",") : rest;
+    }
+    r = call_simple(in,
+                    json_pack("{ss ss ss ss ss}", "command", "presence.set", "provider",
+                              in->words[0], "state", parts[0], "subtype", parts[1], "message",
+                              parts[2]),
+                    NULL);
+    if (r == EXIT_OK && !in->options->json)
+        printf("Changing %s to %s\n", in->words[0], parts[0]);
+    return r;
+}
+
+/* ---- hints ---- */
+
+static void cell_extension(const json_t *row, char *out, size_t room)
+{
+    snprintf(out, room, "%s@%s", row_text(row, "extension"), row_text(row, "context"));
+}
+
+static void cell_where(const json_t *row, char *out, size_t room)
+{
+    if (json_is_true(json_object_get(row, "autohint")))
+        snprintf(out, room, "autohint");
+    else
+        snprintf(out, room, "%s:%lld", row_text(row, "file"), row_number(row, "line"));
+}
+
+static const struct column hint_columns[] = {
+    { .title = "EXTENSION", .print = cell_extension },
+    { .title = "STATE", .key = "state" },
+    { .title = "PRESENCE", .key = "presence" },
+    { .title = "WATCHERS", .key = "watchers", .right = true },
+    { .title = "SINCE", .print = cell_since },
+    { .title = "HINT", .key = "hint" },
+    { .title = "NAME", .key = "name" },
+    { .title = "FROM", .print = cell_where },
+};
+
+static int run_hints(const struct invocation *in)
+{
+    return show_rows(in,
+                     json_pack("{ss ss}", "command", "hints", "prefix", in->n ? in->words[0] : ""),
+                     hint_columns, ARRAY_LEN(hint_columns),
+                     in->n ? "no hint begins with that" : "there are no hints");
+}
+
+/* ---- subscriptions and publications ---- */
+
+static void cell_told(const json_t *row, char *out, size_t room)
+{
+    bool newest = row_number(row, "told_sequence") == row_number(row, "current_sequence");
+
+    if (json_is_true(json_object_get(row, "outstanding")))
+        snprintf(out, room, "waiting for the answer");
+    else
+        snprintf(out, room, newest ? "newest, in %lldms" : "older",
+                 row_number(row, "acknowledged_after_ms"));
+}
+
+static const struct column subscription_columns[] = {
+    { .title = "RESOURCE", .key = "resource" },
+    { .title = "CONTEXT", .key = "context" },
+    { .title = "EVENT", .key = "event" },
+    { .title = "BODY", .key = "content_type" },
+    { .title = "ENDPOINT", .key = "endpoint" },
+    { .title = "PEER", .key = "remote" },
+    { .title = "STATE", .key = "state" },
+    { .title = "EXPIRES", .key = "expires_s", .right = true },
+    { .title = "CSEQ", .key = "cseq", .right = true },
+    { .title = "VERSION", .key = "version", .right = true },
+    { .title = "TOLD", .print = cell_told },
+};
+
+static int run_subscriptions(const struct invocation *in)
+{
+    return show_rows(
+        in, json_pack("{ss ss}", "command", "subscriptions", "like", in->n ? in->words[0] : ""),
+        subscription_columns, ARRAY_LEN(subscription_columns), "no subscriptions");
+}
+
+static void cell_answer(const json_t *row, char *out, size_t room)
+{
+    if (row_number(row, "last_status"))
+        snprintf(out, room, "%lld %s", row_number(row, "last_status"),
+                 row_text(row, "last_reason"));
+    else
+        snprintf(out, room, "-");
+}
+
+static const struct column publication_columns[] = {
+    { .title = "EXTENSION", .print = cell_extension },
+    { .title = "SECTION", .key = "section" },
+    { .title = "EVENT", .key = "event" },
+    { .title = "STATE", .key = "state" },
+    { .title = "TAG", .key = "entity_tag" },
+    { .title = "EXPIRES", .key = "expires_s", .right = true },
+    { .title = "LAST ANSWER", .print = cell_answer },
+    { .title = "QUEUED", .key = "queued", .right = true },
+    { .title = "FAILURES", .key = "failures", .right = true },
+    { .title = "RETRY IN", .key = "retry_s", .right = true },
+};
+
+static int run_publications(const struct invocation *in)
+{
+    return show_rows(
+        in, json_pack("{ss ss}", "command", "publications", "like", in->n ? in->words[0] : ""),
+        publication_columns, ARRAY_LEN(publication_columns), "no publications");
+}
+
+/* ---- the daemon ---- */
+
+static void print_value(const char *key, const json_t *v, int indent)
+{
+    if (json_is_integer(v))
+        printf("%*s%-24s %lld\n", indent, "", key, (long long)json_integer_value(v));
+    else if (json_is_boolean(v))
+        printf("%*s%-24s %s\n", indent, "", key, json_is_true(v) ? "yes" : "no");
+    else if (json_is_string(v))
+        printf("%*s%-24s %s\n", indent, "", key, json_string_value(v));
+}
+
+static void print_object(const json_t *object, int indent)
+{
+    const char *key;
+    json_t *v;
+
+    json_object_foreach((json_t *)(uintptr_t)object, key, v)
+    {
+        if (strcmp(key, "id") == 0 || strcmp(key, "ok") == 0 || strcmp(key, "rows") == 0)
+            continue;
+        if (json_is_object(v) || json_is_array(v)) {
+            size_t i;
+            json_t *item;
+
+            printf("%*s%s\n", indent, "", key);
+            if (json_is_object(v))
+                print_object(v, indent + 2);
+            json_array_foreach(v, i, item)
+            {
+                print_object(item, indent + 2);
+                printf("\n");
+            }
+            continue;
+        }
+        print_value(key, v, indent);
+    }
+}
+
+static int run_status(const struct invocation *in)
+{
+    json_t *answer = NULL;
+    int r = call_simple(in, json_pack("{ss}", "command", "status"), &answer);
+
+    if (r == EXIT_OK && !in->options->json)
+        print_object(answer, 0);
+    json_decref(answer);
+    return r;
+}
+
+static int run_reload(const struct invocation *in)
+{
+    json_t *answer = NULL;
+    int r = call_simple(in, json_pack("{ss}", "command", "reload"), &answer);
+
+    if (r == EXIT_OK && !in->options->json)
+        printf("%sreloaded\n", row_text(answer, "report"));
+    json_decref(answer);
+    return r;
+}
+
+static int run_log(const struct invocation *in)
+{
+    if (in->n != 1)
+        return usage_of("log");
+    return call_simple(in, json_pack("{ss ss}", "command", "log.level", "level", in->words[0]),
+                       NULL);
+}
+
+static int run_trace(const struct invocation *in)
+{
+    json_t *request = json_pack("{ss}", "command", "trace");
+    json_t *peers = json_array();
+
+    if (in->n == 0) {
+        json_decref(request);
+        json_decref(peers);
+        return usage_of("trace");
+    }
+    if (strcmp(in->words[0], "all") == 0)
+        json_object_set_new(request, "all", json_true());
+    else if (strcmp(in->words[0], "off") != 0)
+        for (int i = 0; i < in->n; i++)
+            json_array_append_new(peers, json_string(in->words[i]));
+    json_object_set_new(request, "peers", peers);
+    return call_simple(in, request, NULL);
+}
+
+const struct command own_commands[] = {
+    { "devstate list", "[PREFIX]", "devices, their states and who reports them", run_devstate_list,
+      false },
+    { "devstate change", "DEVICE STATE [--source NAME]", "say what a device does",
+      run_devstate_change, false },
+    { "devstate forget", "DEVICE [--source NAME]", "say nothing about a device any more",
+      run_devstate_forget, false },
+    { "presencestate list", "[PREFIX]", "presence providers and their states",
+      run_presencestate_list, false },
+    { "presencestate change", "CustomPresence:NAME STATE[,SUBTYPE[,MESSAGE]]", "set a presence",
+      run_presencestate_change, false },
+    { "hints", "[PREFIX]", "hints, their states and watchers", run_hints, false },
+    { "subscriptions", "[LIKE]", "who watches what, and what they were told", run_subscriptions,
+      false },
+    { "publications", "[LIKE]", "what is published where, and how that goes", run_publications,
+      false },
+    { "status", "", "the daemon: listeners, counters, switches", run_status, false },
+    { "reload", "", "read the configuration again", run_reload, false },
+    { "log", "error|warn|info|debug", "how much is logged", run_log, false },
+    { "trace", "all | off | ADDRESS[/BITS]...", "log the messages from and to these peers",
+      run_trace, false },
+    { 0 },
+};

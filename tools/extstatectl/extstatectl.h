@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+/* extstatectl.h - what the tool's files share.
+ *
+ * main.c: options, the table of commands.  command.c: our words.  asterisk.c: Asterisk's words with
+ * its columns. watch.c: a real SIP subscription. */
+#pragma once
+#include "client.h"
+#include "table.h"
+
+struct ctl_options {
+    const char *socket;
+    bool json;
+};
+
+struct invocation { /* one command line: the words behind the command's own */
+    const struct ctl_options *options;
+    char **words;
+    int n;
+};
+
+struct command {
+    const char *words; /* "devstate change" */
+    const char *usage; /* "NAME STATE [--source SOURCE]" */
+    const char *what;
+    int (*run)(const struct invocation *in);
+    bool alias; /* Asterisk's: listed apart */
+};
+
+extern const struct command own_commands[], asterisk_commands[],
+    watch_commands[]; /* each ends with words NULL */
+
+/* Call the daemon and print its rows as a table, or as they come with --json. `nothing` is printed
+ * when there are none. */
+int show_rows(const struct invocation *in, json_t *request, const struct column *columns,
+              size_t n_columns, const char *nothing);
+/* Call it for its effect; prints `done` (a format without arguments) unless --json. */
+int call_simple(const struct invocation *in, json_t *request, json_t **answer);
+int usage_error(const struct command *c);
+int usage_of(const char *words); /* prints the usage of that command; EXIT_USAGE */
+/* The value behind `--name`, taken out of the words; NULL when absent. */
+char *take_option(struct invocation *in, const char *name);
+bool take_flag(struct invocation *in, const char *name);
+/* "4m", "2h05m", "3d" since a wall clock in ms. */
+void print_age(long long since_ms, char *out, size_t room);

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: MIT
+/* extstatectl: the operator's tool. */
+#include <regex.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "extstatectl.h"
+
+static const struct command *const command_tables[] = { own_commands, watch_commands,
+                                                        asterisk_commands };
+
+static const struct command *command_next(const struct command *previous)
+{
+    size_t t = 0;
+
+    if (!previous)
+        return command_tables[0];
+    for (; t < ARRAY_LEN(command_tables); t++) {
+        const struct command *c = command_tables[t];
+
+        while (c->words && c != previous)
+            c++;
+        if (c->words)
+            break;
+    }
+    if (previous[1].words)
+        return previous + 1;
+    return t + 1 < ARRAY_LEN(command_tables) ? command_tables[t + 1] : NULL;
+}
+
+/* How many words of the line the command's own words are; 0: another command. */
+static int command_matches(const struct command *c, char **words, int n)
+{
+    const char *p = c->words;
+    int used = 0;
+
+    while (*p) {
+        size_t len = strcspn(p, " ");
+
+        if (used == n || strlen(words[used]) != len || strncmp(words[used], p, len) != 0)
+            return 0;
+        used++;
+        p += len + (p[len] == ' ');
+    }
+    return used;
+}
+
+static void print_help(FILE *out)
+{
+    bool alias = false;
+
+    fputs("Usage: extstatectl [--socket PATH] [--json] COMMAND [ARGUMENT]...\n\nCommands:\n", out);
+    for (const struct command *c = command_next(NULL); c; c = command_next(c)) {
+        if (c->alias && !alias)
+            fputs("\nAsterisk's words, with its columns:\n", out);
+        alias = c->alias;
+        fprintf(out, "  %s%s%s\n      %s\n", c->words, *c->usage ? " " : "", c->usage, c->what);
+    }
+    fputs("\n--json prints one JSON object a line. The socket is $EXTSTATE_SOCKET, "
+          "or " EXTSTATE_SOCKET ".\n"
+          "Exit status: 0 done, 1 refused or failed, 2 usage, 3 no daemon there, 4 nothing "
+          "matches.\n",
+          out);
+}
+
+int usage_error(const struct command *c)
+{
+    fprintf(stderr, "Usage: extstatectl %s%s%s\n", c->words, *c->usage ? " " : "", c->usage);
+    return EXIT_USAGE;
+}
+
+int usage_of(const char *words)
+{
+    for (const struct command *c = command_next(NULL); c; c = command_next(c))
+        if (strcmp(c->words, words) == 0)
+            return usage_error(c);
+    return EXIT_USAGE;
+}
+
+static void drop_words(struct invocation *in, int at, int n)
+{
+    for (int i = at; i + n < in->n; i++)
+        in->words[i] = in->words[i + n];
+    in->n -= n;
+}
+
+char *take_option(struct invocation *in, const char *name)
+{
+    for (int i = 0; i + 1 < in->n; i++) {
+        char *value = in->words[i + 1];
+
+        if (strcmp(in->words[i], name) != 0)
+            continue;
+        drop_words(in, i, 2);
+        return value;
+    }
+    return NULL;
+}
+
+bool take_flag(struct invocation *in, const char *name)
+{
+    for (int i = 0; i < in->n; i++) {
+        if (strcmp(in->words[i], name) != 0)
+            continue;
+        drop_words(in, i, 1);
+        return true;
+    }
+    return false;
+}
+
+static void print_json_line(void *ctx, json_t *row)
+{
+    (void)ctx;
+    json_dumpf(row, stdout, JSON_COMPACT);
+    putchar('\n');
+}
+
+/* Rows that match the regular expression `like` anywhere in their text. */
+struct filter {
+    client_row_fn next;
+    void *ctx;
+    regex_t like;
+    bool active;
+    size_t shown;
+};
+
+static void filter_row(void *ctx, json_t *row)
+{
+    struct filter *f = ctx;
+
+    if (f->active) {
+        char *text = json_dumps(row, JSON_COMPACT);
+        bool match = text && regexec(&f->like, text, 0, NULL, 0) == 0;
+
+        free(text);
+        if (!match)
+            return;
+    }
+    f->shown++;
+    f->next(f->ctx, row);
+}
+
+static int filter_init(struct filter *f, const char *like)
+{
+    char why[128];
+    int r;
+
+    f->active = *like != '\0';
+    if (!f->active)
+        return EXIT_OK;
+    r = regcomp(&f->like, like, REG_EXTENDED | REG_NOSUB);
+    if (r == 0)
+        return EXIT_OK;
+    regerror(r, &f->like, why, sizeof(why));
+    fprintf(stderr, "extstatectl: \"%s\" is no regular expression: %s\n", like, why);
+    return EXIT_USAGE;
+}
+
+int show_rows(const struct invocation *in, json_t *request, const struct column *columns,
+              size_t n_columns, const char *nothing)
+{
+    struct filter filter = { 0 };
+    json_t *answer = NULL;
+    struct client client;
+    struct table table;
+    int r = filter_init(&filter, row_text(request, "like"));
+
+    if (r != EXIT_OK || client_open(&client, in->options->socket)) {
+        json_decref(request);
+        return r != EXIT_OK ? r : EXIT_UNREACHABLE;
+    }
+    table_init(&table, columns, n_columns);
+    filter.next = in->options->json ? print_json_line : table_add;
+    filter.ctx = &table;
+    r = client_call(&client, request, filter_row, &filter, &answer);
+    if (r == EXIT_OK && !in->options->json && filter.shown)
+        table_print(&table, stdout);
+    else if (r == EXIT_OK && !in->options->json)
+        printf("%s\n", nothing);
+    if (r == EXIT_OK && !filter.shown)
+        r = EXIT_NOTHING;
+    json_decref(answer);
+    table_fini(&table);
+    if (filter.active)
+        regfree(&filter.like);
+    client_close(&client);
+    return r;
+}
+
+int call_simple(const struct invocation *in, json_t *request, json_t **answer)
+{
+    json_t *got = NULL;
+    struct client client;
+    int r;
+
+    if (client_open(&client, in->options->socket)) {
+        json_decref(request);
+        return EXIT_UNREACHABLE;
+    }
+    r = client_call(&client, request, NULL, NULL, &got);
+    client_close(&client);
+    if (r == EXIT_OK && in->options->json)
+        print_json_line(NULL, got);
+    if (answer)
+        *answer = got;
+    else
+        json_decref(got);
+    return r;
+}
+
+static int run(const struct ctl_options *options, char **words, int n)
+{
+    const struct command *best = NULL;
+    struct invocation in = { .options = options };
+    int used = 0;
+
+    for (const struct command *c = command_next(NULL); c; c = command_next(c)) {
+        int matched = command_matches(c, words, n);
+
+        if (matched > used) {
+            best = c;
+            used = matched;
+        }
+    }
+    if (!best) {
+        fprintf(stderr, "extstatectl: there is no command \"%s\"; see extstatectl --help\n",
+                words[0]);
+        return EXIT_USAGE;
+    }
+    in.words = words + used;
+    in.n = n - used;
+    return best->run(&in);
+}
+
+/* Words for the shell's completion: every command's next word behind what is typed so far. */
+static int complete(char **words, int n)
+{
+    for (const struct command *c = command_next(NULL); c; c = command_next(c)) {
+        const char *p = c->words;
+        int i = 0;
+
+        for (; i < n && *p; i++) {
+            size_t len = strcspn(p, " ");
+
+            if (strlen(words[i]) != len || strncmp(words[i], p, len) != 0)
+                break;
+            p += len + (p[len] == ' ');
+        }
+        if (i == n && *p)
+            printf("%.*s\n", (int)strcspn(p, " "), p);
+    }
+    return EXIT_OK;
+}
+
+int main(int argc, char **argv)
+{
+    struct ctl_options options = { .socket = getenv("EXTSTATE_SOCKET") };
+    int i = 1;
+
+    if (!options.socket || !*options.socket)
+        options.socket = EXTSTATE_SOCKET;
+    for (; i < argc && argv[i][0] == '-'; i++) {
+        if (strcmp(argv[i], "--json") == 0) {
+            options.json = true;
+        } else if (strcmp(argv[i], "--socket") == 0 && i + 1 < argc) {
+            options.socket = argv[++i];
+        } else if (strcmp(argv[i], "--complete") == 0) {
+            return complete(argv + i + 1, argc - i - 1);
+        } else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            print_help(stdout);
+            return EXIT_OK;
+        } else if (strcmp(argv[i], "--version") == 0) {
+            puts("extstatectl " EXTSTATE_VERSION);
+            return EXIT_OK;
+        } else {
+            fprintf(stderr, "extstatectl: unknown option %s\n", argv[i]);
+            return EXIT_USAGE;
+        }
+    }
+    if (i == argc) {
+        print_help(stderr);
+        return EXIT_USAGE;
+    }
+    return run(&options, argv + i, argc - i);
+}
