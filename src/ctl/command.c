@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: MIT
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "ctl/ctl_internal.h"
+
+static struct ctl_request *request_of(struct ctl_job *job)
+{
+    return CONTAINER_OF(job, struct ctl_request, job);
+}
+
+struct str request_text(const struct ctl_request *q, const char *name)
+{
+    const json_t *v = json_object_get(q->arguments, name);
+
+    return json_is_string(v) ? (struct str){ json_string_value(v), json_string_length(v) }
+                             : STR_EMPTY;
+}
+
+void request_fail(struct ctl_request *q, const char *error, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    q->error = error;
+    buf_reset(&q->message);
+    buf_add(&q->message, str_of(text));
+}
+
+struct json request_row(struct ctl_request *q)
+{
+    struct json row = json_on(&q->out);
+
+    json_add_object(&row, NULL);
+    json_add_i64(&row, "id", q->id);
+    json_add_object(&row, "row");
+    return row;
+}
+
+void request_row_end(struct ctl_request *q, struct json *row)
+{
+    json_end_object(row);
+    json_end_object(row);
+    buf_add_char(&q->out, '\n');
+    q->rows++;
+}
+
+/* ---- jobs ---- */
+
+static void done_answer(struct ctl_job *job)
+{
+    struct ctl_request *q = request_of(job);
+
+    request_finish(q, NULL);
+    request_answer(q);
+}
+
+static void on_state(struct ctl_request *q, void (*run)(struct ctl_job *, void *),
+                     void (*done)(struct ctl_job *))
+{
+    const struct ctl_port *port = request_port(q);
+
+    q->job = (struct ctl_job){ .run = run, .done = done };
+    if (port && port->on_state(port->ctx, &q->job) == 0)
+        return;
+    request_fail(q, "busy", "the state thread has too much to do; try again");
+    done_answer(&q->job);
+}
+
+static void on_workers(struct ctl_request *q, void (*run)(struct ctl_job *, void *),
+                       void (*done)(struct ctl_job *))
+{
+    const struct ctl_port *port = request_port(q);
+
+    q->job = (struct ctl_job){ .run = run, .done = done };
+    if (port && port->on_workers(port->ctx, &q->job) == 0)
+        return;
+    request_fail(q, "busy", "the workers have too much to do; try again");
+    done_answer(&q->job);
+}
+
+static void command_devstate_list(struct ctl_request *q)
+{
+    on_state(q, state_devices, done_answer);
+}
+
+static void command_devstate_set(struct ctl_request *q)
+{
+    on_state(q, state_device_change, done_answer);
+}
+
+static void command_devstate_forget(struct ctl_request *q)
+{
+    on_state(q, state_device_drop, done_answer);
+}
+
+static void command_presence_list(struct ctl_request *q)
+{
+    on_state(q, state_presences, done_answer);
+}
+
+static void command_presence_set(struct ctl_request *q)
+{
+    on_state(q, state_presence_change, done_answer);
+}
+
+static void hints_counted(struct ctl_job *job)
+{
+    on_state(request_of(job), state_hints, done_answer);
+}
+
+static void command_hints(struct ctl_request *q)
+{
+    on_workers(q, worker_count_watchers, hints_counted);
+}
+
+static void command_subscriptions(struct ctl_request *q)
+{
+    on_workers(q, worker_subscriptions, done_answer);
+}
+
+static void command_publications(struct ctl_request *q)
+{
+    on_workers(q, worker_publications, done_answer);
+}
+
+/* ---- status ---- */
+
+static void print_status(struct ctl_request *q, struct json *out)
+{
+    const struct ctl_port *port = request_port(q);
+
+    if (port)
+        port->status(port->ctx, out);
+    json_add_object(out, "state");
+    json_add_u64(out, "devices", q->state.devices);
+    json_add_u64(out, "presences", q->state.presences);
+    json_add_u64(out, "hints", q->state.hints);
+    json_add_u64(out, "resources", q->state.resources);
+    json_add_u64(out, "device_reports", q->state.device_reports);
+    json_add_u64(out, "duplicates", q->state.duplicates);
+    json_add_u64(out, "snapshots", q->state.snapshots);
+    json_end_object(out);
+    worker_print_status(q, out);
+}
+
+static void status_done(struct ctl_job *job)
+{
+    struct ctl_request *q = request_of(job);
+
+    request_finish(q, print_status);
+    request_answer(q);
+}
+
+static void status_counted(struct ctl_job *job)
+{
+    on_state(request_of(job), state_status, status_done);
+}
+
+static void command_status(struct ctl_request *q)
+{
+    on_workers(q, worker_status, status_counted);
+}
+
+/* ---- the daemon itself ---- */
+
+static void print_report(struct ctl_request *q, struct json *out)
+{
+    json_add_str(out, "report", buf_str(&q->message));
+}
+
+static void command_reload(struct ctl_request *q)
+{
+    const struct ctl_port *port = request_port(q);
+    int r = port->reload(port->ctx, &q->message);
+
+    if (r)
+        q->error = "failed"; /* the message is the report */
+    request_finish(q, r ? NULL : print_report);
+    request_answer(q);
+}
+
+static void command_log_level(struct ctl_request *q)
+{
+    const struct ctl_port *port = request_port(q);
+    enum log_level level;
+
+    if (log_level_parse(&level, request_text(q, "level")))
+        request_fail(q, "usage", "\"%.*s\" is no log level; use error, warn, info or debug",
+                     STR_FMT(request_text(q, "level")));
+    else
+        port->log_level(port->ctx, level);
+    done_answer(&q->job);
+}
+
+enum { TRACE_PEERS_MAX = 32 };
+
+/* {"all":true}, {"peers":["192.0.2.7","198.51.100.0/24"]}, or neither: off. */
+static void command_trace(struct ctl_request *q)
+{
+    const struct ctl_port *port = request_port(q);
+    const json_t *list = json_object_get(q->arguments, "peers");
+    bool all = json_is_true(json_object_get(q->arguments, "all"));
+    struct addr_net peers[TRACE_PEERS_MAX];
+    size_t n = json_array_size(list);
+
+    if (n > TRACE_PEERS_MAX)
+        request_fail(q, "usage", "at most %d peers can be traced", TRACE_PEERS_MAX);
+    for (size_t i = 0; i < n && !q->error; i++) {
+        const json_t *v = json_array_get(list, i);
+        struct str text = { json_string_value(v), json_string_length(v) };
+
+        if (!json_is_string(v) || addr_net_parse(&peers[i], text))
+            request_fail(q, "usage", "\"%.*s\" is no address or network", STR_FMT(text));
+    }
+    if (!q->error)
+        port->trace(port->ctx, all, peers, n);
+    done_answer(&q->job);
+}
+
+static void print_watch_hint(struct ctl_request *q, struct json *out)
+{
+    const struct ctl_port *port = request_port(q);
+
+    port->watch_hint(port->ctx, request_text(q, "context"), out);
+}
+
+static void command_watch_hint(struct ctl_request *q)
+{
+    request_finish(q, print_watch_hint);
+    request_answer(q);
+}
+
+static void command_ping(struct ctl_request *q)
+{
+    done_answer(&q->job);
+}
+
+static const struct {
+    const char *name;
+    void (*run)(struct ctl_request *q);
+} commands[] = {
+    { "ping", command_ping },
+    { "status", command_status },
+    { "devstate.list", command_devstate_list },
+    { "devstate.set", command_devstate_set },
+    { "devstate.forget", command_devstate_forget },
+    { "presence.list", command_presence_list },
+    { "presence.set", command_presence_set },
+    { "hints", command_hints },
+    { "subscriptions", command_subscriptions },
+    { "publications", command_publications },
+    { "reload", command_reload },
+    { "log.level", command_log_level },
+    { "trace", command_trace },
+    { "watch.hint", command_watch_hint },
+};
+
+void command_dispatch(struct ctl_request *q)
+{
+    struct str name = request_text(q, "command");
+
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        if (str_equal(name, str_of(commands[i].name))) {
+            commands[i].run(q);
+            return;
+        }
+    }
+    request_fail(q, "unknown_command", "there is no command \"%.*s\"",
+                 STR_FMT(str_sub(name, 0, 64)));
+    done_answer(&q->job);
+}

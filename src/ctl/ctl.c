@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: MIT
+/* The socket and its clients. Memory is counted: requests and handles hold the struct ctl, so that
+ * a job that comes home after ctl_destroy finds out that nobody waits any more. */
+#include "ctl/ctl.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "ctl/ctl_internal.h"
+
+struct ctl {
+    struct ctl_config cfg;
+    struct str path;
+    uv_pipe_t listener;
+    struct list clients;
+    size_t n_clients, refs;
+    uint64_t next_client;
+    bool closed;
+};
+
+struct client {
+    struct list link;
+    uv_pipe_t pipe;
+    struct ctl *ctl;
+    uint64_t id;
+    struct buf line;      /* an incomplete request */
+    size_t pending_bytes; /* written, not yet taken by the client */
+    char room[16384];
+};
+
+struct pending_write {
+    uv_write_t uv;
+    struct client *client;
+    struct str bytes;
+};
+
+static void ctl_unref(struct ctl *c)
+{
+    if (--c->refs)
+        return;
+    str_free(&c->path);
+    free(c);
+}
+
+/* ---- clients ---- */
+
+static void on_client_closed(uv_handle_t *h)
+{
+    struct client *cl = h->data;
+    struct ctl *c = cl->ctl;
+
+    list_remove(&cl->link);
+    c->n_clients--;
+    buf_fini(&cl->line);
+    free(cl);
+    ctl_unref(c);
+}
+
+static void client_close(struct client *cl)
+{
+    if (!uv_is_closing((uv_handle_t *)&cl->pipe))
+        uv_close((uv_handle_t *)&cl->pipe, on_client_closed);
+}
+
+static struct client *client_find(struct ctl *c, uint64_t id)
+{
+    LIST_FOREACH (it, &c->clients) {
+        struct client *cl = CONTAINER_OF(it, struct client, link);
+
+        if (cl->id == id && !uv_is_closing((uv_handle_t *)&cl->pipe))
+            return cl;
+    }
+    return NULL;
+}
+
+static void on_written(uv_write_t *uv, int status)
+{
+    struct pending_write *w = CONTAINER_OF(uv, struct pending_write, uv);
+
+    w->client->pending_bytes -= w->bytes.n;
+    if (status)
+        client_close(w->client);
+    str_free(&w->bytes);
+    free(w);
+}
+
+/* Takes the bytes. */
+static void client_write(struct client *cl, struct str bytes)
+{
+    struct pending_write *w = malloc(sizeof(*w));
+    uv_buf_t b;
+
+    if (!w || cl->pending_bytes + bytes.n > cl->ctl->cfg.max_output_bytes) {
+        log_warn(cl->ctl->cfg.log, "ctl.client_cut_off",
+                 KV_U("bytes", cl->pending_bytes + bytes.n));
+        free(w);
+        str_free(&bytes);
+        client_close(cl);
+        return;
+    }
+    *w = (struct pending_write){ .client = cl, .bytes = bytes };
+    cl->pending_bytes += bytes.n;
+    b = uv_buf_init((char *)(uintptr_t)bytes.p, (unsigned)bytes.n);
+    if (uv_write(&w->uv, (uv_stream_t *)&cl->pipe, &b, 1, on_written)) {
+        cl->pending_bytes -= bytes.n;
+        str_free(&w->bytes);
+        free(w);
+        client_close(cl);
+    }
+}
+
+/* ---- requests ---- */
+
+const struct ctl_port *request_port(const struct ctl_request *q)
+{
+    return q->ctl->closed ? NULL : &q->ctl->cfg.port;
+}
+
+static void request_free(struct ctl_request *q)
+{
+    watchers_fini(q);
+    json_decref(q->arguments);
+    buf_fini(&q->out);
+    buf_fini(&q->message);
+    ctl_unref(q->ctl);
+    free(q);
+}
+
+void request_finish(struct ctl_request *q, void (*more)(struct ctl_request *q, struct json *out))
+{
+    struct json out = json_on(&q->out);
+
+    if (q->out.error) { /* rows that did not fit are no answer */
+        request_fail(q, "failed", "the answer is too large: %s", strerror(-q->out.error));
+        buf_reset(&q->out);
+    }
+    json_add_object(&out, NULL);
+    json_add_i64(&out, "id", q->id);
+    json_add_bool(&out, "ok", !q->error);
+    if (q->error) {
+        json_add_str(&out, "error", str_of(q->error));
+        json_add_str(&out, "message", buf_str(&q->message));
+    } else {
+        json_add_u64(&out, "rows", q->rows);
+        if (more)
+            more(q, &out);
+    }
+    json_end_object(&out);
+    buf_add_char(&q->out, '\n');
+}
+
+void request_answer(struct ctl_request *q)
+{
+    struct client *cl = q->ctl->closed ? NULL : client_find(q->ctl, q->client_id);
+    struct str bytes;
+
+    if (cl && buf_take(&q->out, &bytes) == 0)
+        client_write(cl, bytes);
+    else if (cl)
+        client_close(cl);
+    request_free(q);
+}
+
+static void client_request(struct client *cl, struct str line)
+{
+    struct ctl_request *q = calloc(1, sizeof(*q));
+    json_error_t why;
+
+    if (!q) {
+        client_close(cl);
+        return;
+    }
+    q->ctl = cl->ctl;
+    q->ctl->refs++;
+    q->client_id = cl->id;
+    buf_init(&q->out, CTL_ANSWER_MAX);
+    buf_init(&q->message, 1 << 20);
+    q->arguments = json_loadb(line.p, line.n, JSON_REJECT_DUPLICATES, &why);
+    if (!json_is_object(q->arguments)) {
+        request_fail(q, "usage", "a request is one JSON object on one line: %s",
+                     q->arguments ? "not an object" : why.text);
+        request_finish(q, NULL);
+        request_answer(q);
+        return;
+    }
+    q->id = json_integer_value(json_object_get(q->arguments, "id"));
+    command_dispatch(q);
+}
+
+static void client_lines(struct client *cl)
+{
+    struct str rest = buf_str(&cl->line);
+    size_t used = 0;
+
+    for (;;) {
+        struct str here = str_sub(rest, used, rest.n);
+        size_t end = str_find_char(here, '\n');
+        struct str line = str_trim(str_sub(here, 0, end));
+
+        if (end == here.n)
+            break;
+        used += end + 1;
+        if (line.n)
+            client_request(cl, line);
+        if (uv_is_closing((uv_handle_t *)&cl->pipe))
+            return;
+    }
+    if (used) {
+        memmove(cl->line.p, cl->line.p + used, cl->line.n - used);
+        cl->line.n -= used;
+    }
+}
+
+static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *out)
+{
+    struct client *cl = h->data;
+
+    (void)suggested;
+    *out = uv_buf_init(cl->room, sizeof(cl->room));
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b)
+{
+    struct client *cl = stream->data;
+
+    if (n < 0) {
+        client_close(cl);
+        return;
+    }
+    buf_add(&cl->line, (struct str){ b->base, (size_t)n });
+    if (cl->line.error) {
+        log_warn(cl->ctl->cfg.log, "ctl.request_too_long", KV_U("limit", CTL_REQUEST_MAX));
+        client_close(cl);
+        return;
+    }
+    client_lines(cl);
+}
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+    struct ctl *c = listener->data;
+    struct client *cl;
+
+    if (status)
+        return;
+    cl = calloc(1, sizeof(*cl));
+    if (!cl)
+        return;
+    cl->ctl = c;
+    cl->id = ++c->next_client;
+    buf_init(&cl->line, CTL_REQUEST_MAX);
+    uv_pipe_init(c->cfg.loop, &cl->pipe, 0);
+    cl->pipe.data = cl;
+    c->refs++;
+    c->n_clients++;
+    list_init(&cl->link);
+    list_append(&c->clients, &cl->link);
+    if (uv_accept(listener, (uv_stream_t *)&cl->pipe) || c->n_clients > c->cfg.max_clients ||
+        uv_read_start((uv_stream_t *)&cl->pipe, on_alloc, on_read))
+        client_close(cl);
+}
+
+/* ---- life ---- */
+
+/* A socket file that nobody answers is left over from a process that died. */
+static int path_claim(const char *path)
+{
+    struct sockaddr_un to = { .sun_family = AF_UNIX };
+    size_t n = strlen(path);
+    int fd, r;
+
+    if (n >= sizeof(to.sun_path))
+        return -ENAMETOOLONG;
+    memcpy(to.sun_path, path, n);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    r = connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0 ? -EADDRINUSE
+        : errno == ENOENT                                    ? 0
+                                                             : 1;
+    close(fd);
+    if (r == 1)
+        r = unlink(path) == 0 || errno == ENOENT ? 0 : -errno;
+    return r;
+}
+
+static void on_listener_closed(uv_handle_t *h)
+{
+    ctl_unref(h->data);
+}
+
+int ctl_create(struct ctl **out, const struct ctl_config *cfg)
+{
+    struct ctl *c = calloc(1, sizeof(*c));
+    int r = -ENOMEM;
+
+    if (!c)
+        return r;
+    c->cfg = *cfg;
+    c->refs = 1;
+    list_init(&c->clients);
+    r = str_dup(&c->path, cfg->path);
+    if (r)
+        goto out;
+    r = path_claim(c->path.p);
+    if (r)
+        goto out;
+    uv_pipe_init(cfg->loop, &c->listener, 0);
+    c->listener.data = c;
+    r = uv_pipe_bind(&c->listener, c->path.p);
+    if (r == 0)
+        r = chmod(c->path.p, 0660) ? -errno : 0;
+    if (r == 0)
+        r = uv_listen((uv_stream_t *)&c->listener, 16, on_connection);
+    if (r) {
+        uv_close((uv_handle_t *)&c->listener, on_listener_closed);
+        return r;
+    }
+    *out = c;
+    return 0;
+out:
+    ctl_unref(c);
+    return r;
+}
+
+void ctl_destroy(struct ctl *c)
+{
+    if (!c || c->closed)
+        return;
+    c->closed = true;
+    LIST_FOREACH (it, &c->clients)
+        client_close(CONTAINER_OF(it, struct client, link));
+    unlink(c->path.p);
+    uv_close((uv_handle_t *)&c->listener, on_listener_closed);
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+/* ctl_internal.h - requests on their way through the threads.
+ *
+ * ctl.c: the socket, its clients, lines in and out.  command.c: names, arguments, answers.
+ * state_command.c and worker_command.c: what runs on the other threads. */
+#pragma once
+#include <jansson.h>
+
+#include "base/map.h"
+#include "ctl/ctl.h"
+
+#define CTL_REQUEST_MAX (256u << 10) /* bytes of one request line */
+#define CTL_ANSWER_MAX (1024u << 20) /* bytes of one answer while it is being collected */
+
+struct ctl_request {
+    struct ctl_job job;
+    struct ctl *ctl;    /* a reference */
+    uint64_t client_id; /* who asked; may be gone when the answer is ready */
+    json_t *arguments;  /* the request object */
+    json_int_t id;
+    struct buf out; /* complete lines: rows, then the answer */
+    uint64_t rows;
+    const char *error;  /* NULL: ok */
+    struct buf message; /* why not, in words */
+    /* What several threads add to, one after the other. */
+    struct map watchers; /* "extension@context" -> count */
+    bool has_watchers;
+    struct rng rng;
+    struct state_counters state;
+    struct notifier_counters notifier;
+    struct publisher_counters publisher;
+    struct txn_counters txn;
+    struct net_counters net;
+};
+
+/* command.c */
+void command_dispatch(struct ctl_request *q); /* ends in request_answer, now or later */
+void request_fail(struct ctl_request *q, const char *error, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+/* An argument as text; STR_EMPTY when absent or of another kind. */
+struct str request_text(const struct ctl_request *q, const char *name);
+/* Begin and end one row: `{"id":7,"row":{ ... }}`. */
+struct json request_row(struct ctl_request *q);
+void request_row_end(struct ctl_request *q, struct json *row);
+
+/* ctl.c */
+const struct ctl_port *request_port(const struct ctl_request *q);
+void request_answer(struct ctl_request *q); /* deliver and free */
+/* The final line, with more members written by `more` (may be NULL). */
+void request_finish(struct ctl_request *q, void (*more)(struct ctl_request *q, struct json *out));
+
+/* state_command.c: on the state thread */
+void state_devices(struct ctl_job *job, void *core);
+void state_device_change(struct ctl_job *job, void *core);
+void state_device_drop(struct ctl_job *job, void *core);
+void state_presences(struct ctl_job *job, void *core);
+void state_presence_change(struct ctl_job *job, void *core);
+void state_hints(struct ctl_job *job, void *core);
+void state_status(struct ctl_job *job, void *core);
+
+/* worker_command.c: on each worker's thread */
+void worker_subscriptions(struct ctl_job *job, void *worker);
+void worker_publications(struct ctl_job *job, void *worker);
+void worker_count_watchers(struct ctl_job *job, void *worker);
+void worker_status(struct ctl_job *job, void *worker);
+uint64_t watchers_of(const struct ctl_request *q, struct str context, struct str extension);
+void watchers_fini(struct ctl_request *q);
+void worker_print_status(struct ctl_request *q, struct json *out);

@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: MIT
+/* The control socket against a real state core, everything on one thread: the fake port runs jobs
+ * at once. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "ctl/ctl.h"
+
+#include <cmocka.h>
+
+struct fixture {
+    uv_loop_t loop;
+    struct log *log;
+    struct rng rng;
+    struct state_core *core;
+    struct ctl *ctl;
+    char directory[64], path[96];
+    int fd;
+    char answer[65536];
+    size_t n;
+    bool busy, reload_fails, hold;
+    struct ctl_job *held;
+    enum log_level level;
+    bool trace_all;
+    size_t n_peers;
+};
+
+static int fake_on_state(void *ctx, struct ctl_job *job)
+{
+    struct fixture *f = ctx;
+
+    if (f->busy)
+        return -EAGAIN;
+    if (f->hold) {
+        f->held = job;
+        return 0;
+    }
+    job->run(job, f->core);
+    job->done(job);
+    return 0;
+}
+
+static int fake_on_workers(void *ctx, struct ctl_job *job)
+{
+    struct fixture *f = ctx;
+
+    if (f->busy)
+        return -EAGAIN;
+    job->done(job); /* there are no workers here */
+    return 0;
+}
+
+static int fake_reload(void *ctx, struct buf *report)
+{
+    struct fixture *f = ctx;
+
+    buf_add(report, STR("pjsip.conf:3: warning: something\n"));
+    return f->reload_fails ? -EINVAL : 0;
+}
+
+static void fake_log_level(void *ctx, enum log_level level)
+{
+    ((struct fixture *)ctx)->level = level;
+}
+
+static void fake_trace(void *ctx, bool all, const struct addr_net *peers, size_t n_peers)
+{
+    struct fixture *f = ctx;
+
+    (void)peers;
+    f->trace_all = all;
+    f->n_peers = n_peers;
+}
+
+static void fake_status(void *ctx, struct json *out)
+{
+    (void)ctx;
+    json_add_str(out, "version", STR("0.0"));
+}
+
+static void fake_watch_hint(void *ctx, struct str context, struct json *out)
+{
+    (void)ctx;
+    json_add_str(out, "from", context);
+}
+
+static void ignore_snapshot(void *ctx, const struct snapshot *s, uint64_t consumers)
+{
+    (void)ctx;
+    (void)s;
+    (void)consumers;
+}
+
+static void ignore_device(void *ctx, struct str device, enum device_state state)
+{
+    (void)ctx;
+    (void)device;
+    (void)state;
+}
+
+static void ignore_presence(void *ctx, struct str provider, enum presence_state state,
+                            struct str subtype, struct str message)
+{
+    (void)ctx;
+    (void)provider;
+    (void)state;
+    (void)subtype;
+    (void)message;
+}
+
+static void add_hint(struct dialplan_context *ctx, struct str extension, struct str text)
+{
+    assert_int_equal(dialplan_hint_add(ctx, &(struct hint_spec){ .extension = extension,
+                                                                 .text = text,
+                                                                 .file = STR("x"),
+                                                                 .line = 1 }),
+                     0);
+}
+
+static void make_core(struct fixture *f)
+{
+    struct dialplan_context *ctx;
+    struct dialplan *dp;
+
+    rng_init_seeded(&f->rng, 1);
+    assert_int_equal(
+        state_create(&f->core, &(struct state_config){ .port = { .ctx = f,
+                                                                 .snapshot = ignore_snapshot,
+                                                                 .device = ignore_device,
+                                                                 .presence = ignore_presence },
+                                                       .clock = &clock_system,
+                                                       .log = f->log,
+                                                       .rng = &f->rng }),
+        0);
+    assert_int_equal(dialplan_create(&dp), 0);
+    assert_int_equal(dialplan_context_get(dp, STR("users"), &ctx), 0);
+    add_hint(ctx, STR("1000"), STR("Custom:1000,CustomPresence:1000"));
+    add_hint(ctx, STR("1001"), STR("Custom:1001"));
+    assert_int_equal(state_dialplan_apply(f->core, dp), 0);
+}
+
+static struct ctl_config config_of(struct fixture *f)
+{
+    return (struct ctl_config){ .loop = &f->loop,
+                                .log = f->log,
+                                .path = str_of(f->path),
+                                .max_clients = 2,
+                                .max_output_bytes = 1 << 20,
+                                .port = { .ctx = f,
+                                          .on_state = fake_on_state,
+                                          .on_workers = fake_on_workers,
+                                          .reload = fake_reload,
+                                          .log_level = fake_log_level,
+                                          .trace = fake_trace,
+                                          .status = fake_status,
+                                          .watch_hint = fake_watch_hint } };
+}
+
+static int dial(const struct fixture *f)
+{
+    struct sockaddr_un to = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    memcpy(to.sun_path, f->path, strlen(f->path));
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    return fd;
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    struct ctl_config cfg;
+
+    assert_non_null(f);
+    snprintf(f->directory, sizeof(f->directory), "/tmp/ctl_test.XXXXXX");
+    assert_non_null(mkdtemp(f->directory));
+    snprintf(f->path, sizeof(f->path), "%s/socket", f->directory);
+    uv_loop_init(&f->loop);
+    make_core(f);
+    cfg = config_of(f);
+    assert_int_equal(ctl_create(&f->ctl, &cfg), 0);
+    f->fd = dial(f);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    ctl_destroy(f->ctl);
+    close(f->fd);
+    uv_run(&f->loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&f->loop), 0);
+    state_destroy(f->core);
+    assert_int_equal(rmdir(f->directory), 0); /* the socket file is gone */
+    free(f);
+    return 0;
+}
+
+/* Everything the daemon says until `lines` complete lines are there, or it hangs up. */
+static const char *read_lines(struct fixture *f, size_t lines)
+{
+    f->n = 0;
+    for (int turn = 0; turn < 1000; turn++) {
+        ssize_t n;
+        size_t have = 0;
+
+        uv_run(&f->loop, UV_RUN_NOWAIT);
+        n = read(f->fd, f->answer + f->n, sizeof(f->answer) - 1 - f->n);
+        if (n > 0)
+            f->n += (size_t)n;
+        for (size_t i = 0; i < f->n; i++)
+            have += f->answer[i] == '\n';
+        if (have >= lines || n == 0)
+            break;
+    }
+    f->answer[f->n] = '\0';
+    return f->answer;
+}
+
+static const char *ask(struct fixture *f, const char *request, size_t lines)
+{
+    assert_int_equal(write(f->fd, request, strlen(request)), (ssize_t)strlen(request));
+    assert_int_equal(write(f->fd, "\n", 1), 1);
+    return read_lines(f, lines);
+}
+
+static void test_answers(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *request;
+        size_t lines;
+        const char *expected; /* part of the answer */
+    } cases[] = {
+        { "{\"id\":1,\"command\":\"ping\"}", 1, "{\"id\":1,\"ok\":true,\"rows\":0}" },
+        { "{\"id\":2,\"command\":\"nonsense\"}", 1, "\"error\":\"unknown_command\"" },
+        { "{\"id\":3}", 1, "\"error\":\"unknown_command\"" },
+        { "[1]", 1, "\"error\":\"usage\"" },
+        { "{broken", 1, "\"error\":\"usage\"" },
+        { "{\"id\":1,\"id\":2}", 1, "\"error\":\"usage\"" },
+        { "{\"id\":4,\"command\":\"devstate.set\",\"device\":\"custom:1000\",\"state\":\"inuse\"}",
+          1, "\"ok\":true" },
+        { "{\"id\":5,\"command\":\"devstate.list\"}", 2,
+          "\"device\":\"Custom:1000\",\"state\":\"INUSE\"" },
+        { "{\"id\":6,\"command\":\"devstate.set\",\"device\":\"Custom:1000\",\"state\":\"BUZY\"}",
+          1, "\\\"BUZY\\\" is no device state" },
+        { "{\"id\":7,\"command\":\"devstate.set\",\"device\":\"\",\"state\":\"BUSY\"}", 1,
+          "\"error\":\"usage\"" },
+        { "{\"id\":8,\"command\":\"hints\",\"prefix\":\"1000@\"}", 2, "\"extension\":\"1000\"" },
+        { "{\"id\":8,\"command\":\"hints\",\"prefix\":\"1000@\"}", 2, "\"state\":\"InUse\"" },
+        { "{\"id\":9,\"command\":\"hints\"}", 3, "\"rows\":2}" },
+        { "{\"id\":10,\"command\":\"presence.set\",\"provider\":\"CustomPresence:1000\",\"state\":"
+          "\"dnd\","
+          "\"subtype\":\"a\",\"message\":\"b\"}",
+          1, "\"ok\":true" },
+        { "{\"id\":11,\"command\":\"presence.list\"}", 2,
+          "\"state\":\"dnd\",\"subtype\":\"a\",\"message\":\"b\"" },
+        { "{\"id\":12,\"command\":\"presence.set\",\"provider\":\"Custom:1\",\"state\":\"dnd\"}", 1,
+          "CustomPresence:NAME" },
+        { "{\"id\":13,\"command\":\"presence.set\",\"provider\":\"CustomPresence:1\",\"state\":"
+          "\"asleep\"}",
+          1, "is no presence state" },
+        { "{\"id\":14,\"command\":\"devstate.forget\",\"device\":\"Custom:1000\"}", 1,
+          "\"ok\":true" },
+        { "{\"id\":15,\"command\":\"status\"}", 1, "\"version\":\"0.0\"" },
+        { "{\"id\":16,\"command\":\"log.level\",\"level\":\"loud\"}", 1, "\"error\":\"usage\"" },
+        { "{\"id\":17,\"command\":\"watch.hint\",\"context\":\"users\"}", 1, "\"from\":\"users\"" },
+        { "{\"id\":18,\"command\":\"reload\"}", 1, "pjsip.conf:3: warning" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const char *got = ask(f, cases[i].request, cases[i].lines);
+
+        if (!strstr(got, cases[i].expected))
+            fail_msg("%s\ngave     %sexpected %s", cases[i].request, got, cases[i].expected);
+    }
+}
+
+static void test_settings_reach_the_port(void **state)
+{
+    struct fixture *f = *state;
+
+    ask(f, "{\"command\":\"log.level\",\"level\":\"debug\"}", 1);
+    assert_int_equal(f->level, LOG_LEVEL_DEBUG);
+    ask(f, "{\"command\":\"trace\",\"all\":true}", 1);
+    assert_true(f->trace_all);
+    ask(f, "{\"command\":\"trace\",\"peers\":[\"127.0.0.1\",\"10.0.0.0/8\"]}", 1);
+    assert_false(f->trace_all);
+    assert_int_equal(f->n_peers, 2);
+    assert_non_null(
+        strstr(ask(f, "{\"command\":\"trace\",\"peers\":[\"somewhere\"]}", 1), "is no address"));
+    assert_int_equal(f->n_peers, 2);
+}
+
+static void test_busy_and_failed_reload(void **state)
+{
+    struct fixture *f = *state;
+
+    f->busy = true;
+    assert_non_null(strstr(ask(f, "{\"command\":\"hints\"}", 1), "\"error\":\"busy\""));
+    f->busy = false;
+    f->reload_fails = true;
+    assert_non_null(
+        strstr(ask(f, "{\"command\":\"reload\"}", 1), "\"ok\":false,\"error\":\"failed\""));
+}
+
+static void test_several_lines_at_once_and_pieces(void **state)
+{
+    struct fixture *f = *state;
+    const char *got = ask(f, "{\"id\":1,\"command\":\"ping\"}\n{\"id\":2,\"command\":\"ping\"}", 2);
+
+    assert_non_null(strstr(got, "\"id\":1,"));
+    assert_non_null(strstr(got, "\"id\":2,"));
+    assert_int_equal(write(f->fd, "{\"id\":3,", 8), 8);
+    uv_run(&f->loop, UV_RUN_NOWAIT);
+    assert_non_null(strstr(ask(f, "\"command\":\"ping\"}", 1), "\"id\":3,"));
+}
+
+static void test_endless_request_is_cut_off(void **state)
+{
+    struct fixture *f = *state;
+    char junk[4096];
+    ssize_t n = 1;
+
+    memset(junk, 'x', sizeof(junk));
+    for (int i = 0; i < 100 && n > 0; i++) {
+        n = send(f->fd, junk, sizeof(junk), MSG_NOSIGNAL);
+        uv_run(&f->loop, UV_RUN_NOWAIT);
+    }
+    assert_string_equal(read_lines(f, 1), "");
+    assert_int_equal(read(f->fd, junk, 1), 0); /* hung up */
+}
+
+static void test_too_many_clients(void **state)
+{
+    struct fixture *f = *state;
+    int second = dial(f), third = dial(f);
+    char c;
+
+    for (int i = 0; i < 20; i++)
+        uv_run(&f->loop, UV_RUN_NOWAIT);
+    assert_int_equal(read(third, &c, 1), 0);
+    assert_int_equal(read(second, &c, 1), -1);
+    close(second);
+    close(third);
+}
+
+static void test_live_socket_is_not_taken(void **state)
+{
+    struct fixture *f = *state;
+    struct ctl_config cfg = config_of(f);
+    struct ctl *other;
+
+    assert_int_equal(ctl_create(&other, &cfg), -EADDRINUSE);
+    assert_non_null(strstr(ask(f, "{\"command\":\"ping\"}", 1), "\"ok\":true"));
+}
+
+/* A job that comes home after the socket is gone frees itself and nothing else. */
+static void test_job_outlives_the_socket(void **state)
+{
+    struct fixture *f = *state;
+    struct ctl_config cfg = config_of(f);
+
+    f->hold = true;
+    ask(f, "{\"command\":\"devstate.list\"}", 0);
+    for (int i = 0; i < 20 && !f->held; i++)
+        uv_run(&f->loop, UV_RUN_NOWAIT);
+    assert_non_null(f->held);
+    ctl_destroy(f->ctl);
+    uv_run(&f->loop, UV_RUN_DEFAULT);
+    f->held->run(f->held, f->core);
+    f->held->done(f->held);
+    f->hold = false;
+    assert_int_equal(ctl_create(&f->ctl, &cfg), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_answers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_settings_reach_the_port, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_busy_and_failed_reload, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_several_lines_at_once_and_pieces, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_endless_request_is_cut_off, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_too_many_clients, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_live_socket_is_not_taken, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_job_outlives_the_socket, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: MIT
+/* What runs on the workers' threads, one worker after the other: the request's buffers are never
+ * shared. */
+#include <stdlib.h>
+
+#include "ctl/ctl_internal.h"
+
+static struct ctl_request *request_of(struct ctl_job *job)
+{
+    return CONTAINER_OF(job, struct ctl_request, job);
+}
+
+static void json_addr(struct json *out, const char *key, const struct addr *a)
+{
+    struct buf text;
+    char room[80];
+
+    buf_init_on(&text, room, sizeof(room));
+    addr_print(&text, a);
+    json_add_str(out, key, buf_str(&text));
+}
+
+static void on_subscription(void *ctx, const struct subscription_view *v)
+{
+    struct ctl_request *q = ctx;
+    struct json row = request_row(q);
+
+    json_add_str(&row, "resource", v->resource);
+    json_add_str(&row, "context", v->context);
+    json_add_str(&row, "event", v->package);
+    json_add_str(&row, "event_id", v->event_id);
+    json_add_str(&row, "content_type", v->content_type);
+    json_add_str(&row, "endpoint", v->endpoint);
+    json_add_str(&row, "callerid_name", v->callerid_name);
+    json_add_str(&row, "callerid_number", v->callerid_number);
+    json_add_str(&row, "call_id", v->call_id);
+    json_add_str(&row, "local_tag", v->local_tag);
+    json_add_str(&row, "remote_tag", v->remote_tag);
+    json_add_str(&row, "remote_uri", v->remote_uri);
+    json_add_str(&row, "contact", v->contact);
+    json_add_str(&row, "user_agent", v->user_agent);
+    json_addr(&row, "remote", &v->remote);
+    json_add_str(&row, "state", str_of(v->state));
+    json_add_u64(&row, "expires_s", v->expires_s);
+    json_add_u64(&row, "cseq", v->cseq);
+    json_add_u64(&row, "version", v->version);
+    json_add_bool(&row, "outstanding", v->outstanding);
+    json_add_u64(&row, "failures", v->failures);
+    json_add_u64(&row, "told_sequence", v->told_sequence);
+    json_add_u64(&row, "current_sequence", v->current_sequence);
+    json_add_u64(&row, "acknowledged_after_ms", v->acknowledged_after_ms);
+    request_row_end(q, &row);
+}
+
+void worker_subscriptions(struct ctl_job *job, void *worker)
+{
+    notifier_each(((struct ctl_worker *)worker)->notifier, on_subscription, request_of(job));
+}
+
+static void on_publication(void *ctx, const struct publication_view *v)
+{
+    struct ctl_request *q = ctx;
+    struct json row = request_row(q);
+
+    json_add_str(&row, "section", v->section);
+    json_add_str(&row, "extension", v->extension);
+    json_add_str(&row, "context", v->context);
+    json_add_str(&row, "event", v->package);
+    json_add_str(&row, "content_type", v->content_type);
+    json_add_str(&row, "server_uri", v->server_uri);
+    json_add_str(&row, "state", str_of(v->state));
+    json_add_str(&row, "entity_tag", v->entity_tag);
+    json_add_u64(&row, "expires_s", v->expires_s);
+    json_add_u64(&row, "retry_s", v->retry_s);
+    json_add_u64(&row, "last_status", v->last_status);
+    json_add_str(&row, "last_reason", v->last_reason);
+    json_add_u64(&row, "queued", v->queued);
+    json_add_u64(&row, "failures", v->failures);
+    json_add_u64(&row, "cseq", v->cseq);
+    json_add_u64(&row, "told_sequence", v->told_sequence);
+    json_add_u64(&row, "current_sequence", v->current_sequence);
+    request_row_end(q, &row);
+}
+
+void worker_publications(struct ctl_job *job, void *worker)
+{
+    publisher_each(((struct ctl_worker *)worker)->publisher, on_publication, request_of(job));
+}
+
+/* ---- watchers per hint ---- */
+
+struct watcher_count {
+    struct map_node node;
+    uint64_t n;
+    size_t context_n, extension_n;
+    char text[]; /* extension, context */
+};
+
+struct watcher_key {
+    struct str context, extension;
+};
+
+static bool count_is(const struct map_node *node, const void *key)
+{
+    const struct watcher_count *c = CONTAINER_OF(node, struct watcher_count, node);
+    const struct watcher_key *k = key;
+
+    return str_equal((struct str){ c->text, c->extension_n }, k->extension) &&
+           str_equal((struct str){ c->text + c->extension_n, c->context_n }, k->context);
+}
+
+static uint64_t count_hash(const struct map *m, const struct watcher_key *k)
+{
+    return map_hash_mix(map_hash(m, k->extension), map_hash(m, k->context));
+}
+
+static void on_watcher(void *ctx, const struct subscription_view *v)
+{
+    struct ctl_request *q = ctx;
+    struct watcher_key key = { v->context, v->resource };
+    uint64_t hash = count_hash(&q->watchers, &key);
+    struct map_node *node = map_find(&q->watchers, hash, count_is, &key);
+    struct watcher_count *c;
+
+    if (node) {
+        CONTAINER_OF(node, struct watcher_count, node)->n++;
+        return;
+    }
+    c = malloc(sizeof(*c) + key.context.n + key.extension.n);
+    if (!c) {
+        q->error = "failed";
+        return;
+    }
+    *c = (struct watcher_count){ .n = 1,
+                                 .context_n = key.context.n,
+                                 .extension_n = key.extension.n };
+    memcpy(c->text, key.extension.p, key.extension.n);
+    memcpy(c->text + key.extension.n, key.context.p, key.context.n);
+    map_add(&q->watchers, &c->node, hash);
+}
+
+void worker_count_watchers(struct ctl_job *job, void *worker)
+{
+    struct ctl_request *q = request_of(job);
+
+    if (!q->has_watchers) {
+        rng_init_system(&q->rng);
+        if (map_init(&q->watchers, &q->rng)) {
+            q->error = "failed";
+            return;
+        }
+        q->has_watchers = true;
+    }
+    notifier_each(((struct ctl_worker *)worker)->notifier, on_watcher, q);
+}
+
+uint64_t watchers_of(const struct ctl_request *q, struct str context, struct str extension)
+{
+    struct watcher_key key = { context, extension };
+    struct map_node *node =
+        q->has_watchers ? map_find(&q->watchers, count_hash(&q->watchers, &key), count_is, &key)
+                        : NULL;
+
+    return node ? CONTAINER_OF(node, struct watcher_count, node)->n : 0;
+}
+
+void watchers_fini(struct ctl_request *q)
+{
+    if (!q->has_watchers)
+        return;
+    MAP_FOREACH_SAFE (node, &q->watchers)
+        free(CONTAINER_OF(node, struct watcher_count, node));
+    map_fini(&q->watchers);
+    q->has_watchers = false;
+}
+
+/* ---- counters, summed over the workers ---- */
+
+struct counter {
+    const char *name;
+    size_t offset;
+};
+
+#define COUNTER(type, field)                 \
+    {                                        \
+#field, offsetof(struct type, field) \
+    }
+
+static const struct counter notifier_fields[] = {
+    COUNTER(notifier_counters, subscriptions),
+    COUNTER(notifier_counters, resources),
+    COUNTER(notifier_counters, watches_pending),
+    COUNTER(notifier_counters, accepted),
+    COUNTER(notifier_counters, refreshed),
+    COUNTER(notifier_counters, ended),
+    COUNTER(notifier_counters, expired),
+    COUNTER(notifier_counters, fetched),
+    COUNTER(notifier_counters, rejected_400),
+    COUNTER(notifier_counters, rejected_403),
+    COUNTER(notifier_counters, rejected_404),
+    COUNTER(notifier_counters, rejected_406),
+    COUNTER(notifier_counters, rejected_423),
+    COUNTER(notifier_counters, rejected_481),
+    COUNTER(notifier_counters, rejected_489),
+    COUNTER(notifier_counters, rejected_503),
+    COUNTER(notifier_counters, rejected_other),
+    COUNTER(notifier_counters, notify_sent),
+    COUNTER(notifier_counters, notify_acknowledged),
+    COUNTER(notifier_counters, notify_failed),
+    COUNTER(notifier_counters, notify_timeout),
+    COUNTER(notifier_counters, coalesced),
+    COUNTER(notifier_counters, swallowed),
+};
+
+static const struct counter publisher_fields[] = {
+    COUNTER(publisher_counters, publications), COUNTER(publisher_counters, sections),
+    COUNTER(publisher_counters, sent),         COUNTER(publisher_counters, initial),
+    COUNTER(publisher_counters, modify),       COUNTER(publisher_counters, refresh),
+    COUNTER(publisher_counters, remove),       COUNTER(publisher_counters, acknowledged),
+    COUNTER(publisher_counters, failed),       COUNTER(publisher_counters, challenged),
+    COUNTER(publisher_counters, retried),      COUNTER(publisher_counters, coalesced),
+    COUNTER(publisher_counters, swallowed),    COUNTER(publisher_counters, lost_tags),
+};
+
+static const struct counter txn_fields[] = {
+    COUNTER(txn_counters, requests),
+    COUNTER(txn_counters, retransmitted_requests),
+    COUNTER(txn_counters, merged),
+    COUNTER(txn_counters, responses_in),
+    COUNTER(txn_counters, stray_responses),
+    COUNTER(txn_counters, malformed),
+    COUNTER(txn_counters, unanswerable),
+    COUNTER(txn_counters, client_started),
+    COUNTER(txn_counters, client_retransmissions),
+    COUNTER(txn_counters, client_timeouts),
+    COUNTER(txn_counters, client_errors),
+    COUNTER(txn_counters, overload),
+    COUNTER(txn_counters, server_live),
+    COUNTER(txn_counters, client_live),
+    COUNTER(txn_counters, forwarded),
+};
+
+static const struct counter net_fields[] = {
+    COUNTER(net_counters, received),      COUNTER(net_counters, received_bytes),
+    COUNTER(net_counters, sent),          COUNTER(net_counters, sent_bytes),
+    COUNTER(net_counters, receive_calls), COUNTER(net_counters, send_calls),
+    COUNTER(net_counters, dropped_full),  COUNTER(net_counters, send_errors),
+};
+
+static uint64_t *counter_at(void *values, const struct counter *c)
+{
+    return (uint64_t *)(void *)((char *)values + c->offset);
+}
+
+static void counters_add(void *sum, void *part, const struct counter *fields, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        *counter_at(sum, &fields[i]) += *counter_at(part, &fields[i]);
+}
+
+static void counters_print(struct json *out, const char *key, void *values,
+                           const struct counter *fields, size_t n)
+{
+    json_add_object(out, key);
+    for (size_t i = 0; i < n; i++)
+        json_add_u64(out, fields[i].name, *counter_at(values, &fields[i]));
+    json_end_object(out);
+}
+
+void worker_status(struct ctl_job *job, void *worker)
+{
+    struct ctl_request *q = request_of(job);
+    struct ctl_worker *w = worker;
+    struct notifier_counters notifier;
+    struct publisher_counters publisher;
+    struct txn_counters txn;
+    struct net_counters net;
+
+    notifier_counters_get(w->notifier, &notifier);
+    publisher_counters_get(w->publisher, &publisher);
+    txn_counters_get(w->txn, &txn);
+    net_counters_get(w->net, &net);
+    counters_add(&q->notifier, &notifier, notifier_fields, ARRAY_LEN(notifier_fields));
+    counters_add(&q->publisher, &publisher, publisher_fields, ARRAY_LEN(publisher_fields));
+    counters_add(&q->txn, &txn, txn_fields, ARRAY_LEN(txn_fields));
+    counters_add(&q->net, &net, net_fields, ARRAY_LEN(net_fields));
+}
+
+void worker_print_status(struct ctl_request *q, struct json *out)
+{
+    counters_print(out, "notifier", &q->notifier, notifier_fields, ARRAY_LEN(notifier_fields));
+    counters_print(out, "publisher", &q->publisher, publisher_fields, ARRAY_LEN(publisher_fields));
+    counters_print(out, "transactions", &q->txn, txn_fields, ARRAY_LEN(txn_fields));
+    counters_print(out, "network", &q->net, net_fields, ARRAY_LEN(net_fields));
+}
