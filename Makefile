@@ -29,6 +29,7 @@ fuzz:
 
 doc: build
 	ninja -C build doc
+	build/src/daemon/extstated --print-reference >doc/configuration.md
 
 install: build
 	DESTDIR=$(DESTDIR) meson install -C build --no-rebuild

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+/* configuration.h - all configuration files read in one go, and the plugins they name. Private to
+ * the daemon folder. */
+#pragma once
+#include "body/body.h"
+#include "config/settings.h"
+#include "daemon/daemon.h"
+
+struct configuration {
+    struct settings *settings;
+    struct dialplan *dialplan;
+};
+
+/* Reads pjsip.conf, extstate.conf and extensions.conf. 0; -EINVAL when one of them cannot be used
+ * (see `diag`). */
+NODISCARD int configuration_read(struct configuration *out, const struct daemon_options *options,
+                                 struct diag *diag);
+void configuration_fini(struct configuration *c);
+
+/* Load every plugin of the settings; a failure is an error in `diag`, all are tried. 0 or -EINVAL.
+ */
+NODISCARD int configuration_load_plugins(const struct settings *settings,
+                                         struct body_registry *registry, struct diag *diag);
+/* What needs the registry to be judged: @body without a generator and the like. */
+void configuration_check_bodies(const struct settings *settings,
+                                const struct body_registry *registry, struct diag *diag);

@@ -1,0 +1,477 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/daemon.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/configuration.h"
+#include "daemon/status.h"
+#include "daemon/systemd.h"
+#include "daemon/threads.h"
+
+enum { MAIN_INBOX_HIGH = 65536, CTL_CLIENTS_MAX = 64 };
+#define CTL_OUTPUT_MAX (64u << 20)
+
+struct daemon {
+    const struct daemon_options *options;
+    struct log *log;
+    struct loop loop; /* its owner is this struct */
+    struct body_registry *bodies;
+    const struct settings *settings;
+    struct state_thread state;
+    bool state_ready;
+    struct worker *workers;
+    unsigned n_workers, n_workers_ready, n_workers_stopped;
+    struct admission admission;
+    struct ctl *ctl;
+    uv_signal_t signals[3];
+    bool signals_ready, stopping;
+    uint64_t started_wall_ms;
+};
+
+/* ---- reload ---- */
+
+static int daemon_reload(struct daemon *d, struct buf *report)
+{
+    struct configuration c = { 0 };
+    struct diag diag;
+    int r;
+
+    systemd_notify("RELOADING=1");
+    diag_init(&diag);
+    r = configuration_read(&c, d->options, &diag);
+    if (r == 0) {
+        configuration_check_bodies(c.settings, d->bodies, &diag);
+        status_check_reload(d->settings, c.settings, &diag);
+        r = state_thread_apply(&d->state, c.settings, c.dialplan);
+        if (r == 0)
+            c.dialplan = NULL;
+    }
+    if (r == 0) {
+        atomic_store(&d->admission.limit, c.settings->general.max_subscriptions);
+        for (unsigned i = 0; i < d->n_workers; i++)
+            worker_post_settings(&d->workers[i], c.settings);
+        settings_unref(d->settings);
+        d->settings = c.settings;
+        c.settings = NULL;
+    }
+    buf_add(report, buf_str(&diag.text));
+    if (r)
+        log_error(d->log, "daemon.reload_refused", KV_U("errors", diag.errors), KV_ERR(r));
+    else
+        log_info(d->log, "daemon.reloaded", KV_U("errors", diag.errors),
+                 KV_U("warnings", diag.warnings));
+    configuration_fini(&c);
+    diag_fini(&diag);
+    systemd_notify("READY=1");
+    return r;
+}
+
+/* ---- ports of the control socket ---- */
+
+static int port_on_state(void *ctx, struct ctl_job *job)
+{
+    struct daemon *d = ctx;
+
+    return state_post_job(&d->state, job, &d->loop);
+}
+
+static int port_on_workers(void *ctx, struct ctl_job *job)
+{
+    struct daemon *d = ctx;
+
+    return workers_post_job(d->workers, d->n_workers, job, &d->loop);
+}
+
+static int port_reload(void *ctx, struct buf *report)
+{
+    return daemon_reload(ctx, report);
+}
+
+static void port_log_level(void *ctx, enum log_level level)
+{
+    log_level_set(((struct daemon *)ctx)->log, level);
+}
+
+static void port_trace(void *ctx, bool all, const struct addr_net *peers, size_t n_peers)
+{
+    struct daemon *d = ctx;
+
+    for (unsigned i = 0; i < d->n_workers; i++)
+        worker_post_trace(&d->workers[i], all, peers, n_peers);
+}
+
+static void port_status(void *ctx, struct json *out)
+{
+    struct daemon *d = ctx;
+
+    status_print(out, &(struct status_facts){
+                          .settings = d->settings,
+                          .options = d->options,
+                          .workers = d->workers,
+                          .n_workers = d->n_workers,
+                          .bodies = d->bodies,
+                          .log_level = log_level_get(d->log),
+                          .started_wall_ms = d->started_wall_ms,
+                          .subscriptions = atomic_load(&d->admission.held),
+                      });
+}
+
+static void port_watch_hint(void *ctx, struct str context, struct json *out)
+{
+    struct daemon *d = ctx;
+
+    status_print_watch_hint(out, d->settings, &d->workers[0], context);
+}
+
+/* ---- stopping ---- */
+
+static void stopped_run(struct inbox_message *m, void *owner)
+{
+    struct daemon *d = owner;
+
+    free(m);
+    if (++d->n_workers_stopped == d->n_workers)
+        loop_stop(&d->loop);
+}
+
+static void stopped_drop(struct inbox_message *m)
+{
+    free(m);
+}
+
+static void on_worker_stopped(void *ctx, struct worker *w)
+{
+    struct daemon *d = ctx;
+    struct inbox_message *m = malloc(sizeof(*m));
+
+    (void)w;
+    if (!m)
+        abort(); /* without it the process would never end */
+    *m = (struct inbox_message){ .run = stopped_run, .drop = stopped_drop };
+    list_init(&m->link);
+    inbox_post_always(&d->loop.inbox, m);
+}
+
+static void daemon_stop(struct daemon *d)
+{
+    systemd_notify("STOPPING=1");
+    log_info(d->log, "daemon.stopping", KV_U("again", d->stopping));
+    for (unsigned i = 0; i < d->n_workers; i++)
+        worker_post_stop(&d->workers[i],
+                         d->stopping ? 0 : (uint64_t)d->settings->general.stop_grace_s * 1000);
+    d->stopping = true;
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct daemon *d = handle->data;
+    struct buf report;
+
+    if (number != SIGHUP) {
+        daemon_stop(d);
+        return;
+    }
+    buf_init(&report, 1 << 20);
+    (void)!daemon_reload(d, &report);
+    if (report.n)
+        (void)!write(STDERR_FILENO, report.p, report.n);
+    buf_fini(&report);
+}
+
+static int daemon_catch_signals(struct daemon *d)
+{
+    static const int numbers[] = { SIGHUP, SIGTERM, SIGINT };
+
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+        uv_signal_init(&d->loop.uv, &d->signals[i]);
+        d->signals[i].data = d;
+    }
+    d->signals_ready = true;
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+        int r = uv_signal_start(&d->signals[i], on_signal, numbers[i]);
+
+        if (r)
+            return loop_result(r);
+    }
+    return 0;
+}
+
+/* ---- starting ---- */
+
+static unsigned worker_count(const struct settings *s)
+{
+    long n = s->general.workers;
+
+    if (n == 0)
+        n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n < 1 ? 1 : n > WORKERS_MAX ? WORKERS_MAX : (unsigned)n;
+}
+
+/* What the first worker's sockets are bound to, so that the others share a port the kernel chose.
+ */
+static struct addr *daemon_bound(const struct daemon *d)
+{
+    const struct worker *first = &d->workers[0];
+    struct addr *bound = calloc(first->n_transports + 1, sizeof(*bound));
+
+    for (size_t i = 0; bound && i < first->n_transports; i++)
+        net_local(first->net, (uint32_t)i, &bound[i]);
+    return bound;
+}
+
+static int daemon_init_workers(struct daemon *d)
+{
+    struct addr *bound = NULL;
+    int r = 0;
+
+    for (unsigned i = 0; i < d->n_workers && r == 0; i++) {
+        r = worker_init(&d->workers[i], &(struct worker_config){
+                                            .index = i,
+                                            .clock = &clock_system,
+                                            .log = d->log,
+                                            .settings = d->settings,
+                                            .bodies = d->bodies,
+                                            .state = &d->state,
+                                            .peers = d->workers,
+                                            .n_peers = d->n_workers,
+                                            .admission = &d->admission,
+                                            .bound = bound,
+                                            .stopped = on_worker_stopped,
+                                            .stopped_ctx = d,
+                                        });
+        if (r == 0)
+            d->n_workers_ready++;
+        if (r == 0 && !bound) {
+            bound = daemon_bound(d);
+            r = bound ? 0 : -ENOMEM;
+        }
+    }
+    free(bound);
+    return r;
+}
+
+static int daemon_start_threads(struct daemon *d)
+{
+    int r = state_thread_start(&d->state);
+
+    for (unsigned i = 0; i < d->n_workers && r == 0; i++)
+        r = worker_start(&d->workers[i]);
+    return r;
+}
+
+static int daemon_open_ctl(struct daemon *d)
+{
+    int r = ctl_create(&d->ctl, &(struct ctl_config){
+                                    .loop = &d->loop.uv,
+                                    .log = d->log,
+                                    .path = d->settings->general.control_socket,
+                                    .max_clients = CTL_CLIENTS_MAX,
+                                    .max_output_bytes = CTL_OUTPUT_MAX,
+                                    .port = { .ctx = d,
+                                              .on_state = port_on_state,
+                                              .on_workers = port_on_workers,
+                                              .reload = port_reload,
+                                              .log_level = port_log_level,
+                                              .trace = port_trace,
+                                              .status = port_status,
+                                              .watch_hint = port_watch_hint },
+                                });
+
+    if (r)
+        log_error(d->log, "ctl.listen", KV("path", d->settings->general.control_socket), KV_ERR(r));
+    return r;
+}
+
+static int daemon_configure(struct daemon *d, struct dialplan **dialplan)
+{
+    struct configuration c = { 0 };
+    enum log_level level;
+    struct diag diag;
+    int r;
+
+    diag_init(&diag);
+    r = configuration_read(&c, d->options, &diag);
+    if (r)
+        goto out;
+    r = body_registry_create(&d->bodies, d->log);
+    if (r)
+        goto out;
+    r = configuration_load_plugins(c.settings, d->bodies, &diag);
+    if (r)
+        goto out;
+    configuration_check_bodies(c.settings, d->bodies, &diag);
+    if (log_level_parse(&level, c.settings->general.log_level) == 0)
+        log_level_set(d->log, level);
+    d->settings = c.settings;
+    *dialplan = c.dialplan;
+    c = (struct configuration){ 0 };
+out:
+    if (diag.text.n)
+        (void)!write(STDERR_FILENO, diag.text.p, diag.text.n);
+    if (r)
+        log_error(d->log, "daemon.configuration", KV("directory", d->options->config_directory),
+                  KV_ERR(r));
+    configuration_fini(&c);
+    diag_fini(&diag);
+    return r;
+}
+
+static int daemon_start(struct daemon *d)
+{
+    struct dialplan *dialplan = NULL;
+    int r = daemon_configure(d, &dialplan);
+
+    if (r)
+        return r;
+    d->n_workers = worker_count(d->settings);
+    atomic_init(&d->admission.held, 0);
+    atomic_init(&d->admission.limit, d->settings->general.max_subscriptions);
+    r = -ENOMEM;
+    d->workers = calloc(d->n_workers, sizeof(*d->workers));
+    if (!d->workers)
+        goto out;
+    r = daemon_init_workers(d);
+    if (r)
+        goto out;
+    r = state_thread_init(&d->state, &(struct state_thread_config){ .clock = &clock_system,
+                                                                    .log = d->log,
+                                                                    .settings = d->settings,
+                                                                    .workers = d->workers,
+                                                                    .n_workers = d->n_workers });
+    if (r)
+        goto out;
+    d->state_ready = true;
+    r = state_thread_apply(&d->state, d->settings, dialplan);
+    if (r)
+        goto out;
+    dialplan = NULL;
+    r = daemon_catch_signals(d);
+    if (r)
+        goto out;
+    r = daemon_open_ctl(d);
+    if (r)
+        goto out;
+    r = daemon_start_threads(d);
+out:
+    dialplan_destroy(dialplan);
+    return r;
+}
+
+static void daemon_ready(struct daemon *d)
+{
+    static const char word[] = "ready\n";
+
+    (void)!write(STDERR_FILENO, word, sizeof(word) - 1);
+    log_info(d->log, "daemon.ready", KV_U("workers", d->n_workers),
+             KV_U("transports", d->workers[0].n_transports),
+             KV_U("endpoints", d->settings->n_endpoints),
+             KV_U("publishers", d->settings->n_publishes));
+    systemd_notify("READY=1");
+    if (d->options->ready_fd >= 0) {
+        (void)!write(d->options->ready_fd, "", 1);
+        close(d->options->ready_fd);
+    }
+}
+
+static void daemon_fini(struct daemon *d)
+{
+    ctl_destroy(d->ctl);
+    for (unsigned i = 0; i < d->n_workers_ready; i++)
+        if (d->workers[i].started && d->n_workers_stopped < d->n_workers)
+            loop_stop(&d->workers[i]
+                           .loop); /* an end without worker_post_stop: starting failed half-way */
+    for (unsigned i = 0; i < d->n_workers_ready; i++)
+        worker_join(&d->workers[i]);
+    if (d->state_ready)
+        state_thread_stop(&d->state);
+    for (unsigned i = 0; i < d->n_workers_ready; i++)
+        inbox_close(&d->workers[i]
+                         .loop.inbox); /* jobs under way go home before their threads' objects go */
+    if (d->state_ready)
+        state_thread_fini(&d->state);
+    for (unsigned i = 0; i < d->n_workers_ready; i++)
+        worker_fini(&d->workers[i]);
+    free(d->workers);
+    if (d->signals_ready)
+        for (size_t i = 0; i < ARRAY_LEN(d->signals); i++)
+            uv_close((uv_handle_t *)&d->signals[i], NULL);
+    loop_fini(&d->loop);
+    body_registry_destroy(d->bodies);
+    settings_unref(d->settings);
+}
+
+static int state_directory_make(struct log *log, struct str directory)
+{
+    char path[4096];
+
+    if (directory.n >= sizeof(path))
+        return -ENAMETOOLONG;
+    memcpy(path, directory.p, directory.n);
+    path[directory.n] = '\0';
+    if (mkdir(path, 0750) == 0 || errno == EEXIST)
+        return 0;
+    log_error(log, "daemon.state_directory", KV("path", directory), KV_ERR(-errno));
+    return -errno;
+}
+
+int daemon_run(const struct daemon_options *options)
+{
+    struct daemon d = { .options = options, .started_wall_ms = clock_wall_ms(&clock_system) };
+    int r = log_create(&d.log, STDERR_FILENO, LOG_LEVEL_INFO, &clock_system);
+
+    if (r)
+        return 1;
+    signal(SIGPIPE, SIG_IGN);
+    r = state_directory_make(d.log, options->state_directory);
+    if (r)
+        goto out_log;
+    r = loop_init(&d.loop, &clock_system, &d, MAIN_INBOX_HIGH);
+    if (r)
+        goto out_log;
+    r = daemon_start(&d);
+    if (r == 0) {
+        daemon_ready(&d);
+        loop_run(&d.loop);
+        log_info(d.log, "daemon.stopped");
+    } else {
+        log_error(d.log, "daemon.start", KV_ERR(r));
+    }
+    daemon_fini(&d);
+out_log:
+    log_destroy(d.log);
+    return r ? 1 : 0;
+}
+
+int daemon_check(const struct daemon_options *options)
+{
+    struct body_registry *bodies = NULL;
+    struct configuration c = { 0 };
+    struct diag diag;
+    struct log *log = NULL;
+    bool failed = true;
+
+    diag_init(&diag);
+    if (log_create(&log, STDERR_FILENO, LOG_LEVEL_WARN, &clock_system))
+        goto out;
+    if (configuration_read(&c, options, &diag))
+        goto out;
+    if (body_registry_create(&bodies, log))
+        goto out;
+    if (configuration_load_plugins(c.settings, bodies, &diag))
+        goto out;
+    configuration_check_bodies(c.settings, bodies, &diag);
+    failed = diag.errors > 0;
+out:
+    fwrite(diag.text.p, 1, diag.text.n, stdout);
+    printf("%u errors, %u warnings\n", diag.errors, diag.warnings);
+    configuration_fini(&c);
+    body_registry_destroy(bodies);
+    log_destroy(log);
+    diag_fini(&diag);
+    return failed ? 1 : 0;
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+/* daemon.h - the roots of the process: configuration, threads, control socket, signals, reload, the
+ * orderly end. Threads: the main thread. */
+#pragma once
+#include "base/str.h"
+
+struct daemon_options {
+    struct str config_directory, state_directory;
+    const struct str *overrides; /* --set */
+    size_t n_overrides;
+    int ready_fd; /* where to write one byte once everything accepts; -1: nowhere */
+};
+
+/* Run until told to stop. Returns the process's exit status: 0 after an orderly end, 1 when it
+ * could not start (the reason is on standard error). */
+int daemon_run(const struct daemon_options *options);
+
+/* Read everything, print every problem to standard output. Returns 0, or 1 when there was an error.
+ */
+int daemon_check(const struct daemon_options *options);

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/engine.h"
+
+static int engine_create_txn(struct engine *e, const struct engine_config *cfg)
+{
+    const struct global_settings *g = &cfg->settings->global;
+
+    return txn_create(&e->txn, &(struct txn_config){
+                                   .wheel = cfg->wheel,
+                                   .rng = cfg->rng,
+                                   .log = cfg->log,
+                                   .port = cfg->txn,
+                                   .worker = cfg->worker,
+                                   .workers = cfg->workers,
+                                   .t1_ms = g->timer_t1_ms,
+                                   .timer_f_ms = g->timer_b_ms,
+                                   .max_server = cfg->max_server,
+                                   .server = g->user_agent,
+                                   .request = uas_request,
+                                   .ctx = e->uas,
+                               });
+}
+
+int engine_init(struct engine *e, const struct engine_config *cfg)
+{
+    int r;
+
+    *e = (struct engine){ .settings = settings_ref(cfg->settings) };
+    buf_init(&e->accept, 1024);
+    body_types_print(cfg->bodies, STR_EMPTY, &e->accept);
+    r = uas_create(&e->uas, &(struct uas_config){
+                                .log = cfg->log,
+                                .settings = cfg->settings,
+                                .accept = buf_str(&e->accept),
+                                .allow_events = STR("dialog, presence"),
+                            });
+    if (r)
+        goto out;
+    r = engine_create_txn(e, cfg);
+    if (r)
+        goto out;
+    r = notifier_create(&e->notifier, &(struct notifier_config){
+                                          .txn = e->txn,
+                                          .wheel = cfg->wheel,
+                                          .clock = cfg->clock,
+                                          .rng = cfg->rng,
+                                          .log = cfg->log,
+                                          .bodies = cfg->bodies,
+                                          .settings = cfg->settings,
+                                          .net = cfg->net,
+                                          .port = cfg->notifier,
+                                      });
+    if (r)
+        goto out;
+    uas_method_set(e->uas, SIP_SUBSCRIBE, STR_EMPTY, notifier_subscribe, e->notifier);
+    r = publisher_create(&e->publisher, &(struct publisher_config){
+                                            .txn = e->txn,
+                                            .wheel = cfg->wheel,
+                                            .clock = cfg->clock,
+                                            .rng = cfg->rng,
+                                            .log = cfg->log,
+                                            .bodies = cfg->bodies,
+                                            .settings = cfg->settings,
+                                            .port = cfg->publisher,
+                                        });
+out:
+    if (r)
+        engine_fini(e);
+    return r;
+}
+
+void engine_fini(struct engine *e)
+{
+    publisher_destroy(e->publisher);
+    notifier_destroy(e->notifier);
+    txn_destroy(e->txn);
+    uas_destroy(e->uas);
+    settings_unref(e->settings);
+    buf_fini(&e->accept);
+    *e = (struct engine){ 0 };
+}
+
+void engine_receive(struct engine *e, const struct flow *from, struct str datagram)
+{
+    txn_receive(e->txn, from, datagram);
+}
+
+void engine_settings_set(struct engine *e, const struct settings *settings)
+{
+    const struct settings *former = e->settings;
+
+    e->settings = settings_ref(settings);
+    txn_timing_set(e->txn, settings->global.timer_t1_ms, settings->global.timer_b_ms);
+    txn_server_set(e->txn, settings->global.user_agent);
+    uas_settings_set(e->uas, settings);
+    notifier_settings_set(e->notifier, settings);
+    publisher_settings_set(e->publisher, settings);
+    settings_unref(former);
+}
+
+void engine_stop(struct engine *e)
+{
+    notifier_stop(e->notifier);
+    publisher_stop(e->publisher);
+}
+
+size_t engine_busy(const struct engine *e)
+{
+    return notifier_unanswered(e->notifier) + publisher_busy(e->publisher);
+}

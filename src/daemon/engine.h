@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+/* engine.h - one worker's SIP side without sockets and threads: transactions, request checks,
+ * notifier and publisher wired together. worker.c runs it on a thread with sockets; the scenario
+ * runner steps it with a clock of its own. Threads: one owner. */
+#pragma once
+#include "event/notifier.h"
+#include "publisher/publisher.h"
+
+struct engine {
+    struct txn_layer *txn;
+    struct uas *uas;
+    struct notifier *notifier;
+    struct publisher *publisher;
+    const struct settings *settings;
+    struct buf accept; /* of all packages, for OPTIONS */
+};
+
+struct engine_config {
+    struct wheel *wheel;
+    const struct clock *clock;
+    struct rng *rng;
+    struct log *log;
+    struct body_registry *bodies;
+    const struct settings *settings;
+    struct net *net;          /* NULL without sockets */
+    unsigned worker, workers; /* our number, and how many there are */
+    size_t max_server;        /* live server transactions */
+    struct txn_port txn;
+    struct notifier_port notifier;
+    struct publisher_port publisher;
+};
+NODISCARD int engine_init(struct engine *e, const struct engine_config *cfg);
+void engine_fini(struct engine *e);
+/* A datagram came in. */
+void engine_receive(struct engine *e, const struct flow *from, struct str datagram);
+void engine_settings_set(struct engine *e, const struct settings *settings);
+/* Begin the polite end: subscriptions deactivated, publications removed. Over when engine_busy is
+ * 0. */
+void engine_stop(struct engine *e);
+size_t engine_busy(const struct engine *e);

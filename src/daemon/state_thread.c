@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: MIT
+#include <stdlib.h>
+
+#include "daemon/threads.h"
+
+enum {
+    STATE_INBOX_HIGH = 65536,
+    WORKER_INBOX_HIGH = 16384, /* above it the state thread waits for that worker */
+};
+
+struct watch_message {
+    struct inbox_message m;
+    unsigned worker;
+    uint64_t cookie;
+    struct str context, extension;
+    char text[];
+};
+
+struct unwatch_message {
+    struct inbox_message m;
+    unsigned worker;
+    uint64_t resource_id;
+};
+
+struct apply_message {
+    struct inbox_message m;
+    const struct settings *settings;
+    struct dialplan *dialplan;
+};
+
+struct job_message {
+    struct inbox_message m;
+    struct ctl_job *job;
+    struct loop *home;
+};
+
+static void message_free(struct inbox_message *m)
+{
+    free(m);
+}
+
+/* ---- what the core says ---- */
+
+static void on_snapshot(void *ctx, const struct snapshot *snap, uint64_t consumers)
+{
+    struct state_thread *s = ctx;
+    unsigned home = publisher_home(snap->extension, s->n_workers);
+
+    for (unsigned w = 0; w < s->n_workers; w++) {
+        bool notifier = consumers >> w & 1;
+        bool publisher = w == home && (consumers >> CONSUMER_PUBLISHERS & 1);
+
+        if (notifier || publisher)
+            worker_post_snapshot(&s->workers[w], snap, notifier, publisher);
+    }
+}
+
+static void on_device(void *ctx, struct str device, enum device_state state)
+{
+    struct state_thread *s = ctx;
+
+    log_debug(s->log, "device.changed", KV("device", device),
+              KV("state", device_state_name(state)));
+}
+
+static void on_presence(void *ctx, struct str provider, enum presence_state state,
+                        struct str subtype, struct str message)
+{
+    struct state_thread *s = ctx;
+
+    (void)subtype;
+    (void)message;
+    log_debug(s->log, "presence.changed", KV("provider", provider),
+              KV("state", presence_state_name(state)));
+}
+
+/* A worker that cannot keep up makes the state thread, and so the sources, wait: memory stays
+ * bounded. */
+static bool workers_ready(void *ctx)
+{
+    struct state_thread *s = ctx;
+
+    for (unsigned w = 0; w < s->n_workers; w++)
+        if (inbox_length(&s->workers[w].loop.inbox) > WORKER_INBOX_HIGH)
+            return false;
+    return true;
+}
+
+/* ---- applying a configuration ---- */
+
+static struct state_switches switches_of(const struct settings *settings)
+{
+    const struct compatibility_settings *c = &settings->compatibility;
+
+    return (struct state_switches){
+        .ringing_repeat = c->ringing_repeat,
+        .unavailable_is_silent = c->unavailable_is_silent,
+        .asterisk_autohints = c->asterisk_autohints,
+    };
+}
+
+static int device_name_of(struct buf *names, const struct endpoint_settings *e, struct str *out)
+{
+    size_t start = names->n;
+
+    buf_add(names, STR("PJSIP/"));
+    buf_add(names, e->id);
+    *out = (struct str){ NULL, names->n - start };
+    return names->error;
+}
+
+/* PJSIP/<endpoint> without a report: idle when a static contact makes her reachable, otherwise not
+ * there. */
+static int apply_device_defaults(struct state_core *core, const struct settings *settings)
+{
+    size_t n = settings->n_endpoints;
+    struct str *devices = calloc(n + 1, sizeof(*devices));
+    enum device_state *states = calloc(n + 1, sizeof(*states));
+    struct buf names;
+    size_t offset = 0;
+    int r = -ENOMEM;
+
+    buf_init(&names, SIZE_MAX / 2);
+    if (!devices || !states)
+        goto out;
+    for (size_t i = 0; i < n; i++) {
+        const struct endpoint_settings *e = &settings->endpoints[i];
+
+        r = device_name_of(&names, e, &devices[i]);
+        if (r)
+            goto out;
+        states[i] =
+            settings_endpoint_reachable(settings, e) ? DEVICE_NOT_INUSE : DEVICE_UNAVAILABLE;
+    }
+    for (size_t i = 0; i < n; i++) { /* the buffer has stopped moving */
+        devices[i].p = names.p + offset;
+        offset += devices[i].n;
+    }
+    r = state_device_defaults(core, devices, states, n);
+out:
+    buf_fini(&names);
+    free(states);
+    free(devices);
+    return r;
+}
+
+static int apply(struct state_thread *s, const struct settings *settings, struct dialplan *dp)
+{
+    struct state_switches switches = switches_of(settings);
+    int r;
+
+    state_switches_set(s->core, &switches);
+    r = state_dialplan_apply(s->core, dp);
+    if (r)
+        return r;
+    r = apply_device_defaults(s->core, settings);
+    if (r) {
+        log_error(s->log, "state.defaults", KV_ERR(r));
+        r = 0; /* the dialplan is taken over; states follow with the next reload */
+    }
+    for (unsigned w = 0; w < s->n_workers; w++)
+        worker_post_dialplan_changed(&s->workers[w]);
+    return r;
+}
+
+static void apply_drop(struct inbox_message *m)
+{
+    struct apply_message *a = CONTAINER_OF(m, struct apply_message, m);
+
+    dialplan_destroy(a->dialplan);
+    settings_unref(a->settings);
+    free(a);
+}
+
+static void apply_run(struct inbox_message *m, void *owner)
+{
+    struct apply_message *a = CONTAINER_OF(m, struct apply_message, m);
+    struct state_thread *s = owner;
+    int r = apply(s, a->settings, a->dialplan);
+
+    if (r)
+        log_error(s->log, "state.apply", KV_ERR(r));
+    else
+        a->dialplan = NULL;
+    apply_drop(m);
+}
+
+int state_thread_apply(struct state_thread *s, const struct settings *settings, struct dialplan *dp)
+{
+    struct apply_message *a;
+
+    if (!s->started)
+        return apply(s, settings, dp);
+    a = calloc(1, sizeof(*a));
+    if (!a)
+        return -ENOMEM;
+    a->m = (struct inbox_message){ .run = apply_run, .drop = apply_drop };
+    list_init(&a->m.link);
+    a->settings = settings_ref(settings);
+    a->dialplan = dp;
+    inbox_post_always(&s->loop.inbox, &a->m);
+    return 0;
+}
+
+/* ---- messages ---- */
+
+static void watch_run(struct inbox_message *m, void *owner)
+{
+    struct watch_message *w = CONTAINER_OF(m, struct watch_message, m);
+    struct state_thread *s = owner;
+    const struct snapshot *snap = NULL;
+    bool cacheable = false;
+    int r = state_watch(s->core, w->context, w->extension, w->worker, &snap, &cacheable);
+
+    if (r < 0)
+        log_error(s->log, "state.watch", KV("context", w->context), KV("extension", w->extension),
+                  KV_ERR(r));
+    worker_post_watch_result(&s->workers[w->worker], w->cookie, r ? NULL : snap, cacheable);
+    free(w);
+}
+
+int state_post_watch(struct state_thread *s, unsigned worker, struct str context,
+                     struct str extension, uint64_t cookie)
+{
+    struct watch_message *w = malloc(sizeof(*w) + context.n + extension.n);
+    int r;
+
+    if (!w)
+        return -ENOMEM;
+    *w = (struct watch_message){ .m = { .run = watch_run, .drop = message_free },
+                                 .worker = worker,
+                                 .cookie = cookie };
+    list_init(&w->m.link);
+    memcpy(w->text, context.p, context.n);
+    memcpy(w->text + context.n, extension.p, extension.n);
+    w->context = (struct str){ w->text, context.n };
+    w->extension = (struct str){ w->text + context.n, extension.n };
+    r = inbox_post(&s->loop.inbox, &w->m);
+    if (r)
+        free(w);
+    return r;
+}
+
+static void unwatch_run(struct inbox_message *m, void *owner)
+{
+    struct unwatch_message *u = CONTAINER_OF(m, struct unwatch_message, m);
+    struct state_thread *s = owner;
+
+    state_unwatch(s->core, u->resource_id, u->worker);
+    free(u);
+}
+
+void state_post_unwatch(struct state_thread *s, unsigned worker, uint64_t resource_id)
+{
+    struct unwatch_message *u = malloc(sizeof(*u));
+
+    if (!u) {
+        log_error(s->log, "state.unwatch",
+                  KV_ERR(-ENOMEM)); /* the worker ignores what it does not watch */
+        return;
+    }
+    *u = (struct unwatch_message){ .m = { .run = unwatch_run, .drop = message_free },
+                                   .worker = worker,
+                                   .resource_id = resource_id };
+    list_init(&u->m.link);
+    inbox_post_always(&s->loop.inbox, &u->m);
+}
+
+static void job_finish(struct inbox_message *m, void *owner)
+{
+    struct job_message *j = CONTAINER_OF(m, struct job_message, m);
+
+    (void)owner;
+    j->job->done(j->job);
+    free(j);
+}
+
+static void job_run(struct inbox_message *m, void *owner)
+{
+    struct job_message *j = CONTAINER_OF(m, struct job_message, m);
+    struct state_thread *s = owner;
+
+    j->job->run(j->job, s->core);
+    j->m.run = job_finish;
+    inbox_post_always(&j->home->inbox, &j->m);
+}
+
+/* A job whose thread is going away still goes home: its owner waits for it there. */
+static void job_drop(struct inbox_message *m)
+{
+    struct job_message *j = CONTAINER_OF(m, struct job_message, m);
+
+    j->job->done(j->job);
+    free(j);
+}
+
+int state_post_job(struct state_thread *s, struct ctl_job *job, struct loop *home)
+{
+    struct job_message *j = calloc(1, sizeof(*j));
+    int r;
+
+    if (!j)
+        return -ENOMEM;
+    *j =
+        (struct job_message){ .m = { .run = job_run, .drop = job_drop }, .job = job, .home = home };
+    list_init(&j->m.link);
+    r = inbox_post(&s->loop.inbox, &j->m);
+    if (r)
+        free(j);
+    return r;
+}
+
+/* ---- life ---- */
+
+int state_thread_init(struct state_thread *s, const struct state_thread_config *cfg)
+{
+    int r;
+
+    *s = (struct state_thread){ .log = cfg->log,
+                                .workers = cfg->workers,
+                                .n_workers = cfg->n_workers };
+    rng_init_system(&s->rng);
+    r = loop_init(&s->loop, cfg->clock, s, STATE_INBOX_HIGH);
+    if (r)
+        return r;
+    loop_gate(&s->loop, workers_ready, s);
+    r = state_create(&s->core, &(struct state_config){
+                                   .port = { .ctx = s,
+                                             .snapshot = on_snapshot,
+                                             .device = on_device,
+                                             .presence = on_presence },
+                                   .switches = switches_of(cfg->settings),
+                                   .clock = cfg->clock,
+                                   .log = cfg->log,
+                                   .rng = &s->rng,
+                               });
+    if (r) {
+        loop_fini(&s->loop);
+        return r;
+    }
+    state_watch_all(s->core, CONSUMER_PUBLISHERS);
+    return 0;
+}
+
+static void *state_thread_main(void *arg)
+{
+    struct state_thread *s = arg;
+
+    loop_run(&s->loop);
+    return NULL;
+}
+
+int state_thread_start(struct state_thread *s)
+{
+    int r = pthread_create(&s->thread, NULL, state_thread_main, s);
+
+    s->started = r == 0;
+    return -r;
+}
+
+void state_thread_stop(struct state_thread *s)
+{
+    if (!s->started)
+        return;
+    loop_stop(&s->loop);
+    pthread_join(s->thread, NULL);
+    s->started = false;
+}
+
+void state_thread_fini(struct state_thread *s)
+{
+    loop_fini(&s->loop);
+    state_destroy(s->core);
+    s->core = NULL;
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+/* status.h - what the daemon knows about itself, as JSON members for `extstatectl status`. Private
+ * to the daemon folder. Threads: the main thread; of the workers only what never changes while they
+ * run. */
+#pragma once
+#include "daemon/daemon.h"
+#include "daemon/threads.h"
+
+struct status_facts {
+    const struct settings *settings;
+    const struct daemon_options *options;
+    const struct worker *workers;
+    unsigned n_workers;
+    const struct body_registry *bodies;
+    enum log_level log_level;
+    uint64_t started_wall_ms;
+    uint64_t subscriptions;
+};
+void status_print(struct json *out, const struct status_facts *facts);
+
+/* Members "server" and "from": a listener, and an endpoint that sees this context. Members are left
+ * out when there is none. */
+void status_print_watch_hint(struct json *out, const struct settings *settings,
+                             const struct worker *worker, struct str context);
+
+/* Warn of what a reload does not change. */
+void status_check_reload(const struct settings *running, const struct settings *wanted,
+                         struct diag *diag);

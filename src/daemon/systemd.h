@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: MIT
+/* systemd.h - telling the service manager how we are: sd_notify(3) without its library. */
+#pragma once
+
+/* Send e.g. "READY=1" to $NOTIFY_SOCKET; nothing happens without one. */
+void systemd_notify(const char *state);

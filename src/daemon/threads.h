@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+/* threads.h - the state thread, the workers, and what they say to each other.
+ *
+ * Each thread has a loop with an inbox; a message is a small heap object that belongs to its
+ * receiver. Snapshots travel as references. Private to the daemon folder. */
+#pragma once
+#include <pthread.h>
+
+#include "ctl/ctl.h"
+#include "daemon/engine.h"
+#include "loop/loop.h"
+
+#define WORKERS_MAX 62
+/* Consumer bit of the publishers in the state core; workers use their own number. */
+#define CONSUMER_PUBLISHERS 63
+
+struct worker;
+
+struct state_thread {
+    struct loop loop; /* its owner is this struct */
+    struct rng rng;
+    struct state_core *core;
+    struct log *log;
+    struct worker *workers;
+    unsigned n_workers;
+    pthread_t thread;
+    bool started;
+};
+
+struct admission { /* one limit for all workers */
+    atomic_uint_fast64_t held;
+    atomic_uint_fast64_t limit;
+};
+
+struct worker {
+    struct loop loop; /* its owner is this struct */
+    struct rng rng;
+    unsigned index;
+    struct log *log;
+    struct state_thread *state;
+    struct worker *peers;
+    unsigned n_peers;
+    struct admission *admission;
+    struct net *net;
+    struct str *transport_ids; /* of net's transports, by index */
+    size_t n_transports;
+    struct engine engine;
+    bool engine_ready;
+    struct timer stop_poll;
+    uint64_t stop_deadline_ms;
+    unsigned resolving;
+    void (*stopped)(void *ctx, struct worker *w); /* on the worker's thread */
+    void *stopped_ctx;
+    pthread_t thread;
+    bool started;
+};
+
+struct state_thread_config {
+    const struct clock *clock;
+    struct log *log;
+    const struct settings *settings;
+    struct worker *workers; /* initialised before the core says anything */
+    unsigned n_workers;
+};
+NODISCARD int state_thread_init(struct state_thread *s, const struct state_thread_config *cfg);
+/* Hand over a dialplan with the device defaults and switches of these settings. Before the thread
+ * runs: directly; later: by message. Takes ownership of `dp` on 0. */
+NODISCARD int state_thread_apply(struct state_thread *s, const struct settings *settings,
+                                 struct dialplan *dp);
+NODISCARD int state_thread_start(struct state_thread *s);
+void state_thread_stop(struct state_thread *s); /* stops and joins */
+void state_thread_fini(struct state_thread *s);
+
+struct worker_config {
+    unsigned index;
+    const struct clock *clock;
+    struct log *log;
+    const struct settings *settings;
+    struct body_registry *bodies;
+    struct state_thread *state;
+    struct worker *peers;
+    unsigned n_peers;
+    struct admission *admission;
+    const struct addr *bound; /* one per UDP transport, in order: where the first worker's sockets
+                                 are bound; NULL for the first */
+    void (*stopped)(void *ctx, struct worker *w);
+    void *stopped_ctx;
+};
+/* Opens the sockets: an address in use is found here. */
+NODISCARD int worker_init(struct worker *w, const struct worker_config *cfg);
+NODISCARD int worker_start(struct worker *w);
+void worker_join(struct worker *w);
+void worker_fini(struct worker *w);
+
+/* Messages to a worker, from any thread. */
+void worker_post_settings(struct worker *w, const struct settings *settings);
+void worker_post_snapshot(struct worker *w, const struct snapshot *s, bool notifier,
+                          bool publisher);
+void worker_post_watch_result(struct worker *w, uint64_t cookie, const struct snapshot *s,
+                              bool cacheable);
+void worker_post_dialplan_changed(struct worker *w);
+void worker_post_datagram(struct worker *w, const struct flow *from, struct str datagram);
+void worker_post_trace(struct worker *w, bool all, const struct addr_net *peers, size_t n_peers);
+void worker_post_stop(struct worker *w, uint64_t grace_ms);
+
+/* Messages to the state thread. -EAGAIN when it is busy. */
+NODISCARD int state_post_watch(struct state_thread *s, unsigned worker, struct str context,
+                               struct str extension, uint64_t cookie);
+void state_post_unwatch(struct state_thread *s, unsigned worker, uint64_t resource_id);
+
+/* Run a ctl job on the state thread, or on every worker in turn, then `finish` it on `home`. */
+NODISCARD int state_post_job(struct state_thread *s, struct ctl_job *job, struct loop *home);
+NODISCARD int workers_post_job(struct worker *workers, unsigned n, struct ctl_job *job,
+                               struct loop *home);

@@ -1,0 +1,565 @@
+// SPDX-License-Identifier: MIT
+#include <stdlib.h>
+
+#include "daemon/threads.h"
+
+enum {
+    WORKER_INBOX_HIGH = 65536,
+    WORKER_SERVER_TXN_MAX = 200000,
+    WORKER_SEND_QUEUE_MAX = 65536,
+    STOP_POLL_MS = 20,
+};
+
+static struct worker *worker_of(void *ctx)
+{
+    return ctx;
+}
+
+/* ---- ports of the engine ---- */
+
+static int port_send(void *ctx, const struct flow *to, struct str bytes)
+{
+    return net_send(worker_of(ctx)->net, to, bytes);
+}
+
+static void port_forward(void *ctx, unsigned peer, const struct flow *from, struct str datagram)
+{
+    struct worker *w = ctx;
+
+    if (peer < w->n_peers)
+        worker_post_datagram(&w->peers[peer], from, datagram);
+}
+
+static int port_watch(void *ctx, struct str context, struct str extension, uint64_t cookie)
+{
+    struct worker *w = ctx;
+
+    return state_post_watch(w->state, w->index, context, extension, cookie);
+}
+
+static void port_unwatch(void *ctx, uint64_t resource_id)
+{
+    struct worker *w = ctx;
+
+    state_post_unwatch(w->state, w->index, resource_id);
+}
+
+static bool port_admit(void *ctx)
+{
+    struct admission *a = worker_of(ctx)->admission;
+
+    if (atomic_fetch_add(&a->held, 1) < atomic_load(&a->limit))
+        return true;
+    atomic_fetch_sub(&a->held, 1);
+    return false;
+}
+
+static void port_release(void *ctx)
+{
+    atomic_fetch_sub(&worker_of(ctx)->admission->held, 1);
+}
+
+static int port_route(void *ctx, struct str transport_id, const struct addr *remote,
+                      struct flow *out)
+{
+    struct worker *w = ctx;
+    int r = -EAFNOSUPPORT;
+
+    for (size_t i = 0; i < w->n_transports; i++) {
+        struct addr bound, local;
+
+        if (transport_id.n && !str_equal(w->transport_ids[i], transport_id))
+            continue;
+        net_local(w->net, (uint32_t)i, &bound);
+        if (bound.sa.sa_family != remote->sa.sa_family)
+            continue;
+        r = net_local_for(w->net, (uint32_t)i, remote, &local);
+        if (r)
+            continue;
+        *out = (struct flow){ .transport = (uint32_t)i, .local = local, .remote = *remote };
+        return 0;
+    }
+    return r;
+}
+
+/* ---- names to addresses ---- */
+
+struct resolution {
+    uv_getaddrinfo_t uv;
+    struct inbox_message m;
+    struct worker *worker;
+    uint64_t cookie;
+    struct addr remote;
+    bool found;
+};
+
+static void resolution_finish(struct resolution *q)
+{
+    struct worker *w = q->worker;
+
+    w->resolving--;
+    if (w->engine_ready)
+        publisher_resolved(w->engine.publisher, q->cookie, q->found ? &q->remote : NULL);
+    free(q);
+}
+
+static void resolution_run(struct inbox_message *m, void *owner)
+{
+    (void)owner;
+    resolution_finish(CONTAINER_OF(m, struct resolution, m));
+}
+
+static void resolution_drop(struct inbox_message *m)
+{
+    free(CONTAINER_OF(m, struct resolution, m));
+}
+
+static void on_addrinfo(uv_getaddrinfo_t *uv, int status, struct addrinfo *list)
+{
+    struct resolution *q = CONTAINER_OF(uv, struct resolution, uv);
+    uint16_t port = addr_port(&q->remote);
+
+    for (struct addrinfo *a = status == 0 ? list : NULL; a && !q->found; a = a->ai_next)
+        q->found = addr_from_sockaddr(&q->remote, a->ai_addr) == 0;
+    if (q->found)
+        addr_port_set(&q->remote, port);
+    uv_freeaddrinfo(list);
+    resolution_finish(q);
+}
+
+static void port_resolve(void *ctx, struct str host, uint16_t port, uint64_t cookie)
+{
+    static const struct addrinfo hints = { .ai_socktype = SOCK_DGRAM };
+    struct worker *w = ctx;
+    struct resolution *q = calloc(1, sizeof(*q));
+    char name[256];
+
+    if (!q) {
+        log_error(w->log, "worker.resolve", KV_ERR(-ENOMEM));
+        return; /* the publisher asks again when its retry timer fires */
+    }
+    q->worker = w;
+    q->cookie = cookie;
+    q->m = (struct inbox_message){ .run = resolution_run, .drop = resolution_drop };
+    list_init(&q->m.link);
+    w->resolving++;
+    port = port ? port : 5060;
+    q->found = addr_parse(&q->remote, host, port) == 0;
+    if (!q->found && host.n < sizeof(name)) {
+        memcpy(name, host.p, host.n);
+        name[host.n] = '\0';
+        q->remote.v4 = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(port) };
+        if (uv_getaddrinfo(&w->loop.uv, &q->uv, on_addrinfo, name, NULL, &hints) == 0)
+            return;
+    }
+    inbox_post_always(&w->loop.inbox, &q->m);
+}
+
+/* ---- messages ---- */
+
+struct simple_message {
+    struct inbox_message m;
+    const struct settings *settings;
+    const struct snapshot *snapshot;
+    struct addr_net *peers;
+    size_t n_peers;
+    uint64_t value;
+    bool notifier, publisher, cacheable, all;
+};
+
+static void simple_drop(struct inbox_message *m)
+{
+    struct simple_message *s = CONTAINER_OF(m, struct simple_message, m);
+
+    settings_unref(s->settings);
+    snapshot_unref(s->snapshot);
+    free(s->peers);
+    free(s);
+}
+
+/* Posts a copy of `what`, or logs that it could not. */
+static void simple_post(struct worker *w, const struct simple_message *what, inbox_run_fn run)
+{
+    struct simple_message *s = malloc(sizeof(*s));
+
+    if (!s) {
+        log_error(w->log, "worker.post", KV_U("worker", w->index), KV_ERR(-ENOMEM));
+        settings_unref(what->settings);
+        snapshot_unref(what->snapshot);
+        free(what->peers);
+        return;
+    }
+    *s = *what;
+    s->m = (struct inbox_message){ .run = run, .drop = simple_drop };
+    list_init(&s->m.link);
+    inbox_post_always(&w->loop.inbox, &s->m);
+}
+
+static void settings_run(struct inbox_message *m, void *owner)
+{
+    engine_settings_set(&worker_of(owner)->engine,
+                        CONTAINER_OF(m, struct simple_message, m)->settings);
+    simple_drop(m);
+}
+
+void worker_post_settings(struct worker *w, const struct settings *settings)
+{
+    simple_post(w, &(struct simple_message){ .settings = settings_ref(settings) }, settings_run);
+}
+
+static void snapshot_run(struct inbox_message *m, void *owner)
+{
+    struct simple_message *s = CONTAINER_OF(m, struct simple_message, m);
+    struct worker *w = owner;
+
+    if (s->notifier)
+        notifier_snapshot(w->engine.notifier, s->snapshot);
+    if (s->publisher)
+        publisher_snapshot(w->engine.publisher, s->snapshot);
+    simple_drop(m);
+}
+
+void worker_post_snapshot(struct worker *w, const struct snapshot *s, bool notifier, bool publisher)
+{
+    simple_post(w,
+                &(struct simple_message){
+                    .snapshot = snapshot_ref(s), .notifier = notifier, .publisher = publisher },
+                snapshot_run);
+}
+
+static void watch_result_run(struct inbox_message *m, void *owner)
+{
+    struct simple_message *s = CONTAINER_OF(m, struct simple_message, m);
+
+    notifier_watch_result(worker_of(owner)->engine.notifier, s->value, s->snapshot, s->cacheable);
+    simple_drop(m);
+}
+
+void worker_post_watch_result(struct worker *w, uint64_t cookie, const struct snapshot *s,
+                              bool cacheable)
+{
+    simple_post(w,
+                &(struct simple_message){ .snapshot = s ? snapshot_ref(s) : NULL,
+                                          .value = cookie,
+                                          .cacheable = cacheable },
+                watch_result_run);
+}
+
+static void dialplan_changed_run(struct inbox_message *m, void *owner)
+{
+    notifier_dialplan_changed(worker_of(owner)->engine.notifier);
+    simple_drop(m);
+}
+
+void worker_post_dialplan_changed(struct worker *w)
+{
+    simple_post(w, &(struct simple_message){ 0 }, dialplan_changed_run);
+}
+
+static void trace_run(struct inbox_message *m, void *owner)
+{
+    struct simple_message *s = CONTAINER_OF(m, struct simple_message, m);
+
+    net_trace_set(worker_of(owner)->net, s->all, s->peers, s->n_peers);
+    simple_drop(m);
+}
+
+void worker_post_trace(struct worker *w, bool all, const struct addr_net *peers, size_t n_peers)
+{
+    struct addr_net *copy = n_peers ? calloc(n_peers, sizeof(*copy)) : NULL;
+
+    if (n_peers && !copy) {
+        log_error(w->log, "worker.trace", KV_ERR(-ENOMEM));
+        return;
+    }
+    if (n_peers)
+        memcpy(copy, peers, n_peers * sizeof(*copy));
+    simple_post(w, &(struct simple_message){ .all = all, .peers = copy, .n_peers = n_peers },
+                trace_run);
+}
+
+struct datagram_message {
+    struct inbox_message m;
+    struct flow from;
+    size_t n;
+    char bytes[];
+};
+
+static void datagram_drop(struct inbox_message *m)
+{
+    free(CONTAINER_OF(m, struct datagram_message, m));
+}
+
+static void datagram_run(struct inbox_message *m, void *owner)
+{
+    struct datagram_message *d = CONTAINER_OF(m, struct datagram_message, m);
+
+    engine_receive(&worker_of(owner)->engine, &d->from, (struct str){ d->bytes, d->n });
+    free(d);
+}
+
+void worker_post_datagram(struct worker *w, const struct flow *from, struct str datagram)
+{
+    struct datagram_message *d = malloc(sizeof(*d) + datagram.n);
+
+    if (!d)
+        return; /* as if the network had lost it */
+    d->m = (struct inbox_message){ .run = datagram_run, .drop = datagram_drop };
+    list_init(&d->m.link);
+    d->from = *from;
+    d->n = datagram.n;
+    memcpy(d->bytes, datagram.p, datagram.n);
+    if (inbox_post(&w->loop.inbox, &d->m))
+        free(d);
+}
+
+/* ---- jobs: from worker to worker, then home ---- */
+
+struct workers_job {
+    struct inbox_message m;
+    struct ctl_job *job;
+    struct loop *home;
+    struct worker *workers;
+    unsigned n, next;
+};
+
+static void workers_job_finish(struct inbox_message *m, void *owner)
+{
+    struct workers_job *j = CONTAINER_OF(m, struct workers_job, m);
+
+    (void)owner;
+    j->job->done(j->job);
+    free(j);
+}
+
+static void workers_job_drop(struct inbox_message *m)
+{
+    workers_job_finish(m, NULL);
+}
+
+static void workers_job_run(struct inbox_message *m, void *owner)
+{
+    struct workers_job *j = CONTAINER_OF(m, struct workers_job, m);
+    struct worker *w = owner;
+
+    j->job->run(j->job, &(struct ctl_worker){ .index = w->index,
+                                              .notifier = w->engine.notifier,
+                                              .publisher = w->engine.publisher,
+                                              .txn = w->engine.txn,
+                                              .net = w->net });
+    if (++j->next < j->n) {
+        inbox_post_always(&j->workers[j->next].loop.inbox, m);
+        return;
+    }
+    j->m.run = workers_job_finish;
+    inbox_post_always(&j->home->inbox, m);
+}
+
+int workers_post_job(struct worker *workers, unsigned n, struct ctl_job *job, struct loop *home)
+{
+    struct workers_job *j = calloc(1, sizeof(*j));
+    int r;
+
+    if (!j)
+        return -ENOMEM;
+    *j = (struct workers_job){ .m = { .run = workers_job_run, .drop = workers_job_drop },
+                               .job = job,
+                               .home = home,
+                               .workers = workers,
+                               .n = n };
+    list_init(&j->m.link);
+    r = inbox_post(&workers[0].loop.inbox, &j->m);
+    if (r)
+        free(j);
+    return r;
+}
+
+/* ---- stopping ---- */
+
+static void on_stop_poll(struct timer *t)
+{
+    struct worker *w = CONTAINER_OF(t, struct worker, stop_poll);
+    uint64_t now = clock_monotonic_ms(w->loop.clock);
+    size_t busy = engine_busy(&w->engine);
+
+    if ((busy || w->resolving) && now < w->stop_deadline_ms) {
+        timer_start(&w->loop.wheel, &w->stop_poll, STOP_POLL_MS);
+        return;
+    }
+    if (busy)
+        log_warn(w->log, "worker.stop_unanswered", KV_U("worker", w->index),
+                 KV_U("requests", busy));
+    w->stopped(w->stopped_ctx, w);
+    loop_stop(&w->loop);
+}
+
+static void stop_run(struct inbox_message *m, void *owner)
+{
+    struct worker *w = owner;
+
+    w->stop_deadline_ms =
+        clock_monotonic_ms(w->loop.clock) + CONTAINER_OF(m, struct simple_message, m)->value;
+    engine_stop(&w->engine);
+    timer_start(&w->loop.wheel, &w->stop_poll, 0);
+    simple_drop(m);
+}
+
+void worker_post_stop(struct worker *w, uint64_t grace_ms)
+{
+    simple_post(w, &(struct simple_message){ .value = grace_ms }, stop_run);
+}
+
+/* ---- life ---- */
+
+static void on_datagram(void *ctx, const struct flow *from, struct str datagram)
+{
+    engine_receive(&worker_of(ctx)->engine, from, datagram);
+}
+
+static void on_flush(void *ctx)
+{
+    net_flush(worker_of(ctx)->net);
+}
+
+static int worker_listen(struct worker *w, const struct worker_config *cfg)
+{
+    const struct settings *s = cfg->settings;
+
+    w->transport_ids = calloc(s->n_transports + 1, sizeof(*w->transport_ids));
+    if (!w->transport_ids)
+        return -ENOMEM;
+    for (size_t i = 0; i < s->n_transports; i++) {
+        const struct transport_settings *t = &s->transports[i];
+        struct net_udp_spec spec = {
+            .id = t->id, .bind = t->bind, .tos = t->tos, .reuse_port = cfg->n_peers > 1
+        };
+        uint32_t index;
+        int r;
+
+        if (t->protocol != TRANSPORT_UDP)
+            continue;
+        if (cfg->bound)
+            spec.bind = cfg->bound[w->n_transports];
+        r = net_listen_udp(w->net, &spec, &index);
+        if (r) {
+            struct buf text;
+            char room[80];
+
+            buf_init_on(&text, room, sizeof(room));
+            addr_print(&text, &t->bind);
+            log_error(w->log, "transport.bind", KV("transport", t->id),
+                      KV("address", buf_str(&text)), KV_ERR(r));
+            return r;
+        }
+        r = str_dup(&w->transport_ids[w->n_transports], t->id);
+        if (r)
+            return r;
+        w->n_transports++;
+    }
+    return 0;
+}
+
+static int worker_init_engine(struct worker *w, const struct worker_config *cfg)
+{
+    return engine_init(&w->engine,
+                       &(struct engine_config){
+                           .wheel = &w->loop.wheel,
+                           .clock = cfg->clock,
+                           .rng = &w->rng,
+                           .log = cfg->log,
+                           .bodies = cfg->bodies,
+                           .settings = cfg->settings,
+                           .net = w->net,
+                           .worker = w->index,
+                           .workers = w->n_peers,
+                           .max_server = WORKER_SERVER_TXN_MAX,
+                           .txn = { .ctx = w, .send = port_send, .forward = port_forward },
+                           .notifier = { .ctx = w,
+                                         .watch = port_watch,
+                                         .unwatch = port_unwatch,
+                                         .admit = port_admit,
+                                         .release = port_release },
+                           .publisher = { .ctx = w, .resolve = port_resolve, .route = port_route },
+                       });
+}
+
+int worker_init(struct worker *w, const struct worker_config *cfg)
+{
+    int r;
+
+    *w = (struct worker){ .index = cfg->index,
+                          .log = cfg->log,
+                          .state = cfg->state,
+                          .peers = cfg->peers,
+                          .n_peers = cfg->n_peers,
+                          .admission = cfg->admission,
+                          .stopped = cfg->stopped,
+                          .stopped_ctx = cfg->stopped_ctx };
+    rng_init_system(&w->rng);
+    timer_init(&w->stop_poll, on_stop_poll);
+    r = loop_init(&w->loop, cfg->clock, w, WORKER_INBOX_HIGH);
+    if (r)
+        return r;
+    loop_flush_hook(&w->loop, on_flush, w);
+    r = net_create(&w->net, &(struct net_config){ .loop = &w->loop,
+                                                  .log = cfg->log,
+                                                  .receive = on_datagram,
+                                                  .ctx = w,
+                                                  .send_queue_max = WORKER_SEND_QUEUE_MAX });
+    if (r)
+        goto out;
+    r = worker_listen(w, cfg);
+    if (r)
+        goto out;
+    r = worker_init_engine(w, cfg);
+    if (r)
+        goto out;
+    w->engine_ready = true;
+    if (cfg->settings->global.debug)
+        net_trace_set(w->net, true, NULL, 0);
+out:
+    if (r)
+        worker_fini(w);
+    return r;
+}
+
+static void *worker_main(void *arg)
+{
+    struct worker *w = arg;
+
+    loop_run(&w->loop);
+    return NULL;
+}
+
+int worker_start(struct worker *w)
+{
+    int r = pthread_create(&w->thread, NULL, worker_main, w);
+
+    w->started = r == 0;
+    return -r;
+}
+
+void worker_join(struct worker *w)
+{
+    if (w->started)
+        pthread_join(w->thread, NULL);
+    w->started = false;
+}
+
+void worker_fini(struct worker *w)
+{
+    timer_stop(&w->loop.wheel, &w->stop_poll);
+    inbox_close(&w->loop.inbox);
+    if (w->engine_ready)
+        engine_fini(&w->engine);
+    w->engine_ready = false;
+    net_destroy(w->net);
+    w->net = NULL;
+    loop_flush_hook(&w->loop, NULL, NULL);
+    loop_fini(&w->loop);
+    for (size_t i = 0; i < w->n_transports; i++)
+        str_free(&w->transport_ids[i]);
+    free(w->transport_ids);
+    w->transport_ids = NULL;
+    w->n_transports = 0;
+}
