@@ -285,10 +285,9 @@ static void address_check(struct parser *ps, struct str value, struct str *tag, 
     struct sip_name_addr address;
     struct sip_uri uri;
 
-    if (sip_name_addr_parse(&address, value) || sip_uri_parse(&uri, address.uri))
+    if (sip_name_addr_parse(&address, value) || sip_uri_parse(&uri, address.uri) ||
+        (sip_param_find(address.params, STR("tag"), tag) && !tag->n))
         fault_set(ps, fault);
-    else
-        (void)sip_param_find(address.params, STR("tag"), tag);
 }
 
 /* Whether a response could find its way; sets the fault for what is wrong with the topmost Via. */

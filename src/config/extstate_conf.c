@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: MIT
+/* extstate.conf: what Asterisk has no section for. */
+#include "base/log.h"
+#include "config/conf_reader.h"
+#include "config/schema.h"
+
+#include <stdlib.h>
+
+#define SWITCH(member, text)                                                                   \
+    .name = #member, .type = OPTION_BOOL, AT(compatibility_draft, c.member), .fallback = "no", \
+    .meaning = text
+
+struct compatibility_draft {
+    struct compatibility_settings c;
+    bool asterisk;
+};
+
+struct plugins_draft {
+    struct settings *s;
+};
+
+/* ---- [general] ---- */
+
+static int read_log_level(struct reading *r, const struct option *o, void *object,
+                          const struct conf_entry *e, struct buf *why)
+{
+    enum log_level level;
+
+    (void)o;
+    if (log_level_parse(&level, e->value)) {
+        if (why)
+            buf_add(why, STR("not one of error, warn, info, debug"));
+        return OPTION_BAD;
+    }
+    return arena_str(r->arena, &((struct general_settings *)object)->log_level, e->value);
+}
+
+static const struct option general_options[] = {
+    { "workers", OPTION_U32, AT(general_settings, workers), .fallback = "0", .max = 1024,
+      .meaning = "Threads that speak SIP; 0 is one for each processor core." },
+    { "control_socket", OPTION_STR, AT(general_settings, control_socket), .max = 107,
+      .meaning = "Path of the socket for `extstatectl`; `extstated.sock` in the state directory "
+                 "when not given." },
+    { "plugin_directory", OPTION_STR, AT(general_settings, plugin_directory),
+      .meaning = "Where plugins are loaded from; where they were installed to when not given." },
+    { "log_level", OPTION_CUSTOM, .fallback = "info", .read = read_log_level,
+      .type_text = "error, warn, info or debug",
+      .meaning = "The least important lines of the log." },
+    { "subscription_default_expiry", OPTION_DURATION,
+      AT(general_settings, subscription_default_expiry_s), .fallback = "3600", .min = 1,
+      .max = UINT32_MAX, .meaning = "Length of a subscription that asks for none." },
+    { "subscription_max_expiry", OPTION_DURATION, AT(general_settings, subscription_max_expiry_s),
+      .fallback = "3600", .min = 1, .max = UINT32_MAX,
+      .meaning = "Longest subscription; a longer wish is granted this." },
+    { "max_subscriptions", OPTION_U32, AT(general_settings, max_subscriptions),
+      .fallback = "1000000", .max = UINT32_MAX,
+      .meaning = "How many subscriptions at most; more are answered 503." },
+    { "stop_grace", OPTION_DURATION, AT(general_settings, stop_grace_s), .fallback = "5",
+      .max = 300,
+      .meaning = "How long an orderly end waits for the answers to its last messages." },
+    { "publish_retry_interval", OPTION_DURATION, AT(general_settings, publish_retry_interval_s),
+      .fallback = "30", .min = 1, .max = 3600,
+      .meaning =
+          "Longest pause before a compositor that does not answer is asked again, and how often "
+          "one publication is refreshed to find out whether it has forgotten us." },
+    { "execincludes", OPTION_BOOL, AT(general_settings, execincludes), .fallback = "no",
+      .meaning = "Carry out `#exec` in pjsip.conf and extensions.conf." },
+};
+
+const struct schema general_schema = {
+    .file = "extstate.conf",
+    .section = "[general]",
+    .kind = "[general]",
+    .meaning = "The program itself. On the command line `--set general.OPTION=VALUE`.",
+    .options = general_options,
+    .n_options = ARRAY_LEN(general_options),
+    .ignored = "",
+    .object_size = sizeof(struct general_settings),
+    .closed = true,
+};
+
+/* ---- [compatibility] ---- */
+
+static const struct option compatibility_options[] = {
+    { "asterisk", OPTION_BOOL, AT(compatibility_draft, asterisk), .fallback = "no",
+      .meaning = "Turns on every switch below that has no line of its own." },
+    { SWITCH(ringing_repeat, "An unchanged state is told again while it rings.") },
+    { SWITCH(unacceptable_489,
+             "A subscription without a usable Accept is answered 489, not 406.") },
+    { SWITCH(terminated_without_reason, "Subscription-State: terminated comes without a reason.") },
+    { SWITCH(removed_hint_is_idle,
+             "The last body of a removed hint says idle or open, not closed.") },
+    { SWITCH(unavailable_is_silent,
+             "A new hint that is unavailable is neither told nor published.") },
+    { SWITCH(asterisk_autohints, "autohints makes hints for devices of every kind, only after a "
+                                 "change, and never removes them.") },
+    { SWITCH(asterisk_bodies,
+             "Elements, their order, ids and contacts of bodies as Asterisk writes them.") },
+    { SWITCH(publish_swaps_from_to,
+             "from_uri goes into the To of a PUBLISH and to_uri into its From.") },
+    { SWITCH(publish_key_without_context,
+             "The same extension in two contexts shares one publication.") },
+    { SWITCH(strict_objects, "One bad or unknown option discards its object, one repeated id every "
+                             "object of its type.") },
+};
+
+const struct schema compatibility_schema = {
+    .file = "extstate.conf",
+    .section = "[compatibility]",
+    .kind = "[compatibility]",
+    .meaning = "Habits of Asterisk that somebody may rely on, each of them off unless asked for.",
+    .options = compatibility_options,
+    .n_options = ARRAY_LEN(compatibility_options),
+    .ignored = "",
+    .object_size = sizeof(struct compatibility_draft),
+    .closed = true,
+};
+
+/* ---- [plugins] ---- */
+
+static struct plugin_settings *plugin_find(const struct settings *s, struct str name)
+{
+    for (size_t i = 0; i < s->n_plugins; i++)
+        if (str_equal(s->plugins[i].name, name))
+            return &s->plugins[i];
+    return NULL;
+}
+
+/* The name becomes part of a path. */
+static bool is_plugin_name(struct str name)
+{
+    for (size_t i = 0; i < name.n; i++) {
+        char c = name.p[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+
+        if (!letter && (i == 0 || !strchr("_-.", c)))
+            return false;
+    }
+    return name.n > 0 && name.n <= 64;
+}
+
+static int read_load(struct reading *r, const struct option *o, void *object,
+                     const struct conf_entry *e, struct buf *why)
+{
+    struct settings *s = ((struct plugins_draft *)object)->s;
+    struct plugin_settings p = { .at = e->at };
+    int result;
+
+    (void)o;
+    if (!is_plugin_name(e->value)) {
+        if (why)
+            buf_add(why, STR("not the name of a plugin: letters, digits, _ - and ., at most 64"));
+        return OPTION_BAD;
+    }
+    if (plugin_find(s, e->value)) {
+        reading_tell(r, DIAG_WARNING, e->at,
+                     "plugin %.*s is loaded already; remove one of the lines", STR_FMT(e->value));
+        return 0;
+    }
+    result = arena_str(r->arena, &p.name, e->value);
+    if (result)
+        return result;
+    result = reading_place(r, e->at, &p.at);
+    if (result)
+        return result;
+    result = ARRAY_GROW(s->plugins, s->n_plugins);
+    if (result == 0)
+        s->plugins[s->n_plugins++] = p;
+    return result;
+}
+
+static const struct option plugins_options[] = {
+    { "load", OPTION_CUSTOM, .read = read_load, .type_text = "name, repeatable",
+      .meaning = "A plugin to load; its own options are in a section of that name." },
+};
+
+const struct schema plugins_schema = {
+    .file = "extstate.conf",
+    .section = "[plugins]",
+    .kind = "[plugins]",
+    .meaning = "Body generators and supplements loaded at start.",
+    .options = plugins_options,
+    .n_options = ARRAY_LEN(plugins_options),
+    .ignored = "",
+    .object_size = sizeof(struct plugins_draft),
+    .closed = true,
+};
+
+/* ---- reading ---- */
+
+/* All entries of all sections of that name, in order. */
+static int apply_sections(struct reading *r, const struct schema_use *use, void *object,
+                          const struct conf *conf, struct str name)
+{
+    for (size_t i = 0; i < conf->n_sections; i++) {
+        const struct conf_section *s = &conf->sections[i];
+
+        if (s->is_template || !str_equal_nocase(s->name, name))
+            continue;
+        for (size_t j = 0; j < s->n_entries; j++) {
+            int result = schema_apply(r, use, object, &s->entries[j]);
+
+            if (result)
+                return result;
+        }
+    }
+    return 0;
+}
+
+static int settle_control_socket(struct reading *r, struct general_settings *g)
+{
+    struct buf path;
+    int result;
+
+    if (!g->plugin_directory.n)
+        g->plugin_directory = STR(EXTSTATE_PLUGINDIR);
+    if (g->control_socket.n)
+        return 0;
+    buf_init(&path, 8192);
+    conf_path_print(&path, r->source->state_directory, STR("extstated.sock"));
+    result = path.error ? path.error : arena_str(r->arena, &g->control_socket, buf_str(&path));
+    buf_fini(&path);
+    return result;
+}
+
+static int read_general(struct reading *r, struct settings *s, const struct conf *conf)
+{
+    struct general_settings *g = &s->general;
+    struct schema_use use;
+    int result = schema_use_init(r, &use, &general_schema);
+
+    if (result)
+        goto out;
+    memcpy(g, use.defaults, sizeof(*g));
+    result = apply_sections(r, &use, g, conf, STR("general"));
+    if (result)
+        goto out;
+    if (g->subscription_default_expiry_s > g->subscription_max_expiry_s)
+        g->subscription_default_expiry_s = g->subscription_max_expiry_s;
+    result = settle_control_socket(r, g);
+out:
+    schema_use_fini(&use);
+    return result;
+}
+
+static void turn_all_on(struct compatibility_draft *d)
+{
+    for (size_t i = 0; i < ARRAY_LEN(compatibility_options); i++)
+        *((char *)d + compatibility_options[i].at) = true;
+}
+
+/* `asterisk` may stand anywhere, and lines of their own win over it: so they are read again on top
+ * of it. */
+static int read_compatibility(struct reading *r, struct settings *s, const struct conf *conf)
+{
+    struct compatibility_draft d;
+    struct schema_use use;
+    int result = schema_use_init(r, &use, &compatibility_schema);
+
+    if (result)
+        goto out;
+    memcpy(&d, use.defaults, sizeof(d));
+    result = apply_sections(r, &use, &d, conf, STR("compatibility"));
+    if (result == 0 && d.asterisk) {
+        turn_all_on(&d);
+        result = apply_sections(r, &use, &d, conf, STR("compatibility"));
+    }
+    s->compatibility = d.c;
+out:
+    schema_use_fini(&use);
+    return result;
+}
+
+static int read_plugins(struct reading *r, struct settings *s, const struct conf *conf)
+{
+    struct plugins_draft d = { s };
+    struct schema_use use;
+    int result = schema_use_init(r, &use, &plugins_schema);
+
+    if (result == 0)
+        result = apply_sections(r, &use, &d, conf, STR("plugins"));
+    schema_use_fini(&use);
+    return result;
+}
+
+static bool is_own_section(struct str name)
+{
+    return str_equal_nocase(name, STR("general")) || str_equal_nocase(name, STR("compatibility")) ||
+           str_equal_nocase(name, STR("plugins"));
+}
+
+static void tell_unknown_section(struct reading *r, const struct conf_section *s)
+{
+    static const char *const names[] = { "general", "compatibility", "plugins" };
+    const char *nearest = nearest_name(s->name, names, ARRAY_LEN(names));
+    struct diag_place at = s->at;
+
+    for (size_t i = 0; i < s->n_entries; i++)
+        if (is_override(s->entries[i].at))
+            at = override_place;
+    r->override_faults += is_override(at);
+    if (nearest)
+        reading_tell(r, is_override(at) ? DIAG_ERROR : DIAG_WARNING, at,
+                     "unknown section [%.*s] is ignored; did you mean [%s]?", STR_FMT(s->name),
+                     nearest);
+    else
+        reading_tell(r, is_override(at) ? DIAG_ERROR : DIAG_WARNING, at,
+                     "unknown section [%.*s] is ignored; for the options of a plugin write load = "
+                     "%.*s in [plugins]",
+                     STR_FMT(s->name), STR_FMT(s->name));
+}
+
+/* A plugin has one section of options: what a second one says is added to the first. */
+static int merge_options(struct reading *r, struct conf *conf, struct conf_section *first,
+                         const struct conf_section *s)
+{
+    reading_tell(r, DIAG_WARNING, s->at, "[%.*s] again; its options are added to the first",
+                 STR_FMT(s->name));
+    for (size_t i = 0; i < s->n_entries; i++) {
+        const struct conf_entry *e = &s->entries[i];
+        int result = conf_section_add(conf->owned, first, e->name, e->value, e->at);
+
+        if (result)
+            return result;
+    }
+    return 0;
+}
+
+static int assign_options(struct reading *r, struct settings *settings, struct conf *conf)
+{
+    for (size_t i = 0; i < conf->n_sections; i++) {
+        struct conf_section *s = &conf->sections[i];
+        struct plugin_settings *p = plugin_find(settings, s->name);
+        int result = 0;
+
+        if (s->is_template || is_own_section(s->name))
+            continue;
+        if (!p)
+            tell_unknown_section(r, s);
+        else if (p->options)
+            result = merge_options(r, conf, (struct conf_section *)p->options, s);
+        else
+            p->options = s;
+        if (result)
+            return result;
+    }
+    return 0;
+}
+
+int extstate_conf_read(struct reading *r, struct settings *s, struct conf *conf)
+{
+    int result = read_general(r, s, conf);
+
+    if (result)
+        return result;
+    result = read_compatibility(r, s, conf);
+    if (result)
+        return result;
+    result = read_plugins(r, s, conf);
+    return result ? result : assign_options(r, s, conf);
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+/* pjsip.h - private to src/config: the sections of pjsip.conf as they are read, before they have
+ * become settings. pjsip_tables.c and
+ * pjsip_peers.c describe them, pjsip.c selects and reads them, pjsip_objects.c
+ * judges each and adds it. */
+#pragma once
+#include "config/schema.h"
+
+struct global_draft {
+    struct global_settings g; /* without what struct system_draft has */
+    uint32_t algorithms_uac;  /* BIT(enum digest_algorithm) */
+};
+
+struct system_draft {
+    uint32_t timer_t1_ms, timer_b_ms;
+    bool compact_headers, disable_rport;
+};
+
+enum { TRANSPORT_FLOW = TRANSPORT_WSS + 1 }; /* a word of `protocol` that is not ours */
+
+struct transport_draft {
+    struct transport_settings t;
+    struct str bind; /* the default port depends on the protocol */
+    struct str external_hostname;
+    uint32_t external_port;
+};
+
+enum auth_type { AUTH_USERPASS, AUTH_MD5, AUTH_DIGEST, AUTH_GOOGLE_OAUTH };
+
+struct auth_draft {
+    struct auth_settings a;
+    uint32_t type;
+    uint32_t algorithms; /* 0: the global default */
+};
+
+struct endpoint_draft {
+    struct endpoint_settings e;
+    struct str context, subscribe_context;
+};
+
+struct identify_draft {
+    struct identify_settings i;
+    struct str match_header, match_request_uri;
+};
+
+struct publish_draft {
+    struct publish_settings p;
+    struct str device_state_filter, mailbox_state_filter;
+};
+
+enum pjsip_kind { /* in the order of reading: what is referred to comes before what refers to it */
+                  PJSIP_GLOBAL,
+                  PJSIP_SYSTEM,
+                  PJSIP_TRANSPORT,
+                  PJSIP_AUTH,
+                  PJSIP_AOR,
+                  PJSIP_ENDPOINT,
+                  PJSIP_IDENTIFY,
+                  PJSIP_PUBLISH,
+                  PJSIP_DOMAIN_ALIAS,
+                  PJSIP_KINDS
+};
+#define PJSIP_NO_KIND PJSIP_KINDS
+
+struct pjsip_reader {
+    struct reading *r;
+    struct settings *s;
+    const struct conf *conf;
+    struct map seen; /* struct seen_id by kind and id: all sections, refused ones too */
+    struct schema_use uses[PJSIP_KINDS];
+    size_t n_uses; /* made ready */
+    uint32_t algorithms_uac;
+};
+
+/* pjsip_tables.c: the ways of finding an endpoint, and a reader for a list of digest algorithms
+ * into BIT(enum digest_algorithm), a uint32_t. */
+extern const struct option_word identifier_words[];
+int algorithms_read(struct reading *r, const struct option *o, void *object,
+                    const struct conf_entry *e, struct buf *why);
+
+/* Reads everything of `conf` into the settings. 0 or a negative errno. */
+NODISCARD int pjsip_read(struct reading *r, struct settings *s, const struct conf *conf);
+/* Was there a section of this kind and name, even if it was refused? */
+bool pjsip_seen(const struct pjsip_reader *p, enum pjsip_kind kind, struct str id);
+
+/* The line an option stands on, else its section. */
+static inline struct diag_place pjsip_place(const struct conf_section *s, struct str option)
+{
+    const struct conf_entry *e = conf_entry_find(s, option);
+
+    return e ? e->at : s->at;
+}
+
+/* pjsip_objects.c and pjsip_publish.c: the draft becomes part of the settings, or is refused, which
+ * has been told then. 0 or a negative errno. */
+typedef int (*pjsip_finish_fn)(struct pjsip_reader *p, void *draft, const struct conf_section *s);
+int global_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
+int system_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
+int transport_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
+int auth_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
+int aor_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
+int endpoint_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
+int identify_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
+int publish_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
+int domain_alias_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
+
+/* pjsip_match.c: one element of `match` of an identify section, added to it. As option.read. */
+NODISCARD int match_read(struct reading *r, struct identify_settings *i, struct str part,
+                         const struct conf_entry *e, struct buf *why);
+
+/* settings.c: ids, and their order of arrival as index. */
+NODISCARD int settings_id_add(struct settings *s, enum pjsip_kind kind, struct str id,
+                              size_t index);
+bool settings_id_find(const struct settings *s, enum pjsip_kind kind, struct str id, size_t *index);

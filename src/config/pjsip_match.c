@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+/* The elements of `match`: [!]ADDRESS[:PORT][/PREFIX or /MASK], or a host name with or without a
+ * port. */
+#include "config/pjsip.h"
+
+#include <netdb.h>
+
+struct match_parts {
+    bool negated;
+    struct str host, mask; /* host without brackets */
+    uint16_t port;
+};
+
+static bool is_numeric(struct str host)
+{
+    bool digits = true;
+
+    for (size_t i = 0; i < host.n; i++) {
+        if (host.p[i] == ':')
+            return true;
+        digits = digits && strchr("0123456789.", host.p[i]);
+    }
+    return digits;
+}
+
+static bool is_host_name(struct str host)
+{
+    for (size_t i = 0; i < host.n; i++) {
+        char c = host.p[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+
+        if (!letter && c != '-' && c != '.' && c != '_')
+            return false;
+    }
+    return host.n > 0 && host.n <= 255;
+}
+
+static bool port_parse(uint16_t *out, struct str text)
+{
+    uint32_t port;
+
+    if (str_to_u32(&port, text) || port > UINT16_MAX)
+        return false;
+    *out = (uint16_t)port;
+    return true;
+}
+
+static bool split(struct match_parts *m, struct str text)
+{
+    size_t slash, colon;
+    struct str rest;
+
+    *m = (struct match_parts){ .negated = str_starts(text, STR("!")) };
+    text = str_trim(str_sub(text, m->negated, text.n));
+    slash = str_find_char(text, '/');
+    m->mask = str_sub(text, slash + 1, text.n);
+    if (slash < text.n && m->mask.n == 0)
+        return false;
+    m->host = text = str_sub(text, 0, slash);
+    if (str_starts(text, STR("["))) {
+        size_t bracket = str_find_char(text, ']');
+
+        m->host = str_sub(text, 1, bracket);
+        rest = str_sub(text, bracket + 1, text.n);
+        return bracket < text.n &&
+               (rest.n == 0 ||
+                (rest.p[0] == ':' && port_parse(&m->port, str_sub(rest, 1, rest.n))));
+    }
+    colon = str_find_char(text, ':');
+    rest = str_sub(text, colon + 1, text.n);
+    if (colon == text.n || str_find_char(rest, ':') < rest.n)
+        return true; /* no port, or bare IPv6, which has no place for one */
+    m->host = str_sub(text, 0, colon);
+    return port_parse(&m->port, rest);
+}
+
+static int match_add(struct reading *r, struct identify_settings *i, const struct match_parts *m,
+                     const struct addr_net *net)
+{
+    int result = ARRAY_GROW_IN(r->arena, i->matches, i->n_matches);
+
+    if (result)
+        return result;
+    i->matches[i->n_matches++] =
+        (struct identify_match){ .net = *net, .port = m->port, .negated = m->negated };
+    return 0;
+}
+
+/* ---- addresses ---- */
+
+static int add_numeric(struct reading *r, struct identify_settings *i, const struct match_parts *m,
+                       struct buf *why)
+{
+    char room[160];
+    struct addr_net net;
+    struct buf text;
+
+    buf_init_on(&text, room, sizeof(room));
+    buf_add(&text, m->host);
+    if (m->mask.n) {
+        buf_add_char(&text, '/');
+        buf_add(&text, m->mask);
+    }
+    if (text.error || addr_net_parse(&net, buf_str(&text))) {
+        buf_add(why,
+                STR("not an address or network (192.0.2.1, 192.0.2.0/24, [2001:db8::1]:5060)"));
+        return OPTION_BAD;
+    }
+    return match_add(r, i, m, &net);
+}
+
+/* ---- names ---- */
+
+struct resolution {
+    struct reading *reading;
+    struct identify_settings *identify;
+    const struct match_parts *parts;
+    size_t n;
+    int error;
+};
+
+static void resolved(void *ctx, const struct addr *address)
+{
+    struct resolution *x = ctx;
+    struct addr_net net = { *address, address->sa.sa_family == AF_INET6 ? 128 : 32 };
+
+    addr_port_set(&net.base, 0);
+    if (!x->error)
+        x->error = match_add(x->reading, x->identify, x->parts, &net);
+    x->n++;
+}
+
+static int resolve(void *ctx, struct str host,
+                   void (*each)(void *each_ctx, const struct addr *address), void *each_ctx,
+                   const char **why)
+{
+    const struct addrinfo hints = { .ai_socktype = SOCK_DGRAM };
+    struct addrinfo *found = NULL;
+    struct str name;
+    int r = str_dup(&name, host);
+
+    (void)ctx;
+    if (r)
+        return r;
+    r = getaddrinfo(name.p, NULL, &hints, &found);
+    str_free(&name);
+    if (r) {
+        *why = gai_strerror(r);
+        return -ENOENT;
+    }
+    for (const struct addrinfo *a = found; a; a = a->ai_next) {
+        struct addr address;
+
+        if (addr_from_sockaddr(&address, a->ai_addr) == 0)
+            each(each_ctx, &address);
+    }
+    freeaddrinfo(found);
+    return 0;
+}
+
+static int add_name(struct reading *r, struct identify_settings *i, const struct match_parts *m,
+                    const struct conf_entry *e)
+{
+    struct resolution x = { .reading = r, .identify = i, .parts = m };
+    const char *why = "it has no address";
+    int result = r->source->resolve
+                     ? r->source->resolve(r->source->resolve_ctx, m->host, resolved, &x, &why)
+                     : resolve(NULL, m->host, resolved, &x, &why);
+
+    if (x.error)
+        return x.error;
+    if (result && result != -ENOENT)
+        return result;
+    if (x.n == 0)
+        reading_tell(
+            r, DIAG_WARNING, e->at,
+            "match = %.*s cannot be looked up (%s); it is left out until a reload finds it",
+            STR_FMT(m->host), why);
+    return 0;
+}
+
+int match_read(struct reading *r, struct identify_settings *i, struct str part,
+               const struct conf_entry *e, struct buf *why)
+{
+    struct match_parts m;
+    bool parts = split(&m, part);
+
+    if (parts && is_numeric(m.host))
+        return add_numeric(r, i, &m, why);
+    if (parts && is_host_name(m.host) && m.mask.n == 0)
+        return add_name(r, i, &m, e);
+    buf_add(why, STR("not [!]ADDRESS[:PORT][/PREFIX], nor a host name"));
+    return OPTION_BAD;
+}

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: MIT
+/* The options of pjsip.conf that are about who talks to us: auth, aor, endpoint, identify. */
+#include "config/pjsip.h"
+
+/* ---- auth ---- */
+
+static bool is_hex(struct str s, size_t n)
+{
+    if (s.n != n)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!strchr("0123456789abcdefABCDEF", s.p[i]) || s.p[i] == '\0')
+            return false;
+    return true;
+}
+
+/* Digests are compared and sent in lower case. */
+static int hash_store(struct reading *r, struct auth_draft *d, enum digest_algorithm a,
+                      struct str hex, struct buf *why)
+{
+    struct str kept;
+    int result;
+
+    if (!is_hex(hex, a == DIGEST_MD5 ? 32 : DIGEST_HEX_MAX)) {
+        if (why)
+            buf_printf(why, "the hash of %.*s has %d hexadecimal digits",
+                       STR_FMT(digest_algorithm_name(a)), a == DIGEST_MD5 ? 32 : DIGEST_HEX_MAX);
+        return OPTION_BAD;
+    }
+    result = arena_str(r->arena, &kept, hex);
+    if (result)
+        return result;
+    for (size_t i = 0; i < kept.n; i++)
+        ((char *)kept.p)[i] =
+            (char)(kept.p[i] >= 'A' && kept.p[i] <= 'F' ? kept.p[i] + ('a' - 'A') : kept.p[i]);
+    d->a.credential.hash[a] = kept;
+    return 0;
+}
+
+static int read_md5_cred(struct reading *r, const struct option *o, void *object,
+                         const struct conf_entry *e, struct buf *why)
+{
+    (void)o;
+    return e->value.n ? hash_store(r, object, DIGEST_MD5, e->value, why) : 0;
+}
+
+static int read_password_digest(struct reading *r, const struct option *o, void *object,
+                                const struct conf_entry *e, struct buf *why)
+{
+    struct str hex = e->value, name = str_next(&hex, ':');
+    enum digest_algorithm a;
+
+    (void)o;
+    if (name.n == 0 || digest_algorithm_parse(&a, name))
+        return option_bad(why, "not ALGORITHM:HASH with MD5, SHA-256 or SHA-512-256");
+    return hash_store(r, object, a, str_trim(hex), why);
+}
+
+static const struct option_word auth_type_words[] = {
+    { "userpass", AUTH_USERPASS },         { "md5", AUTH_MD5 }, { "digest", AUTH_DIGEST },
+    { "google_oauth", AUTH_GOOGLE_OAUTH }, { NULL, 0 },
+};
+
+static const struct option auth_options[] = {
+    { "auth_type", OPTION_WORD, AT(auth_draft, type), .fallback = "userpass",
+      .words = auth_type_words, .flags = OPTION_VITAL,
+      .meaning = "userpass, md5 and digest are the same: HTTP digest." },
+    { "username", OPTION_STR, AT(auth_draft, a.credential.username), .flags = OPTION_REQUIRED,
+      .meaning = "Name to authenticate as." },
+    { "password", OPTION_STR, AT(auth_draft, a.credential.password), .flags = OPTION_SECRET,
+      .meaning = "Password in plain text." },
+    { "md5_cred", OPTION_CUSTOM, .read = read_md5_cred, .flags = OPTION_SECRET | OPTION_VITAL,
+      .type_text = "32 hex digits",
+      .meaning = "MD5 of user:realm:password instead of the password; good for this realm only." },
+    { "password_digest", OPTION_CUSTOM, .read = read_password_digest,
+      .flags = OPTION_SECRET | OPTION_VITAL, .type_text = "ALGORITHM:HASH, repeatable",
+      .meaning = "The same for any algorithm, once for each." },
+    { "supported_algorithms_uac", OPTION_CUSTOM, AT(auth_draft, algorithms),
+      .read = algorithms_read, .type_text = "list of MD5, SHA-256, SHA-512-256",
+      .meaning =
+          "Algorithms we answer challenges with; default_auth_algorithms_uac when not given." },
+    { "realm", OPTION_STR, AT(auth_draft, a.credential.realm),
+      .meaning = "Realm the credential is for; empty or * is any." },
+};
+
+const struct schema auth_schema = {
+    .file = "pjsip.conf",
+    .section = "type = auth",
+    .kind = "auth",
+    .meaning = "A credential, referred to by outbound_auth and auth.",
+    OPTIONS(auth_options),
+    .object_size = sizeof(struct auth_draft),
+    .ignored = "nonce_lifetime oauth_clientid oauth_secret refresh_token supported_algorithms_uas ",
+};
+
+/* ---- aor ---- */
+
+static const struct option aor_options[] = {
+    { "contact", OPTION_URI_LIST, ARRAY_AT(aor_settings, contacts, n_contacts),
+      .meaning = "Static contacts; with one of them the device PJSIP/endpoint counts as there. "
+                 "Write `\\;` for a semicolon." },
+    { "mailboxes", OPTION_STR, AT(aor_settings, mailboxes),
+      .meaning = "Mailboxes of a message-summary subscription." },
+    { "voicemail_extension", OPTION_STR, AT(aor_settings, voicemail_extension),
+      .meaning = "Message-Account of message-summary bodies." },
+};
+
+const struct schema aor_schema = {
+    .file = "pjsip.conf",
+    .section = "type = aor",
+    .kind = "aor",
+    .meaning = "Where an endpoint can be reached.",
+    OPTIONS(aor_options),
+    .object_size = sizeof(struct aor_settings),
+    .ignored = "authenticate_qualify default_expiration max_contacts maximum_expiration "
+               "minimum_expiration "
+               "outbound_proxy qualify_2xx_only qualify_frequency qualify_timeout remove_existing "
+               "remove_unavailable "
+               "support_path ",
+};
+
+/* ---- endpoint ---- */
+
+static int read_unserved(struct reading *r, const struct option *o, void *object,
+                         const struct conf_entry *e, struct buf *why)
+{
+    (void)r, (void)o, (void)object, (void)e, (void)why;
+    return 0;
+}
+
+static bool looks_dialled(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!strchr("0123456789*#+-(). ", s.p[i]))
+            return false;
+    return s.n > 0;
+}
+
+/* "Name" <number>, Name <number>, <number>, number or Name. */
+static int read_callerid(struct reading *r, const struct option *o, void *object,
+                         const struct conf_entry *e, struct buf *why)
+{
+    struct endpoint_settings *endpoint = &((struct endpoint_draft *)object)->e;
+    size_t open = str_find_char(e->value, '<');
+    struct str name = str_trim(str_sub(e->value, 0, open)),
+               number = str_sub(e->value, open + 1, e->value.n);
+    int result;
+
+    (void)o, (void)why;
+    number = str_trim(str_sub(number, 0, str_find_char(number, '>')));
+    if (open == e->value.n && looks_dialled(name)) {
+        number = name;
+        name = STR_EMPTY;
+    }
+    if (name.n >= 2 && name.p[0] == '"' && name.p[name.n - 1] == '"')
+        name = str_sub(name, 1, name.n - 1);
+    result = arena_str(r->arena, &endpoint->callerid_name, name);
+    return result ? result : arena_str(r->arena, &endpoint->callerid_number, number);
+}
+
+#define UNSERVED(option_name, text)                                                  \
+    {                                                                                \
+        option_name, OPTION_CUSTOM, .read = read_unserved, .flags = OPTION_UNSERVED, \
+                                    .type_text = "list", .meaning = text             \
+    }
+
+static const struct option endpoint_options[] = {
+    { "context", OPTION_STR, AT(endpoint_draft, context), .fallback = "default", .max = 79,
+      .meaning = "Where the extensions are that it subscribes to, unless subscribe_context says." },
+    { "subscribe_context", OPTION_STR, AT(endpoint_draft, subscribe_context), .max = 79,
+      .meaning = "Where the extensions are that it subscribes to." },
+    { "allow_subscribe", OPTION_BOOL, AT(endpoint_draft, e.allow_subscribe), .fallback = "yes",
+      .meaning = "May it subscribe?" },
+    { "sub_min_expiry", OPTION_U32, AT(endpoint_draft, e.sub_min_expiry_s), .fallback = "0",
+      ANY_U32, .meaning = "Shortest subscription in seconds; a shorter wish is answered 423." },
+    { "notify_early_inuse_ringing", OPTION_BOOL, AT(endpoint_draft, e.notify_early_inuse_ringing),
+      .fallback = "no", .meaning = "In use and ringing at once is told as ringing." },
+    { "identify_by", OPTION_WORDS, AT(endpoint_draft, e.identify_by), .fallback = "username,ip",
+      .words = identifier_words,
+      .meaning = "In which ways it may be found as the sender of a request." },
+    { "auth", OPTION_LIST, ARRAY_AT(endpoint_draft, e.auths, e.n_auths),
+      .meaning = "Credentials it must prove; ids of auth sections." },
+    { "aors", OPTION_LIST, ARRAY_AT(endpoint_draft, e.aors, e.n_aors),
+      .meaning = "Where it can be reached; ids of aor sections." },
+    { "transport", OPTION_STR, AT(endpoint_draft, e.transport),
+      .meaning = "Id of the transport to send by; otherwise the one the request came in by." },
+    { "force_rport", OPTION_BOOL, AT(endpoint_draft, e.force_rport), .fallback = "yes",
+      .meaning = "Answer to where the request came from, even if it did not ask (RFC 3581)." },
+    { "rewrite_contact", OPTION_BOOL, AT(endpoint_draft, e.rewrite_contact), .fallback = "no",
+      .meaning = "Send NOTIFY to where the SUBSCRIBE came from, not to its Contact." },
+    { "contact_user", OPTION_STR, AT(endpoint_draft, e.contact_user), .max = 255,
+      .meaning = "User part of our Contact." },
+    { "from_domain", OPTION_STR, AT(endpoint_draft, e.from_domain), .max = 255,
+      .meaning = "Domain in the From of requests outside a dialog." },
+    { "callerid", OPTION_CUSTOM, .read = read_callerid, .type_text = "`\"Name\" <number>`",
+      .meaning = "Name and number for listings." },
+    UNSERVED("acl", "Names of address rules in acl.conf."),
+    UNSERVED("permit", "Networks it may send from."),
+    UNSERVED("deny", "Networks it may not send from."),
+    UNSERVED("contact_acl", "Names of address rules for its Contact."),
+    UNSERVED("contact_permit", "Networks its Contact may name."),
+    UNSERVED("contact_deny", "Networks its Contact may not name."),
+};
+
+const struct schema endpoint_schema = {
+    .file = "pjsip.conf",
+    .section = "type = endpoint",
+    .kind = "endpoint",
+    .meaning = "Somebody who sends us requests: a telephone, a proxy, another PBX.",
+    OPTIONS(endpoint_options),
+    .object_size = sizeof(struct endpoint_draft),
+    .ignored =
+        "100rel accept_multiple_sdp_answers accountcode aggregate_mwi allow allow_overlap "
+        "allow_transfer "
+        "allow_unauthenticated_options asymmetric_rtp_codec bind_rtp_to_media_address bundle "
+        "call_group callerid_privacy "
+        "callerid_tag codec_prefs_incoming_answer codec_prefs_incoming_offer "
+        "codec_prefs_outgoing_answer "
+        "codec_prefs_outgoing_offer connected_line_method cos_audio cos_video device_state_busy_at "
+        "direct_media "
+        "direct_media_glare_mitigation direct_media_method disable_direct_media_on_nat disallow "
+        "dtls_auto_generate_cert "
+        "dtls_ca_file dtls_ca_path dtls_cert_file dtls_cipher dtls_fingerprint dtls_private_key "
+        "dtls_rekey dtls_setup "
+        "dtls_verify dtmf_mode fax_detect fax_detect_timeout follow_early_media_fork "
+        "follow_redirect_methods force_avp "
+        "from_user g726_non_standard geoloc_incoming_call_profile geoloc_outgoing_call_profile "
+        "ice_support "
+        "ignore_183_without_sdp inband_progress incoming_call_offer_pref incoming_mwi_mailbox "
+        "language mailboxes "
+        "max_audio_streams max_video_streams media_address media_encryption "
+        "media_encryption_optimistic "
+        "media_use_received_transport message_context moh_passthrough moh_suggest mwi_from_user "
+        "mwi_subscribe_replaces_unsolicited named_call_group named_pickup_group "
+        "one_touch_recording outbound_auth "
+        "outbound_proxy outgoing_call_offer_pref overlap_context pickup_group preferred_codec_only "
+        "record_off_feature "
+        "record_on_feature redirect_method refer_blind_progress rpid_immediate rtcp_mux rtp_engine "
+        "rtp_ipv6 rtp_keepalive "
+        "rtp_port_end rtp_port_start rtp_symmetric rtp_timeout rtp_timeout_hold sdp_owner "
+        "sdp_session security_mechanisms "
+        "security_negotiation send_aoc send_connected_line send_diversion send_history_info "
+        "send_pai send_rpid set_var "
+        "srtp_tag_32 stir_shaken stir_shaken_profile suppress_moh_on_sendonly "
+        "suppress_q850_reason_headers "
+        "t38_bind_udptl_to_media_address t38_udptl t38_udptl_ec t38_udptl_ipv6 "
+        "t38_udptl_maxdatagram t38_udptl_nat "
+        "tenantid timers timers_min_se timers_sess_expires tone_zone tos_audio tos_video "
+        "trust_connected_line "
+        "trust_id_inbound trust_id_outbound use_avpf use_ptime user_eq_phone voicemail_extension "
+        "webrtc ",
+};
+
+/* ---- identify ---- */
+
+static int read_match(struct reading *r, const struct option *o, void *object,
+                      const struct conf_entry *e, struct buf *why)
+{
+    struct identify_settings *i = &((struct identify_draft *)object)->i;
+    struct str rest = e->value;
+
+    (void)o, (void)why;
+    while (rest.n) {
+        struct str part = str_next(&rest, ',');
+        char room[150];
+        struct buf reason;
+        int result;
+
+        if (part.n == 0)
+            continue;
+        buf_init_on(&reason, room, sizeof(room));
+        result = match_read(r, i, part, e, &reason);
+        if (result == OPTION_BAD)
+            reading_fault(r, e, part, buf_str(&reason), STR("it is left out"));
+        else if (result)
+            return result;
+    }
+    return 0;
+}
+
+static const struct option identify_options[] = {
+    { "endpoint", OPTION_STR, AT(identify_draft, i.endpoint), .flags = OPTION_REQUIRED,
+      .meaning = "Id of the endpoint that a matching request is from." },
+    { "match", OPTION_CUSTOM, .read = read_match,
+      .type_text = "list of addresses, networks and host names",
+      .meaning = "Where the request came from; `:port` may follow, `!` in front excludes. Names "
+                 "are looked up at load." },
+    { "match_header", OPTION_STR, AT(identify_draft, match_header),
+      .meaning = "A header and its value. Not served in this version." },
+    { "match_request_uri", OPTION_STR, AT(identify_draft, match_request_uri),
+      .meaning = "The request's URI. Not served in this version." },
+};
+
+const struct schema identify_schema = {
+    .file = "pjsip.conf",
+    .section = "type = identify",
+    .kind = "identify",
+    .meaning = "Finds the endpoint of a request by its source address.",
+    OPTIONS(identify_options),
+    .object_size = sizeof(struct identify_draft),
+    .ignored = "srv_lookups ",
+};

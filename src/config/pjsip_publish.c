@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT
+/* outbound-publish sections: one that cannot publish is refused with the reason, the others run. */
+#include "config/pjsip.h"
+
+static bool event_is_served(struct str event)
+{
+    return str_equal(event, STR("dialog")) || str_equal(event, STR("presence"));
+}
+
+/* SCHEMA_REFUSED when it cannot do anything, which has been told then. */
+static int publish_check_event(struct pjsip_reader *p, const struct publish_settings *u,
+                               const struct conf_section *s)
+{
+    bool later = str_equal(u->event, STR("asterisk-devicestate")) ||
+                 str_equal(u->event, STR("asterisk-mwi"));
+
+    if (event_is_served(u->event))
+        return 0;
+    reading_tell(p->r, DIAG_WARNING, pjsip_place(s, STR("event")),
+                 "outbound-publish [%.*s]: event %.*s is %s; the section is idle", STR_FMT(s->name),
+                 STR_FMT(u->event),
+                 later ? "not served in this version" : "unknown, write dialog or presence");
+    return SCHEMA_REFUSED;
+}
+
+static int publish_check_options(struct pjsip_reader *p, const struct publish_settings *u,
+                                 const struct conf_section *s)
+{
+    if (u->body.n == 0) {
+        reading_tell(p->r, DIAG_ERROR, s->at,
+                     "outbound-publish [%.*s] has no @body and is refused; add @body = "
+                     "application/dialog-info+xml or "
+                     "another media type",
+                     STR_FMT(s->name));
+        return SCHEMA_REFUSED;
+    }
+    if (u->expiration_s == 0) {
+        reading_tell(p->r, DIAG_ERROR, pjsip_place(s, STR("expiration")),
+                     "outbound-publish [%.*s] is refused: expiration = 0 would end each "
+                     "publication at once; write "
+                     "seconds, as 3600",
+                     STR_FMT(s->name));
+        return SCHEMA_REFUSED;
+    }
+    if (!u->multi_user)
+        reading_tell(p->r, DIAG_WARNING, pjsip_place(s, STR("multi_user")),
+                     "outbound-publish [%.*s]: the user part of its URIs is replaced by the "
+                     "extension although multi_user "
+                     "is no; write multi_user = yes",
+                     STR_FMT(s->name));
+    if (u->outbound_proxy.n && !str_contains_nocase(u->outbound_proxy, STR(";lr")))
+        reading_tell(p->r, DIAG_WARNING, pjsip_place(s, STR("outbound_proxy")),
+                     "outbound-publish [%.*s]: outbound_proxy has no lr parameter; write \\;lr, "
+                     "because ; alone begins a "
+                     "comment",
+                     STR_FMT(s->name));
+    return 0;
+}
+
+static int publish_compile(struct pjsip_reader *p, const struct conf_section *s, struct str option,
+                           struct str pattern, struct regex **out)
+{
+    struct buf why;
+    int r;
+
+    if (pattern.n == 0)
+        return 0;
+    buf_init(&why, 256);
+    r = regex_create(out, pattern, true, &why);
+    if (r == -EINVAL) {
+        reading_tell(
+            p->r, DIAG_ERROR, pjsip_place(s, option),
+            "outbound-publish [%.*s] is refused: %.*s = %.*s is no regular expression: %.*s",
+            STR_FMT(s->name), STR_FMT(option), STR_FMT(pattern), STR_FMT(buf_str(&why)));
+        r = SCHEMA_REFUSED;
+    }
+    buf_fini(&why);
+    return r;
+}
+
+/* Only credentials that there are stay in the list; without them the server's challenge is the
+ * answer, as before. */
+static void publish_settle_references(struct pjsip_reader *p, struct publish_settings *u,
+                                      const struct conf_section *s)
+{
+    size_t index, n = 0;
+
+    for (size_t i = 0; i < u->n_auths; i++) {
+        if (settings_id_find(p->s, PJSIP_AUTH, u->auths[i], &index))
+            u->auths[n++] = u->auths[i];
+        else
+            reading_tell(p->r, DIAG_ERROR, pjsip_place(s, STR("outbound_auth")),
+                         "outbound-publish [%.*s]: outbound_auth %.*s %s; challenges are not "
+                         "answered with it",
+                         STR_FMT(s->name), STR_FMT(u->auths[i]),
+                         pjsip_seen(p, PJSIP_AUTH, u->auths[i]) ? "is refused (see its own message)"
+                                                                : "does not exist");
+    }
+    u->n_auths = n;
+    if (u->transport.n && !settings_id_find(p->s, PJSIP_TRANSPORT, u->transport, &index)) {
+        reading_tell(
+            p->r, DIAG_WARNING, pjsip_place(s, STR("transport")),
+            "outbound-publish [%.*s]: transport %.*s does not exist; any transport is used",
+            STR_FMT(s->name), STR_FMT(u->transport));
+        u->transport = STR_EMPTY;
+    }
+}
+
+static int publish_keep(struct pjsip_reader *p, const struct publish_settings *u,
+                        const struct conf_section *s)
+{
+    struct settings *settings = p->s;
+    struct publish_settings kept = *u;
+    int r = ARRAY_GROW(settings->publishes, settings->n_publishes);
+
+    if (r)
+        return r;
+    r = arena_str(p->r->arena, &kept.id, s->name);
+    if (r)
+        return r;
+    r = reading_place(p->r, s->at, &kept.at);
+    if (r)
+        return r;
+    r = settings_id_add(settings, PJSIP_PUBLISH, kept.id, settings->n_publishes);
+    if (r)
+        return r;
+    settings->publishes[settings->n_publishes++] = kept;
+    return 0;
+}
+
+int publish_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s)
+{
+    struct publish_settings *u = &((struct publish_draft *)draft)->p;
+    int r;
+
+    if (u->server_uri.n == 0) /* written, but by a later empty line taken back */
+        return 0;
+    r = publish_check_event(p, u, s);
+    if (r)
+        return 0;
+    r = publish_check_options(p, u, s);
+    if (r)
+        return 0;
+    u->from_uri = u->from_uri.n ? u->from_uri : u->server_uri;
+    u->to_uri = u->to_uri.n ? u->to_uri : u->server_uri;
+    publish_settle_references(p, u, s);
+    r = publish_compile(p, s, STR("@context"), u->context_pattern, &u->context);
+    if (r)
+        goto out;
+    r = publish_compile(p, s, STR("@exten"), u->exten_pattern, &u->exten);
+    if (r)
+        goto out;
+    r = publish_keep(p, u, s);
+    if (r == 0)
+        return 0;
+out:
+    regex_destroy(u->context);
+    regex_destroy(u->exten);
+    return r < 0 ? r : 0;
+}

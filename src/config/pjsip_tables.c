@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: MIT
+/* The options of pjsip.conf that are about the program: global, system, transport, domain_alias,
+ * outbound-publish; and readers for the values that only one of them has. */
+#include "config/pjsip.h"
+
+const struct option_word identifier_words[] = {
+    { "username", IDENTIFY_USERNAME },
+    { "auth_username", IDENTIFY_AUTH_USERNAME },
+    { "ip", IDENTIFY_IP },
+    { "header", IDENTIFY_HEADER },
+    { "request_uri", IDENTIFY_REQUEST_URI },
+    { "anonymous", IDENTIFY_ANONYMOUS },
+    { NULL, 0 },
+};
+
+/* MD5, SHA-256, ... into BIT(enum digest_algorithm), a uint32_t. */
+int algorithms_read(struct reading *r, const struct option *o, void *object,
+                    const struct conf_entry *e, struct buf *why)
+{
+    struct str rest = e->value;
+    uint32_t sum = 0;
+
+    while (rest.n) {
+        struct str part = str_next(&rest, ',');
+        enum digest_algorithm a;
+
+        if (part.n == 0)
+            continue;
+        if (digest_algorithm_parse(&a, part) == 0)
+            sum |= BIT(a);
+        else
+            reading_fault(r, e, part, STR("not one of MD5, SHA-256, SHA-512-256"),
+                          STR("it is left out"));
+    }
+    if (sum == 0)
+        return option_bad(why, "no algorithm that is known");
+    memcpy((char *)object + o->at, &sum, sizeof(sum));
+    return 0;
+}
+
+/* ---- global and system ---- */
+
+static unsigned identifier_of(struct str name)
+{
+    for (const struct option_word *w = identifier_words; w->name; w++)
+        if (str_equal_nocase(name, str_of(w->name)))
+            return w->value;
+    return 0;
+}
+
+static int read_identifier_order(struct reading *r, const struct option *o, void *object,
+                                 const struct conf_entry *e, struct buf *why)
+{
+    struct global_settings *g = &((struct global_draft *)object)->g;
+    struct str rest = e->value;
+    unsigned order[ARRAY_LEN(g->identifier_order)] = { 0 }, seen = 0;
+    size_t n = 0;
+
+    (void)o;
+    while (rest.n) {
+        struct str part = str_next(&rest, ',');
+        unsigned bit = identifier_of(part);
+
+        if (part.n && !bit)
+            reading_fault(
+                r, e, part,
+                STR("not one of username, auth_username, ip, header, request_uri, anonymous"),
+                STR("it is left out"));
+        if (!bit || seen & bit)
+            continue;
+        seen |= bit;
+        order[n++] = bit;
+    }
+    if (n == 0)
+        return option_bad(why, "no way to identify an endpoint that is known");
+    memcpy(g->identifier_order, order, sizeof(order));
+    return 0;
+}
+
+/* yes, no, or whose messages to show. */
+static int read_debug(struct reading *r, const struct option *o, void *object,
+                      const struct conf_entry *e, struct buf *why)
+{
+    static const char *const no[] = { "", "no", "false", "n", "f", "0", "off" };
+    struct global_settings *g = &((struct global_draft *)object)->g;
+
+    (void)o, (void)why;
+    g->debug = true;
+    g->debug_host = STR_EMPTY;
+    if (str_is_true(e->value))
+        return 0;
+    for (size_t i = 0; i < ARRAY_LEN(no); i++)
+        if (str_equal_nocase(e->value, str_of(no[i])))
+            g->debug = false;
+    return g->debug ? arena_str(r->arena, &g->debug_host, e->value) : 0;
+}
+
+static const struct option global_options[] = {
+    { "max_forwards", OPTION_U32, AT(global_draft, g.max_forwards), .fallback = "70", .min = 1,
+      .max = 255, .meaning = "Max-Forwards of requests we send." },
+    { "user_agent", OPTION_STR, AT(global_draft, g.user_agent), .fallback = "extstate", .max = 255,
+      .meaning = "User-Agent of requests and Server of responses." },
+    { "default_realm", OPTION_STR, AT(global_draft, g.default_realm), .fallback = "asterisk",
+      .max = 255, .meaning = "Realm of our challenges." },
+    { "endpoint_identifier_order", OPTION_CUSTOM, .fallback = "ip,username,anonymous",
+      .read = read_identifier_order,
+      .type_text = "list of username, auth_username, ip, header, request_uri, anonymous",
+      .meaning =
+          "How the endpoint behind a request is found; the first way that finds one decides." },
+    { "disable_multi_domain", OPTION_BOOL, AT(global_draft, g.disable_multi_domain),
+      .fallback = "no", .meaning = "Find endpoints by user name only, never by user@domain." },
+    { "ignore_uri_user_options", OPTION_BOOL, AT(global_draft, g.ignore_uri_user_options),
+      .fallback = "no", .meaning = "Drop what follows a semicolon in the user part of a URI." },
+    { "debug", OPTION_CUSTOM, .fallback = "no", .read = read_debug,
+      .type_text = "yes, no or a host",
+      .meaning = "Write SIP messages to the log: all of them, or those of one host." },
+    { "default_auth_algorithms_uac", OPTION_CUSTOM, AT(global_draft, algorithms_uac),
+      .fallback = "MD5", .read = algorithms_read, .type_text = "list of MD5, SHA-256, SHA-512-256",
+      .meaning = "Digest algorithms we answer challenges with, where an auth section names none." },
+};
+
+const struct schema global_schema = {
+    .file = "pjsip.conf",
+    .section = "type = global",
+    .kind = "global",
+    .meaning = "What holds for everything. At most one section; one that is called [global] needs "
+               "no type.",
+    OPTIONS(global_options),
+    .object_size = sizeof(struct global_draft),
+    .ignored =
+        "all_codecs_on_empty_reinvite allow_sending_180_after_183 "
+        "contact_expiration_check_interval "
+        "default_auth_algorithms_uas default_from_user default_outbound_endpoint "
+        "default_voicemail_extension "
+        "keep_alive_interval max_initial_qualify_time mwi_disable_initial_unsolicited "
+        "mwi_tps_queue_high "
+        "mwi_tps_queue_low norefersub regcontext send_contact_status_on_update_registration "
+        "taskprocessor_overload_trigger unidentified_request_count unidentified_request_period "
+        "unidentified_request_prune_interval use_callerid_contact ",
+};
+
+static const struct option system_options[] = {
+    { "timer_t1", OPTION_U32, AT(system_draft, timer_t1_ms), .fallback = "500", .min = 100,
+      .max = 10000, .meaning = "T1 of RFC 3261 in milliseconds: the first retransmission." },
+    { "timer_b", OPTION_U32, AT(system_draft, timer_b_ms), .fallback = "32000", .max = 640000,
+      .meaning = "Timers B and F in milliseconds: when a request is given up. At least 64 times "
+                 "timer_t1." },
+    { "compact_headers", OPTION_BOOL, AT(system_draft, compact_headers), .fallback = "no",
+      .meaning = "Send compact header names." },
+    { "disable_rport", OPTION_BOOL, AT(system_draft, disable_rport), .fallback = "no",
+      .meaning = "Do not ask for rport in the Via of our requests." },
+};
+
+const struct schema system_schema = {
+    .file = "pjsip.conf",
+    .section = "type = system",
+    .kind = "system",
+    .meaning = "Timers and habits of the SIP stack. At most one section; one that is called "
+               "[system] needs no type.",
+    OPTIONS(system_options),
+    .object_size = sizeof(struct system_draft),
+    .ignored =
+        "accept_multiple_sdp_answers disable_tcp_switch follow_early_media_fork "
+        "taskpool_auto_increment "
+        "taskpool_idle_timeout taskpool_initial_size taskpool_max_size taskpool_minimum_size "
+        "threadpool_auto_increment threadpool_idle_timeout threadpool_initial_size "
+        "threadpool_max_size ",
+};
+
+/* ---- transport ---- */
+
+static const struct option_word protocol_words[] = {
+    { "udp", TRANSPORT_UDP },
+    { "tcp", TRANSPORT_TCP },
+    { "tls", TRANSPORT_TLS },
+    { "ws", TRANSPORT_WS },
+    { "wss", TRANSPORT_WSS },
+    { "flow", TRANSPORT_FLOW },
+    { NULL, 0 },
+};
+
+static const struct option_word tos_words[] = {
+    { "none", 0 },    { "lowdelay", 16 }, { "throughput", 8 }, { "reliability", 4 },
+    { "mincost", 2 }, { "cs0", 0 },       { "cs1", 32 },       { "af11", 40 },
+    { "af12", 48 },   { "af13", 56 },     { "cs2", 64 },       { "af21", 72 },
+    { "af22", 80 },   { "af23", 88 },     { "cs3", 96 },       { "af31", 104 },
+    { "af32", 112 },  { "af33", 120 },    { "cs4", 128 },      { "af41", 136 },
+    { "af42", 144 },  { "af43", 152 },    { "cs5", 160 },      { "ef", 184 },
+    { "cs6", 192 },   { "cs7", 224 },     { NULL, 0 },
+};
+
+static int read_tos(struct reading *r, const struct option *o, void *object,
+                    const struct conf_entry *e, struct buf *why)
+{
+    uint32_t *tos = &((struct transport_draft *)object)->t.tos;
+    uint32_t number;
+
+    (void)r, (void)o;
+    for (const struct option_word *w = tos_words; w->name; w++)
+        if (str_equal_nocase(e->value, str_of(w->name))) {
+            *tos = w->value;
+            return 0;
+        }
+    if (str_to_u32(&number, e->value) || number > 255)
+        return option_bad(why, "not a number from 0 to 255, nor a name such as cs3, af31 or ef");
+    *tos = number;
+    return 0;
+}
+
+static const struct option transport_options[] = {
+    { "protocol", OPTION_WORD, AT(transport_draft, t.protocol), .fallback = "udp",
+      .words = protocol_words, .flags = OPTION_VITAL,
+      .meaning = "What carries SIP here. Only udp is served in this version." },
+    { "bind", OPTION_ADDR, AT(transport_draft, bind), .flags = OPTION_REQUIRED | OPTION_VITAL,
+      .meaning = "Where to listen. The port is 5060 when not given, with tls 5061." },
+    { "domain", OPTION_STR, AT(transport_draft, t.domain), .max = 255,
+      .meaning = "A domain that is ours in addition to the address." },
+    { "external_signaling_address", OPTION_STR, AT(transport_draft, t.external_address), .max = 255,
+      .meaning = "Address for Contact and Via towards peers outside local_net." },
+    { "external_signaling_hostname", OPTION_STR, AT(transport_draft, external_hostname), .max = 255,
+      .meaning = "The same as a name, instead of external_signaling_address." },
+    { "external_signaling_port", OPTION_U32, AT(transport_draft, external_port), .fallback = "0",
+      .max = 65535, .meaning = "Port that goes with it; 0 is the local one." },
+    { "local_net", OPTION_NETS, ARRAY_AT(transport_draft, t.local_nets, t.n_local_nets),
+      .meaning = "Networks that see our real address." },
+    { "tos", OPTION_CUSTOM, .fallback = "0", .read = read_tos,
+      .type_text = "number or name (cs3, af31, ef)", .meaning = "Type of service of the packets." },
+    { "symmetric_transport", OPTION_BOOL, AT(transport_draft, t.symmetric), .fallback = "no",
+      .meaning = "NOTIFY leaves by the transport the SUBSCRIBE came in by." },
+    { "allow_reload", OPTION_BOOL, AT(transport_draft, t.allow_reload), .fallback = "no",
+      .meaning = "Let a reload change address and protocol." },
+};
+
+const struct schema transport_schema = {
+    .file = "pjsip.conf",
+    .section = "type = transport",
+    .kind = "transport",
+    .meaning = "A socket for SIP. Without any transport no SIP is served.",
+    OPTIONS(transport_options),
+    .object_size = sizeof(struct transport_draft),
+    .ignored =
+        "allow_wildcard_certs async_operations ca_list_file ca_list_path cert_file cipher cos "
+        "external_media_address method password priv_key_file require_client_cert "
+        "tcp_keepalive_enable "
+        "tcp_keepalive_idle_time tcp_keepalive_interval_time tcp_keepalive_probe_count "
+        "verify_client "
+        "verify_server websocket_write_timeout ",
+};
+
+/* ---- outbound-publish ---- */
+
+/* type/subtype: RFC 3261 section 25.1, media-type without parameters. */
+static int read_media_type(struct reading *r, const struct option *o, void *object,
+                           const struct conf_entry *e, struct buf *why)
+{
+    struct cursor c = cursor_on(e->value);
+    struct str type = cursor_token(&c), subtype;
+
+    if (type.n == 0 || !cursor_char(&c, '/'))
+        return option_bad(why, "not a media type such as application/dialog-info+xml");
+    subtype = cursor_token(&c);
+    if (subtype.n == 0 || !cursor_done(&c))
+        return option_bad(why, "not a media type such as application/dialog-info+xml");
+    return arena_str(r->arena, (struct str *)(void *)((char *)object + o->at), e->value);
+}
+
+static const struct option publish_options[] = {
+    { "server_uri", OPTION_URI, AT(publish_draft, p.server_uri),
+      .flags = OPTION_REQUIRED | OPTION_VITAL,
+      .meaning = "Where to publish; its user part is replaced by the extension." },
+    { "from_uri", OPTION_URI, AT(publish_draft, p.from_uri), .flags = OPTION_VITAL,
+      .meaning = "From, user part replaced as well; server_uri when not given." },
+    { "to_uri", OPTION_URI, AT(publish_draft, p.to_uri), .flags = OPTION_VITAL,
+      .meaning = "To, user part replaced as well; server_uri when not given." },
+    { "event", OPTION_STR, AT(publish_draft, p.event), .flags = OPTION_REQUIRED,
+      .meaning = "Event package: dialog or presence." },
+    { "@body", OPTION_CUSTOM, AT(publish_draft, p.body), .read = read_media_type,
+      .flags = OPTION_VITAL, .type_text = "media type",
+      .meaning = "What to publish, as `application/dialog-info+xml`. Required." },
+    { "@context", OPTION_STR, AT(publish_draft, p.context_pattern), .max = 256,
+      .flags = OPTION_VITAL,
+      .meaning =
+          "Regular expression (any case, not anchored) that the hint's context must match." },
+    { "@exten", OPTION_STR, AT(publish_draft, p.exten_pattern), .max = 256, .flags = OPTION_VITAL,
+      .meaning = "Regular expression that the extension must match." },
+    { "expiration", OPTION_U32, AT(publish_draft, p.expiration_s), .fallback = "3600", ANY_U32,
+      .meaning = "Seconds a publication lives unless it is refreshed; not 0." },
+    { "outbound_auth", OPTION_LIST, ARRAY_AT(publish_draft, p.auths, p.n_auths),
+      .meaning = "Credentials for challenges; ids of auth sections." },
+    { "outbound_proxy", OPTION_URI, AT(publish_draft, p.outbound_proxy), .flags = OPTION_VITAL,
+      .meaning = "Next hop. Write `\\;lr`, because a semicolon begins a comment." },
+    { "max_auth_attempts", OPTION_U32, AT(publish_draft, p.max_auth_attempts), .fallback = "5",
+      ANY_U32, .meaning = "Challenges in a row before a pause." },
+    { "transport", OPTION_STR, AT(publish_draft, p.transport),
+      .meaning = "Id of the transport to send by." },
+    { "multi_user", OPTION_BOOL, AT(publish_draft, p.multi_user), .fallback = "no",
+      .meaning = "One section for many users. Users are replaced in any case; write yes to say "
+                 "that you know." },
+    { "@device_state_filter", OPTION_STR, AT(publish_draft, device_state_filter), .max = 256,
+      .meaning = "For the event asterisk-devicestate, which is not served in this version." },
+    { "@mailbox_state_filter", OPTION_STR, AT(publish_draft, mailbox_state_filter), .max = 256,
+      .meaning = "For the event asterisk-mwi, which is not served in this version." },
+};
+
+const struct schema publish_schema = {
+    .file = "pjsip.conf",
+    .section = "type = outbound-publish",
+    .kind = "outbound-publish",
+    .meaning = "Sends a PUBLISH for each change of a matching extension to an event state "
+               "compositor (RFC 3903).",
+    OPTIONS(publish_options),
+    .object_size = sizeof(struct publish_draft),
+    .ignored = "",
+    .closed = true,
+};
+
+/* ---- domain_alias ---- */
+
+static const struct option domain_alias_options[] = {
+    { "domain", OPTION_STR, AT(domain_alias, domain), .flags = OPTION_REQUIRED, .max = 255,
+      .meaning = "The real domain; the section's name is the alias." },
+};
+
+const struct schema domain_alias_schema = {
+    .file = "pjsip.conf",
+    .section = "type = domain_alias",
+    .kind = "domain_alias",
+    .meaning = "Another name of a domain.",
+    OPTIONS(domain_alias_options),
+    .object_size = sizeof(struct domain_alias),
+    .ignored = "",
+};

@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: MIT
+/* Reading sections by their tables, and telling what is wrong with them. */
+#include "config/schema.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- what has been told ---- */
+
+const struct diag_place override_place = { STR_INIT("--set"), 0 };
+
+bool is_override(struct diag_place at)
+{
+    return at.file.p == override_place.file.p;
+}
+
+struct told {
+    struct map_node node;
+};
+
+int reading_init(struct reading *r, const struct settings_source *source, struct arena *arena,
+                 struct diag *diag)
+{
+    *r = (struct reading){ .diag = diag, .arena = arena, .source = source };
+    rng_init_system(&r->rng);
+    return map_init(&r->reported, &r->rng);
+}
+
+void reading_fini(struct reading *r)
+{
+    map_fini(&r->reported);
+    arena_fini(&r->scratch);
+}
+
+static bool any_equal(const struct map_node *node, const void *key)
+{
+    (void)node;
+    (void)key;
+    return true; /* 64 bits of keyed hash are enough to tell two messages apart */
+}
+
+static bool told_before(struct reading *r, struct diag_place at, struct str message)
+{
+    uint64_t hash =
+        map_hash_mix(map_hash(&r->reported, at.file), map_hash_u64(&r->reported, at.line));
+    struct told *t;
+
+    hash = map_hash_mix(hash, map_hash(&r->reported, message));
+    if (map_find(&r->reported, hash, any_equal, NULL))
+        return true;
+    t = arena_alloc(&r->scratch, sizeof(*t));
+    if (t)
+        map_add(&r->reported, &t->node, hash);
+    return false;
+}
+
+void reading_tell(struct reading *r, enum diag_severity severity, struct diag_place at,
+                  const char *format, ...)
+{
+    char *message;
+    va_list args;
+    int n;
+
+    va_start(args, format);
+    n = vasprintf(&message, format, args);
+    va_end(args);
+    if (n < 0)
+        return;
+    if (!told_before(r, at, (struct str){ message, (size_t)n }))
+        diag_add(r->diag, severity, at, "%s", message);
+    free(message);
+}
+
+void reading_fault(struct reading *r, const struct conf_entry *e, struct str part, struct str why,
+                   struct str consequence)
+{
+    if (r->strict)
+        consequence = STR("every object with this line is discarded, as strict_objects = yes asks");
+    r->faults++;
+    r->override_faults += is_override(e->at);
+    reading_tell(r, DIAG_ERROR, e->at, "%.*s = %.*s: %.*s; %.*s", STR_FMT(e->name),
+                 STR_FMT(str_sub(part, 0, 200)), STR_FMT(why), STR_FMT(consequence));
+}
+
+int reading_place(struct reading *r, struct diag_place at, struct diag_place *out)
+{
+    if (at.file.p != r->file[0].p || !r->file[1].p) {
+        int result = arena_str(r->arena, &r->file[1], at.file);
+
+        if (result)
+            return result;
+        r->file[0] = at.file;
+    }
+    *out = (struct diag_place){ r->file[1], at.line };
+    return 0;
+}
+
+/* ---- names ---- */
+
+enum { NAME_COMPARED_MAX = 64 };
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+/* How many letters must be put in, taken out, changed or swapped with their neighbour; case does
+ * not count. */
+static unsigned edit_distance(struct str a, struct str b)
+{
+    unsigned rows[3][NAME_COMPARED_MAX + 1];
+    unsigned *two_ago = rows[0], *ago = rows[1], *now = rows[2];
+
+    if (a.n > NAME_COMPARED_MAX || b.n > NAME_COMPARED_MAX)
+        return NAME_COMPARED_MAX;
+    for (unsigned j = 0; j <= b.n; j++)
+        ago[j] = j;
+    for (unsigned i = 1; i <= a.n; i++) {
+        unsigned *spare = two_ago;
+
+        now[0] = i;
+        for (unsigned j = 1; j <= b.n; j++) {
+            bool same = lower(a.p[i - 1]) == lower(b.p[j - 1]);
+            unsigned best = ago[j - 1] + !same;
+
+            if (ago[j] + 1 < best)
+                best = ago[j] + 1;
+            if (now[j - 1] + 1 < best)
+                best = now[j - 1] + 1;
+            if (i > 1 && j > 1 && lower(a.p[i - 1]) == lower(b.p[j - 2]) &&
+                lower(a.p[i - 2]) == lower(b.p[j - 1]) && two_ago[j - 2] + 1 < best)
+                best = two_ago[j - 2] + 1;
+            now[j] = best;
+        }
+        two_ago = ago;
+        ago = now;
+        now = spare;
+    }
+    return ago[b.n];
+}
+
+/* Two letters wrong are a slip in a long name and another word in a short one. */
+static unsigned distance_allowed(struct str name)
+{
+    return name.n < 3 ? 0 : name.n < 6 ? 1 : 2;
+}
+
+const char *nearest_name(struct str name, const char *const *names, size_t n)
+{
+    unsigned best = distance_allowed(name) + 1;
+    const char *nearest = NULL;
+
+    for (size_t i = 0; i < n; i++) {
+        unsigned distance = edit_distance(name, str_of(names[i]));
+
+        if (distance < best) {
+            best = distance;
+            nearest = names[i];
+        }
+    }
+    return nearest;
+}
+
+const char *schema_nearest(const struct schema *schema, struct str name)
+{
+    unsigned best = distance_allowed(name) + 1;
+    const char *nearest = NULL;
+    struct str rest = str_of(schema->ignored);
+
+    for (size_t i = 0; i < schema->n_options; i++) {
+        unsigned distance = edit_distance(name, str_of(schema->options[i].name));
+
+        if (distance < best) {
+            best = distance;
+            nearest = schema->options[i].name;
+        }
+    }
+    while (nearest && rest.n)
+        if (edit_distance(name, str_next(&rest, ' ')) < best)
+            nearest = NULL;
+    return nearest;
+}
+
+/* ---- a schema in use ---- */
+
+struct known_name { /* in the scratch arena */
+    struct map_node node;
+    struct str name;
+    const struct option *option; /* NULL: an ignored one */
+    bool unserved_told;
+};
+
+static bool known_equal(const struct map_node *node, const void *key)
+{
+    return str_equal_nocase(CONTAINER_OF(node, struct known_name, node)->name,
+                            *(const struct str *)key);
+}
+
+static int known_add(struct reading *r, struct schema_use *use, struct str name,
+                     const struct option *option)
+{
+    struct known_name *k = arena_alloc(&r->scratch, sizeof(*k));
+
+    if (!k)
+        return -ENOMEM;
+    k->name = name;
+    k->option = option;
+    map_add(&use->names, &k->node, map_hash_nocase(&use->names, name));
+    return 0;
+}
+
+static struct known_name *known_find(const struct schema_use *use, struct str name)
+{
+    struct map_node *node =
+        map_find(&use->names, map_hash_nocase(&use->names, name), known_equal, &name);
+
+    return node ? CONTAINER_OF(node, struct known_name, node) : NULL;
+}
+
+const struct option *schema_option(const struct schema_use *use, struct str name)
+{
+    const struct known_name *k = known_find(use, name);
+
+    return k ? k->option : NULL;
+}
+
+static int default_apply(struct reading *r, const struct option *o, void *object)
+{
+    struct conf_entry e = { .name = str_of(o->name), .value = str_of(o->fallback) };
+    int result = o->fallback ? option_read(r, o, object, &e, NULL) : 0;
+
+    BUG_UNLESS(result <= 0); /* a default that its own reader does not take */
+    return result;
+}
+
+int schema_use_init(struct reading *r, struct schema_use *use, const struct schema *schema)
+{
+    struct str rest = str_of(schema->ignored);
+    int result;
+
+    *use = (struct schema_use){ .schema = schema };
+    result = map_init(&use->names, &r->rng);
+    if (result)
+        return result;
+    use->defaults = arena_alloc(&r->scratch, schema->object_size);
+    if (!use->defaults)
+        return -ENOMEM;
+    for (size_t i = 0; i < schema->n_options; i++) {
+        result = known_add(r, use, str_of(schema->options[i].name), &schema->options[i]);
+        if (result)
+            return result;
+        result = default_apply(r, &schema->options[i], use->defaults);
+        if (result)
+            return result;
+    }
+    while (rest.n) {
+        struct str name = str_next(&rest, ' ');
+
+        result = name.n ? known_add(r, use, name, NULL) : 0;
+        if (result)
+            return result;
+    }
+    return known_add(r, use, STR("type"), NULL);
+}
+
+void schema_use_fini(struct schema_use *use)
+{
+    map_fini(&use->names);
+}
+
+/* ---- reading ---- */
+
+static void unknown_tell(struct reading *r, const struct schema *schema, const struct conf_entry *e)
+{
+    const char *nearest = schema_nearest(schema, e->name);
+    bool override = is_override(e->at);
+    bool extended =
+        str_starts(e->name, STR("@")) && !override; /* free text that any object may carry */
+    enum diag_severity severity = override ? DIAG_ERROR : DIAG_WARNING;
+
+    if (extended && nearest && nearest[0] != '@')
+        nearest = NULL;
+    r->override_faults += override;
+    if (r->strict && !extended) {
+        r->faults++;
+        reading_tell(r, DIAG_ERROR, e->at,
+                     "unknown option %.*s in %s; every object with this line is discarded, as "
+                     "strict_objects = yes asks",
+                     STR_FMT(e->name), schema->kind);
+    } else if (nearest) {
+        reading_tell(r, severity, e->at, "unknown option %.*s in %s is ignored; did you mean %s?",
+                     STR_FMT(e->name), schema->kind, nearest);
+    } else if (schema->closed && !extended) {
+        reading_tell(r, severity, e->at,
+                     "unknown option %.*s in %s is ignored; remove it, or correct the name",
+                     STR_FMT(e->name), schema->kind);
+    }
+}
+
+/* The field as it was before any line. Arrays only ever grow, and a bad member is left out alone.
+ */
+static size_t field_size(enum option_type type)
+{
+    switch (type) {
+    case OPTION_BOOL:
+        return sizeof(bool);
+    case OPTION_U32:
+    case OPTION_DURATION:
+    case OPTION_WORD:
+    case OPTION_WORDS:
+        return sizeof(uint32_t);
+    case OPTION_STR:
+    case OPTION_URI:
+    case OPTION_ADDR:
+        return sizeof(struct str);
+    case OPTION_LIST:
+    case OPTION_URI_LIST:
+    case OPTION_NETS:
+    case OPTION_CUSTOM:
+        break;
+    }
+    return 0;
+}
+
+static void value_refuse(struct reading *r, const struct schema_use *use, const struct option *o,
+                         void *object, const struct conf_entry *e, const struct buf *why)
+{
+    struct str value = o->flags & OPTION_SECRET ? STR("(not shown)") : e->value;
+    char room[128];
+    struct buf consequence;
+
+    if (field_size(o->type))
+        memcpy((char *)object + o->at, (char *)use->defaults + o->at, field_size(o->type));
+    if (o->flags & OPTION_VITAL)
+        r->vital_faults++;
+    buf_init_on(&consequence, room, sizeof(room));
+    if (o->flags & OPTION_VITAL)
+        buf_add(&consequence, STR("its section is refused"));
+    else if (o->fallback && o->fallback[0])
+        buf_printf(&consequence, "the default %s is used instead", o->fallback);
+    else
+        buf_add(&consequence, STR("the line is ignored"));
+    reading_fault(r, e, value, why->error ? STR("not valid") : buf_str(why), buf_str(&consequence));
+}
+
+int schema_apply(struct reading *r, const struct schema_use *use, void *object,
+                 const struct conf_entry *e)
+{
+    struct known_name *known = known_find(use, e->name);
+    const struct option *o;
+    char room[200];
+    struct buf why;
+    int result;
+
+    if (!known) {
+        unknown_tell(r, use->schema, e);
+        return 0;
+    }
+    o = known->option;
+    if (!o)
+        return 0;
+    if (o->flags & OPTION_UNSERVED && !known->unserved_told) {
+        known->unserved_told = true;
+        reading_tell(r, DIAG_WARNING, e->at, "%s is understood, but has no effect in this version",
+                     o->name);
+    }
+    buf_init_on(&why, room, sizeof(room));
+    result = option_read(r, o, object, e, &why);
+    if (result == OPTION_BAD) {
+        value_refuse(r, use, o, object, e, &why);
+        return 0;
+    }
+    return result;
+}
+
+static bool has_entry(const struct conf_section *s, const struct option *o)
+{
+    const struct conf_entry *e = conf_entry_find(s, str_of(o->name));
+
+    return e && e->value.n;
+}
+
+int schema_read(struct reading *r, const struct schema_use *use, void *object,
+                const struct conf_section *s)
+{
+    const struct schema *schema = use->schema;
+    bool refused = false;
+
+    r->faults = r->vital_faults = 0;
+    memcpy(object, use->defaults, schema->object_size);
+    for (size_t i = 0; i < s->n_entries; i++) {
+        int result = schema_apply(r, use, object, &s->entries[i]);
+
+        if (result)
+            return result;
+    }
+    for (size_t i = 0; i < schema->n_options; i++) {
+        const struct option *o = &schema->options[i];
+
+        if (o->flags & OPTION_REQUIRED && !has_entry(s, o)) {
+            reading_tell(r, DIAG_ERROR, s->at, "%s [%.*s] has no %s and is refused; add %s = ...",
+                         schema->kind, STR_FMT(s->name), o->name, o->name);
+            refused = true;
+        }
+    }
+    return refused || r->vital_faults || (r->strict && r->faults) ? SCHEMA_REFUSED : 0;
+}

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: MIT
+/* Settings as a whole: which files are read in which order, finding objects by id, and their end.
+ */
+#include "config/conf_reader.h"
+#include "config/pjsip.h"
+
+#include <stdlib.h>
+
+struct settings_owned {
+    struct arena arena;
+    struct map ids;        /* struct settings_id by kind and id */
+    struct conf *extstate; /* plugins' options point into it */
+};
+
+/* ---- ids ---- */
+
+struct settings_id { /* in the arena */
+    struct map_node node;
+    enum pjsip_kind kind;
+    struct str id;
+    size_t index;
+};
+
+struct id_key {
+    enum pjsip_kind kind;
+    struct str id;
+};
+
+static bool id_equal(const struct map_node *node, const void *key)
+{
+    const struct settings_id *i = CONTAINER_OF(node, struct settings_id, node);
+    const struct id_key *k = key;
+
+    return i->kind == k->kind && str_equal(i->id, k->id);
+}
+
+static uint64_t id_hash(const struct map *ids, enum pjsip_kind kind, struct str id)
+{
+    return map_hash_mix(map_hash(ids, id), kind);
+}
+
+int settings_id_add(struct settings *s, enum pjsip_kind kind, struct str id, size_t index)
+{
+    struct settings_owned *owned = s->owned;
+    struct settings_id *i = arena_alloc(&owned->arena, sizeof(*i));
+
+    if (!i)
+        return -ENOMEM;
+    i->kind = kind;
+    i->id = id;
+    i->index = index;
+    map_add(&owned->ids, &i->node, id_hash(&owned->ids, kind, id));
+    return 0;
+}
+
+bool settings_id_find(const struct settings *s, enum pjsip_kind kind, struct str id, size_t *index)
+{
+    const struct settings_owned *owned = s->owned;
+    struct id_key key = { kind, id };
+    struct map_node *node = map_find(&owned->ids, id_hash(&owned->ids, kind, id), id_equal, &key);
+
+    if (!node)
+        return false;
+    *index = CONTAINER_OF(node, struct settings_id, node)->index;
+    return true;
+}
+
+const struct endpoint_settings *settings_endpoint(const struct settings *s, struct str id)
+{
+    size_t i;
+
+    return settings_id_find(s, PJSIP_ENDPOINT, id, &i) ? &s->endpoints[i] : NULL;
+}
+
+const struct auth_settings *settings_auth(const struct settings *s, struct str id)
+{
+    size_t i;
+
+    return settings_id_find(s, PJSIP_AUTH, id, &i) ? &s->auths[i] : NULL;
+}
+
+const struct aor_settings *settings_aor(const struct settings *s, struct str id)
+{
+    size_t i;
+
+    return settings_id_find(s, PJSIP_AOR, id, &i) ? &s->aors[i] : NULL;
+}
+
+const struct transport_settings *settings_transport(const struct settings *s, struct str id)
+{
+    size_t i;
+
+    return settings_id_find(s, PJSIP_TRANSPORT, id, &i) ? &s->transports[i] : NULL;
+}
+
+const struct publish_settings *settings_publish(const struct settings *s, struct str id)
+{
+    size_t i;
+
+    return settings_id_find(s, PJSIP_PUBLISH, id, &i) ? &s->publishes[i] : NULL;
+}
+
+bool settings_endpoint_reachable(const struct settings *s, const struct endpoint_settings *e)
+{
+    for (size_t i = 0; i < e->n_aors; i++) {
+        const struct aor_settings *a = settings_aor(s, e->aors[i]);
+
+        if (a && a->n_contacts)
+            return true;
+    }
+    return false;
+}
+
+/* ---- life ---- */
+
+static int settings_create(struct settings **out)
+{
+    struct settings *s = calloc(1, sizeof(*s));
+    struct settings_owned *owned = calloc(1, sizeof(*owned));
+    struct rng rng;
+    int r = -ENOMEM;
+
+    if (!s || !owned)
+        goto out;
+    rng_init_system(&rng);
+    r = map_init(&owned->ids, &rng);
+    if (r)
+        goto out;
+    atomic_init(&s->refs, 1);
+    s->owned = owned;
+    *out = s;
+    return 0;
+out:
+    free(s);
+    free(owned);
+    return r;
+}
+
+static void settings_destroy(struct settings *s)
+{
+    struct settings_owned *owned = s->owned;
+
+    for (size_t i = 0; i < s->n_publishes; i++) {
+        regex_destroy(s->publishes[i].context);
+        regex_destroy(s->publishes[i].exten);
+    }
+    free(s->transports);
+    free(s->endpoints);
+    free(s->aors);
+    free(s->auths);
+    free(s->identifies);
+    free(s->publishes);
+    free(s->plugins);
+    free(s->aliases);
+    map_fini(&owned->ids);
+    conf_destroy(owned->extstate);
+    arena_fini(&owned->arena);
+    free(owned);
+    free(s);
+}
+
+struct settings *settings_ref(const struct settings *s)
+{
+    struct settings *counted = (struct settings *)s; /* the count is the one thing that changes */
+
+    atomic_fetch_add_explicit(&counted->refs, 1, memory_order_relaxed);
+    return counted;
+}
+
+void settings_unref(const struct settings *s)
+{
+    struct settings *counted = (struct settings *)s;
+
+    if (counted && atomic_fetch_sub_explicit(&counted->refs, 1, memory_order_acq_rel) == 1)
+        settings_destroy(counted);
+}
+
+/* ---- reading ---- */
+
+static struct conf_source source_of(const struct settings_source *source, struct str file)
+{
+    struct conf_source s = source->files;
+
+    s.directory = source->directory;
+    s.file = file;
+    return s;
+}
+
+/* "SECTION.OPTION=VALUE" as one more line of extstate.conf. */
+static int override_apply(struct reading *r, struct conf *conf, struct str text)
+{
+    size_t equals = str_find_char(text, '='), dot = equals;
+    struct str section, name;
+
+    while (dot > 0 && text.p[dot - 1] != '.')
+        dot--;
+    section = str_trim(str_sub(text, 0, dot ? dot - 1 : 0));
+    name = str_trim(str_sub(text, dot, equals));
+    if (equals == text.n || section.n == 0 || name.n == 0) {
+        r->override_faults++;
+        reading_tell(r, DIAG_ERROR, override_place,
+                     "\"%.*s\" is not SECTION.OPTION=VALUE, as general.workers=4", STR_FMT(text));
+        return 0;
+    }
+    return conf_set(conf, section, name, str_trim(str_sub(text, equals + 1, text.n)),
+                    override_place);
+}
+
+/* With a file that cannot be used the reading goes on without it, for the sake of other messages.
+ */
+static int read_extstate(struct reading *r, struct settings *s, bool *unusable)
+{
+    struct settings_owned *owned = s->owned;
+    struct conf_source source = source_of(r->source, STR("extstate.conf"));
+    int result = conf_read(&owned->extstate, &source, r->diag);
+
+    *unusable = result == -EINVAL;
+    if (result == -ENOENT || result == -EINVAL)
+        result = conf_create(&owned->extstate);
+    if (result)
+        return result;
+    for (size_t i = 0; i < r->source->n_overrides; i++) {
+        result = override_apply(r, owned->extstate, r->source->overrides[i]);
+        if (result)
+            return result;
+    }
+    return extstate_conf_read(r, s, owned->extstate);
+}
+
+static void tell_unserved(struct reading *r, const struct settings *s, bool missing)
+{
+    char room[4096];
+    struct buf path;
+
+    for (size_t i = 0; i < s->n_transports; i++)
+        if (s->transports[i].protocol == TRANSPORT_UDP)
+            return;
+    buf_init_on(&path, room, sizeof(room));
+    conf_path_print(&path, r->source->directory, STR("pjsip.conf"));
+    reading_tell(r, DIAG_WARNING, (struct diag_place){ buf_str(&path), 0 },
+                 missing ? "the file does not exist, so no SIP is served; does --config-dir name "
+                           "the right directory?"
+                         : "no transport with protocol = udp, so no SIP is served; add a section "
+                           "with type = transport");
+}
+
+static int read_pjsip(struct reading *r, struct settings *s, bool *unusable)
+{
+    struct conf_source source = source_of(r->source, STR("pjsip.conf"));
+    struct conf *conf = NULL;
+    bool missing;
+    int result;
+
+    source.allow_exec = source.allow_exec || s->general.execincludes;
+    result = conf_read(&conf, &source, r->diag);
+    missing = result == -ENOENT;
+    if (result == -EINVAL)
+        *unusable = true;
+    if (missing || result == -EINVAL)
+        result = conf_create(&conf); /* the defaults come from reading all the same */
+    if (result)
+        return result;
+    result = pjsip_read(r, s, conf);
+    if (result == 0 && !*unusable)
+        tell_unserved(r, s, missing);
+    conf_destroy(conf);
+    return result;
+}
+
+int settings_read(struct settings **out, const struct settings_source *source, struct diag *diag)
+{
+    bool extstate_unusable, pjsip_unusable = false;
+    struct settings *s = NULL;
+    struct reading r;
+    int result = settings_create(&s);
+
+    if (result)
+        return result;
+    result = reading_init(&r, source, &((struct settings_owned *)s->owned)->arena, diag);
+    if (result)
+        goto out;
+    result = read_extstate(&r, s, &extstate_unusable);
+    if (result)
+        goto out_reading;
+    r.strict = s->compatibility.strict_objects;
+    result = read_pjsip(&r, s, &pjsip_unusable);
+    if (result == 0 && (extstate_unusable || pjsip_unusable || r.override_faults))
+        result = -EINVAL;
+    if (result)
+        goto out_reading;
+    *out = s;
+    s = NULL;
+out_reading:
+    reading_fini(&r);
+out:
+    settings_unref(s);
+    return result;
+}

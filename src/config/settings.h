@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: MIT
+/* settings.h - pjsip.conf and extstate.conf as typed, immutable, counted objects; extensions.conf
+ * as a dialplan.
+ *
+ * One struct settings is everything the SIP side runs with. A reload reads a new one and swaps the
+ * pointer; running objects keep what they refer to by reference count or by id. All strings belong
+ * to the settings. Threads: settings_read by its caller; a struct settings is read by any. */
+#pragma once
+#include <stdatomic.h>
+
+#include "base/addr.h"
+#include "base/regex.h"
+#include "config/conf.h"
+#include "sip/digest.h"
+#include "state/dialplan.h"
+
+enum transport_protocol {
+    TRANSPORT_UDP,
+    TRANSPORT_TCP,
+    TRANSPORT_TLS,
+    TRANSPORT_WS,
+    TRANSPORT_WSS
+};
+
+struct transport_settings {
+    struct str id;
+    enum transport_protocol protocol;
+    struct addr bind;
+    struct str domain;
+    struct str external_address; /* host name or address put into Contact and Via for peers outside
+                                    local_net; empty: none */
+    uint16_t external_port;      /* 0: the local one */
+    struct addr_net *local_nets;
+    size_t n_local_nets;
+    uint32_t tos; /* DSCP byte, 0: default */
+    bool symmetric, allow_reload;
+    struct diag_place at;
+};
+
+struct auth_settings {
+    struct str id;
+    struct digest_credential credential;
+    struct diag_place at;
+};
+
+struct aor_settings {
+    struct str id;
+    struct str *contacts; /* static ones */
+    size_t n_contacts;
+    struct str mailboxes, voicemail_extension;
+};
+
+enum identify_by {
+    IDENTIFY_USERNAME = 1,
+    IDENTIFY_AUTH_USERNAME = 2,
+    IDENTIFY_IP = 4,
+    IDENTIFY_HEADER = 8,
+    IDENTIFY_REQUEST_URI = 16,
+    IDENTIFY_ANONYMOUS = 32
+};
+
+struct endpoint_settings {
+    struct str id;
+    struct str context; /* subscribe_context, else context, else "default" */
+    bool allow_subscribe;
+    uint32_t sub_min_expiry_s;
+    bool notify_early_inuse_ringing;
+    unsigned identify_by; /* bits of enum identify_by */
+    struct str
+        *auths; /* ids, for requests we receive (not checked before the authentication issue) */
+    size_t n_auths;
+    struct str *aors;
+    size_t n_aors;
+    struct str transport; /* id; empty: the one the request came in on */
+    bool force_rport, rewrite_contact;
+    struct str contact_user, callerid_name, callerid_number, from_domain;
+    struct diag_place at;
+};
+
+struct identify_settings {
+    struct str id, endpoint;
+    struct identify_match {
+        struct addr_net net;
+        uint16_t port; /* 0: any */
+        bool negated;
+    } * matches;
+    size_t n_matches;
+    struct diag_place at;
+};
+
+struct publish_settings { /* type=outbound-publish */
+    struct str id;
+    struct str server_uri, from_uri, to_uri; /* from, to: server_uri when not given */
+    struct str event;
+    uint32_t expiration_s;
+    struct str *auths; /* ids of outbound_auth, each known to exist */
+    size_t n_auths;
+    struct str outbound_proxy; /* "sip:host;lr", empty: none */
+    uint32_t max_auth_attempts;
+    struct str transport;
+    bool multi_user;
+    struct str body; /* @body: "application/dialog-info+xml" */
+    struct str context_pattern, exten_pattern;
+    struct regex *context, *exten; /* compiled @context, @exten; NULL: everything */
+    struct diag_place at;
+};
+
+struct compatibility_settings { /* extstate.conf [compatibility]; each named after the behaviour it
+                                   brings back */
+    bool ringing_repeat;        /* an equal state is told again while it rings */
+    bool unacceptable_489;      /* no usable Accept: 489 instead of 406 */
+    bool terminated_without_reason; /* Subscription-State: terminated, no reason parameter */
+    bool
+        removed_hint_is_idle; /* the last body of a removed hint says idle/open instead of closed */
+    bool unavailable_is_silent; /* a fresh hint that is Unavailable is not announced or published */
+    bool asterisk_autohints; /* autohints: every device class, only after a change, never removed */
+    bool asterisk_bodies;    /* element order, ids and contacts of bodies as Asterisk writes them */
+    bool publish_swaps_from_to;       /* from_uri goes into To and to_uri into From */
+    bool publish_key_without_context; /* 100@a and 100@b share one publication */
+    bool
+        strict_objects; /* one bad option discards its object, one duplicate id discards its type */
+};
+
+struct plugin_settings { /* extstate.conf [plugins] load = NAME, and its options in [NAME] */
+    struct str name;
+    const struct conf_section *options; /* NULL: none */
+    struct diag_place at;
+};
+
+struct general_settings {      /* extstate.conf [general] */
+    uint32_t workers;          /* 0: one per core */
+    struct str control_socket; /* path; default STATE_DIR/extstated.sock */
+    struct str plugin_directory;
+    struct str log_level; /* error, warn, info, debug */
+    uint32_t subscription_default_expiry_s, subscription_max_expiry_s;
+    uint32_t max_subscriptions;        /* per process; over it 503 */
+    uint32_t publish_retry_interval_s; /* longest pause before a compositor that is away is asked
+                                          again */
+    uint32_t stop_grace_s;             /* how long an orderly end waits for answers */
+    bool execincludes;
+};
+
+struct global_settings { /* pjsip.conf global and system */
+    uint32_t max_forwards;
+    struct str user_agent, default_realm;
+    unsigned identifier_order[6]; /* bits of enum identify_by, in order, 0 ends */
+    bool disable_multi_domain, ignore_uri_user_options;
+    bool debug; /* wire trace of everything */
+    struct str debug_host;
+    uint32_t timer_t1_ms, timer_b_ms;
+    bool compact_headers, disable_rport;
+};
+
+struct domain_alias {
+    struct str alias, domain;
+};
+
+struct settings {
+    atomic_uint refs;
+    struct general_settings general;
+    struct compatibility_settings compatibility;
+    struct global_settings global;
+    struct transport_settings *transports;
+    size_t n_transports;
+    struct endpoint_settings *endpoints;
+    size_t n_endpoints;
+    struct aor_settings *aors;
+    size_t n_aors;
+    struct auth_settings *auths;
+    size_t n_auths;
+    struct identify_settings *identifies;
+    size_t n_identifies;
+    struct publish_settings *publishes;
+    size_t n_publishes;
+    struct plugin_settings *plugins;
+    size_t n_plugins;
+    struct domain_alias *aliases;
+    size_t n_aliases;
+    void *owned; /* indexes by id and the files' texts: see settings.c */
+};
+
+struct settings_source {
+    struct str directory;        /* --config-dir */
+    struct str state_directory;  /* --state-dir */
+    const struct str *overrides; /* "SECTION.OPTION=VALUE" of --set, for extstate.conf */
+    size_t n_overrides;
+    struct conf_source
+        files; /* read hooks for tests; directory and file are filled in by settings_read */
+    /* For tests and fuzzing: how a host name of `match` is looked up; NULL: getaddrinfo(3). Calls
+     * `each` for every address and returns 0, or says why there is none and returns -ENOENT. */
+    int (*resolve)(void *ctx, struct str host,
+                   void (*each)(void *each_ctx, const struct addr *address), void *each_ctx,
+                   const char **why);
+    void *resolve_ctx;
+};
+
+/* Read pjsip.conf and extstate.conf (which may be missing) from the directory, with one reference.
+ * 0; -EINVAL when `diag` got an error that makes them unusable as a whole (a file that does not
+ * parse); a section that lacks what it needs is an error in `diag`, left out, and the rest is
+ * returned with 0. */
+NODISCARD int settings_read(struct settings **out, const struct settings_source *source,
+                            struct diag *diag);
+struct settings *settings_ref(const struct settings *s);
+void settings_unref(const struct settings *s);
+
+const struct endpoint_settings *settings_endpoint(const struct settings *s, struct str id);
+const struct auth_settings *settings_auth(const struct settings *s, struct str id);
+const struct aor_settings *settings_aor(const struct settings *s, struct str id);
+const struct transport_settings *settings_transport(const struct settings *s, struct str id);
+const struct publish_settings *settings_publish(const struct settings *s, struct str id);
+/* True when the endpoint has at least one AOR with a static contact. */
+bool settings_endpoint_reachable(const struct settings *s, const struct endpoint_settings *e);
+
+/* Read extensions.conf into a dialplan the caller owns. Results as settings_read; a missing file is
+ * an empty dialplan and a warning. */
+NODISCARD int extensions_read(struct dialplan **out, const struct settings_source *source,
+                              bool allow_exec, struct diag *diag);
+
+/* Everything the schemas know, as a Markdown reference: doc/configuration.md is made from it. */
+void settings_print_reference(struct buf *out);
