@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT
+/* event_internal.h - what the notifier's files share: dialogs with their usages, resources with
+ * theirs.
+ *
+ *   notifier ──< dialog ──< subscription >── watched (newest snapshot) ──< name
+ *
+ * notifier.c      the whole: settings, stop, listings
+ * subscribe.c     one SUBSCRIBE, checked and answered
+ * subscription.c  the state machine of one usage
+ * notify.c        one NOTIFY as bytes, and what its answer means
+ * dialog.c        dialogs, and the part of a NOTIFY that they fix
+ * target.c        where a NOTIFY goes, what we call ourselves
+ * watched.c       what names mean, and the fan-out of a change */
+#pragma once
+#include "event/notifier.h"
+
+/* What we keep of a peer's texts: more is refused. */
+enum {
+    CALL_ID_MAX = 255,
+    TAG_MAX = 128,
+    EVENT_URI_MAX = 512,
+    EVENT_PARAMS_MAX = 128,
+    ROUTES_MAX = 2048,   /* a whole route set */
+    RESOURCE_MAX = 79,   /* a name in a dialplan */
+    USER_AGENT_MAX = 64, /* the rest is cut off */
+    ACCEPT_MAX = 2048,   /* likewise */
+    USAGES_MAX = 32,     /* in one dialog */
+};
+
+enum {
+    FAN_OUT_SLICE = 1024,      /* subscriptions attended to in one go: some milliseconds */
+    BACK_OFF_FIRST_MS = 32000, /* after a refused NOTIFY, doubled up to the next */
+    BACK_OFF_MAX_MS = 600000,
+    RETRY_AFTER_MAX_MS = 3600000, /* we do not believe a Retry-After beyond an hour */
+    CONGESTED_MS = 1000,          /* our own queue was full, or memory short */
+};
+
+struct span { /* a part of a text kept elsewhere */
+    uint16_t at, n;
+};
+
+/* The end of every NOTIFY's head: Allow-Events, Max-Forwards, User-Agent. One for all, until the
+ * settings change. */
+struct notify_tail {
+    unsigned refs;
+    size_t n;
+    char text[];
+};
+
+struct notifier {
+    struct notifier_config cfg;
+    const struct settings *settings; /* a reference */
+    struct str *transport_ids; /* by flow.transport: as they were when the sockets were opened */
+    size_t n_transport_ids;
+    struct buf allow_events;  /* "dialog, presence" */
+    struct notify_tail *tail; /* a reference */
+    struct buf headers;       /* of the response being made */
+    struct buf scratch;       /* of whatever is being built */
+    struct map dialogs;       /* by local tag */
+    struct map resources;     /* watched.node, by id */
+    struct map names;         /* name.node, by context and extension */
+    struct list questions;    /* name.link of those asked for, oldest first */
+    struct list idle;         /* watched.idle: without subscriptions, but see watched_release */
+    struct list fan_out;      /* watched.queued: with subscriptions still to be attended to */
+    struct timer fan_out_timer;
+    uint64_t next_cookie;
+    uint32_t generation; /* of the settings */
+    size_t outstanding;  /* NOTIFYs */
+    int print_result;    /* of the last notify_print */
+    bool stopping, destroying;
+    struct notifier_counters counters;
+};
+
+static inline uint64_t notifier_now(const struct notifier *n)
+{
+    return clock_monotonic_ms(n->cfg.clock);
+}
+
+/* ---- target.c ---- */
+
+struct target { /* where a dialog's NOTIFYs go */
+    struct flow flow;
+    struct addr sent_by; /* for their Via */
+    bool ask_rport;
+    struct buf uri;     /* the remote target */
+    struct buf contact; /* ours, with <> */
+    char uri_room[EVENT_URI_MAX + 64], contact_room[EVENT_URI_MAX];
+};
+/* `contact` is the subscriber's; `routes` the route set, comma separated. 0 or -EMSGSIZE. */
+NODISCARD int target_choose(struct target *t, const struct notifier *n,
+                            const struct uas_request *rq, const struct sip_uri *contact,
+                            struct str routes);
+/* For bodies, escaped for XML: the resource as this subscriber named it, and the subscriber by
+ * From: who she is, without port and transport, which say where. */
+void print_resource_uri(struct buf *out, const struct sip_uri *request_uri, struct str resource);
+void print_subscriber_uri(struct buf *out, struct str from_uri);
+
+/* ---- dialog.c ---- */
+
+/* What a dialog fixes of its NOTIFYs: immutable and counted, because the one under way is printed
+ * again and again while a refresh may have changed the target. */
+struct dialog_head {
+    unsigned refs;
+    bool ask_rport;
+    struct flow flow;
+    struct addr sent_by;
+    struct span request;  /* "NOTIFY sip:... SIP/2.0" CRLF */
+    struct span identity; /* From, To, Contact, Call-ID, up to "CSeq: " */
+    struct span routes;   /* Route lines */
+    /* values in the above */
+    struct span target, contact, local_uri, local_tag, remote_uri, remote_tag, call_id;
+    char text[];
+};
+
+static inline struct str head_str(const struct dialog_head *h, struct span s)
+{
+    return (struct str){ h->text + s.at, s.n };
+}
+struct dialog_head *dialog_head_ref(struct dialog_head *h);
+void dialog_head_unref(struct dialog_head *h); /* NULL is fine */
+
+struct dialog {
+    struct map_node node;
+    struct notifier *notifier;
+    struct list usages;       /* subscription.of_dialog */
+    struct dialog_head *head; /* a reference */
+    uint32_t local_cseq, remote_cseq;
+    uint16_t n_usages, pins; /* it lives as long as there are any */
+    uint16_t endpoint_n, user_agent_n, routes_n;
+    char text[]; /* the endpoint's id, the User-Agent, the route set comma separated */
+};
+
+struct dialog_spec { /* borrowed for the call */
+    const struct uas_request *rq;
+    const struct sip_uri *contact;
+    struct str local_tag;
+};
+/* 0, -ENOMEM, -EMSGSIZE. Pinned once. */
+NODISCARD int dialog_create(struct dialog **out, struct notifier *n,
+                            const struct dialog_spec *spec);
+struct dialog *dialog_find(const struct notifier *n, const struct sip_message *msg);
+void dialog_pin(struct dialog *d);
+void dialog_unpin(struct dialog *d); /* it may be gone */
+/* The head after this in-dialog request; `contact` NULL: as before. `*out` may be the present head;
+ * give it to dialog_head_set or unref it. 0, -ENOMEM, -EMSGSIZE. */
+NODISCARD int dialog_head_after(struct dialog *d, const struct uas_request *rq,
+                                const struct sip_uri *contact, struct dialog_head **out);
+void dialog_head_set(struct dialog *d, struct dialog_head *head); /* takes the reference */
+struct str dialog_endpoint(const struct dialog *d);
+struct str dialog_user_agent(const struct dialog *d);
+
+/* ---- subscription.c ---- */
+
+/* A subscription as its notifier sees it: RFC 6665 section 4.2.2. There is nobody to be asked for
+ * permission, hence no "pending"; the end has two steps, because the last NOTIFY waits for the
+ * answer to the one before.
+ *
+ *   resp_wait ──200──▶ active ──end──▶ ending ──last NOTIFY──▶ terminated ──answer──▶ gone
+ *       └──refused──▶ gone └──NOTIFY failed──▶ gone ◀──NOTIFY failed──┘ */
+enum sub_state { SUB_RESP_WAIT, SUB_ACTIVE, SUB_ENDING, SUB_TERMINATED, SUB_GONE, SUB_STATES };
+
+enum end_reason { END_NONE, END_TIMEOUT, END_NORESOURCE, END_REJECTED, END_DEACTIVATED };
+
+struct watched;
+
+struct subscription {
+    struct list of_dialog;
+    struct list of_resource; /* watched.told or .behind; in resp_wait name.waiting */
+    struct dialog *dialog;
+    struct watched *resource;           /* NULL in resp_wait */
+    struct server_txn *request;         /* in resp_wait: the SUBSCRIBE to be answered */
+    struct client_txn txn;              /* the NOTIFY */
+    struct timer timer;                 /* expiry or retry; in resp_wait: patience */
+    const struct body_profile *profile; /* what it wants now */
+    /* What it takes to print the last NOTIFY again; head and tail only while it is outstanding. */
+    const struct body_profile *sent_profile;
+    const struct snapshot *sent; /* NULL: nothing yet */
+    struct dialog_head *sent_head;
+    struct notify_tail *sent_tail;
+    uint64_t expires_ms;
+    uint64_t retry_ms; /* not before; 0: any time */
+    uint64_t told_sequence;
+    uint32_t expires_s;                     /* granted; 0: a fetch */
+    uint32_t version, cseq, sent_expires_s; /* of the last NOTIFY */
+    uint32_t acknowledged_after_ms;
+    uint32_t generation; /* of the settings it was checked against */
+    uint16_t failures;   /* in a row */
+    uint8_t state, reason, sent_reason, flags;
+    bool notified;     /* version and cseq mean something */
+    bool acknowledged; /* `sent` is what the subscriber shows */
+    bool answer_due;   /* a NOTIFY must follow the 200 to a SUBSCRIBE */
+    bool hold;         /* a change does not end the wait for retry_ms */
+    struct span event, package, id, local, remote;
+    char text[]; /* Event's value; URIs for the body, escaped */
+};
+
+struct subscription_spec { /* borrowed for the call */
+    struct dialog *dialog;
+    struct server_txn *request;
+    const struct body_profile *profile;
+    unsigned flags;
+    uint32_t expires_s;
+    struct str event, local, remote;
+};
+static inline struct str sub_str(const struct subscription *s, struct span span)
+{
+    return (struct str){ s->text + span.at, span.n };
+}
+/* The admitted slot is given back when it goes. 0, -ENOMEM, -EMSGSIZE. */
+NODISCARD int subscription_create(struct subscription **out, const struct subscription_spec *spec);
+/* Silently; it must not owe an answer. */
+void subscription_destroy(struct subscription *s);
+/* From resp_wait. Both answer the SUBSCRIBE; the subscription may be gone afterwards. */
+void subscription_accept(struct subscription *s, struct watched *w);
+void subscription_refuse(struct subscription *s, unsigned status, const char *why);
+
+struct refresh { /* borrowed for the call */
+    struct server_txn *request;
+    struct dialog_head *head;           /* its reference is taken */
+    const struct body_profile *profile; /* NULL: as before */
+    unsigned flags;
+    uint32_t expires_s; /* 0: unsubscribe */
+};
+void subscription_refresh(struct subscription *s, const struct refresh *r);
+/* All of these may leave it gone. */
+void subscription_end(struct subscription *s, enum end_reason reason);
+void subscription_attend(struct subscription *s); /* something changed: look what is due */
+void subscription_gone(struct subscription *s, const char *why);
+
+void sub_move(struct subscription *s, enum sub_state next);
+void subscription_arm(struct subscription *s);
+uint32_t subscription_left_s(const struct subscription *s);
+unsigned body_flags_of(const struct settings *settings, const struct endpoint_settings *e);
+/* The settings may have changed. False when it may no longer subscribe. */
+bool subscription_recheck(struct subscription *s);
+
+/* ---- notify.c ---- */
+
+void notify_due(struct subscription *s);     /* sends what is due; it may be gone afterwards */
+void notify_abandon(struct subscription *s); /* forget the one under way: its address has changed */
+void notify_forget(struct subscription *s);  /* it is going */
+NODISCARD int notify_tail_create(struct notify_tail **out, const struct notifier *n);
+void notify_tail_unref(struct notify_tail *t); /* NULL is fine */
+
+/* ---- watched.c ---- */
+
+struct watched { /* a resource with subscriptions */
+    struct map_node node;
+    struct notifier *notifier;
+    const struct snapshot *newest;
+    struct list told; /* subscriptions that know what is newest, or are told on their next answer */
+    struct list behind; /* those still to be attended to, the longest behind first */
+    struct list names;  /* name.link */
+    struct list queued, idle;
+    uint64_t idle_cookie;
+    unsigned pins;
+};
+
+/* Find what the name means, now or later: the subscription is accepted or refused. */
+void watched_find(struct subscription *s, struct str context, struct str extension);
+void watched_join(struct watched *w, struct subscription *s);
+void watched_leave(struct notifier *n, struct subscription *s); /* in resp_wait too */
+bool watched_is_removed(const struct watched *w);
+void watched_fan_out_all(struct notifier *n); /* every subscription is attended to, soon */
+void watched_fan_out_fire(struct timer *t);
+void watched_refuse_all(struct notifier *n); /* every waiting SUBSCRIBE gets its 503 */
+/* Likewise those whose endpoint is gone or may no longer subscribe. */
+void watched_refuse_barred(struct notifier *n);
+void watched_fini(struct notifier *n);
+
+/* ---- subscribe.c ---- */
+
+/* Answers with n->headers (reset it first), a Warning that says why, and what the status demands.
+ * Counts it. */
+void request_refuse(struct notifier *n, struct server_txn *st, unsigned status, const char *why);
+/* 200 to a SUBSCRIBE. */
+void request_accept(struct notifier *n, struct server_txn *st, const struct dialog *d,
+                    uint32_t expires_s);

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: MIT
+#include "event/event_internal.h"
+
+#include <stdlib.h>
+
+/* ---- Allow-Events: every package that has a generator ---- */
+
+static bool is_listed(struct str list, struct str word)
+{
+    while (list.p)
+        if (str_equal_nocase(str_next(&list, ','), word))
+            return true;
+    return false;
+}
+
+static void add_packages(void *ctx, const char *kind, const char *name, const char *package,
+                         const char *content_type, const char *plugin)
+{
+    struct buf *out = ctx;
+    struct str rest = str_of(package);
+
+    (void)name;
+    (void)content_type;
+    (void)plugin;
+    if (!str_equal(str_of(kind), STR("generator")))
+        return;
+    while (rest.p) {
+        struct str word = str_next(&rest, ' ');
+
+        if (!word.n || is_listed(buf_str(out), word))
+            continue;
+        if (out->n)
+            buf_add(out, STR(", "));
+        buf_add(out, word);
+    }
+}
+
+/* ---- life ---- */
+
+/* In the order the worker opened its sockets: flow.transport counts those of UDP. */
+static int transport_ids_copy(struct notifier *n, const struct settings *settings)
+{
+    n->transport_ids = calloc(settings->n_transports + 1, sizeof(*n->transport_ids));
+    if (!n->transport_ids)
+        return -ENOMEM;
+    for (size_t i = 0; i < settings->n_transports; i++) {
+        int r;
+
+        if (settings->transports[i].protocol != TRANSPORT_UDP)
+            continue;
+        r = str_dup(&n->transport_ids[n->n_transport_ids], settings->transports[i].id);
+        if (r)
+            return r;
+        n->n_transport_ids++;
+    }
+    return 0;
+}
+
+static int maps_init(struct notifier *n)
+{
+    struct map *maps[] = { &n->dialogs, &n->resources, &n->names };
+
+    for (size_t i = 0; i < ARRAY_LEN(maps); i++) {
+        int r = map_init(maps[i], n->cfg.rng);
+
+        if (r)
+            return r;
+    }
+    return 0;
+}
+
+static void notifier_init(struct notifier *n, const struct notifier_config *cfg)
+{
+    *n =
+        (struct notifier){ .cfg = *cfg, .settings = settings_ref(cfg->settings), .next_cookie = 1 };
+    buf_init(&n->headers, SIP_MESSAGE_MAX);
+    buf_init(&n->scratch, SIP_MESSAGE_MAX);
+    buf_init(&n->allow_events, 1024);
+    list_init(&n->questions);
+    list_init(&n->idle);
+    list_init(&n->fan_out);
+    timer_init(&n->fan_out_timer, watched_fan_out_fire);
+    body_registry_each(cfg->bodies, add_packages, &n->allow_events);
+}
+
+int notifier_create(struct notifier **out, const struct notifier_config *cfg)
+{
+    struct notifier *n = malloc(sizeof(*n));
+    int r = -ENOMEM;
+
+    if (!n)
+        return r;
+    notifier_init(n, cfg);
+    r = n->allow_events.error;
+    if (r)
+        goto out;
+    r = maps_init(n);
+    if (r)
+        goto out;
+    r = transport_ids_copy(n, cfg->settings);
+    if (r)
+        goto out;
+    r = notify_tail_create(&n->tail, n);
+    if (r)
+        goto out;
+    *out = n;
+    n = NULL;
+out:
+    notifier_destroy(n);
+    return r;
+}
+
+static void drop_dialogs(struct notifier *n)
+{
+    MAP_FOREACH_SAFE (node, &n->dialogs) {
+        struct dialog *d = CONTAINER_OF(node, struct dialog, node);
+
+        dialog_pin(d);
+        while (!list_empty(&d->usages))
+            subscription_destroy(CONTAINER_OF(d->usages.next, struct subscription, of_dialog));
+        dialog_unpin(d);
+    }
+}
+
+void notifier_destroy(struct notifier *n)
+{
+    if (!n)
+        return;
+    n->destroying = true;
+    watched_refuse_all(n);
+    if (n->dialogs.buckets)
+        drop_dialogs(n);
+    if (n->names.buckets)
+        watched_fini(n);
+    BUG_UNLESS(n->counters.subscriptions == 0 && n->outstanding == 0);
+    timer_stop(n->cfg.wheel, &n->fan_out_timer);
+    map_fini(&n->dialogs);
+    map_fini(&n->resources);
+    map_fini(&n->names);
+    notify_tail_unref(n->tail);
+    for (size_t i = 0; i < n->n_transport_ids; i++)
+        str_free(&n->transport_ids[i]);
+    free(n->transport_ids);
+    buf_fini(&n->allow_events);
+    buf_fini(&n->headers);
+    buf_fini(&n->scratch);
+    settings_unref(n->settings);
+    free(n);
+}
+
+/* ---- changes from outside ---- */
+
+/* Each subscription is checked against them in its turn: subscription_recheck. */
+void notifier_settings_set(struct notifier *n, const struct settings *settings)
+{
+    const struct settings *former = n->settings;
+    struct notify_tail *tail;
+
+    n->settings = settings_ref(settings);
+    settings_unref(former);
+    n->generation++;
+    if (notify_tail_create(&tail, n) == 0) {
+        notify_tail_unref(n->tail);
+        n->tail = tail;
+    } else {
+        log_warn(n->cfg.log, "notifier.head_kept", KV_ERR(-ENOMEM));
+    }
+    watched_refuse_barred(n);
+    watched_fan_out_all(n);
+}
+
+void notifier_stop(struct notifier *n)
+{
+    if (n->stopping)
+        return;
+    n->stopping = true;
+    log_info(n->cfg.log, "notifier.stop", KV_U("subscriptions", n->counters.subscriptions));
+    watched_refuse_all(n);
+    watched_fan_out_all(n);
+}
+
+size_t notifier_unanswered(const struct notifier *n)
+{
+    return n->stopping ? (size_t)n->counters.subscriptions : n->outstanding;
+}
+
+/* ---- listings ---- */
+
+static const char *state_name(const struct subscription *s)
+{
+    switch (s->state) {
+    case SUB_RESP_WAIT:
+        return "resp_wait";
+    case SUB_ACTIVE:
+        return "active";
+    default:
+        return "terminated";
+    }
+}
+
+static void view_dialog(struct subscription_view *v, const struct dialog *d)
+{
+    const struct dialog_head *h = d->head;
+    const struct endpoint_settings *e =
+        settings_endpoint(d->notifier->settings, dialog_endpoint(d));
+
+    v->endpoint = dialog_endpoint(d);
+    if (e) {
+        v->callerid_name = e->callerid_name;
+        v->callerid_number = e->callerid_number;
+    }
+    v->user_agent = dialog_user_agent(d);
+    v->call_id = head_str(h, h->call_id);
+    v->remote_uri = head_str(h, h->remote_uri);
+    v->local_tag = head_str(h, h->local_tag);
+    v->remote_tag = head_str(h, h->remote_tag);
+    v->contact = head_str(h, h->target);
+    v->remote = h->flow.remote;
+}
+
+static void view_print(struct subscription_view *v, const struct subscription *s)
+{
+    *v = (struct subscription_view){
+        .package = sub_str(s, s->package),
+        .event_id = sub_str(s, s->id),
+        .content_type = body_profile_content_type(s->profile),
+        .state = state_name(s),
+        .expires_s = s->state == SUB_ACTIVE ? subscription_left_s(s) : 0,
+        .cseq = s->cseq,
+        .version = s->version,
+        .told_sequence = s->told_sequence,
+        .acknowledged_after_ms = s->acknowledged_after_ms,
+        .failures = s->failures,
+        .outstanding = s->txn.running,
+    };
+    if (s->resource) {
+        v->resource = s->resource->newest->extension;
+        v->context = s->resource->newest->context;
+        v->current_sequence = s->resource->newest->sequence;
+    }
+    view_dialog(v, s->dialog);
+}
+
+void notifier_each(const struct notifier *n,
+                   void (*each)(void *ctx, const struct subscription_view *v), void *ctx)
+{
+    MAP_FOREACH (node, &n->dialogs) {
+        const struct dialog *d = CONTAINER_OF(node, const struct dialog, node);
+
+        LIST_FOREACH (it, &d->usages) {
+            struct subscription_view v;
+
+            view_print(&v, CONTAINER_OF(it, const struct subscription, of_dialog));
+            each(ctx, &v);
+        }
+    }
+}
+
+void notifier_counters_get(const struct notifier *n, struct notifier_counters *out)
+{
+    *out = n->counters;
+    out->resources = n->resources.count;
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+/* notifier.h - one worker's subscriptions: RFC 6665 as a notifier, for every event package that has
+ * a body generator.
+ *
+ * It answers SUBSCRIBE, keeps the dialogs and usages, and tells each subscriber the newest snapshot
+ * of what it watches: one NOTIFY outstanding per subscription, the newest state wins, CSeq and
+ * document version rise by one per NOTIFY sent. Where state comes from is behind a port: a watch is
+ * asked for once per resource and answered later. Threads: the worker that owns it. */
+#pragma once
+#include "body/body.h"
+#include "config/settings.h"
+#include "txn/uas.h"
+
+struct notifier; /* opaque: see notifier.c */
+
+struct notifier_port {
+    void *ctx;
+    /* Somebody wants this resource, seen from this context. The answer comes by
+     * notifier_watch_result with the same cookie, never from inside. Negative: nothing was asked
+     * (the queue is full), the subscriber gets 503. */
+    int (*watch)(void *ctx, struct str context, struct str extension, uint64_t cookie);
+    /* The last subscription of this resource is gone. */
+    void (*unwatch)(void *ctx, uint64_t resource_id);
+    /* May this process hold one more subscription? Counts it when true. (A limit across all
+     * workers.) */
+    bool (*admit)(void *ctx);
+    void (*release)(void *ctx); /* gives one back */
+};
+
+struct notifier_config {
+    struct txn_layer *txn;
+    struct wheel *wheel;
+    const struct clock *clock;
+    struct rng *rng;
+    struct log *log;
+    struct body_registry *bodies;
+    const struct settings *settings; /* a reference is taken */
+    struct net *net; /* may be NULL in tests: then flows' local addresses are used as they are */
+    struct notifier_port port;
+};
+NODISCARD int notifier_create(struct notifier **out, const struct notifier_config *cfg);
+/* Drops everything without a word to the subscribers (see notifier_stop for the polite way), and
+ * with it the watches: port.unwatch is not called. A SUBSCRIBE that still waits for its watch is
+ * answered 503, so the transaction layer must outlive the notifier. */
+void notifier_destroy(struct notifier *n);
+
+/* The handler of SUBSCRIBE: register with uas_method_set, ctx the struct notifier. */
+void notifier_subscribe(void *notifier, const struct uas_request *rq);
+
+/* The answer to port.watch: a snapshot to start with (borrowed), or NULL: no such resource, 404.
+ * `cacheable`: the same name gives the same resource until notifier_dialplan_changed. */
+void notifier_watch_result(struct notifier *n, uint64_t cookie, const struct snapshot *s,
+                           bool cacheable);
+/* A resource changed (borrowed). One that nobody here watches is ignored. EXTENSION_REMOVED ends
+ * its subscriptions with reason=noresource. */
+void notifier_snapshot(struct notifier *n, const struct snapshot *s);
+/* Names may now mean other resources: cached answers are forgotten. */
+void notifier_dialplan_changed(struct notifier *n);
+/* Running subscriptions keep going; those whose endpoint is gone or may no longer subscribe end
+ * with reason=rejected. */
+void notifier_settings_set(struct notifier *n, const struct settings *settings);
+
+/* End every subscription with terminated;reason=deactivated (phones then subscribe anew at once).
+ */
+void notifier_stop(struct notifier *n);
+/* NOTIFYs still waiting for an answer; after notifier_stop also those still to be sent. */
+size_t notifier_unanswered(const struct notifier *n);
+
+struct subscription_view { /* borrowed for the call */
+    struct str endpoint, callerid_name, callerid_number, call_id, resource, context, package,
+        event_id, content_type;
+    struct str user_agent, remote_uri, local_tag, remote_tag, contact;
+    struct addr remote;
+    const char *state;      /* "active", "terminated", "resp_wait" */
+    uint32_t expires_s;     /* left */
+    uint32_t cseq, version; /* of the last NOTIFY sent */
+    uint64_t told_sequence; /* of the snapshot last acknowledged, or that said the same; 0: none */
+    uint64_t current_sequence;      /* of the newest snapshot */
+    uint64_t acknowledged_after_ms; /* how long the last answer took */
+    uint32_t failures;
+    bool outstanding; /* a NOTIFY waits for its answer */
+};
+void notifier_each(const struct notifier *n,
+                   void (*each)(void *ctx, const struct subscription_view *v), void *ctx);
+
+struct notifier_counters {
+    uint64_t subscriptions, resources, watches_pending;
+    uint64_t accepted, refreshed, ended, expired, fetched;
+    uint64_t rejected_400, rejected_403, rejected_404, rejected_406, rejected_423, rejected_481,
+        rejected_489, rejected_503, rejected_other;
+    uint64_t notify_sent, notify_acknowledged, notify_failed, notify_timeout, coalesced, swallowed;
+};
+void notifier_counters_get(const struct notifier *n, struct notifier_counters *out);

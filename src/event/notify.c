@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: MIT
+/* One NOTIFY at a time per subscription: when one is due, its bytes, and what its answer means.
+ * RFC 6665 section 4.2.2, RFC 5057 for what an error says about the usage. */
+#include "event/event_internal.h"
+
+#include <stdlib.h>
+
+/* ---- the shared end of the head ---- */
+
+static void add_tail(struct buf *b, const struct notifier *n)
+{
+    const struct global_settings *g = &n->settings->global;
+
+    sip_print_header(b, STR("Allow-Events"), buf_str(&n->allow_events));
+    sip_print_header_u64(b, STR("Max-Forwards"), g->max_forwards);
+    if (g->user_agent.n)
+        sip_print_header(b, STR("User-Agent"), g->user_agent);
+}
+
+int notify_tail_create(struct notify_tail **out, const struct notifier *n)
+{
+    struct notify_tail *t = NULL;
+    struct buf b;
+    int r;
+
+    buf_init(&b, SIP_MESSAGE_MAX);
+    add_tail(&b, n);
+    r = b.error;
+    if (!r) {
+        t = malloc(sizeof(*t) + b.n);
+        r = t ? 0 : -ENOMEM;
+    }
+    if (!r) {
+        *t = (struct notify_tail){ .refs = 1, .n = b.n };
+        memcpy(t->text, b.p, b.n);
+        *out = t;
+    }
+    buf_fini(&b);
+    return r;
+}
+
+void notify_tail_unref(struct notify_tail *t)
+{
+    if (t && --t->refs == 0)
+        free(t);
+}
+
+/* ---- bytes ---- */
+
+/* RFC 6665 section 4.1.3. */
+static void add_state(struct buf *b, const struct subscription *s)
+{
+    static const struct str states[] = {
+        [END_TIMEOUT] = STR_INIT("terminated;reason=timeout"),
+        [END_NORESOURCE] = STR_INIT("terminated;reason=noresource"),
+        [END_REJECTED] = STR_INIT("terminated;reason=rejected"),
+        [END_DEACTIVATED] = STR_INIT("terminated;reason=deactivated"),
+    };
+
+    if (s->sent_expires_s) {
+        buf_add(b, STR("active;expires="));
+        buf_add_u64(b, s->sent_expires_s);
+    } else {
+        buf_add(b, s->sent_reason == END_NONE ? STR("terminated") : states[s->sent_reason]);
+    }
+}
+
+static void add_head(struct buf *b, const struct subscription *s, const struct client_txn *ct)
+{
+    const struct dialog_head *h = s->sent_head;
+
+    buf_add(b, head_str(h, h->request));
+    txn_print_via(ct, &h->sent_by, h->ask_rport, b);
+    buf_add(b, head_str(h, h->identity));
+    buf_add_u64(b, s->cseq);
+    buf_add(b, STR(" NOTIFY\r\n"));
+    buf_add(b, head_str(h, h->routes));
+    buf_add(b, STR("Event: "));
+    buf_add(b, sub_str(s, s->event));
+    buf_add(b, STR("\r\nSubscription-State: "));
+    add_state(b, s);
+    buf_add(b, STR("\r\n"));
+    buf_add(b, (struct str){ s->sent_tail->text, s->sent_tail->n });
+}
+
+/* Everything it reads was fixed when the NOTIFY was started, so that each time gives the same
+ * bytes; the rendered body hangs on the snapshot. */
+static int notify_print(struct client_txn *ct, struct buf *out)
+{
+    struct subscription *s = CONTAINER_OF(ct, struct subscription, txn);
+    struct notifier *n = s->dialog->notifier;
+    const struct body_slots slots = { .version = s->version,
+                                      .local = sub_str(s, s->local),
+                                      .remote = sub_str(s, s->remote) };
+    const struct rendered_body *body;
+    int r = body_render(s->sent_profile, s->sent, n->cfg.rng, &body);
+
+    if (!r) {
+        add_head(out, s, ct);
+        sip_print_header(out, STR("Content-Type"), body_profile_content_type(s->sent_profile));
+        sip_print_header_u64(out, STR("Content-Length"), body_length(body, &slots));
+        buf_add(out, STR("\r\n"));
+        body_print(body, &slots, out);
+        r = out->error;
+    }
+    n->print_result = r;
+    return r;
+}
+
+/* ---- sending ---- */
+
+static const struct client_txn_ops notify_ops;
+
+static void release_sent(struct subscription *s)
+{
+    dialog_head_unref(s->sent_head);
+    notify_tail_unref(s->sent_tail);
+    s->sent_head = NULL;
+    s->sent_tail = NULL;
+}
+
+/* `s->sent` becomes `snap`; states in between were never told. */
+static void sent_set(struct subscription *s, const struct snapshot *snap)
+{
+    struct notifier *n = s->dialog->notifier;
+    const struct snapshot *former = s->sent;
+
+    if (former && snap->sequence > former->sequence + 1)
+        n->counters.coalesced += snap->sequence - former->sequence - 1;
+    s->sent = snapshot_ref(snap);
+    snapshot_unref(former);
+    s->sent_profile = s->profile;
+}
+
+/* Fix what the NOTIFY will say. */
+static void notify_compose(struct subscription *s)
+{
+    struct dialog *d = s->dialog;
+    struct notifier *n = d->notifier;
+
+    sent_set(s, s->resource->newest);
+    s->acknowledged = false;
+    s->sent_head = dialog_head_ref(d->head);
+    s->sent_tail = n->tail;
+    s->sent_tail->refs++;
+    s->cseq = ++d->local_cseq;
+    s->version = s->notified ? s->version + 1 : 0;
+    s->sent_expires_s = s->state == SUB_ACTIVE ? subscription_left_s(s) : 0;
+    s->sent_reason = n->settings->compatibility.terminated_without_reason ? END_NONE : s->reason;
+}
+
+/* Not sent after all: the numbers are free again. */
+static void notify_uncompose(struct subscription *s, uint32_t former_cseq)
+{
+    s->dialog->local_cseq--;
+    s->cseq = former_cseq;
+    if (s->notified)
+        s->version--;
+    release_sent(s);
+}
+
+static void retry_at(struct subscription *s, uint64_t delay_ms, bool hold)
+{
+    s->retry_ms = notifier_now(s->dialog->notifier) + delay_ms;
+    s->hold = hold;
+    subscription_arm(s);
+}
+
+static uint64_t back_off_ms(struct subscription *s)
+{
+    uint64_t delay = BACK_OFF_FIRST_MS;
+
+    if (s->failures < UINT16_MAX)
+        s->failures++;
+    for (unsigned i = 1; i < s->failures && delay < BACK_OFF_MAX_MS; i++)
+        delay *= 2;
+    return delay < BACK_OFF_MAX_MS ? delay : BACK_OFF_MAX_MS;
+}
+
+/* It did not even leave. Our own shortages pass; a network that refuses is as good as no answer. */
+static void notify_not_started(struct subscription *s, int error)
+{
+    struct notifier *n = s->dialog->notifier;
+    bool memory = error == -ENOMEM || error == -ENOBUFS || error == -EAGAIN;
+    bool body = error == n->print_result || error == -EMSGSIZE;
+
+    if (body)
+        log_error(n->cfg.log, "notify.not_printed",
+                  KV("content_type", body_profile_content_type(s->sent_profile)), KV_ERR(error));
+    n->counters.notify_failed++;
+    if (s->state != SUB_ACTIVE)
+        subscription_gone(s, "the last NOTIFY could not be sent");
+    else if (memory)
+        retry_at(s, CONGESTED_MS, true);
+    else if (body)
+        retry_at(s, back_off_ms(s), true);
+    else
+        subscription_gone(s, "its address cannot be reached");
+}
+
+static void notify_send(struct subscription *s)
+{
+    struct notifier *n = s->dialog->notifier;
+    uint32_t former_cseq = s->cseq;
+    int r;
+
+    notify_compose(s);
+    n->print_result = 0;
+    r = client_txn_start(n->cfg.txn, &s->txn, SIP_NOTIFY, &s->sent_head->flow, &notify_ops);
+    if (r) {
+        notify_uncompose(s, former_cseq);
+        notify_not_started(s, r);
+        return;
+    }
+    s->notified = true;
+    s->answer_due = false;
+    n->outstanding++;
+    n->counters.notify_sent++;
+    if (s->state == SUB_ENDING)
+        sub_move(s, SUB_TERMINATED);
+}
+
+/* ---- when ---- */
+
+/* Would the body of `snap` repeat what the subscriber shows? */
+static bool says_the_same(const struct subscription *s, const struct snapshot *snap)
+{
+    struct notifier *n = s->dialog->notifier;
+    const struct rendered_body *was, *is;
+
+    if (!s->acknowledged)
+        return false;
+    if (snap == s->sent && s->profile == s->sent_profile)
+        return true;
+    if (n->settings->compatibility.ringing_repeat && snap->state > 0 &&
+        (snap->state & EXTENSION_RINGING))
+        return false;
+    return body_render(s->sent_profile, s->sent, n->cfg.rng, &was) == 0 &&
+           body_render(s->profile, snap, n->cfg.rng, &is) == 0 && body_same(was, is);
+}
+
+static void notify_swallow(struct subscription *s, const struct snapshot *snap)
+{
+    if (snap != s->sent)
+        s->dialog->notifier->counters.swallowed++;
+    sent_set(s, snap);
+    s->told_sequence = snap->sequence;
+}
+
+/* After a refusal the next change may try again at once, but only after the first one. */
+static bool must_wait(const struct subscription *s, const struct snapshot *newest)
+{
+    return s->retry_ms && (s->hold || s->failures > 1 || newest == s->sent);
+}
+
+void notify_due(struct subscription *s)
+{
+    const struct snapshot *newest;
+
+    if (s->txn.running)
+        return; /* its answer asks again */
+    if (s->state == SUB_ENDING) {
+        notify_send(s);
+        return;
+    }
+    if (s->state != SUB_ACTIVE)
+        return;
+    newest = s->resource->newest;
+    if (!s->answer_due) {
+        if (must_wait(s, newest))
+            return;
+        if (says_the_same(s, newest)) {
+            notify_swallow(s, newest);
+            return;
+        }
+    }
+    s->retry_ms = 0;
+    notify_send(s);
+}
+
+void notify_forget(struct subscription *s)
+{
+    if (!s->txn.running)
+        return;
+    client_txn_stop(&s->txn);
+    s->dialog->notifier->outstanding--;
+    release_sent(s);
+}
+
+void notify_abandon(struct subscription *s)
+{
+    notify_forget(s);
+    s->acknowledged = false;
+}
+
+/* ---- answers ---- */
+
+enum verdict { VERDICT_LATER, VERDICT_TOLD, VERDICT_GONE, VERDICT_REFUSED };
+
+/* What an error says about the usage: RFC 6665 section 4.2.2 and RFC 5057 section 5.1. Whatever is
+ * not named may pass. */
+static enum verdict verdict_on(unsigned status)
+{
+    switch (status) {
+    case 404:
+    case 405:
+    case 408:
+    case 410:
+    case 416:
+    case 480:
+    case 481:
+    case 482:
+    case 483:
+    case 484:
+    case 485:
+    case 489:
+    case 501:
+    case 502:
+    case 604:
+        return VERDICT_GONE;
+    case 406:
+    case 413:
+    case 415:
+    case 488:
+    case 513:
+        return VERDICT_REFUSED; /* the body: too big, or of a type it does not want */
+    default:
+        return status / 100 == 2 ? VERDICT_TOLD : VERDICT_LATER;
+    }
+}
+
+static void answer_told(struct subscription *s)
+{
+    s->dialog->notifier->counters.notify_acknowledged++;
+    s->acknowledged = true;
+    s->told_sequence = s->sent->sequence;
+    s->failures = 0;
+    s->hold = false;
+    s->retry_ms = 0;
+}
+
+static void answer_refused(struct subscription *s, unsigned status,
+                           const struct sip_message *response)
+{
+    struct notifier *n = s->dialog->notifier;
+    struct str after = sip_header_value(response, SIP_H_RETRY_AFTER);
+    uint64_t delay = back_off_ms(s);
+    uint32_t seconds;
+    bool told_when = after.n && sip_delta_seconds_parse(&seconds, after) == 0;
+
+    if (told_when)
+        delay = 1000ull * seconds < RETRY_AFTER_MAX_MS ? 1000ull * seconds : RETRY_AFTER_MAX_MS;
+    if (verdict_on(status) == VERDICT_REFUSED)
+        log_warn(n->cfg.log, "notify.body_refused", KV_U("status", status),
+                 KV("endpoint", dialog_endpoint(s->dialog)),
+                 KV("content_type", body_profile_content_type(s->sent_profile)));
+    else
+        log_info(n->cfg.log, "notify.refused", KV_U("status", status),
+                 KV("endpoint", dialog_endpoint(s->dialog)), KV_U("retry_ms", delay));
+    retry_at(s, delay, told_when || status == 503);
+}
+
+/* `response` is NULL when nobody answered, or nothing could be sent again. */
+static void notify_done(struct client_txn *ct, unsigned status, const struct sip_message *response)
+{
+    struct subscription *s = CONTAINER_OF(ct, struct subscription, txn);
+    struct notifier *n = s->dialog->notifier;
+    enum verdict v = response ? verdict_on(status) : VERDICT_GONE;
+    uint64_t now = notifier_now(n);
+
+    n->outstanding--;
+    release_sent(s);
+    s->acknowledged_after_ms = now > ct->started_ms ? (uint32_t)(now - ct->started_ms) : 0;
+    if (v == VERDICT_TOLD)
+        answer_told(s);
+    else if (!response && status == 408)
+        n->counters.notify_timeout++;
+    else
+        n->counters.notify_failed++;
+    if (s->state == SUB_TERMINATED) {
+        subscription_destroy(s);
+        return;
+    }
+    if (v == VERDICT_GONE) {
+        subscription_gone(s,
+                          response ? "the subscriber refuses" : "the subscriber does not answer");
+        return;
+    }
+    if (v != VERDICT_TOLD && s->state == SUB_ACTIVE)
+        answer_refused(s, status, response);
+    notify_due(s);
+}
+
+static const struct client_txn_ops notify_ops = { .print = notify_print, .done = notify_done };

@@ -1,0 +1,470 @@
+// SPDX-License-Identifier: MIT
+/* SUBSCRIBE: taken apart, checked in a fixed order, answered. RFC 6665 section 4.2.1. */
+#include "event/event_internal.h"
+
+enum { BRIEF_MAX_S = 3600 }; /* RFC 6665 section 4.2.1.1: an hour is never too brief */
+
+struct ask { /* one SUBSCRIBE */
+    struct notifier *n;
+    const struct uas_request *rq;
+    struct dialog *dialog;      /* NULL: it makes one */
+    struct subscription *usage; /* NULL: it makes one */
+    struct sip_event event;
+    struct sip_uri contact;
+    bool has_contact;
+    uint32_t expires_s; /* granted */
+    unsigned flags;
+    const struct body_profile *profile; /* NULL: as before */
+    const struct subscription
+        *namesake; /* another usage of the dialog: it is about the same resource */
+    struct str resource;
+    char resource_room[RESOURCE_MAX];
+};
+
+/* ---- answers ---- */
+
+static void refusal_count(struct notifier_counters *c, unsigned status)
+{
+    const struct {
+        unsigned status;
+        uint64_t *counter;
+    } counters[] = {
+        { 400, &c->rejected_400 }, { 403, &c->rejected_403 }, { 404, &c->rejected_404 },
+        { 406, &c->rejected_406 }, { 423, &c->rejected_423 }, { 481, &c->rejected_481 },
+        { 489, &c->rejected_489 }, { 503, &c->rejected_503 },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(counters); i++) {
+        if (counters[i].status == status) {
+            ++*counters[i].counter;
+            return;
+        }
+    }
+    c->rejected_other++;
+}
+
+void request_refuse(struct notifier *n, struct server_txn *st, unsigned status, const char *why)
+{
+    if (status == 503) /* spread, or all of them return at once */
+        sip_print_header_u64(&n->headers, STR("Retry-After"), 5 + rng_below(n->cfg.rng, 10));
+    if (status == 489)
+        sip_print_header(&n->headers, STR("Allow-Events"), buf_str(&n->allow_events));
+    uas_print_warning(&n->headers, n->settings->global.user_agent, why);
+    refusal_count(&n->counters, status);
+    server_txn_reject(st, status, buf_str(&n->headers));
+}
+
+void request_accept(struct notifier *n, struct server_txn *st, const struct dialog *d,
+                    uint32_t expires_s)
+{
+    buf_reset(&n->headers);
+    sip_print_header_u64(&n->headers, STR("Expires"), expires_s);
+    sip_print_header(&n->headers, STR("Contact"), head_str(d->head, d->head->contact));
+    sip_print_header(&n->headers, STR("Allow"), STR("OPTIONS, SUBSCRIBE"));
+    sip_print_header(&n->headers, STR("Allow-Events"), buf_str(&n->allow_events));
+    server_txn_respond(st, &(struct sip_reply){ .status = 200,
+                                                .to_tag = head_str(d->head, d->head->local_tag),
+                                                .headers = buf_str(&n->headers) });
+}
+
+/* Always true, for the checks to return. */
+static bool refuse(struct ask *a, unsigned status, const char *why)
+{
+    log_info(a->n->cfg.log, "subscribe.refused", KV_U("status", status), KV("why", why),
+             KV("endpoint", a->rq->endpoint->id), KV("uri", a->rq->msg->uri),
+             KV("call_id", a->rq->msg->call_id));
+    request_refuse(a->n, a->rq->txn, status, why);
+    return true;
+}
+
+/* ---- checks: each is true when it has answered ---- */
+
+static bool check_stopping(struct ask *a)
+{
+    return a->n->stopping && refuse(a, 503, "this server is about to stop");
+}
+
+static bool check_allowed(struct ask *a)
+{
+    if (a->rq->endpoint->allow_subscribe)
+        return false;
+    return refuse(a, a->dialog ? 403 : 603, "this endpoint may not subscribe");
+}
+
+static bool check_event(struct ask *a)
+{
+    const struct sip_header *h = sip_header_first(a->rq->msg, SIP_H_EVENT);
+
+    if (!h)
+        return refuse(a, 489, "there is no Event header field");
+    if (sip_event_parse(&a->event, h->value))
+        return refuse(a, 400, "the Event header field cannot be read");
+    if (!body_package_known(a->n->cfg.bodies, a->event.package))
+        return refuse(a, 489, "this event package is not served");
+    if (a->event.params.n > EVENT_PARAMS_MAX)
+        return refuse(a, 400, "the parameters of Event are longer than 128 bytes");
+    return false;
+}
+
+/* Of several the first, as everybody does; "*" is for REGISTER. */
+static bool check_contact(struct ask *a)
+{
+    const struct sip_header *h = sip_header_first(a->rq->msg, SIP_H_CONTACT);
+    struct str rest = h ? h->value : STR_EMPTY, first;
+    struct sip_name_addr na;
+
+    if (!sip_list_next(&rest, &first))
+        return !a->dialog && refuse(a, 400, "there is no Contact to send NOTIFY to");
+    if (sip_name_addr_parse(&na, first) || sip_uri_parse(&a->contact, na.uri) || !a->contact.sip)
+        return refuse(a, 400, "the Contact is not a SIP URI");
+    if (na.uri.n > EVENT_URI_MAX)
+        return refuse(a, 400, "the Contact is longer than 512 bytes");
+    a->has_contact = true;
+    return false;
+}
+
+/* All values of Accept in one; what does not fit is not looked at. */
+static bool join_accept(const struct sip_message *msg, struct buf *out)
+{
+    const struct sip_header *h = sip_header_first(msg, SIP_H_ACCEPT);
+    bool any = h != NULL;
+
+    for (; h && out->n + h->value.n + 2 <= out->room; h = sip_header_next(msg, h)) {
+        if (out->n)
+            buf_add(out, STR(", "));
+        buf_add(out, h->value);
+    }
+    return any;
+}
+
+static bool refuse_accept(struct ask *a)
+{
+    struct buf types;
+    char room[512];
+
+    if (a->rq->settings->compatibility.unacceptable_489)
+        return refuse(a, 489, "no media type in Accept can be made for this package");
+    buf_init_on(&types, room, sizeof(room));
+    body_types_print(a->n->cfg.bodies, a->event.package, &types);
+    sip_print_header(&a->n->headers, STR("Accept"), buf_str(&types));
+    return refuse(a, 406, "no media type in Accept can be made for this package");
+}
+
+static struct es_text es_text_from(struct str s)
+{
+    return (struct es_text){ s.p, s.n };
+}
+
+static bool check_accept(struct ask *a)
+{
+    const struct uas_request *rq = a->rq;
+    struct str agent = str_sub(sip_header_value(rq->msg, SIP_H_USER_AGENT), 0, USER_AGENT_MAX);
+    const struct es_subscriber who = { .size = sizeof(who),
+                                       .package = es_text_from(a->event.package),
+                                       .user_agent = es_text_from(
+                                           a->dialog ? dialog_user_agent(a->dialog) : agent),
+                                       .endpoint = es_text_from(rq->endpoint->id) };
+    struct buf accept;
+    char room[ACCEPT_MAX];
+    bool given;
+    int r;
+
+    buf_init_on(&accept, room, sizeof(room));
+    given = join_accept(rq->msg, &accept);
+    if (!given && a->usage)
+        return false;
+    a->flags = body_flags_of(rq->settings, rq->endpoint);
+    r = body_negotiate(a->n->cfg.bodies, &who, buf_str(&accept), a->flags, &a->profile);
+    if (r == BODY_NO_GENERATOR)
+        return refuse_accept(a);
+    return r && refuse(a, 503, "there is no memory for this subscription");
+}
+
+static bool check_expires(struct ask *a)
+{
+    const struct sip_header *h = sip_header_first(a->rq->msg, SIP_H_EXPIRES);
+    const struct general_settings *g = &a->rq->settings->general;
+
+    a->expires_s = g->subscription_default_expiry_s;
+    if (h && sip_delta_seconds_parse(&a->expires_s, h->value))
+        return refuse(a, 400, "Expires is not a number of seconds");
+    if (a->expires_s > g->subscription_max_expiry_s)
+        a->expires_s = g->subscription_max_expiry_s;
+    return false;
+}
+
+/* What we chose ourselves, without an Expires or by the cap, is not too brief. */
+static bool check_brief(struct ask *a)
+{
+    uint32_t min_s = a->rq->endpoint->sub_min_expiry_s, wanted_s = 0;
+
+    if (sip_delta_seconds_parse(&wanted_s, sip_header_value(a->rq->msg, SIP_H_EXPIRES)))
+        return false;
+    if (!wanted_s || wanted_s >= min_s || wanted_s >= BRIEF_MAX_S)
+        return false;
+    sip_print_header_u64(&a->n->headers, STR("Min-Expires"), min_s);
+    return refuse(a, 423, "Expires is below the minimum of this endpoint");
+}
+
+/* The parties of a new dialog are kept as long as it lives. */
+static bool check_sizes(struct ask *a)
+{
+    const struct sip_message *msg = a->rq->msg;
+    struct sip_name_addr from, to;
+
+    if (msg->call_id.n > CALL_ID_MAX)
+        return refuse(a, 400, "the Call-ID is longer than 255 bytes");
+    if (str_find_char(msg->call_id, '\r') < msg->call_id.n ||
+        str_find_char(msg->call_id, '\n') < msg->call_id.n)
+        return refuse(a, 400, "the Call-ID is not one word");
+    if (msg->from_tag.n > TAG_MAX)
+        return refuse(a, 400, "the tag of From is longer than 128 bytes");
+    if (msg->uri.n > EVENT_URI_MAX)
+        return refuse(a, 414, "the Request-URI is longer than 512 bytes");
+    if (sip_name_addr_parse(&from, msg->from) || sip_name_addr_parse(&to, msg->to))
+        return refuse(a, 400, "From or To cannot be read");
+    if (from.uri.n > EVENT_URI_MAX || to.uri.n > EVENT_URI_MAX)
+        return refuse(a, 400, "the URI of From or To is longer than 512 bytes");
+    return false;
+}
+
+/* RFC 6665 section 4.5.2 does not say what a further usage of a dialog is about: its Request-URI is
+ * our Contact. One that names somebody else is believed, otherwise it is about what the dialog is
+ * about. */
+static const struct subscription *find_namesake(const struct ask *a)
+{
+    const struct uas_request *rq = a->rq;
+
+    if (!a->dialog || (rq->uri.user.n && !str_equal(rq->uri.user, rq->endpoint->contact_user)))
+        return NULL;
+    LIST_FOREACH (it, &a->dialog->usages) {
+        const struct subscription *s = CONTAINER_OF(it, const struct subscription, of_dialog);
+
+        if (s->state == SUB_ACTIVE)
+            return s;
+    }
+    return NULL;
+}
+
+static bool check_resource(struct ask *a)
+{
+    struct str user = a->rq->uri.user;
+    struct buf name;
+
+    buf_init_on(&name, a->resource_room, sizeof(a->resource_room));
+    if (a->rq->settings->global.ignore_uri_user_options)
+        user.n = str_find_char(user, ';');
+    a->namesake = find_namesake(a);
+    if (a->namesake)
+        buf_add(&name, a->namesake->resource->newest->extension);
+    else
+        sip_uri_user_decode(&name, user);
+    if (name.error)
+        return refuse(a, 404, "the name of the resource is longer than 79 bytes");
+    if (!name.n)
+        return refuse(a, 404, "the Request-URI names no resource");
+    a->resource = buf_str(&name);
+    return false;
+}
+
+/* ---- making a subscription ---- */
+
+static int make_dialog(struct ask *a)
+{
+    char tag[TXN_TAG_MAX];
+
+    return dialog_create(&a->dialog, a->n,
+                         &(struct dialog_spec){ .rq = a->rq,
+                                                .contact = &a->contact,
+                                                .local_tag = txn_tag_make(a->n->cfg.txn, tag) });
+}
+
+static int make_usage(struct ask *a, struct subscription **out)
+{
+    const struct dialog_head *h = a->dialog->head;
+    struct buf *b = &a->n->scratch;
+    size_t event_n, local_n;
+
+    buf_reset(b);
+    sip_print_unfolded(b, a->event.package);
+    sip_print_unfolded(b, a->event.params);
+    event_n = b->n;
+    if (a->namesake)
+        buf_add(b, sub_str(a->namesake, a->namesake->local));
+    else
+        print_resource_uri(b, &a->rq->uri, a->resource);
+    local_n = b->n - event_n;
+    print_subscriber_uri(b, head_str(h, h->remote_uri));
+    if (b->error)
+        return b->error;
+    return subscription_create(out,
+                               &(struct subscription_spec){
+                                   .dialog = a->dialog,
+                                   .request = a->rq->txn,
+                                   .profile = a->profile,
+                                   .flags = a->flags,
+                                   .expires_s = a->expires_s,
+                                   .event = { b->p, event_n },
+                                   .local = { b->p + event_n, local_n },
+                                   .remote = { b->p + event_n + local_n, b->n - event_n - local_n },
+                               });
+}
+
+/* What a further usage changes of its dialog: RFC 3261 section 12.2.2. */
+static int retarget(struct ask *a)
+{
+    struct dialog_head *head;
+    int r = dialog_head_after(a->dialog, a->rq, a->has_contact ? &a->contact : NULL, &head);
+
+    if (!r)
+        dialog_head_set(a->dialog, head);
+    return r;
+}
+
+static void begin(struct ask *a)
+{
+    const struct notifier_port *port = &a->n->cfg.port;
+    struct subscription *s;
+    int r;
+
+    if (!port->admit(port->ctx)) {
+        refuse(a, 503, "there are too many subscriptions");
+        return;
+    }
+    if (a->dialog) {
+        dialog_pin(a->dialog);
+        r = retarget(a);
+    } else {
+        r = make_dialog(a);
+    }
+    if (!r)
+        r = make_usage(a, &s);
+    if (r) {
+        port->release(port->ctx);
+        refuse(a, r == -ENOMEM ? 503 : 400,
+               r == -ENOMEM ? "there is no memory for this subscription"
+                            : "the header is too long to be kept");
+    } else {
+        watched_find(s, a->rq->endpoint->context, a->resource);
+    }
+    if (a->dialog)
+        dialog_unpin(a->dialog);
+}
+
+/* ---- inside a dialog ---- */
+
+static struct subscription *usage_find(const struct ask *a)
+{
+    LIST_FOREACH (it, &a->dialog->usages) {
+        struct subscription *s = CONTAINER_OF(it, struct subscription, of_dialog);
+
+        if (str_equal_nocase(sub_str(s, s->package), a->event.package) &&
+            str_equal(sub_str(s, s->id), a->event.id))
+            return s;
+    }
+    return NULL;
+}
+
+/* Who asks, and is it new? RFC 3261 section 12.2.2. */
+static bool check_dialog(struct ask *a)
+{
+    struct dialog *d = dialog_find(a->n, a->rq->msg);
+
+    if (!d)
+        return refuse(a, 481, "there is no such dialog");
+    if (!str_equal(dialog_endpoint(d), a->rq->endpoint->id))
+        return refuse(a, 403, "this dialog belongs to another endpoint");
+    if (a->rq->msg->cseq <= d->remote_cseq)
+        return refuse(a, 500, "the CSeq is not higher than the last one");
+    d->remote_cseq = a->rq->msg->cseq;
+    a->dialog = d;
+    return false;
+}
+
+static bool dialog_is_live(const struct dialog *d)
+{
+    LIST_FOREACH (it, &d->usages)
+        if (CONTAINER_OF(it, const struct subscription, of_dialog)->state == SUB_ACTIVE)
+            return true;
+    return false;
+}
+
+static bool check_usage(struct ask *a)
+{
+    struct subscription *s = usage_find(a);
+
+    a->usage = s;
+    if (s && s->state == SUB_ACTIVE)
+        return false;
+    if (s && s->state == SUB_RESP_WAIT) {
+        sip_print_header_u64(&a->n->headers, STR("Retry-After"), rng_below(a->n->cfg.rng, 10));
+        return refuse(a, 500, "the former request of this subscription is not answered yet");
+    }
+    if (s || !a->expires_s || !dialog_is_live(a->dialog))
+        return refuse(a, 481, "there is no such subscription");
+    if (a->dialog->n_usages >= USAGES_MAX)
+        return refuse(a, 403, "there are too many subscriptions in this dialog");
+    return false;
+}
+
+static bool checks_pass(struct ask *a, bool (*const checks[])(struct ask *a), size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (checks[i](a))
+            return false;
+    return true;
+}
+
+static void apply_refresh(struct ask *a)
+{
+    struct refresh r = {
+        .request = a->rq->txn, .profile = a->profile, .flags = a->flags, .expires_s = a->expires_s
+    };
+    int result = dialog_head_after(a->dialog, a->rq, a->has_contact ? &a->contact : NULL, &r.head);
+
+    if (result)
+        refuse(a, result == -ENOMEM ? 503 : 400,
+               result == -ENOMEM ? "there is no memory for this request"
+                                 : "the Contact is too long to be kept");
+    else
+        subscription_refresh(a->usage, &r);
+}
+
+static void subscribe_inside(struct ask *a)
+{
+    static bool (*const always[])(struct ask * a) = { check_dialog, check_event, check_expires,
+                                                      check_usage, check_contact };
+    static bool (*const staying[])(struct ask * a) = { check_stopping, check_allowed, check_brief,
+                                                       check_accept };
+    static bool (*const joining[])(struct ask * a) = { check_sizes, check_resource };
+
+    if (!checks_pass(a, always, ARRAY_LEN(always)))
+        return;
+    if (a->expires_s && !checks_pass(a, staying, ARRAY_LEN(staying)))
+        return;
+    if (a->usage)
+        apply_refresh(a);
+    else if (checks_pass(a, joining, ARRAY_LEN(joining)))
+        begin(a);
+}
+
+static void subscribe_new(struct ask *a)
+{
+    static bool (*const checks[])(
+        struct ask * a) = { check_stopping, check_allowed, check_event, check_contact, check_accept,
+                            check_expires,  check_brief,   check_sizes, check_resource };
+
+    if (checks_pass(a, checks, ARRAY_LEN(checks)))
+        begin(a);
+}
+
+void notifier_subscribe(void *notifier, const struct uas_request *rq)
+{
+    struct ask a = { .n = notifier, .rq = rq };
+
+    buf_reset(&a.n->headers);
+    if (rq->msg->to_tag.n)
+        subscribe_inside(&a);
+    else
+        subscribe_new(&a);
+}

@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: MIT
+/* One usage of a dialog, from its 200 to its last NOTIFY: RFC 6665 sections 4.2.1 and 4.2.2. */
+#include "event/event_internal.h"
+
+#include <stdlib.h>
+
+static const struct {
+    const char *name;
+    unsigned next;
+} sub_states[SUB_STATES] = {
+    [SUB_RESP_WAIT] = { "resp_wait", BIT(SUB_ACTIVE) | BIT(SUB_GONE) },
+    [SUB_ACTIVE] = { "active", BIT(SUB_ENDING) | BIT(SUB_GONE) },
+    [SUB_ENDING] = { "ending", BIT(SUB_TERMINATED) | BIT(SUB_GONE) },
+    [SUB_TERMINATED] = { "terminated", BIT(SUB_GONE) },
+    [SUB_GONE] = { "gone", 0 },
+};
+
+void sub_move(struct subscription *s, enum sub_state next)
+{
+    BUG_UNLESS(sub_states[s->state].next & BIT(next));
+    log_debug(s->dialog->notifier->cfg.log, "subscription.state",
+              KV("call_id", head_str(s->dialog->head, s->dialog->head->call_id)),
+              KV("from", sub_states[s->state].name), KV("to", sub_states[next].name));
+    s->state = (uint8_t)next;
+}
+
+/* ---- life ---- */
+
+static void subscription_fire(struct timer *timer);
+
+/* How long a SUBSCRIBE may wait for its resource: half of what its transaction lives, so that it is
+ * we who answer. */
+static uint64_t patience_ms(const struct notifier *n)
+{
+    return 32ull * n->settings->global.timer_t1_ms;
+}
+
+static void subscription_link(struct subscription *s)
+{
+    struct dialog *d = s->dialog;
+    struct notifier *n = d->notifier;
+
+    list_init(&s->of_resource);
+    list_init(&s->of_dialog);
+    list_append(&d->usages, &s->of_dialog);
+    d->n_usages++;
+    client_txn_init(&s->txn);
+    timer_init(&s->timer, subscription_fire);
+    timer_start(n->cfg.wheel, &s->timer, patience_ms(n));
+    n->counters.subscriptions++;
+}
+
+int subscription_create(struct subscription **out, const struct subscription_spec *spec)
+{
+    size_t size = spec->event.n + spec->local.n + spec->remote.n;
+    struct subscription *s;
+    struct sip_event e;
+    int r;
+
+    if (size > UINT16_MAX)
+        return -EMSGSIZE;
+    r = sip_event_parse(&e, spec->event);
+    if (r)
+        return r;
+    s = malloc(sizeof(*s) + size);
+    if (!s)
+        return -ENOMEM;
+    *s = (struct subscription){ .dialog = spec->dialog,
+                                .request = spec->request,
+                                .profile = spec->profile,
+                                .flags = (uint8_t)spec->flags,
+                                .expires_s = spec->expires_s,
+                                .generation = spec->dialog->notifier->generation,
+                                .state = SUB_RESP_WAIT };
+    s->event = (struct span){ 0, (uint16_t)spec->event.n };
+    s->package = (struct span){ (uint16_t)(e.package.p - spec->event.p), (uint16_t)e.package.n };
+    if (e.id.n)
+        s->id = (struct span){ (uint16_t)(e.id.p - spec->event.p), (uint16_t)e.id.n };
+    s->local = (struct span){ s->event.n, (uint16_t)spec->local.n };
+    s->remote = (struct span){ (uint16_t)(s->local.at + s->local.n), (uint16_t)spec->remote.n };
+    memcpy(s->text, spec->event.p, spec->event.n);
+    memcpy(s->text + s->local.at, spec->local.p, spec->local.n);
+    memcpy(s->text + s->remote.at, spec->remote.p, spec->remote.n);
+    subscription_link(s);
+    *out = s;
+    return 0;
+}
+
+void subscription_destroy(struct subscription *s)
+{
+    struct dialog *d = s->dialog;
+    struct notifier *n = d->notifier;
+
+    BUG_UNLESS(!s->request);
+    if (s->state != SUB_RESP_WAIT)
+        n->counters.ended++;
+    sub_move(s, SUB_GONE);
+    notify_forget(s);
+    timer_stop(n->cfg.wheel, &s->timer);
+    dialog_pin(d);
+    list_remove(&s->of_dialog);
+    d->n_usages--;
+    watched_leave(n, s);
+    snapshot_unref(s->sent);
+    free(s);
+    n->counters.subscriptions--;
+    n->cfg.port.release(n->cfg.port.ctx);
+    dialog_unpin(d);
+}
+
+/* ---- the timer ---- */
+
+void subscription_arm(struct subscription *s)
+{
+    struct notifier *n = s->dialog->notifier;
+    uint64_t now = notifier_now(n), due = s->expires_ms;
+
+    if (s->retry_ms && s->retry_ms < due)
+        due = s->retry_ms;
+    timer_start(n->cfg.wheel, &s->timer, due > now ? due - now : 0);
+}
+
+static void subscription_fire(struct timer *timer)
+{
+    struct subscription *s = CONTAINER_OF(timer, struct subscription, timer);
+    struct notifier *n = s->dialog->notifier;
+    uint64_t now = notifier_now(n);
+
+    if (s->state == SUB_RESP_WAIT) {
+        log_warn(n->cfg.log, "subscription.watch_unanswered",
+                 KV("endpoint", dialog_endpoint(s->dialog)));
+        subscription_refuse(s, 503, "the state of this resource was not found in time");
+        return;
+    }
+    if (now >= s->expires_ms) {
+        n->counters.expired++;
+        subscription_end(s, END_TIMEOUT);
+        return;
+    }
+    if (s->retry_ms && now >= s->retry_ms) {
+        s->retry_ms = 0;
+        s->hold = false;
+    }
+    subscription_arm(s);
+    notify_due(s);
+}
+
+/* Rounded down: what a NOTIFY says never reaches beyond what was granted. */
+uint32_t subscription_left_s(const struct subscription *s)
+{
+    uint64_t now = notifier_now(s->dialog->notifier);
+    uint64_t left = s->expires_ms > now ? (s->expires_ms - now) / 1000 : 0;
+
+    return left ? (uint32_t)left : 1;
+}
+
+static void expiry_set(struct subscription *s, uint32_t expires_s)
+{
+    s->expires_s = expires_s;
+    s->expires_ms = notifier_now(s->dialog->notifier) + 1000ull * expires_s;
+}
+
+/* ---- answers to SUBSCRIBE ---- */
+
+static struct server_txn *request_take(struct subscription *s)
+{
+    struct server_txn *st = s->request;
+
+    s->request = NULL;
+    return st;
+}
+
+void subscription_refuse(struct subscription *s, unsigned status, const char *why)
+{
+    struct notifier *n = s->dialog->notifier;
+    struct server_txn *st = request_take(s);
+
+    log_info(n->cfg.log, "subscribe.refused", KV_U("status", status), KV("why", why),
+             KV("endpoint", dialog_endpoint(s->dialog)), KV("uri", sub_str(s, s->local)),
+             KV("call_id", head_str(s->dialog->head, s->dialog->head->call_id)));
+    buf_reset(&n->headers);
+    subscription_destroy(s);
+    request_refuse(n, st, status, why);
+}
+
+/* Is there a body to tell? Better now than after a 200 that no NOTIFY can follow. */
+static bool can_render(struct subscription *s, const struct watched *w)
+{
+    struct notifier *n = s->dialog->notifier;
+    const struct rendered_body *body;
+    int r = body_render(s->profile, w->newest, n->cfg.rng, &body);
+
+    if (!r)
+        return true;
+    log_error(n->cfg.log, "subscription.no_body",
+              KV("content_type", body_profile_content_type(s->profile)), KV_ERR(r));
+    if (r == -ENOMEM)
+        subscription_refuse(s, 503, "there is no memory for this subscription");
+    else
+        subscription_refuse(s, 500, "the body of this resource could not be made");
+    return false;
+}
+
+void subscription_accept(struct subscription *s, struct watched *w)
+{
+    struct dialog *d = s->dialog;
+    struct notifier *n = d->notifier;
+
+    if (!subscription_recheck(s)) {
+        subscription_refuse(s, 403, "this endpoint may not subscribe");
+        return;
+    }
+    if (!can_render(s, w))
+        return;
+    watched_join(w, s);
+    sub_move(s, SUB_ACTIVE);
+    expiry_set(s, s->expires_s);
+    s->answer_due = true;
+    request_accept(n, request_take(s), d, s->expires_s);
+    log_info(n->cfg.log, "subscription.accepted", KV("package", sub_str(s, s->package)),
+             KV("resource", w->newest->extension), KV("endpoint", dialog_endpoint(d)),
+             KV_U("expires_s", s->expires_s), KV("call_id", head_str(d->head, d->head->call_id)));
+    if (!s->expires_s) { /* RFC 6665 section 4.4.3 */
+        n->counters.fetched++;
+        subscription_end(s, END_TIMEOUT);
+        return;
+    }
+    n->counters.accepted++;
+    subscription_arm(s);
+    notify_due(s);
+}
+
+/* The subscriber has moved: what is under way to its old address would time out there, and end a
+ * subscription that was just refreshed. */
+static void usages_follow(struct dialog *d)
+{
+    LIST_FOREACH_SAFE (it, &d->usages) {
+        struct subscription *s = CONTAINER_OF(it, struct subscription, of_dialog);
+
+        if (s->txn.running && s->sent_head != d->head &&
+            (s->state == SUB_ACTIVE || s->state == SUB_ENDING)) {
+            notify_abandon(s);
+            notify_due(s);
+        }
+    }
+}
+
+static void refresh_apply(struct subscription *s, const struct refresh *r)
+{
+    if (r->profile) {
+        s->profile = r->profile;
+        s->flags = (uint8_t)r->flags;
+        s->generation = s->dialog->notifier->generation;
+    }
+    s->retry_ms = 0; /* whatever it had us wait for: now it asks */
+    s->hold = false;
+    expiry_set(s, r->expires_s);
+    s->answer_due = true;
+    subscription_arm(s);
+}
+
+void subscription_refresh(struct subscription *s, const struct refresh *r)
+{
+    struct dialog *d = s->dialog;
+    struct notifier *n = d->notifier;
+    bool moved = !addr_equal(&d->head->flow.remote, &r->head->flow.remote);
+
+    dialog_pin(d);
+    dialog_head_set(d, r->head);
+    request_accept(n, r->request, d, r->expires_s);
+    if (moved && s->txn.running)
+        notify_abandon(s);
+    if (r->expires_s) {
+        n->counters.refreshed++;
+        refresh_apply(s, r);
+        log_debug(n->cfg.log, "subscription.refreshed",
+                  KV("call_id", head_str(d->head, d->head->call_id)),
+                  KV_U("expires_s", r->expires_s));
+        subscription_attend(s);
+    } else {
+        subscription_end(s, END_TIMEOUT);
+    }
+    if (moved)
+        usages_follow(d);
+    dialog_unpin(d);
+}
+
+/* ---- the end, and what else may happen ---- */
+
+void subscription_end(struct subscription *s, enum end_reason reason)
+{
+    static const char *const reasons[] = { "", "timeout", "noresource", "rejected", "deactivated" };
+    struct dialog *d = s->dialog;
+
+    if (s->state != SUB_ACTIVE)
+        return;
+    log_info(d->notifier->cfg.log, "subscription.ended", KV("reason", reasons[reason]),
+             KV("endpoint", dialog_endpoint(d)),
+             KV("call_id", head_str(d->head, d->head->call_id)));
+    s->reason = (uint8_t)reason;
+    sub_move(s, SUB_ENDING);
+    timer_stop(d->notifier->cfg.wheel, &s->timer);
+    notify_due(s);
+}
+
+void subscription_gone(struct subscription *s, const char *why)
+{
+    struct dialog *d = s->dialog;
+
+    log_info(d->notifier->cfg.log, "subscription.dropped", KV("why", why),
+             KV("endpoint", dialog_endpoint(d)), KV("call_id", head_str(d->head, d->head->call_id)),
+             KV_U("cseq", s->cseq));
+    subscription_destroy(s);
+}
+
+unsigned body_flags_of(const struct settings *settings, const struct endpoint_settings *e)
+{
+    unsigned flags = 0;
+
+    if (settings->compatibility.asterisk_bodies)
+        flags |= ES_FLAG_ASTERISK;
+    if (settings->compatibility.removed_hint_is_idle)
+        flags |= ES_FLAG_REMOVED_IS_IDLE;
+    if (e->notify_early_inuse_ringing)
+        flags |= ES_FLAG_EARLY_INUSE_RINGING;
+    return flags;
+}
+
+static struct es_text es_text_from(struct str s)
+{
+    return (struct es_text){ s.p, s.n };
+}
+
+/* The same media type with other flags. Without memory for it the old body goes on. */
+static void rechoose(struct subscription *s, unsigned flags)
+{
+    struct notifier *n = s->dialog->notifier;
+    const struct body_profile *chosen;
+    const struct es_subscriber who = { .size = sizeof(who),
+                                       .package = es_text_from(sub_str(s, s->package)),
+                                       .user_agent = es_text_from(dialog_user_agent(s->dialog)),
+                                       .endpoint = es_text_from(dialog_endpoint(s->dialog)) };
+    int r = body_choose(n->cfg.bodies, &who, body_profile_content_type(s->profile), flags, &chosen);
+
+    if (r) {
+        log_warn(n->cfg.log, "subscription.profile_kept", KV_I("result", r));
+        return;
+    }
+    s->profile = chosen;
+    s->flags = (uint8_t)flags;
+}
+
+bool subscription_recheck(struct subscription *s)
+{
+    struct notifier *n = s->dialog->notifier;
+    const struct endpoint_settings *e;
+    unsigned flags;
+
+    if (s->generation == n->generation)
+        return true;
+    e = settings_endpoint(n->settings, dialog_endpoint(s->dialog));
+    if (!e || !e->allow_subscribe)
+        return false;
+    flags = body_flags_of(n->settings, e);
+    if (flags != s->flags)
+        rechoose(s, flags);
+    s->generation = n->generation;
+    return true;
+}
+
+void subscription_attend(struct subscription *s)
+{
+    if (s->state != SUB_ACTIVE)
+        return;
+    if (s->dialog->notifier->stopping)
+        subscription_end(s, END_DEACTIVATED);
+    else if (!subscription_recheck(s))
+        subscription_end(s, END_REJECTED);
+    else if (watched_is_removed(s->resource))
+        subscription_end(s, END_NORESOURCE);
+    else
+        notify_due(s);
+}

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: MIT
+/* Where the NOTIFYs of a dialog go, and what they call us. Host names are not looked up yet: what
+ * cannot be reached without that goes back to where the SUBSCRIBE came from, which is right for
+ * every peer that is its own edge. */
+#include "event/event_internal.h"
+
+enum { SIP_PORT = 5060 };
+
+static void print_params_without(struct buf *out, struct str params, struct str name)
+{
+    struct str rest = str_sub(params, 1, params.n); /* behind the first semicolon */
+
+    while (rest.n) {
+        struct str param = str_next(&rest, ';');
+
+        if (str_equal_nocase(str_sub(param, 0, str_find_char(param, '=')), name))
+            continue;
+        buf_add_char(out, ';');
+        buf_add(out, param);
+    }
+}
+
+static bool in_net(const struct addr *a, const char *text)
+{
+    struct addr_net net;
+
+    return addr_net_parse(&net, str_of(text)) == 0 && addr_net_contains(&net, a);
+}
+
+/* Means something only in the network it is in: RFC 1918, 6598, 3927, 4193, 4291. */
+static bool is_private(const struct addr *a)
+{
+    static const char *const nets[] = { "10.0.0.0/8",    "172.16.0.0/12",  "192.168.0.0/16",
+                                        "100.64.0.0/10", "169.254.0.0/16", "fc00::/7",
+                                        "fe80::/10" };
+
+    for (size_t i = 0; i < ARRAY_LEN(nets); i++)
+        if (in_net(a, nets[i]))
+            return true;
+    return false;
+}
+
+/* Does the URI name an address that datagrams of this flow can reach? */
+static bool uri_address(struct addr *out, const struct sip_uri *uri, const struct flow *flow)
+{
+    struct str transport;
+
+    if (addr_parse(out, uri->host, SIP_PORT))
+        return false;
+    addr_port_set(out, uri->port ? uri->port : SIP_PORT);
+    if (addr_is_any(out) || out->sa.sa_family != flow->remote.sa.sa_family)
+        return false;
+    return !sip_param_find(uri->params, STR("transport"), &transport) ||
+           str_equal_nocase(transport, STR("udp"));
+}
+
+/* A Contact that only means something on the other side of a NAT: it is private, or the Via is not
+ * where it came from. */
+static bool is_behind_nat(const struct uas_request *rq, const struct addr *contact)
+{
+    const struct addr *source = &rq->flow->remote;
+    struct sip_via via;
+    struct addr sent_by;
+
+    if (addr_equal_host(contact, source))
+        return false;
+    if (is_private(contact))
+        return true;
+    return sip_via_parse(&via, sip_header_value(rq->msg, SIP_H_VIA)) == 0 && via.has_rport &&
+           addr_parse(&sent_by, via.host, SIP_PORT) == 0 && !addr_equal_host(&sent_by, source);
+}
+
+/* The next hop: RFC 3261 section 12.2.1.1, with the source where that is the better guess. */
+static void choose_remote(struct target *t, const struct uas_request *rq,
+                          const struct sip_uri *contact, struct str routes)
+{
+    struct sip_name_addr route;
+    struct str first;
+    struct sip_uri uri;
+    struct addr a;
+
+    if (rq->endpoint->rewrite_contact)
+        return;
+    if (sip_list_next(&routes, &first)) {
+        if (sip_name_addr_parse(&route, first) == 0 && sip_uri_parse(&uri, route.uri) == 0 &&
+            uri_address(&a, &uri, &t->flow))
+            t->flow.remote = a;
+        return;
+    }
+    if (uri_address(&a, contact, &t->flow) && !is_behind_nat(rq, &a))
+        t->flow.remote = a;
+}
+
+static const struct transport_settings *transport_of(const struct notifier *n, uint32_t index)
+{
+    if (index >= n->n_transport_ids)
+        return NULL;
+    return settings_transport(n->settings, n->transport_ids[index]);
+}
+
+/* The endpoint's own transport, unless the one the SUBSCRIBE came in on is symmetric. */
+static uint32_t choose_transport(const struct notifier *n, const struct uas_request *rq)
+{
+    const struct transport_settings *in = transport_of(n, rq->flow->transport);
+
+    if (!rq->endpoint->transport.n || (in && in->symmetric))
+        return rq->flow->transport;
+    for (size_t i = 0; i < n->n_transport_ids; i++)
+        if (str_equal(n->transport_ids[i], rq->endpoint->transport))
+            return (uint32_t)i;
+    return rq->flow->transport;
+}
+
+static void choose_flow(struct target *t, const struct notifier *n, const struct uas_request *rq,
+                        const struct sip_uri *contact, struct str routes)
+{
+    const struct addr *source = &rq->flow->remote;
+    struct addr local;
+
+    t->flow = *rq->flow;
+    if (t->flow.connection)
+        return; /* down the connection it came on: what browsers write into Contact cannot be
+                   reached */
+    choose_remote(t, rq, contact, routes);
+    t->flow.transport = choose_transport(n, rq);
+    if (t->flow.transport == rq->flow->transport && addr_equal_host(&t->flow.remote, source) &&
+        !addr_is_any(&t->flow.local))
+        return;
+    if (n->cfg.net && net_local_for(n->cfg.net, t->flow.transport, &t->flow.remote, &local) == 0)
+        t->flow.local = local;
+}
+
+/* RFC 3261 section 19.1.1: a Request-URI has no headers. */
+static void print_target(struct target *t, const struct uas_request *rq,
+                         const struct sip_uri *contact, struct str routes)
+{
+    const struct addr *source = &rq->flow->remote;
+    struct sip_uri uri = *contact;
+    struct addr a;
+
+    uri.headers = STR_EMPTY;
+    if (!rq->endpoint->rewrite_contact || routes.n ||
+        (uri_address(&a, contact, rq->flow) && addr_equal(&a, source))) {
+        sip_uri_print(&t->uri, &uri);
+        return;
+    }
+    buf_add(&t->uri, uri.scheme);
+    buf_add_char(&t->uri, ':');
+    buf_add(&t->uri, uri.user);
+    if (uri.user.n)
+        buf_add_char(&t->uri, '@');
+    addr_print(&t->uri, source);
+    print_params_without(&t->uri, uri.params, STR("transport"));
+}
+
+/* Without any local_net everybody is outside. */
+static bool is_outside(const struct transport_settings *ts, const struct addr *remote)
+{
+    for (size_t i = 0; i < ts->n_local_nets; i++)
+        if (addr_net_contains(&ts->local_nets[i], remote))
+            return false;
+    return true;
+}
+
+static bool is_secure(const struct uas_request *rq, const struct sip_uri *contact)
+{
+    const struct sip_header *h = sip_header_first(rq->msg, SIP_H_RECORD_ROUTE);
+    struct sip_name_addr route;
+    struct str rest, first;
+
+    if (rq->uri.secure || contact->secure || !h)
+        return rq->uri.secure || contact->secure;
+    rest = h->value;
+    return sip_list_next(&rest, &first) && sip_name_addr_parse(&route, first) == 0 &&
+           str_starts_nocase(route.uri, STR("sips:"));
+}
+
+/* Our Contact and sent-by: the local address, or what the transport shows to those outside. */
+static void print_contact(struct target *t, const struct notifier *n, const struct uas_request *rq,
+                          bool secure)
+{
+    const struct transport_settings *ts = transport_of(n, t->flow.transport);
+    bool outside = ts && is_outside(ts, &t->flow.remote);
+    struct str shown = outside ? ts->external_address : STR_EMPTY;
+    struct addr a = t->flow.local;
+    uint16_t port = outside && ts->external_port ? ts->external_port : addr_port(&t->flow.local);
+
+    addr_port_set(&a, port);
+    if (shown.n && addr_parse(&t->sent_by, shown, port) == 0) {
+        a = t->sent_by;
+        addr_port_set(&a, port);
+        shown = STR_EMPTY;
+    }
+    t->sent_by = a; /* a name stands in Contact only: a Via is answered by rport */
+    buf_add(&t->contact, secure ? STR("<sips:") : STR("<sip:"));
+    if (rq->endpoint->contact_user.n) {
+        buf_add(&t->contact, rq->endpoint->contact_user);
+        buf_add_char(&t->contact, '@');
+    }
+    if (shown.n) {
+        buf_add(&t->contact, shown);
+        buf_add_char(&t->contact, ':');
+        buf_add_u64(&t->contact, port);
+    } else {
+        addr_print(&t->contact, &a);
+    }
+    buf_add_char(&t->contact, '>');
+}
+
+int target_choose(struct target *t, const struct notifier *n, const struct uas_request *rq,
+                  const struct sip_uri *contact, struct str routes)
+{
+    buf_init_on(&t->uri, t->uri_room, sizeof(t->uri_room));
+    buf_init_on(&t->contact, t->contact_room, sizeof(t->contact_room));
+    t->ask_rport = !n->settings->global.disable_rport;
+    choose_flow(t, n, rq, contact, routes);
+    print_target(t, rq, contact, routes);
+    print_contact(t, n, rq, is_secure(rq, contact));
+    return t->uri.error ? t->uri.error : t->contact.error;
+}
+
+/* ---- URIs for bodies ---- */
+
+void print_resource_uri(struct buf *out, const struct sip_uri *request_uri, struct str resource)
+{
+    struct sip_uri uri = *request_uri;
+    char room[4 * EVENT_URI_MAX];
+    struct buf text;
+
+    uri.headers = uri.password = STR_EMPTY; /* they only served to reach us */
+    buf_init_on(&text, room, sizeof(room));
+    sip_uri_print_with_user(&text, &uri, resource);
+    buf_add_xml(out, buf_str(&text));
+}
+
+void print_subscriber_uri(struct buf *out, struct str from_uri)
+{
+    char room[2 * EVENT_URI_MAX];
+    struct sip_uri uri;
+    struct buf text;
+
+    buf_init_on(&text, room, sizeof(room));
+    if (sip_uri_parse(&uri, from_uri) || !uri.sip) {
+        buf_add_xml(out, from_uri);
+        return;
+    }
+    buf_add(&text, uri.scheme);
+    buf_add_char(&text, ':');
+    buf_add(&text, uri.user);
+    if (uri.user.n)
+        buf_add_char(&text, '@');
+    if (uri.host_ipv6)
+        buf_add_char(&text, '[');
+    buf_add(&text, uri.host);
+    if (uri.host_ipv6)
+        buf_add_char(&text, ']');
+    print_params_without(&text, uri.params, STR("transport"));
+    buf_add_xml(out, buf_str(&text));
+}

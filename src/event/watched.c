@@ -1,0 +1,473 @@
+// SPDX-License-Identifier: MIT
+/* Resources with subscriptions, what names mean, and the fan-out of a change.
+ *
+ * A name is asked for once, however many want it; while the answer may be kept, later subscribers
+ * get it from here. A change only moves a list: subscriptions are then attended to slice by slice,
+ * so that the worker stays answerable. */
+#include "event/event_internal.h"
+
+#include <stdlib.h>
+
+struct name { /* what a name means, or the question what it means */
+    struct map_node node;
+    struct list link;         /* asked: notifier.questions; known: watched.names */
+    struct watched *resource; /* NULL: asked */
+    struct list waiting;      /* subscription.of_resource, of those that want to know */
+    uint64_t cookie;
+    bool stale; /* asked of a dialplan that may be the former one: the answer is good for once */
+    uint16_t context_n, extension_n;
+    char text[];
+};
+
+struct name_key {
+    struct str context, extension;
+};
+
+/* ---- names ---- */
+
+static uint64_t name_hash(const struct notifier *n, const struct name_key *k)
+{
+    return map_hash_mix(map_hash(&n->names, k->context), map_hash(&n->names, k->extension));
+}
+
+static bool name_is(const struct map_node *node, const void *key)
+{
+    const struct name *m = CONTAINER_OF(node, const struct name, node);
+    const struct name_key *k = key;
+
+    return str_equal((struct str){ m->text, m->context_n }, k->context) &&
+           str_equal((struct str){ m->text + m->context_n, m->extension_n }, k->extension);
+}
+
+static struct name *name_find(const struct notifier *n, const struct name_key *k)
+{
+    struct map_node *node = map_find(&n->names, name_hash(n, k), name_is, k);
+
+    return node ? CONTAINER_OF(node, struct name, node) : NULL;
+}
+
+/* With a question under way: the port has been asked. */
+static int name_ask(struct name **out, struct notifier *n, const struct name_key *k)
+{
+    struct name *m;
+    int r;
+
+    if (k->context.n > UINT16_MAX || k->extension.n > UINT16_MAX)
+        return -EMSGSIZE;
+    m = malloc(sizeof(*m) + k->context.n + k->extension.n);
+    if (!m)
+        return -ENOMEM;
+    *m = (struct name){ .cookie = n->next_cookie,
+                        .context_n = (uint16_t)k->context.n,
+                        .extension_n = (uint16_t)k->extension.n };
+    memcpy(m->text, k->context.p, k->context.n);
+    memcpy(m->text + k->context.n, k->extension.p, k->extension.n);
+    r = n->cfg.port.watch(n->cfg.port.ctx, k->context, k->extension, m->cookie);
+    if (r) {
+        free(m);
+        return r;
+    }
+    n->next_cookie++;
+    list_init(&m->waiting);
+    list_init(&m->link);
+    list_append(&n->questions, &m->link);
+    map_add(&n->names, &m->node, name_hash(n, k));
+    n->counters.watches_pending++;
+    *out = m;
+    return 0;
+}
+
+static void name_forget(struct notifier *n, struct name *m)
+{
+    BUG_UNLESS(list_empty(&m->waiting));
+    if (!m->resource)
+        n->counters.watches_pending--;
+    list_remove(&m->link);
+    map_remove(&n->names, &m->node);
+    free(m);
+}
+
+static void names_forget(struct watched *w)
+{
+    LIST_FOREACH_SAFE (it, &w->names)
+        name_forget(w->notifier, CONTAINER_OF(it, struct name, link));
+}
+
+static struct name *question_find(const struct notifier *n, uint64_t cookie)
+{
+    LIST_FOREACH (it, &n->questions) { /* answers come in order: it is the first one */
+        struct name *m = CONTAINER_OF(it, struct name, link);
+
+        if (m->cookie == cookie)
+            return m;
+    }
+    return NULL;
+}
+
+/* ---- resources ---- */
+
+static bool resource_is(const struct map_node *node, const void *key)
+{
+    return CONTAINER_OF(node, const struct watched, node)->newest->resource_id ==
+           *(const uint64_t *)key;
+}
+
+static struct watched *resource_find(const struct notifier *n, uint64_t id)
+{
+    struct map_node *node =
+        map_find(&n->resources, map_hash_u64(&n->resources, id), resource_is, &id);
+
+    return node ? CONTAINER_OF(node, struct watched, node) : NULL;
+}
+
+static struct watched *resource_create(struct notifier *n, const struct snapshot *snap)
+{
+    struct watched *w = malloc(sizeof(*w));
+
+    if (!w)
+        return NULL;
+    *w = (struct watched){ .notifier = n, .newest = snapshot_ref(snap) };
+    list_init(&w->told);
+    list_init(&w->behind);
+    list_init(&w->names);
+    list_init(&w->queued);
+    list_init(&w->idle);
+    map_add(&n->resources, &w->node, map_hash_u64(&n->resources, snap->resource_id));
+    return w;
+}
+
+static void resource_destroy(struct watched *w)
+{
+    BUG_UNLESS(list_empty(&w->told) && list_empty(&w->behind));
+    names_forget(w);
+    list_remove(&w->queued);
+    list_remove(&w->idle);
+    map_remove(&w->notifier->resources, &w->node);
+    snapshot_unref(w->newest);
+    free(w);
+}
+
+bool watched_is_removed(const struct watched *w)
+{
+    return w->newest->state == EXTENSION_REMOVED;
+}
+
+/* Give it back, unless a question is open: it may turn out to mean this very resource, and whoever
+ * answers it may have done so already. Then an unwatch sent now would arrive behind the answer and
+ * end the watch it promises. */
+static void idle_settle(struct notifier *n)
+{
+    uint64_t oldest = n->next_cookie;
+
+    if (n->destroying)
+        return;
+    if (!list_empty(&n->questions))
+        oldest = CONTAINER_OF(n->questions.next, struct name, link)->cookie;
+    while (!list_empty(&n->idle)) {
+        struct watched *w = CONTAINER_OF(n->idle.next, struct watched, idle);
+        uint64_t id = w->newest->resource_id;
+
+        if (w->idle_cookie > oldest)
+            break;
+        resource_destroy(w);
+        n->cfg.port.unwatch(n->cfg.port.ctx, id);
+    }
+}
+
+static void watched_release(struct watched *w)
+{
+    struct notifier *n = w->notifier;
+
+    if (w->pins || !list_empty(&w->told) || !list_empty(&w->behind) || !list_empty(&w->idle))
+        return;
+    w->idle_cookie = n->next_cookie;
+    list_append(&n->idle, &w->idle);
+    idle_settle(n);
+}
+
+void watched_join(struct watched *w, struct subscription *s)
+{
+    list_remove(&w->idle);
+    s->resource = w;
+    list_append(&w->told, &s->of_resource);
+}
+
+/* The last one who waited has gone: the answer, if it ever comes, finds nobody. */
+static void leave_question(struct notifier *n, struct subscription *s)
+{
+    struct list *neighbour = s->of_resource.next;
+    bool alone = neighbour != &s->of_resource && neighbour == s->of_resource.prev;
+
+    list_remove(&s->of_resource);
+    if (alone) /* but for the head of the list */
+        name_forget(n, CONTAINER_OF(neighbour, struct name, waiting));
+}
+
+void watched_leave(struct notifier *n, struct subscription *s)
+{
+    if (!s->resource) {
+        leave_question(n, s);
+        idle_settle(n);
+        return;
+    }
+    list_remove(&s->of_resource);
+    watched_release(s->resource);
+}
+
+/* ---- asking ---- */
+
+void watched_find(struct subscription *s, struct str context, struct str extension)
+{
+    struct notifier *n = s->dialog->notifier;
+    struct name_key key = { context, extension };
+    struct name *m = name_find(n, &key);
+
+    if (m && m->resource) {
+        subscription_accept(s, m->resource);
+        return;
+    }
+    if (!m) {
+        int r = name_ask(&m, n, &key);
+
+        if (r) {
+            log_warn(n->cfg.log, "notifier.watch_failed", KV("resource", extension), KV_ERR(r));
+            subscription_refuse(s, 503, "the state of this resource cannot be asked for now");
+            return;
+        }
+    }
+    list_append(&m->waiting, &s->of_resource);
+}
+
+/* Each is unlinked first: accepting or refusing one may end it, and even another. */
+static struct subscription *waiting_take(struct list *waiting)
+{
+    struct subscription *s;
+
+    if (list_empty(waiting))
+        return NULL;
+    s = CONTAINER_OF(waiting->next, struct subscription, of_resource);
+    list_remove(&s->of_resource);
+    return s;
+}
+
+static void waiting_refuse(struct list *waiting, unsigned status, const char *why)
+{
+    struct subscription *s;
+
+    while ((s = waiting_take(waiting)))
+        subscription_refuse(s, status, why);
+}
+
+/* The name is no question any more; who waited for it is handed out. */
+static void question_close(struct notifier *n, struct name *m, struct watched *w, bool cacheable,
+                           struct list *waiting)
+{
+    list_splice(waiting, &m->waiting);
+    if (!w || !cacheable || m->stale) {
+        name_forget(n, m);
+        return;
+    }
+    n->counters.watches_pending--;
+    m->resource = w;
+    list_remove(&m->link);
+    list_append(&w->names, &m->link);
+}
+
+static void newest_set(struct watched *w, const struct snapshot *snap)
+{
+    const struct snapshot *former = w->newest;
+
+    w->newest = snapshot_ref(snap);
+    snapshot_unref(former);
+    if (watched_is_removed(w))
+        names_forget(w); /* whoever asks again asks for its successor */
+}
+
+/* The resource an answer names. One that we know may have changed since we asked, never the other
+ * way round. */
+static struct watched *answer_resource(struct notifier *n, const struct snapshot *snap)
+{
+    struct watched *w = resource_find(n, snap->resource_id);
+
+    if (w)
+        return w;
+    w = resource_create(n, snap);
+    if (!w) {
+        log_error(n->cfg.log, "notifier.resource", KV("resource", snap->extension),
+                  KV_ERR(-ENOMEM));
+        n->cfg.port.unwatch(n->cfg.port.ctx, snap->resource_id);
+    }
+    return w;
+}
+
+static void answer_waiting(struct list *waiting, const struct snapshot *snap, struct watched *w)
+{
+    struct subscription *s;
+
+    if (!snap || snap->state == EXTENSION_REMOVED || (w && watched_is_removed(w)))
+        waiting_refuse(waiting, 404, "no hint of that name is reachable");
+    else if (!w)
+        waiting_refuse(waiting, 503, "there is no memory for this resource");
+    while ((s = waiting_take(waiting)))
+        subscription_accept(s, w);
+}
+
+void notifier_watch_result(struct notifier *n, uint64_t cookie, const struct snapshot *snap,
+                           bool cacheable)
+{
+    bool exists = snap && snap->state != EXTENSION_REMOVED;
+    struct name *m = question_find(n, cookie);
+    struct watched *w = exists ? answer_resource(n, snap) : NULL;
+    struct list waiting;
+
+    list_init(&waiting);
+    if (w)
+        w->pins++;
+    if (m)
+        question_close(n, m, w, cacheable, &waiting);
+    if (w)
+        notifier_snapshot(n, snap); /* nothing new, unless a change was lost on its way */
+    answer_waiting(&waiting, snap, w);
+    if (w) {
+        w->pins--;
+        watched_release(w);
+    }
+    idle_settle(n);
+}
+
+/* ---- the fan-out ---- */
+
+/* Attends to at most `budget`; how many there were. To be followed by attended(). */
+static size_t attend(struct watched *w, size_t budget)
+{
+    size_t done = 0;
+
+    w->pins++;
+    while (done < budget && !list_empty(&w->behind)) {
+        struct subscription *s = CONTAINER_OF(w->behind.next, struct subscription, of_resource);
+
+        list_remove(&s->of_resource);
+        list_append(&w->told, &s->of_resource);
+        subscription_attend(s);
+        done++;
+    }
+    w->pins--;
+    return done;
+}
+
+static void fan_out_wake(struct notifier *n)
+{
+    if (!list_empty(&n->fan_out) && !timer_running(&n->fan_out_timer))
+        timer_start(n->cfg.wheel, &n->fan_out_timer, 0);
+}
+
+/* Everybody of this resource is behind. */
+static void fan_out_add(struct watched *w)
+{
+    list_splice(&w->behind, &w->told);
+    if (list_empty(&w->queued) && !list_empty(&w->behind))
+        list_append(&w->notifier->fan_out, &w->queued);
+}
+
+static void attended(struct watched *w)
+{
+    list_remove(&w->queued);
+    if (!list_empty(&w->behind))
+        list_append(&w->notifier->fan_out,
+                    &w->queued); /* its next slice comes after those of others */
+    watched_release(w);
+}
+
+/* A slice, shared by the resources in turns. */
+static void fan_out_step(struct notifier *n)
+{
+    size_t budget = FAN_OUT_SLICE;
+
+    while (budget && !list_empty(&n->fan_out)) {
+        struct watched *w = CONTAINER_OF(n->fan_out.next, struct watched, queued);
+        size_t share = FAN_OUT_SLICE / 4;
+
+        budget -= attend(w, budget < share ? budget : share);
+        attended(w);
+    }
+    fan_out_wake(n);
+}
+
+void watched_fan_out_fire(struct timer *t)
+{
+    fan_out_step(CONTAINER_OF(t, struct notifier, fan_out_timer));
+}
+
+void watched_fan_out_all(struct notifier *n)
+{
+    MAP_FOREACH (node, &n->resources)
+        fan_out_add(CONTAINER_OF(node, struct watched, node));
+    fan_out_step(n);
+}
+
+/* A resource with few subscriptions is done at once, whoever else is in the queue. */
+void notifier_snapshot(struct notifier *n, const struct snapshot *snap)
+{
+    struct watched *w = resource_find(n, snap->resource_id);
+
+    if (!w || snap->sequence <= w->newest->sequence)
+        return;
+    newest_set(w, snap);
+    fan_out_add(w);
+    (void)attend(w, FAN_OUT_SLICE);
+    attended(w);
+    fan_out_wake(n);
+}
+
+void notifier_dialplan_changed(struct notifier *n)
+{
+    MAP_FOREACH_SAFE (node, &n->names) {
+        struct name *m = CONTAINER_OF(node, struct name, node);
+
+        if (m->resource)
+            name_forget(n, m);
+        else
+            m->stale = true;
+    }
+}
+
+/* ---- all that wait ---- */
+
+void watched_refuse_all(struct notifier *n)
+{
+    LIST_FOREACH (it, &n->questions)
+        waiting_refuse(&CONTAINER_OF(it, struct name, link)->waiting, 503,
+                       "this server is about to stop");
+}
+
+static bool is_barred(const struct notifier *n, const struct subscription *s)
+{
+    const struct endpoint_settings *e = settings_endpoint(n->settings, dialog_endpoint(s->dialog));
+
+    return !e || !e->allow_subscribe;
+}
+
+void watched_refuse_barred(struct notifier *n)
+{
+    LIST_FOREACH (it, &n->questions) {
+        struct list *waiting = &CONTAINER_OF(it, struct name, link)->waiting;
+        struct list barred;
+
+        list_init(&barred);
+        LIST_FOREACH_SAFE (at, waiting) {
+            if (!is_barred(n, CONTAINER_OF(at, struct subscription, of_resource)))
+                continue;
+            list_remove(at);
+            list_append(&barred, at);
+        }
+        waiting_refuse(&barred, 503, "the configuration has changed meanwhile");
+    }
+}
+
+void watched_fini(struct notifier *n)
+{
+    MAP_FOREACH_SAFE (node, &n->names)
+        name_forget(n, CONTAINER_OF(node, struct name, node));
+    MAP_FOREACH_SAFE (node, &n->resources)
+        resource_destroy(CONTAINER_OF(node, struct watched, node));
+}
