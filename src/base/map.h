@@ -45,7 +45,7 @@ void map_remove(struct map *m, struct map_node *node); /* the node must be in th
 
 /* Walk all nodes: map_next(m, NULL) is the first; NULL ends it. Order is unspecified. Removing the
  * node just returned is allowed once its successor has been fetched; adding is not allowed during a
- * walk. */
+ * walk, nor is freeing a node that is still in the table. */
 struct map_node *map_next(const struct map *m, const struct map_node *previous);
 #define MAP_FOREACH(it, m) for (struct map_node *it = map_next(m, NULL); it; it = map_next(m, it))
 #define MAP_FOREACH_SAFE(it, m)                                                                 \

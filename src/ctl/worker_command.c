@@ -168,8 +168,10 @@ void watchers_fini(struct ctl_request *q)
 {
     if (!q->has_watchers)
         return;
-    MAP_FOREACH_SAFE (node, &q->watchers)
+    MAP_FOREACH_SAFE (node, &q->watchers) {
+        map_remove(&q->watchers, node);
         free(CONTAINER_OF(node, struct watcher_count, node));
+    }
     map_fini(&q->watchers);
     q->has_watchers = false;
 }

@@ -17,9 +17,12 @@ static struct worker *worker_of(void *ctx)
 
 /* ---- ports of the engine ---- */
 
+/* A full send queue loses datagrams as a network does, and retransmissions mend both. */
 static int port_send(void *ctx, const struct flow *to, struct str bytes)
 {
-    return net_send(worker_of(ctx)->net, to, bytes);
+    int r = net_send(worker_of(ctx)->net, to, bytes);
+
+    return r == -EAGAIN ? 0 : r;
 }
 
 static void port_forward(void *ctx, unsigned peer, const struct flow *from, struct str datagram)

@@ -135,12 +135,19 @@ static void cell_extension(const json_t *row, char *out, size_t room)
     snprintf(out, room, "%s@%s", row_text(row, "extension"), row_text(row, "context"));
 }
 
+static const char *file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
 static void cell_where(const json_t *row, char *out, size_t room)
 {
     if (json_is_true(json_object_get(row, "autohint")))
         snprintf(out, room, "autohint");
     else
-        snprintf(out, room, "%s:%lld", row_text(row, "file"), row_number(row, "line"));
+        snprintf(out, room, "%s:%lld", file_name(row_text(row, "file")), row_number(row, "line"));
 }
 
 static const struct column hint_columns[] = {
