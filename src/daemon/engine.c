@@ -16,6 +16,7 @@ static int engine_create_txn(struct engine *e, const struct engine_config *cfg)
                                    .timer_f_ms = g->timer_b_ms,
                                    .max_server = cfg->max_server,
                                    .server = g->user_agent,
+                                   .compact_headers = g->compact_headers,
                                    .request = uas_request,
                                    .ctx = e->uas,
                                });
@@ -92,6 +93,7 @@ void engine_settings_set(struct engine *e, const struct settings *settings)
     e->settings = settings_ref(settings);
     txn_timing_set(e->txn, settings->global.timer_t1_ms, settings->global.timer_b_ms);
     txn_server_set(e->txn, settings->global.user_agent);
+    txn_compact_set(e->txn, settings->global.compact_headers);
     uas_settings_set(e->uas, settings);
     notifier_settings_set(e->notifier, settings);
     publisher_settings_set(e->publisher, settings);

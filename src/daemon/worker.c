@@ -486,6 +486,17 @@ static int worker_init_engine(struct worker *w, const struct worker_config *cfg)
                        });
 }
 
+/* [global] debug = yes, or an address. */
+static void trace_from_settings(struct net *net, const struct global_settings *g)
+{
+    struct addr_net peer;
+
+    if (g->debug && g->debug_host.n && addr_net_parse(&peer, g->debug_host) == 0)
+        net_trace_set(net, false, &peer, 1);
+    else if (g->debug)
+        net_trace_set(net, true, NULL, 0);
+}
+
 int worker_init(struct worker *w, const struct worker_config *cfg)
 {
     int r;
@@ -518,8 +529,7 @@ int worker_init(struct worker *w, const struct worker_config *cfg)
     if (r)
         goto out;
     w->engine_ready = true;
-    if (cfg->settings->global.debug)
-        net_trace_set(w->net, true, NULL, 0);
+    trace_from_settings(w->net, &cfg->settings->global);
 out:
     if (r)
         worker_fini(w);

@@ -134,5 +134,7 @@ struct str sip_method_name(enum sip_method m);
 /* Canonical long name: "Call-ID". */
 struct str sip_header_name(enum sip_header_id id);
 enum sip_header_id sip_header_id_parse(struct str name); /* long or compact, any case */
+/* Its letter: 'i' for Call-ID; 0 when there is no compact form. */
+char sip_header_compact(enum sip_header_id id);
 /* Default reason phrase of a status code; never empty. */
 struct str sip_reason_phrase(unsigned status);

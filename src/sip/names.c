@@ -264,3 +264,11 @@ struct str sip_reason_phrase(unsigned status)
             return phrases[i].phrase;
     return classes[status / 100 < ARRAY_LEN(classes) ? status / 100 : 0];
 }
+
+char sip_header_compact(enum sip_header_id id)
+{
+    for (size_t i = 0; i < ARRAY_LEN(compact_ids); i++)
+        if (id != SIP_H_OTHER && compact_ids[i] == id)
+            return (char)('a' + i);
+    return 0;
+}

@@ -221,3 +221,37 @@ int sip_response_target(struct addr *out, const struct sip_message *request,
     *out = target;
     return 0;
 }
+
+/* Where the head ends, behind its empty line; the whole when there is none. */
+static size_t head_size(struct str message)
+{
+    for (size_t i = 0; i + 4 <= message.n; i++)
+        if (memcmp(message.p + i, "\r\n\r\n", 4) == 0)
+            return i + 4;
+    return message.n;
+}
+
+void sip_compact_headers(struct buf *b)
+{
+    size_t head = head_size(buf_str(b)), to = 0, from = 0;
+
+    while (from < head) {
+        size_t end = from + str_find_char(str_sub(buf_str(b), from, head), '\n') + 1;
+        struct str line = str_sub(buf_str(b), from, end);
+        size_t colon = str_find_char(line, ':');
+        char letter = from && colon < line.n
+                          ? sip_header_compact(sip_header_id_parse(str_sub(line, 0, colon)))
+                          : 0;
+
+        if (letter) {
+            b->p[to++] = letter;
+            from += colon;
+        }
+        end = end > b->n ? b->n : end;
+        memmove(b->p + to, b->p + from, end - from);
+        to += end - from;
+        from = end;
+    }
+    memmove(b->p + to, b->p + from, b->n - from);
+    b->n = to + (b->n - from);
+}

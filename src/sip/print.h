@@ -10,6 +10,10 @@ void sip_print_header_u64(struct buf *b, struct str name, uint64_t value);
 /* A raw value from another message: folds become one blank. */
 void sip_print_unfolded(struct buf *b, struct str value);
 
+/* Put the compact forms of header names into a whole message that was printed with the long ones
+ * (RFC 3261 section 7.3.3). In place: it only gets shorter. */
+void sip_compact_headers(struct buf *b);
+
 struct sip_reply { /* what a response says beyond what the request dictates */
     unsigned status;
     struct str reason;       /* empty: the default phrase */

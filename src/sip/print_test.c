@@ -265,13 +265,38 @@ static void test_target(void **state)
     }
 }
 
+static void test_compact(void **state)
+{
+    static const char before[] =
+        "NOTIFY sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP c\r\nFrom: <sip:a@b>\r\nX-Via: 1\r\n"
+        "Call-ID: 1\r\nCSeq: 1 NOTIFY\r\nEvent: dialog\r\nAllow-Events: dialog\r\n"
+        "Content-Length: 12\r\n\r\nFrom: body\r\n";
+    static const char after[] =
+        "NOTIFY sip:a@b SIP/2.0\r\nv: SIP/2.0/UDP c\r\nf: <sip:a@b>\r\nX-Via: 1\r\n"
+        "i: 1\r\nCSeq: 1 NOTIFY\r\no: dialog\r\nu: dialog\r\n"
+        "l: 12\r\n\r\nFrom: body\r\n";
+    char room[512];
+    struct buf b;
+
+    (void)state;
+    buf_init_on(&b, room, sizeof(room));
+    buf_add(&b, str_of(before));
+    sip_compact_headers(&b);
+    assert_int_equal(b.n, sizeof(after) - 1);
+    assert_memory_equal(b.p, after, b.n);
+    buf_reset(&b);
+    buf_add(&b, STR("NOTIFY")); /* no head, no end */
+    sip_compact_headers(&b);
+    assert_int_equal(b.n, 6);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_headers), cmocka_unit_test(test_response),
-        cmocka_unit_test(test_failure), cmocka_unit_test(test_to_tag_stays),
-        cmocka_unit_test(test_top_via), cmocka_unit_test(test_malformed_via),
-        cmocka_unit_test(test_target),
+        cmocka_unit_test(test_compact),       cmocka_unit_test(test_headers),
+        cmocka_unit_test(test_response),      cmocka_unit_test(test_failure),
+        cmocka_unit_test(test_to_tag_stays),  cmocka_unit_test(test_top_via),
+        cmocka_unit_test(test_malformed_via), cmocka_unit_test(test_target),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

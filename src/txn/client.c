@@ -47,6 +47,8 @@ static int client_print(struct client_txn *ct)
 
     buf_reset(out);
     r = ct->ops->print(ct, out);
+    if (!r && !out->error && ct->layer->cfg.compact_headers)
+        sip_compact_headers(out);
     return r ? r : out->error;
 }
 

@@ -56,6 +56,11 @@ void txn_timing_set(struct txn_layer *t, uint32_t t1_ms, uint32_t timer_f_ms)
     t->cfg.timer_f_ms = timer_f_ms;
 }
 
+void txn_compact_set(struct txn_layer *t, bool compact)
+{
+    t->cfg.compact_headers = compact;
+}
+
 void txn_server_set(struct txn_layer *t, struct str server)
 {
     t->cfg.server = server;
@@ -179,6 +184,8 @@ int txn_print_reply(struct txn_layer *t, const struct sip_message *msg, const st
         full.server = t->cfg.server;
     buf_reset(&t->out);
     sip_print_response(&t->out, msg, &from->remote, force_rport, &full);
+    if (t->cfg.compact_headers && !t->out.error)
+        sip_compact_headers(&t->out);
     return t->out.error;
 }
 

@@ -47,12 +47,15 @@ struct txn_config {
     size_t max_server; /* live server transactions; over it new requests get a stateless 503 with
                           Retry-After */
     struct str server; /* Server header of responses; borrowed, replace with txn_server_set */
+    bool compact_headers;
 };
 NODISCARD int txn_create(struct txn_layer **out, const struct txn_config *cfg);
 /* Client transactions must have been stopped by their owners; server transactions are dropped. */
 void txn_destroy(struct txn_layer *t);
 void txn_timing_set(struct txn_layer *t, uint32_t t1_ms, uint32_t timer_f_ms);
 void txn_server_set(struct txn_layer *t, struct str server);
+/* Send compact header names, [system] compact_headers. */
+void txn_compact_set(struct txn_layer *t, bool compact);
 
 /* One datagram. Malformed ones are answered 400 or dropped; retransmissions are answered from
  * memory; a request that reached us twice on different branches gets 482; ACK and stray responses
