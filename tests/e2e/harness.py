@@ -1,0 +1,360 @@
+# SPDX-License-Identifier: MIT
+"""What the end-to-end tests share: a daemon, its tool, a phone, sipp, a Kamailio; all on 127.0.0.1, all ended."""
+import json
+import os
+import pathlib
+import re
+import select
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+from xml.sax.saxutils import escape
+
+HERE = pathlib.Path(__file__).resolve().parent
+TOP = HERE.parent.parent
+BUILD = pathlib.Path(os.environ.get("EXTSTATE_BUILD_DIR", TOP / "build"))
+EXTSTATED = BUILD / "src/daemon/extstated"
+EXTSTATECTL = BUILD / "tools/extstatectl"
+KAMAILIO = shutil.which("kamailio") or "/usr/sbin/kamailio"
+PATIENCE = 20  # seconds; only what never comes takes that long
+
+
+def free_port():
+    """A UDP port nobody has. Another test may take it meanwhile; ports are spread by the kernel, so it does not."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_for(what, condition, patience=PATIENCE):
+    """Poll until condition() is true, and return what it returned."""
+    end = time.monotonic() + patience
+    while True:
+        got = condition()
+        if got:
+            return got
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {patience} s in vain for {what}")
+        time.sleep(0.02)
+
+
+DEFAULT_FILES = {
+    "pjsip.conf": """
+[global]
+type=global
+user_agent=extstate test
+[udp]
+type=transport
+protocol=udp
+bind=127.0.0.1:{port}
+[phone](!)
+type=endpoint
+context=users
+[alice](phone)
+[bob](phone)
+""",
+    "extensions.conf": """
+[users]
+exten => 1000,hint,Custom:1000
+exten => 1001,hint,Custom:1001,CustomPresence:1001
+exten => _2XXX,hint,Custom:${EXTEN}
+""",
+    "extstate.conf": "",
+}
+
+
+class Extstated:
+    """One daemon with a configuration of its own. Use as a context manager."""
+
+    def __init__(self, files=None, arguments=(), environment=None, workers=2):
+        self.port = free_port()
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="extstate-e2e-"))
+        self.config = self.directory / "config"
+        self.config.mkdir()
+        self.arguments = ["--set", f"general.workers={workers}", "--set", "general.stop_grace=1", *arguments]
+        self.environment = dict(os.environ, **(environment or {}))
+        for name, text in dict(DEFAULT_FILES, **(files or {})).items():
+            self.write(name, text)
+        self.process = None
+
+    def write(self, name, text):
+        (self.config / name).write_text(text.replace("{port}", str(self.port)))
+
+    def __enter__(self):
+        try:
+            self.start()
+        except BaseException:
+            self.end()
+            raise
+        return self
+
+    def __exit__(self, kind, value, trace):
+        try:
+            if kind is None:
+                self.stop()
+        finally:
+            if kind is not None:
+                print(self.log()[-6000:])
+            self.end()
+
+    def start(self):
+        log = open(self.directory / "log", "ab")
+        self.process = subprocess.Popen(
+            [EXTSTATED, "--foreground", "--config-dir", self.config, "--state-dir", self.directory / "state",
+             *self.arguments],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment)
+        log.close()
+        wait_for("ready", lambda: re.search(r"^ready$", self.log(), re.M) or self.process.poll() is not None)
+        if self.process.poll() is not None:
+            raise AssertionError(f"extstated ended with {self.process.returncode}:\n{self.log()}")
+
+    def log(self):
+        return (self.directory / "log").read_text(errors="replace")
+
+    def stop(self):
+        """End it in order; sanitizers speak through the exit status."""
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(PATIENCE)
+        if self.process and self.process.returncode != 0:
+            raise AssertionError(f"extstated ended with {self.process.returncode}:\n{self.log()[-6000:]}")
+        self.process = None
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+
+    def end(self):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    @property
+    def socket(self):
+        return self.directory / "state" / "extstated.sock"
+
+    def tool(self, *words, status=0, plain=False, patience=PATIENCE):
+        """Run extstatectl; rows as a list of dicts, or the text as it is printed with plain=True."""
+        command = [EXTSTATECTL, "--socket", self.socket, *([] if plain else ["--json"]), *words]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=patience)
+        if status is not None and done.returncode != status:
+            raise AssertionError(f"{words}: exit {done.returncode}, not {status}\n{done.stdout}{done.stderr}")
+        if plain:
+            return done.stdout + done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def set(self, device, state, **options):
+        self.tool("devstate", "change", device, state, *[w for k, v in options.items() for w in (f"--{k}", v)])
+
+    def reload(self, **files):
+        for name, text in files.items():
+            self.write(name.replace("_conf", ".conf"), text)
+        return self.tool("reload")
+
+
+class Message:
+    """A SIP message, taken apart just enough."""
+
+    def __init__(self, data, peer=None):
+        text = data.decode("utf-8", "replace")
+        head, _, self.body = text.partition("\r\n\r\n")
+        lines = head.split("\r\n")
+        self.start = lines[0]
+        self.headers = [tuple(part.strip() for part in line.split(":", 1)) for line in lines[1:]]
+        self.peer = peer
+        self.raw = data
+
+    def all(self, name):
+        return [value for key, value in self.headers if key.lower() == name.lower()]
+
+    def __getitem__(self, name):
+        values = self.all(name)
+        return values[0] if values else None
+
+    @property
+    def status(self):
+        return int(self.start.split()[1]) if self.start.startswith("SIP/2.0") else None
+
+    @property
+    def method(self):
+        return None if self.status else self.start.split()[0]
+
+    @property
+    def cseq(self):
+        return int(self["CSeq"].split()[0])
+
+    def __str__(self):
+        return self.raw.decode("utf-8", "replace")
+
+
+class Phone:
+    """A subscriber on a socket of its own. It answers NOTIFYs with what `answer` holds; None: not at all."""
+
+    count = 0
+
+    def __init__(self, server, user="alice"):
+        Phone.count += 1
+        self.server = server
+        self.user = user
+        self.answer = "200 OK"
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.serial = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def send(self, text):
+        self.socket.sendto(text.encode(), ("127.0.0.1", self.server))
+
+    def receive(self, patience=PATIENCE):
+        if not select.select([self.socket], [], [], patience)[0]:
+            return None
+        data, peer = self.socket.recvfrom(65535)
+        return Message(data, peer)
+
+    def request(self, method, uri, headers=(), body="", branch=None):
+        """Send one; default headers are left out where `headers` names them."""
+        self.serial += 1
+        given = {name.lower() for name, _ in headers}
+        lines = [f"{method} {uri} SIP/2.0"]
+        defaults = [
+            ("Via", f"SIP/2.0/UDP 127.0.0.1:{self.port};rport;branch={branch or f'z9hG4bK{self.port}x{self.serial}'}"),
+            ("Max-Forwards", "70"),
+            ("From", f"<sip:{self.user}@127.0.0.1>;tag=f{self.port}"),
+            ("To", f"<{uri}>"),
+            ("Call-ID", f"{self.port}-{self.serial}@test"),
+            ("CSeq", f"{self.serial} {method}"),
+            ("Contact", f"<sip:{self.user}@127.0.0.1:{self.port}>"),
+        ]
+        lines += [f"{name}: {value}" for name, value in defaults if name.lower() not in given]
+        lines += [f"{name}: {value}" for name, value in headers if value is not None]
+        self.last = "\r\n".join(lines) + f"\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+        self.send(self.last)
+
+    def subscribe(self, extension, event="dialog", expires=600, accept=None, headers=(), dialog=None):
+        """Send a SUBSCRIBE, in `dialog` (a Subscription) or a new one, and return the final answer."""
+        extra = [("Event", event), ("Expires", expires), ("Accept", accept)]
+        extra = [(n, v) for n, v in extra if n.lower() not in {h.lower() for h, _ in headers}]
+        if dialog:
+            extra += [("To", dialog.to), ("Call-ID", dialog.call_id)]
+            uri = dialog.target
+        else:
+            uri = f"sip:{extension}@127.0.0.1:{self.server}"
+        self.request("SUBSCRIBE", uri, [*headers, *extra])
+        return self.response()
+
+    def reply(self, message, answer):
+        lines = [f"SIP/2.0 {answer}"]
+        for name in ("Via", "From", "To", "Call-ID", "CSeq"):
+            lines += [f"{name}: {value}" for value in message.all(name)]
+        lines.append(f"Contact: <sip:{self.user}@127.0.0.1:{self.port}>")
+        self.socket.sendto(("\r\n".join(lines) + "\r\nContent-Length: 0\r\n\r\n").encode(), message.peer)
+
+    def response(self, patience=PATIENCE):
+        """The next response; NOTIFYs that come first are kept for notify()."""
+        self.early = getattr(self, "early", [])
+        end = time.monotonic() + patience
+        while True:
+            message = self.receive(max(0, end - time.monotonic()))
+            if message is None:
+                raise AssertionError("no response came")
+            if message.status:
+                return message
+            self.early.append(message)
+
+    def notify(self, patience=PATIENCE):
+        """The next NOTIFY, answered; None when none comes in time."""
+        message = self.early.pop(0) if getattr(self, "early", []) else self.receive(patience)
+        if message is None:
+            return None
+        if message.method != "NOTIFY":
+            raise AssertionError(f"expected a NOTIFY, got\n{message}")
+        if self.answer:
+            self.reply(message, self.answer)
+        return message
+
+
+class Subscription:
+    """The dialog a 200 to SUBSCRIBE made."""
+
+    def __init__(self, response):
+        self.to = response["To"]
+        self.call_id = response["Call-ID"]
+        self.target = response["Contact"].strip("<>")
+
+
+class Kamailio:
+    """Debian's Kamailio as an event state compositor, all in memory."""
+
+    def __init__(self):
+        self.port = free_port()
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="extstate-kam-"))
+        text = (TOP / "examples/quickstart/kamailio.cfg").read_text()
+        (self.directory / "kamailio.cfg").write_text(text.replace("PORT", str(self.port)))
+        self.process = None
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def start(self):
+        with open(self.directory / "log", "ab") as log:
+            self.process = subprocess.Popen(
+                [KAMAILIO, "-DD", "-f", self.directory / "kamailio.cfg", "-Y", self.directory, "-m", "64", "-M", "8"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        wait_for("Kamailio", self.answers)
+
+    def answers(self):
+        if self.process.poll() is not None:
+            raise AssertionError((self.directory / "log").read_text())
+        with Phone(self.port) as phone:
+            phone.request("OPTIONS", f"sip:127.0.0.1:{self.port}")
+            return phone.receive(0.2) is not None
+
+    def kill(self):
+        """All its processes at once, as a power cut would."""
+        if not self.process:
+            return
+        try:
+            os.killpg(self.process.pid, 9)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+        self.process = None
+
+
+def sipp(scenario, port, patience=30, status=0, **keys):
+    """Run one of the sipp scenarios beside this file against 127.0.0.1:port; `keys` replace [name] in it."""
+    with tempfile.TemporaryDirectory(prefix="extstate-sipp-") as directory:
+        lines = []
+        for line in (HERE / "sipp" / scenario).read_text().splitlines():
+            for name, value in keys.items():
+                line = line.replace(f"[{name}]", escape(re.escape(value) if "regexp=" in line else value))
+            lines.append(line)
+        path = pathlib.Path(directory) / scenario
+        path.write_text("\n".join(lines) + "\n")
+        command = ["sipp", f"127.0.0.1:{port}", "-sf", path, "-i", "127.0.0.1", "-p", str(free_port()), "-m", "1",
+                   "-nostdin", "-trace_err", "-trace_msg", "-timeout", f"{patience}s", "-timeout_error"]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=directory,
+                              timeout=patience + 10, env=dict(os.environ, TERM="dumb"))
+        if done.returncode != status:
+            logs = "\n".join(p.read_text(errors="replace")[-6000:] for p in pathlib.Path(directory).glob("*.log"))
+            raise AssertionError(f"sipp {scenario}: exit {done.returncode}\n{done.stdout[-2000:]}\n{logs}")
+
+
+def main():
+    unittest.main(verbosity=2)

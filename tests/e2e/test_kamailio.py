@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: MIT
+"""Debian's Kamailio as the event state compositor: it accepts every state, its watchers see it, and it may die."""
+import unittest
+
+import harness
+from harness import DEFAULT_FILES, Extstated, Kamailio, Phone, wait_for
+
+PUBLISHERS = """
+[esc]
+type=outbound-publish
+server_uri=sip:127.0.0.1:{esc}
+from_uri=sip:127.0.0.1
+event=dialog
+multi_user=yes
+@body=application/dialog-info+xml
+@context=^users
+[esc-presence]
+type=outbound-publish
+server_uri=sip:127.0.0.1:{esc}
+from_uri=sip:127.0.0.1
+event=presence
+multi_user=yes
+@body=application/pidf+xml
+@context=^users
+"""
+# device state, what a dialog watcher sees at Kamailio, what a presence watcher sees
+STATES = [
+    ("INUSE", "<state>confirmed</state>", "On the phone"),
+    ("RINGING", "<state>early</state>", "Ringing"),
+    ("NOT_INUSE", None, "Ready"),
+    ("BUSY", "<state>confirmed</state>", "On the phone"),
+    ("UNAVAILABLE", None, "Unavailable"),
+    ("RINGINUSE", "<state>confirmed</state>", "Ringing"),
+    ("ONHOLD", "+sip.rendering", "On hold"),
+    ("INVALID", None, "Unavailable"),
+    ("UNKNOWN", None, "Ready"),
+    ("INUSE", "<state>confirmed</state>", "On the phone"),
+]
+LIVE = ("<state>confirmed", "<state>early")
+
+
+def shows(message, part):
+    """An idle lamp is a document without a live dialog."""
+    return part in message.body if part else not any(state in message.body for state in LIVE)
+
+
+def until(phone, part):
+    """Answer NOTIFYs until one shows it: Kamailio repeats and may say the former state once more."""
+    for _ in range(20):
+        message = phone.notify(10)
+        if message is None:
+            break
+        if shows(message, part):
+            return message
+    raise AssertionError(f"no NOTIFY showed {part}")
+
+
+class WithKamailio(unittest.TestCase):
+    def daemon_for(self, esc, **options):
+        files = {"pjsip.conf": DEFAULT_FILES["pjsip.conf"] + PUBLISHERS.replace("{esc}", str(esc.port))}
+        return Extstated(files, arguments=["--set", "general.publish_retry_interval=1"], **options)
+
+    def published(self, daemon, n):
+        def all_there():
+            rows = daemon.tool("publications", status=None)
+            return len(rows) == n and all(r["state"] == "published" and r["entity_tag"] for r in rows)
+        wait_for("the publications", all_there)
+
+    def test_every_state_reaches_the_watchers(self):
+        with Kamailio() as esc, self.daemon_for(esc) as daemon, Phone(esc.port) as lamp, Phone(esc.port) as friend:
+            self.published(daemon, 4)
+            self.assertEqual(lamp.subscribe("1000").status, 200)
+            lamp.notify()
+            self.assertEqual(friend.subscribe("1000", event="presence").status, 200)
+            friend.notify()
+            for state, dialog, presence in STATES:
+                with self.subTest(state):
+                    daemon.set("Custom:1000", state)
+                    until(lamp, dialog)
+                    until(friend, presence)
+            self.published(daemon, 4)
+            for row in daemon.tool("publications"):
+                self.assertEqual((row["last_status"], row["failures"]), (200, 0))
+
+    def test_killed_and_restarted(self):
+        with Kamailio() as esc, self.daemon_for(esc) as daemon:
+            self.published(daemon, 4)
+            daemon.set("Custom:1000", "INUSE")
+            with Phone(esc.port) as lamp:
+                lamp.subscribe("1000")
+                until(lamp, "<state>confirmed</state>")
+            esc.kill()
+            daemon.set("Custom:1001", "RINGING")  # while nobody listens
+            esc.start()
+            # Nobody touches a lamp: both are there again by themselves.
+            for extension, part in (("1000", "<state>confirmed</state>"), ("1001", "<state>early</state>")):
+                with Phone(esc.port) as lamp:
+                    lamp.subscribe(extension)
+                    until(lamp, part)
+            self.published(daemon, 4)
+            esc.kill()
+            esc.start()  # forgets everything, and nothing changes meanwhile
+            with Phone(esc.port) as lamp:
+                lamp.subscribe("1000")
+                until(lamp, "<state>confirmed</state>")
+
+    def test_hint_and_section_removed(self):
+        with Kamailio() as esc, self.daemon_for(esc) as daemon:
+            self.published(daemon, 4)
+            daemon.set("Custom:1000", "INUSE")
+            with Phone(esc.port) as lamp:
+                lamp.subscribe("1000")
+                until(lamp, "<state>confirmed</state>")
+                daemon.reload(extensions_conf="[users]\nexten => 1001,hint,Custom:1001\n")
+                until(lamp, None)
+            self.published(daemon, 2)
+            pjsip = (daemon.config / "pjsip.conf").read_text()
+            daemon.write("pjsip.conf", pjsip.replace("[esc-presence]\ntype=outbound-publish", "[esc-presence]\ntype=none"))
+            daemon.tool("reload")
+            self.published(daemon, 1)
+            daemon.write("pjsip.conf", pjsip)
+            daemon.tool("reload")
+            self.published(daemon, 2)
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: MIT
+"""A phone, a daemon, and the operator's tool: the first lamps."""
+import re
+import time
+import unittest
+
+import harness
+from harness import Extstated, Phone, Subscription, wait_for
+
+
+class Lamp(unittest.TestCase):
+    def test_change_lights_the_lamp(self):
+        with Extstated() as daemon, Phone(daemon.port) as phone:
+            answer = phone.subscribe("1000")
+            self.assertEqual(answer.status, 200)
+            self.assertEqual(answer["Expires"], "600")
+            first = phone.notify()
+            self.assertIn("<state>terminated</state>", first.body)
+            self.assertIn('version="0"', first.body)
+            self.assertTrue(first["Subscription-State"].startswith("active;expires="))
+            daemon.set("Custom:1000", "INUSE")
+            second = phone.notify()
+            self.assertIn("<state>confirmed</state>", second.body)
+            self.assertIn('version="1"', second.body)
+            self.assertEqual(second.cseq, first.cseq + 1)
+            daemon.set("Custom:1000", "INUSE")
+            self.assertIsNone(phone.notify(0.3), "a duplicate was told")
+
+    def test_every_body(self):
+        expected = {
+            "application/dialog-info+xml": "<state>early</state>",
+            "application/pidf+xml": "<note>Ringing</note>",
+            "application/xpidf+xml": '<status status="inuse" />',
+            "application/cpim-pidf+xml": '<status status="inuse" />',
+        }
+        with Extstated() as daemon:
+            daemon.set("Custom:1000", "RINGING")
+            for accept, part in expected.items():
+                for event in ("dialog", "presence"):
+                    with self.subTest(accept=accept, event=event), Phone(daemon.port) as phone:
+                        self.assertEqual(phone.subscribe("1000", event=event, accept=accept).status, 200)
+                        notify = phone.notify()
+                        self.assertEqual(notify["Content-Type"], accept)
+                        self.assertIn(part, notify.body)
+                        self.assertEqual(notify["Event"], event)
+
+    def test_coalescing(self):
+        with Extstated() as daemon, Phone(daemon.port) as phone:
+            phone.subscribe("1000")
+            first = phone.notify()
+            phone.answer = None
+            daemon.set("Custom:1000", "RINGING")
+            outstanding = phone.notify()
+            for state in ("INUSE", "BUSY", "NOT_INUSE", "ONHOLD"):
+                daemon.set("Custom:1000", state)
+            repeated = phone.notify(2)  # the retransmission, the same bytes
+            self.assertEqual(repeated.raw, outstanding.raw)
+            phone.answer = "200 OK"
+            phone.reply(repeated, "200 OK")
+            newest = phone.notify()
+            while newest.cseq == outstanding.cseq:
+                newest = phone.notify()
+            self.assertIn("+sip.rendering", newest.body)
+            self.assertEqual(newest.cseq, first.cseq + 2)
+            self.assertIn('version="2"', newest.body)
+            self.assertIsNone(phone.notify(0.3))
+
+    def test_refresh_and_unsubscribe(self):
+        with Extstated() as daemon, Phone(daemon.port) as phone:
+            dialog = Subscription(phone.subscribe("1000"))
+            first = phone.notify()
+            self.assertEqual(phone.subscribe("1000", expires=300, dialog=dialog).status, 200)
+            second = phone.notify()
+            self.assertIn('version="1"', second.body)
+            self.assertEqual(second.cseq, first.cseq + 1)
+            answer = phone.subscribe("1000", expires=0, dialog=dialog)
+            self.assertEqual((answer.status, answer["Expires"]), (200, "0"))
+            last = phone.notify()
+            self.assertEqual(last["Subscription-State"], "terminated;reason=timeout")
+            self.assertEqual(phone.subscribe("1000", dialog=dialog).status, 481)
+
+    def test_expiry(self):
+        with Extstated() as daemon, Phone(daemon.port) as phone:
+            phone.subscribe("1000", expires=2)
+            phone.notify()
+            start = time.monotonic()
+            last = phone.notify()
+            self.assertEqual(last["Subscription-State"], "terminated;reason=timeout")
+            self.assertGreater(time.monotonic() - start, 1.5)
+            wait_for("the subscription's end", lambda: daemon.tool("subscriptions", status=None) == [])
+
+    def test_pattern_presence_and_digium(self):
+        with Extstated() as daemon, Phone(daemon.port) as phone:
+            self.assertEqual(phone.subscribe("2345").status, 200)
+            phone.notify()
+            daemon.set("Custom:2345", "BUSY")
+            self.assertIn("confirmed", phone.notify().body)
+            with Phone(daemon.port, "bob") as digium:
+                digium.subscribe("1001", event="presence", headers=[("User-Agent", "Digium D40")])
+                digium.notify()
+                daemon.tool("presencestate", "change", "CustomPresence:1001", "dnd,busy,back <soon>")
+                self.assertIn('type="dnd" subtype="busy">back &lt;soon&gt;</digium_presence>', digium.notify().body)
+
+    def test_reload(self):
+        with Extstated() as daemon, Phone(daemon.port) as kept, Phone(daemon.port) as gone, Phone(daemon.port) as moved:
+            kept.subscribe("1000")
+            kept.notify()
+            gone.subscribe("1001")
+            gone.notify()
+            moved.subscribe("2000")
+            moved.notify()
+            daemon.set("Custom:other", "INUSE")
+            daemon.tool("reload", status=0)
+            self.assertIsNone(kept.notify(0.3))
+            answer = daemon.reload(extensions_conf="[users]\nexten => 1000,hint,Custom:1000\nexten => _2XXX,hint,Custom:other\n")
+            self.assertTrue(answer[0]["ok"])
+            self.assertEqual(gone.notify()["Subscription-State"], "terminated;reason=noresource")
+            self.assertIn("confirmed", moved.notify().body)
+            self.assertIsNone(kept.notify(0.3))
+            daemon.write("extensions.conf", "exten => outside,hint,Custom:1\n")
+            daemon.tool("reload", status=1)
+            self.assertEqual({h["extension"] for h in daemon.tool("hints")}, {"1000", "2000", "_2XXX"})
+            daemon.set("Custom:1000", "INUSE")
+            self.assertIn("confirmed", kept.notify().body)
+
+    def test_orderly_end_tells_everyone(self):
+        with Extstated() as daemon, Phone(daemon.port) as phone:
+            phone.subscribe("1000")
+            phone.notify()
+            daemon.process.terminate()
+            self.assertEqual(phone.notify()["Subscription-State"], "terminated;reason=deactivated")
+            daemon.process.wait(harness.PATIENCE)
+
+    def test_two_workers_and_a_phone_that_moves(self):
+        """A phone whose port changes reaches the other worker's socket; its dialog is found all the same."""
+        with Extstated(workers=4) as daemon:
+            phones = [Phone(daemon.port) for _ in range(16)]
+            dialogs = []
+            for phone in phones:
+                dialogs.append(Subscription(phone.subscribe("1000")))
+                phone.notify()
+            for phone, dialog in zip(phones, reversed(dialogs)):
+                serial = phone.serial
+                phone.serial = 10
+                answer = phone.subscribe("1000", expires=0, dialog=dialog,
+                                         headers=[("From", f"<sip:alice@127.0.0.1>;tag=f{dialog.call_id.split('-')[0]}")])
+                self.assertEqual(answer.status, 200)
+                phone.serial = serial
+            for phone in phones:
+                self.assertIn("terminated", phone.notify()["Subscription-State"])
+                phone.socket.close()
+
+
+class Tool(unittest.TestCase):
+    def test_watch(self):
+        with Extstated() as daemon:
+            daemon.set("Custom:1000", "INUSE")
+            line = daemon.tool("watch", "1000@users", "--once")[0]
+            self.assertIn("<state>confirmed</state>", line["body"])
+            self.assertEqual(line["subscription_state"], "terminated;reason=timeout")
+            daemon.tool("watch", "nobody@users", "--once", status=4)
+            daemon.tool("watch", "1000@nowhere", "--once", status=1)
+
+    def test_listings(self):
+        with Extstated() as daemon, Phone(daemon.port) as phone:
+            phone.subscribe("1000")
+            phone.notify()
+            daemon.set("Custom:1000", "BUSY", source="pbx-a")
+            daemon.set("Custom:1000", "NOT_INUSE", source="pbx-b")
+            phone.notify()
+            hint = daemon.tool("hints", "1000@")[0]
+            self.assertEqual((hint["state"], hint["watchers"]), ("Busy", 1))
+            row = wait_for("the answer", lambda: [r for r in daemon.tool("subscriptions") if not r["outstanding"]])[0]
+            self.assertEqual(row["told_sequence"], row["current_sequence"])
+            device = daemon.tool("devstate", "list", "Custom:")[0]
+            self.assertEqual(len(device["sources"]), 2)
+            text = daemon.tool("core", "show", "hints", plain=True)
+            self.assertRegex(text, r"1000@users +: Custom:1000 +State:Busy +Presence:not_set +Watchers +1")
+            self.assertIn("hints registered", text)
+            self.assertIn("1 active subscriptions", daemon.tool("pjsip", "show", "subscriptions", "inbound", plain=True))
+            daemon.tool("devstate", "change", "Custom:1000", "NONSENSE", status=2)
+            daemon.tool("nonsense", status=2)
+            daemon.tool("publications", status=4)
+            daemon.tool("log", "debug")
+            daemon.tool("trace", "127.0.0.1")
+            daemon.tool("devstate", "forget", "Custom:1000", "--source", "pbx-a")
+            phone.notify()
+            wait_for("the trace", lambda: re.search("NOTIFY sip:alice", daemon.log()))
+
+    def test_unreachable(self):
+        with Extstated() as daemon:
+            daemon.stop()
+            daemon.tool("status", status=3)
+
+
+if __name__ == "__main__":
+    harness.main()

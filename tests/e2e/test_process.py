@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: MIT
+"""The process: configuration that is wrong, plugins that are, the background, and who may be asked."""
+import json
+import os
+import signal
+import socket
+import subprocess
+import unittest
+
+import harness
+from harness import BUILD, DEFAULT_FILES, EXTSTATED, Extstated, Phone, wait_for
+
+HINT_WITH_NAME = "[users]\nexten => 1000,hint,Custom:1000(Alice Smith)\n"
+
+
+def plugin(name, directory="plugins", more=""):
+    return f"[general]\nplugin_directory={BUILD / directory}\n[plugins]\nload = {name}\n{more}"
+
+
+class Check(unittest.TestCase):
+    def check(self, status, **files):
+        """Run --check on these files and return what it prints."""
+        daemon = Extstated({name.replace("_conf", ".conf"): text for name, text in files.items()})
+        try:
+            done = subprocess.run([EXTSTATED, "--check", "--config-dir", daemon.config, "--state-dir", daemon.directory],
+                                  stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=harness.PATIENCE)
+            self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+            return done.stdout
+        finally:
+            daemon.end()
+
+    def test_fine(self):
+        self.assertIn("0 errors, 0 warnings", self.check(0))
+
+    def test_every_problem_with_its_place(self):
+        text = self.check(1, pjsip_conf=DEFAULT_FILES["pjsip.conf"] + """
+[esc]
+type=outbound-publish
+server_uri=http://nowhere
+event=dialog
+@body=application/dialog-info+xml
+[esc2]
+type=outbound-publish
+server_uri=sip:127.0.0.1
+event=dialog
+@body=application/nonsense+xml
+""", extstate_conf="[general]\nworkerz=2\n")
+        self.assertRegex(text, r"pjsip\.conf:\d+: error: .*server_uri")
+        self.assertRegex(text, r"pjsip\.conf:\d+: error: .*application/nonsense\+xml")
+        self.assertRegex(text, r"extstate\.conf:2: warning: .*workerz.*workers")
+
+    def test_file_that_does_not_parse(self):
+        text = self.check(1, extensions_conf="exten => 1000,hint,Custom:1000\n")
+        self.assertRegex(text, r"extensions\.conf:1: error:")
+
+    def test_plugin(self):
+        self.assertIn("cannot be loaded", self.check(1, extstate_conf=plugin("missing")))
+
+
+class Plugin(unittest.TestCase):
+    def test_one_vendor_gets_its_body(self):
+        files = {"extensions.conf": HINT_WITH_NAME, "extstate.conf": plugin("snom_lamp", more="[snom_lamp]\nmax_length=5\n")}
+        with Extstated(files) as daemon:
+            daemon.set("Custom:1000", "INUSE")
+            for agent, named in (("snomD785/10.1", True), ("Yealink T54W", False)):
+                with self.subTest(agent), Phone(daemon.port) as phone:
+                    phone.subscribe("1000", headers=[("User-Agent", agent)])
+                    self.assertEqual('display="Alice"' in phone.notify().body, named)
+
+    def test_failing_plugin_is_left_out(self):
+        with Extstated({"extstate.conf": plugin("fixture_failing", "src/body")}) as daemon, Phone(daemon.port) as phone:
+            phone.subscribe("1000")
+            self.assertIn("<state>terminated</state>", phone.notify().body)
+            daemon.set("Custom:1000", "RINGING")
+            self.assertIn("<state>early</state>", phone.notify().body)
+
+    def test_unusable_plugins_stop_the_start(self):
+        for name in ("fixture_wrong_abi", "fixture_no_symbol", "missing"):
+            with self.subTest(name):
+                with self.assertRaises(AssertionError) as caught:
+                    with Extstated({"extstate.conf": plugin(name, "src/body")}):
+                        pass
+                self.assertRegex(str(caught.exception), rf"extstate\.conf:4: error: plugin {name}")
+
+
+class Process(unittest.TestCase):
+    def test_background(self):
+        daemon = Extstated()
+        try:
+            state = daemon.directory / "state"
+            subprocess.run([EXTSTATED, "--config-dir", daemon.config, "--state-dir", state], check=True,
+                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                           timeout=harness.PATIENCE)
+            pid = daemon.tool("status")[0]["pid"]  # it accepts by the time the command has returned
+            os.kill(pid, signal.SIGTERM)
+            wait_for("its end", lambda: not daemon.socket.exists())
+        finally:
+            daemon.end()
+
+    def test_address_in_use(self):
+        with Extstated() as first:
+            second = Extstated()
+            second.write("pjsip.conf", DEFAULT_FILES["pjsip.conf"].replace("{port}", str(first.port)))
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+                taken.bind(("127.0.0.1", 0))
+                text = DEFAULT_FILES["pjsip.conf"].replace("{port}", str(taken.getsockname()[1]))
+                second.write("pjsip.conf", text)
+                with self.assertRaises(AssertionError) as caught:
+                    second.start()
+                second.end()
+        self.assertIn("transport.bind", str(caught.exception))
+        self.assertIn("Address already in use", str(caught.exception))
+
+    def test_notify_socket(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            path = f"/tmp/extstate-notify-{os.getpid()}"
+            manager.bind(path)
+            self.addCleanup(os.unlink, path)
+            manager.settimeout(harness.PATIENCE)
+            with Extstated(environment={"NOTIFY_SOCKET": path}) as daemon:
+                self.assertEqual(manager.recv(64), b"READY=1")
+                daemon.process.send_signal(signal.SIGHUP)
+                self.assertEqual(manager.recv(64), b"RELOADING=1")
+                self.assertEqual(manager.recv(64), b"READY=1")
+                daemon.stop()
+                self.assertEqual(manager.recv(64), b"STOPPING=1")
+
+    def test_asterisk_compatibility(self):
+        with Extstated(arguments=["--set", "compatibility.asterisk=yes"]) as daemon, Phone(daemon.port) as phone:
+            self.assertEqual(phone.subscribe("1000", accept="application/nonsense").status, 489)
+            daemon.set("Custom:1000", "RINGING")
+            phone.subscribe("1000", expires=0)
+            last = phone.notify()
+            self.assertEqual(last["Subscription-State"], "terminated")
+            self.assertLess(last.body.index("<local>"), last.body.index("<state>"))
+
+    def test_compact_headers(self):
+        pjsip = DEFAULT_FILES["pjsip.conf"] + "[system]\ntype=system\ncompact_headers=yes\n"
+        with Extstated({"pjsip.conf": pjsip}) as daemon, Phone(daemon.port) as phone:
+            phone.answer = None
+            self.assertIn(b"\r\nv: SIP/2.0/UDP", phone.subscribe("1000").raw)
+            notify = phone.notify().raw
+            for name in (b"v: ", b"f: ", b"t: ", b"m: ", b"i: ", b"o: dialog", b"u: ", b"c: application/dialog-info+xml", b"l: "):
+                self.assertIn(b"\r\n" + name, notify)
+
+    def test_limit_of_subscriptions(self):
+        with Extstated({"extstate.conf": "[general]\nmax_subscriptions=1\n"}) as daemon, Phone(daemon.port) as phone:
+            self.assertEqual(phone.subscribe("1000").status, 200)
+            phone.notify()
+            answer = phone.subscribe("1001")
+            self.assertEqual(answer.status, 503)
+            self.assertIsNotNone(answer["Retry-After"])
+
+    def test_identification(self):
+        pjsip = DEFAULT_FILES["pjsip.conf"] + """
+[trunk]
+type=endpoint
+context=other
+identify_by=ip
+[trunk-address]
+type=identify
+endpoint=trunk
+match=127.0.0.0/8
+"""
+        extensions = DEFAULT_FILES["extensions.conf"] + "[other]\nexten => 3000,hint,Custom:3000\n"
+        with Extstated({"pjsip.conf": pjsip, "extensions.conf": extensions}) as daemon:
+            with Phone(daemon.port, "nobody") as phone:
+                self.assertEqual(phone.subscribe("3000").status, 200)
+                phone.notify()
+        pjsip = DEFAULT_FILES["pjsip.conf"] + "[anonymous]\ntype=endpoint\ncontext=users\n"
+        with Extstated({"pjsip.conf": pjsip}) as daemon, Phone(daemon.port, "nobody") as phone:
+            self.assertEqual(phone.subscribe("1000").status, 200)
+            phone.notify()
+
+    def test_garbage_is_survived(self):
+        with Extstated() as daemon, Phone(daemon.port) as phone:
+            for text in ("", "\r\n\r\n", "GARBAGE", "SUBSCRIBE sip:1000 SIP/2.0\r\n\r\n", "\0" * 100, "x" * 60000):
+                phone.send(text)
+            phone.request("INVITE", f"sip:1000@127.0.0.1:{daemon.port}")
+            answer = phone.response()
+            self.assertEqual((answer.status, "SUBSCRIBE" in answer["Allow"]), (405, True))
+            phone.request("NONSENSE", f"sip:1000@127.0.0.1:{daemon.port}")
+            self.assertEqual(phone.response().status, 501)
+            phone.request("OPTIONS", f"sip:127.0.0.1:{daemon.port}")
+            answer = phone.response()
+            self.assertEqual(answer.status, 200)
+            self.assertIn("application/pidf+xml", answer["Accept"])
+            self.assertEqual(phone.subscribe("1000").status, 200)
+            phone.notify()
+
+
+class Autohint(unittest.TestCase):
+    def test_a_device_brings_its_lamp(self):
+        extensions = "[users]\nautohints=yes\nexten => 1000,hint,Custom:1000\n"
+        with Extstated({"extensions.conf": extensions}) as daemon, Phone(daemon.port) as phone:
+            self.assertEqual(phone.subscribe("lamp").status, 404)
+            daemon.set("Custom:lamp", "INUSE")
+            self.assertEqual(phone.subscribe("lamp").status, 200)
+            self.assertIn("<state>confirmed</state>", phone.notify().body)
+            rows = json.loads(json.dumps(daemon.tool("hints", "lamp@")))
+            self.assertTrue(rows[0]["autohint"])
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MIT
+"""sipp as the phone: life cycles for every body, every rejection, failures of NOTIFY."""
+import shlex
+import unittest
+
+import harness
+from harness import DEFAULT_FILES, EXTSTATECTL, Extstated, sipp
+
+FILES = {
+    "pjsip.conf": DEFAULT_FILES["pjsip.conf"] + """
+[frank](phone)
+sub_min_expiry=60
+[mallory](phone)
+allow_subscribe=no
+""",
+}
+BODIES = [
+    # event, accept, idle, ringing
+    ("dialog", "application/dialog-info+xml", "<state>terminated</state>", "<state>early</state>"),
+    ("presence", "application/pidf+xml", "<note>Ready</note>", "<note>Ringing</note>"),
+    ("presence", "application/xpidf+xml", 'status="open"', 'status="inuse"'),
+    ("presence", "application/cpim-pidf+xml", 'status="open"', 'status="inuse"'),
+]
+
+
+class Sipp(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.daemon = Extstated(FILES)
+        cls.addClassCleanup(cls.daemon.end)
+        cls.daemon.start()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.daemon.stop()
+
+    def setUp(self):
+        self.daemon.tool("devstate", "change", "Custom:1000", "NOT_INUSE")
+
+    def run_scenario(self, name, **keys):
+        change = shlex.join([str(EXTSTATECTL), "--socket", str(self.daemon.socket), "devstate", "change", "Custom:1000",
+                             "RINGING"])
+        defaults = {
+            "from": "alice", "extension": "1000", "event": "dialog", "accept": "application/dialog-info+xml",
+            "first": "<state>terminated</state>", "second": "<state>early</state>", "change": change,
+        }
+        sipp(name, self.daemon.port, **{**defaults, **keys})
+
+    def test_life_of_a_subscription(self):
+        for event, accept, idle, ringing in BODIES:
+            with self.subTest(accept=accept):
+                self.setUp()
+                self.run_scenario("subscribe.xml", event=event, accept=accept, first=idle, second=ringing)
+
+    def test_fetch(self):
+        for event, accept, idle, _ in BODIES:
+            with self.subTest(accept=accept):
+                self.run_scenario("fetch.xml", event=event, accept=accept, first=idle)
+
+    def test_refresh(self):
+        self.run_scenario("refresh.xml")
+
+    def test_expire(self):
+        self.run_scenario("expire.xml")
+
+    def test_retransmission_and_coalescing(self):
+        self.run_scenario("retransmission.xml")
+
+    def test_rejections(self):
+        for name, keys in [
+            ("reject_400.xml", {}), ("reject_403.xml", {"from": "stranger"}), ("reject_404.xml", {"extension": "7777"}),
+            ("reject_406.xml", {}), ("reject_420.xml", {}), ("reject_423.xml", {"from": "frank"}),
+            ("reject_481.xml", {}), ("reject_489.xml", {}), ("reject_no_event.xml", {}),
+            ("reject_603.xml", {"from": "mallory"}),
+        ]:
+            with self.subTest(name):
+                self.run_scenario(name, **keys)
+
+    def test_failing_notify(self):
+        for name in ("notify_404.xml", "notify_481.xml", "notify_489.xml", "notify_500.xml"):
+            with self.subTest(name):
+                self.setUp()
+                self.run_scenario(name)
+
+
+if __name__ == "__main__":
+    harness.main()
