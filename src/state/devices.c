@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: MIT
+/* Devices: several sources of one are combined like the devices of a hint. */
+#include <stdlib.h>
+
+#include "state/state_internal.h"
+
+/* ---- the table ---- */
+
+static bool device_is(const struct map_node *node, const void *key)
+{
+    return name_equal(CONTAINER_OF(node, struct device, node)->name, *(const struct str *)key);
+}
+
+static struct device *device_find(const struct state_core *core, struct str name)
+{
+    struct map_node *node =
+        map_find(&core->devices_by_name, name_hash(&core->devices_by_name, name), device_is, &name);
+
+    return node ? CONTAINER_OF(node, struct device, node) : NULL;
+}
+
+/* A custom device that was never set exists all the same, which nobody can say of others. */
+static enum device_state unreported(struct str name)
+{
+    return str_starts(name, STR("Custom:")) ? DEVICE_UNKNOWN : DEVICE_INVALID;
+}
+
+int device_get(struct state_core *core, struct str name, struct device **out)
+{
+    struct device *d = device_find(core, name);
+
+    if (!d) {
+        d = calloc(1, sizeof(*d) + name.n);
+        if (!d)
+            return -ENOMEM;
+        memcpy(d->text, name.p, name.n);
+        d->name = (struct str){ d->text, name.n };
+        d->state = unreported(d->name);
+        list_init(&d->followers);
+        list_init(&d->before.link);
+        list_append(&core->devices, &d->link);
+        map_add(&core->devices_by_name, &d->node, name_hash(&core->devices_by_name, name));
+    }
+    *out = d;
+    return 0;
+}
+
+void device_destroy(struct device *d)
+{
+    for (size_t i = 0; i < d->n_sources; i++)
+        str_free(&d->sources[i].source);
+    free(d->sources);
+    list_remove(&d->link);
+    free(d);
+}
+
+void device_release(struct state_core *core, struct device *d)
+{
+    if (device_known(d) || !list_empty(&d->followers) || !list_empty(&d->before.link))
+        return;
+    map_remove(&core->devices_by_name, &d->node);
+    device_destroy(d);
+}
+
+static enum device_state combined(const struct device *d)
+{
+    struct device_aggregate all;
+
+    if (d->n_sources == 0)
+        return d->has_default ? d->default_state : unreported(d->name);
+    device_aggregate_init(&all);
+    for (size_t i = 0; i < d->n_sources; i++)
+        device_aggregate_add(&all, d->sources[i].state);
+    return device_aggregate_result(&all);
+}
+
+/* ---- changes ---- */
+
+/* To be called before anything about the device changes. */
+static void device_touch(struct state_core *core, struct device *d)
+{
+    if (!list_empty(&d->before.link))
+        return;
+    d->before.known = device_known(d);
+    d->before.has_default = d->has_default;
+    d->before.default_state = d->default_state;
+    d->before.state = d->state;
+    list_append(&core->touched, &d->before.link);
+}
+
+static struct device *touched_device(struct list *link)
+{
+    return CONTAINER_OF(link, struct device, before.link);
+}
+
+static int followers_stage(struct state_core *core, struct device *d)
+{
+    LIST_FOREACH (it, &d->followers) {
+        struct hint *h = CONTAINER_OF(it, struct follow, link)->sources->hint;
+        int r = hint_stage_lamp(core, h, core->switches.ringing_repeat);
+
+        if (r)
+            return r;
+    }
+    return 0;
+}
+
+static int touched_stage(struct state_core *core)
+{
+    int r = 0;
+
+    LIST_FOREACH (it, &core->touched)
+        touched_device(it)->state = combined(touched_device(it));
+    for (struct list *it = core->touched.next; it != &core->touched && r == 0; it = it->next) {
+        struct device *d = touched_device(it);
+
+        /* What ends is staged first: a hint has only one thing staged. */
+        r = autohints_stage(core, d);
+        if (r == 0 && d->state != d->before.state)
+            r = followers_stage(core, d);
+    }
+    return r;
+}
+
+static void touched_rollback(struct state_core *core)
+{
+    hints_rollback(core);
+    LIST_FOREACH_SAFE (it, &core->touched) {
+        struct device *d = touched_device(it);
+
+        d->state = d->before.state;
+        d->has_default = d->before.has_default;
+        d->default_state = d->before.default_state;
+        list_remove(it);
+    }
+}
+
+static void touched_tell(struct state_core *core)
+{
+    LIST_FOREACH (it, &core->touched) {
+        struct device *d = touched_device(it);
+
+        if (d->state != d->before.state) {
+            d->changed_wall_ms = clock_wall_ms(core->clock);
+            core->port.device(core->port.ctx, d->name, d->state);
+        }
+    }
+    hints_tell(core);
+    LIST_FOREACH_SAFE (it, &core->touched) {
+        list_remove(it);
+        device_release(core, touched_device(it));
+    }
+}
+
+/* On failure the touched devices are as they were before, their sources excepted: those are the
+ * caller's to restore. */
+static int touched_commit(struct state_core *core)
+{
+    int r = touched_stage(core);
+
+    if (r) {
+        touched_rollback(core);
+        return r;
+    }
+    hints_commit(core);
+    touched_tell(core);
+    return 0;
+}
+
+/* ---- sources ---- */
+
+static struct state_source_view *source_find(const struct device *d, struct str source)
+{
+    for (size_t i = 0; i < d->n_sources; i++)
+        if (str_equal(d->sources[i].source, source))
+            return &d->sources[i];
+    return NULL;
+}
+
+static int source_add(struct device *d, const struct state_source_view *v)
+{
+    struct state_source_view *bigger;
+    struct str source;
+    int r;
+
+    if (d->n_sources == d->sources_room) {
+        size_t room = d->sources_room ? 2 * d->sources_room : 1;
+
+        bigger = reallocarray(d->sources, room, sizeof(*bigger));
+        if (!bigger)
+            return -ENOMEM;
+        d->sources = bigger;
+        d->sources_room = room;
+    }
+    r = str_dup(&source, v->source);
+    if (r)
+        return r;
+    d->sources[d->n_sources] = *v;
+    d->sources[d->n_sources++].source = source;
+    return 0;
+}
+
+static int source_report_first(struct state_core *core, struct device *d,
+                               const struct state_source_view *v)
+{
+    int r;
+
+    device_touch(core, d);
+    r = source_add(d, v);
+    if (r) {
+        list_remove(&d->before.link);
+        return r;
+    }
+    r = touched_commit(core);
+    if (r)
+        str_free(&d->sources[--d->n_sources].source);
+    return r;
+}
+
+static int source_report_again(struct state_core *core, struct device *d,
+                               struct state_source_view *known, const struct state_source_view *v)
+{
+    struct state_source_view former = *known;
+    int r;
+
+    device_touch(core, d);
+    known->state = v->state;
+    known->changed_wall_ms = v->changed_wall_ms;
+    r = touched_commit(core);
+    if (r)
+        *known = former;
+    return r;
+}
+
+int state_device_set(struct state_core *core, struct str source, struct str device,
+                     enum device_state state)
+{
+    const struct state_source_view v = { source, state, clock_wall_ms(core->clock) };
+    struct state_source_view *known;
+    struct name_room room;
+    struct device *d;
+    int r = name_normalise(&device, device, &room);
+
+    BUG_UNLESS((unsigned)state < DEVICE_STATES);
+    if (r || source.n > NAME_MAX_LEN)
+        return STATE_BAD_NAME;
+    core->counters.device_reports++;
+    r = device_get(core, device, &d);
+    if (r)
+        return r;
+    known = source_find(d, source);
+    if (known && known->state == state) {
+        core->counters.duplicates++;
+        return STATE_UNCHANGED;
+    }
+    r = known ? source_report_again(core, d, known, &v) : source_report_first(core, d, &v);
+    if (r)
+        device_release(core, d);
+    return r;
+}
+
+int state_device_forget(struct state_core *core, struct str source, struct str device)
+{
+    struct state_source_view *known = NULL, gone;
+    struct name_room room;
+    struct device *d;
+    size_t behind;
+    int r = name_normalise(&device, device, &room);
+
+    if (r)
+        return r;
+    d = device_find(core, device);
+    if (d)
+        known = source_find(d, source);
+    if (!known)
+        return STATE_UNCHANGED;
+    device_touch(core, d);
+    gone = *known;
+    behind = (size_t)(d->sources + --d->n_sources - known) * sizeof(*known);
+    memmove(known, known + 1, behind);
+    r = touched_commit(core);
+    if (r) {
+        memmove(known + 1, known, behind);
+        *known = gone;
+        d->n_sources++;
+        return r;
+    }
+    str_free(&gone.source);
+    return 0;
+}
+
+/* ---- defaults ---- */
+
+static int default_set(struct state_core *core, struct str name, enum device_state state)
+{
+    struct name_room room;
+    struct device *d;
+    int r = name_normalise(&name, name, &room);
+
+    BUG_UNLESS((unsigned)state < DEVICE_STATES);
+    if (r) {
+        log_warn(core->log, "device.default_name", KV("device", name));
+        return 0;
+    }
+    r = device_get(core, name, &d);
+    if (r)
+        return r;
+    device_touch(core, d);
+    d->has_default = true;
+    d->default_state = state;
+    return 0;
+}
+
+static int defaults_replace(struct state_core *core, const struct str *devices,
+                            const enum device_state *states, size_t n)
+{
+    LIST_FOREACH (it, &core->devices) {
+        struct device *d = CONTAINER_OF(it, struct device, link);
+
+        if (d->has_default) {
+            device_touch(core, d);
+            d->has_default = false;
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        int r = default_set(core, devices[i], states[i]);
+
+        if (r) {
+            touched_rollback(core);
+            return r;
+        }
+    }
+    return touched_commit(core);
+}
+
+int state_device_defaults(struct state_core *core, const struct str *devices,
+                          const enum device_state *states, size_t n)
+{
+    int r = defaults_replace(core, devices, states, n);
+
+    if (r)
+        LIST_FOREACH_SAFE (it, &core->devices) /* those that were made for it */
+            device_release(core, CONTAINER_OF(it, struct device, link));
+    return r;
+}
+
+enum device_state state_device_get(const struct state_core *core, struct str device)
+{
+    struct name_room room;
+    const struct device *d;
+
+    if (name_normalise(&device, device, &room))
+        return DEVICE_INVALID;
+    d = device_find(core, device);
+    return d ? d->state : unreported(device);
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+/* dialplan.h - what hints need of a dialplan: contexts with hint extensions (literal and pattern),
+ * includes with time specifications, globals, autohints. A builder, filled by the configuration
+ * reader and handed to the state core as a whole; and the look-up rules (match order, variables,
+ * time specs), which are Asterisk's. Threads: one owner. */
+#pragma once
+#include "base/buf.h"
+#include "base/clock.h"
+
+struct dialplan;         /* opaque: see dialplan.c */
+struct dialplan_context; /* belongs to its dialplan */
+
+enum dialplan_outcome {
+    DIALPLAN_DUPLICATE = 1, /* this context has it already; the first stays */
+    DIALPLAN_BAD_TIME,      /* a time specification that cannot be read; nothing was added */
+    DIALPLAN_TOO_LONG,      /* a name over 79 bytes; nothing was added */
+};
+
+NODISCARD int dialplan_create(struct dialplan **out);
+void dialplan_destroy(struct dialplan *dp);
+
+/* A global, in order of definition; the value is substituted with the globals before it. Leading
+ * underscores (one or two) of the name are not part of it. Returns 0 or -ENOMEM. */
+NODISCARD int dialplan_global_set(struct dialplan *dp, struct str name, struct str value);
+
+/* The context of this name, made when it is new. Names are case-sensitive. 0, -ENOMEM,
+ * DIALPLAN_TOO_LONG. */
+NODISCARD int dialplan_context_get(struct dialplan *dp, struct str name,
+                                   struct dialplan_context **out);
+void dialplan_autohints_set(struct dialplan_context *ctx, bool enabled);
+
+struct hint_spec {        /* borrowed for the call */
+    struct str extension; /* as written: literal or _pattern, blanks dropped; globals are
+                             substituted here */
+    struct str text;      /* "PJSIP/alice&PJSIP/bob,CustomPresence:alice", unsubstituted */
+    struct str name;      /* "Alice Smith" or empty */
+    struct str file;      /* where it stands, for listings */
+    unsigned line;
+};
+/* 0, -ENOMEM, DIALPLAN_DUPLICATE, DIALPLAN_TOO_LONG. An extension of which nothing is left is
+ * ignored. */
+NODISCARD int dialplan_hint_add(struct dialplan_context *ctx, const struct hint_spec *spec);
+
+/* "ctx" or "ctx,times,weekdays,mdays,months[,tz]" (comma or pipe). 0, -ENOMEM, DIALPLAN_DUPLICATE,
+ * DIALPLAN_BAD_TIME, DIALPLAN_TOO_LONG. */
+NODISCARD int dialplan_include_add(struct dialplan_context *ctx, struct str text);
+/* Call once when all is added: the names of contexts that are included but do not exist, one by
+ * one. */
+void dialplan_check(const struct dialplan *dp,
+                    void (*missing)(void *ctx, struct str from, struct str include), void *ctx);
+
+/* Does the pattern (with its leading '_') or literal `extension` match `dialled`? Dashes outside
+ * sets are ignored. */
+bool dialplan_pattern_matches(struct str extension, struct str dialled);
+/* <0 when `a` is more specific and must be tried before `b`, 0 when they are equal; literals before
+ * patterns. */
+int dialplan_pattern_compare(struct str a, struct str b);
+
+struct dialplan_match {
+    struct dialplan_context *context; /* where it was found */
+    const struct hint_entry *hint;    /* literal or pattern: see dialplan_hint_* below */
+    bool pattern;
+    bool cacheable; /* false when a time specification took part in finding it */
+};
+enum { DIALPLAN_NO_HINT = 1 };
+/* Find the hint for `extension` seen from `context`: literals, patterns, then includes in order,
+ * depth first, cycles cut, at most 128 deep. `wall_ms` decides time specifications. 0 or
+ * DIALPLAN_NO_HINT. */
+NODISCARD int dialplan_find(const struct dialplan *dp, struct str context, struct str extension,
+                            uint64_t wall_ms, struct dialplan_match *out);
+
+/* "9:00-17:00,mon-fri,*,*" holds at that time? An empty specification always does;
+ * DIALPLAN_BAD_TIME when it cannot be read (then `*holds` is untouched). `timezone` empty: the
+ * process's. */
+NODISCARD int timespec_holds(struct str spec, uint64_t wall_ms, bool *holds);
+
+/* Replace ${EXTEN}, ${CONTEXT}, globals, ${EPOCH}, ${SYSTEMNAME}, ${VAR:offset:length} and nested
+ * forms; unknown variables become empty, functions and $[...] stay as they are. At most 4095 bytes
+ * result: the buffer's error says. */
+void dialplan_substitute(const struct dialplan *dp, struct str text, struct str context,
+                         struct str extension, uint64_t wall_ms, struct buf *out);
+
+/* What the state core and listings read. */
+struct str dialplan_context_name(const struct dialplan_context *ctx);
+bool dialplan_context_autohints(const struct dialplan_context *ctx);
+struct dialplan_context *dialplan_context_next(const struct dialplan *dp,
+                                               const struct dialplan_context *previous);
+struct dialplan_context *dialplan_context_find(const struct dialplan *dp, struct str name);
+struct hint_entry {
+    struct str extension, text, name, file;
+    unsigned line;
+    bool pattern;
+};
+/* The hints of a context in match order: literals as they were added, then patterns; NULL starts
+ * and ends. */
+const struct hint_entry *dialplan_hint_next(const struct dialplan_context *ctx,
+                                            const struct hint_entry *previous);

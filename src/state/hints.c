@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: MIT
+#include <stdlib.h>
+
+#include "state/state_internal.h"
+
+/* ---- finding ---- */
+
+struct hint_key {
+    struct str context, extension;
+};
+
+static uint64_t key_hash(const struct map *m, struct str context, struct str extension)
+{
+    struct extension_key key;
+
+    extension_key_init(&key, extension);
+    return map_hash_mix(map_hash(m, context), map_hash(m, extension_key_str(&key)));
+}
+
+static bool has_key(const struct map_node *node, const void *key)
+{
+    const struct snapshot *s = CONTAINER_OF(node, struct hint, by_name)->snapshot;
+    const struct hint_key *k = key;
+
+    return extension_compare(s->extension, k->extension) == 0 && str_equal(s->context, k->context);
+}
+
+struct hint *hint_find(const struct state_core *core, struct str context, struct str extension)
+{
+    struct hint_key key = { context, extension };
+    struct map_node *node = map_find(
+        &core->hints_by_name, key_hash(&core->hints_by_name, context, extension), has_key, &key);
+
+    return node ? CONTAINER_OF(node, struct hint, by_name) : NULL;
+}
+
+static bool has_id(const struct map_node *node, const void *id)
+{
+    return CONTAINER_OF(node, struct hint, by_id)->snapshot->resource_id == *(const uint64_t *)id;
+}
+
+struct hint *hint_find_id(const struct state_core *core, uint64_t id)
+{
+    struct map_node *node =
+        map_find(&core->hints_by_id, map_hash_u64(&core->hints_by_id, id), has_id, &id);
+
+    return node ? CONTAINER_OF(node, struct hint, by_id) : NULL;
+}
+
+/* ---- texts and lamps ---- */
+
+struct str hint_text(const struct state_core *core, const struct dialplan *dp,
+                     const struct hint_form *form, struct hint_text_room *room)
+{
+    struct buf b;
+
+    if (!str_contains_nocase(form->text, STR("${")))
+        return form->text;
+    buf_init_on(&b, room->text, sizeof(room->text));
+    dialplan_substitute(dp, form->text, form->context, form->extension, clock_wall_ms(core->clock),
+                        &b);
+    if (!b.error)
+        return buf_str(&b);
+    log_warn(core->log, "hint.text_too_long", KV("context", form->context),
+             KV("extension", form->extension));
+    return STR_EMPTY;
+}
+
+struct lamp snapshot_lamp(const struct snapshot *s)
+{
+    return (struct lamp){ s->state, s->presence, s->presence_subtype, s->presence_message };
+}
+
+static bool lamp_equal(const struct lamp *a, const struct lamp *b)
+{
+    return a->state == b->state && a->presence == b->presence &&
+           str_equal(a->subtype, b->subtype) && str_equal(a->message, b->message);
+}
+
+static int snapshot_of(struct snapshot **out, const struct hint_form *form, const struct lamp *lamp,
+                       uint64_t id, uint64_t sequence, uint64_t wall_ms)
+{
+    const struct snapshot_spec spec = {
+        .resource_id = id,
+        .sequence = sequence,
+        .changed_wall_ms = wall_ms,
+        .state = lamp->state,
+        .presence = lamp->presence,
+        .context = form->context,
+        .extension = form->extension,
+        .hint = form->text,
+        .hint_name = form->name,
+        .presence_subtype = lamp->subtype,
+        .presence_message = lamp->message,
+    };
+
+    return snapshot_create(out, &spec);
+}
+
+/* The next snapshot of a hint, which differs from the last one in its lamp only. */
+static int snapshot_after(struct snapshot **out, const struct state_core *core,
+                          const struct snapshot *last, const struct lamp *lamp)
+{
+    const struct hint_form form = { .context = last->context,
+                                    .extension = last->extension,
+                                    .text = last->hint,
+                                    .name = last->hint_name };
+
+    return snapshot_of(out, &form, lamp, last->resource_id, last->sequence + 1,
+                       clock_wall_ms(core->clock));
+}
+
+/* ---- life ---- */
+
+static int sources_of(struct state_core *core, struct hint *h, const struct hint_form *form,
+                      struct hint_sources **out)
+{
+    if (form->device)
+        return hint_sources_of_device(h, form->device, out);
+    return hint_sources_parse(core, h, form->text, out);
+}
+
+static void next_forget(struct state_core *core, struct hint *h)
+{
+    list_remove(&h->next.link);
+    snapshot_unref(h->next.snapshot);
+    h->next.snapshot = NULL;
+    hint_sources_destroy(core, h->next.sources);
+    h->next.sources = NULL;
+    h->next.told = h->next.reformed = false;
+    h->stage = HINT_SETTLED;
+}
+
+/* Half-built is fine: what is not in the tables is not in a list either. */
+void hint_destroy(struct state_core *core, struct hint *h)
+{
+    if (!h)
+        return;
+    next_forget(core, h);
+    list_remove(&h->link);
+    list_remove(&h->idle);
+    hint_sources_destroy(core, h->sources);
+    snapshot_unref(h->snapshot);
+    free(h);
+}
+
+static struct hint *hint_alloc(void)
+{
+    struct hint *h = calloc(1, sizeof(*h));
+
+    if (!h)
+        return NULL;
+    list_init(&h->link);
+    list_init(&h->idle);
+    list_init(&h->next.link);
+    return h;
+}
+
+static void hint_enter(struct state_core *core, struct hint *h)
+{
+    const struct snapshot *s = h->snapshot;
+
+    map_add(&core->hints_by_name, &h->by_name,
+            key_hash(&core->hints_by_name, s->context, s->extension));
+    map_add(&core->hints_by_id, &h->by_id, map_hash_u64(&core->hints_by_id, s->resource_id));
+    list_append(&core->hints, &h->link);
+    core->n_materialised += h->origin == HINT_MATERIALISED;
+    hint_idle_update(core, h);
+}
+
+static void hint_leave(struct state_core *core, struct hint *h)
+{
+    map_remove(&core->hints_by_name, &h->by_name);
+    map_remove(&core->hints_by_id, &h->by_id);
+    list_remove(&h->link);
+    list_remove(&h->idle);
+    core->n_materialised -= h->origin == HINT_MATERIALISED;
+}
+
+void hint_idle_update(struct state_core *core, struct hint *h)
+{
+    bool idle = h->origin == HINT_MATERIALISED && h->consumers == 0;
+
+    if (idle == !list_empty(&h->idle))
+        return;
+    if (idle)
+        list_append(&core->idle, &h->idle);
+    else
+        list_remove(&h->idle);
+}
+
+/* ---- staging ---- */
+
+int hint_stage_new(struct state_core *core, const struct hint_form *form, struct hint **out)
+{
+    struct hint *h = hint_alloc();
+    struct lamp lamp;
+    int r = -ENOMEM;
+
+    if (!h)
+        goto out;
+    r = sources_of(core, h, form, &h->sources);
+    if (r)
+        goto out;
+    lamp = hint_sources_lamp(h->sources, NULL);
+    r = snapshot_of(&h->snapshot, form, &lamp, ++core->last_id, 1, clock_wall_ms(core->clock));
+    if (r)
+        goto out;
+    h->entry = form->entry;
+    h->origin = form->origin;
+    h->stage = HINT_NEW;
+    h->next.told = !hint_is_silent(core, h);
+    hint_enter(core, h);
+    list_append(&core->staged, &h->next.link);
+    if (out)
+        *out = h;
+    h = NULL;
+out:
+    hint_destroy(core, h);
+    return r;
+}
+
+static bool form_is(const struct hint *h, const struct hint_form *form)
+{
+    const struct snapshot *s = h->snapshot;
+
+    return str_equal(s->extension, form->extension) && str_equal(s->hint, form->text) &&
+           str_equal(s->hint_name, form->name);
+}
+
+/* An autohint's text is the name of its device, whatever separators that may contain. */
+static bool sources_stay(const struct hint *h, const struct hint_form *form)
+{
+    return (h->origin == HINT_AUTO) == (form->origin == HINT_AUTO) &&
+           str_equal(h->snapshot->hint, form->text);
+}
+
+/* A hint that only reads differently gets a new snapshot too, but nobody needs to be told. */
+static int form_snapshot(struct state_core *core, struct hint *h, const struct hint_form *form,
+                         const struct hint_sources *new_sources)
+{
+    const struct snapshot *last = h->snapshot;
+    struct lamp former = snapshot_lamp(last), lamp;
+    bool changed;
+
+    lamp =
+        new_sources ? hint_sources_lamp(new_sources, NULL) : hint_sources_lamp(h->sources, &former);
+    changed = !lamp_equal(&lamp, &former);
+    if (!changed && form_is(h, form))
+        return 0;
+    h->next.told = changed;
+    return snapshot_of(&h->next.snapshot, form, &lamp, last->resource_id, last->sequence + changed,
+                       changed ? clock_wall_ms(core->clock) : last->changed_wall_ms);
+}
+
+int hint_stage_form(struct state_core *core, struct hint *h, const struct hint_form *form)
+{
+    int r = 0;
+
+    BUG_UNLESS(h->stage == HINT_SETTLED);
+    if (!sources_stay(h, form))
+        r = sources_of(core, h, form, &h->next.sources);
+    if (r == 0)
+        r = form_snapshot(core, h, form, h->next.sources);
+    if (r) {
+        next_forget(core, h);
+        return r;
+    }
+    h->next.reformed = true;
+    h->next.entry = form->entry;
+    h->next.origin = form->origin;
+    h->stage = HINT_CHANGING;
+    list_append(&core->staged, &h->next.link);
+    return 0;
+}
+
+int hint_stage_lamp(struct state_core *core, struct hint *h, bool repeat_ringing)
+{
+    struct lamp former = snapshot_lamp(h->snapshot), lamp;
+    int r;
+
+    if (h->stage != HINT_SETTLED)
+        return 0;
+    lamp = hint_sources_lamp(h->sources, &former);
+    if (lamp_equal(&lamp, &former) && !(repeat_ringing && (lamp.state & EXTENSION_RINGING)))
+        return 0;
+    r = snapshot_after(&h->next.snapshot, core, h->snapshot, &lamp);
+    if (r)
+        return r;
+    h->next.told = true;
+    h->stage = HINT_CHANGING;
+    list_append(&core->staged, &h->next.link);
+    return 0;
+}
+
+int hint_stage_end(struct state_core *core, struct hint *h)
+{
+    struct lamp last = snapshot_lamp(h->snapshot);
+    int r;
+
+    if (h->stage != HINT_SETTLED)
+        return 0;
+    last.state = EXTENSION_REMOVED;
+    r = snapshot_after(&h->next.snapshot, core, h->snapshot, &last);
+    if (r)
+        return r;
+    h->next.told = true;
+    h->stage = HINT_DEPARTING;
+    list_append(&core->departing, &h->next.link);
+    return 0;
+}
+
+/* ---- commit and rollback ---- */
+
+static struct hint *staged_hint(struct list *link)
+{
+    return CONTAINER_OF(link, struct hint, next.link);
+}
+
+static void hint_reform(struct state_core *core, struct hint *h)
+{
+    if (h->next.sources) {
+        hint_sources_destroy(core, h->sources);
+        h->sources = h->next.sources;
+        h->next.sources = NULL;
+    }
+    core->n_materialised -= h->origin == HINT_MATERIALISED;
+    core->n_materialised += h->next.origin == HINT_MATERIALISED;
+    h->entry = h->next.entry;
+    h->origin = h->next.origin;
+    hint_idle_update(core, h);
+}
+
+static void hint_settle(struct state_core *core, struct hint *h)
+{
+    struct snapshot *last = h->snapshot;
+
+    if (h->next.reformed)
+        hint_reform(core, h);
+    if (h->next.snapshot) {
+        h->snapshot = h->next.snapshot;
+        h->next.snapshot = NULL;
+        snapshot_unref(last);
+    }
+    h->next.reformed = false;
+    h->stage = HINT_SETTLED;
+}
+
+/* Hints go before others come: whoever tells them apart by their extension alone, like a publisher,
+ * must not take the end of the old one for that of the new. */
+void hints_commit(struct state_core *core)
+{
+    LIST_FOREACH (it, &core->departing)
+        hint_leave(core, staged_hint(it));
+    LIST_FOREACH (it, &core->staged)
+        hint_settle(core, staged_hint(it));
+}
+
+static void hint_tell(struct state_core *core, const struct hint *h, const struct snapshot *s)
+{
+    core->counters.snapshots++;
+    core->port.snapshot(core->port.ctx, s, h->consumers | core->watch_all);
+}
+
+void hints_tell(struct state_core *core)
+{
+    LIST_FOREACH_SAFE (it, &core->departing) {
+        struct hint *h = staged_hint(it);
+
+        hint_tell(core, h, h->next.snapshot);
+        hint_destroy(core, h);
+    }
+    LIST_FOREACH_SAFE (it, &core->staged) {
+        struct hint *h = staged_hint(it);
+
+        list_remove(it);
+        if (h->next.told)
+            hint_tell(core, h, h->snapshot);
+        h->next.told = false;
+    }
+}
+
+void hints_rollback(struct state_core *core)
+{
+    LIST_FOREACH_SAFE (it, &core->departing)
+        next_forget(core, staged_hint(it));
+    LIST_FOREACH_SAFE (it, &core->staged) {
+        struct hint *h = staged_hint(it);
+
+        if (h->stage == HINT_NEW) {
+            hint_leave(core, h);
+            hint_destroy(core, h);
+        } else {
+            next_forget(core, h);
+        }
+    }
+}
+
+bool hint_is_silent(const struct state_core *core, const struct hint *h)
+{
+    const struct snapshot *s = h->snapshot;
+
+    return core->switches.unavailable_is_silent && s->sequence == 1 &&
+           s->state == EXTENSION_UNAVAILABLE && s->presence == PRESENCE_NOT_SET;
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+#include "state/state_internal.h"
+
+typedef void (*hint_each_fn)(void *ctx, const struct state_hint_view *v);
+
+static struct state_hint_view view_of(const struct state_core *core, const struct hint *h)
+{
+    const struct snapshot *s = h->snapshot;
+
+    return (struct state_hint_view){
+        .snapshot = s,
+        .context = s->context,
+        .extension = s->extension,
+        .hint = s->hint,
+        .name = s->hint_name,
+        .file = h->entry ? h->entry->file : STR_EMPTY,
+        .line = h->entry ? h->entry->line : 0,
+        .consumers = h->consumers | core->watch_all,
+        .autohint = h->origin == HINT_AUTO,
+    };
+}
+
+static struct state_hint_view pattern_view(const struct dialplan_context *ctx,
+                                           const struct hint_entry *e)
+{
+    return (struct state_hint_view){
+        .context = ctx->name,
+        .extension = e->extension,
+        .hint = e->text,
+        .name = e->name,
+        .file = e->file,
+        .line = e->line,
+        .pattern = true,
+    };
+}
+
+static void configured_each(const struct state_core *core, const struct dialplan_context *ctx,
+                            hint_each_fn each, void *each_ctx)
+{
+    for (const struct hint_entry *e = NULL; (e = dialplan_hint_next(ctx, e));) {
+        const struct hint *h = e->pattern ? NULL : hint_find(core, ctx->name, e->extension);
+        struct state_hint_view v = h ? view_of(core, h) : pattern_view(ctx, e);
+
+        each(each_ctx, &v);
+    }
+}
+
+/* As they are written, then those made at run time. */
+void state_hints_each(const struct state_core *core, hint_each_fn each, void *ctx)
+{
+    if (core->dialplan)
+        for (struct dialplan_context *c = NULL; (c = dialplan_context_next(core->dialplan, c));)
+            configured_each(core, c, each, ctx);
+    LIST_FOREACH (it, &core->hints) {
+        const struct hint *h = CONTAINER_OF(it, struct hint, link);
+        struct state_hint_view v = view_of(core, h);
+
+        if (h->origin != HINT_CONFIGURED)
+            each(ctx, &v);
+    }
+}
+
+void state_devices_each(const struct state_core *core,
+                        void (*each)(void *ctx, const struct state_device_view *v), void *ctx)
+{
+    LIST_FOREACH (it, &core->devices) {
+        const struct device *d = CONTAINER_OF(it, struct device, link);
+        struct state_device_view v = {
+            .device = d->name,
+            .state = d->state,
+            .sources = d->sources,
+            .n_sources = d->n_sources,
+            .changed_wall_ms = d->changed_wall_ms,
+        };
+
+        if (device_known(d))
+            each(ctx, &v);
+    }
+}
+
+void state_presences_each(const struct state_core *core,
+                          void (*each)(void *ctx, const struct state_presence_view *v), void *ctx)
+{
+    LIST_FOREACH (it, &core->presences) {
+        const struct presence *p = CONTAINER_OF(it, struct presence, link);
+        struct state_presence_view v = {
+            .provider = p->name,
+            .subtype = p->subtype,
+            .message = p->message,
+            .state = p->state,
+            .changed_wall_ms = p->changed_wall_ms,
+        };
+
+        if (p->reported)
+            each(ctx, &v);
+    }
+}
+
+void state_counters_get(const struct state_core *core, struct state_counters *out)
+{
+    *out = core->counters;
+    out->resources = core->hints_by_id.count;
+    out->devices = out->presences = 0;
+    LIST_FOREACH (it, &core->devices)
+        out->devices += device_known(CONTAINER_OF(it, struct device, link));
+    LIST_FOREACH (it, &core->presences)
+        out->presences += CONTAINER_OF(it, struct presence, link)->reported;
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+#include "state/names.h"
+#include "state/state.h"
+
+struct str name_label(struct str name)
+{
+    size_t colon = str_find_char(name, ':'), slash = str_find_char(name, '/');
+
+    return colon < name.n && colon < slash ? str_sub(name, 0, colon) : STR_EMPTY;
+}
+
+int name_normalise(struct str *out, struct str name, struct name_room *room)
+{
+    static const struct str labels[] = { STR_INIT("Custom"), STR_INIT("CustomPresence") };
+    struct str label;
+
+    name = str_trim(name);
+    if (name.n == 0 || name.n > NAME_MAX_LEN)
+        return STATE_BAD_NAME;
+    memcpy(room->text, name.p, name.n);
+    label = name_label(name);
+    for (size_t i = 0; i < ARRAY_LEN(labels); i++)
+        if (label.n && str_equal_nocase(label, labels[i])) {
+            if (name.n == label.n + 1)
+                return STATE_BAD_NAME;
+            memcpy(room->text, labels[i].p, labels[i].n);
+        }
+    *out = (struct str){ room->text, name.n };
+    return 0;
+}
+
+bool name_equal(struct str a, struct str b)
+{
+    size_t label = name_label(a).n;
+
+    if (a.n != b.n || label != name_label(b).n)
+        return false;
+    return str_equal_nocase(str_sub(a, 0, label), str_sub(b, 0, label)) &&
+           str_equal(str_sub(a, label, a.n), str_sub(b, label, b.n));
+}
+
+uint64_t name_hash(const struct map *m, struct str name)
+{
+    size_t label = name_label(name).n;
+
+    if (label == 0)
+        return map_hash(m, name);
+    return map_hash_mix(map_hash_nocase(m, str_sub(name, 0, label)),
+                        map_hash(m, str_sub(name, label, name.n)));
+}
+
+struct str name_autohint(struct str device)
+{
+    size_t label = name_label(device).n;
+    size_t at = label ? label : str_find_char(device, '/');
+
+    return str_sub(device, at + 1, device.n);
+}
+
+bool name_is_phone(struct str device)
+{
+    static const struct str others[] = {
+        STR_INIT("MWI:"),      STR_INIT("Queue:"),      STR_INIT("Local/"),
+        STR_INIT("Park:"),     STR_INIT("ConfBridge:"), STR_INIT("MeetMe:"),
+        STR_INIT("Calendar:"), STR_INIT("ccss:"),       STR_INIT("Agent:"),
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        if (str_starts_nocase(device, others[i]))
+            return false;
+    return true;
+}

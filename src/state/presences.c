@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+#include <stdlib.h>
+
+#include "state/state_internal.h"
+
+/* ---- the table ---- */
+
+static bool presence_is(const struct map_node *node, const void *key)
+{
+    return name_equal(CONTAINER_OF(node, struct presence, node)->name, *(const struct str *)key);
+}
+
+static struct presence *presence_find(const struct state_core *core, struct str name)
+{
+    struct map_node *node = map_find(&core->presences_by_name,
+                                     name_hash(&core->presences_by_name, name), presence_is, &name);
+
+    return node ? CONTAINER_OF(node, struct presence, node) : NULL;
+}
+
+/* Custom presence that was never set is not set; of another provider nothing is known at all. */
+static enum presence_state unreported(struct str name)
+{
+    return str_starts(name, STR("CustomPresence:")) ? PRESENCE_NOT_SET : PRESENCE_INVALID;
+}
+
+int presence_get(struct state_core *core, struct str name, struct presence **out)
+{
+    struct presence *p = presence_find(core, name);
+
+    if (!p) {
+        p = calloc(1, sizeof(*p) + name.n);
+        if (!p)
+            return -ENOMEM;
+        memcpy(p->text, name.p, name.n);
+        p->name = (struct str){ p->text, name.n };
+        p->state = unreported(p->name);
+        list_init(&p->followers);
+        list_append(&core->presences, &p->link);
+        map_add(&core->presences_by_name, &p->node, name_hash(&core->presences_by_name, name));
+    }
+    *out = p;
+    return 0;
+}
+
+void presence_destroy(struct presence *p)
+{
+    str_free(&p->subtype);
+    str_free(&p->message);
+    list_remove(&p->link);
+    free(p);
+}
+
+void presence_release(struct state_core *core, struct presence *p)
+{
+    if (p->reported || !list_empty(&p->followers))
+        return;
+    map_remove(&core->presences_by_name, &p->node);
+    presence_destroy(p);
+}
+
+/* ---- changes ---- */
+
+struct presence_value {
+    enum presence_state state;
+    struct str subtype, message; /* on the heap */
+};
+
+static void value_fini(struct presence_value *v)
+{
+    str_free(&v->subtype);
+    str_free(&v->message);
+}
+
+static int value_init(struct presence_value *v, enum presence_state state, struct str subtype,
+                      struct str message)
+{
+    int r;
+
+    *v = (struct presence_value){ .state = state };
+    r = str_dup(&v->subtype, subtype);
+    if (r)
+        return r;
+    r = str_dup(&v->message, message);
+    if (r)
+        value_fini(v);
+    return r;
+}
+
+static void value_swap(struct presence *p, struct presence_value *v)
+{
+    struct presence_value former = { p->state, p->subtype, p->message };
+
+    p->state = v->state;
+    p->subtype = v->subtype;
+    p->message = v->message;
+    *v = former;
+}
+
+static int followers_stage(struct state_core *core, struct presence *p)
+{
+    LIST_FOREACH (it, &p->followers) {
+        int r = hint_stage_lamp(core, CONTAINER_OF(it, struct follow, link)->sources->hint, false);
+
+        if (r)
+            return r;
+    }
+    return 0;
+}
+
+static bool presence_has(const struct presence *p, enum presence_state state, struct str subtype,
+                         struct str message)
+{
+    return p->state == state && str_equal(p->subtype, subtype) && str_equal(p->message, message);
+}
+
+static int presence_change(struct state_core *core, struct presence *p, struct presence_value *v)
+{
+    int r;
+
+    value_swap(p, v);
+    r = followers_stage(core, p);
+    if (r) {
+        hints_rollback(core);
+        value_swap(p, v);
+        return r;
+    }
+    p->changed_wall_ms = clock_wall_ms(core->clock);
+    hints_commit(core);
+    core->port.presence(core->port.ctx, p->name, p->state, p->subtype, p->message);
+    hints_tell(core);
+    return 0;
+}
+
+int state_presence_set(struct state_core *core, struct str provider, enum presence_state state,
+                       struct str subtype, struct str message)
+{
+    struct presence_value v;
+    struct name_room room;
+    struct presence *p;
+    int r = name_normalise(&provider, provider, &room);
+
+    BUG_UNLESS((unsigned)state < PRESENCE_STATES);
+    if (r)
+        return r;
+    r = presence_get(core, provider, &p);
+    if (r)
+        return r;
+    if (presence_has(p, state, subtype, message)) {
+        r = p->reported ? STATE_UNCHANGED : 0; /* what was assumed is now known */
+        p->reported = true;
+        return r;
+    }
+    r = value_init(&v, state, subtype, message);
+    if (r == 0) {
+        r = presence_change(core, p, &v);
+        value_fini(&v);
+    }
+    if (r == 0)
+        p->reported = true;
+    else
+        presence_release(core, p);
+    return r;
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+#include "state/snapshot.h"
+#include <stdlib.h>
+
+/* Move `s` behind the snapshot: `*at` is where the next text goes. */
+static void text_keep(struct str *s, char **at)
+{
+    if (s->n)
+        memcpy(*at, s->p, s->n);
+    s->p = *at;
+    *at += s->n;
+}
+
+int snapshot_create(struct snapshot **out, const struct snapshot_spec *spec)
+{
+    size_t n = spec->context.n + spec->extension.n + spec->hint.n + spec->hint_name.n +
+               spec->presence_subtype.n + spec->presence_message.n;
+    struct snapshot *s = malloc(sizeof(*s) + n);
+    char *at;
+
+    if (!s)
+        return -ENOMEM;
+    *s = (struct snapshot){
+        .resource_id = spec->resource_id,
+        .sequence = spec->sequence,
+        .changed_wall_ms = spec->changed_wall_ms,
+        .state = spec->state,
+        .presence = spec->presence,
+        .context = spec->context,
+        .extension = spec->extension,
+        .hint = spec->hint,
+        .hint_name = spec->hint_name,
+        .presence_subtype = spec->presence_subtype,
+        .presence_message = spec->presence_message,
+    };
+    atomic_init(&s->refs, 1);
+    atomic_init(&s->bodies, NULL);
+    at = s->text;
+    text_keep(&s->context, &at);
+    text_keep(&s->extension, &at);
+    text_keep(&s->hint, &at);
+    text_keep(&s->hint_name, &at);
+    text_keep(&s->presence_subtype, &at);
+    text_keep(&s->presence_message, &at);
+    *out = s;
+    return 0;
+}
+
+/* The count and the bodies change under readers who may change nothing else. */
+static struct snapshot *shared(const struct snapshot *s)
+{
+    return (struct snapshot *)s;
+}
+
+struct snapshot *snapshot_ref(const struct snapshot *s)
+{
+    atomic_fetch_add_explicit(&shared(s)->refs, 1, memory_order_relaxed);
+    return shared(s);
+}
+
+void snapshot_unref(const struct snapshot *s)
+{
+    struct snapshot_body *b, *next;
+
+    if (!s || atomic_fetch_sub_explicit(&shared(s)->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    for (b = atomic_load_explicit(&shared(s)->bodies, memory_order_relaxed); b; b = next) {
+        next = b->next;
+        b->destroy(b);
+    }
+    free(shared(s));
+}
+
+/* Among the bodies from `from` up to, but without, `end`. */
+static struct snapshot_body *body_between(struct snapshot_body *from,
+                                          const struct snapshot_body *end, const void *key)
+{
+    for (; from != end; from = from->next)
+        if (from->key == key)
+            return from;
+    return NULL;
+}
+
+struct snapshot_body *snapshot_body_find(const struct snapshot *s, const void *key)
+{
+    return body_between(atomic_load_explicit(&shared(s)->bodies, memory_order_acquire), NULL, key);
+}
+
+struct snapshot_body *snapshot_body_add(const struct snapshot *s, struct snapshot_body *b)
+{
+    struct snapshot_body *head, *seen = NULL, *other;
+
+    head = atomic_load_explicit(&shared(s)->bodies, memory_order_acquire);
+    do {
+        /* The list only grows at its head: what was looked at in an earlier round needs no second
+         * look. */
+        other = body_between(head, seen, b->key);
+        if (other) {
+            b->destroy(b);
+            return other;
+        }
+        seen = head;
+        b->next = head;
+    } while (!atomic_compare_exchange_weak_explicit(&shared(s)->bodies, &head, b,
+                                                    memory_order_release, memory_order_acquire));
+    return b;
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: MIT
+#include "state/state.h"
+#include <stdlib.h>
+
+#include "state/state_internal.h"
+
+/* ---- life ---- */
+
+static void no_snapshot(void *ctx, const struct snapshot *s, uint64_t consumers)
+{
+    (void)ctx;
+    (void)s;
+    (void)consumers;
+}
+
+static void no_device(void *ctx, struct str device, enum device_state state)
+{
+    (void)ctx;
+    (void)device;
+    (void)state;
+}
+
+static void no_presence(void *ctx, struct str provider, enum presence_state state,
+                        struct str subtype, struct str message)
+{
+    (void)ctx;
+    (void)provider;
+    (void)state;
+    (void)subtype;
+    (void)message;
+}
+
+static struct state_port port_complete(const struct state_port *port)
+{
+    return (struct state_port){
+        .ctx = port->ctx,
+        .snapshot = port->snapshot ? port->snapshot : no_snapshot,
+        .device = port->device ? port->device : no_device,
+        .presence = port->presence ? port->presence : no_presence,
+    };
+}
+
+static void lists_init(struct state_core *core)
+{
+    struct list *lists[] = { &core->devices, &core->presences, &core->hints,    &core->idle,
+                             &core->touched, &core->staged,    &core->departing };
+
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        list_init(lists[i]);
+}
+
+static int maps_init(struct state_core *core, struct rng *rng)
+{
+    struct map *maps[] = { &core->devices_by_name, &core->presences_by_name, &core->hints_by_name,
+                           &core->hints_by_id };
+    int r = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(maps) && r == 0; i++)
+        r = map_init(maps[i], rng);
+    return r;
+}
+
+int state_create(struct state_core **out, const struct state_config *cfg)
+{
+    struct state_core *core = calloc(1, sizeof(*core));
+    int r;
+
+    if (!core)
+        return -ENOMEM;
+    core->port = port_complete(&cfg->port);
+    core->switches = cfg->switches;
+    core->clock = cfg->clock;
+    core->log = cfg->log;
+    lists_init(core);
+    r = maps_init(core, cfg->rng);
+    if (r) {
+        state_destroy(core);
+        return r;
+    }
+    *out = core;
+    return 0;
+}
+
+void state_destroy(struct state_core *core)
+{
+    if (!core)
+        return;
+    LIST_FOREACH_SAFE (it, &core->hints)
+        hint_destroy(core, CONTAINER_OF(it, struct hint, link));
+    LIST_FOREACH_SAFE (it, &core->devices)
+        device_destroy(CONTAINER_OF(it, struct device, link));
+    LIST_FOREACH_SAFE (it, &core->presences)
+        presence_destroy(CONTAINER_OF(it, struct presence, link));
+    map_fini(&core->devices_by_name);
+    map_fini(&core->presences_by_name);
+    map_fini(&core->hints_by_name);
+    map_fini(&core->hints_by_id);
+    dialplan_destroy(core->dialplan);
+    free(core->autos);
+    free(core);
+}
+
+void state_switches_set(struct state_core *core, const struct state_switches *switches)
+{
+    core->switches = *switches;
+}
+
+/* ---- hints from patterns ---- */
+
+/* The name goes into the text of the hint, where these would bring in devices nobody has allowed to
+ * be seen; and a name like a pattern's is never a lamp's. */
+static bool name_is_plain(struct str extension)
+{
+    if (extension_is_pattern(extension))
+        return false;
+    for (size_t i = 0; i < extension.n; i++) {
+        unsigned char c = (unsigned char)extension.p[i];
+
+        if (c < 0x20 || c == 0x7f || c == '&' || c == ',')
+            return false;
+    }
+    return true;
+}
+
+static bool name_is_number(struct str extension)
+{
+    for (size_t i = 0; i < extension.n; i++)
+        if (!memchr("0123456789+*#-", extension.p[i], sizeof("0123456789+*#-") - 1))
+            return false;
+    return true;
+}
+
+/* Stage the end of the one that nobody has watched for longest, if there is no room for one more.
+ */
+static int materialised_make_room(struct state_core *core)
+{
+    if (core->n_materialised < MATERIALISED_MAX)
+        return 0;
+    if (list_empty(&core->idle)) {
+        log_warn(core->log, "state.too_many_pattern_hints", KV_U("hints", core->n_materialised));
+        return STATE_NO_HINT;
+    }
+    return hint_stage_end(core, CONTAINER_OF(core->idle.next, struct hint, idle));
+}
+
+static int materialise(struct state_core *core, const struct dialplan_match *match,
+                       struct str extension, struct hint **out)
+{
+    struct hint_text_room room;
+    struct extension_key key;
+    struct hint_form form = {
+        .context = match->context->name,
+        .extension = extension,
+        .text = match->hint->text,
+        .name = match->hint->name,
+        .entry = match->hint,
+        .origin = HINT_MATERIALISED,
+    };
+    int r;
+
+    if (!name_is_plain(extension))
+        return STATE_NO_HINT;
+    extension_key_init(&key, extension);
+    if (key.n == 0)
+        return STATE_NO_HINT;
+    /* In numbers dashes are for the eye only: who asks first must not decide what the device is
+     * called. In "front-door" they are part of the name. */
+    if (name_is_number(extension))
+        form.extension = extension_key_str(&key);
+    form.text = hint_text(core, core->dialplan, &form, &room);
+    r = materialised_make_room(core);
+    if (r == 0)
+        r = hint_stage_new(core, &form, out);
+    if (r) {
+        hints_rollback(core);
+        return r;
+    }
+    hints_commit(core);
+    hints_tell(core);
+    return 0;
+}
+
+/* ---- watching ---- */
+
+static bool core_has(void *ctx, const struct dialplan_context *context, struct str extension)
+{
+    return hint_find(ctx, context->name, extension);
+}
+
+static int hint_resolve(struct state_core *core, struct str context, struct str extension,
+                        struct hint **out, bool *cacheable)
+{
+    const struct dialplan_search search = {
+        .dialplan = core->dialplan,
+        .context = context,
+        .extension = extension,
+        .wall_ms = clock_wall_ms(core->clock),
+        .has = core_has,
+        .ctx = core,
+    };
+    struct dialplan_match match;
+
+    if (!core->dialplan || dialplan_search(&search, &match))
+        return STATE_NO_HINT;
+    *cacheable = match.cacheable;
+    *out = hint_find(core, match.context->name, extension);
+    return *out ? 0 : materialise(core, &match, extension, out);
+}
+
+int state_watch(struct state_core *core, struct str context, struct str extension,
+                unsigned consumer, const struct snapshot **out, bool *cacheable)
+{
+    struct hint *h = NULL;
+    bool stable = false;
+    int r;
+
+    BUG_UNLESS(consumer < 64);
+    r = hint_resolve(core, context, extension, &h, &stable);
+    if (r)
+        return r;
+    h->consumers |= 1ull << consumer;
+    hint_idle_update(core, h);
+    if (cacheable)
+        *cacheable = stable;
+    *out = h->snapshot;
+    return 0;
+}
+
+void state_unwatch(struct state_core *core, uint64_t resource_id, unsigned consumer)
+{
+    struct hint *h = hint_find_id(core, resource_id);
+
+    BUG_UNLESS(consumer < 64);
+    if (!h)
+        return;
+    h->consumers &= ~(1ull << consumer);
+    hint_idle_update(core, h);
+}
+
+void state_watch_all(struct state_core *core, unsigned consumer)
+{
+    uint64_t bit = 1ull << consumer;
+
+    BUG_UNLESS(consumer < 64);
+    if (core->watch_all & bit)
+        return;
+    core->watch_all |= bit;
+    LIST_FOREACH (it, &core->hints) {
+        struct hint *h = CONTAINER_OF(it, struct hint, link);
+
+        if (!hint_is_silent(core, h))
+            core->port.snapshot(core->port.ctx, h->snapshot, bit);
+    }
+}

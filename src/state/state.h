@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+/* state.h - the state core: devices, presence, hints, and the snapshots they become.
+ *
+ * A pure machine: no sockets, no SQL, no clock of its own, stepped by its owner. Everything that
+ * happens is told through struct state_port, synchronously, in order, each change once; a change
+ * that changes nothing ends here. Threads: one owner (the state thread). */
+#pragma once
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "state/dialplan.h"
+#include "state/snapshot.h"
+
+struct state_core; /* opaque: see state.c */
+
+struct state_switches {         /* [compatibility] in extstate.conf; all false is our default */
+    bool ringing_repeat;        /* tell an equal state again while it rings */
+    bool unavailable_is_silent; /* a fresh hint that is Unavailable is not announced */
+    bool asterisk_autohints;    /* every device class, only after a change, never removed */
+};
+
+struct state_port {
+    void *ctx;
+    /* A resource changed (or was created: sequence 1, or is gone: state EXTENSION_REMOVED).
+     * `consumers` are those who watch it. The snapshot is borrowed: ref it to keep it. */
+    void (*snapshot)(void *ctx, const struct snapshot *s, uint64_t consumers);
+    /* The aggregated state of a device, or a presence provider, changed. */
+    void (*device)(void *ctx, struct str device, enum device_state state);
+    void (*presence)(void *ctx, struct str provider, enum presence_state state, struct str subtype,
+                     struct str message);
+};
+
+struct state_config {
+    struct state_port port;
+    struct state_switches switches;
+    const struct clock *clock; /* wall time for time specs and snapshots */
+    struct log *log;
+    struct rng *rng;
+};
+
+NODISCARD int state_create(struct state_core **out, const struct state_config *cfg);
+void state_destroy(struct state_core *core);
+void state_switches_set(struct state_core *core, const struct state_switches *switches);
+
+enum state_outcome {
+    STATE_NO_HINT = 1, /* nothing of that name is reachable from that context        -> 404 */
+    STATE_BAD_NAME,    /* an empty device or provider name, or one over 79 bytes      -> usage */
+    STATE_UNCHANGED,   /* legal, and already so: nobody was told */
+};
+
+/* One source says what a device does. Sources aggregate: several sources of one device are combined
+ * like the devices of a hint. Names starting "Custom:" in any case are kept as "Custom:...". 0,
+ * STATE_UNCHANGED, STATE_BAD_NAME, -ENOMEM. */
+NODISCARD int state_device_set(struct state_core *core, struct str source, struct str device,
+                               enum device_state state);
+/* The source no longer says anything about the device; without any source it is what
+ * state_device_default says. */
+NODISCARD int state_device_forget(struct state_core *core, struct str source, struct str device);
+/* What a device is while no source reports it (PJSIP/alice from pjsip.conf: NOT_INUSE with a static
+ * contact, UNAVAILABLE without). Replaces all former defaults; changes are told. The arrays are
+ * borrowed for the call. */
+NODISCARD int state_device_defaults(struct state_core *core, const struct str *devices,
+                                    const enum device_state *states, size_t n);
+/* Aggregate of a device: reported, default, else UNKNOWN for "Custom:" and INVALID for anything
+ * else. */
+enum device_state state_device_get(const struct state_core *core, struct str device);
+
+/* "CustomPresence:alice": state, subtype, message. PRESENCE_INVALID says that nothing is known:
+ * hints go on with what they showed. 0, STATE_UNCHANGED, STATE_BAD_NAME, -ENOMEM. */
+NODISCARD int state_presence_set(struct state_core *core, struct str provider,
+                                 enum presence_state state, struct str subtype, struct str message);
+
+/* Take over a new dialplan (ownership passes on 0): hints that are new are announced, changed ones
+ * re-evaluated and told if different, unchanged ones stay silent, removed ones end with
+ * EXTENSION_REMOVED. Concrete hints made from patterns and autohints are carried over while they
+ * still apply. 0 or -ENOMEM, then nothing has changed. */
+NODISCARD int state_dialplan_apply(struct state_core *core, struct dialplan *dp);
+
+/* Start watching: `consumer` (0..63) gets every later snapshot of the resource. Pattern hints
+ * become concrete here. *out is borrowed. 0, STATE_NO_HINT, -ENOMEM. `*cacheable` (may be NULL):
+ * the answer for this name holds until the next dialplan. */
+NODISCARD int state_watch(struct state_core *core, struct str context, struct str extension,
+                          unsigned consumer, const struct snapshot **out, bool *cacheable);
+void state_unwatch(struct state_core *core, uint64_t resource_id, unsigned consumer);
+/* A consumer that watches every resource, present and future (the publisher's home is chosen from
+ * the extension's name by the port's receiver); told the present ones by the snapshot port before
+ * this returns. */
+void state_watch_all(struct state_core *core, unsigned consumer);
+
+/* Listings; the callbacks must not call back into the core. */
+struct state_hint_view {
+    const struct snapshot *snapshot; /* NULL for a pattern that has no state of its own */
+    struct str context, extension, hint, name, file;
+    unsigned line;
+    uint64_t consumers;
+    bool autohint, pattern;
+};
+void state_hints_each(const struct state_core *core,
+                      void (*each)(void *ctx, const struct state_hint_view *v), void *ctx);
+struct state_source_view {
+    struct str source;
+    enum device_state state;
+    uint64_t changed_wall_ms;
+};
+struct state_device_view {
+    struct str device;
+    enum device_state state;
+    const struct state_source_view *sources;
+    size_t n_sources;
+    uint64_t changed_wall_ms;
+};
+void state_devices_each(const struct state_core *core,
+                        void (*each)(void *ctx, const struct state_device_view *v), void *ctx);
+struct state_presence_view {
+    struct str provider, subtype, message;
+    enum presence_state state;
+    uint64_t changed_wall_ms;
+};
+void state_presences_each(const struct state_core *core,
+                          void (*each)(void *ctx, const struct state_presence_view *v), void *ctx);
+
+struct state_counters {
+    uint64_t devices, presences, hints, resources;
+    uint64_t device_reports, duplicates, snapshots;
+};
+void state_counters_get(const struct state_core *core, struct state_counters *out);

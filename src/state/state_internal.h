@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT
+/* state_internal.h - private to src/state: what a state core is made of.
+ *
+ * Every change is staged first and then committed: whatever needs memory, the snapshots above all,
+ * is made while nobody can see it, so that a failure leaves everything as it was. Committing can't
+ * fail, and only then anybody is told.
+ *
+ *     devices.c, presences.c  stage the hints that follow what changed
+ *     apply.c, autohints.c    stage new, changed and ending hints
+ *     hints.c                 the hints themselves, what is staged for them, commit and rollback
+ *     sources.c               what a hint follows, and what its lamp shows
+ *     state.c, listing.c      life, watching; views
+ *
+ * Threads: the owner of the core. */
+#pragma once
+#include "base/list.h"
+#include "base/map.h"
+#include "state/dialplan_internal.h"
+#include "state/names.h"
+#include "state/state.h"
+
+/* Concrete hints made from patterns, of which a peer can ask for as many as there are names. */
+enum { MATERIALISED_MAX = 100000 };
+
+struct state_core {
+    struct state_port port;
+    struct state_switches switches;
+    const struct clock *clock;
+    struct log *log;
+    struct dialplan *dialplan; /* NULL before the first one */
+
+    struct map devices_by_name, presences_by_name, hints_by_name, hints_by_id;
+    struct list devices, presences, hints; /* in order of creation */
+    struct list idle; /* materialised hints that nobody in particular watches */
+    size_t n_materialised;
+    struct dialplan_context **autos; /* contexts of the dialplan that have autohints */
+    size_t n_autos;
+
+    struct list touched;           /* struct device, while a change is staged */
+    struct list staged, departing; /* struct hint, likewise */
+    uint64_t watch_all;            /* consumers of everything */
+    uint64_t last_id;
+    struct state_counters counters;
+};
+
+/* ---- devices.c ---- */
+
+struct device {
+    struct map_node node;
+    struct list link;                  /* state_core.devices */
+    struct list followers;             /* struct follow */
+    struct state_source_view *sources; /* their names are on the heap */
+    size_t n_sources, sources_room;
+    bool has_default;
+    enum device_state default_state;
+    enum device_state state; /* of all that */
+    uint64_t changed_wall_ms;
+    struct {
+        struct list link; /* state_core.touched */
+        bool known, has_default;
+        enum device_state default_state, state;
+    } before; /* while a change is staged */
+    struct str name;
+    char text[];
+};
+
+/* The device of that normalised name, made when it is new. 0 or -ENOMEM. */
+NODISCARD int device_get(struct state_core *core, struct str name, struct device **out);
+/* Forget it, unless somebody reports or follows it. */
+void device_release(struct state_core *core, struct device *d);
+void device_destroy(struct device *d);
+/* Somebody says what it does. */
+static inline bool device_known(const struct device *d)
+{
+    return d->n_sources > 0 || d->has_default;
+}
+
+/* ---- presences.c ---- */
+
+struct presence {
+    struct map_node node;
+    struct list link;      /* state_core.presences */
+    struct list followers; /* struct follow */
+    bool reported;
+    enum presence_state state;
+    struct str subtype, message; /* on the heap or empty */
+    uint64_t changed_wall_ms;
+    struct str name;
+    char text[];
+};
+
+NODISCARD int presence_get(struct state_core *core, struct str name, struct presence **out);
+void presence_release(struct state_core *core, struct presence *p);
+void presence_destroy(struct presence *p);
+
+/* ---- sources.c ---- */
+
+struct follow {
+    struct list link; /* followers of the device or presence */
+    struct hint_sources *sources;
+    union {
+        struct device *device;
+        struct presence *presence;
+    };
+};
+
+struct hint_sources { /* what a hint's text names */
+    struct hint *hint;
+    size_t n_devices, n; /* devices come first, then presence providers */
+    struct follow follows[];
+};
+
+/* From "PJSIP/a&PJSIP/b,CustomPresence:a", blanks around names and empty names left out. 0 or
+ * -ENOMEM. */
+NODISCARD int hint_sources_parse(struct state_core *core, struct hint *h, struct str text,
+                                 struct hint_sources **out);
+NODISCARD int hint_sources_of_device(struct hint *h, struct device *d, struct hint_sources **out);
+void hint_sources_destroy(struct state_core *core, struct hint_sources *s);
+
+struct lamp {
+    enum extension_state state;
+    enum presence_state presence;
+    struct str subtype, message; /* borrowed from whose they are */
+};
+/* What these sources make of a hint. Presence that is invalid changes nothing: then it is that of
+ * `former`. */
+struct lamp hint_sources_lamp(const struct hint_sources *s, const struct lamp *former);
+
+/* ---- hints.c ---- */
+
+enum hint_origin {
+    HINT_CONFIGURED,
+    HINT_MATERIALISED, /* from a pattern */
+    HINT_AUTO,
+};
+
+enum hint_stage {
+    HINT_SETTLED,
+    HINT_NEW,
+    HINT_CHANGING,
+    HINT_DEPARTING,
+};
+
+struct hint { /* a resource */
+    struct map_node by_name, by_id;
+    struct list link; /* state_core.hints */
+    struct list idle; /* state_core.idle */
+    uint64_t consumers;
+    struct snapshot *snapshot;
+    struct hint_sources *sources;
+    const struct hint_entry *entry; /* of the dialplan; NULL: an autohint */
+    enum hint_origin origin;
+
+    enum hint_stage stage;
+    struct {
+        struct list link;             /* state_core.staged or .departing */
+        struct snapshot *snapshot;    /* NULL: stays; also for HINT_DEPARTING */
+        bool told;                    /* whether it is announced */
+        bool reformed;                /* the rest is valid */
+        struct hint_sources *sources; /* NULL: stay */
+        const struct hint_entry *entry;
+        enum hint_origin origin;
+    } next;
+};
+
+struct hint_form { /* what a hint is to be; borrowed for the call */
+    struct str context, extension, text, name;
+    struct device *device; /* of an autohint; else NULL, and `text` names the sources */
+    const struct hint_entry *entry;
+    enum hint_origin origin;
+};
+
+struct hint *hint_find(const struct state_core *core, struct str context, struct str extension);
+struct hint *hint_find_id(const struct state_core *core, uint64_t id);
+void hint_destroy(struct state_core *core, struct hint *h);
+void hint_idle_update(struct state_core *core, struct hint *h);
+
+/* Stage a new hint; the change of what a hint is made of; what its sources changed; its end. A hint
+ * that has something staged already is left as it is by the latter two. 0 or -ENOMEM. */
+NODISCARD int hint_stage_new(struct state_core *core, const struct hint_form *form,
+                             struct hint **out);
+NODISCARD int hint_stage_form(struct state_core *core, struct hint *h,
+                              const struct hint_form *form);
+NODISCARD int hint_stage_lamp(struct state_core *core, struct hint *h, bool repeat_ringing);
+NODISCARD int hint_stage_end(struct state_core *core, struct hint *h);
+/* Carry out what is staged, without telling; then tell it. Or forget it. */
+void hints_commit(struct state_core *core);
+void hints_tell(struct state_core *core);
+void hints_rollback(struct state_core *core);
+
+/* Nothing was ever told about it, and nothing need be: the switch says so. */
+bool hint_is_silent(const struct state_core *core, const struct hint *h);
+struct lamp snapshot_lamp(const struct snapshot *s);
+
+/* The text of a hint with its variables replaced, in `room`; too long a one becomes empty and is
+ * logged. */
+struct hint_text_room {
+    char text[SUBSTITUTED_MAX_LEN];
+};
+struct str hint_text(const struct state_core *core, const struct dialplan *dp,
+                     const struct hint_form *form, struct hint_text_room *room);
+
+/* ---- autohints.c ---- */
+
+/* A device was reported, or is not reported any more: stage what that means for its autohints. 0 or
+ * -ENOMEM. */
+NODISCARD int autohints_stage(struct state_core *core, struct device *d);
+/* For a whole new dialplan and its contexts with autohints: those that go on, and new ones for
+ * devices known. */
+NODISCARD int autohints_stage_all(struct state_core *core, struct dialplan *dp,
+                                  struct dialplan_context *const *autos, size_t n_autos);
