@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: MIT
+/* The requests of a publication and their answers: RFC 3903 section 5 and what servers do beside
+ * it. At most one PUBLISH is unanswered, and each new one tells what is newest then. */
+#include "publisher/publisher_internal.h"
+
+static struct publisher *publisher_of(const struct publication *pub)
+{
+    return pub->section->publisher;
+}
+
+/* ---- waiting ---- */
+
+static void wait_ms(struct publication *pub, uint64_t delay_ms)
+{
+    struct publisher *p = publisher_of(pub);
+
+    p->counters.retried++;
+    publication_move(pub, PUBLICATION_WAITING);
+    timer_start(p->cfg.wheel, &pub->timer, delay_ms);
+}
+
+static uint64_t doubled_ms(const struct publication *pub, uint64_t first, uint64_t most)
+{
+    unsigned shift = pub->failures > 16 ? 16 : pub->failures ? pub->failures - 1 : 0;
+
+    return first << shift < most ? first << shift : most;
+}
+
+static void wait_for_retry(struct publication *pub)
+{
+    struct section *s = pub->section;
+    struct rng *rng = publisher_of(pub)->cfg.rng;
+    uint64_t ms;
+
+    if (pub->refused) {
+        ms = doubled_ms(pub, REFUSED_FIRST_MS, REFUSED_MAX_MS);
+        ms += rng_below(rng, (uint32_t)(ms / 4) + 1);
+    } else {
+        ms = doubled_ms(pub, RETRY_FIRST_MS, section_retry_interval_ms(s));
+        ms -= rng_below(rng, (uint32_t)(ms / 4) + 1);
+    }
+    wait_ms(pub, ms);
+}
+
+/* ---- sending ---- */
+
+static int on_print(struct client_txn *ct, struct buf *out)
+{
+    struct publication *pub = CONTAINER_OF(ct, struct publication, txn);
+    int r = 0;
+
+    if (pub->message.n)
+        buf_add(out, pub->message);
+    else
+        r = request_print(pub, out);
+    if (r == 0)
+        r = out->error;
+    if (r == 0 && !pub->message.n)
+        r = str_dup(&pub->message, buf_str(out));
+    pub->print_error = r;
+    return r;
+}
+
+static void on_done(struct client_txn *ct, unsigned status, const struct sip_message *response);
+static const struct client_txn_ops publication_ops = { .print = on_print, .done = on_done };
+
+/* What the server needs next; false when nothing. */
+static bool step_choose(struct publication *pub)
+{
+    bool known = publication_known(pub);
+
+    if (!known)
+        publication_forget(pub);
+    if (!pub->removing && known && !pub->refresh_due && publication_nothing_new(pub))
+        return false;
+    if (pub->removing && pub->goodbye_said) {
+        pub->step = STEP_REMOVE;
+    } else {
+        if (habit_begins_anew(pub))
+            str_free(&pub->entity_tag);
+        pub->step = pub->entity_tag.n ? STEP_MODIFY : STEP_INITIAL;
+    }
+    return known || !pub->removing;
+}
+
+static void step_count(const struct publication *pub)
+{
+    struct publisher_counters *c = &publisher_of(pub)->counters;
+
+    c->sent++;
+    if (pub->step == STEP_REMOVE)
+        c->remove++;
+    else if (pub->step == STEP_INITIAL)
+        c->initial++;
+    else if (pub->refresh_due && pub->told == pub->newest)
+        c->refresh++;
+    else
+        c->modify++;
+}
+
+static void start_failed(struct publication *pub, int error);
+
+static void request_start(struct publication *pub)
+{
+    struct section *s = pub->section;
+    uint32_t wanted_s = s->terms.settings->expiration_s;
+    bool body = pub->step != STEP_REMOVE;
+    int r;
+
+    str_free(&pub->message);
+    pub->print_error = 0;
+    pub->cseq++;
+    if (body) {
+        snapshot_replace(&pub->sent, pub->newest);
+        pub->sent_profile = s->terms.profile;
+        pub->version++;
+    }
+    pub->expires_s = !body ? 0 : wanted_s > s->min_expires_s ? wanted_s : s->min_expires_s;
+    pub->attempt_ms = publisher_now(s->publisher);
+    pub->sent_epoch = s->epoch;
+    r = client_txn_start(s->publisher->cfg.txn, &pub->txn, SIP_PUBLISH, &s->flow, &publication_ops);
+    if (r) { /* nobody has seen it */
+        pub->cseq--;
+        pub->version -= body;
+        start_failed(pub, r);
+        return;
+    }
+    pub->uncertain = pub->uncertain || body;
+    s->outstanding++;
+    step_count(pub);
+}
+
+/* The removal is over, with or without success. */
+static void removal_end(struct publication *pub)
+{
+    publisher_succeed(pub);
+    publication_destroy(pub);
+}
+
+/* Send what is due now: from the window, or in place of a request that is over. */
+static void send_next(struct publication *pub)
+{
+    if (!step_choose(pub)) {
+        if (pub->removing)
+            removal_end(pub);
+        else
+            publication_rest(pub);
+        return;
+    }
+    if (pub->state == PUBLICATION_READY)
+        publication_move(pub, PUBLICATION_SENDING);
+    request_start(pub);
+}
+
+void publication_send(struct publication *pub)
+{
+    pub->auth_attempts = 0;
+    pub->brief_tries = 0;
+    send_next(pub);
+}
+
+/* ---- failures ---- */
+
+static void reason_keep(struct publication *pub, unsigned status, struct str reason)
+{
+    struct str copy;
+
+    pub->last_status = status;
+    if (str_dup(&copy, str_sub(reason, 0, REASON_MAX)))
+        return;
+    str_free(&pub->last_reason);
+    pub->last_reason = copy;
+}
+
+static void failure_count(struct publication *pub)
+{
+    struct publisher *p = publisher_of(pub);
+
+    p->counters.failed++;
+    pub->failures++;
+    log_warn(p->cfg.log, "publish.failed", KV("section", pub->section->terms.settings->id),
+             KV("extension", pub->newest->extension), KV_U("status", pub->last_status),
+             KV("reason", pub->last_reason), KV_U("failures", pub->failures));
+}
+
+/* True while the server is worth another try. */
+static bool removal_goes_on(struct publication *pub)
+{
+    if (!publication_known(pub))
+        return false;
+    if (pub->refused && pub->step != STEP_REMOVE) {
+        pub->goodbye_said = true; /* then without the last word */
+        return true;
+    }
+    return !pub->refused && ++pub->remove_tries < REMOVE_TRIES;
+}
+
+/* Sending, and its request has failed for good. */
+static void fail(struct publication *pub, bool refused, uint64_t retry_after_ms)
+{
+    failure_count(pub);
+    pub->refused = refused;
+    pub->retry_is_fixed = retry_after_ms > 0;
+    if (pub->removing && (!removal_goes_on(pub) || (retry_after_ms && publisher_of(pub)->stopping)))
+        removal_end(pub);
+    else if (pub->removing && refused)
+        send_next(pub);
+    else if (retry_after_ms)
+        wait_ms(pub, retry_after_ms);
+    else
+        wait_for_retry(pub);
+}
+
+/* A request that could not be written (a URI too long, a body nobody can make, no memory), or that
+ * the network did not take. */
+static void start_failed(struct publication *pub, int error)
+{
+    struct section *s = pub->section;
+
+    if (!pub->print_error && (error == -EAGAIN || error == -ENOBUFS)) {
+        publication_make_ready(pub, false);
+        section_congested(s);
+        return;
+    }
+    if (pub->print_error || error == -EMSGSIZE) {
+        reason_keep(pub, 500, str_of(strerror(-error)));
+        fail(pub, error != -ENOMEM, 0);
+        return;
+    }
+    reason_keep(pub, 503, str_of(strerror(-error)));
+    section_unanswered(s, pub);
+    fail(pub, false, 0);
+}
+
+static bool is_temporary(unsigned status)
+{
+    if (status == 501 || status == 505 || status == 513)
+        return false;
+    return status == 408 || status == 480 || status == 491 || status / 100 == 5;
+}
+
+static uint64_t retry_after_ms(const struct sip_message *response)
+{
+    uint64_t ms;
+    uint32_t s;
+
+    if (!response || sip_delta_seconds_parse(&s, sip_header_value(response, SIP_H_RETRY_AFTER)))
+        return 0;
+    ms = (uint64_t)s * 1000;
+    return ms > RETRY_AFTER_MAX_MS ? RETRY_AFTER_MAX_MS : ms;
+}
+
+/* ---- answers ---- */
+
+/* A token, says RFC 3903 section 8.3.1; some put quotes around it. It must come back as it was, but
+ * must not break our message. */
+static struct str entity_tag_of(const struct sip_message *response)
+{
+    struct str tag = sip_header_value(response, SIP_H_SIP_ETAG);
+
+    for (size_t i = 0; i < tag.n; i++)
+        if (tag.p[i] <= ' ' || tag.p[i] > '~' || tag.p[i] == ',')
+            return STR_EMPTY;
+    return tag.n <= ENTITY_TAG_MAX ? tag : STR_EMPTY;
+}
+
+static void entity_tag_keep(struct publication *pub, const struct sip_message *response)
+{
+    struct publisher *p = publisher_of(pub);
+    struct str tag = entity_tag_of(response), copy = STR_EMPTY;
+
+    if (!tag.n)
+        log_warn(p->cfg.log, "publish.no_entity_tag",
+                 KV("section", pub->section->terms.settings->id),
+                 KV("extension", pub->newest->extension));
+    else if (str_dup(&copy, tag))
+        return; /* the former one will give a 412, which heals */
+    str_free(&pub->entity_tag);
+    pub->entity_tag = copy;
+    pub->tag_epoch = pub->sent_epoch;
+}
+
+/* Counted from when it was asked: the server may have begun to count then. */
+static void granted_keep(struct publication *pub, const struct sip_message *response)
+{
+    struct publisher *p = publisher_of(pub);
+    uint64_t now = publisher_now(p), share = rng_below(p->cfg.rng, 1 << 16);
+    uint32_t s;
+
+    if (sip_delta_seconds_parse(&s, sip_header_value(response, SIP_H_EXPIRES)) || s == 0)
+        s = pub->expires_s;
+    pub->granted_until_ms = pub->attempt_ms + (uint64_t)s * 1000;
+    /* At 80 to 90 %: ahead of the server's clock, and not all at once. */
+    pub->refresh_at_ms = pub->attempt_ms + (uint64_t)s * 800 + (((uint64_t)s * 100 * share) >> 16);
+    if (pub->refresh_at_ms < now + REFRESH_LEAST_MS)
+        pub->refresh_at_ms = now + REFRESH_LEAST_MS;
+}
+
+static void on_accepted(struct publication *pub, const struct sip_message *response)
+{
+    struct section *s = pub->section;
+
+    s->publisher->counters.acknowledged++;
+    pub->failures = 0;
+    pub->refused = pub->refresh_due = pub->retry_is_fixed = pub->uncertain = false;
+    if (pub->step == STEP_REMOVE) {
+        removal_end(pub);
+        return;
+    }
+    entity_tag_keep(pub, response);
+    granted_keep(pub, response);
+    snapshot_replace(&pub->told, pub->sent);
+    pub->told_profile = pub->sent_profile;
+    list_remove(&pub->of_section); /* its turn to be probed comes last now */
+    list_append(&s->publications, &pub->of_section);
+    publication_rest(pub);
+    if (pub->removing)
+        pub->goodbye_said = pub->goodbye_said || pub->told == pub->newest;
+    if (pub->removing || !publication_nothing_new(pub))
+        publication_make_ready(pub, false);
+    else if (pub->sent_epoch != s->epoch)
+        publication_refresh(pub); /* a server that forgot meanwhile may have answered before */
+}
+
+/* 412: the server does not know our publication. Publish anew at once, whatever the failed request
+ * was. A removal's says little, because the same hint, come back, may have taken its place. */
+static bool on_tag_lost(struct publication *pub)
+{
+    if (pub->step == STEP_INITIAL || !pub->entity_tag.n)
+        return false;
+    publisher_of(pub)->counters.lost_tags++;
+    publication_forget(pub);
+    if (!pub->removing)
+        section_tag_lost(pub->section, pub->tag_epoch);
+    return true;
+}
+
+/* 401, 407. True when there is an answer to the challenge. */
+static bool on_challenge(struct publication *pub, const struct sip_message *response)
+{
+    struct section *s = pub->section;
+    struct digest_session *session = &s->sessions[response->status == 407];
+    uint32_t most = s->terms.settings->max_auth_attempts;
+
+    s->publisher->counters.challenged++;
+    /* "stale" counts too: there are servers that say so for ever. */
+    if (pub->auth_attempts++ < (most ? most : 1) &&
+        digest_session_choose(session, response, s->terms.credentials, s->terms.n_credentials,
+                              NULL) == 0)
+        return true;
+    digest_session_fini(session);
+    return false;
+}
+
+/* 423. True when the server said what it wants, and it is more than it was asked for. */
+static bool on_too_brief(struct publication *pub, const struct sip_message *response)
+{
+    struct section *s = pub->section;
+    uint32_t minimum_s;
+
+    if (sip_delta_seconds_parse(&minimum_s, sip_header_value(response, SIP_H_MIN_EXPIRES)) ||
+        minimum_s <= pub->expires_s || pub->step == STEP_REMOVE ||
+        pub->brief_tries++ >= BRIEF_TRIES)
+        return false;
+    if (minimum_s > s->min_expires_s)
+        s->min_expires_s = minimum_s;
+    return true;
+}
+
+static void on_answer(struct publication *pub, unsigned status, const struct sip_message *response)
+{
+    if (status / 100 == 2)
+        on_accepted(pub, response);
+    else if ((status == 412 && on_tag_lost(pub)) ||
+             ((status == 401 || status == 407) && on_challenge(pub, response)) ||
+             (status == 423 && on_too_brief(pub, response)))
+        send_next(pub);
+    else
+        fail(pub, !is_temporary(status), retry_after_ms(response));
+}
+
+static void on_no_answer(struct publication *pub, unsigned status)
+{
+    reason_keep(pub, status,
+                status == 408   ? STR("no answer")
+                : status == 503 ? STR("unreachable")
+                                : STR("not sent"));
+    if (!pub->print_error)
+        section_unanswered(pub->section, pub);
+    fail(pub, false, 0);
+}
+
+static void on_done(struct client_txn *ct, unsigned status, const struct sip_message *response)
+{
+    struct publication *pub = CONTAINER_OF(ct, struct publication, txn);
+    struct section *s = pub->section;
+    bool was_down = s->down;
+
+    s->outstanding--;
+    str_free(&pub->message);
+    if (response) {
+        reason_keep(pub, status, response->reason);
+        section_answered(s);
+        habit_learn(s, response);
+        if (was_down)
+            pub->sent_epoch = s->epoch; /* this answer is the news that it is back */
+        on_answer(pub, status, response);
+    } else {
+        on_no_answer(pub, status);
+    }
+    section_pump(s);
+}

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: MIT
+/* One publication between its requests: what it has to tell, when, and how it ends.
+ *
+ * A refresh carries the body again, against RFC 3903 section 4.3: it costs little, compositors that
+ * compare stay silent, and those that keep nothing but the last message do not forget the state. */
+#include <stdlib.h>
+
+#include "publisher/publisher_internal.h"
+
+static const struct {
+    const char *name;
+    unsigned next;
+} publication_states[PUBLICATION_STATES] = {
+    [PUBLICATION_IDLE] = { "idle", BIT(PUBLICATION_READY) },
+    [PUBLICATION_READY] = { "ready", BIT(PUBLICATION_SENDING) | BIT(PUBLICATION_IDLE) },
+    [PUBLICATION_SENDING] = { "sending", BIT(PUBLICATION_IDLE) | BIT(PUBLICATION_READY) |
+                                             BIT(PUBLICATION_WAITING) },
+    [PUBLICATION_WAITING] = { "waiting", BIT(PUBLICATION_READY) },
+};
+
+static struct publisher *publisher_of(const struct publication *pub)
+{
+    return pub->section->publisher;
+}
+
+void publication_busy_update(struct publication *pub)
+{
+    bool busy =
+        pub->removing || pub->state == PUBLICATION_READY || pub->state == PUBLICATION_SENDING;
+
+    if (busy && !pub->busy)
+        publisher_of(pub)->busy++;
+    else if (!busy && pub->busy)
+        publisher_of(pub)->busy--;
+    pub->busy = busy;
+}
+
+void publication_move(struct publication *pub, enum publication_state next)
+{
+    BUG_UNLESS(publication_states[pub->state].next & BIT(next));
+    log_debug(publisher_of(pub)->cfg.log, "publication.state",
+              KV("section", pub->section->terms.settings->id),
+              KV("extension", pub->newest->extension), KV("to", publication_states[next].name));
+    pub->state = next;
+    publication_busy_update(pub);
+}
+
+void snapshot_replace(const struct snapshot **slot, const struct snapshot *s)
+{
+    const struct snapshot *former = *slot;
+
+    *slot = s ? snapshot_ref(s) : NULL;
+    snapshot_unref(former);
+}
+
+/* ---- what there is to tell ---- */
+
+bool publication_known(const struct publication *pub)
+{
+    return publisher_now(publisher_of(pub)) < pub->granted_until_ms;
+}
+
+void publication_forget(struct publication *pub)
+{
+    str_free(&pub->entity_tag);
+    snapshot_replace(&pub->told, NULL);
+    pub->granted_until_ms = 0;
+}
+
+bool publication_nothing_new(const struct publication *pub)
+{
+    const struct body_profile *profile = pub->section->terms.profile;
+    struct rng *rng = publisher_of(pub)->cfg.rng;
+    const struct rendered_body *a, *b;
+
+    if (!pub->told || pub->uncertain)
+        return false;
+    if (pub->told == pub->newest && pub->told_profile == profile)
+        return true;
+    return body_render(pub->told_profile, pub->told, rng, &a) == 0 &&
+           body_render(profile, pub->newest, rng, &b) == 0 && body_same(a, b);
+}
+
+void publication_make_ready(struct publication *pub, bool routine)
+{
+    timer_stop(publisher_of(pub)->cfg.wheel, &pub->timer);
+    publication_move(pub, PUBLICATION_READY);
+    section_enqueue(pub->section, pub, routine);
+}
+
+void publication_rest(struct publication *pub)
+{
+    struct publisher *p = publisher_of(pub);
+    uint64_t now = publisher_now(p);
+
+    publication_move(pub, PUBLICATION_IDLE);
+    timer_start(p->cfg.wheel, &pub->timer, pub->refresh_at_ms > now ? pub->refresh_at_ms - now : 0);
+}
+
+/* A change while a refused one waits may go earlier, but not in a hurry, and not against the
+ * server's Retry-After. */
+static void hasten(struct publication *pub)
+{
+    struct publisher *p = publisher_of(pub);
+    uint64_t now = publisher_now(p), earliest = pub->attempt_ms + CHANGE_GAP_MS;
+    uint64_t delay = earliest > now ? earliest - now : 0;
+
+    if (pub->refused && !pub->retry_is_fixed && delay < timer_left_ms(p->cfg.wheel, &pub->timer))
+        timer_start(p->cfg.wheel, &pub->timer, delay);
+}
+
+void publication_newest_set(struct publication *pub, const struct snapshot *snap)
+{
+    struct publisher *p = publisher_of(pub);
+
+    if (pub->removing || pub->newest == snap)
+        return;
+    /* What neither went out nor was acknowledged by an equal one is told to nobody. */
+    if (pub->newest != pub->sent && pub->newest != pub->told)
+        p->counters.coalesced++;
+    snapshot_replace(&pub->newest, snap);
+    if (pub->state == PUBLICATION_WAITING) {
+        hasten(pub);
+    } else if (pub->state == PUBLICATION_READY && pub->routine) {
+        list_remove(&pub->ready);
+        section_enqueue(pub->section, pub, false);
+    } else if (pub->state == PUBLICATION_IDLE && publication_nothing_new(pub)) {
+        snapshot_replace(&pub->told, snap);
+        pub->told_profile = pub->section->terms.profile;
+        p->counters.swallowed++;
+    } else if (pub->state == PUBLICATION_IDLE) {
+        publication_make_ready(pub, false);
+    }
+}
+
+void publication_refresh(struct publication *pub)
+{
+    if (pub->state != PUBLICATION_IDLE)
+        return;
+    pub->refresh_due = true;
+    publication_make_ready(pub, true);
+}
+
+void publication_retry(struct publication *pub)
+{
+    if (pub->state == PUBLICATION_WAITING)
+        publication_make_ready(pub, false);
+}
+
+void publication_hurry(struct publication *pub)
+{
+    if (!pub->refused && !pub->retry_is_fixed)
+        publication_retry(pub);
+}
+
+static void request_drop(struct publication *pub)
+{
+    if (!pub->txn.running)
+        return;
+    client_txn_stop(&pub->txn);
+    pub->section->outstanding--;
+    str_free(&pub->message);
+}
+
+void publication_recall(struct publication *pub)
+{
+    if (pub->state != PUBLICATION_SENDING)
+        return;
+    request_drop(pub);
+    publication_make_ready(pub, false);
+}
+
+/* With other credentials a refusal may be one no longer; a switch may have changed the body. */
+void publication_terms_changed(struct publication *pub, bool credentials_same)
+{
+    if (!credentials_same && pub->refused && !pub->retry_is_fixed)
+        publication_retry(pub);
+    else if (pub->state == PUBLICATION_IDLE && !publication_nothing_new(pub))
+        publication_make_ready(pub, false);
+}
+
+/* ---- removal ---- */
+
+/* The newest state, but gone. NULL when memory is short. */
+static struct snapshot *snapshot_of_end(const struct snapshot *s)
+{
+    struct snapshot *end;
+    int r = snapshot_create(&end, &(struct snapshot_spec){ .resource_id = s->resource_id,
+                                                           .sequence = s->sequence,
+                                                           .changed_wall_ms = s->changed_wall_ms,
+                                                           .state = EXTENSION_REMOVED,
+                                                           .context = s->context,
+                                                           .extension = s->extension,
+                                                           .hint = s->hint,
+                                                           .hint_name = s->hint_name });
+
+    return r ? NULL : end;
+}
+
+/* Compositors tell their watchers the state before the removal (Kamailio does), so the last one
+ * told says "gone". */
+static void removal_begin(struct publication *pub, const struct snapshot *last)
+{
+    struct snapshot *end = last ? snapshot_ref(last) : snapshot_of_end(pub->newest);
+
+    pub->removing = true;
+    pub->remove_tries = 0;
+    pub->goodbye_said = !end;
+    if (end)
+        snapshot_replace(&pub->newest, end);
+    snapshot_unref(end);
+    publication_busy_update(pub);
+}
+
+void publication_remove(struct publication *pub, const struct snapshot *last)
+{
+    bool patient = pub->retry_is_fixed && !publisher_of(pub)->stopping;
+
+    if (!pub->removing) {
+        if (pub->state != PUBLICATION_SENDING && !publication_known(pub)) {
+            publication_destroy(pub);
+            return;
+        }
+        removal_begin(pub, last);
+    }
+    if (pub->state == PUBLICATION_WAITING && !patient)
+        publication_retry(pub);
+    else if (pub->state == PUBLICATION_IDLE)
+        publication_make_ready(pub, false);
+}
+
+/* ---- life ---- */
+
+static void on_timer(struct timer *t)
+{
+    struct publication *pub = CONTAINER_OF(t, struct publication, timer);
+    struct section *s = pub->section;
+
+    if (pub->state == PUBLICATION_IDLE)
+        publication_refresh(pub);
+    else
+        publication_retry(pub);
+    section_pump(s);
+}
+
+static int call_id_make(struct publication *pub)
+{
+    unsigned char random[16];
+    struct buf b;
+    int r;
+
+    rng_fill(publisher_of(pub)->cfg.rng, random, sizeof(random));
+    buf_init(&b, 64);
+    buf_add_hex(&b, random, sizeof(random));
+    r = buf_take(&b, &pub->call_id);
+    buf_fini(&b);
+    return r;
+}
+
+int publication_create(struct publication **out, struct section *s, const struct snapshot *newest)
+{
+    struct publication *pub = calloc(1, sizeof(*pub));
+    int r;
+
+    if (!pub)
+        return -ENOMEM;
+    pub->section = s;
+    r = call_id_make(pub);
+    if (r) {
+        free(pub);
+        return r;
+    }
+    pub->from_tag_n = (uint8_t)txn_tag_make(s->publisher->cfg.txn, pub->from_tag).n;
+    pub->cseq = rng_below(s->publisher->cfg.rng, 1 << 15);
+    pub->version = UINT32_MAX; /* the first document is number 0 */
+    pub->newest = snapshot_ref(newest);
+    client_txn_init(&pub->txn);
+    timer_init(&pub->timer, on_timer);
+    list_init(&pub->ready);
+    list_init(&pub->of_section);
+    list_append(&s->publications, &pub->of_section);
+    s->n_publications++;
+    s->publisher->counters.publications++;
+    publication_make_ready(pub, false);
+    *out = pub;
+    return 0;
+}
+
+void publication_destroy(struct publication *pub)
+{
+    struct section *s = pub->section;
+    struct publisher *p = s->publisher;
+
+    request_drop(pub);
+    timer_stop(p->cfg.wheel, &pub->timer);
+    map_remove(&p->publications, &pub->node);
+    list_remove(&pub->ready);
+    list_remove(&pub->of_section);
+    s->n_publications--;
+    p->counters.publications--;
+    p->busy -= pub->busy;
+    snapshot_unref(pub->newest);
+    snapshot_unref(pub->sent);
+    snapshot_unref(pub->told);
+    str_free(&pub->message);
+    str_free(&pub->entity_tag);
+    str_free(&pub->call_id);
+    str_free(&pub->last_reason);
+    free(pub);
+}

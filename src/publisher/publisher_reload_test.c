@@ -1,0 +1,591 @@
+// SPDX-License-Identifier: MIT
+/* How publications end: hints that go, sections that change, the program's end. */
+#include <stdio.h>
+
+#include "publisher/publisher_testing.h"
+
+#define BY_NAME "[compatibility]\npublish_key_without_context=yes\n"
+#define CRED "[cred]\ntype=auth\nauth_type=userpass\nusername=publisher\npassword="
+
+static unsigned answer_always(void *ctx, const struct sip_message *request)
+{
+    (void)request;
+    return *(const unsigned *)ctx;
+}
+
+/* ---- hints that go ---- */
+
+static const struct removal_case {
+    const char *name;
+    struct esc_answer next[5];
+    uint64_t run_ms;
+    const char *seen;
+} removal_cases[] = {
+    { "plain", { { 0, NULL } }, 100, "1000 modify idle 3600: 200\n1000 remove - 0: 200\n" },
+    { "forgotten already", { { 412, NULL } }, 100, "1000 modify idle 3600: 412\n" },
+    { "forgotten in between",
+      { { 200, NULL }, { 412, NULL } },
+      100,
+      "1000 modify idle 3600: 200\n1000 remove - 0: 412\n" },
+    { "the last word is refused",
+      { { 403, NULL } },
+      100,
+      "1000 modify idle 3600: 403\n1000 remove - 0: 200\n" },
+    { "everything is refused",
+      { { 403, NULL }, { 403, NULL } },
+      100,
+      "1000 modify idle 3600: 403\n1000 remove - 0: 403\n" },
+    { "no credentials",
+      { { 401, NULL }, { 401, NULL } },
+      100,
+      "1000 modify idle 3600: 401\n1000 remove - 0: 401\n" },
+    { "busy",
+      { { 503, NULL }, { 200, NULL }, { 500, NULL } },
+      5000,
+      "1000 modify idle 3600: 503\n1000 modify idle 3600: 200\n"
+      "1000 remove - 0: 500\n1000 remove - 0: 200\n" },
+    { "too busy",
+      { { 503, NULL }, { 503, NULL }, { 503, NULL } },
+      10000,
+      "1000 modify idle 3600: 503\n1000 modify idle 3600: 503\n1000 modify idle 3600: 503\n" },
+    { "asks to wait",
+      { { 503, "Retry-After: 30\r\n" } },
+      31000,
+      "1000 modify idle 3600: 503\n1000 modify idle 3600: 200\n1000 remove - 0: 200\n" },
+};
+
+static void test_removal(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(removal_cases); i++) {
+        const struct removal_case *c = &removal_cases[i];
+        struct bench *b = bench_create(ESC, NULL);
+
+        bench_set(b, "1000@users", EXTENSION_INUSE);
+        bench_run(b, 1000);
+        bench_forget_seen(b);
+        b->esc.next = c->next;
+        while (b->esc.n_next < ARRAY_LEN(c->next) && c->next[b->esc.n_next].status)
+            b->esc.n_next++;
+        bench_remove(b, "1000@users");
+        assert_string_equal(bench_view(b, "esc", "1000").state, "removing");
+        assert_int_equal(publisher_busy(b->publisher), 1);
+        bench_run(b, c->run_ms);
+        print_message("    %s\n", c->name);
+        assert_string_equal(bench_seen(b), c->seen);
+        assert_int_equal(publisher_busy(b->publisher), 0);
+        assert_int_equal(bench_count(b), 0);
+        bench_destroy(b);
+    }
+}
+
+/* What the server knows nothing of is not taken back. */
+static void test_unknown_is_dropped(void **state)
+{
+    struct bench *b = bench_create(ESC, NULL);
+    unsigned status = 403;
+
+    (void)state;
+    bench_set(b, "1000@users", EXTENSION_INUSE); /* has not been sent */
+    bench_remove(b, "1000@users");
+    assert_int_equal(bench_count(b), 0);
+    b->esc.answer = answer_always;
+    b->esc.ctx = &status;
+    bench_set(b, "1001@users", EXTENSION_INUSE); /* is refused */
+    bench_run(b, 1000);
+    bench_remove(b, "1001@users");
+    assert_int_equal(bench_count(b), 0);
+    bench_set(b, "1002@users", EXTENSION_INUSE); /* will be refused */
+    bench_run(b, 5);
+    bench_remove(b, "1002@users");
+    bench_run(b, 1000);
+    assert_seen(b, "1001 initial confirmed 3600: 403\n1002 initial confirmed 3600: 403\n");
+    b->esc.answer = NULL;
+    b->esc.grants_s = 10; /* has lapsed: the compositor was away */
+    bench_set(b, "1003@users", EXTENSION_INUSE);
+    bench_run(b, 1000);
+    b->esc.silent = true;
+    bench_run(b, 20000);
+    bench_remove(b, "1003@users");
+    b->esc.silent = false;
+    bench_forget_seen(b);
+    bench_run(b, 30000);
+    assert_seen(b, "1003 modify confirmed 3600: 412\n"); /* was on its way, and is not repeated */
+    assert_int_equal(bench_count(b), 0);
+    bench_destroy(b);
+}
+
+/* Gone before its first answer: it must be taken back all the same. */
+static void test_removed_in_flight(void **state)
+{
+    struct bench *b = bench_create(ESC_AUTH, NULL);
+
+    (void)state;
+    b->esc.nonce = "n";
+    bench_set(b, "1000@users", EXTENSION_INUSE);
+    bench_run(b, 35); /* challenged, and on its way again */
+    bench_remove(b, "1000@users");
+    bench_run(b, 1000);
+    assert_seen(b, "1000 initial confirmed 3600: 401\n1000 initial confirmed 3600: 200\n"
+                   "1000 modify idle 3600: 200\n1000 remove - 0: 200\n");
+    /* Before the challenge: then it need not be published at all. */
+    b->esc.nonce = "m";
+    bench_set(b, "1001@users", EXTENSION_INUSE);
+    bench_run(b, 15);
+    bench_remove(b, "1001@users");
+    bench_run(b, 1000);
+    assert_seen(b, "1001 initial confirmed 3600: 401\n");
+    assert_int_equal(bench_count(b), 0);
+    bench_destroy(b);
+}
+
+/* The hint is back while its publication is being removed: that is another publication. */
+static void test_hint_returns(void **state)
+{
+    struct bench *b = bench_create(ESC, NULL);
+
+    (void)state;
+    bench_set(b, "1000@users", EXTENSION_INUSE);
+    bench_run(b, 1000);
+    bench_remove(b, "1000@users");
+    bench_run(b, 5);
+    bench_set(b, "1000@users", EXTENSION_RINGING);
+    assert_int_equal(bench_count(b), 2);
+    bench_run(b, 1000);
+    assert_seen(b, "1000 initial confirmed 3600: 200\n"
+                   "1000 modify idle 3600: 200\n"
+                   "1000 initial early 3600: 200\n"
+                   "1000 remove - 0: 200\n"
+                   "1000 modify early 3600: 200\n"); /* the last word */
+    assert_int_equal(esc_count(b), 1);
+    assert_int_equal(bench_count(b), 1);
+    bench_destroy(b);
+}
+
+/* A server that never comes back does not keep what is gone. */
+static void test_removed_from_the_dead(void **state)
+{
+    struct bench *b = bench_create(ESC, NULL);
+
+    (void)state;
+    b->quiet = true;
+    b->esc.grants_s = 1800;
+    bench_set_many(b, 300, EXTENSION_INUSE);
+    bench_run(b, 10000);
+    b->esc.silent = true;
+    bench_run(b, 100000);
+    for (unsigned i = 0; i < 299; i++) {
+        char name[32];
+
+        (void)snprintf(name, sizeof(name), "%u@users", 1000 + i);
+        bench_remove(b, name);
+    }
+    bench_run(b, 1000);
+    assert_int_equal(bench_count(b), 300);
+    bench_run(b, 1800000);
+    assert_int_equal(bench_count(b), 1);
+    bench_destroy(b);
+}
+
+/* ---- sections that change ---- */
+
+/* esc_find's names with another host. */
+static size_t documents_at(struct bench *b, const char *part)
+{
+    size_t n = 0;
+
+    LIST_FOREACH (it, &b->documents)
+        n += str_contains_nocase(CONTAINER_OF(it, struct esc_document, link)->resource,
+                                 str_of(part));
+    return n;
+}
+
+#define MODIFY_AWAY "1000 modify idle 3600: 200\n1000 remove - 0: 200\n"
+#define ESC_AT(uri, rest) "[esc]\ntype=outbound-publish\nmulti_user=yes\nserver_uri=" uri "\n" rest
+
+/* 1000@users is published, 2000@office is known. */
+static const struct reload_case {
+    const char *name, *conf, *extstate;
+    const char *seen;
+    size_t publications, sections;
+} reload_cases[] = {
+    { "nothing", ESC "@context=users\n", NULL, "", 1, 1 },
+    { "a comment, order, another object",
+      "; comment\n[x]\ntype=aor\n" ESC_HEAD "@context=users\n" ESC_BODY, NULL, "", 1, 1 },
+    { "expiration", ESC "@context=users\nexpiration=60\n", NULL, "", 1, 1 },
+    { "max_auth_attempts", ESC "@context=users\nmax_auth_attempts=2\n", NULL, "", 1, 1 },
+    { "credentials", ESC_AUTH "@context=users\n", NULL, "", 1, 1 },
+    { "header fields", "[global]\ntype=global\nuser_agent=x\n" ESC "@context=users\n",
+      "[compatibility]\npublish_swaps_from_to=yes\n", "", 1, 1 },
+    { "the filter's words, not its meaning", ESC "@context=^users$\n", NULL, "", 1, 1 },
+    { "the filter takes more", ESC, NULL, "2000 initial early 3600: 200\n", 2, 1 },
+    { "the filter takes another", ESC "@context=office\n", NULL,
+      "1000 modify idle 3600: 200\n2000 initial early 3600: 200\n1000 remove - 0: 200\n", 1, 1 },
+    { "the filter takes nothing", ESC "@exten=^9\n", NULL, MODIFY_AWAY, 0, 1 },
+    { "the section is gone", "[other]\ntype=aor\n", NULL, MODIFY_AWAY, 0, 0 },
+    { "it has no @body", ESC_HEAD, NULL, MODIFY_AWAY, 0, 0 },
+    { "another name",
+      ESC_AT("sip:esc.test", "event=dialog\n@context=users\n" ESC_BODY) "[esc2](esc)\n", NULL,
+      "1000 initial confirmed 3600: 200\n", 2, 2 },
+    { "another server", ESC_AT("sip:esc2.test", "event=dialog\n@context=users\n" ESC_BODY), NULL,
+      "1000 modify idle 3600: 200\n1000 initial confirmed 3600: 200\n1000 remove - 0: 200\n", 1,
+      1 },
+    { "another identity", ESC "@context=users\nfrom_uri=sip:pbx.test\n", NULL,
+      "1000 modify idle 3600: 200\n1000 initial confirmed 3600: 200\n1000 remove - 0: 200\n", 1,
+      1 },
+    { "another proxy", ESC "@context=users\noutbound_proxy=sip:edge.test\\;lr\n", NULL,
+      "1000 modify idle 3600: 200\n1000 initial confirmed 3600: 200\n1000 remove - 0: 200\n", 1,
+      1 },
+    { "another event", ESC_AT("sip:esc.test", "event=presence\n@context=users\n" ESC_BODY), NULL,
+      "1000 modify idle 3600: 200\n1000 initial confirmed 3600: 200\n1000 remove - 0: 200\n", 1,
+      1 },
+    { "another body",
+      ESC_AT("sip:esc.test", "event=presence\n@context=users\n@body=application/pidf+xml\n"), NULL,
+      "1000 modify idle 3600: 200\n1000 initial On the phone 3600: 200\n1000 remove - 0: 200\n", 1,
+      1 },
+    { "a switch that does not show in this body", ESC "@context=users\n",
+      "[compatibility]\nremoved_hint_is_idle=yes\n", "", 1, 1 },
+};
+
+static void test_reload(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(reload_cases); i++) {
+        const struct reload_case *c = &reload_cases[i];
+        struct bench *b = bench_create(ESC "@context=users\n", NULL);
+
+        bench_set(b, "1000@users", EXTENSION_INUSE);
+        bench_set(b, "2000@office", EXTENSION_RINGING);
+        bench_run(b, 1000);
+        bench_forget_seen(b);
+        print_message("    %s\n", c->name);
+        bench_reload(b, c->conf, c->extstate);
+        bench_run(b, 1000);
+        assert_string_equal(bench_seen(b), c->seen);
+        assert_int_equal(bench_count(b), c->publications);
+        assert_int_equal(esc_count(b), c->publications);
+        assert_int_equal(bench_counters(b).sections, c->sections);
+        assert_int_equal(publisher_busy(b->publisher), 0);
+        /* And back again. */
+        bench_reload(b, ESC "@context=users\n", NULL);
+        bench_run(b, 1000);
+        assert_int_equal(bench_count(b), 1);
+        assert_string_equal(esc_state(b, "1000"), "confirmed");
+        bench_destroy(b);
+    }
+}
+
+static void test_new_server_is_told_at_once(void **state)
+{
+    struct bench *b = bench_create("[none]\ntype=aor\n", NULL);
+
+    (void)state;
+    b->quiet = true;
+    bench_set_many(b, 500, EXTENSION_INUSE);
+    bench_run(b, 1000);
+    assert_int_equal(b->requests, 0);
+    bench_reload(b, ESC, NULL);
+    bench_run(b, 1000);
+    assert_int_equal(bench_shown(b, 500, "confirmed"), 500);
+    bench_reload(b, ESC_AT("sip:esc2.test", "event=dialog\n" ESC_BODY), NULL);
+    bench_run(b, 1000);
+    assert_int_equal(documents_at(b, "@esc2.test"), 500);
+    assert_int_equal(documents_at(b, "@esc.test"), 0);
+    bench_destroy(b);
+}
+
+/* What is taken over takes effect with the next request; nonces stay good. */
+static void test_taken_over(void **state)
+{
+    struct bench *b = bench_create(ESC_AUTH, NULL);
+
+    (void)state;
+    b->esc.nonce = "n";
+    bench_set(b, "1000@users", EXTENSION_INUSE);
+    bench_run(b, 1000);
+    bench_forget_seen(b);
+    bench_reload(b, ESC_AUTH "expiration=600\n", NULL);
+    bench_set(b, "1000@users", EXTENSION_IDLE);
+    bench_run(b, 1000);
+    assert_seen(b, "1000 modify idle 600: 200\n");
+    assert_int_equal(b->challenges, 1);
+    bench_destroy(b);
+}
+
+/* A switch that changes some bodies: those are told again, also when one was on its way. */
+static void test_bodies_change(void **state)
+{
+    struct bench *b = bench_create(ESC, NULL);
+
+    (void)state;
+    bench_set(b, "1000@users", EXTENSION_INUSE);
+    bench_set(b, "1001@users", EXTENSION_IDLE);
+    bench_set(b, "1002@users", EXTENSION_INUSE);
+    bench_run(b, 1000);
+    bench_forget_seen(b);
+    bench_set(b, "1002@users", EXTENSION_IDLE);
+    bench_run(b, 5);
+    bench_reload(b, ESC, "[compatibility]\nasterisk_bodies=yes\n");
+    bench_run(b, 1000);
+    assert_seen(b, "1002 modify idle 3600: 200\n"
+                   "1001 modify terminated 3600: 200\n"
+                   "1002 modify terminated 3600: 200\n");
+    bench_destroy(b);
+}
+
+/* The operator mends the password: whoever was refused need not wait for ten minutes. */
+static void test_credentials_mended(void **state)
+{
+    struct bench *b = bench_create(ESC, NULL);
+
+    (void)state;
+    b->esc.nonce = "n";
+    bench_set(b, "1000@users", EXTENSION_INUSE);
+    bench_run(b, 200000);
+    assert_string_equal(bench_view(b, "esc", "1000").state, "refused");
+    bench_forget_seen(b);
+    bench_reload(b, ESC, NULL);
+    bench_run(b, 1000);
+    assert_seen(b, "");
+    bench_reload(b, ESC_AUTH, NULL);
+    bench_run(b, 1000);
+    assert_seen(b, "1000 initial confirmed 3600: 401\n1000 initial confirmed 3600: 200\n");
+    bench_destroy(b);
+}
+
+/* Its server is dead: a section that is gone does not stay for ever. */
+static void test_retired_with_dead_server(void **state)
+{
+    struct bench *b = bench_create(ESC, NULL);
+
+    (void)state;
+    b->quiet = true;
+    bench_set_many(b, 1000, EXTENSION_INUSE);
+    bench_run(b, 10000);
+    b->esc.silent = true;
+    bench_reload(b, "[none]\ntype=aor\n", NULL);
+    assert_int_equal(bench_counters(b).sections, 1);
+    bench_run(b, 300000);
+    assert_int_equal(bench_counters(b).sections, 0);
+    assert_int_equal(bench_counters(b).publications, 0);
+    bench_destroy(b);
+}
+
+/* Never found, never sent: nothing to take back. */
+static void test_retired_without_address(void **state)
+{
+    struct bench *b = bench_create(ESC, NULL);
+
+    (void)state;
+    b->resolves = false;
+    bench_set(b, "1000@users", EXTENSION_INUSE);
+    bench_run(b, 10000);
+    bench_reload(b, "[none]\ntype=aor\n", NULL);
+    assert_int_equal(bench_counters(b).sections, 0);
+    bench_run(b, 10000);
+    bench_destroy(b);
+}
+
+/* ---- the end ---- */
+
+static void test_stop(void **state)
+{
+    struct bench *b = bench_create(ESC, NULL);
+
+    (void)state;
+    bench_set_many(b, 3, EXTENSION_INUSE);
+    bench_run(b, 1000);
+    bench_forget_seen(b);
+    bench_set(b, "1001@users", EXTENSION_RINGING); /* on its way */
+    bench_set(b, "1003@users", EXTENSION_RINGING);
+    publisher_stop(b->publisher);
+    publisher_stop(b->publisher);
+    assert_int_equal(publisher_busy(b->publisher), 4);
+    bench_run(b, 1000);
+    assert_seen(b, "1001 modify early 3600: 200\n1003 initial early 3600: 200\n"
+                   "1000 modify idle 3600: 200\n1002 modify idle 3600: 200\n"
+                   "1001 modify idle 3600: 200\n1003 modify idle 3600: 200\n"
+                   "1000 remove - 0: 200\n1002 remove - 0: 200\n"
+                   "1001 remove - 0: 200\n1003 remove - 0: 200\n");
+    assert_int_equal(publisher_busy(b->publisher), 0);
+    assert_int_equal(bench_counters(b).sections, 0);
+    bench_set(b, "1000@users", EXTENSION_INUSE);
+    bench_reload(b, ESC, NULL);
+    bench_run(b, 100000);
+    assert_seen(b, "");
+    bench_destroy(b);
+}
+
+static void test_stop_many(void **state)
+{
+    struct bench *b = bench_create(ESC_AUTH, NULL);
+
+    (void)state;
+    b->quiet = true;
+    b->esc.nonce = "n";
+    bench_set_many(b, 5000, EXTENSION_INUSE);
+    bench_run(b, 2000);
+    b->requests = 0;
+    publisher_stop(b->publisher);
+    bench_run(b, 2000);
+    assert_int_equal(publisher_busy(b->publisher), 0);
+    assert_int_equal(b->requests, 10000);
+    assert_int_equal(b->most_outstanding, SECTION_WINDOW);
+    assert_int_equal(esc_count(b), 0);
+    bench_destroy(b);
+}
+
+/* The end does not wait for a server that wants us to come back later. */
+static void test_stop_while_waiting(void **state)
+{
+    struct bench *b = bench_create(ESC, NULL);
+    static const struct esc_answer later[] = { { 503, "Retry-After: 600\r\n" },
+                                               { 503, "Retry-After: 600\r\n" },
+                                               { 503, "Retry-After: 600\r\n" } };
+
+    (void)state;
+    bench_set_many(b, 2, EXTENSION_INUSE);
+    bench_run(b, 1000);
+    b->esc.next = later;
+    b->esc.n_next = 2;
+    bench_set(b, "1000@users", EXTENSION_IDLE);
+    bench_remove(b, "1001@users");
+    bench_run(b, 1000);
+    bench_forget_seen(b);
+    b->esc.next = later;
+    b->esc.n_next = 1;
+    publisher_stop(b->publisher);
+    bench_run(b, 1000);
+    assert_int_equal(publisher_busy(b->publisher), 0);
+    assert_seen(b, "1000 modify idle 3600: 503\n"
+                   "1001 modify idle 3600: 200\n1001 remove - 0: 200\n");
+    bench_destroy(b);
+}
+
+static void test_stop_with_dead_server(void **state)
+{
+    struct bench *b = bench_create(ESC, NULL);
+
+    (void)state;
+    b->quiet = true;
+    bench_set_many(b, 1000, EXTENSION_INUSE);
+    bench_run(b, 2000);
+    b->esc.silent = true;
+    publisher_stop(b->publisher);
+    bench_run(b, 200000);
+    assert_int_equal(publisher_busy(b->publisher), 0);
+    bench_destroy(b);
+}
+
+/* In the middle of everything: nothing is left over (the sanitizer's word). */
+static void test_destroyed_early(void **state)
+{
+    (void)state;
+    for (uint64_t ms = 0; ms < 200; ms += 5) {
+        struct bench *b = bench_create(ESC_AUTH, NULL);
+
+        b->esc.nonce = "n";
+        bench_set_many(b, 20, EXTENSION_INUSE);
+        bench_run(b, 50);
+        bench_set_many(b, 10, EXTENSION_IDLE);
+        bench_remove(b, "1015@users");
+        bench_run(b, ms / 2);
+        bench_reload(b, ESC_AT("sip:esc2.test", "event=dialog\n" ESC_BODY), NULL);
+        bench_run(b, ms);
+        bench_destroy(b);
+    }
+}
+
+/* ---- one publication for all contexts ---- */
+
+static void test_by_name(void **state)
+{
+    struct bench *b = bench_create(ESC, BY_NAME);
+
+    (void)state;
+    bench_set(b, "100@a", EXTENSION_INUSE);
+    bench_run(b, 1000);
+    bench_set(b, "100@b", EXTENSION_RINGING);
+    bench_run(b, 1000);
+    assert_seen(b, "100 initial confirmed 3600: 200\n100 modify early 3600: 200\n");
+    assert_int_equal(bench_count(b), 1);
+    bench_remove(b, "100@b"); /* the other speaks again */
+    bench_run(b, 1000);
+    assert_seen(b, "100 modify confirmed 3600: 200\n");
+    bench_set(b, "100@b", EXTENSION_IDLE);
+    bench_set(b, "100@c", EXTENSION_RINGING);
+    bench_set(b, "100@a", EXTENSION_INUSE);
+    bench_run(b, 1000);
+    bench_forget_seen(b);
+    bench_remove(b, "100@a"); /* c was later than b */
+    bench_run(b, 1000);
+    bench_remove(b, "100@b"); /* was not speaking */
+    bench_run(b, 1000);
+    assert_seen(b, "100 modify early 3600: 200\n");
+    bench_remove(b, "100@c");
+    bench_run(b, 1000);
+    assert_seen(b, "100 modify idle 3600: 200\n100 remove - 0: 200\n");
+    bench_destroy(b);
+}
+
+/* A name that the filter does not take has no say. */
+static void test_by_name_filtered(void **state)
+{
+    struct bench *b = bench_create(ESC "@context=^a\n", BY_NAME);
+
+    (void)state;
+    bench_set(b, "100@a", EXTENSION_INUSE);
+    bench_set(b, "100@b", EXTENSION_RINGING);
+    bench_run(b, 1000);
+    bench_set(b, "100@b", EXTENSION_IDLE);
+    bench_remove(b, "100@b");
+    bench_set(b, "100@b", EXTENSION_RINGING);
+    bench_run(b, 1000);
+    assert_seen(b, "100 initial confirmed 3600: 200\n");
+    bench_reload(b, ESC "@context=^b\n", BY_NAME);
+    bench_run(b, 1000);
+    assert_seen(b, "100 modify early 3600: 200\n"); /* the publication goes on */
+    bench_reload(b, ESC, BY_NAME);
+    bench_run(b, 1000);
+    assert_seen(b, "");
+    bench_reload(b, ESC "@context=^x\n", BY_NAME);
+    bench_run(b, 1000);
+    assert_seen(b, "100 modify idle 3600: 200\n100 remove - 0: 200\n");
+    bench_set(b, "100@a", EXTENSION_IDLE);
+    bench_set(b, "100@b", EXTENSION_INUSE); /* the last that changed */
+    bench_reload(b, ESC, BY_NAME);
+    bench_run(b, 1000);
+    assert_seen(b, "100 initial confirmed 3600: 200\n");
+    bench_reload(b, ESC, NULL); /* each its own again */
+    bench_run(b, 1000);
+    assert_int_equal(bench_count(b), 2);
+    assert_int_equal(esc_count(b), 2);
+    bench_destroy(b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_removal),
+        cmocka_unit_test(test_unknown_is_dropped),
+        cmocka_unit_test(test_removed_in_flight),
+        cmocka_unit_test(test_hint_returns),
+        cmocka_unit_test(test_removed_from_the_dead),
+        cmocka_unit_test(test_reload),
+        cmocka_unit_test(test_new_server_is_told_at_once),
+        cmocka_unit_test(test_taken_over),
+        cmocka_unit_test(test_bodies_change),
+        cmocka_unit_test(test_credentials_mended),
+        cmocka_unit_test(test_retired_with_dead_server),
+        cmocka_unit_test(test_retired_without_address),
+        cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_stop_many),
+        cmocka_unit_test(test_stop_while_waiting),
+        cmocka_unit_test(test_stop_with_dead_server),
+        cmocka_unit_test(test_destroyed_early),
+        cmocka_unit_test(test_by_name),
+        cmocka_unit_test(test_by_name_filtered),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
