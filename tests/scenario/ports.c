@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT
+/* What the engine and the state core see of the world. What another thread would answer by message
+ * is posted, and comes when its caller has returned. */
+#include "scenario.h"
+
+#include <stdlib.h>
+
+enum { CONSUMER_NOTIFIER = 1, CONSUMER_PUBLISHER = 2 }; /* as bits: 0 and 1 of state_watch */
+
+struct posted {
+    struct list link;
+    void (*run)(struct world *w, struct posted *p);
+    uint64_t cookie, consumers;
+    const struct snapshot *snapshot;
+    struct addr remote;
+    bool flag;
+};
+
+static struct posted *post(struct world *w, void (*run)(struct world *w, struct posted *p))
+{
+    struct posted *p = calloc(1, sizeof(*p));
+
+    BUG_UNLESS(p != NULL);
+    p->run = run;
+    list_init(&p->link);
+    list_append(&w->posted, &p->link);
+    return p;
+}
+
+static struct posted *posted_take(struct world *w)
+{
+    struct posted *p = CONTAINER_OF(w->posted.next, struct posted, link);
+
+    list_remove(&p->link);
+    return p;
+}
+
+static void posted_free(struct posted *p)
+{
+    snapshot_unref(p->snapshot);
+    free(p);
+}
+
+void world_settle(struct world *w)
+{
+    while (!list_empty(&w->posted)) {
+        struct posted *p = posted_take(w);
+
+        p->run(w, p);
+        posted_free(p);
+    }
+}
+
+void world_drop_posted(struct world *w)
+{
+    while (!list_empty(&w->posted))
+        posted_free(posted_take(w));
+}
+
+/* ---- the network ---- */
+
+static int port_send(void *ctx, const struct flow *to, struct str bytes)
+{
+    struct world *w = ctx;
+    struct waiting *m;
+
+    if (w->networkless)
+        return -ENETUNREACH;
+    m = calloc(1, sizeof(*m));
+    BUG_UNLESS(m && str_dup(&m->bytes, bytes) == 0);
+    m->to = to->remote;
+    list_init(&m->link);
+    list_append(&w->sent, &m->link);
+    if (w->verbose)
+        log_trace(w->log, STR("sent"), bytes);
+    return 0;
+}
+
+/* There is one worker: nothing is anybody else's. */
+static void port_forward(void *ctx, unsigned worker, const struct flow *from, struct str datagram)
+{
+    (void)ctx;
+    (void)worker;
+    (void)from;
+    (void)datagram;
+}
+
+struct txn_port world_txn_port(struct world *w)
+{
+    return (struct txn_port){ .ctx = w, .send = port_send, .forward = port_forward };
+}
+
+/* ---- the notifier's questions ---- */
+
+static void run_watch_result(struct world *w, struct posted *p)
+{
+    notifier_watch_result(w->engine.notifier, p->cookie, p->snapshot, p->flag);
+}
+
+/* The state core is asked in its turn, as by a message to its thread. */
+static int port_watch(void *ctx, struct str context, struct str extension, uint64_t cookie)
+{
+    struct world *w = ctx;
+    const struct snapshot *s = NULL;
+    bool cacheable = false;
+    int r = state_watch(w->core, context, extension, 0, &s, &cacheable);
+    struct posted *p = post(w, run_watch_result);
+
+    p->cookie = cookie;
+    p->snapshot = r ? NULL : snapshot_ref(s);
+    p->flag = cacheable;
+    return 0;
+}
+
+static void port_unwatch(void *ctx, uint64_t resource_id)
+{
+    state_unwatch(((struct world *)ctx)->core, resource_id, 0);
+}
+
+static bool port_admit(void *ctx)
+{
+    struct world *w = ctx;
+
+    return w->admitted < w->settings->general.max_subscriptions && ++w->admitted;
+}
+
+static void port_release(void *ctx)
+{
+    ((struct world *)ctx)->admitted--;
+}
+
+struct notifier_port world_notifier_port(struct world *w)
+{
+    return (struct notifier_port){ .ctx = w,
+                                   .watch = port_watch,
+                                   .unwatch = port_unwatch,
+                                   .admit = port_admit,
+                                   .release = port_release };
+}
+
+/* ---- the publisher's ---- */
+
+static void run_resolved(struct world *w, struct posted *p)
+{
+    publisher_resolved(w->engine.publisher, p->cookie, p->flag ? &p->remote : NULL);
+}
+
+/* Addresses are themselves, and no name has one. */
+static void port_resolve(void *ctx, struct str host, uint16_t port, uint64_t cookie)
+{
+    struct posted *p = post(ctx, run_resolved);
+
+    p->cookie = cookie;
+    p->flag = addr_parse(&p->remote, host, 5060) == 0;
+    if (p->flag && port)
+        addr_port_set(&p->remote, port);
+}
+
+static int port_route(void *ctx, struct str transport_id, const struct addr *remote,
+                      struct flow *out)
+{
+    (void)transport_id;
+    *out = (struct flow){ .local = ((struct world *)ctx)->local, .remote = *remote };
+    return 0;
+}
+
+struct publisher_port world_publisher_port(struct world *w)
+{
+    return (struct publisher_port){ .ctx = w, .resolve = port_resolve, .route = port_route };
+}
+
+/* ---- what the state core tells ---- */
+
+static void run_snapshot(struct world *w, struct posted *p)
+{
+    if (p->consumers & CONSUMER_NOTIFIER)
+        notifier_snapshot(w->engine.notifier, p->snapshot);
+    if (p->consumers & CONSUMER_PUBLISHER)
+        publisher_snapshot(w->engine.publisher, p->snapshot);
+}
+
+static void on_snapshot(void *ctx, const struct snapshot *s, uint64_t consumers)
+{
+    struct posted *p = post(ctx, run_snapshot);
+
+    p->snapshot = snapshot_ref(s);
+    p->consumers = consumers;
+}
+
+static void on_device(void *ctx, struct str device, enum device_state state)
+{
+    (void)ctx;
+    (void)device;
+    (void)state;
+}
+
+static void on_presence(void *ctx, struct str provider, enum presence_state state,
+                        struct str subtype, struct str message)
+{
+    (void)ctx;
+    (void)provider;
+    (void)state;
+    (void)subtype;
+    (void)message;
+}
+
+struct state_port world_state_port(struct world *w)
+{
+    return (struct state_port){
+        .ctx = w, .snapshot = on_snapshot, .device = on_device, .presence = on_presence
+    };
+}
+
+static void run_dialplan_changed(struct world *w, struct posted *p)
+{
+    (void)p;
+    notifier_dialplan_changed(w->engine.notifier);
+}
+
+void world_post_dialplan_changed(struct world *w)
+{
+    (void)post(w, run_dialplan_changed);
+}

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: MIT
+/* The words of a scenario that change its world, and the table of all. */
+#include "scenario.h"
+
+struct str word_next(struct str *text)
+{
+    struct str word;
+
+    *text = str_trim(*text);
+    word = str_sub(*text, 0, str_find_char(*text, ' '));
+    *text = str_trim(str_sub(*text, word.n, text->n));
+    return word;
+}
+
+struct peer *peer_named(struct script *s, struct str name)
+{
+    for (size_t i = 0; i < s->world.n_peers; i++)
+        if (str_equal(s->world.peers[i].name, name))
+            return &s->world.peers[i];
+    (void)SCRIPT_FAIL(s, "there is no peer %.*s", STR_FMT(name));
+    return NULL;
+}
+
+/* ---- before the start ---- */
+
+/* file NAME: a block. Given again it is another text from the next reload on. */
+static int do_file(struct script *s, struct str rest)
+{
+    struct str name = word_next(&rest), block = script_block(s);
+    struct world *w = &s->world;
+    size_t i = 0;
+
+    while (i < w->n_files && !str_equal(w->files[i].name, name))
+        i++;
+    if (i == FILES_MAX)
+        return SCRIPT_FAIL(s, "there are more than %d files", FILES_MAX);
+    w->files[i].name = name;
+    w->files[i].text = block;
+    w->n_files += i == w->n_files;
+    return 0;
+}
+
+static int do_set(struct script *s, struct str rest)
+{
+    struct world *w = &s->world;
+
+    if (w->n_overrides == OVERRIDES_MAX)
+        return SCRIPT_FAIL(s, "there are more than %d settings", OVERRIDES_MAX);
+    w->overrides[w->n_overrides++] = rest;
+    return 0;
+}
+
+static int do_peer(struct script *s, struct str rest)
+{
+    struct world *w = &s->world;
+    struct peer *p = &w->peers[w->n_peers];
+
+    if (w->n_peers == PEERS_MAX)
+        return SCRIPT_FAIL(s, "there are more than %d peers", PEERS_MAX);
+    *p = (struct peer){ .name = word_next(&rest) };
+    if (addr_parse(&p->addr, rest, 5060))
+        return SCRIPT_FAIL(s, "this is no address: %.*s", STR_FMT(rest));
+    w->n_peers++;
+    return 0;
+}
+
+/* ---- the configuration ---- */
+
+static int do_start(struct script *s, struct str rest)
+{
+    struct buf problems;
+    int r;
+
+    (void)rest;
+    buf_init(&problems, 1 << 16);
+    r = world_start(&s->world, &problems);
+    if (r || problems.n)
+        r = SCRIPT_FAIL(s, "the configuration has problems (%d):\n%.*s", r,
+                        STR_FMT(buf_str(&problems)));
+    buf_fini(&problems);
+    return r;
+}
+
+/* reload; reload fails TEXT: it is refused, and TEXT is among the reasons. */
+static int do_reload(struct script *s, struct str rest)
+{
+    bool fails = str_equal(word_next(&rest), STR("fails"));
+    struct buf problems;
+    int r;
+
+    buf_init(&problems, 1 << 16);
+    r = world_reload(&s->world, &problems);
+    if (fails && r == -EINVAL && str_contains_nocase(buf_str(&problems), rest))
+        r = 0;
+    else if (fails || r || problems.n)
+        r = SCRIPT_FAIL(s, "the reload has gone another way (%d):\n%.*s", r,
+                        STR_FMT(buf_str(&problems)));
+    buf_fini(&problems);
+    return r;
+}
+
+/* ---- states ---- */
+
+/* device NAME STATE [SOURCE]; with "-" the source no longer says anything. */
+static int do_device(struct script *s, struct str rest)
+{
+    struct str device = word_next(&rest), name = word_next(&rest), source = word_next(&rest);
+    enum device_state state;
+    int r;
+
+    if (!source.n)
+        source = STR("test");
+    if (str_equal(name, STR("-")))
+        r = state_device_forget(s->world.core, source, device);
+    else if (device_state_parse(&state, name))
+        return SCRIPT_FAIL(s, "there is no device state %.*s", STR_FMT(name));
+    else
+        r = state_device_set(s->world.core, source, device, state);
+    world_settle(&s->world);
+    if (r == 0 || r == STATE_UNCHANGED)
+        return 0;
+    return SCRIPT_FAIL(s, "this state was not taken (%d)", r);
+}
+
+/* presence PROVIDER STATE[,SUBTYPE[,MESSAGE]] */
+static int do_presence(struct script *s, struct str rest)
+{
+    struct str provider = word_next(&rest), name = str_next(&rest, ',');
+    struct str subtype = str_next(&rest, ',');
+    enum presence_state state;
+    int r;
+
+    if (presence_state_parse(&state, name))
+        return SCRIPT_FAIL(s, "there is no presence state %.*s", STR_FMT(name));
+    r = state_presence_set(s->world.core, provider, state, subtype, str_trim(rest));
+    world_settle(&s->world);
+    if (r == 0 || r == STATE_UNCHANGED)
+        return 0;
+    return SCRIPT_FAIL(s, "this state was not taken (%d)", r);
+}
+
+/* ---- time, network, the end ---- */
+
+/* "500ms", "90s", "10m", "2h" */
+static int duration_parse(struct script *s, struct str text, uint64_t *ms)
+{
+    static const struct {
+        struct str unit;
+        uint64_t ms;
+    } units[] = {
+        { STR_INIT("ms"), 1 },
+        { STR_INIT("s"), 1000 },
+        { STR_INIT("m"), 60000 },
+        { STR_INIT("h"), 3600000 },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(units); i++) {
+        uint64_t n;
+
+        if (!str_ends(text, units[i].unit) ||
+            str_to_u64(&n, str_sub(text, 0, text.n - units[i].unit.n)))
+            continue;
+        *ms = n * units[i].ms;
+        return 0;
+    }
+    return SCRIPT_FAIL(s, "this is no duration: %.*s", STR_FMT(text));
+}
+
+static int do_advance(struct script *s, struct str rest)
+{
+    uint64_t ms;
+    int r = duration_parse(s, rest, &ms);
+
+    if (r == 0)
+        world_advance(&s->world, ms);
+    return r;
+}
+
+/* await 90s: until something is on its way, which must be before that. */
+static int do_await(struct script *s, struct str rest)
+{
+    uint64_t left;
+    int r = duration_parse(s, rest, &left);
+
+    if (r)
+        return r;
+    for (; list_empty(&s->world.sent) && left; left -= left < WHEEL_TICK_MS ? left : WHEEL_TICK_MS)
+        world_advance(&s->world, left < WHEEL_TICK_MS ? left : WHEEL_TICK_MS);
+    return list_empty(&s->world.sent) ? SCRIPT_FAIL(s, "nothing was sent all the time") : 0;
+}
+
+static int do_network(struct script *s, struct str rest)
+{
+    bool down = str_equal(rest, STR("down"));
+
+    if (!down && !str_equal(rest, STR("up")))
+        return SCRIPT_FAIL(s, "network down, or up");
+    s->world.networkless = down;
+    return 0;
+}
+
+static int do_stop(struct script *s, struct str rest)
+{
+    (void)rest;
+    engine_stop(&s->world.engine);
+    world_settle(&s->world);
+    return 0;
+}
+
+/* busy yes, or no: is there something unanswered or still to be sent? */
+static int do_busy(struct script *s, struct str rest)
+{
+    size_t n = engine_busy(&s->world.engine);
+
+    if (str_equal(rest, n ? STR("yes") : STR("no")))
+        return 0;
+    return SCRIPT_FAIL(s, "%zu things are unfinished", n);
+}
+
+/* ---- all words ---- */
+
+static const struct {
+    struct str name;
+    int (*run)(struct script *s, struct str rest);
+    bool before_start;
+} words[] = {
+    { STR_INIT("file"), do_file, true },
+    { STR_INIT("set"), do_set, true },
+    { STR_INIT("peer"), do_peer, true },
+    { STR_INIT("let"), script_let, true },
+    { STR_INIT("start"), do_start, true },
+    { STR_INIT("reload"), do_reload, false },
+    { STR_INIT("device"), do_device, false },
+    { STR_INIT("presence"), do_presence, false },
+    { STR_INIT("advance"), do_advance, false },
+    { STR_INIT("await"), do_await, false },
+    { STR_INIT("network"), do_network, false },
+    { STR_INIT("stop"), do_stop, false },
+    { STR_INIT("busy"), do_busy, false },
+    { STR_INIT("send"), script_send, false },
+    { STR_INIT("resend"), script_resend, false },
+    { STR_INIT("answer"), script_answer, false },
+    { STR_INIT("expect"), script_expect, false },
+    { STR_INIT("again"), script_again, false },
+    { STR_INIT("authorized"), script_authorized, false },
+    { STR_INIT("drop"), script_drop, false },
+    { STR_INIT("nothing"), script_nothing, false },
+};
+
+int script_line(struct script *s, struct str line)
+{
+    struct str rest = line, name = word_next(&rest);
+
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (!str_equal(words[i].name, name))
+            continue;
+        if (!words[i].before_start && !s->world.started)
+            return SCRIPT_FAIL(s, "%.*s comes after start", STR_FMT(name));
+        return words[i].run(s, rest);
+    }
+    return SCRIPT_FAIL(s, "there is no word %.*s", STR_FMT(name));
+}
