@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <stdlib.h>
 
+#include "daemon/apply.h"
 #include "daemon/threads.h"
 
 enum {
@@ -88,77 +89,11 @@ static bool workers_ready(void *ctx)
 
 /* ---- applying a configuration ---- */
 
-static struct state_switches switches_of(const struct settings *settings)
-{
-    const struct compatibility_settings *c = &settings->compatibility;
-
-    return (struct state_switches){
-        .ringing_repeat = c->ringing_repeat,
-        .unavailable_is_silent = c->unavailable_is_silent,
-        .asterisk_autohints = c->asterisk_autohints,
-    };
-}
-
-static int device_name_of(struct buf *names, const struct endpoint_settings *e, struct str *out)
-{
-    size_t start = names->n;
-
-    buf_add(names, STR("PJSIP/"));
-    buf_add(names, e->id);
-    *out = (struct str){ NULL, names->n - start };
-    return names->error;
-}
-
-/* PJSIP/<endpoint> without a report: idle when a static contact makes her reachable, otherwise not
- * there. */
-static int apply_device_defaults(struct state_core *core, const struct settings *settings)
-{
-    size_t n = settings->n_endpoints;
-    struct str *devices = calloc(n + 1, sizeof(*devices));
-    enum device_state *states = calloc(n + 1, sizeof(*states));
-    struct buf names;
-    size_t offset = 0;
-    int r = -ENOMEM;
-
-    buf_init(&names, SIZE_MAX / 2);
-    if (!devices || !states)
-        goto out;
-    for (size_t i = 0; i < n; i++) {
-        const struct endpoint_settings *e = &settings->endpoints[i];
-
-        r = device_name_of(&names, e, &devices[i]);
-        if (r)
-            goto out;
-        states[i] =
-            settings_endpoint_reachable(settings, e) ? DEVICE_NOT_INUSE : DEVICE_UNAVAILABLE;
-    }
-    for (size_t i = 0; i < n; i++) { /* the buffer has stopped moving */
-        devices[i].p = names.p + offset;
-        offset += devices[i].n;
-    }
-    r = state_device_defaults(core, devices, states, n);
-out:
-    buf_fini(&names);
-    free(states);
-    free(devices);
-    return r;
-}
-
 static int apply(struct state_thread *s, const struct settings *settings, struct dialplan *dp)
 {
-    struct state_switches switches = switches_of(settings);
-    int r;
+    int r = configuration_apply(s->core, settings, dp);
 
-    state_switches_set(s->core, &switches);
-    r = state_dialplan_apply(s->core, dp);
-    if (r)
-        return r;
-    r = apply_device_defaults(s->core, settings);
-    if (r) {
-        log_error(s->log, "state.defaults", KV_ERR(r));
-        r = 0; /* the dialplan is taken over; states follow with the next reload */
-    }
-    for (unsigned w = 0; w < s->n_workers; w++)
+    for (unsigned w = 0; w < s->n_workers && r == 0; w++)
         worker_post_dialplan_changed(&s->workers[w]);
     return r;
 }
@@ -329,7 +264,7 @@ int state_thread_init(struct state_thread *s, const struct state_thread_config *
                                              .snapshot = on_snapshot,
                                              .device = on_device,
                                              .presence = on_presence },
-                                   .switches = switches_of(cfg->settings),
+                                   .switches = configuration_switches(cfg->settings),
                                    .clock = cfg->clock,
                                    .log = cfg->log,
                                    .rng = &s->rng,
