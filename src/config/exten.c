@@ -163,11 +163,6 @@ static void devices_check(struct context_reader *c, const struct conf_entry *e, 
             diag_add(c->x->diag, DIAG_WARNING, e->at,
                      "%.*s is no device; write its technology too, as PJSIP/%.*s or Custom:%.*s",
                      STR_FMT(device), STR_FMT(device), STR_FMT(device));
-        else if (str_starts_nocase(device, STR("custom:")) && !str_starts(device, STR("Custom:")))
-            diag_add(c->x->diag, DIAG_WARNING, e->at,
-                     "%.*s will not follow its state, because case counts in names of devices; "
-                     "write Custom:%.*s",
-                     STR_FMT(device), STR_FMT(str_sub(device, 7, device.n)));
     }
 }
 

@@ -177,9 +177,7 @@ static void test_hints(void **state)
           { "c" },
           "[c] 1=alice&custom:lamp",
           FILE_LINE "2: warning: alice is no device; write its technology too, as PJSIP/alice or "
-                    "Custom:alice\n" FILE_LINE "2: warning: custom:lamp will not follow its state, "
-                    "because case counts in names of devices; write "
-                    "Custom:lamp\n" },
+                    "Custom:alice\n" },
         { "same",
           "[c]\nexten => 1,1,Answer\nsame => hint,PJSIP/a\nsame = n,Hangup\nexten => "
           "2,hint,PJSIP/b\nsame => 1,x\n"

@@ -173,6 +173,8 @@ static bool check_accept(struct ask *a)
     given = join_accept(rq->msg, &accept);
     if (!given && a->usage)
         return false;
+    if (given && !accept.n) /* says that nothing is acceptable: RFC 3261 section 20.1 */
+        return refuse_accept(a);
     a->flags = body_flags_of(rq->settings, rq->endpoint);
     r = body_negotiate(a->n->cfg.bodies, &who, buf_str(&accept), a->flags, &a->profile);
     if (r == BODY_NO_GENERATOR)

@@ -70,7 +70,10 @@ static struct publication *publication_find(const struct section *s, const struc
  * for the last word on it. */
 void publisher_succeed(const struct publication *gone)
 {
-    struct publication *successor = publication_find(gone->section, gone->newest);
+    /* A hint that returns is another resource: it is found by name. */
+    const struct snapshot *last = gone->newest;
+    const struct resource *r = resource_latest(gone->section, last->extension, last->resource_id);
+    struct publication *successor = publication_find(gone->section, r ? r->newest : last);
 
     if (successor && publication_known(successor))
         publication_refresh(successor);

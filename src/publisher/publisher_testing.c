@@ -5,6 +5,12 @@
 #include <stdio.h>
 #include <unistd.h>
 
+static void guard(const struct bench *b, bool subject)
+{
+    if (b->guard)
+        b->guard(subject);
+}
+
 /* ---- time and network ---- */
 
 static uint64_t bench_clock(void *ctx)
@@ -38,15 +44,17 @@ static int bench_send(void *ctx, const struct flow *to, struct str bytes)
 {
     struct bench *b = ctx;
 
+    guard(b, false);
     if (b->send_result) {
         bench_unsent(b, bytes);
-        return b->send_result;
+    } else {
+        b->sent++;
+        bench_watch(b, to, bytes);
+        if (addr_equal(&to->remote, &b->address)) /* it may have moved */
+            bench_post(b, to, bytes, false);
     }
-    b->sent++;
-    bench_watch(b, to, bytes);
-    if (addr_equal(&to->remote, &b->address)) /* it may have moved */
-        bench_post(b, to, bytes, false);
-    return 0;
+    guard(b, true);
+    return b->send_result;
 }
 
 static void bench_request(void *ctx, struct server_txn *st, const struct sip_message *msg,
@@ -85,7 +93,9 @@ static void bench_resolve(void *ctx, struct str host, uint16_t port, uint64_t co
     b->resolutions++;
     if (!b->answers_resolve)
         return;
+    guard(b, false);
     l = calloc(1, sizeof(*l));
+    guard(b, true);
     assert_non_null(l);
     l->cookie = cookie;
     l->bench = b;
@@ -118,7 +128,9 @@ static void bench_receive(struct bench *b, const struct flow *flow, struct str d
         c->answered = true;
         b->outstanding--;
     }
+    guard(b, true);
     txn_receive(b->txn, flow, datagram);
+    guard(b, false);
 }
 
 static void bench_deliver(struct bench *b)
@@ -150,7 +162,9 @@ void bench_run(struct bench *b, uint64_t ms)
             next = CONTAINER_OF(b->network.next, struct bench_datagram, link)->due_ms;
         b->now_ms = next;
         bench_deliver(b);
+        guard(b, true);
         wheel_advance(&b->wheel, b->now_ms);
+        guard(b, false);
     }
 }
 
@@ -175,7 +189,9 @@ void bench_set(struct bench *b, const char *resource, enum extension_state state
                                   .context = str_sub(name, at + 1, name.n) };
 
     assert_int_equal(snapshot_create(&s, &spec), 0);
+    guard(b, true);
     publisher_snapshot(b->publisher, s);
+    guard(b, false);
     snapshot_unref(s);
 }
 
@@ -270,7 +286,9 @@ void bench_reload(struct bench *b, const char *pjsip_conf, const char *extstate_
 {
     struct settings *s = bench_settings(b, pjsip_conf, extstate_conf);
 
+    guard(b, true);
     publisher_settings_set(b->publisher, s);
+    guard(b, false);
     settings_unref(b->settings);
     b->settings = s;
 }

@@ -118,8 +118,9 @@ struct bench {
     struct buf seen; /* lines, since the last bench_seen */
     size_t requests; /* new ones */
     size_t challenges, authorized;
-    struct str last; /* the last new request */
-    bool quiet;      /* no lines */
+    struct str last;             /* the last new request */
+    bool quiet;                  /* no lines */
+    void (*guard)(bool subject); /* told when the subject\'s code begins and ends; or NULL */
 };
 
 struct bench *bench_create(const char *pjsip_conf, const char *extstate_conf);

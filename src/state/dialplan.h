@@ -19,8 +19,9 @@ enum dialplan_outcome {
 NODISCARD int dialplan_create(struct dialplan **out);
 void dialplan_destroy(struct dialplan *dp);
 
-/* A global, in order of definition; the value is substituted with the globals before it. Leading
- * underscores (one or two) of the name are not part of it. Returns 0 or -ENOMEM. */
+/* A global, in order of definition; the value is substituted with the globals before it and cut at
+ * 4095 bytes. Leading underscores (one or two) of the name are not part of it. A second value
+ * replaces the first. Returns 0 or -ENOMEM. */
 NODISCARD int dialplan_global_set(struct dialplan *dp, struct str name, struct str value);
 
 /* The context of this name, made when it is new. Names are case-sensitive. 0, -ENOMEM,
@@ -60,7 +61,8 @@ struct dialplan_match {
     struct dialplan_context *context; /* where it was found */
     const struct hint_entry *hint;    /* literal or pattern: see dialplan_hint_* below */
     bool pattern;
-    bool cacheable; /* false when a time specification took part in finding it */
+    bool cacheable; /* false when a time specification took part in finding it, or an autohint could
+                     * come to stand before it */
 };
 enum { DIALPLAN_NO_HINT = 1 };
 /* Find the hint for `extension` seen from `context`: literals, patterns, then includes in order,
@@ -70,8 +72,9 @@ NODISCARD int dialplan_find(const struct dialplan *dp, struct str context, struc
                             uint64_t wall_ms, struct dialplan_match *out);
 
 /* "9:00-17:00,mon-fri,*,*" holds at that time? An empty specification always does;
- * DIALPLAN_BAD_TIME when it cannot be read (then `*holds` is untouched). `timezone` empty: the
- * process's. */
+ * DIALPLAN_BAD_TIME when it cannot be read or names a time zone that the system does not have,
+ * -ENOMEM (then `*holds` is untouched). Without a time zone behind the months it is the process's.
+ */
 NODISCARD int timespec_holds(struct str spec, uint64_t wall_ms, bool *holds);
 
 /* Replace ${EXTEN}, ${CONTEXT}, globals, ${EPOCH}, ${SYSTEMNAME}, ${VAR:offset:length} and nested

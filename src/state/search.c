@@ -84,8 +84,7 @@ static uint64_t search_number(const struct dialplan *dp)
 int dialplan_search(const struct dialplan_search *what, struct dialplan_match *out)
 {
     struct dialplan_context *start = dialplan_context_find(what->dialplan, what->context);
-    struct search
-        s; /* too large to be cleared each time; frames are written before they are read */
+    struct search s; /* large: frames are written before they are read */
     bool entered = true;
 
     if (!start || what->extension.n == 0 || what->extension.n > NAME_MAX_LEN)

@@ -19,10 +19,11 @@ struct state_switches {         /* [compatibility] in extstate.conf; all false i
     bool asterisk_autohints;    /* every device class, only after a change, never removed */
 };
 
-struct state_port {
+struct state_port { /* a callback may be NULL; none may call back into the core */
     void *ctx;
     /* A resource changed (or was created: sequence 1, or is gone: state EXTENSION_REMOVED).
-     * `consumers` are those who watch it. The snapshot is borrowed: ref it to keep it. */
+     * `consumers` are those who watch it, 0 when nobody does. The snapshot is borrowed: ref it to
+     * keep it. Of one operation, resources that end are told before those that come or change. */
     void (*snapshot)(void *ctx, const struct snapshot *s, uint64_t consumers);
     /* The aggregated state of a device, or a presence provider, changed. */
     void (*device)(void *ctx, struct str device, enum device_state state);
@@ -45,20 +46,23 @@ void state_switches_set(struct state_core *core, const struct state_switches *sw
 enum state_outcome {
     STATE_NO_HINT = 1, /* nothing of that name is reachable from that context        -> 404 */
     STATE_BAD_NAME,    /* an empty device or provider name, or one over 79 bytes      -> usage */
-    STATE_UNCHANGED,   /* legal, and already so: nobody was told */
+    STATE_UNCHANGED,   /* just what this source, or provider, said before: nobody was told */
 };
 
 /* One source says what a device does. Sources aggregate: several sources of one device are combined
- * like the devices of a hint. Names starting "Custom:" in any case are kept as "Custom:...". 0,
- * STATE_UNCHANGED, STATE_BAD_NAME, -ENOMEM. */
+ * like the devices of a hint. Names starting "Custom:" in any case are kept as "Custom:...",
+ * blanks around a name are no part of it; the label before a ':' counts in any case, the rest as it
+ * is written. A source's name has 79 bytes at most, too. 0, STATE_UNCHANGED, STATE_BAD_NAME,
+ * -ENOMEM. */
 NODISCARD int state_device_set(struct state_core *core, struct str source, struct str device,
                                enum device_state state);
 /* The source no longer says anything about the device; without any source it is what
- * state_device_default says. */
+ * state_device_defaults says. 0, STATE_UNCHANGED, STATE_BAD_NAME, -ENOMEM. */
 NODISCARD int state_device_forget(struct state_core *core, struct str source, struct str device);
 /* What a device is while no source reports it (PJSIP/alice from pjsip.conf: NOT_INUSE with a static
  * contact, UNAVAILABLE without). Replaces all former defaults; changes are told. The arrays are
- * borrowed for the call. */
+ * borrowed for the call. A device with a default is known: it gets autohints. 0 or -ENOMEM, then
+ * nothing has changed. */
 NODISCARD int state_device_defaults(struct state_core *core, const struct str *devices,
                                     const enum device_state *states, size_t n);
 /* Aggregate of a device: reported, default, else UNKNOWN for "Custom:" and INVALID for anything
@@ -73,12 +77,17 @@ NODISCARD int state_presence_set(struct state_core *core, struct str provider,
 /* Take over a new dialplan (ownership passes on 0): hints that are new are announced, changed ones
  * re-evaluated and told if different, unchanged ones stay silent, removed ones end with
  * EXTENSION_REMOVED. Concrete hints made from patterns and autohints are carried over while they
- * still apply. 0 or -ENOMEM, then nothing has changed. */
+ * still apply. A resource is its context and extension: it stays the same whether its hint is
+ * written out, made from a pattern or an autohint. Where only the text or the name of a hint
+ * changes, its snapshot is replaced by one with the same sequence, and nobody is told.
+ * 0 or -ENOMEM, then nothing has changed. */
 NODISCARD int state_dialplan_apply(struct state_core *core, struct dialplan *dp);
 
 /* Start watching: `consumer` (0..63) gets every later snapshot of the resource. Pattern hints
- * become concrete here. *out is borrowed. 0, STATE_NO_HINT, -ENOMEM. `*cacheable` (may be NULL):
- * the answer for this name holds until the next dialplan. */
+ * become concrete here, up to 100,000 of them: beyond that the one that nobody has watched for
+ * longest ends (state_watch_all not counted), and when all are watched there is STATE_NO_HINT.
+ * *out is borrowed until the resource changes. 0, STATE_NO_HINT, -ENOMEM. `*cacheable` (may be
+ * NULL): the answer for this name holds until the next dialplan or the resource's end. */
 NODISCARD int state_watch(struct state_core *core, struct str context, struct str extension,
                           unsigned consumer, const struct snapshot **out, bool *cacheable);
 void state_unwatch(struct state_core *core, uint64_t resource_id, unsigned consumer);
