@@ -270,20 +270,23 @@ static int path_claim(const char *path)
 {
     struct sockaddr_un to = { .sun_family = AF_UNIX };
     size_t n = strlen(path);
+    struct stat st;
     int fd, r;
 
     if (n >= sizeof(to.sun_path))
         return -ENAMETOOLONG;
+    if (lstat(path, &st))
+        return errno == ENOENT ? 0 : -errno;
+    if (!S_ISSOCK(st.st_mode))
+        return -ENOTSOCK; /* whatever it is, it is not ours to remove */
     memcpy(to.sun_path, path, n);
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    r = connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0 ? -EADDRINUSE
-        : errno == ENOENT                                    ? 0
-                                                             : 1;
+    r = connect(fd, (struct sockaddr *)&to, sizeof(to)) ? -errno : -EADDRINUSE;
     close(fd);
-    if (r == 1)
-        r = unlink(path) == 0 || errno == ENOENT ? 0 : -errno;
+    if (r == -ECONNREFUSED)
+        r = unlink(path) ? -errno : 0;
     return r;
 }
 

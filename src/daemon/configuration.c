@@ -2,6 +2,56 @@
 #include "daemon/configuration.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct str file_names[] = { STR_INIT("pjsip.conf"), STR_INIT("extensions.conf"),
+                                         STR_INIT("extstate.conf") };
+
+static bool path_print(char *room, size_t size, struct str directory, struct str name)
+{
+    struct buf b;
+
+    buf_init_on(&b, room, size);
+    buf_printf(&b, "%.*s/%.*s", STR_FMT(directory), STR_FMT(name));
+    buf_add_char(&b, '\0');
+    return !b.error;
+}
+
+unsigned configuration_present(const struct daemon_options *options)
+{
+    unsigned present = 0;
+    char path[4096];
+
+    for (size_t i = 0; i < ARRAY_LEN(file_names); i++)
+        if (path_print(path, sizeof(path), options->config_directory, file_names[i]) &&
+            access(path, F_OK) == 0)
+            present |= BIT(i);
+    return present;
+}
+
+int configuration_check_vanished(unsigned before, unsigned now, struct diag *diag)
+{
+    for (size_t i = 0; i < ARRAY_LEN(file_names); i++)
+        if (before & ~now & BIT(i))
+            diag_add(
+                diag, DIAG_ERROR, (struct diag_place){ file_names[i], 0 },
+                "the file was there before and is not now; put it back, or restart without it");
+    return before & ~now ? -ENOENT : 0;
+}
+
+static int check_directory(const struct daemon_options *options, struct diag *diag)
+{
+    char path[4096];
+    struct stat st;
+
+    if (path_print(path, sizeof(path), options->config_directory, STR(".")) &&
+        stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return 0;
+    diag_add(diag, DIAG_ERROR, (struct diag_place){ options->config_directory, 0 },
+             "there is no such directory; name one with --config-dir");
+    return -EINVAL;
+}
 
 int configuration_read(struct configuration *out, const struct daemon_options *options,
                        struct diag *diag)
@@ -13,9 +63,12 @@ int configuration_read(struct configuration *out, const struct daemon_options *o
         .n_overrides = options->n_overrides,
     };
     struct configuration c = { 0 };
-    int r = settings_read(&c.settings, &source, diag);
+    int r = check_directory(options, diag);
     int r2;
 
+    if (r)
+        return r;
+    r = settings_read(&c.settings, &source, diag);
     if (r && r != -EINVAL)
         goto out;
     /* extensions.conf is read all the same: every problem is told at once. */

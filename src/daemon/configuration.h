@@ -17,6 +17,12 @@ NODISCARD int configuration_read(struct configuration *out, const struct daemon_
                                  struct diag *diag);
 void configuration_fini(struct configuration *c);
 
+/* Which of the files are there: a bit each. A reload refuses when one has vanished, as it does in
+ * the moment in which an editor or a deployment replaces it. */
+unsigned configuration_present(const struct daemon_options *options);
+/* Adds an error for each file in `before` that is not in `now`. 0 or -ENOENT. */
+NODISCARD int configuration_check_vanished(unsigned before, unsigned now, struct diag *diag);
+
 /* Load every plugin of the settings; a failure is an error in `diag`, all are tried. 0 or -EINVAL.
  */
 NODISCARD int configuration_load_plugins(const struct settings *settings,

@@ -30,10 +30,37 @@ struct daemon {
     struct ctl *ctl;
     uv_signal_t signals[3];
     bool signals_ready, stopping;
+    unsigned files_present;
     uint64_t started_wall_ms;
 };
 
 /* ---- reload ---- */
+
+/* The first line that says "error", for the log. */
+static struct str first_error(const struct diag *diag)
+{
+    struct str rest = buf_str(&diag->text);
+
+    while (rest.n) {
+        struct str line = str_sub(rest, 0, str_find_char(rest, '\n'));
+
+        for (size_t i = 0; i + 7 <= line.n; i++)
+            if (memcmp(line.p + i, " error:", 7) == 0)
+                return line;
+        rest = str_sub(rest, line.n + 1, rest.n);
+    }
+    return STR_EMPTY;
+}
+
+static void log_level_follow(struct daemon *d, const struct settings *settings)
+{
+    enum log_level level;
+
+    /* What an operator set at run time stays until the file says something new. */
+    if (!str_equal(d->settings->general.log_level, settings->general.log_level) &&
+        log_level_parse(&level, settings->general.log_level) == 0)
+        log_level_set(d->log, level);
+}
 
 static int daemon_reload(struct daemon *d, struct buf *report)
 {
@@ -43,7 +70,8 @@ static int daemon_reload(struct daemon *d, struct buf *report)
 
     systemd_notify("RELOADING=1");
     diag_init(&diag);
-    r = configuration_read(&c, d->options, &diag);
+    r = configuration_check_vanished(d->files_present, configuration_present(d->options), &diag);
+    r = r ? r : configuration_read(&c, d->options, &diag);
     if (r == 0) {
         configuration_check_bodies(c.settings, d->bodies, &diag);
         status_check_reload(d->settings, c.settings, &diag);
@@ -53,6 +81,8 @@ static int daemon_reload(struct daemon *d, struct buf *report)
     }
     if (r == 0) {
         atomic_store(&d->admission.limit, c.settings->general.max_subscriptions);
+        log_level_follow(d, c.settings);
+        d->files_present = configuration_present(d->options);
         for (unsigned i = 0; i < d->n_workers; i++)
             worker_post_settings(&d->workers[i], c.settings);
         settings_unref(d->settings);
@@ -61,7 +91,8 @@ static int daemon_reload(struct daemon *d, struct buf *report)
     }
     buf_add(report, buf_str(&diag.text));
     if (r)
-        log_error(d->log, "daemon.reload_refused", KV_U("errors", diag.errors), KV_ERR(r));
+        log_error(d->log, "daemon.reload_refused", KV_U("errors", diag.errors),
+                  KV("first", first_error(&diag)));
     else
         log_info(d->log, "daemon.reloaded", KV_U("errors", diag.errors),
                  KV_U("warnings", diag.warnings));
@@ -308,6 +339,7 @@ static int daemon_configure(struct daemon *d, struct dialplan **dialplan)
     if (log_level_parse(&level, c.settings->general.log_level) == 0)
         log_level_set(d->log, level);
     d->settings = c.settings;
+    d->files_present = configuration_present(d->options);
     *dialplan = c.dialplan;
     c = (struct configuration){ 0 };
 out:

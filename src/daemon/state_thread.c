@@ -6,7 +6,7 @@
 
 enum {
     STATE_INBOX_HIGH = 65536,
-    WORKER_INBOX_HIGH = 16384, /* above it the state thread waits for that worker */
+    WORKER_BACKLOG_MAX = 16384, /* above it the state thread waits for that worker */
 };
 
 struct watch_message {
@@ -82,7 +82,7 @@ static bool workers_ready(void *ctx)
     struct state_thread *s = ctx;
 
     for (unsigned w = 0; w < s->n_workers; w++)
-        if (inbox_length(&s->workers[w].loop.inbox) > WORKER_INBOX_HIGH)
+        if (inbox_length(&s->workers[w].loop.inbox) > WORKER_BACKLOG_MAX)
             return false;
     return true;
 }

@@ -112,25 +112,59 @@ void status_print_watch_hint(struct json *out, const struct settings *settings,
     }
 }
 
-void status_check_reload(const struct settings *running, const struct settings *wanted,
-                         struct diag *diag)
+static bool same_transport(const struct transport_settings *a, const struct transport_settings *b)
 {
-    if (running->general.workers != wanted->general.workers)
-        diag_add(diag, DIAG_WARNING, (struct diag_place){ STR("extstate.conf"), 0 },
-                 "[general] workers changes only at a restart");
-    if (!str_equal(running->general.control_socket, wanted->general.control_socket))
-        diag_add(diag, DIAG_WARNING, (struct diag_place){ STR("extstate.conf"), 0 },
-                 "[general] control_socket changes only at a restart");
+    return a->protocol == b->protocol && addr_equal(&a->bind, &b->bind) && a->tos == b->tos;
+}
+
+static void check_transports(const struct settings *running, const struct settings *wanted,
+                             struct diag *diag)
+{
     for (size_t i = 0; i < wanted->n_transports; i++) {
         const struct transport_settings *t = &wanted->transports[i];
         const struct transport_settings *was = settings_transport(running, t->id);
 
-        if (!was || !addr_equal(&was->bind, &t->bind))
+        if (!was || !same_transport(was, t))
             diag_add(diag, DIAG_WARNING, t->at,
-                     "transport %.*s is new or has moved: it changes only at a restart",
-                     STR_FMT(t->id));
+                     "transport %.*s is new or changed: that takes a restart", STR_FMT(t->id));
     }
-    if (running->n_plugins != wanted->n_plugins)
-        diag_add(diag, DIAG_WARNING, (struct diag_place){ STR("extstate.conf"), 0 },
-                 "[plugins] are loaded only at a start");
+    for (size_t i = 0; i < running->n_transports; i++) {
+        struct str id = running->transports[i].id;
+
+        if (!settings_transport(wanted, id))
+            diag_add(diag, DIAG_WARNING, (struct diag_place){ STR("pjsip.conf"), 0 },
+                     "transport %.*s is gone, but is served until a restart", STR_FMT(id));
+    }
+}
+
+static bool same_plugins(const struct settings *a, const struct settings *b)
+{
+    if (a->n_plugins != b->n_plugins)
+        return false;
+    for (size_t i = 0; i < a->n_plugins; i++) {
+        const struct conf_section *x = a->plugins[i].options, *y = b->plugins[i].options;
+
+        if (!str_equal(a->plugins[i].name, b->plugins[i].name) || !x != !y ||
+            (x && x->n_entries != y->n_entries))
+            return false;
+        for (size_t k = 0; x && k < x->n_entries; k++)
+            if (!str_equal(x->entries[k].name, y->entries[k].name) ||
+                !str_equal(x->entries[k].value, y->entries[k].value))
+                return false;
+    }
+    return true;
+}
+
+void status_check_reload(const struct settings *running, const struct settings *wanted,
+                         struct diag *diag)
+{
+    const struct diag_place at = { STR_INIT("extstate.conf"), 0 };
+
+    if (running->general.workers != wanted->general.workers)
+        diag_add(diag, DIAG_WARNING, at, "[general] workers changes only at a restart");
+    if (!str_equal(running->general.control_socket, wanted->general.control_socket))
+        diag_add(diag, DIAG_WARNING, at, "[general] control_socket changes only at a restart");
+    if (!same_plugins(running, wanted))
+        diag_add(diag, DIAG_WARNING, at, "[plugins] and their options are read only at a start");
+    check_transports(running, wanted, diag);
 }

@@ -45,7 +45,7 @@ struct worker {
     struct str *transport_ids; /* of net's transports, by index */
     size_t n_transports;
     struct engine engine;
-    bool engine_ready;
+    bool engine_ready, stopped_told;
     struct timer stop_poll;
     uint64_t stop_deadline_ms;
     unsigned resolving;
@@ -91,6 +91,12 @@ NODISCARD int worker_init(struct worker *w, const struct worker_config *cfg);
 NODISCARD int worker_start(struct worker *w);
 void worker_join(struct worker *w);
 void worker_fini(struct worker *w);
+
+/* Ports of its publisher; ctx is the worker. */
+int worker_route(void *ctx, struct str transport_id, const struct addr *remote, struct flow *out);
+void worker_resolve(void *ctx, struct str host, uint16_t port, uint64_t cookie);
+/* [global] debug = yes, or an address. */
+void worker_trace_settings(struct net *net, const struct global_settings *g);
 
 /* Messages to a worker, from any thread. */
 void worker_post_settings(struct worker *w, const struct settings *settings);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "daemon/threads.h"
 
@@ -62,8 +64,7 @@ static void port_release(void *ctx)
     atomic_fetch_sub(&worker_of(ctx)->admission->held, 1);
 }
 
-static int port_route(void *ctx, struct str transport_id, const struct addr *remote,
-                      struct flow *out)
+int worker_route(void *ctx, struct str transport_id, const struct addr *remote, struct flow *out)
 {
     struct worker *w = ctx;
     int r = -EAFNOSUPPORT;
@@ -83,79 +84,6 @@ static int port_route(void *ctx, struct str transport_id, const struct addr *rem
         return 0;
     }
     return r;
-}
-
-/* ---- names to addresses ---- */
-
-struct resolution {
-    uv_getaddrinfo_t uv;
-    struct inbox_message m;
-    struct worker *worker;
-    uint64_t cookie;
-    struct addr remote;
-    bool found;
-};
-
-static void resolution_finish(struct resolution *q)
-{
-    struct worker *w = q->worker;
-
-    w->resolving--;
-    if (w->engine_ready)
-        publisher_resolved(w->engine.publisher, q->cookie, q->found ? &q->remote : NULL);
-    free(q);
-}
-
-static void resolution_run(struct inbox_message *m, void *owner)
-{
-    (void)owner;
-    resolution_finish(CONTAINER_OF(m, struct resolution, m));
-}
-
-static void resolution_drop(struct inbox_message *m)
-{
-    free(CONTAINER_OF(m, struct resolution, m));
-}
-
-static void on_addrinfo(uv_getaddrinfo_t *uv, int status, struct addrinfo *list)
-{
-    struct resolution *q = CONTAINER_OF(uv, struct resolution, uv);
-    uint16_t port = addr_port(&q->remote);
-
-    for (struct addrinfo *a = status == 0 ? list : NULL; a && !q->found; a = a->ai_next)
-        q->found = addr_from_sockaddr(&q->remote, a->ai_addr) == 0;
-    if (q->found)
-        addr_port_set(&q->remote, port);
-    uv_freeaddrinfo(list);
-    resolution_finish(q);
-}
-
-static void port_resolve(void *ctx, struct str host, uint16_t port, uint64_t cookie)
-{
-    static const struct addrinfo hints = { .ai_socktype = SOCK_DGRAM };
-    struct worker *w = ctx;
-    struct resolution *q = calloc(1, sizeof(*q));
-    char name[256];
-
-    if (!q) {
-        log_error(w->log, "worker.resolve", KV_ERR(-ENOMEM));
-        return; /* the publisher asks again when its retry timer fires */
-    }
-    q->worker = w;
-    q->cookie = cookie;
-    q->m = (struct inbox_message){ .run = resolution_run, .drop = resolution_drop };
-    list_init(&q->m.link);
-    w->resolving++;
-    port = port ? port : 5060;
-    q->found = addr_parse(&q->remote, host, port) == 0;
-    if (!q->found && host.n < sizeof(name)) {
-        memcpy(name, host.p, host.n);
-        name[host.n] = '\0';
-        q->remote.v4 = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(port) };
-        if (uv_getaddrinfo(&w->loop.uv, &q->uv, on_addrinfo, name, NULL, &hints) == 0)
-            return;
-    }
-    inbox_post_always(&w->loop.inbox, &q->m);
 }
 
 /* ---- messages ---- */
@@ -200,8 +128,14 @@ static void simple_post(struct worker *w, const struct simple_message *what, inb
 
 static void settings_run(struct inbox_message *m, void *owner)
 {
-    engine_settings_set(&worker_of(owner)->engine,
-                        CONTAINER_OF(m, struct simple_message, m)->settings);
+    const struct settings *settings = CONTAINER_OF(m, struct simple_message, m)->settings;
+    struct worker *w = owner;
+    const struct global_settings *was = &w->engine.settings->global, *is = &settings->global;
+    bool trace_changed = was->debug != is->debug || !str_equal(was->debug_host, is->debug_host);
+
+    engine_settings_set(&w->engine, settings);
+    if (trace_changed)
+        worker_trace_settings(w->net, is);
     simple_drop(m);
 }
 
@@ -392,6 +326,7 @@ static void on_stop_poll(struct timer *t)
     if (busy)
         log_warn(w->log, "worker.stop_unanswered", KV_U("worker", w->index),
                  KV_U("requests", busy));
+    w->stopped_told = true;
     w->stopped(w->stopped_ctx, w);
     loop_stop(&w->loop);
 }
@@ -400,6 +335,10 @@ static void stop_run(struct inbox_message *m, void *owner)
 {
     struct worker *w = owner;
 
+    if (w->stopped_told) { /* a second signal that came too late */
+        simple_drop(m);
+        return;
+    }
     w->stop_deadline_ms =
         clock_monotonic_ms(w->loop.clock) + CONTAINER_OF(m, struct simple_message, m)->value;
     engine_stop(&w->engine);
@@ -424,6 +363,23 @@ static void on_flush(void *ctx)
     net_flush(worker_of(ctx)->net);
 }
 
+/* With SO_REUSEPORT two daemons could share a port and each get half of the datagrams: a socket
+ * without it finds the other one. */
+static int address_probe(const struct addr *bind_to)
+{
+    int fd = socket(bind_to->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int yes = 1, r = 0;
+
+    if (fd < 0)
+        return -errno;
+    if (bind_to->sa.sa_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof(yes));
+    if (bind(fd, &bind_to->sa, addr_socklen(bind_to)))
+        r = -errno;
+    close(fd);
+    return r;
+}
+
 static int worker_listen(struct worker *w, const struct worker_config *cfg)
 {
     const struct settings *s = cfg->settings;
@@ -443,7 +399,8 @@ static int worker_listen(struct worker *w, const struct worker_config *cfg)
             continue;
         if (cfg->bound)
             spec.bind = cfg->bound[w->n_transports];
-        r = net_listen_udp(w->net, &spec, &index);
+        r = cfg->bound ? 0 : address_probe(&spec.bind);
+        r = r ? r : net_listen_udp(w->net, &spec, &index);
         if (r) {
             struct buf text;
             char room[80];
@@ -464,37 +421,36 @@ static int worker_listen(struct worker *w, const struct worker_config *cfg)
 
 static int worker_init_engine(struct worker *w, const struct worker_config *cfg)
 {
-    return engine_init(&w->engine,
-                       &(struct engine_config){
-                           .wheel = &w->loop.wheel,
-                           .clock = cfg->clock,
-                           .rng = &w->rng,
-                           .log = cfg->log,
-                           .bodies = cfg->bodies,
-                           .settings = cfg->settings,
-                           .net = w->net,
-                           .worker = w->index,
-                           .workers = w->n_peers,
-                           .max_server = WORKER_SERVER_TXN_MAX,
-                           .txn = { .ctx = w, .send = port_send, .forward = port_forward },
-                           .notifier = { .ctx = w,
-                                         .watch = port_watch,
-                                         .unwatch = port_unwatch,
-                                         .admit = port_admit,
-                                         .release = port_release },
-                           .publisher = { .ctx = w, .resolve = port_resolve, .route = port_route },
-                       });
+    return engine_init(
+        &w->engine, &(struct engine_config){
+                        .wheel = &w->loop.wheel,
+                        .clock = cfg->clock,
+                        .rng = &w->rng,
+                        .log = cfg->log,
+                        .bodies = cfg->bodies,
+                        .settings = cfg->settings,
+                        .net = w->net,
+                        .worker = w->index,
+                        .workers = w->n_peers,
+                        .max_server = WORKER_SERVER_TXN_MAX,
+                        .txn = { .ctx = w, .send = port_send, .forward = port_forward },
+                        .notifier = { .ctx = w,
+                                      .watch = port_watch,
+                                      .unwatch = port_unwatch,
+                                      .admit = port_admit,
+                                      .release = port_release },
+                        .publisher = { .ctx = w, .resolve = worker_resolve, .route = worker_route },
+                    });
 }
 
-/* [global] debug = yes, or an address. */
-static void trace_from_settings(struct net *net, const struct global_settings *g)
+void worker_trace_settings(struct net *net, const struct global_settings *g)
 {
     struct addr_net peer;
 
     if (g->debug && g->debug_host.n && addr_net_parse(&peer, g->debug_host) == 0)
         net_trace_set(net, false, &peer, 1);
-    else if (g->debug)
-        net_trace_set(net, true, NULL, 0);
+    else
+        net_trace_set(net, g->debug, NULL, 0);
 }
 
 int worker_init(struct worker *w, const struct worker_config *cfg)
@@ -529,7 +485,7 @@ int worker_init(struct worker *w, const struct worker_config *cfg)
     if (r)
         goto out;
     w->engine_ready = true;
-    trace_from_settings(w->net, &cfg->settings->global);
+    worker_trace_settings(w->net, &cfg->settings->global);
 out:
     if (r)
         worker_fini(w);

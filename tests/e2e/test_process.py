@@ -49,6 +49,12 @@ event=dialog
         self.assertRegex(text, r"pjsip\.conf:\d+: error: .*application/nonsense\+xml")
         self.assertRegex(text, r"extstate\.conf:2: warning: .*workerz.*workers")
 
+    def test_no_such_directory(self):
+        done = subprocess.run([EXTSTATED, "--check", "--config-dir", "/nonexistent"], capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, timeout=harness.PATIENCE)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("no such directory", done.stdout)
+
     def test_file_that_does_not_parse(self):
         text = self.check(1, extensions_conf="exten => 1000,hint,Custom:1000\n")
         self.assertRegex(text, r"extensions\.conf:1: error:")
@@ -110,6 +116,53 @@ class Process(unittest.TestCase):
                 second.end()
         self.assertIn("transport.bind", str(caught.exception))
         self.assertIn("Address already in use", str(caught.exception))
+
+    def test_two_daemons_do_not_share_a_port(self):
+        """Several workers use SO_REUSEPORT, with which the kernel would let two daemons in."""
+        with Extstated(workers=2) as first:
+            second = Extstated({"pjsip.conf": DEFAULT_FILES["pjsip.conf"].replace("{port}", str(first.port))}, workers=2)
+            with self.assertRaises(AssertionError) as caught:
+                second.start()
+            second.end()
+        self.assertIn("Address already in use", str(caught.exception))
+
+    def test_control_socket_is_no_other_file(self):
+        daemon = Extstated()
+        path = daemon.directory / "precious"
+        path.write_text("text")
+        daemon.arguments += ["--set", f"general.control_socket={path}"]
+        with self.assertRaises(AssertionError):
+            daemon.start()
+        self.assertEqual(path.read_text(), "text")
+        daemon.end()
+
+    def test_reload_says_what_it_does_not_do(self):
+        with Extstated() as daemon:
+            (daemon.config / "extensions.conf").rename(daemon.config / "away")
+            text = daemon.tool("reload", status=1, plain=True)
+            self.assertIn("extensions.conf: error: the file was there before", text)
+            self.assertEqual(len(daemon.tool("hints")), 3)
+            (daemon.config / "away").rename(daemon.config / "extensions.conf")
+            daemon.write("extstate.conf", "[general]\nlog_level=debug\nworkers=7\n[plugins]\nload=snom_lamp\n")
+            text = daemon.tool("reload", plain=True)
+            self.assertIn("[plugins]", text)
+            self.assertEqual(daemon.tool("status")[0]["log_level"], "debug")
+            daemon.write("pjsip.conf", DEFAULT_FILES["pjsip.conf"].replace("[udp]", "[other]"))
+            text = daemon.tool("reload", plain=True)
+            self.assertIn("transport other is new", text)
+            self.assertIn("transport udp is gone", text)
+
+    def test_words_of_the_tool(self):
+        with Extstated() as daemon:
+            tool = [harness.EXTSTATECTL, "--socket", daemon.socket]
+            done = subprocess.run([*tool, "hints", "--json"], capture_output=True, text=True, timeout=harness.PATIENCE)
+            self.assertEqual(len([json.loads(line) for line in done.stdout.splitlines()]), 3)
+            done = subprocess.run([*tool, "devstate", "change", b"Custom:\xff", "INUSE"], capture_output=True, text=True,
+                                  timeout=harness.PATIENCE)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("not UTF-8", done.stderr)
+            for words in (["reload", "everything"], ["hints", "1", "2"], ["watch", "1000@users", "--count", "x"]):
+                daemon.tool(*words, status=2)
 
     def test_notify_socket(self):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:

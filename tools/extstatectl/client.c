@@ -129,9 +129,14 @@ static int answer_code(json_t *answer)
 
 int client_call(struct client *c, json_t *request, client_row_fn row, void *ctx, json_t **answer)
 {
-    int r = send_request(c, request);
+    int r;
 
     *answer = NULL;
+    if (!request) { /* jansson takes nothing else */
+        fputs("extstatectl: an argument is not UTF-8\n", stderr);
+        return EXIT_USAGE;
+    }
+    r = send_request(c, request);
     json_decref(request);
     while (r == 0) {
         json_t *line = NULL;

@@ -55,9 +55,12 @@ static const struct column device_columns[] = {
 
 static int run_devstate_list(const struct invocation *in)
 {
+    if (in->n > 1)
+        return usage_of("devstate list");
     return show_rows(
         in, json_pack("{ss ss}", "command", "devstate.list", "prefix", in->n ? in->words[0] : ""),
-        device_columns, ARRAY_LEN(device_columns), "no device has a state yet");
+        device_columns, ARRAY_LEN(device_columns),
+        in->n ? "no device begins with that" : "no device has a state yet");
 }
 
 static int run_devstate_change(const struct invocation *given)
@@ -100,9 +103,12 @@ static const struct column presence_columns[] = {
 
 static int run_presencestate_list(const struct invocation *in)
 {
+    if (in->n > 1)
+        return usage_of("presencestate list");
     return show_rows(
         in, json_pack("{ss ss}", "command", "presence.list", "prefix", in->n ? in->words[0] : ""),
-        presence_columns, ARRAY_LEN(presence_columns), "no presence has been set yet");
+        presence_columns, ARRAY_LEN(presence_columns),
+        in->n ? "no provider begins with that" : "no presence has been set yet");
 }
 
 /* "state[,subtype[,message]]": the third part may hold commas. */
@@ -163,6 +169,8 @@ static const struct column hint_columns[] = {
 
 static int run_hints(const struct invocation *in)
 {
+    if (in->n > 1)
+        return usage_of("hints");
     return show_rows(in,
                      json_pack("{ss ss}", "command", "hints", "prefix", in->n ? in->words[0] : ""),
                      hint_columns, ARRAY_LEN(hint_columns),
@@ -198,6 +206,8 @@ static const struct column subscription_columns[] = {
 
 static int run_subscriptions(const struct invocation *in)
 {
+    if (in->n > 1)
+        return usage_of("subscriptions");
     return show_rows(
         in, json_pack("{ss ss}", "command", "subscriptions", "like", in->n ? in->words[0] : ""),
         subscription_columns, ARRAY_LEN(subscription_columns), "no subscriptions");
@@ -227,6 +237,8 @@ static const struct column publication_columns[] = {
 
 static int run_publications(const struct invocation *in)
 {
+    if (in->n > 1)
+        return usage_of("publications");
     return show_rows(
         in, json_pack("{ss ss}", "command", "publications", "like", in->n ? in->words[0] : ""),
         publication_columns, ARRAY_LEN(publication_columns), "no publications");
@@ -274,7 +286,8 @@ static void print_object(const json_t *object, int indent)
 static int run_status(const struct invocation *in)
 {
     json_t *answer = NULL;
-    int r = call_simple(in, json_pack("{ss}", "command", "status"), &answer);
+    int r = in->n ? usage_of("status")
+                  : call_simple(in, json_pack("{ss}", "command", "status"), &answer);
 
     if (r == EXIT_OK && !in->options->json)
         print_object(answer, 0);
@@ -285,7 +298,8 @@ static int run_status(const struct invocation *in)
 static int run_reload(const struct invocation *in)
 {
     json_t *answer = NULL;
-    int r = call_simple(in, json_pack("{ss}", "command", "reload"), &answer);
+    int r = in->n ? usage_of("reload")
+                  : call_simple(in, json_pack("{ss}", "command", "reload"), &answer);
 
     if (r == EXIT_OK && !in->options->json)
         printf("%sreloaded\n", row_text(answer, "report"));

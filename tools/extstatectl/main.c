@@ -208,11 +208,17 @@ int call_simple(const struct invocation *in, json_t *request, json_t **answer)
     return r;
 }
 
-static int run(const struct ctl_options *options, char **words, int n)
+static int run(struct ctl_options *options, char **words, int n)
 {
     const struct command *best = NULL;
-    struct invocation in = { .options = options };
+    struct invocation in = { .options = options, .words = words, .n = n };
     int used = 0;
+
+    while (take_flag(&in, "--json")) /* behind the command as well as before it */
+        options->json = true;
+    n = in.n;
+    if (!n)
+        return EXIT_USAGE;
 
     for (const struct command *c = command_next(NULL); c; c = command_next(c)) {
         int matched = command_matches(c, words, n);

@@ -20,7 +20,7 @@ struct watch {
     const struct invocation *in;
     const char *extension, *event, *accept, *from;
     uint32_t expires_s;
-    long long count; /* stop after this many NOTIFYs; 0: never */
+    uint32_t count; /* stop after this many NOTIFYs; 0: never */
     int fd;
     struct addr server, local;
     char call_id[40], from_tag[20];
@@ -346,9 +346,9 @@ static int run_watch(const struct invocation *given)
 
     if (take_flag(&in, "--once"))
         w.expires_s = 0;
-    if (in.n != 1 || (expires && str_to_u32(&w.expires_s, str_of(expires))))
+    if (in.n != 1 || (expires && str_to_u32(&w.expires_s, str_of(expires))) ||
+        (count && str_to_u32(&w.count, str_of(count))))
         return usage_of("watch");
-    w.count = count ? strtoll(count, NULL, 10) : 0;
     context = strchr(in.words[0], '@');
     if (context)
         *context++ = '\0';

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+/* Names of compositors to addresses: by libuv's threads, so that a slow resolver keeps nobody
+ * waiting. Of several addresses the first that one of our transports reaches is taken. */
+#include <stdlib.h>
+
+#include "daemon/threads.h"
+
+struct resolution {
+    uv_getaddrinfo_t uv;
+    struct inbox_message m;
+    struct worker *worker;
+    uint64_t cookie;
+    struct addr remote;
+    bool found;
+};
+
+static void resolution_finish(struct resolution *q)
+{
+    struct worker *w = q->worker;
+
+    w->resolving--;
+    if (w->engine_ready)
+        publisher_resolved(w->engine.publisher, q->cookie, q->found ? &q->remote : NULL);
+    free(q);
+}
+
+static void resolution_run(struct inbox_message *m, void *owner)
+{
+    (void)owner;
+    resolution_finish(CONTAINER_OF(m, struct resolution, m));
+}
+
+static void resolution_drop(struct inbox_message *m)
+{
+    free(CONTAINER_OF(m, struct resolution, m));
+}
+
+static void on_addrinfo(uv_getaddrinfo_t *uv, int status, struct addrinfo *list)
+{
+    struct resolution *q = CONTAINER_OF(uv, struct resolution, uv);
+    uint16_t port = addr_port(&q->remote);
+    struct flow flow; /* only to know that a transport reaches it */
+
+    for (struct addrinfo *a = status == 0 ? list : NULL; a && !q->found; a = a->ai_next) {
+        if (addr_from_sockaddr(&q->remote, a->ai_addr))
+            continue;
+        addr_port_set(&q->remote, port);
+        q->found = worker_route(q->worker, STR_EMPTY, &q->remote, &flow) == 0;
+    }
+    uv_freeaddrinfo(list);
+    resolution_finish(q);
+}
+
+void worker_resolve(void *ctx, struct str host, uint16_t port, uint64_t cookie)
+{
+    static const struct addrinfo hints = { .ai_socktype = SOCK_DGRAM };
+    struct worker *w = ctx;
+    struct resolution *q = calloc(1, sizeof(*q));
+    char name[256];
+
+    if (!q) {
+        log_error(w->log, "worker.resolve", KV_ERR(-ENOMEM));
+        return; /* the publisher asks again when its retry timer fires */
+    }
+    q->worker = w;
+    q->cookie = cookie;
+    q->m = (struct inbox_message){ .run = resolution_run, .drop = resolution_drop };
+    list_init(&q->m.link);
+    w->resolving++;
+    port = port ? port : 5060;
+    q->found = addr_parse(&q->remote, host, port) == 0;
+    if (!q->found && host.n < sizeof(name)) {
+        memcpy(name, host.p, host.n);
+        name[host.n] = '\0';
+        q->remote.v4 = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(port) };
+        if (uv_getaddrinfo(&w->loop.uv, &q->uv, on_addrinfo, name, NULL, &hints) == 0)
+            return;
+    }
+    inbox_post_always(&w->loop.inbox, &q->m);
+}
