@@ -499,7 +499,8 @@ int daemon_check(const struct daemon_options *options)
     configuration_check_bodies(c.settings, bodies, &diag);
     failed = diag.errors > 0;
 out:
-    fwrite(diag.text.p, 1, diag.text.n, stdout);
+    if (diag.text.n)
+        fwrite(diag.text.p, 1, diag.text.n, stdout);
     printf("%u errors, %u warnings\n", diag.errors, diag.warnings);
     configuration_fini(&c);
     body_registry_destroy(bodies);

@@ -98,7 +98,7 @@ size_t inbox_run(struct inbox *in, size_t limit)
     ready = in->length < limit ? in->length : limit;
     in->length -= ready;
     pthread_mutex_unlock(&in->lock);
-    for (ran = 0; ran < ready && !in->closed; ran++) {
+    for (ran = 0; ran < ready && !in->closed && !list_empty(&taken); ran++) {
         struct inbox_message *m = message_pop(&taken);
 
         m->run(m, in->owner);

@@ -348,7 +348,7 @@ static void test_callback_frees_itself(void **state)
 
         assert_non_null(a);
         actor_init(a, &w, free_self, NULL);
-        timer_start(&w, &a->timer, i % 10 * 1000);
+        timer_start(&w, &a->timer, (uint64_t)(i % 10) * 1000);
     }
     wheel_advance(&w, 20000);
     assert_int_equal(w.count, 0);

@@ -114,12 +114,12 @@ static void test_blocked(void **state)
 
     (void)state;
     send_queue_init(&q, 6);
-    for (char c = 'a'; c <= 'e'; c++)
-        assert_int_equal(add(&q, (char[]){ c, '\0' }), 0);
+    for (int c = 'a'; c <= 'e'; c++)
+        assert_int_equal(add(&q, (char[]){ (char)c, '\0' }), 0);
     assert_int_equal(send_queue_write(&q, &w), SEND_QUEUE_BLOCKED);
     assert_int_equal(send_queue_waiting(&q), 2);
-    for (char c = 'f'; c <= 'i'; c++)
-        assert_int_equal(add(&q, (char[]){ c, '\0' }), 0);
+    for (int c = 'f'; c <= 'i'; c++)
+        assert_int_equal(add(&q, (char[]){ (char)c, '\0' }), 0);
     assert_int_equal(add(&q, "j"), -EAGAIN); /* six wait: the newest is lost */
     k.room = 100;
     assert_int_equal(send_queue_write(&q, &w), 0);

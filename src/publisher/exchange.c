@@ -228,7 +228,7 @@ static void start_failed(struct publication *pub, int error)
         return;
     }
     reason_keep(pub, 503, str_of(strerror(-error)));
-    section_unanswered(s, pub);
+    section_unanswered(s, pub->attempt_ms);
     fail(pub, false, 0);
 }
 
@@ -386,7 +386,7 @@ static void on_no_answer(struct publication *pub, unsigned status)
                 : status == 503 ? STR("unreachable")
                                 : STR("not sent"));
     if (!pub->print_error)
-        section_unanswered(pub->section, pub);
+        section_unanswered(pub->section, pub->attempt_ms);
     fail(pub, false, 0);
 }
 

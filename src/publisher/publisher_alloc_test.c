@@ -109,6 +109,7 @@ static void test_each_allocation(void **state)
         memory.countdown = ++n;
         live(b);
         memory.countdown = 0;
+        assert_int_equal(bench_count(b), 2 * b->publisher->resources.count);
         /* Of a hint that could not even be noted only its next change tells. */
         states_set(b);
         bench_run(b, 10000);

@@ -462,6 +462,26 @@ static void test_minimum_is_remembered(void **state)
     bench_destroy(b);
 }
 
+/* Two requests under way hear of different minima: the larger one counts. */
+static void test_two_minima(void **state)
+{
+    struct bench *b = bench_create(ESC, NULL);
+    static const struct esc_answer minima[] = { { 423, "Min-Expires: 7200\r\n" },
+                                                { 423, "Min-Expires: 5000\r\n" } };
+
+    (void)state;
+    b->esc.next = minima;
+    b->esc.n_next = 2;
+    bench_set(b, "1000@users", EXTENSION_IDLE);
+    bench_set(b, "1001@users", EXTENSION_IDLE);
+    bench_run(b, 1000);
+    assert_seen(b, "1000 initial idle 3600: 423\n"
+                   "1001 initial idle 3600: 423\n"
+                   "1000 initial idle 7200: 200\n"
+                   "1001 initial idle 7200: 200\n");
+    bench_destroy(b);
+}
+
 /* ---- digest ---- */
 
 /* One challenge, then every request has its answer with it, in one round trip. */
@@ -595,6 +615,7 @@ int main(void)
         cmocka_unit_test(test_lapsed_while_failing),
         cmocka_unit_test(test_unknown_outcome),
         cmocka_unit_test(test_minimum_is_remembered),
+        cmocka_unit_test(test_two_minima),
         cmocka_unit_test(test_nonce_cache),
         cmocka_unit_test(test_nonce_grows_stale),
         cmocka_unit_test(test_many_challenged),

@@ -96,6 +96,29 @@ static void test_away_as_seen(void **state)
     bench_destroy(b);
 }
 
+/* The first that is answered fetches the others, however long they would have waited. */
+static void test_back_for_all(void **state)
+{
+    struct bench *b = bench_create(ESC, NULL);
+
+    (void)state;
+    b->quiet = true;
+    bench_set_many(b, 50, EXTENSION_INUSE);
+    bench_run(b, 1000);
+    b->esc.silent = true;
+    bench_set_many(b, 50, EXTENSION_RINGING);
+    bench_run(b, 3600000);
+    b->esc.silent = false;
+    b->requests = 0;
+    while (!bench_shown(b, 50, "early"))
+        bench_run(b, 10);
+    bench_run(b, 200);
+    assert_int_equal(bench_shown(b, 50, "early"), 50);
+    bench_run(b, 5000);
+    assert_in_range(b->requests, 49, 50); /* once each */
+    bench_destroy(b);
+}
+
 /* One that has bad luck does not hold up those that are answered. */
 static unsigned answer_not_1000(void *ctx, const struct sip_message *request)
 {
@@ -183,7 +206,7 @@ static void test_away_and_forgotten(void **state)
         esc_forget(b);
         bench_run(b, INTERVAL_MS);
         assert_int_equal(bench_shown(b, 300, "confirmed"), 300);
-        bench_run(b, 3 * INTERVAL_MS);
+        bench_run(b, (uint64_t)3 * INTERVAL_MS);
     }
     bench_destroy(b);
 }
@@ -203,6 +226,49 @@ static void test_change_shows_the_loss(void **state)
     assert_int_equal(bench_shown(b, 300, "confirmed"), 299);
     assert_string_equal(esc_state(b, "1000"), "idle");
     assert_int_equal(bench_counters(b).lost_tags, 300);
+    bench_destroy(b);
+}
+
+/* An answer from before the loss that arrives after it was noticed proves nothing. */
+static void test_late_answer(void **state)
+{
+    struct bench *b = bench_create(ESC, NULL);
+
+    (void)state;
+    bench_set_many(b, 2, EXTENSION_IDLE);
+    bench_run(b, 1000);
+    bench_set(b, "1000@users", EXTENSION_INUSE);
+    bench_run(b, 5);
+    b->esc.loss = 100; /* it is accepted, but the answer does not arrive */
+    bench_run(b, 10);
+    b->esc.loss = 0;
+    esc_forget(b);
+    bench_set(b, "1001@users", EXTENSION_INUSE);
+    bench_run(b, 300);
+    assert_int_equal(bench_counters(b).lost_tags, 1);
+    assert_int_equal(bench_shown(b, 2, "confirmed"), 1);
+    bench_run(b, 300);
+    assert_int_equal(bench_shown(b, 2, "confirmed"), 2);
+    bench_destroy(b);
+}
+
+/* What is granted is counted from the question: the answer may have been long under way. */
+static void test_slow_answer(void **state)
+{
+    struct bench *b = bench_create(ESC, NULL);
+
+    (void)state;
+    b->esc.grants_s = 10;
+    bench_set(b, "1000@users", EXTENSION_INUSE);
+    bench_run(b, 15);
+    b->esc.loss = 100;
+    bench_run(b, 7000);
+    b->esc.loss = 0;
+    for (unsigned i = 0; i < 300; i++) {
+        bench_run(b, 100);
+        assert_string_equal(esc_state(b, "1000"), "confirmed");
+    }
+    assert_int_equal(bench_counters(b).lost_tags, 0);
     bench_destroy(b);
 }
 
@@ -241,9 +307,46 @@ static void test_probe_is_one_request(void **state)
     bench_set_many(b, 100, EXTENSION_INUSE);
     bench_run(b, 1000);
     b->requests = 0;
-    bench_run(b, 20 * INTERVAL_MS);
+    bench_run(b, (uint64_t)20 * INTERVAL_MS);
     assert_in_range(b->requests, 20, 26);
     assert_int_equal(bench_counters(b).refresh, b->requests);
+    bench_destroy(b);
+}
+
+/* Each has its turn: what one server lost alone is found too. */
+static void test_probes_go_round(void **state)
+{
+    struct bench *b = bench_create(ESC, NULL);
+    char tags[5][16], name[8];
+
+    (void)state;
+    bench_set_many(b, 5, EXTENSION_INUSE);
+    bench_run(b, 1000);
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < 5; i++) {
+            struct str tag;
+
+            (void)snprintf(name, sizeof(name), "%u", 1000 + i);
+            tag = bench_view(b, "esc", name).entity_tag;
+            if (round)
+                assert_false(str_equal(tag, str_of(tags[i])));
+            (void)snprintf(tags[i], sizeof(tags[i]), "%.*s", STR_FMT(tag));
+        }
+        bench_run(b, 5 * INTERVAL_MS);
+    }
+    bench_destroy(b);
+}
+
+/* Without a tag there is nothing to ask. */
+static void test_no_probe_without_tag(void **state)
+{
+    struct bench *b = bench_create(ESC, NULL);
+
+    (void)state;
+    b->esc.no_tags = true;
+    bench_set(b, "1000@users", EXTENSION_INUSE);
+    bench_run(b, 10 * INTERVAL_MS);
+    assert_seen(b, "1000 initial confirmed 3600: 200\n");
     bench_destroy(b);
 }
 
@@ -381,7 +484,7 @@ static void test_address_moves(void **state)
     bench_reload(b, ESC, NULL);
     bench_run(b, 1000);
     assert_int_equal(bench_shown(b, 10, "confirmed"), 10);
-    bench_run(b, 10 * INTERVAL_MS);
+    bench_run(b, (uint64_t)10 * INTERVAL_MS);
     assert_int_equal(b->resolutions, 2);
     /* So does the first timeout. */
     assert_int_equal(addr_parse(&b->address, STR("192.0.2.11"), 5060), 0);
@@ -444,13 +547,18 @@ int main(void)
         cmocka_unit_test(test_refreshes_are_spread),
         cmocka_unit_test(test_one_at_a_time_while_away),
         cmocka_unit_test(test_away_as_seen),
+        cmocka_unit_test(test_back_for_all),
         cmocka_unit_test(test_single_timeout),
         cmocka_unit_test(test_restart_without_memory),
         cmocka_unit_test(test_restart_twice),
         cmocka_unit_test(test_away_and_forgotten),
         cmocka_unit_test(test_change_shows_the_loss),
+        cmocka_unit_test(test_late_answer),
+        cmocka_unit_test(test_slow_answer),
         cmocka_unit_test(test_verified_once_per_interval),
         cmocka_unit_test(test_probe_is_one_request),
+        cmocka_unit_test(test_probes_go_round),
+        cmocka_unit_test(test_no_probe_without_tag),
         cmocka_unit_test(test_changes_go_first),
         cmocka_unit_test(test_unreachable),
         cmocka_unit_test(test_congested),

@@ -177,7 +177,7 @@ void section_enqueue(struct section *s, struct publication *pub, bool routine);
 void section_pump(struct section *s);     /* may free a retired section */
 void section_answered(struct section *s); /* any final answer: the server lives */
 /* Timeout or unreachable. May free removed publications, but none that is sending. */
-void section_unanswered(struct section *s, const struct publication *pub);
+void section_unanswered(struct section *s, uint64_t attempt_ms);
 void section_congested(struct section *s);                    /* we ourselves cannot send now */
 void section_tag_lost(struct section *s, uint32_t tag_epoch); /* a 412 */
 void section_resolved(struct section *s, const struct addr *remote);

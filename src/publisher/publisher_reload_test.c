@@ -139,6 +139,49 @@ static void test_removed_in_flight(void **state)
     bench_destroy(b);
 }
 
+/* It said when to come back, and that holds for the removal too. */
+static void test_removed_while_waiting(void **state)
+{
+    struct bench *b = bench_create(ESC, NULL);
+    static const struct esc_answer later = { 503, "Retry-After: 30\r\n" };
+
+    (void)state;
+    bench_set(b, "1000@users", EXTENSION_INUSE);
+    bench_run(b, 1000);
+    b->esc.next = &later;
+    b->esc.n_next = 1;
+    bench_set(b, "1000@users", EXTENSION_IDLE);
+    bench_run(b, 1000);
+    assert_int_equal(publisher_busy(b->publisher), 0);
+    bench_forget_seen(b);
+    bench_remove(b, "1000@users");
+    assert_string_equal(bench_view(b, "esc", "1000").state, "removing");
+    assert_int_equal(publisher_busy(b->publisher), 1);
+    bench_run(b, 28000);
+    assert_seen(b, "");
+    bench_run(b, 2000);
+    assert_seen(b, "1000 modify idle 3600: 200\n1000 remove - 0: 200\n");
+    bench_destroy(b);
+}
+
+/* A lost tag in a removal is no reason to ask about all others. */
+static void test_removal_alarms_nobody(void **state)
+{
+    struct bench *b = bench_create(ESC, NULL);
+    static const struct esc_answer lost = { 412, NULL };
+
+    (void)state;
+    bench_set_many(b, 3, EXTENSION_INUSE);
+    bench_run(b, 1000);
+    bench_forget_seen(b);
+    b->esc.next = &lost;
+    b->esc.n_next = 1;
+    bench_remove(b, "1000@users");
+    bench_run(b, 1000);
+    assert_seen(b, "1000 modify idle 3600: 412\n");
+    bench_destroy(b);
+}
+
 /* The hint is back while its publication is being removed: that is another publication. */
 static void test_hint_returns(void **state)
 {
@@ -233,6 +276,9 @@ static const struct reload_case {
     { "another identity", ESC "@context=users\nfrom_uri=sip:pbx.test\n", NULL,
       "1000 modify idle 3600: 200\n1000 initial confirmed 3600: 200\n1000 remove - 0: 200\n", 1,
       1 },
+    { "another To", ESC "@context=users\nto_uri=sip:watch.test\n", NULL,
+      "1000 modify idle 3600: 200\n1000 initial confirmed 3600: 200\n1000 remove - 0: 200\n", 1,
+      1 },
     { "another proxy", ESC "@context=users\noutbound_proxy=sip:edge.test\\;lr\n", NULL,
       "1000 modify idle 3600: 200\n1000 initial confirmed 3600: 200\n1000 remove - 0: 200\n", 1,
       1 },
@@ -273,6 +319,22 @@ static void test_reload(void **state)
         assert_string_equal(esc_state(b, "1000"), "confirmed");
         bench_destroy(b);
     }
+}
+
+static void test_only_the_body_changes(void **state)
+{
+    struct bench *b =
+        bench_create(ESC_AT("sip:esc.test", "event=presence\n@body=application/pidf+xml\n"), NULL);
+
+    (void)state;
+    bench_set(b, "1000@users", EXTENSION_INUSE);
+    bench_run(b, 1000);
+    bench_forget_seen(b);
+    bench_reload(b, ESC_AT("sip:esc.test", "event=presence\n" ESC_BODY), NULL);
+    bench_run(b, 1000);
+    assert_seen(b, "1000 modify Unavailable 3600: 200\n1000 initial confirmed 3600: 200\n"
+                   "1000 remove - 0: 200\n");
+    bench_destroy(b);
 }
 
 static void test_new_server_is_told_at_once(void **state)
@@ -556,6 +618,23 @@ static void test_by_name_filtered(void **state)
     bench_reload(b, ESC, BY_NAME);
     bench_run(b, 1000);
     assert_seen(b, "100 initial confirmed 3600: 200\n");
+    for (char last = 'a'; last <= 'f'; last++) { /* whichever the walk begins with */
+        char name[] = "100@x";
+
+        bench_reload(b, ESC "@context=^x\n", BY_NAME);
+        bench_run(b, 1000);
+        for (char c = 'a'; c <= 'f'; c++) {
+            name[4] = c;
+            bench_set(b, name, EXTENSION_INUSE);
+        }
+        name[4] = last;
+        bench_set(b, name, EXTENSION_RINGING);
+        bench_reload(b, ESC "@context=^.$\n", BY_NAME);
+        bench_run(b, 1000);
+        assert_string_equal(esc_state(b, "100"), "early");
+    }
+    for (char c = 'c'; c <= 'f'; c++)
+        bench_remove(b, (char[]){ '1', '0', '0', '@', c, '\0' });
     bench_reload(b, ESC, NULL); /* each its own again */
     bench_run(b, 1000);
     assert_int_equal(bench_count(b), 2);
@@ -569,9 +648,12 @@ int main(void)
         cmocka_unit_test(test_removal),
         cmocka_unit_test(test_unknown_is_dropped),
         cmocka_unit_test(test_removed_in_flight),
+        cmocka_unit_test(test_removed_while_waiting),
+        cmocka_unit_test(test_removal_alarms_nobody),
         cmocka_unit_test(test_hint_returns),
         cmocka_unit_test(test_removed_from_the_dead),
         cmocka_unit_test(test_reload),
+        cmocka_unit_test(test_only_the_body_changes),
         cmocka_unit_test(test_new_server_is_told_at_once),
         cmocka_unit_test(test_taken_over),
         cmocka_unit_test(test_bodies_change),

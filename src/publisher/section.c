@@ -201,13 +201,11 @@ void section_answered(struct section *s)
     section_revive(s);
 }
 
-void section_unanswered(struct section *s, const struct publication *pub)
+void section_unanswered(struct section *s, uint64_t attempt_ms)
 {
     struct publisher *p = s->publisher;
 
-    if (!addr_equal(&pub->txn.flow.remote, &s->flow.remote))
-        return; /* it has moved since */
-    if (!s->down && s->answered_ms > pub->attempt_ms)
+    if (!s->down && s->answered_ms > attempt_ms)
         return; /* others were answered meanwhile: it lives, and this one had bad luck */
     if (!s->down)
         log_warn(p->cfg.log, "publish.server_down", KV("section", s->terms.settings->id),

@@ -112,11 +112,10 @@ class Loss(unittest.TestCase):
 
 def preload():
     """The shim; under a sanitizer its runtime must come first."""
-    libraries = [str(BUILD / "tests/e2e/lossy.so")]
     linked = subprocess.run(["ldd", harness.EXTSTATED], capture_output=True, text=True).stdout
-    for line in linked.splitlines():
-        if "libasan" in line or "libtsan" in line or "libubsan" in line:
-            libraries.insert(0, line.split("=>")[1].split()[0])
+    paths = [line.split("=>")[1].split()[0] for line in linked.splitlines() if "=>" in line]
+    runtimes = [path for name in ("libasan", "libtsan", "libubsan") for path in paths if name in path]
+    libraries = [*runtimes, str(BUILD / "tests/e2e/lossy.so")]
     return ":".join(libraries)
 
 
