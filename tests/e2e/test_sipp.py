@@ -37,20 +37,30 @@ class Sipp(unittest.TestCase):
     def setUp(self):
         self.daemon.tool("devstate", "change", "Custom:1000", "NOT_INUSE")
 
+    def change_to(self, state):
+        return shlex.join([str(EXTSTATECTL), "--socket", str(self.daemon.socket), "devstate", "change", "Custom:1000",
+                           state])
+
     def run_scenario(self, name, **keys):
-        change = shlex.join([str(EXTSTATECTL), "--socket", str(self.daemon.socket), "devstate", "change", "Custom:1000",
-                             "RINGING"])
+        change = self.change_to("RINGING")
         defaults = {
             "from": "alice", "extension": "1000", "event": "dialog", "accept": "application/dialog-info+xml",
-            "first": "<state>terminated</state>", "second": "<state>early</state>", "change": change,
+            "first": "<state>terminated</state>", "second": "<state>early</state>", "change": change, "other": self.change_to("BUSY"),
         }
         sipp(name, self.daemon.port, **{**defaults, **keys})
 
-    def test_life_of_a_subscription(self):
+    def run_bodies(self, *names):
         for event, accept, idle, ringing in BODIES:
-            with self.subTest(accept=accept):
-                self.setUp()
-                self.run_scenario("subscribe.xml", event=event, accept=accept, first=idle, second=ringing)
+            for name in names:
+                with self.subTest(name, accept=accept):
+                    self.setUp()
+                    self.run_scenario(name, event=event, accept=accept, first=idle, second=ringing)
+
+    def test_life_of_a_subscription(self):
+        self.run_bodies("subscribe.xml")
+
+    def test_duplicates_and_coalescing(self):
+        self.run_bodies("duplicate.xml", "coalesce.xml")
 
     def test_fetch(self):
         for event, accept, idle, _ in BODIES:
@@ -63,7 +73,7 @@ class Sipp(unittest.TestCase):
     def test_expire(self):
         self.run_scenario("expire.xml")
 
-    def test_retransmission_and_coalescing(self):
+    def test_retransmission(self):
         self.run_scenario("retransmission.xml")
 
     def test_rejections(self):
@@ -77,10 +87,7 @@ class Sipp(unittest.TestCase):
                 self.run_scenario(name, **keys)
 
     def test_failing_notify(self):
-        for name in ("notify_404.xml", "notify_481.xml", "notify_489.xml", "notify_500.xml"):
-            with self.subTest(name):
-                self.setUp()
-                self.run_scenario(name)
+        self.run_bodies("notify_404.xml", "notify_481.xml", "notify_489.xml", "notify_500.xml")
 
 
 if __name__ == "__main__":
