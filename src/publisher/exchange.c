@@ -335,19 +335,30 @@ static bool on_tag_lost(struct publication *pub)
     return true;
 }
 
+/* What an operator can do about a challenge that stays unanswered. */
+static struct str challenge_fault(const struct section *s, bool too_often)
+{
+    if (!s->terms.n_credentials)
+        return STR("challenged, and there is no outbound_auth");
+    return too_often
+               ? STR("credentials not accepted")
+               : STR("no credential for this realm, or supported_algorithms_uac is too narrow");
+}
+
 /* 401, 407. True when there is an answer to the challenge. */
 static bool on_challenge(struct publication *pub, const struct sip_message *response)
 {
     struct section *s = pub->section;
     struct digest_session *session = &s->sessions[response->status == 407];
     uint32_t most = s->terms.settings->max_auth_attempts;
+    /* "stale" counts too: there are servers that say so for ever. */
+    bool too_often = pub->auth_attempts++ >= (most ? most : 1);
 
     s->publisher->counters.challenged++;
-    /* "stale" counts too: there are servers that say so for ever. */
-    if (pub->auth_attempts++ < (most ? most : 1) &&
-        digest_session_choose(session, response, s->terms.credentials, s->terms.n_credentials,
-                              NULL) == 0)
+    if (!too_often && digest_session_choose(session, response, s->terms.credentials,
+                                            s->terms.n_credentials, NULL) == 0)
         return true;
+    reason_keep(pub, response->status, challenge_fault(s, too_often));
     digest_session_fini(session);
     return false;
 }
