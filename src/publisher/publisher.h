@@ -17,7 +17,8 @@ struct publisher; /* opaque: see publisher.c */
 struct publisher_port {
     void *ctx;
     /* Find where to send for `host` (name or literal) and port (0: default). Answer with
-     * publisher_resolved, never from inside. */
+     * publisher_resolved, never from inside. An answer that does not come is asked for again after
+     * half a minute. Asked at the start, at a reload, and when the server does not answer. */
     void (*resolve)(void *ctx, struct str host, uint16_t port, uint64_t cookie);
     /* The transport to send by: the named one, or the best for this remote. Fills transport and
      * local. 0 or -errno. */
@@ -44,21 +45,28 @@ unsigned publisher_home(struct str extension, unsigned workers);
 /* A resource changed, was made, or is gone (EXTENSION_REMOVED: its publications are removed with
  * Expires 0). Borrowed. */
 void publisher_snapshot(struct publisher *p, const struct snapshot *s);
-/* A reload: sections that are new publish the current states, sections that are gone or point
- * elsewhere remove theirs, filters are applied anew, nothing else is disturbed. */
+/* A reload: sections that are new publish the current states, sections that are gone or mean
+ * another server, identity, event or body remove theirs, filters are applied anew. Anything else
+ * (lifetimes, credentials, transport, header fields) holds from the next request on and disturbs
+ * nothing. */
 void publisher_settings_set(struct publisher *p, const struct settings *settings);
 void publisher_resolved(struct publisher *p, uint64_t cookie,
                         const struct addr *remote /* NULL: not found */);
 
-/* Remove every publication. Done when publisher_busy is 0. */
+/* Remove every publication: the final state, then Expires 0. Done when publisher_busy is 0, which a
+ * server that is away can make long: the caller has the patience. Later changes and reloads are
+ * ignored. */
 void publisher_stop(struct publisher *p);
-size_t publisher_busy(
-    const struct publisher *p); /* publications with something unanswered or still to send */
+/* How many publications have something unanswered or still to send. */
+size_t publisher_busy(const struct publisher *p);
 
+/* "publishing": sent, or waiting for its turn. "published". "waiting": for another try, for the
+ * server, or for its address. "refused": an answer that does not change by itself; tried again, but
+ * seldom. "removing". */
 struct publication_view { /* borrowed for the call */
     struct str section, context, extension, package, content_type, server_uri, entity_tag,
         last_reason;
-    const char *state;       /* "publishing", "published", "waiting", "removing", "refused" */
+    const char *state;       /* one of the words above */
     uint32_t expires_s;      /* left of what the server granted; 0: nothing published */
     uint32_t retry_s;        /* until the next attempt; 0: none is waiting */
     unsigned last_status;    /* 0: never answered; 408 timeout, 503 unreachable likewise */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* publisher_internal.h - what the publisher's files share: sections with their publications,
- * resources with theirs.
+/* publisher_internal.h - what the publisher's files share: sections, their publications, and
+ * resources.
  *
  *   publisher ──< section ──< publication ── newest snapshot of a resource
  *
@@ -91,11 +91,14 @@ struct section {
     bool retired;           /* its publications are being removed, then it goes */
 };
 
-/*        ┌────────────── nothing to tell ──────────────┐
- *        ▼                                              │
- *      idle ──change, refresh──▶ ready ──window──▶ sending ──▶ idle
- *                                  ▲                    │
- *                                  └── waiting ◀────────┘ failed      (gone when removed) */
+/*   ┌───────────── accepted, or nothing to tell ──────────────┐
+ *   ▼                                                         │
+ *  idle ──change, refresh──▶ ready ──window──▶ sending ───────┘
+ *                              ▲                  │
+ *                              └──── waiting ◀────┘ failed
+ *
+ * A removal goes through them twice, with the final state and with Expires 0, and then it is gone.
+ */
 enum publication_state {
     PUBLICATION_IDLE,
     PUBLICATION_READY,

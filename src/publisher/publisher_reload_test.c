@@ -593,6 +593,7 @@ static void test_by_name(void **state)
 /* A name that the filter does not take has no say. */
 static void test_by_name_filtered(void **state)
 {
+    static const char *const names[] = { "100@a", "100@b", "100@c", "100@d", "100@e", "100@f" };
     struct bench *b = bench_create(ESC "@context=^a\n", BY_NAME);
 
     (void)state;
@@ -618,23 +619,18 @@ static void test_by_name_filtered(void **state)
     bench_reload(b, ESC, BY_NAME);
     bench_run(b, 1000);
     assert_seen(b, "100 initial confirmed 3600: 200\n");
-    for (char last = 'a'; last <= 'f'; last++) { /* whichever the walk begins with */
-        char name[] = "100@x";
-
+    for (size_t last = 0; last < ARRAY_LEN(names); last++) { /* whichever the walk begins with */
         bench_reload(b, ESC "@context=^x\n", BY_NAME);
         bench_run(b, 1000);
-        for (char c = 'a'; c <= 'f'; c++) {
-            name[4] = c;
-            bench_set(b, name, EXTENSION_INUSE);
-        }
-        name[4] = last;
-        bench_set(b, name, EXTENSION_RINGING);
+        for (size_t i = 0; i < ARRAY_LEN(names); i++)
+            bench_set(b, names[i], EXTENSION_INUSE);
+        bench_set(b, names[last], EXTENSION_RINGING);
         bench_reload(b, ESC "@context=^.$\n", BY_NAME);
         bench_run(b, 1000);
         assert_string_equal(esc_state(b, "100"), "early");
     }
-    for (char c = 'c'; c <= 'f'; c++)
-        bench_remove(b, (char[]){ '1', '0', '0', '@', c, '\0' });
+    for (size_t i = 2; i < ARRAY_LEN(names); i++)
+        bench_remove(b, names[i]);
     bench_reload(b, ESC, NULL); /* each its own again */
     bench_run(b, 1000);
     assert_int_equal(bench_count(b), 2);

@@ -277,7 +277,7 @@ static void test_grants(void **state)
     for (size_t i = 0; i < ARRAY_LEN(grant_cases); i++) {
         const struct grant_case *c = &grant_cases[i];
         struct bench *b = bench_create(ESC, NULL);
-        uint64_t start = b->now_ms;
+        uint64_t start;
 
         b->retry_interval_s = 86400; /* no probes */
         bench_reload(b, ESC, NULL);

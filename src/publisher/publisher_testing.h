@@ -120,11 +120,11 @@ struct bench {
     size_t challenges, authorized;
     struct str last;             /* the last new request */
     bool quiet;                  /* no lines */
-    void (*guard)(bool subject); /* told when the subject\'s code begins and ends; or NULL */
+    void (*guard)(bool subject); /* told when the subject's code begins and ends; or NULL */
 };
 
 struct bench *bench_create(const char *pjsip_conf, const char *extstate_conf);
-/* From the same pjsip.conf in another clothing: a reload. */
+/* Reads both texts and hands them over. */
 void bench_reload(struct bench *b, const char *pjsip_conf, const char *extstate_conf);
 void bench_destroy(struct bench *b);
 struct settings *bench_settings(const struct bench *b, const char *pjsip_conf,

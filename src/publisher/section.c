@@ -58,6 +58,15 @@ static void on_pause_over(struct timer *t)
 
 /* ---- verification ---- */
 
+/* In less than a retry interval, so that the loss is found, and mended, within one. */
+static void probe_arm(struct section *s)
+{
+    struct publisher *p = s->publisher;
+    uint64_t ms = section_retry_interval_ms(s) * 4 / 5;
+
+    timer_start(p->cfg.wheel, &s->probe, ms + rng_below(p->cfg.rng, (uint32_t)(ms / 8) + 1));
+}
+
 /* Ask about every publication that is at rest; a tag that is lost shows as 412 and is published
  * anew. At most once per retry interval: what asks for it may go on for long. */
 static void section_verify(struct section *s)
@@ -75,6 +84,7 @@ static void section_verify(struct section *s)
     s->verify_pending = false;
     s->verified_ms = now;
     s->epoch++;
+    probe_arm(s);
     LIST_FOREACH (it, &s->publications)
         publication_refresh(CONTAINER_OF(it, struct publication, of_section));
 }
@@ -225,15 +235,6 @@ void section_tag_lost(struct section *s, uint32_t tag_epoch)
     log_info(s->publisher->cfg.log, "publish.server_forgot", KV("section", s->terms.settings->id),
              KV_U("publications", s->n_publications));
     section_verify(s);
-}
-
-/* In less than a retry interval, so that the loss is found, and mended, within one. */
-static void probe_arm(struct section *s)
-{
-    struct publisher *p = s->publisher;
-    uint64_t ms = section_retry_interval_ms(s) * 4 / 5;
-
-    timer_start(p->cfg.wheel, &s->probe, ms + rng_below(p->cfg.rng, (uint32_t)(ms / 8) + 1));
 }
 
 static void probe_oldest(struct section *s)
