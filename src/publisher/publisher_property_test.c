@@ -181,8 +181,7 @@ static void assert_document(struct chaos *c, const struct publication *pub)
             found = d;
     }
     assert_non_null(found);
-    // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): cmocka does not say that an assertion
-    // ends it
+    // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): asserted above
     assert_true(found->until_ms > c->b->now_ms);
     assert_int_equal(body_render(t->profile, pub->newest, &c->b->dice, &body), 0);
     slots = (struct body_slots){ pub->version, str_of(entity), str_of(entity) };
