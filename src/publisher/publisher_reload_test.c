@@ -5,7 +5,6 @@
 #include "publisher/publisher_testing.h"
 
 #define BY_NAME "[compatibility]\npublish_key_without_context=yes\n"
-#define CRED "[cred]\ntype=auth\nauth_type=userpass\nusername=publisher\npassword="
 
 /* ---- sections that change ---- */
 
