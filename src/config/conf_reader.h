@@ -3,9 +3,9 @@
  * the lines, conf_section.c the section heads, conf_include.c the files. Functions return 0 or a
  * negative errno that ends the reading; what is wrong with the text goes to the diag. */
 #pragma once
+#include "base/arena.h"
 #include "base/clock.h"
 #include "base/map.h"
-#include "config/arena.h"
 #include "config/conf.h"
 
 enum {

@@ -2,8 +2,8 @@
 /* extensions.h - private to src/config: extensions.conf while it becomes a dialplan. extensions.c
  * has the sections and includes, exten.c the exten and same lines. */
 #pragma once
+#include "base/arena.h"
 #include "base/map.h"
-#include "config/arena.h"
 #include "config/settings.h"
 
 struct include_line {

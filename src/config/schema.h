@@ -3,8 +3,8 @@
  * its sections are read by, where the defaults come from, what an unknown name is compared with,
  * and what the reference manual is printed from. */
 #pragma once
+#include "base/arena.h"
 #include "base/map.h"
-#include "config/arena.h"
 #include "config/settings.h"
 
 enum option_type {                  /* what the option's field is */

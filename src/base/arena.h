@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-/* arena.h - private to src/config: memory that only grows and is freed as a whole. Threads: one
- * owner. */
+/* arena.h - memory that only grows and is freed as a whole. Threads: one owner. */
 #pragma once
 #include "base/str.h"
 
 struct arena_block;
 
-struct arena {
+struct arena { /* begins zeroed */
     struct arena_block *newest;
-    size_t left; /* bytes not yet given away in the newest block */
+    size_t left;       /* bytes not yet given away in the newest block */
+    size_t block_size; /* what is asked of the heap at a time; 0: 64 KiB */
 };
 
 void arena_fini(struct arena *a);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "config/arena.h"
+#include "base/arena.h"
 
 #include <stdalign.h>
 #include <stdlib.h>
@@ -25,10 +25,11 @@ void arena_fini(struct arena *a)
 
 static int arena_grow(struct arena *a, size_t size)
 {
+    size_t least = a->block_size ? a->block_size : ARENA_BLOCK_SIZE;
     struct arena_block *b;
 
-    if (size < ARENA_BLOCK_SIZE)
-        size = ARENA_BLOCK_SIZE;
+    if (size < least)
+        size = least;
     b = calloc(1, sizeof(*b) + size);
     if (!b)
         return -ENOMEM;
