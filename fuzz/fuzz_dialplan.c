@@ -80,15 +80,17 @@ static void core(struct dialplan *dp, const struct lines *in)
     struct rng rng;
     struct state_core *c;
     const struct snapshot *s;
+    const struct resource_name dialled = { .context = STR("users"), .extension = in->dialled },
+                               known = { .context = STR("users"), .extension = STR("1000") };
     const struct state_config cfg = { .clock = &clock_system, .rng = &rng };
 
     rng_init_seeded(&rng, 1);
     BUG_UNLESS(state_create(&c, &cfg) == 0);
     BUG_UNLESS(state_dialplan_apply(c, dp) == 0);
-    (void)!state_watch(c, STR("users"), in->dialled, 0, &s, NULL);
+    (void)!state_watch(c, &dialled, false, 0, &s, NULL);
     (void)!state_device_set(c, STR("fuzz"), in->hint, DEVICE_RINGING);
     (void)!state_presence_set(c, in->hint, PRESENCE_AWAY, in->text, in->times);
-    BUG_UNLESS(state_watch(c, STR("users"), STR("1000"), 0, &s, NULL) == 0);
+    BUG_UNLESS(state_watch(c, &known, false, 0, &s, NULL) == 0);
     state_destroy(c);
 }
 

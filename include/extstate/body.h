@@ -13,17 +13,10 @@
  * grow. A plugin that cannot be used is an error at start and never one at run time. The tutorial
  * is doc/body-plugin.md. */
 #pragma once
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "extstate/event_state.h"
 #include <string.h>
 
 #define ES_PLUGIN_ABI 1
-
-struct es_text { /* borrowed bytes, no NUL promised */
-    const char *p;
-    size_t n;
-};
 
 /* The same numbers as Asterisk's. A value that is not among them counts as idle. */
 enum es_extension_state {
@@ -43,6 +36,18 @@ struct es_snapshot { /* what is to be told */
     struct es_text extension, context, hint_name;
     struct es_text presence; /* "available", "dnd", ...; "not_set" */
     struct es_text presence_subtype, presence_message;
+    /* What a hint alone says; `state` is that together with what was published, in the order the
+     * configuration has. Without a hint it is ES_EXTENSION_UNAVAILABLE. */
+    bool has_hint;
+    enum es_extension_state hint_state;
+    /* What was published for the resource, composed; NULL: nothing of this kind. */
+    const struct es_dialog *dialogs; /* the one a single lamp should show first; may be none */
+    size_t n_dialogs;
+    const struct es_presence *published_presence;
+    const struct es_messages *messages;
+    const struct es_text *content_type,
+        *content; /* of a package that is served as it was published */
+    bool has_dialogs;
 };
 
 struct es_subscriber { /* whom it is told: for predicates only, never for content */
@@ -104,6 +109,10 @@ struct es_document_api {
      * escaped all the same. */
     void (*raw)(struct es_document *d, struct es_text bytes);
     void (*raw_slot)(struct es_document *d, enum es_slot slot);
+    /* Behind all other children of its parent: well-formed markup, an element or several, that
+     * declares the prefixes it uses (what struct es_dialog and its like hold). It is written as it
+     * is; neither find nor next see it. */
+    void (*xml)(struct es_node *parent, struct es_text markup);
 };
 
 struct es_body_request {

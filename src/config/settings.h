@@ -12,7 +12,7 @@
 #include "base/regex.h"
 #include "config/conf.h"
 #include "sip/digest.h"
-#include "state/dialplan.h"
+#include "state/state.h"
 
 enum transport_protocol {
     TRANSPORT_UDP,
@@ -105,6 +105,31 @@ struct publish_settings { /* type=outbound-publish */
     struct diag_place at;
 };
 
+enum publish_right { PUBLISH_NONE, PUBLISH_OWN, PUBLISH_ANY };
+
+struct compositor_settings { /* extstate.conf [compositor], or any section with type = compositor */
+    struct str id;
+    struct str *domains; /* host parts of Request-URIs it serves; none: every one that no other
+                            section names */
+    size_t n_domains;
+    struct str context;   /* where its resources live: those of hints of this context, too */
+    struct str *packages; /* served for PUBLISH; "dialog", "presence", "message-summary" */
+    size_t n_packages;
+    struct str *opaques; /* packages served as they are published */
+    size_t n_opaques;
+    enum publish_right publish; /* whose state an endpoint may publish: nobody's, its own (the user
+                                   part is its id or one of its AORs), anybody's */
+    struct str *publishers;     /* endpoints that may publish; none: all */
+    size_t n_publishers;
+    uint32_t minimum_expiry_s, maximum_expiry_s, default_expiry_s;
+    uint32_t expiry_grace_s; /* how much longer a publication is kept than was granted */
+    uint32_t max_per_publisher, max_per_resource, max_body; /* publications, publications, bytes */
+    enum composition_order order;
+    bool any_user;  /* users without a hint, an AOR or an endpoint are served too */
+    bool supersede; /* a publisher that begins anew replaces what it left behind */
+    struct diag_place at;
+};
+
 struct compatibility_settings { /* extstate.conf [compatibility]; each named after the behaviour it
                                    brings back */
     bool ringing_repeat;        /* an equal state is told again while it rings */
@@ -174,6 +199,8 @@ struct settings {
     size_t n_publishes;
     struct plugin_settings *plugins;
     size_t n_plugins;
+    struct compositor_settings *compositors;
+    size_t n_compositors;
     struct domain_alias *aliases;
     size_t n_aliases;
     void *owned; /* indexes by id and the files' texts: see settings.c */
@@ -208,6 +235,8 @@ const struct auth_settings *settings_auth(const struct settings *s, struct str i
 const struct aor_settings *settings_aor(const struct settings *s, struct str id);
 const struct transport_settings *settings_transport(const struct settings *s, struct str id);
 const struct publish_settings *settings_publish(const struct settings *s, struct str id);
+/* The compositor that serves this domain (any case; domain aliases are followed), or NULL. */
+const struct compositor_settings *settings_compositor(const struct settings *s, struct str domain);
 /* True when the endpoint has at least one AOR with a static contact. */
 bool settings_endpoint_reachable(const struct settings *s, const struct endpoint_settings *e);
 

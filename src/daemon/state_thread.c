@@ -13,7 +13,8 @@ struct watch_message {
     struct inbox_message m;
     unsigned worker;
     uint64_t cookie;
-    struct str context, extension;
+    struct resource_name name;
+    bool served;
     char text[];
 };
 
@@ -145,31 +146,44 @@ static void watch_run(struct inbox_message *m, void *owner)
     struct state_thread *s = owner;
     const struct snapshot *snap = NULL;
     bool cacheable = false;
-    int r = state_watch(s->core, w->context, w->extension, w->worker, &snap, &cacheable);
+    int r = state_watch(s->core, &w->name, w->served, w->worker, &snap, &cacheable);
 
     if (r < 0)
-        log_error(s->log, "state.watch", KV("context", w->context), KV("extension", w->extension),
-                  KV_ERR(r));
+        log_error(s->log, "state.watch", KV("context", w->name.context),
+                  KV("extension", w->name.extension), KV_ERR(r));
     worker_post_watch_result(&s->workers[w->worker], w->cookie, r ? NULL : snap, cacheable);
     free(w);
 }
 
-int state_post_watch(struct state_thread *s, unsigned worker, struct str context,
-                     struct str extension, uint64_t cookie)
+static struct str text_put(char **at, struct str text)
 {
-    struct watch_message *w = malloc(sizeof(*w) + context.n + extension.n);
+    struct str copy = { *at, text.n };
+
+    if (text.n)
+        memcpy(*at, text.p, text.n);
+    *at += text.n;
+    return copy;
+}
+
+int state_post_watch(struct state_thread *s, unsigned worker, const struct resource_name *name,
+                     bool served, uint64_t cookie)
+{
+    struct watch_message *w =
+        malloc(sizeof(*w) + name->package.n + name->context.n + name->extension.n);
+    char *at;
     int r;
 
     if (!w)
         return -ENOMEM;
     *w = (struct watch_message){ .m = { .run = watch_run, .drop = message_free },
                                  .worker = worker,
+                                 .served = served,
                                  .cookie = cookie };
     list_init(&w->m.link);
-    memcpy(w->text, context.p, context.n);
-    memcpy(w->text + context.n, extension.p, extension.n);
-    w->context = (struct str){ w->text, context.n };
-    w->extension = (struct str){ w->text + context.n, extension.n };
+    at = w->text;
+    w->name.package = text_put(&at, name->package);
+    w->name.context = text_put(&at, name->context);
+    w->name.extension = text_put(&at, name->extension);
     r = inbox_post(&s->loop.inbox, &w->m);
     if (r)
         free(w);

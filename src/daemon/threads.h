@@ -110,8 +110,8 @@ void worker_post_trace(struct worker *w, bool all, const struct addr_net *peers,
 void worker_post_stop(struct worker *w, uint64_t grace_ms);
 
 /* Messages to the state thread. -EAGAIN when it is busy. */
-NODISCARD int state_post_watch(struct state_thread *s, unsigned worker, struct str context,
-                               struct str extension, uint64_t cookie);
+NODISCARD int state_post_watch(struct state_thread *s, unsigned worker,
+                               const struct resource_name *name, bool served, uint64_t cookie);
 void state_post_unwatch(struct state_thread *s, unsigned worker, uint64_t resource_id);
 
 /* Run a ctl job on the state thread, or on every worker in turn, then `finish` it on `home`. */

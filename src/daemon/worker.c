@@ -35,11 +35,11 @@ static void port_forward(void *ctx, unsigned peer, const struct flow *from, stru
         worker_post_datagram(&w->peers[peer], from, datagram);
 }
 
-static int port_watch(void *ctx, struct str context, struct str extension, uint64_t cookie)
+static int port_watch(void *ctx, const struct resource_name *name, bool served, uint64_t cookie)
 {
     struct worker *w = ctx;
 
-    return state_post_watch(w->state, w->index, context, extension, cookie);
+    return state_post_watch(w->state, w->index, name, served, cookie);
 }
 
 static void port_unwatch(void *ctx, uint64_t resource_id)

@@ -9,16 +9,18 @@
 #pragma once
 #include "body/body.h"
 #include "config/settings.h"
+#include "state/state.h"
 #include "txn/uas.h"
 
 struct notifier; /* opaque: see notifier.c */
 
 struct notifier_port {
     void *ctx;
-    /* Somebody wants this resource, seen from this context. The answer comes by
-     * notifier_watch_result with the same cookie, never from inside. Negative: nothing was asked
-     * (the queue is full), the subscriber gets 503. */
-    int (*watch)(void *ctx, struct str context, struct str extension, uint64_t cookie);
+    /* Somebody wants this resource, seen from its context; `served`: it is one of those that are
+     * served whether or not anything is known of them. The answer comes by notifier_watch_result
+     * with the same cookie, never from inside. Negative: nothing was asked (the queue is full), the
+     * subscriber gets 503. */
+    int (*watch)(void *ctx, const struct resource_name *name, bool served, uint64_t cookie);
     /* The last subscription of this resource is gone. */
     void (*unwatch)(void *ctx, uint64_t resource_id);
     /* May this process hold one more subscription? Counts it when true. (A limit across all

@@ -91,7 +91,7 @@ static inline int fixture_send(void *ctx, const struct flow *to, struct str byte
     return 0;
 }
 
-static inline int fixture_watch(void *ctx, struct str context, struct str extension,
+static inline int fixture_watch(void *ctx, const struct resource_name *name, bool served,
                                 uint64_t cookie)
 {
     struct fixture *f = ctx;
@@ -106,8 +106,8 @@ static inline int fixture_watch(void *ctx, struct str context, struct str extens
     }
     q = &f->questions[f->n_questions++];
     *q = (struct fixture_question){ .cookie = cookie };
-    snprintf(q->context, sizeof(q->context), "%.*s", STR_FMT(context));
-    snprintf(q->extension, sizeof(q->extension), "%.*s", STR_FMT(extension));
+    snprintf(q->context, sizeof(q->context), "%.*s", STR_FMT(name->context));
+    snprintf(q->extension, sizeof(q->extension), "%.*s", STR_FMT(name->extension));
     f->asked++;
     return 0;
 }

@@ -150,11 +150,6 @@ static bool refuse_accept(struct ask *a)
     return refuse(a, 406, "no media type in Accept can be made for this package");
 }
 
-static struct es_text es_text_from(struct str s)
-{
-    return (struct es_text){ s.p, s.n };
-}
-
 static bool check_accept(struct ask *a)
 {
     const struct uas_request *rq = a->rq;

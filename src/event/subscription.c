@@ -326,11 +326,6 @@ unsigned body_flags_of(const struct settings *settings, const struct endpoint_se
     return flags;
 }
 
-static struct es_text es_text_from(struct str s)
-{
-    return (struct es_text){ s.p, s.n };
-}
-
 /* The same media type with other flags. Without memory for it the old body goes on. */
 static void rechoose(struct subscription *s, unsigned flags)
 {

@@ -62,7 +62,10 @@ static int name_ask(struct name **out, struct notifier *n, const struct name_key
                         .extension_n = (uint16_t)k->extension.n };
     memcpy(m->text, k->context.p, k->context.n);
     memcpy(m->text + k->context.n, k->extension.p, k->extension.n);
-    r = n->cfg.port.watch(n->cfg.port.ctx, k->context, k->extension, m->cookie);
+    r = n->cfg.port.watch(
+        n->cfg.port.ctx,
+        &(struct resource_name){ .context = k->context, .extension = k->extension }, false,
+        m->cookie);
     if (r) {
         free(m);
         return r;

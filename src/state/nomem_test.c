@@ -162,7 +162,9 @@ static int step_run(struct testing *t, const struct step *s)
         return state_presence_set(t->core, str_of(s->name), (enum presence_state)s->value,
                                   str_of("sub"), str_of(s->text));
     default:
-        return state_watch(t->core, STR("a"), str_of(s->name), 1, &snapshot, NULL);
+        return state_watch(
+            t->core, &(struct resource_name){ .context = STR("a"), .extension = str_of(s->name) },
+            false, 1, &snapshot, NULL);
     }
 }
 

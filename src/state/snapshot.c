@@ -13,8 +13,8 @@ static void text_keep(struct str *s, char **at)
 
 int snapshot_create(struct snapshot **out, const struct snapshot_spec *spec)
 {
-    size_t n = spec->context.n + spec->extension.n + spec->hint.n + spec->hint_name.n +
-               spec->presence_subtype.n + spec->presence_message.n;
+    size_t n = spec->package.n + spec->context.n + spec->extension.n + spec->hint.n +
+               spec->hint_name.n + spec->presence_subtype.n + spec->presence_message.n;
     struct snapshot *s = malloc(sizeof(*s) + n);
     char *at;
 
@@ -25,7 +25,11 @@ int snapshot_create(struct snapshot **out, const struct snapshot_spec *spec)
         .sequence = spec->sequence,
         .changed_wall_ms = spec->changed_wall_ms,
         .state = spec->state,
+        .hint_state = spec->hint_state,
+        .has_hint = spec->has_hint,
         .presence = spec->presence,
+        .published = event_state_ref(spec->published),
+        .package = spec->package,
         .context = spec->context,
         .extension = spec->extension,
         .hint = spec->hint,
@@ -36,6 +40,7 @@ int snapshot_create(struct snapshot **out, const struct snapshot_spec *spec)
     atomic_init(&s->refs, 1);
     atomic_init(&s->bodies, NULL);
     at = s->text;
+    text_keep(&s->package, &at);
     text_keep(&s->context, &at);
     text_keep(&s->extension, &at);
     text_keep(&s->hint, &at);
@@ -68,6 +73,7 @@ void snapshot_unref(const struct snapshot *s)
         next = b->next;
         b->destroy(b);
     }
+    event_state_unref(s->published);
     free(shared(s));
 }
 

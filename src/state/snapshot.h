@@ -2,11 +2,11 @@
 /* snapshot.h - the one kind of thing that lights lamps: the state of a resource at one moment,
  * immutable and counted.
  *
- * Producers (hints now, composed publications later) build one per change; consumers (NOTIFY,
+ * Producers (hints, composed publications) build one per change; consumers (NOTIFY,
  * PUBLISH, the edges) keep a reference. Rendered bodies hang on the snapshot, so that they are made
  * once and shared. Threads: any may read, ref and unref; only the state thread builds. */
 #pragma once
-#include "state/device.h"
+#include "state/event_state.h"
 #include <stdatomic.h>
 
 struct snapshot_body { /* a rendered body, owned by the snapshot: see body/body.h */
@@ -21,9 +21,14 @@ struct snapshot {
     uint64_t resource_id;                   /* never reused while the process lives */
     uint64_t sequence;                      /* of this resource: 1, 2, 3, ... */
     uint64_t changed_wall_ms;
-    enum extension_state state; /* EXTENSION_REMOVED: the hint is gone, and this is the last */
+    enum extension_state state; /* EXTENSION_REMOVED: the resource is gone, and this is the last */
+    enum extension_state hint_state; /* of the hint alone; UNAVAILABLE without one */
+    bool has_hint;
     enum presence_state presence;
-    struct str context, extension; /* where the hint lives, its concrete name */
+    /* Composed publications that count here; a reference. NULL: none. */
+    const struct event_state *published;
+    struct str package;            /* empty: an extension, for `dialog` and `presence` */
+    struct str context, extension; /* where it lives, its concrete name */
     struct str hint, hint_name;    /* text as evaluated; "Alice Smith" or empty */
     struct str presence_subtype, presence_message;
     char text[]; /* the strings above */
@@ -31,9 +36,18 @@ struct snapshot {
 
 struct snapshot_spec { /* everything is borrowed for the call */
     uint64_t resource_id, sequence, changed_wall_ms;
-    enum extension_state state;
+    enum extension_state state, hint_state;
+    bool has_hint;
     enum presence_state presence;
-    struct str context, extension, hint, hint_name, presence_subtype, presence_message;
+    const struct event_state *published; /* a reference is taken */
+    struct str package, context, extension, hint, hint_name, presence_subtype, presence_message;
+};
+
+/* What a resource is called: an extension of a context, which shows in `dialog` and `presence`; or,
+ * for any other event package, whom it is about. */
+struct resource_name {
+    struct str package; /* empty: an extension */
+    struct str context, extension;
 };
 
 /* With one reference. Returns 0 or -ENOMEM. */

@@ -207,7 +207,7 @@ static int hint_resolve(struct state_core *core, struct str context, struct str 
     return *out ? 0 : materialise(core, &match, extension, out);
 }
 
-int state_watch(struct state_core *core, struct str context, struct str extension,
+int state_watch(struct state_core *core, const struct resource_name *name, bool served,
                 unsigned consumer, const struct snapshot **out, bool *cacheable)
 {
     struct hint *h = NULL;
@@ -215,7 +215,7 @@ int state_watch(struct state_core *core, struct str context, struct str extensio
     int r;
 
     BUG_UNLESS(consumer < 64);
-    r = hint_resolve(core, context, extension, &h, &stable);
+    r = hint_resolve(core, name->context, name->extension, &h, &stable);
     if (r)
         return r;
     h->consumers |= 1ull << consumer;

@@ -83,12 +83,30 @@ NODISCARD int state_presence_set(struct state_core *core, struct str provider,
  * 0 or -ENOMEM, then nothing has changed. */
 NODISCARD int state_dialplan_apply(struct state_core *core, struct dialplan *dp);
 
-/* Start watching: `consumer` (0..63) gets every later snapshot of the resource. Pattern hints
- * become concrete here, up to 100,000 of them: beyond that the one that nobody has watched for
- * longest ends (state_watch_all not counted), and when all are watched there is STATE_NO_HINT.
- * *out is borrowed until the resource changes. 0, STATE_NO_HINT, -ENOMEM. `*cacheable` (may be
- * NULL): the answer for this name holds until the next dialplan or the resource's end. */
-NODISCARD int state_watch(struct state_core *core, struct str context, struct str extension,
+/* How a hint and what was published for its extension become one state. */
+enum composition_order {
+    COMPOSE_AGGREGATE,         /* combined like two devices of a hint */
+    COMPOSE_HINT_FIRST,        /* where there is a hint, what is published does not count */
+    COMPOSE_PUBLICATION_FIRST, /* while something is published, the hint does not count */
+};
+
+/* What publications make of a resource, composed anew; NULL: nothing is published any more (a
+ * reference is taken). The resource is made when there is none, from a pattern hint of its context
+ * if one matches, and ends when it has neither hint nor publication nor watcher. An equal state is
+ * told all the same: whoever composes compares. 0 or -ENOMEM, then nothing has changed. */
+NODISCARD int state_published(struct state_core *core, const struct resource_name *name,
+                              enum composition_order order, const struct event_state *composite);
+
+/* Start watching: `consumer` (0..63) gets every later snapshot of the resource. Names of extensions
+ * are looked up in the dialplan as seen from their context; where that finds nothing and `served`
+ * is true (a compositor serves whatever users its domain has), the resource is made, without a
+ * state: unavailable. Names of other packages are what they are, and exist when something is
+ * published or they are served. Pattern hints become concrete here, up to 100,000 of them: beyond
+ * that the one that nobody has watched for longest ends (state_watch_all not counted), and when all
+ * are watched there is STATE_NO_HINT. *out is borrowed until the resource changes. 0,
+ * STATE_NO_HINT, -ENOMEM. `*cacheable` (may be NULL): the answer for this name holds until the next
+ * dialplan or the resource's end. */
+NODISCARD int state_watch(struct state_core *core, const struct resource_name *name, bool served,
                           unsigned consumer, const struct snapshot **out, bool *cacheable);
 void state_unwatch(struct state_core *core, uint64_t resource_id, unsigned consumer);
 /* A consumer that watches every resource, present and future (the publisher's home is chosen from

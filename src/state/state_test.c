@@ -310,10 +310,11 @@ static void test_watch_all(void **state)
 
 static bool cacheable(struct testing *t, const char *extension)
 {
+    const struct resource_name name = { .context = STR("top"), .extension = str_of(extension) };
     const struct snapshot *s;
     bool answer = false;
 
-    assert_int_equal(state_watch(t->core, STR("top"), str_of(extension), 1, &s, &answer), 0);
+    assert_int_equal(state_watch(t->core, &name, false, 1, &s, &answer), 0);
     return answer;
 }
 

@@ -186,17 +186,20 @@ static inline int presence(struct testing *t, const char *provider, const char *
 static inline const struct snapshot *watch(struct testing *t, const char *context,
                                            const char *extension, unsigned consumer)
 {
+    const struct resource_name name = { .context = str_of(context),
+                                        .extension = str_of(extension) };
     const struct snapshot *s = NULL;
 
-    assert_int_equal(state_watch(t->core, str_of(context), str_of(extension), consumer, &s, NULL),
-                     0);
+    assert_int_equal(state_watch(t->core, &name, false, consumer, &s, NULL), 0);
     assert_non_null(s);
     return s;
 }
 
 static inline int watch_result(struct testing *t, const char *context, const char *extension)
 {
+    const struct resource_name name = { .context = str_of(context),
+                                        .extension = str_of(extension) };
     const struct snapshot *s = NULL;
 
-    return state_watch(t->core, str_of(context), str_of(extension), 5, &s, NULL);
+    return state_watch(t->core, &name, false, 5, &s, NULL);
 }

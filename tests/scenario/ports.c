@@ -98,12 +98,12 @@ static void run_watch_result(struct world *w, struct posted *p)
 }
 
 /* The state core is asked in its turn, as by a message to its thread. */
-static int port_watch(void *ctx, struct str context, struct str extension, uint64_t cookie)
+static int port_watch(void *ctx, const struct resource_name *name, bool served, uint64_t cookie)
 {
     struct world *w = ctx;
     const struct snapshot *s = NULL;
     bool cacheable = false;
-    int r = state_watch(w->core, context, extension, 0, &s, &cacheable);
+    int r = state_watch(w->core, name, served, 0, &s, &cacheable);
     struct posted *p = post(w, run_watch_result);
 
     p->cookie = cookie;

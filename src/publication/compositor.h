@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+/* compositor.h - one worker's side of the event state compositor: it answers PUBLISH.
+ *
+ * A request is checked in the order of RFC 3903 section 6, its body is read here, and what is left
+ * to decide is asked of the store behind a port; requests for one resource are asked in the order
+ * they came in. Threads: the worker that owns it. */
+#pragma once
+#include "body/inbound.h"
+#include "config/settings.h"
+#include "publication/publication.h"
+#include "txn/uas.h"
+
+struct compositor; /* opaque: see compositor.c */
+
+struct compositor_port {
+    void *ctx;
+    /* Apply this in the store's thread. Everything in `rq` is borrowed for the call (a reference to
+     * the document may be taken). The answer comes by compositor_answer with the same cookie, in
+     * order, never from inside. Negative: nothing was asked, the publisher gets 503. */
+    int (*apply)(void *ctx, const struct publication_request *rq, uint64_t cookie);
+};
+
+struct compositor_config {
+    struct txn_layer *txn;
+    const struct clock *clock;
+    struct rng *rng;
+    struct log *log;
+    const struct settings *settings; /* a reference is taken */
+    struct str allow_events;         /* of the notifier, for 489; borrowed */
+    struct compositor_port port;
+};
+NODISCARD int compositor_create(struct compositor **out, const struct compositor_config *cfg);
+/* Requests that still wait are answered 503, so the transaction layer must outlive it. */
+void compositor_destroy(struct compositor *c);
+
+/* The handler of PUBLISH: register with uas_method_set, ctx the struct compositor. */
+void compositor_publish(void *compositor, const struct uas_request *rq);
+/* What publication_apply returned, and its answer (borrowed; NULL when result is negative). */
+void compositor_answer(struct compositor *c, uint64_t cookie, int result,
+                       const struct publication_answer *answer);
+void compositor_settings_set(struct compositor *c, const struct settings *settings);
+/* From now on every PUBLISH is answered 503: the server is about to stop. */
+void compositor_stop(struct compositor *c);
+
+struct compositor_counters {
+    uint64_t requests, accepted, pending;
+    uint64_t refused_400, refused_403, refused_404, refused_412, refused_413, refused_415,
+        refused_423, refused_489, refused_503, refused_other;
+};
+void compositor_counters_get(const struct compositor *c, struct compositor_counters *out);

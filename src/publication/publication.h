@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+/* publication.h - event state received by PUBLISH: publications, their entity-tags and their ends,
+ * and the composite event state of each resource.
+ *
+ * A pure machine on a timer wheel: no sockets, no SQL. Requests are applied one after the other,
+ * wholly or not at all, and whatever follows is told through the port before the call returns.
+ * Source: RFC 3903 section 6. Threads: one owner (the state thread). */
+#pragma once
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "loop/wheel.h"
+#include "state/state.h"
+
+struct publication_store; /* opaque: see store.c */
+
+struct publication_port {
+    void *ctx;
+    /* The composite of a resource is another one now; NULL: nothing is published any more.
+     * Borrowed. The name's package is empty for `dialog` and `presence`, which are one resource.
+     * Must not call back into the store. */
+    void (*composed)(void *ctx, const struct resource_name *name, enum composition_order order,
+                     const struct event_state *composite);
+};
+
+struct publication_config {
+    struct publication_port port;
+    struct wheel *wheel;
+    const struct clock *clock;
+    struct rng *rng;
+    struct log *log;
+};
+NODISCARD int publication_store_create(struct publication_store **out,
+                                       const struct publication_config *cfg);
+void publication_store_destroy(struct publication_store *store); /* NULL is fine */
+
+enum publication_outcome {                           /* answers, not failures */
+                           PUBLICATION_NO_MATCH = 1, /* SIP-If-Match names no live publication of
+                                                        this publisher -> 412 */
+                           PUBLICATION_NO_BODY,  /* an initial publication without a body  -> 400 */
+                           PUBLICATION_BAD_BODY, /* `refusal` of the request applies, or the patch
+                                                    failed: see why */
+                           PUBLICATION_QUOTA, /* this publisher, or this resource, has its maximum
+                                                 -> 503 */
+};
+
+/* A body that cannot be accepted; told only to those whose precondition holds: RFC 3903 section 6
+ * has the entity-tag before the body. */
+struct publication_refusal {
+    unsigned status; /* 0: the body is fine */
+    struct str why;
+};
+
+struct publication_request {
+    struct str package;            /* of Event: "dialog", "presence", "message-summary", ... */
+    struct str context, extension; /* the resource */
+    struct str publisher;          /* who sent it; entity-tags are bound to that */
+    struct str call_id;
+    struct str if_match;                /* empty: an initial publication */
+    struct str content_type, body;      /* as received; an empty body: a refresh */
+    const struct event_state *document; /* the body, parsed; NULL without one, or for a diff */
+    bool diff;                          /* `body` changes what was published before */
+    struct publication_refusal refusal;
+    uint32_t expires_s; /* granted; 0 removes */
+    uint32_t grace_s;   /* how much longer it is kept than was granted */
+    uint32_t priority;  /* of this publisher among others, the higher the more */
+    uint32_t max_per_publisher, max_per_resource; /* 0: no limit */
+    enum composition_order order;
+    bool supersede; /* a publisher that begins anew replaces what it left behind */
+};
+
+struct publication_answer { /* borrowed until the next call on the store */
+    struct str etag; /* of the publication as it is now; also told for one that was removed */
+    struct str why;  /* for PUBLICATION_BAD_BODY: one line */
+    unsigned status; /* likewise: 400, 413 or 415 */
+};
+
+/* Everything is borrowed for the call and copied when kept (the document is referenced). Returns 0,
+ * a publication_outcome, or a negative errno; unless 0, nothing has changed. */
+NODISCARD int publication_apply(struct publication_store *store,
+                                const struct publication_request *rq,
+                                struct publication_answer *answer);
+
+/* One that no PUBLISH made and no time ends: `source` says this about the resource, until it says
+ * something else or NULL. How mailboxes come into message-summary. 0 or -ENOMEM. */
+NODISCARD int publication_internal_set(struct publication_store *store,
+                                       const struct resource_name *name, struct str package,
+                                       struct str source, const struct event_state *document);
+
+struct inbound_publication_view { /* borrowed for the call */
+    struct str package, context, extension, publisher, etag, content_type, call_id;
+    uint32_t expires_s; /* left of what was granted */
+    uint64_t published_wall_ms, changed_wall_ms;
+    size_t body_len;
+};
+void publication_store_each(const struct publication_store *store,
+                            void (*each)(void *ctx, const struct inbound_publication_view *v),
+                            void *ctx);
+
+struct publication_counters {
+    uint64_t publications, resources, bytes;
+    uint64_t initial, refreshed, modified, removed, expired, superseded;
+    uint64_t no_match, refused, over_quota, composed, unchanged;
+};
+void publication_counters_get(const struct publication_store *store,
+                              struct publication_counters *out);

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+/* event_state.h - one document of a publisher, or the composite event state of a resource: RFC 3903
+ * section 3. Immutable once it is handed out, and counted.
+ *
+ * Whoever makes one allocates everything from its arena. Facets that nobody told are not given.
+ * Threads: one while it is made, then any. */
+#pragma once
+#include "base/arena.h"
+#include "extstate/event_state.h"
+#include "state/device.h"
+#include <stdatomic.h>
+
+struct opaque_state { /* the last document of a package that is not understood, as published */
+    struct str content_type, body;
+};
+
+struct event_state {
+    atomic_uint refs;
+    bool has_dialogs, has_presence, has_messages, has_opaque;
+    /* What it says as the state of a device, for whoever shows one lamp: dialogs, or else presence.
+     * DEVICE_INVALID: nothing. */
+    enum device_state device;
+
+    const struct es_dialog *dialogs; /* of a composite: the one a single lamp should show first */
+    size_t n_dialogs;
+    bool partial;     /* of a document: dialogs that it does not name stay as they are */
+    uint32_t version; /* of a document */
+
+    struct es_presence presence;
+    struct es_messages messages;
+    struct opaque_state opaque;
+
+    struct arena arena;
+};
+
+/* Empty, with one reference. 0 or -ENOMEM. */
+NODISCARD int event_state_create(struct event_state **out);
+struct event_state *event_state_ref(const struct event_state *s); /* NULL is fine */
+void event_state_unref(const struct event_state *s);              /* NULL is fine */
+
+static inline struct str es_str(struct es_text t)
+{
+    return (struct str){ t.p, t.n };
+}
+static inline struct es_text es_text_from(struct str s)
+{
+    return (struct es_text){ s.p, s.n };
+}
+/* A copy in its arena. 0 or -ENOMEM. */
+NODISCARD int event_state_text(struct event_state *s, struct es_text *out, struct str text);
+
+/* What dialogs say as the state of a device: an early dialog that rings here, one held, one talking
+ * or being set up; NOT_INUSE when all have ended. */
+enum device_state dialogs_device_state(const struct es_dialog *dialogs, size_t n);
+/* What presence says: nobody is there (every tuple closed, or none), on the phone or busy, or idle.
+ */
+enum device_state presence_device_state(const struct es_presence *p);
