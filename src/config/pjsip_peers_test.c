@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: MIT
+/* pjsip.conf: who talks to us - auth, aor, endpoint, identify. */
+#include "config/settings_testing.h"
+
+/* ---- auth ---- */
+
+#define HASH32 "0123456789abcdef0123456789ABCDEF"
+#define HASH32_LOWER "0123456789abcdef0123456789abcdef"
+
+static void test_auth(void **state)
+{
+    struct loaded l = load(
+        UDP
+        "[a]\ntype=auth\nauth_type=userpass\nusername=alice\npassword=s3cret\n"
+        "[b]\ntype=auth\nauth_type=md5\nusername=bob\nmd5_cred=" HASH32 "\nrealm=r\n"
+        "[c]\ntype=auth\nauth_type=digest\nusername=c\npassword_digest=SHA-256:" HASH32 HASH32 "\n"
+        "password_digest = MD5:" HASH32 "\nrealm=r\nsupported_algorithms_uac=SHA-256\n"
+        "[d]\ntype=auth\nauth_type=digest\nusername=d\nrealm=r\npassword_digest=SHA-512-256:" HASH32
+            HASH32 "\n"
+        "supported_algorithms_uas=MD5\nnonce_lifetime=32\n",
+        NULL);
+    const struct auth_settings *a = l.s->auths;
+
+    (void)state;
+    assert_str(buf_str(&l.diag.text), "");
+    assert_int_equal(l.s->n_auths, 4);
+    assert_str(a[0].credential.username, "alice");
+    assert_str(a[0].credential.password, "s3cret");
+    assert_int_equal(a[0].credential.algorithms, BIT(DIGEST_MD5));
+    assert_str(a[1].credential.hash[DIGEST_MD5], HASH32_LOWER);
+    assert_str(a[1].credential.realm, "r");
+    assert_str(a[2].credential.hash[DIGEST_SHA256], HASH32_LOWER HASH32_LOWER);
+    assert_int_equal(a[2].credential.algorithms, BIT(DIGEST_SHA256));
+    assert_int_equal(a[3].credential.algorithms, BIT(DIGEST_SHA512_256));
+    assert_ptr_equal(settings_auth(l.s, STR("c")), &a[2]);
+    unload(&l);
+}
+
+static void test_auth_problems(void **state)
+{
+    (void)state;
+    check_diag(
+        "[a]\ntype=auth\npassword=p\n", NULL,
+        "etc/pjsip.conf:4: error: auth [a] has no username and is refused; add username = ...\n");
+    check_diag("[a]\ntype=auth\nusername=a\n", NULL,
+               "etc/pjsip.conf:4: error: auth [a] has no password and is refused; add password, "
+               "password_digest or "
+               "md5_cred\n");
+    check_diag("[a]\ntype=auth\nusername=a\nmd5_cred=0123\n", NULL,
+               "etc/pjsip.conf:7: error: md5_cred = (not shown): the hash of MD5 has 32 "
+               "hexadecimal digits; its section is "
+               "refused\n");
+    check_diag("[a]\ntype=auth\nusername=a\npassword_digest=SHA-1:00\n", NULL,
+               "etc/pjsip.conf:7: error: password_digest = (not shown): not ALGORITHM:HASH with "
+               "MD5, SHA-256 or "
+               "SHA-512-256; its section is refused\n");
+    check_diag("[a]\ntype=auth\nusername=a\nmd5_cred=" HASH32 "\n", NULL,
+               "etc/pjsip.conf:4: warning: auth [a]: a hashed password fits the realm it was made "
+               "for only; add realm = "
+               "...\n");
+    check_diag("[a]\ntype=auth\nusername=a\nmd5_cred=" HASH32
+               "\nrealm=r\nsupported_algorithms_uac=MD5,SHA-256\n",
+               NULL,
+               "etc/pjsip.conf:9: error: auth [a] names an algorithm without a password_digest for "
+               "it; it answers with the "
+               "others, add one or the password\n");
+    check_diag("[a]\ntype=auth\nauth_type=google_oauth\nusername=a\nrefresh_token=x\n", NULL,
+               "etc/pjsip.conf:4: warning: auth [a]: auth_type = google_oauth is not served; the "
+               "section is idle\n");
+}
+
+/* ---- endpoint and aor ---- */
+
+static void test_endpoint(void **state)
+{
+    struct loaded l = load(
+        UDP "[phone](!)\ntype=endpoint\ncontext=internal\nsubscribe_context=hints\ndisallow="
+            "all\nallow=ulaw\ntransport=udp\n"
+            "[6001](phone)\nauth=6001, 6002\nAORS=6001\nallow_subscribe=no\nsub_min_expiry=60\n"
+            "callerid=\"Alice Smith\" "
+            "<6001>\nidentify_by=ip,header\nforce_rport=no\nrewrite_contact=yes\n"
+            "notify_early_inuse_ringing=yes\ncontact_user=u\nfrom_domain=d\naors=other\n@custom=1\n"
+            "[6001]\ntype=auth\nusername=6001\npassword=p\n[6002]\ntype=auth\nusername="
+            "6002\npassword=p\n"
+            "[6001]\ntype=aor\ncontact=sip:6001@192.0.2.1\\;transport=udp,sip:6001@192.0.2.2\nmax_"
+            "contacts=1\n"
+            "[other]\ntype=aor\nmailboxes=6001@default\nvoicemail_extension=*97\n"
+            "[6002](phone)\nsubscribe_context=\naors=other\ncallerid=Bob\n"
+            "[6003]\ntype=endpoint\ncallerid=6003\n",
+        NULL);
+    const struct endpoint_settings *e = l.s->endpoints;
+
+    (void)state;
+    assert_str(buf_str(&l.diag.text), "");
+    assert_int_equal(l.s->n_endpoints, 3);
+    assert_str(e[0].id, "6001");
+    assert_str(e[0].context, "hints");
+    assert_false(e[0].allow_subscribe);
+    assert_int_equal(e[0].sub_min_expiry_s, 60);
+    assert_true(e[0].notify_early_inuse_ringing && e[0].rewrite_contact);
+    assert_false(e[0].force_rport);
+    assert_int_equal(e[0].identify_by, IDENTIFY_IP | IDENTIFY_HEADER);
+    assert_int_equal(e[0].n_auths, 2);
+    assert_str(e[0].auths[1], "6002");
+    assert_int_equal(e[0].n_aors, 2);
+    assert_str(e[0].aors[1], "other");
+    assert_str(e[0].transport, "udp");
+    assert_str(e[0].callerid_name, "Alice Smith");
+    assert_str(e[0].callerid_number, "6001");
+    assert_str(e[0].contact_user, "u");
+    assert_str(e[0].from_domain, "d");
+    assert_int_equal(e[0].at.line, 11);
+    assert_str(e[1].context, "internal");
+    assert_str(e[1].callerid_name, "Bob");
+    assert_str(e[1].callerid_number, "");
+    assert_int_equal(e[1].identify_by, IDENTIFY_USERNAME | IDENTIFY_IP);
+    assert_true(e[1].allow_subscribe && e[1].force_rport);
+    assert_str(e[2].context, "default");
+    assert_str(e[2].callerid_number, "6003");
+    assert_int_equal(settings_aor(l.s, STR("6001"))->n_contacts, 2);
+    assert_str(settings_aor(l.s, STR("6001"))->contacts[0], "sip:6001@192.0.2.1;transport=udp");
+    assert_str(settings_aor(l.s, STR("other"))->mailboxes, "6001@default");
+    assert_str(settings_aor(l.s, STR("other"))->voicemail_extension, "*97");
+    assert_true(settings_endpoint_reachable(l.s, settings_endpoint(l.s, STR("6001"))));
+    assert_false(settings_endpoint_reachable(l.s, settings_endpoint(l.s, STR("6002"))));
+    assert_false(settings_endpoint_reachable(l.s, settings_endpoint(l.s, STR("6003"))));
+    assert_null(settings_endpoint(l.s, STR("phone")));
+    unload(&l);
+}
+
+static void test_endpoint_problems(void **state)
+{
+    (void)state;
+    check_diag("[e]\ntype=endpoint\nauth=x\naors=y\ntransport=z\n[x]\ntype=auth\nusername=x\n",
+               NULL,
+               "etc/pjsip.conf:9: error: auth [x] has no password and is refused; add password, "
+               "password_digest or "
+               "md5_cred\n"
+               "etc/pjsip.conf:6: warning: endpoint [e]: auth x is refused (see its own message); "
+               "define it or correct the "
+               "name\n"
+               "etc/pjsip.conf:7: warning: endpoint [e]: aor y does not exist; define it or "
+               "correct the name\n"
+               "etc/pjsip.conf:8: warning: endpoint [e]: transport z does not exist; define it or "
+               "correct the name\n");
+    check_diag("[e]\ntype=endpoint\nsub_min_expiry=-1\nallow_subscribe=maybe\nidentify_by=name\n",
+               NULL,
+               "etc/pjsip.conf:6: error: sub_min_expiry = -1: not a whole number from 0 to "
+               "4294967295; the default 0 is "
+               "used instead\n"
+               "etc/pjsip.conf:7: warning: allow_subscribe = maybe counts as no; write yes or no\n"
+               "etc/pjsip.conf:8: error: identify_by = name: not one of username, auth_username, "
+               "ip, header, request_uri, "
+               "anonymous; the default username,ip is used instead\n");
+    check_diag("[e]\ntype=endpoint\nsubscribe_contxt=a\ndisalow=all\nbrand_new_option=1\n@anything="
+               "1\n@auth=1\n",
+               NULL,
+               "etc/pjsip.conf:6: warning: unknown option subscribe_contxt in endpoint is ignored; "
+               "did you mean "
+               "subscribe_context?\n");
+    check_diag(
+        "[e]\ntype=endpoint\npermit=10.0.0.0/8\ndeny=0.0.0.0/"
+        "0\n[f]\ntype=endpoint\npermit=10.0.0.0/8\n",
+        NULL,
+        "etc/pjsip.conf:6: warning: permit is understood, but has no effect in this version\n"
+        "etc/pjsip.conf:7: warning: deny is understood, but has no effect in this version\n");
+    /* What a template has wrong is told once. */
+    check_diag("[t](!)\ntype=endpoint\nsub_min_expiry=x\nallow_subscribes=1\n[e](t)\n[f](t)\n",
+               NULL,
+               "etc/pjsip.conf:6: error: sub_min_expiry = x: not a whole number from 0 to "
+               "4294967295; the default 0 is "
+               "used instead\n"
+               "etc/pjsip.conf:7: warning: unknown option allow_subscribes in endpoint is ignored; "
+               "did you mean "
+               "allow_subscribe?\n");
+    check_diag(
+        "[a]\ntype=aor\ncontact=tel:1,sip:a@b,sip:@@\n", NULL,
+        "etc/pjsip.conf:6: error: contact = tel:1: not a sip: or sips: URI; it is left out\n"
+        "etc/pjsip.conf:6: error: contact = sip:@@: not a sip: or sips: URI; it is left out\n");
+}
+
+/* ---- identify ---- */
+
+static void test_identify(void **state)
+{
+    struct loaded l =
+        load(UDP "[e]\ntype=endpoint\n[i]\ntype=identify\nendpoint=e\n"
+                 "match=192.0.2.1, 192.0.2.0/24:x,!192.0.2.9:5070\n"
+                 "match=10.0.0.0/255.0.0.0,[2001:db8::1]:5060/64,2001:db8::2,10.1.2.3:5061/16\n"
+                 "match=phones.example:5090\nmatch=gone.example\n",
+             NULL);
+    const struct identify_settings *i = &l.s->identifies[0];
+
+    (void)state;
+    assert_str(buf_str(&l.diag.text), "etc/pjsip.conf:9: error: match = 192.0.2.0/24:x: not an "
+                                      "address or network (192.0.2.1, 192.0.2.0/24, "
+                                      "[2001:db8::1]:5060); it is left out\n"
+                                      "etc/pjsip.conf:12: warning: match = gone.example cannot be "
+                                      "looked up (no such name); it is left out until "
+                                      "a reload finds it\n");
+    assert_int_equal(l.s->n_identifies, 1);
+    assert_str(i->endpoint, "e");
+    assert_int_equal(i->n_matches, 8);
+    assert_addr(&i->matches[0].net.base, "192.0.2.1:0");
+    assert_int_equal(i->matches[0].net.prefix, 32);
+    assert_true(i->matches[1].negated);
+    assert_int_equal(i->matches[1].port, 5070);
+    assert_int_equal(i->matches[2].net.prefix, 8);
+    assert_addr(&i->matches[3].net.base, "[2001:db8::]:0");
+    assert_int_equal(i->matches[3].net.prefix, 64);
+    assert_int_equal(i->matches[3].port, 5060);
+    assert_int_equal(i->matches[4].net.prefix, 128);
+    assert_addr(&i->matches[5].net.base, "10.1.0.0:0");
+    assert_int_equal(i->matches[5].port, 5061);
+    assert_addr(&i->matches[6].net.base, "192.0.2.77:0");
+    assert_int_equal(i->matches[6].net.prefix, 32);
+    assert_int_equal(i->matches[6].port, 5090);
+    assert_addr(&i->matches[7].net.base, "[2001:db8::77]:0");
+    assert_int_equal(i->matches[7].net.prefix, 128);
+    unload(&l);
+}
+
+static void test_identify_problems(void **state)
+{
+    (void)state;
+    check_diag("[i]\ntype=identify\nmatch=192.0.2.1\n", NULL,
+               "etc/pjsip.conf:4: error: identify [i] has no endpoint and is refused; add endpoint "
+               "= ...\n");
+    check_diag("[i]\ntype=identify\nendpoint=e\n", NULL,
+               "etc/pjsip.conf:4: error: identify [i] has nothing to match and is refused; add "
+               "match = ADDRESS\n");
+    check_diag("[i]\ntype=identify\nendpoint=e\nmatch=192.0.2.1\n", NULL,
+               "etc/pjsip.conf:6: warning: identify [i]: endpoint e does not exist; define it or "
+               "correct the name\n");
+    check_diag("[i]\ntype=identify\nendpoint=e\nmatch_header=X-A: b\n", NULL,
+               "etc/pjsip.conf:4: warning: identify [i]: match_header and match_request_uri are "
+               "not served in this "
+               "version; the section is idle\n");
+    check_diag(
+        "[e]\ntype=endpoint\n[i]\ntype=identify\nendpoint=e\nmatch=192.0.2.256,a "
+        "b,h/24,[::1,1.2.3.4/,/8,:1\n",
+        NULL,
+        "etc/pjsip.conf:9: error: match = 192.0.2.256: not an address or network (192.0.2.1, "
+        "192.0.2.0/24, "
+        "[2001:db8::1]:5060); it is left out\n"
+        "etc/pjsip.conf:9: error: match = a b: not [!]ADDRESS[:PORT][/PREFIX], nor a host name; it "
+        "is left out\n"
+        "etc/pjsip.conf:9: error: match = h/24: not [!]ADDRESS[:PORT][/PREFIX], nor a host name; "
+        "it is left out\n"
+        "etc/pjsip.conf:9: error: match = [::1: not [!]ADDRESS[:PORT][/PREFIX], nor a host name; "
+        "it is left out\n"
+        "etc/pjsip.conf:9: error: match = 1.2.3.4/: not [!]ADDRESS[:PORT][/PREFIX], nor a host "
+        "name; it is left "
+        "out\n"
+        "etc/pjsip.conf:9: error: match = /8: not an address or network (192.0.2.1, 192.0.2.0/24, "
+        "[2001:db8::1]:5060); it is left out\n"
+        "etc/pjsip.conf:9: error: match = :1: not an address or network (192.0.2.1, 192.0.2.0/24, "
+        "[2001:db8::1]:5060); it is left out\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_auth),     cmocka_unit_test(test_auth_problems),
+        cmocka_unit_test(test_endpoint), cmocka_unit_test(test_endpoint_problems),
+        cmocka_unit_test(test_identify), cmocka_unit_test(test_identify_problems),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

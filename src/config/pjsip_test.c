@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: MIT
+/* pjsip.conf: which section is what, and transport, global, system. */
+#include "config/settings_testing.h"
+
+/* ---- which section is what ---- */
+
+static void test_types(void **state)
+{
+    (void)state;
+    check_diag("[a]\ntype=registration\nserver_uri=x\n[b]\nfoo=bar\n[c]\ntype=whatever\n", NULL,
+               "");
+    check_diag("[a]\ntype=endpont\n[b]\ntype=Endpoint\n[c]\ntype=outbound_publish\n", NULL,
+               "etc/pjsip.conf:5: warning: unknown type endpont, the section is ignored; did you "
+               "mean endpoint?\n"
+               "etc/pjsip.conf:7: warning: unknown type Endpoint, the section is ignored; did you "
+               "mean endpoint?\n"
+               "etc/pjsip.conf:9: warning: unknown type outbound_publish, the section is ignored; "
+               "did you mean "
+               "outbound-publish?\n");
+    check_diag("[a]\ntype=acl\ndeny=0.0.0.0/0\n[b]\ntype=resource_list\n", NULL,
+               "etc/pjsip.conf:4: warning: [a]: type = acl is not served in this version; the "
+               "section is idle\n"
+               "etc/pjsip.conf:7: warning: [b]: type = resource_list is not served in this "
+               "version; the section is "
+               "idle\n");
+}
+
+static void test_duplicates(void **state)
+{
+    static const char text[] =
+        UDP "[a]\ntype=aor\ncontact=sip:1@b\n[a]\ntype=endpoint\n[a]\ntype=aor\n[b]\ntype=aor\n";
+    struct loaded l = load(text, NULL);
+
+    (void)state;
+    assert_str(buf_str(&l.diag.text),
+               "etc/pjsip.conf:9: error: aor [a] is defined again, first at etc/pjsip.conf:4; the "
+               "first stays; rename or remove one\n");
+    assert_int_equal(l.s->n_aors, 2);
+    assert_int_equal(settings_aor(l.s, STR("a"))->n_contacts, 1);
+    unload(&l);
+
+    l = load(text, "[compatibility]\nstrict_objects=yes\n");
+    assert_str(buf_str(&l.diag.text),
+               "etc/pjsip.conf:9: error: aor [a] is defined again, first at etc/pjsip.conf:4; "
+               "every section of this type "
+               "is discarded, as strict_objects = yes asks; rename or remove one\n");
+    assert_int_equal(l.s->n_aors, 0);
+    assert_int_equal(l.s->n_endpoints, 1);
+    unload(&l);
+}
+
+static void test_strict(void **state)
+{
+    struct loaded l = load(
+        UDP "[a]\ntype=endpoint\nsub_min_expiry=x\n[b]\ntype=endpoint\nnew_option=1\n@free=1\n[c]\n"
+            "type=endpoint\n@free=1\ndisallow=all\n",
+        "[compatibility]\nstrict_objects=yes\n");
+
+    (void)state;
+    assert_str(buf_str(&l.diag.text), "etc/pjsip.conf:6: error: sub_min_expiry = x: not a whole "
+                                      "number from 0 to 4294967295; every object with "
+                                      "this line is discarded, as strict_objects = yes asks\n"
+                                      "etc/pjsip.conf:9: error: unknown option new_option in "
+                                      "endpoint; every object with this line is discarded, "
+                                      "as strict_objects = yes asks\n");
+    assert_int_equal(l.s->n_endpoints, 1);
+    assert_str(l.s->endpoints[0].id, "c");
+    unload(&l);
+}
+
+/* ---- transports ---- */
+
+static void test_transport(void **state)
+{
+    struct loaded l = load(
+        "[a]\ntype=transport\nprotocol=UDP\nbind=0.0.0.0\nexternal_signaling_address=203.0.113.5\n"
+        "external_signaling_port=5070\nlocal_net=192.168.0.0/16\nlocal_net=10.0.0.0/255.0.0.0, "
+        "fd00::/8\ntos=cs3\nsymmetric_transport=yes\nallow_reload=yes\ncos=3\ndomain=example.org\n"
+        "[b]\ntype=transport\nbind=[2001:db8::1]:5070\nexternal_signaling_hostname=sip.example."
+        "org\n"
+        "[c]\ntype=transport\nprotocol=tls\nbind=192.0.2.1\ncert_file=/x\n"
+        "[d]\ntype=transport\nbind=127.0.0.1:0\ntos=184\n"
+        "[e]\ntype=transport\nprotocol=flow\nbind=127.0.0.1\n",
+        NULL);
+    const struct transport_settings *t = l.s->transports;
+
+    (void)state;
+    assert_str(buf_str(&l.diag.text), "etc/pjsip.conf:20: warning: transport [c]: only protocol = "
+                                      "udp is served in this version; nothing listens "
+                                      "here\n"
+                                      "etc/pjsip.conf:29: warning: transport [e]: only protocol = "
+                                      "udp is served in this version; nothing listens "
+                                      "here\n");
+    assert_int_equal(l.s->n_transports, 4);
+    assert_str(t[0].id, "a");
+    assert_int_equal(t[0].protocol, TRANSPORT_UDP);
+    assert_addr(&t[0].bind, "0.0.0.0:5060");
+    assert_str(t[0].external_address, "203.0.113.5");
+    assert_int_equal(t[0].external_port, 5070);
+    assert_int_equal(t[0].n_local_nets, 3);
+    assert_addr(&t[0].local_nets[1].base, "10.0.0.0:0");
+    assert_int_equal(t[0].local_nets[1].prefix, 8);
+    assert_int_equal(t[0].local_nets[2].prefix, 8);
+    assert_int_equal(t[0].tos, 0x60);
+    assert_true(t[0].symmetric && t[0].allow_reload);
+    assert_str(t[0].domain, "example.org");
+    assert_int_equal(t[0].at.line, 1);
+    assert_str(t[0].at.file, "etc/pjsip.conf");
+    assert_addr(&t[1].bind, "[2001:db8::1]:5070");
+    assert_str(t[1].external_address, "sip.example.org");
+    assert_addr(&t[2].bind, "192.0.2.1:5061");
+    assert_addr(&t[3].bind, "127.0.0.1:0");
+    assert_int_equal(t[3].tos, 184);
+    assert_ptr_equal(settings_transport(l.s, STR("b")), &t[1]);
+    assert_null(settings_transport(l.s, STR("B")));
+    unload(&l);
+}
+
+static void test_transport_problems(void **state)
+{
+    (void)state;
+    check_diag(
+        "[a]\ntype=transport\n", NULL,
+        "etc/pjsip.conf:4: error: transport [a] has no bind and is refused; add bind = ...\n");
+    check_diag("[a]\ntype=transport\nbind=example.org\n", NULL,
+               "etc/pjsip.conf:6: error: bind = example.org: not an IP address with or without a "
+               "port (192.0.2.1:5060, "
+               "[2001:db8::1]:5060); its section is refused\n");
+    check_diag("[a]\ntype=transport\nbind=127.0.0.2\nprotocol=sctp\n", NULL,
+               "etc/pjsip.conf:7: error: protocol = sctp: not one of udp, tcp, tls, ws, wss, flow; "
+               "its section is "
+               "refused\n");
+    check_diag("[a]\ntype=transport\nbind=127.0.0.2\ntos=high\nlocal_net=10/8,10.0.0.0/8\n", NULL,
+               "etc/pjsip.conf:7: error: tos = high: not a number from 0 to 255, nor a name such "
+               "as cs3, af31 or ef; the "
+               "default 0 is used instead\n"
+               "etc/pjsip.conf:8: error: local_net = 10/8: not an address or network "
+               "(192.0.2.0/24, 2001:db8::/32); it is "
+               "left out\n");
+    check_diag("[a]\ntype=transport\nbind=127.0.0.2\nexternal_signaling_address=1.2.3.4\n"
+               "external_signaling_hostname=h\n",
+               NULL,
+               "etc/pjsip.conf:8: error: transport [a] has external_signaling_address and "
+               "external_signaling_hostname; the "
+               "address is used, remove one\n");
+    check_diag("[a]\ntype=transport\nbind=127.0.0.2\nsymetric_transport=yes\n", NULL,
+               "etc/pjsip.conf:7: warning: unknown option symetric_transport in transport is "
+               "ignored; did you mean "
+               "symmetric_transport?\n");
+}
+
+static void test_no_transport(void **state)
+{
+    struct loaded l = load("[global]\n", NULL);
+
+    (void)state;
+    assert_str(buf_str(&l.diag.text),
+               "etc/pjsip.conf: warning: no transport with protocol = udp, so no SIP is served; "
+               "add a section with type = transport\n");
+    unload(&l);
+}
+
+/* ---- global and system ---- */
+
+static void test_global(void **state)
+{
+    struct loaded l = load(
+        UDP "[global]\nmax_forwards=20\nuser_agent=Acme \\; 1\ndefault_realm=r\ndebug=192.0.2.9\n"
+            "endpoint_identifier_order=username,IP,username,header\ndisable_multi_domain=yes\n"
+            "keep_alive_interval=90\ndefault_auth_algorithms_uac=sha-256,MD5\n"
+            "[anything]\ntype=system\ntimer_t1=1000\ncompact_headers=yes\n"
+            "[x]\ntype=auth\nusername=u\npassword=p\n[example.net]\ntype=domain_alias\n"
+            "domain=example.org\n",
+        NULL);
+
+    (void)state;
+    assert_str(buf_str(&l.diag.text), "");
+    assert_int_equal(l.s->global.max_forwards, 20);
+    assert_str(l.s->global.user_agent, "Acme ; 1");
+    assert_str(l.s->global.default_realm, "r");
+    assert_true(l.s->global.debug);
+    assert_str(l.s->global.debug_host, "192.0.2.9");
+    assert_int_equal(l.s->global.identifier_order[0], IDENTIFY_USERNAME);
+    assert_int_equal(l.s->global.identifier_order[1], IDENTIFY_IP);
+    assert_int_equal(l.s->global.identifier_order[2], IDENTIFY_HEADER);
+    assert_int_equal(l.s->global.identifier_order[3], 0);
+    assert_true(l.s->global.disable_multi_domain);
+    assert_int_equal(l.s->global.timer_t1_ms, 1000);
+    assert_int_equal(l.s->global.timer_b_ms, 64000);
+    assert_true(l.s->global.compact_headers);
+    assert_int_equal(l.s->auths[0].credential.algorithms, BIT(DIGEST_SHA256) | BIT(DIGEST_MD5));
+    assert_int_equal(l.s->n_aliases, 1);
+    assert_str(l.s->aliases[0].alias, "example.net");
+    assert_str(l.s->aliases[0].domain, "example.org");
+    unload(&l);
+}
+
+static void test_global_problems(void **state)
+{
+    struct loaded l;
+
+    (void)state;
+    check_diag("[global]\n[g]\ntype=global\n[global]\ntype=global\n", NULL,
+               "etc/pjsip.conf:5: error: another section of type = global; the defaults are used "
+               "instead of all of them, "
+               "keep one\n"
+               "etc/pjsip.conf:7: error: another section of type = global; the defaults are used "
+               "instead of all of them, "
+               "keep one\n");
+    check_diag("[system]\ntimer_t1=50\ntimer_b=100\n", NULL,
+               "etc/pjsip.conf:5: error: timer_t1 = 50: not a whole number from 100 to 10000; the "
+               "default 500 is used "
+               "instead\n"
+               "etc/pjsip.conf:6: warning: timer_b = 100 is less than 64 times timer_t1; 32000 is "
+               "used instead\n");
+    check_diag("[global]\nmax_forward=10\nendpoint_identifier_order=name,ip\ndefault_auth_"
+               "algorithms_uac=crc\n",
+               NULL,
+               "etc/pjsip.conf:5: warning: unknown option max_forward in global is ignored; did "
+               "you mean max_forwards?\n"
+               "etc/pjsip.conf:6: error: endpoint_identifier_order = name: not one of username, "
+               "auth_username, ip, header, "
+               "request_uri, anonymous; it is left out\n"
+               "etc/pjsip.conf:7: error: default_auth_algorithms_uac = crc: not one of MD5, "
+               "SHA-256, SHA-512-256; it is "
+               "left out\n"
+               "etc/pjsip.conf:7: error: default_auth_algorithms_uac = crc: no algorithm that is "
+               "known; the default MD5 is "
+               "used instead\n");
+    /* A section of that name with another type is not the one. */
+    l = load(UDP "[global]\ntype=endpoint\nmax_forwards=3\n", NULL);
+    assert_int_equal(l.s->global.max_forwards, 70);
+    assert_int_equal(l.s->n_endpoints, 1);
+    unload(&l);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_types),
+        cmocka_unit_test(test_duplicates),
+        cmocka_unit_test(test_strict),
+        cmocka_unit_test(test_transport),
+        cmocka_unit_test(test_transport_problems),
+        cmocka_unit_test(test_no_transport),
+        cmocka_unit_test(test_global),
+        cmocka_unit_test(test_global_problems),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
