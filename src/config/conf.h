@@ -16,15 +16,22 @@ struct diag_place {
     unsigned line;   /* 0: the file as a whole */
 };
 
-/* Collects problems in the order found. Each is one line "file:line: error: what; what to do". */
+/* Collects problems. Each is one line "file:line: error: what; what to do". */
 struct diag {
-    struct buf text; /* the lines, each ending LF */
+    struct buf text; /* the lines in the order found, each ending LF */
+    struct diag_line {
+        size_t start, end, file_len; /* in `text` */
+        unsigned line;
+    } * lines;
+    size_t n_lines;
     unsigned errors, warnings;
 };
 void diag_init(struct diag *d);
 void diag_fini(struct diag *d);
 void diag_add(struct diag *d, enum diag_severity severity, struct diag_place at, const char *format,
               ...) PRINTF_LIKE(4, 5);
+/* The lines as somebody who goes through the files wants them: by file, by line, then as found. */
+void diag_print(struct diag *d, struct buf *out);
 
 struct conf_entry {
     struct str name, value; /* value with escapes removed, trimmed */

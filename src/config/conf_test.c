@@ -728,6 +728,7 @@ static void test_exec_time(void **state)
 static void test_diag(void **state)
 {
     struct diag diag;
+    struct buf sorted;
 
     (void)state;
     diag_init(&diag);
@@ -741,6 +742,37 @@ static void test_diag(void **state)
     assert_int_equal(diag.warnings, 200001);
     assert_true(diag.text.n <= 1 << 20);
     assert_int_equal(diag.text.p[diag.text.n - 1], '\n');
+    buf_init(&sorted, 2 << 20);
+    diag_print(&diag, &sorted);
+    assert_true(str_equal(buf_str(&sorted), buf_str(&diag.text)));
+    buf_fini(&sorted);
+    diag_fini(&diag);
+}
+
+static void test_diag_order(void **state)
+{
+    static const struct {
+        const char *file;
+        unsigned line;
+        const char *text;
+    } found[] = { { "p", 20, "1" },  { "p", 3, "2" }, { "p", 20, "3" }, { "p.d", 1, "4" },
+                  { "e", 100, "5" }, { "p", 0, "6" }, { "", 0, "7" },   { "e", 9, "8" } };
+    struct diag diag;
+    struct buf b;
+
+    (void)state;
+    diag_init(&diag);
+    buf_init(&b, 1000);
+    diag_print(&diag, &b);
+    assert_str(buf_str(&b), "");
+    for (size_t i = 0; i < ARRAY_LEN(found); i++)
+        diag_add(&diag, DIAG_ERROR, (struct diag_place){ str_of(found[i].file), found[i].line },
+                 "%s", found[i].text);
+    diag_print(&diag, &b);
+    assert_str(buf_str(&b), "configuration: error: 7\ne:9: error: 8\ne:100: error: 5\n"
+                            "p: error: 6\np:3: error: 2\np:20: error: 1\np:20: error: 3\n"
+                            "p.d:1: error: 4\n");
+    buf_fini(&b);
     diag_fini(&diag);
 }
 
@@ -761,6 +793,7 @@ int main(void)
         cmocka_unit_test(test_exec),
         cmocka_unit_test(test_exec_time),
         cmocka_unit_test(test_diag),
+        cmocka_unit_test(test_diag_order),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "config/arena.h"
 #include "config/conf.h"
 
 #include <stdarg.h>
@@ -16,6 +17,7 @@ void diag_init(struct diag *d)
 void diag_fini(struct diag *d)
 {
     buf_fini(&d->text);
+    free(d->lines);
 }
 
 /* Messages quote what stands in the files, which must neither break the line nor reach a terminal
@@ -29,7 +31,7 @@ static void add_printable(struct buf *b, const char *text, size_t n)
 void diag_add(struct diag *d, enum diag_severity severity, struct diag_place at, const char *format,
               ...)
 {
-    size_t start = d->text.n;
+    struct diag_line l = { .start = d->text.n, .line = at.line };
     char *message = NULL;
     va_list args;
     int n;
@@ -47,12 +49,41 @@ void diag_add(struct diag *d, enum diag_severity severity, struct diag_place at,
         add_printable(&d->text, at.file.p, at.file.n);
     else
         buf_add(&d->text, STR("configuration"));
+    l.file_len = d->text.n - l.start;
     if (at.line)
         buf_printf(&d->text, ":%u", at.line);
     buf_add(&d->text, severity == DIAG_ERROR ? STR(": error: ") : STR(": warning: "));
     add_printable(&d->text, message, (size_t)n);
     buf_add_char(&d->text, '\n');
-    if (d->text.error)
-        d->text.n = start; /* whole lines only */
+    l.end = d->text.n;
+    if (d->text.error || ARRAY_GROW(d->lines, d->n_lines))
+        d->text.n = l.start; /* whole lines only */
+    else
+        d->lines[d->n_lines++] = l;
     free(message);
+}
+
+/* ---- in order ---- */
+
+static struct str file_of(const struct diag *d, const struct diag_line *l)
+{
+    return (struct str){ d->text.p + l->start, l->file_len };
+}
+
+static int compare(const void *left, const void *right, void *diag)
+{
+    const struct diag_line *a = left, *b = right;
+    int order = str_compare(file_of(diag, a), file_of(diag, b));
+
+    if (order == 0)
+        order = (a->line > b->line) - (a->line < b->line);
+    return order ? order : (a->start > b->start) - (a->start < b->start);
+}
+
+void diag_print(struct diag *d, struct buf *out)
+{
+    if (d->n_lines)
+        qsort_r(d->lines, d->n_lines, sizeof(*d->lines), compare, d);
+    for (size_t i = 0; i < d->n_lines; i++)
+        buf_add(out, str_sub(buf_str(&d->text), d->lines[i].start, d->lines[i].end));
 }

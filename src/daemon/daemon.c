@@ -37,10 +37,8 @@ struct daemon {
 /* ---- reload ---- */
 
 /* The first line that says "error", for the log. */
-static struct str first_error(const struct diag *diag)
+static struct str first_error(struct str rest)
 {
-    struct str rest = buf_str(&diag->text);
-
     while (rest.n) {
         struct str line = str_sub(rest, 0, str_find_char(rest, '\n'));
 
@@ -89,10 +87,10 @@ static int daemon_reload(struct daemon *d, struct buf *report)
         d->settings = c.settings;
         c.settings = NULL;
     }
-    buf_add(report, buf_str(&diag.text));
+    diag_print(&diag, report);
     if (r)
         log_error(d->log, "daemon.reload_refused", KV_U("errors", diag.errors),
-                  KV("first", first_error(&diag)));
+                  KV("first", first_error(buf_str(report))));
     else
         log_info(d->log, "daemon.reloaded", KV_U("errors", diag.errors),
                  KV_U("warnings", diag.warnings));
@@ -318,6 +316,17 @@ static int daemon_open_ctl(struct daemon *d)
     return r;
 }
 
+static void diagnosis_write(struct diag *diag, int fd)
+{
+    struct buf b;
+
+    buf_init(&b, diag->text.ceiling);
+    diag_print(diag, &b);
+    if (b.n)
+        (void)!write(fd, b.p, b.n);
+    buf_fini(&b);
+}
+
 static int daemon_configure(struct daemon *d, struct dialplan **dialplan)
 {
     struct configuration c = { 0 };
@@ -343,8 +352,7 @@ static int daemon_configure(struct daemon *d, struct dialplan **dialplan)
     *dialplan = c.dialplan;
     c = (struct configuration){ 0 };
 out:
-    if (diag.text.n)
-        (void)!write(STDERR_FILENO, diag.text.p, diag.text.n);
+    diagnosis_write(&diag, STDERR_FILENO);
     if (r)
         log_error(d->log, "daemon.configuration", KV("directory", d->options->config_directory),
                   KV_ERR(r));
@@ -499,8 +507,7 @@ int daemon_check(const struct daemon_options *options)
     configuration_check_bodies(c.settings, bodies, &diag);
     failed = diag.errors > 0;
 out:
-    if (diag.text.n)
-        fwrite(diag.text.p, 1, diag.text.n, stdout);
+    diagnosis_write(&diag, STDOUT_FILENO);
     printf("%u errors, %u warnings\n", diag.errors, diag.warnings);
     configuration_fini(&c);
     body_registry_destroy(bodies);
