@@ -94,9 +94,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct settings *settings = NULL;
     struct dialplan *dialplan = NULL;
     struct diag diag;
+    struct buf report;
 
     diag_init(&diag);
-    if (settings_read(&settings, &source, &diag) == 0)
+    if (settings_read(&settings, &source, &diag) >= 0) /* what is left of a damaged file, too */
         for (size_t i = 0; i < settings->n_endpoints; i++)
             (void)settings_endpoint_reachable(settings, &settings->endpoints[i]);
     if (extensions_read(&dialplan, &source, false, &diag) == 0)
@@ -106,6 +107,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                  h = dialplan_hint_next(c, h))
                 BUG_UNLESS(h->extension.n <= 79);
     BUG_UNLESS(diag.text.n == 0 || diag.text.p[diag.text.n - 1] == '\n');
+    buf_init(&report, diag.text.ceiling);
+    diag_print(&diag, &report);
+    BUG_UNLESS(report.n == diag.text.n);
+    buf_fini(&report);
     settings_unref(settings);
     dialplan_destroy(dialplan);
     diag_fini(&diag);

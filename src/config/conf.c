@@ -285,7 +285,8 @@ static int read_main_file(struct conf_reader *r)
     if (result) {
         diag_add(r->diag, DIAG_ERROR, (struct diag_place){ path, 0 },
                  "cannot be read: %s; correct it or its rights", conf_load_error(result));
-        return -EINVAL;
+        conf_lose_file(r);
+        return 0;
     }
     result = conf_read_file(r, NULL, path, text);
     str_free(&text);
@@ -305,12 +306,11 @@ int conf_read(struct conf **out, const struct conf_source *source, struct diag *
     if (result)
         goto out;
     result = read_main_file(&r);
-    if (result == 0 && diag->errors > errors)
-        result = -EINVAL;
     if (result)
         goto out;
     *out = r.conf;
     r.conf = NULL;
+    result = diag->errors > errors ? CONF_DAMAGED : 0;
 out:
     conf_names_fini(&r);
     conf_destroy(r.conf);

@@ -2,9 +2,10 @@
 /* conf.h - Asterisk's configuration grammar: sections, templates, appends, includes, comments. The
  * text only; what a section means is settings.h's business.
  *
- * Everything is read before anything is used: a reader returns a whole tree or nothing. Problems go
- * to a struct diag with file and line; an error makes the file unusable, a warning does not.
- * Threads: one owner; a read tree is immutable. */
+ * Everything is read before anything is used. Problems go to a struct diag with file and line; an
+ * error makes the file unusable, a warning does not. What could be read of an unusable one is
+ * handed out all the same, so that what is wrong with that is told in the same run. Threads: one
+ * owner; a read tree is immutable. */
 #pragma once
 #include "base/buf.h"
 #include "base/list.h"
@@ -41,6 +42,8 @@ struct conf_entry {
 struct conf_section {
     struct str name;
     bool is_template;
+    bool partial; /* what a template, a file or the section it adds to had for it was not found:
+                     what is not here may be there */
     struct conf_entry *entries; /* inherited ones first, in order */
     size_t n_entries;
     struct diag_place at;
@@ -50,7 +53,8 @@ struct conf { /* one main file with all it includes */
     struct conf_section
         *sections; /* in order; templates included, appended sections merged into their target */
     size_t n_sections;
-    void *owned; /* texts: see conf.c */
+    bool partial; /* so for whole sections: a file could not be read */
+    void *owned;  /* texts: see conf.c */
 };
 
 struct conf_source {
@@ -66,8 +70,13 @@ struct conf_source {
     void *ctx;
 };
 
-/* Returns 0; -EINVAL when `diag` got an error; -ENOENT when the main file does not exist (no diag
- * line: the caller knows whether that matters); another negative errno. */
+enum {
+    CONF_DAMAGED =
+        1, /* `diag` got an error: what *out has is for finding more of them, not for use */
+};
+
+/* Returns 0 or CONF_DAMAGED with *out; -ENOENT when the main file does not exist (no diag line: the
+ * caller knows whether that matters); another negative errno. */
 NODISCARD int conf_read(struct conf **out, const struct conf_source *source, struct diag *diag);
 void conf_destroy(struct conf *c);
 

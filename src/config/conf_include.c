@@ -170,6 +170,7 @@ static bool may_include(const struct inclusion *in, struct str path)
     struct conf_reader *r = in->reader;
     struct diag_place at = conf_here(in->file);
 
+    /* A loop leaves nothing out: the file is there already. */
     if (is_open(in->file, path)) {
         diag_add(r->diag, DIAG_ERROR, at,
                  "#include loop: \"%.*s\" is included from within itself; remove one of them",
@@ -180,9 +181,11 @@ static bool may_include(const struct inclusion *in, struct str path)
         diag_add(r->diag, DIAG_ERROR, at,
                  "\"%.*s\" is not included: includes nest deeper than %d; nest fewer",
                  STR_FMT(path), CONF_INCLUDE_DEPTH_MAX);
+        conf_lose_file(r);
         return false;
     }
     if (r->n_files >= CONF_FILES_MAX) {
+        conf_lose_file(r);
         if (r->n_files++ == CONF_FILES_MAX) /* once */
             diag_add(r->diag, DIAG_ERROR, at, "more than %d files are included; include fewer",
                      CONF_FILES_MAX);
@@ -214,8 +217,12 @@ static int include_path(const struct inclusion *in, struct str path)
         diag_add(r->diag, DIAG_ERROR, conf_here(in->file),
                  "\"%.*s\" cannot be read: %s; correct it or its rights", STR_FMT(path),
                  conf_load_error(result));
-    if (result)
-        return result == -ENOMEM ? result : 0;
+    if (result == -ENOMEM)
+        return result;
+    if (result) {
+        conf_lose_file(r);
+        return 0;
+    }
     result = conf_read_file(r, in->file, path, text);
     str_free(&text);
     return result;
@@ -244,11 +251,13 @@ static int include_pattern(struct inclusion *in, struct str pattern)
     r = r ? r : in->error;
     if (r)
         return r;
-    if (in->n_paths == 0 && !in->may_be_absent)
+    if (in->n_paths == 0 && !in->may_be_absent) {
         diag_add(in->reader->diag, DIAG_ERROR, conf_here(in->file),
                  "no file matches \"%.*s\"; correct the pattern, or write #tryinclude when there "
                  "may be none",
                  STR_FMT(pattern));
+        conf_lose_file(in->reader);
+    }
     for (size_t i = 0; i < in->n_paths && r == 0; i++)
         r = include_path(in, in->paths[i]);
     return r;
@@ -317,8 +326,12 @@ static int exec(const struct inclusion *in)
     if (!may_include(in, path))
         return 0;
     result = run_command(in, &text);
+    if (result == -EIO) {
+        conf_lose_file(r);
+        return 0;
+    }
     if (result)
-        return result == -EIO ? 0 : result;
+        return result;
     result = conf_read_file(r, in->file, path, text);
     str_free(&text);
     return result;

@@ -32,6 +32,7 @@ struct conf_reader {
     struct map names;    /* struct section_name by name, any case: see conf_section.c */
     size_t newest;       /* the section most recently opened anywhere; CONF_NO_SECTION */
     size_t n_files, n_inherited;
+    bool inherited_told; /* that there are too many */
 };
 
 struct conf_file { /* one file being read; they stack up as they include each other */
@@ -48,6 +49,14 @@ struct conf_file { /* one file being read; they stack up as they include each ot
 static inline struct diag_place conf_here(const struct conf_file *f)
 {
     return (struct diag_place){ f->path, f->line };
+}
+
+/* A file is missing from here on: it might have gone on with the newest section, and had more. */
+static inline void conf_lose_file(struct conf_reader *r)
+{
+    r->conf->partial = true;
+    if (r->newest != CONF_NO_SECTION)
+        r->conf->sections[r->newest].partial = true;
 }
 
 /* Bytes that count as blank at the ends of names and values. */

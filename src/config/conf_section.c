@@ -221,14 +221,20 @@ static int section_inherit(struct conf_reader *r, struct conf_file *f, size_t se
             r->diag, DIAG_ERROR, conf_here(f),
             "the template [%.*s] does not exist; define it above this line, or correct the name",
             STR_FMT(base_name));
+        r->conf->sections[section].partial = true;
         return 0;
     }
     base = known->sections[0];
     n = r->conf->sections[base].n_entries;
+    r->conf->sections[section].partial |= r->conf->sections[base].partial;
     if (n > CONF_INHERITED_MAX - r->n_inherited) {
-        diag_add(r->diag, DIAG_ERROR, conf_here(f),
-                 "more than %d settings are inherited; use smaller templates", CONF_INHERITED_MAX);
-        return -EINVAL;
+        if (!r->inherited_told)
+            diag_add(r->diag, DIAG_ERROR, conf_here(f),
+                     "more than %d settings are inherited; use smaller templates",
+                     CONF_INHERITED_MAX);
+        r->inherited_told = true;
+        r->conf->sections[section].partial = true;
+        return 0;
     }
     r->n_inherited += n;
     for (size_t i = 0; i < n; i++) {
@@ -264,11 +270,13 @@ static struct str part_next(struct str *rest)
     return part;
 }
 
-/* What stands between the parenthesis that `text` begins with and its counterpart. */
+/* What stands between the parenthesis that `text` begins with and its counterpart, or the end, then
+ * false. */
 static bool parenthesized(struct str text, struct str *inside)
 {
     unsigned depth = 0;
 
+    *inside = str_sub(text, 1, text.n);
     for (size_t i = 0; i < text.n; i++) {
         if (text.p[i] == '(') {
             depth++;
@@ -309,7 +317,7 @@ static int section_find_addition(struct conf_reader *r, struct conf_file *f, str
     return 0;
 }
 
-static int section_apply(struct conf_reader *r, struct conf_file *f, size_t section,
+static int section_apply(struct conf_reader *r, struct conf_file *f, size_t section, bool fresh,
                          struct str options)
 {
     int result = 0;
@@ -319,7 +327,9 @@ static int section_apply(struct conf_reader *r, struct conf_file *f, size_t sect
 
         if (str_equal(part, STR("!")))
             r->conf->sections[section].is_template = true;
-        else if (part.n && !str_starts(part, STR("+")))
+        else if (str_starts(part, STR("+")))
+            r->conf->sections[section].partial |= fresh; /* without what it was to be added to */
+        else if (part.n)
             result = section_inherit(r, f, section, part);
     }
     return result;
@@ -333,9 +343,13 @@ int conf_section_open(struct conf_reader *r, struct conf_file *f, struct str lin
     bool fresh;
     int result;
 
-    if (bracket == line.n)
+    if (bracket == line.n) {
+        bracket = str_find_char(line, '(');
+        name = conf_trim(str_sub(line, 1, bracket));
+        rest = str_sub(line, bracket, line.n);
         diag_add(r->diag, DIAG_ERROR, conf_here(f),
                  "no ] behind the name of the section; write [name]");
+    }
     if (str_starts(rest, STR("(")) && !parenthesized(rest, &options))
         diag_add(r->diag, DIAG_ERROR, conf_here(f), "no ) behind the templates of [%.*s]",
                  STR_FMT(name));
@@ -350,7 +364,7 @@ int conf_section_open(struct conf_reader *r, struct conf_file *f, struct str lin
         if (result)
             return result;
     }
-    result = section_apply(r, f, section, options);
+    result = section_apply(r, f, section, fresh, options);
     if (result)
         return result;
     f->section = r->newest = section;

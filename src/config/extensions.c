@@ -79,12 +79,13 @@ static int include_read(struct context_reader *c, const struct conf_entry *e)
     }
 }
 
-static void includes_check(struct extensions_reader *x)
+/* With a `partial` file nothing can be said. */
+static void includes_check(struct extensions_reader *x, bool partial)
 {
     for (size_t i = 0; i < x->n_includes; i++) {
         const struct include_line *line = &x->includes[i];
 
-        if (!dialplan_context_find(x->dp, line->included))
+        if (!partial && !dialplan_context_find(x->dp, line->included))
             diag_add(x->diag, DIAG_WARNING, line->at,
                      "[%.*s] includes [%.*s], which does not exist; define it or correct the name",
                      STR_FMT(line->context), STR_FMT(line->included));
@@ -148,7 +149,7 @@ static int entry_read(struct context_reader *c, const struct conf_entry *e)
 
 static int context_read(struct extensions_reader *x, const struct conf_section *s)
 {
-    struct context_reader c = { .x = x, .name = s->name };
+    struct context_reader c = { .x = x, .name = s->name, .has_line = s->partial };
     int r = dialplan_context_get(x->dp, s->name, &c.context);
 
     if (r == DIALPLAN_TOO_LONG) {
@@ -195,7 +196,7 @@ static int sections_read(struct extensions_reader *x, const struct conf *conf)
         if (is_context(&conf->sections[i]))
             r = context_read(x, &conf->sections[i]);
     if (r == 0)
-        includes_check(x);
+        includes_check(x, conf->partial);
     return r;
 }
 
@@ -236,18 +237,27 @@ int extensions_read(struct dialplan **out, const struct settings_source *source,
                     struct diag *diag)
 {
     struct conf_source files = source->files;
+    struct dialplan *dp = NULL;
     struct conf *conf = NULL;
+    bool damaged;
     int r;
 
     files.directory = source->directory;
     files.file = STR("extensions.conf");
     files.allow_exec = allow_exec;
     r = conf_read(&conf, &files, diag);
+    damaged = r == CONF_DAMAGED;
     if (r == -ENOENT)
         missing_tell(&files, diag);
-    else if (r)
+    else if (r < 0)
         return r;
-    r = dialplan_read(out, conf, diag);
+    r = dialplan_read(&dp, conf, diag);
     conf_destroy(conf);
+    if (r == 0 && damaged) {
+        dialplan_destroy(dp);
+        r = -EINVAL;
+    }
+    if (r == 0)
+        *out = dp;
     return r;
 }

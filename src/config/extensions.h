@@ -25,7 +25,7 @@ struct context_reader { /* one section */
     struct dialplan_context *context;
     struct str name;
     struct str extension; /* of the last exten line, for same; without blanks and caller id */
-    bool has_line;        /* there has been an exten line */
+    bool has_line;        /* there has been an exten line, or may have been */
     bool has_extension, has_caller_id;
     bool after_hint; /* the line before was a hint: n has nothing to follow */
     bool after_hint_told, switch_told;

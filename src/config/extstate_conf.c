@@ -279,6 +279,10 @@ static int read_plugins(struct reading *r, struct settings *s, const struct conf
 
     if (result == 0)
         result = apply_sections(r, &use, &d, conf, STR("plugins"));
+    s->plugins_partial = conf->partial;
+    for (size_t i = 0; i < conf->n_sections; i++)
+        s->plugins_partial |=
+            conf->sections[i].partial && str_equal_nocase(conf->sections[i].name, STR("plugins"));
     schema_use_fini(&use);
     return result;
 }
@@ -289,7 +293,9 @@ static bool is_own_section(struct str name)
            str_equal_nocase(name, STR("plugins"));
 }
 
-static void tell_unknown_section(struct reading *r, const struct conf_section *s)
+/* Unless it may belong to a plugin that could not be read of. */
+static void tell_unknown_section(struct reading *r, const struct conf_section *s,
+                                 bool plugins_partial)
 {
     static const char *const names[] = { "general", "compatibility", "plugins" };
     const char *nearest = nearest_name(s->name, names, ARRAY_LEN(names));
@@ -298,6 +304,8 @@ static void tell_unknown_section(struct reading *r, const struct conf_section *s
     for (size_t i = 0; i < s->n_entries; i++)
         if (is_override(s->entries[i].at))
             at = override_place;
+    if (!nearest && plugins_partial)
+        return;
     r->override_faults += is_override(at);
     if (nearest)
         reading_tell(r, is_override(at) ? DIAG_ERROR : DIAG_WARNING, at,
@@ -336,7 +344,7 @@ static int assign_options(struct reading *r, struct settings *settings, struct c
         if (s->is_template || is_own_section(s->name))
             continue;
         if (!p)
-            tell_unknown_section(r, s);
+            tell_unknown_section(r, s, settings->plugins_partial);
         else if (p->options)
             result = merge_options(r, conf, (struct conf_section *)p->options, s);
         else

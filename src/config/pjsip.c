@@ -74,12 +74,41 @@ static const struct seen_id *seen_find(const struct pjsip_reader *p, const struc
     return node ? CONTAINER_OF(node, struct seen_id, node) : NULL;
 }
 
-bool pjsip_seen(const struct pjsip_reader *p, enum pjsip_kind kind, struct str id)
+static bool may_be_unread(const struct pjsip_reader *p, struct str id)
 {
-    return seen_find(p, &(struct seen_key){ kind, id }) != NULL;
+    return p->conf->partial || seen_find(p, &(struct seen_key){ PJSIP_NO_KIND, id });
+}
+
+const char *pjsip_why_missing(const struct pjsip_reader *p, enum pjsip_kind kind, struct str id)
+{
+    const struct seen_id *s = seen_find(p, &(struct seen_key){ kind, id });
+    size_t index;
+
+    if (settings_id_find(p->s, kind, id, &index) || (s && s->section->partial))
+        return NULL;
+    if (s)
+        return "is refused (see its own message)";
+    return may_be_unread(p, id) ? NULL : "does not exist";
+}
+
+void pjsip_check_reference(struct pjsip_reader *p, const struct conf_section *s, struct str option,
+                           enum pjsip_kind kind, struct str id)
+{
+    const char *why = pjsip_why_missing(p, kind, id);
+
+    if (why)
+        reading_tell(p->r, DIAG_WARNING, pjsip_place(s, option),
+                     "%.*s [%.*s]: %s %.*s %s; define it or correct the name",
+                     STR_FMT(conf_entry_find(s, STR("type"))->value), STR_FMT(s->name),
+                     kinds[kind].type, STR_FMT(id), why);
 }
 
 /* ---- selection ---- */
+
+struct selected { /* what becomes of a section */
+    enum pjsip_kind kind;
+    bool discarded; /* read, but not kept */
+};
 
 static void tell_unserved(struct pjsip_reader *p, const struct conf_section *s, struct str type)
 {
@@ -127,98 +156,105 @@ static enum pjsip_kind kind_of(struct pjsip_reader *p, const struct conf_section
     return PJSIP_NO_KIND;
 }
 
-/* Remember the id; when it is there already, the section is out. */
-static int id_note(struct pjsip_reader *p, const struct conf_section *s, enum pjsip_kind kind,
-                   bool *duplicate)
+static int id_note(struct pjsip_reader *p, const struct conf_section *s, enum pjsip_kind kind)
 {
-    struct seen_key key = { kind, s->name };
-    const struct seen_id *first = seen_find(p, &key);
-    struct seen_id *seen;
+    struct seen_id *seen = arena_alloc(&p->r->scratch, sizeof(*seen));
 
-    *duplicate = first != NULL;
-    if (first) {
-        reading_tell(p->r, DIAG_ERROR, s->at,
-                     "%s [%.*s] is defined again, first at %.*s:%u; %s; rename or remove one",
-                     kinds[kind].type, STR_FMT(s->name), STR_FMT(first->section->at.file),
-                     first->section->at.line,
-                     p->r->strict
-                         ? "every section of this type is discarded, as strict_objects = yes asks"
-                         : "the first stays");
-        return 0;
-    }
-    seen = arena_alloc(&p->r->scratch, sizeof(*seen));
     if (!seen)
         return -ENOMEM;
     seen->kind = kind;
     seen->section = s;
-    map_add(&p->seen, &seen->node, seen_hash(p, &key));
+    map_add(&p->seen, &seen->node, seen_hash(p, &(struct seen_key){ kind, s->name }));
     return 0;
 }
 
-/* What kind each section is; those that are not to be read are PJSIP_NO_KIND. */
-static int select_sections(struct pjsip_reader *p, enum pjsip_kind *selected)
+/* A name that a type has already: that section is only read to tell what else is wrong with it. */
+static void duplicate_tell(struct pjsip_reader *p, struct selected *selected,
+                           const struct conf_section *s, const struct conf_section *first)
 {
-    bool discarded[PJSIP_KINDS] = { false };
+    selected->discarded = true;
+    reading_tell(
+        p->r, DIAG_ERROR, s->at,
+        "%s [%.*s] is defined again, first at %.*s:%u; %s; rename or remove one",
+        kinds[selected->kind].type, STR_FMT(s->name), STR_FMT(first->at.file), first->at.line,
+        p->r->strict ? "every section of this type is discarded, as strict_objects = yes asks"
+                     : "the first stays");
+}
+
+static int select_section(struct pjsip_reader *p, struct selected *selected,
+                          const struct conf_section *s)
+{
+    const struct seen_id *first;
+
+    selected->kind = kind_of(p, s);
+    if (selected->kind == PJSIP_NO_KIND)
+        return s->partial && !conf_entry_find(s, STR("type")) ? id_note(p, s, PJSIP_NO_KIND) : 0;
+    if (kinds[selected->kind].single)
+        return 0;
+    first = seen_find(p, &(struct seen_key){ selected->kind, s->name });
+    if (!first)
+        return id_note(p, s, selected->kind);
+    duplicate_tell(p, selected, s, first->section);
+    return 0;
+}
+
+static int select_sections(struct pjsip_reader *p, struct selected *selected)
+{
+    bool all_discarded[PJSIP_KINDS + 1] = { false };
 
     for (size_t i = 0; i < p->conf->n_sections; i++) {
-        const struct conf_section *s = &p->conf->sections[i];
-        bool duplicate;
-        int r;
+        int r = select_section(p, &selected[i], &p->conf->sections[i]);
 
-        selected[i] = kind_of(p, s);
-        if (selected[i] == PJSIP_NO_KIND || kinds[selected[i]].single)
-            continue;
-        r = id_note(p, s, selected[i], &duplicate);
         if (r)
             return r;
-        if (duplicate) {
-            discarded[selected[i]] = p->r->strict;
-            selected[i] = PJSIP_NO_KIND;
-        }
+        all_discarded[selected[i].kind] |= selected[i].discarded && p->r->strict;
     }
     for (size_t i = 0; i < p->conf->n_sections; i++)
-        if (selected[i] != PJSIP_NO_KIND && discarded[selected[i]])
-            selected[i] = PJSIP_NO_KIND;
+        selected[i].discarded |= all_discarded[selected[i].kind];
     return 0;
 }
 
 /* ---- reading ---- */
 
 static int read_single(struct pjsip_reader *p, enum pjsip_kind kind,
-                       const enum pjsip_kind *selected, void *draft)
+                       const struct selected *selected, void *draft)
 {
     const struct schema_use *use = &p->uses[kind];
     const struct conf_section *found = NULL;
     size_t n = 0;
-    int r = SCHEMA_REFUSED;
+    int r = 0;
 
-    for (size_t i = 0; i < p->conf->n_sections; i++)
-        if (selected[i] == kind) {
-            found = &p->conf->sections[i];
-            if (n++)
-                reading_tell(p->r, DIAG_ERROR, found->at,
-                             "another section of type = %s; the defaults are used instead of all "
-                             "of them, keep one",
-                             kinds[kind].type);
-        }
-    if (n == 1)
+    for (size_t i = 0; i < p->conf->n_sections && r >= 0; i++) {
+        if (selected[i].kind != kind)
+            continue;
+        found = &p->conf->sections[i];
+        if (n++)
+            reading_tell(p->r, DIAG_ERROR, found->at,
+                         "another section of type = %s; the defaults are used instead of all of "
+                         "them, keep one",
+                         kinds[kind].type);
         r = schema_read(p->r, use, draft, found);
-    if (r == SCHEMA_REFUSED) /* or there is none */
+    }
+    if (r < 0)
+        return r;
+    if (n != 1 || r == SCHEMA_REFUSED) {
+        found = NULL;
         memcpy(draft, use->defaults, use->schema->object_size);
-    return r < 0 ? r : kinds[kind].finish(p, draft, found);
+    }
+    return kinds[kind].finish(p, draft, found);
 }
 
 static int read_sections(struct pjsip_reader *p, enum pjsip_kind kind,
-                         const enum pjsip_kind *selected, void *draft)
+                         const struct selected *selected, void *draft)
 {
     for (size_t i = 0; i < p->conf->n_sections; i++) {
         const struct conf_section *s = &p->conf->sections[i];
         int r;
 
-        if (selected[i] != kind)
+        if (selected[i].kind != kind)
             continue;
         r = schema_read(p->r, &p->uses[kind], draft, s);
-        if (r == 0)
+        if (r == 0 && !selected[i].discarded)
             r = kinds[kind].finish(p, draft, s);
         else if (r == SCHEMA_REFUSED)
             r = 0;
@@ -228,7 +264,7 @@ static int read_sections(struct pjsip_reader *p, enum pjsip_kind kind,
     return 0;
 }
 
-static int read_kinds(struct pjsip_reader *p, const enum pjsip_kind *selected)
+static int read_kinds(struct pjsip_reader *p, const struct selected *selected)
 {
     for (size_t k = 0; k < PJSIP_KINDS; k++) {
         enum pjsip_kind kind = (enum pjsip_kind)k;
@@ -252,7 +288,7 @@ static int read_kinds(struct pjsip_reader *p, const enum pjsip_kind *selected)
 int pjsip_read(struct reading *r, struct settings *s, const struct conf *conf)
 {
     struct pjsip_reader p = { .r = r, .s = s, .conf = conf };
-    enum pjsip_kind *selected = calloc(conf->n_sections + 1, sizeof(*selected));
+    struct selected *selected = calloc(conf->n_sections + 1, sizeof(*selected));
     int result = -ENOMEM;
 
     if (!selected)

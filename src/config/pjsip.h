@@ -66,7 +66,8 @@ struct pjsip_reader {
     struct reading *r;
     struct settings *s;
     const struct conf *conf;
-    struct map seen; /* struct seen_id by kind and id: all sections, refused ones too */
+    struct map seen; /* struct seen_id by kind and id: all sections, refused ones too; as
+                        PJSIP_NO_KIND what could be anything, for its type has not been found */
     struct schema_use uses[PJSIP_KINDS];
     size_t n_uses; /* made ready */
     uint32_t algorithms_uac;
@@ -80,8 +81,12 @@ int algorithms_read(struct reading *r, const struct option *o, void *object,
 
 /* Reads everything of `conf` into the settings. 0 or a negative errno. */
 NODISCARD int pjsip_read(struct reading *r, struct settings *s, const struct conf *conf);
-/* Was there a section of this kind and name, even if it was refused? */
-bool pjsip_seen(const struct pjsip_reader *p, enum pjsip_kind kind, struct str id);
+/* NULL when the object is there, or when it may be in what could not be read, which has been told;
+ * else what is the matter with it. */
+const char *pjsip_why_missing(const struct pjsip_reader *p, enum pjsip_kind kind, struct str id);
+/* Warns when that is something. `option` is what refers to the object. */
+void pjsip_check_reference(struct pjsip_reader *p, const struct conf_section *s, struct str option,
+                           enum pjsip_kind kind, struct str id);
 
 /* The line an option stands on, else its section. */
 static inline struct diag_place pjsip_place(const struct conf_section *s, struct str option)

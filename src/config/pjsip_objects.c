@@ -3,18 +3,6 @@
  * to is there. */
 #include "config/pjsip.h"
 
-static const char *why_missing(const struct pjsip_reader *p, enum pjsip_kind kind, struct str id)
-{
-    return pjsip_seen(p, kind, id) ? "is refused (see its own message)" : "does not exist";
-}
-
-static bool known(const struct pjsip_reader *p, enum pjsip_kind kind, struct str id)
-{
-    size_t index;
-
-    return settings_id_find(p->s, kind, id, &index);
-}
-
 /* What every kept object has: a copy of its id, its place, and an entry in the index. */
 static int keep(struct pjsip_reader *p, enum pjsip_kind kind, const struct conf_section *s,
                 size_t index, struct str *id, struct diag_place *at)
@@ -115,18 +103,18 @@ static int auth_settle_algorithms(struct pjsip_reader *p, struct auth_draft *d,
         if (c->password.n || c->hash[a].n)
             able |= BIT(a);
     if (able == 0) {
-        reading_tell(
+        reading_tell_lack(
             p->r, DIAG_ERROR, s->at,
             "auth [%.*s] has no password and is refused; add password, password_digest or md5_cred",
             STR_FMT(s->name));
         return SCHEMA_REFUSED;
     }
     if (d->algorithms & ~able)
-        reading_tell(p->r, DIAG_ERROR, pjsip_place(s, STR("supported_algorithms_uac")),
-                     "auth [%.*s] names an algorithm without a password_digest for it; %s, add one "
-                     "or the password",
-                     STR_FMT(s->name),
-                     p->r->strict ? "it is discarded" : "it answers with the others");
+        reading_tell_lack(
+            p->r, DIAG_ERROR, pjsip_place(s, STR("supported_algorithms_uac")),
+            "auth [%.*s] names an algorithm without a password_digest for it; %s, add one "
+            "or the password",
+            STR_FMT(s->name), p->r->strict ? "it is discarded" : "it answers with the others");
     if (p->r->strict && d->algorithms & ~able)
         return SCHEMA_REFUSED;
     c->algorithms = wanted & able ? wanted & able : able;
@@ -156,7 +144,7 @@ int auth_finish(struct pjsip_reader *p, void *draft, const struct conf_section *
     if (auth_settle_algorithms(p, d, s))
         return 0;
     if (has_hash(c) && (c->realm.n == 0 || str_equal(c->realm, STR("*"))))
-        reading_tell(
+        reading_tell_lack(
             p->r, DIAG_WARNING, s->at,
             "auth [%.*s]: a hashed password fits the realm it was made for only; add realm = ...",
             STR_FMT(s->name));
@@ -192,22 +180,11 @@ static void endpoint_check(struct pjsip_reader *p, const struct endpoint_setting
                            const struct conf_section *s)
 {
     for (size_t i = 0; i < e->n_auths; i++)
-        if (!known(p, PJSIP_AUTH, e->auths[i]))
-            reading_tell(p->r, DIAG_WARNING, pjsip_place(s, STR("auth")),
-                         "endpoint [%.*s]: auth %.*s %s; define it or correct the name",
-                         STR_FMT(s->name), STR_FMT(e->auths[i]),
-                         why_missing(p, PJSIP_AUTH, e->auths[i]));
+        pjsip_check_reference(p, s, STR("auth"), PJSIP_AUTH, e->auths[i]);
     for (size_t i = 0; i < e->n_aors; i++)
-        if (!known(p, PJSIP_AOR, e->aors[i]))
-            reading_tell(p->r, DIAG_WARNING, pjsip_place(s, STR("aors")),
-                         "endpoint [%.*s]: aor %.*s %s; define it or correct the name",
-                         STR_FMT(s->name), STR_FMT(e->aors[i]),
-                         why_missing(p, PJSIP_AOR, e->aors[i]));
-    if (e->transport.n && !known(p, PJSIP_TRANSPORT, e->transport))
-        reading_tell(p->r, DIAG_WARNING, pjsip_place(s, STR("transport")),
-                     "endpoint [%.*s]: transport %.*s %s; define it or correct the name",
-                     STR_FMT(s->name), STR_FMT(e->transport),
-                     why_missing(p, PJSIP_TRANSPORT, e->transport));
+        pjsip_check_reference(p, s, STR("aors"), PJSIP_AOR, e->aors[i]);
+    if (e->transport.n)
+        pjsip_check_reference(p, s, STR("transport"), PJSIP_TRANSPORT, e->transport);
 }
 
 int endpoint_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s)
@@ -235,10 +212,11 @@ int identify_finish(struct pjsip_reader *p, void *draft, const struct conf_secti
     const struct conf_entry *match = conf_entry_find(s, STR("match"));
     int r;
 
+    pjsip_check_reference(p, s, STR("endpoint"), PJSIP_ENDPOINT, d->i.endpoint);
     if ((!match || match->value.n == 0) && d->i.n_matches == 0) {
         bool other = d->match_header.n || d->match_request_uri.n;
 
-        reading_tell(
+        reading_tell_lack(
             p->r, other ? DIAG_WARNING : DIAG_ERROR, s->at,
             other ? "identify [%.*s]: match_header and match_request_uri are not served in this "
                     "version; the "
@@ -247,11 +225,6 @@ int identify_finish(struct pjsip_reader *p, void *draft, const struct conf_secti
             STR_FMT(s->name));
         return 0;
     }
-    if (!known(p, PJSIP_ENDPOINT, d->i.endpoint))
-        reading_tell(p->r, DIAG_WARNING, pjsip_place(s, STR("endpoint")),
-                     "identify [%.*s]: endpoint %.*s %s; define it or correct the name",
-                     STR_FMT(s->name), STR_FMT(d->i.endpoint),
-                     why_missing(p, PJSIP_ENDPOINT, d->i.endpoint));
     r = ARRAY_GROW(p->s->identifies, p->s->n_identifies);
     if (r)
         return r;

@@ -133,16 +133,14 @@ static void test_endpoint_problems(void **state)
     (void)state;
     check_diag("[e]\ntype=endpoint\nauth=x\naors=y\ntransport=z\n[x]\ntype=auth\nusername=x\n",
                NULL,
-               "etc/pjsip.conf:9: error: auth [x] has no password and is refused; add password, "
-               "password_digest or "
-               "md5_cred\n"
                "etc/pjsip.conf:6: warning: endpoint [e]: auth x is refused (see its own message); "
-               "define it or correct the "
-               "name\n"
+               "define it or correct the name\n"
                "etc/pjsip.conf:7: warning: endpoint [e]: aor y does not exist; define it or "
                "correct the name\n"
                "etc/pjsip.conf:8: warning: endpoint [e]: transport z does not exist; define it or "
-               "correct the name\n");
+               "correct the name\n"
+               "etc/pjsip.conf:9: error: auth [x] has no password and is refused; add password, "
+               "password_digest or md5_cred\n");
     check_diag("[e]\ntype=endpoint\nsub_min_expiry=-1\nallow_subscribe=maybe\nidentify_by=name\n",
                NULL,
                "etc/pjsip.conf:6: error: sub_min_expiry = -1: not a whole number from 0 to "
@@ -228,11 +226,13 @@ static void test_identify_problems(void **state)
                "= ...\n");
     check_diag("[i]\ntype=identify\nendpoint=e\n", NULL,
                "etc/pjsip.conf:4: error: identify [i] has nothing to match and is refused; add "
-               "match = ADDRESS\n");
+               "match = ADDRESS\n"
+               "etc/pjsip.conf:6: warning: identify [i]: endpoint e does not exist; define it or "
+               "correct the name\n");
     check_diag("[i]\ntype=identify\nendpoint=e\nmatch=192.0.2.1\n", NULL,
                "etc/pjsip.conf:6: warning: identify [i]: endpoint e does not exist; define it or "
                "correct the name\n");
-    check_diag("[i]\ntype=identify\nendpoint=e\nmatch_header=X-A: b\n", NULL,
+    check_diag("[i]\ntype=identify\nendpoint=e\nmatch_header=X-A: b\n[e]\ntype=endpoint\n", NULL,
                "etc/pjsip.conf:4: warning: identify [i]: match_header and match_request_uri are "
                "not served in this "
                "version; the section is idle\n");

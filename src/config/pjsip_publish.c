@@ -27,11 +27,10 @@ static int publish_check_options(struct pjsip_reader *p, const struct publish_se
                                  const struct conf_section *s)
 {
     if (u->body.n == 0) {
-        reading_tell(p->r, DIAG_ERROR, s->at,
-                     "outbound-publish [%.*s] has no @body and is refused; add @body = "
-                     "application/dialog-info+xml or "
-                     "another media type",
-                     STR_FMT(s->name));
+        reading_tell_lack(p->r, DIAG_ERROR, s->at,
+                          "outbound-publish [%.*s] has no @body and is refused; add @body = "
+                          "application/dialog-info+xml or another media type",
+                          STR_FMT(s->name));
         return SCHEMA_REFUSED;
     }
     if (u->expiration_s == 0) {
@@ -43,11 +42,10 @@ static int publish_check_options(struct pjsip_reader *p, const struct publish_se
         return SCHEMA_REFUSED;
     }
     if (!u->multi_user)
-        reading_tell(p->r, DIAG_WARNING, pjsip_place(s, STR("multi_user")),
-                     "outbound-publish [%.*s]: the user part of its URIs is replaced by the "
-                     "extension although multi_user "
-                     "is no; write multi_user = yes",
-                     STR_FMT(s->name));
+        reading_tell_lack(p->r, DIAG_WARNING, pjsip_place(s, STR("multi_user")),
+                          "outbound-publish [%.*s]: the user part of its URIs is replaced by the "
+                          "extension although multi_user is no; write multi_user = yes",
+                          STR_FMT(s->name));
     if (u->outbound_proxy.n && !str_contains_nocase(u->outbound_proxy, STR(";lr")))
         reading_tell(p->r, DIAG_WARNING, pjsip_place(s, STR("outbound_proxy")),
                      "outbound-publish [%.*s]: outbound_proxy has no lr parameter; write \\;lr, "
@@ -84,26 +82,26 @@ static void publish_settle_references(struct pjsip_reader *p, struct publish_set
                                       const struct conf_section *s)
 {
     size_t index, n = 0;
+    const char *why;
 
     for (size_t i = 0; i < u->n_auths; i++) {
-        if (settings_id_find(p->s, PJSIP_AUTH, u->auths[i], &index))
-            u->auths[n++] = u->auths[i];
-        else
+        why = pjsip_why_missing(p, PJSIP_AUTH, u->auths[i]);
+        if (why)
             reading_tell(p->r, DIAG_ERROR, pjsip_place(s, STR("outbound_auth")),
                          "outbound-publish [%.*s]: outbound_auth %.*s %s; challenges are not "
                          "answered with it",
-                         STR_FMT(s->name), STR_FMT(u->auths[i]),
-                         pjsip_seen(p, PJSIP_AUTH, u->auths[i]) ? "is refused (see its own message)"
-                                                                : "does not exist");
+                         STR_FMT(s->name), STR_FMT(u->auths[i]), why);
+        if (settings_id_find(p->s, PJSIP_AUTH, u->auths[i], &index))
+            u->auths[n++] = u->auths[i];
     }
     u->n_auths = n;
-    if (u->transport.n && !settings_id_find(p->s, PJSIP_TRANSPORT, u->transport, &index)) {
-        reading_tell(
-            p->r, DIAG_WARNING, pjsip_place(s, STR("transport")),
-            "outbound-publish [%.*s]: transport %.*s does not exist; any transport is used",
-            STR_FMT(s->name), STR_FMT(u->transport));
+    why = u->transport.n ? pjsip_why_missing(p, PJSIP_TRANSPORT, u->transport) : NULL;
+    if (why)
+        reading_tell(p->r, DIAG_WARNING, pjsip_place(s, STR("transport")),
+                     "outbound-publish [%.*s]: transport %.*s %s; any transport is used",
+                     STR_FMT(s->name), STR_FMT(u->transport), why);
+    if (!settings_id_find(p->s, PJSIP_TRANSPORT, u->transport, &index))
         u->transport = STR_EMPTY;
-    }
 }
 
 static int publish_keep(struct pjsip_reader *p, const struct publish_settings *u,

@@ -136,14 +136,14 @@ static void test_publish_warnings(void **state)
                "dialog or presence; the "
                "section is idle\n");
     check_diag(PUBLISH BODY "outbound_auth=nobody\ntransport=t\noutbound_proxy=sip:h\n", NULL,
-               "etc/pjsip.conf:12: warning: outbound-publish [p]: outbound_proxy has no lr "
-               "parameter; write \\;lr, because "
-               "; alone begins a comment\n"
                "etc/pjsip.conf:10: error: outbound-publish [p]: outbound_auth nobody does not "
                "exist; challenges are not "
                "answered with it\n"
                "etc/pjsip.conf:11: warning: outbound-publish [p]: transport t does not exist; any "
-               "transport is used\n");
+               "transport is used\n"
+               "etc/pjsip.conf:12: warning: outbound-publish [p]: outbound_proxy has no lr "
+               "parameter; write \\;lr, because "
+               "; alone begins a comment\n");
     check_diag(PUBLISH BODY "expires=10\nexpirations=10\n@contxt=a\n@mine=1\nexpiration=x\n", NULL,
                "etc/pjsip.conf:10: warning: unknown option expires in outbound-publish is ignored; "
                "remove it, or correct "

@@ -47,6 +47,12 @@ static void test_duplicates(void **state)
     assert_int_equal(l.s->n_aors, 0);
     assert_int_equal(l.s->n_endpoints, 1);
     unload(&l);
+    /* What else is wrong with one that is discarded. */
+    check_diag("[a]\ntype=aor\n[a]\ntype=aor\ncontact=tel:1\n", NULL,
+               "etc/pjsip.conf:6: error: aor [a] is defined again, first at etc/pjsip.conf:4; the "
+               "first stays; rename or remove one\n"
+               "etc/pjsip.conf:8: error: contact = tel:1: not a sip: or sips: URI; it is left "
+               "out\n");
 }
 
 static void test_strict(void **state)

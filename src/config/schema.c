@@ -55,21 +55,39 @@ static bool told_before(struct reading *r, struct diag_place at, struct str mess
     return false;
 }
 
-void reading_tell(struct reading *r, enum diag_severity severity, struct diag_place at,
-                  const char *format, ...)
+PRINTF_LIKE(4, 0)
+static void tell(struct reading *r, enum diag_severity severity, struct diag_place at,
+                 const char *format, va_list args)
 {
     char *message;
-    va_list args;
-    int n;
+    int n = vasprintf(&message, format, args);
 
-    va_start(args, format);
-    n = vasprintf(&message, format, args);
-    va_end(args);
     if (n < 0)
         return;
     if (!told_before(r, at, (struct str){ message, (size_t)n }))
         diag_add(r->diag, severity, at, "%s", message);
     free(message);
+}
+
+void reading_tell(struct reading *r, enum diag_severity severity, struct diag_place at,
+                  const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    tell(r, severity, at, format, args);
+    va_end(args);
+}
+
+void reading_tell_lack(struct reading *r, enum diag_severity severity, struct diag_place at,
+                       const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    if (!r->partial)
+        tell(r, severity, at, format, args);
+    va_end(args);
 }
 
 void reading_fault(struct reading *r, const struct conf_entry *e, struct str part, struct str why,
@@ -388,6 +406,7 @@ int schema_read(struct reading *r, const struct schema_use *use, void *object,
     bool refused = false;
 
     r->faults = r->vital_faults = 0;
+    r->partial = s->partial;
     memcpy(object, use->defaults, schema->object_size);
     for (size_t i = 0; i < s->n_entries; i++) {
         int result = schema_apply(r, use, object, &s->entries[i]);
@@ -399,8 +418,9 @@ int schema_read(struct reading *r, const struct schema_use *use, void *object,
         const struct option *o = &schema->options[i];
 
         if (o->flags & OPTION_REQUIRED && !has_entry(s, o)) {
-            reading_tell(r, DIAG_ERROR, s->at, "%s [%.*s] has no %s and is refused; add %s = ...",
-                         schema->kind, STR_FMT(s->name), o->name, o->name);
+            reading_tell_lack(r, DIAG_ERROR, s->at,
+                              "%s [%.*s] has no %s and is refused; add %s = ...", schema->kind,
+                              STR_FMT(s->name), o->name, o->name);
             refused = true;
         }
     }

@@ -92,6 +92,7 @@ struct reading { /* what readers of sections share while a configuration is read
     const struct settings_source *source;
     struct rng rng;  /* for keys of tables */
     bool strict;     /* [compatibility] strict_objects */
+    bool partial;    /* the present section is: see conf.h */
     unsigned faults; /* of the present section: bad values and, when strict, unknown options */
     unsigned vital_faults;    /* those among them that refuse it */
     unsigned override_faults; /* of --set, over all sections: what is asked for on the command line
@@ -104,6 +105,9 @@ void reading_fini(struct reading *r);
 /* diag_add, unless the same has been told already. */
 void reading_tell(struct reading *r, enum diag_severity severity, struct diag_place at,
                   const char *format, ...) PRINTF_LIKE(4, 5);
+/* For what the present section lacks: nothing is told when that may be in what was not found. */
+void reading_tell_lack(struct reading *r, enum diag_severity severity, struct diag_place at,
+                       const char *format, ...) PRINTF_LIKE(4, 5);
 /* A bad part of a value: an error and a fault of the present section, "NAME = PART: WHY;
  * CONSEQUENCE". */
 void reading_fault(struct reading *r, const struct conf_entry *e, struct str part, struct str why,

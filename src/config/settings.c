@@ -206,18 +206,16 @@ static int override_apply(struct reading *r, struct conf *conf, struct str text)
                     override_place);
 }
 
-/* With a file that cannot be used the reading goes on without it, for the sake of other messages.
- */
 static int read_extstate(struct reading *r, struct settings *s, bool *unusable)
 {
     struct settings_owned *owned = s->owned;
     struct conf_source source = source_of(r->source, STR("extstate.conf"));
     int result = conf_read(&owned->extstate, &source, r->diag);
 
-    *unusable = result == -EINVAL;
-    if (result == -ENOENT || result == -EINVAL)
+    *unusable = result == CONF_DAMAGED;
+    if (result == -ENOENT)
         result = conf_create(&owned->extstate);
-    if (result)
+    if (result < 0)
         return result;
     for (size_t i = 0; i < r->source->n_overrides; i++) {
         result = override_apply(r, owned->extstate, r->source->overrides[i]);
@@ -253,12 +251,11 @@ static int read_pjsip(struct reading *r, struct settings *s, bool *unusable)
 
     source.allow_exec = source.allow_exec || s->general.execincludes;
     result = conf_read(&conf, &source, r->diag);
+    *unusable = result == CONF_DAMAGED;
     missing = result == -ENOENT;
-    if (result == -EINVAL)
-        *unusable = true;
-    if (missing || result == -EINVAL)
+    if (missing)
         result = conf_create(&conf); /* the defaults come from reading all the same */
-    if (result)
+    if (result < 0)
         return result;
     result = pjsip_read(r, s, conf);
     if (result == 0 && !*unusable)
@@ -269,7 +266,7 @@ static int read_pjsip(struct reading *r, struct settings *s, bool *unusable)
 
 int settings_read(struct settings **out, const struct settings_source *source, struct diag *diag)
 {
-    bool extstate_unusable, pjsip_unusable = false;
+    bool extstate_unusable, pjsip_unusable;
     struct settings *s = NULL;
     struct reading r;
     int result = settings_create(&s);
@@ -284,10 +281,10 @@ int settings_read(struct settings **out, const struct settings_source *source, s
         goto out_reading;
     r.strict = s->compatibility.strict_objects;
     result = read_pjsip(&r, s, &pjsip_unusable);
-    if (result == 0 && (extstate_unusable || pjsip_unusable || r.override_faults))
-        result = -EINVAL;
     if (result)
         goto out_reading;
+    if (extstate_unusable || pjsip_unusable || r.override_faults)
+        result = SETTINGS_UNUSABLE;
     *out = s;
     s = NULL;
 out_reading:

@@ -199,6 +199,7 @@ struct settings {
     size_t n_publishes;
     struct plugin_settings *plugins;
     size_t n_plugins;
+    bool plugins_partial; /* more may be where it could not be read, with SETTINGS_UNUSABLE */
     struct compositor_settings *compositors;
     size_t n_compositors;
     struct domain_alias *aliases;
@@ -221,10 +222,14 @@ struct settings_source {
     void *resolve_ctx;
 };
 
+enum {
+    SETTINGS_UNUSABLE = 1, /* a file that does not parse, a --set that is none: *out has what could
+                              be read, for finding more problems and nothing else */
+};
+
 /* Read pjsip.conf and extstate.conf (which may be missing) from the directory, with one reference.
- * 0; -EINVAL when `diag` got an error that makes them unusable as a whole (a file that does not
- * parse); a section that lacks what it needs is an error in `diag`, left out, and the rest is
- * returned with 0. */
+ * 0 or SETTINGS_UNUSABLE, or a negative errno. A section that lacks what it needs is an error in
+ * `diag`, left out, and does not make the rest unusable. */
 NODISCARD int settings_read(struct settings **out, const struct settings_source *source,
                             struct diag *diag);
 struct settings *settings_ref(const struct settings *s);
@@ -240,8 +245,9 @@ const struct compositor_settings *settings_compositor(const struct settings *s, 
 /* True when the endpoint has at least one AOR with a static contact. */
 bool settings_endpoint_reachable(const struct settings *s, const struct endpoint_settings *e);
 
-/* Read extensions.conf into a dialplan the caller owns. Results as settings_read; a missing file is
- * an empty dialplan and a warning. */
+/* Read extensions.conf into a dialplan the caller owns. 0; -EINVAL when the file does not parse,
+ * what is wrong with the rest of it has been told too; another negative errno. A missing file is an
+ * empty dialplan and a warning. */
 NODISCARD int extensions_read(struct dialplan **out, const struct settings_source *source,
                               bool allow_exec, struct diag *diag);
 

@@ -53,8 +53,12 @@ static int check_directory(const struct daemon_options *options, struct diag *di
     return -EINVAL;
 }
 
-int configuration_read(struct configuration *out, const struct daemon_options *options,
-                       struct diag *diag)
+/* All files, so that every problem is told at once. 0; CONFIGURATION_UNUSABLE, then `c` has what
+ * could be read; or a negative errno. To be ended with configuration_fini in any case. */
+enum { CONFIGURATION_UNUSABLE = 1 };
+
+static int read_files(struct configuration *c, const struct daemon_options *options,
+                      struct diag *diag)
 {
     struct settings_source source = {
         .directory = options->config_directory,
@@ -62,23 +66,28 @@ int configuration_read(struct configuration *out, const struct daemon_options *o
         .overrides = options->overrides,
         .n_overrides = options->n_overrides,
     };
-    struct configuration c = { 0 };
-    int r = check_directory(options, diag);
-    int r2;
+    int r = check_directory(options, diag), r2;
 
     if (r)
         return r;
-    r = settings_read(&c.settings, &source, diag);
-    if (r && r != -EINVAL)
-        goto out;
-    /* extensions.conf is read all the same: every problem is told at once. */
-    r2 =
-        extensions_read(&c.dialplan, &source, c.settings && c.settings->general.execincludes, diag);
-    r = r ? r : r2;
-out:
+    r = settings_read(&c->settings, &source, diag);
+    if (r < 0)
+        return r;
+    r2 = extensions_read(&c->dialplan, &source, c->settings->general.execincludes, diag);
+    if (r2 && r2 != -EINVAL)
+        return r2;
+    return r == SETTINGS_UNUSABLE || r2 ? CONFIGURATION_UNUSABLE : 0;
+}
+
+int configuration_read(struct configuration *out, const struct daemon_options *options,
+                       struct diag *diag)
+{
+    struct configuration c = { 0 };
+    int r = read_files(&c, options, diag);
+
     if (r) {
         configuration_fini(&c);
-        return r;
+        return r == CONFIGURATION_UNUSABLE ? -EINVAL : r;
     }
     *out = c;
     return 0;
@@ -132,8 +141,9 @@ int configuration_load_plugins(const struct settings *settings, struct body_regi
     return result;
 }
 
-void configuration_check_bodies(const struct settings *settings,
-                                const struct body_registry *registry, struct diag *diag)
+/* `lacking`: there are plugins that the registry is without. */
+static void check_bodies(const struct settings *settings, const struct body_registry *registry,
+                         bool lacking, struct diag *diag)
 {
     for (size_t i = 0; i < settings->n_publishes; i++) {
         const struct publish_settings *p = &settings->publishes[i];
@@ -144,11 +154,39 @@ void configuration_check_bodies(const struct settings *settings,
 
             buf_init(&types, 1024);
             body_types_print(registry, p->event, &types);
-            diag_add(
-                diag, DIAG_ERROR, p->at,
-                "outbound-publish %.*s: nothing makes @body=%.*s for event %.*s; use one of: %.*s",
-                STR_FMT(p->id), STR_FMT(p->body), STR_FMT(p->event), STR_FMT(buf_str(&types)));
+            diag_add(diag, DIAG_ERROR, p->at,
+                     "outbound-publish %.*s: nothing makes @body=%.*s for event %.*s%s; use one "
+                     "of: %.*s",
+                     STR_FMT(p->id), STR_FMT(p->body), STR_FMT(p->event),
+                     lacking ? ", unless it is a plugin that is not loaded" : "",
+                     STR_FMT(buf_str(&types)));
             buf_fini(&types);
         }
     }
+}
+
+void configuration_check_bodies(const struct settings *settings,
+                                const struct body_registry *registry, struct diag *diag)
+{
+    check_bodies(settings, registry, false, diag);
+}
+
+int configuration_check(const struct daemon_options *options, struct log *log, struct diag *diag)
+{
+    struct body_registry *bodies = NULL;
+    struct configuration c = { 0 };
+    int r = read_files(&c, options, diag);
+
+    if (r < 0)
+        goto out;
+    r = body_registry_create(&bodies, log);
+    if (r)
+        goto out;
+    r = configuration_load_plugins(c.settings, bodies, diag);
+    check_bodies(c.settings, bodies, r || c.settings->plugins_partial, diag);
+    r = diag->errors ? -EINVAL : 0;
+out:
+    configuration_fini(&c);
+    body_registry_destroy(bodies);
+    return r;
 }

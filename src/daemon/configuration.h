@@ -11,8 +11,8 @@ struct configuration {
     struct dialplan *dialplan;
 };
 
-/* Reads pjsip.conf, extstate.conf and extensions.conf. 0; -EINVAL when one of them cannot be used
- * (see `diag`). */
+/* Reads pjsip.conf, extstate.conf and extensions.conf. 0; -EINVAL when one of them cannot be used:
+ * `diag` has what is wrong with all of them. */
 NODISCARD int configuration_read(struct configuration *out, const struct daemon_options *options,
                                  struct diag *diag);
 void configuration_fini(struct configuration *c);
@@ -30,3 +30,8 @@ NODISCARD int configuration_load_plugins(const struct settings *settings,
 /* What needs the registry to be judged: @body without a generator and the like. */
 void configuration_check_bodies(const struct settings *settings,
                                 const struct body_registry *registry, struct diag *diag);
+
+/* All of the above for its messages only, as far as one gets with files that cannot be used. 0;
+ * -EINVAL when there was an error; another negative errno. */
+NODISCARD int configuration_check(const struct daemon_options *options, struct log *log,
+                                  struct diag *diag);

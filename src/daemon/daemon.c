@@ -489,29 +489,17 @@ out_log:
 
 int daemon_check(const struct daemon_options *options)
 {
-    struct body_registry *bodies = NULL;
-    struct configuration c = { 0 };
-    struct diag diag;
     struct log *log = NULL;
-    bool failed = true;
+    struct diag diag;
+    int r;
 
     diag_init(&diag);
-    if (log_create(&log, STDERR_FILENO, LOG_LEVEL_WARN, &clock_system))
-        goto out;
-    if (configuration_read(&c, options, &diag))
-        goto out;
-    if (body_registry_create(&bodies, log))
-        goto out;
-    if (configuration_load_plugins(c.settings, bodies, &diag))
-        goto out;
-    configuration_check_bodies(c.settings, bodies, &diag);
-    failed = diag.errors > 0;
-out:
+    r = log_create(&log, STDERR_FILENO, LOG_LEVEL_WARN, &clock_system);
+    if (r == 0)
+        r = configuration_check(options, log, &diag);
     diagnosis_write(&diag, STDOUT_FILENO);
     printf("%u errors, %u warnings\n", diag.errors, diag.warnings);
-    configuration_fini(&c);
-    body_registry_destroy(bodies);
     log_destroy(log);
     diag_fini(&diag);
-    return failed ? 1 : 0;
+    return r ? 1 : 0;
 }

@@ -2,6 +2,7 @@
 """The process: configuration that is wrong, plugins that are, the background, and who may be asked."""
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -58,6 +59,31 @@ event=dialog
     def test_file_that_does_not_parse(self):
         text = self.check(1, extensions_conf="exten => 1000,hint,Custom:1000\n")
         self.assertRegex(text, r"extensions\.conf:1: error:")
+
+    def test_what_does_not_parse_hides_nothing(self):
+        text = self.check(1, pjsip_conf="""x=1
+[udp]
+type=transport
+bind=127.0.0.1
+[alice](phone)
+type=endpoint
+sub_min_expiry=soon
+[esc]
+type=outbound-publish
+server_uri=sip:127.0.0.1
+event=dialog
+multi_user=yes
+@body=application/nonsense+xml
+#include gone.conf
+""", extstate_conf="[general](+)\nworkers=many\n[plugins]\nload=missing\n",
+                          extensions_conf="exten => 1000,hint,Custom:1000\n[users]\nexten => 1000,hint,1000\n")
+        found = re.findall(r"/(\w+\.conf:\d+: \w+): ", text)
+        self.assertEqual(found, ["extensions.conf:1: error", "extensions.conf:3: warning",
+                                 "extstate.conf:1: error", "extstate.conf:2: error", "extstate.conf:4: error",
+                                 "pjsip.conf:1: error", "pjsip.conf:5: error", "pjsip.conf:7: error",
+                                 "pjsip.conf:8: error", "pjsip.conf:14: error"], text)
+        self.assertIn("unless it is a plugin that is not loaded", text)
+        self.assertIn("9 errors, 1 warnings", text)
 
     def test_plugin(self):
         self.assertIn("cannot be loaded", self.check(1, extstate_conf=plugin("missing")))

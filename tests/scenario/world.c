@@ -87,6 +87,8 @@ static int read_files(struct world *w, struct settings **settings, struct dialpl
 
     diag_init(&diag);
     r = settings_read(settings, &source, &diag);
+    if (r == SETTINGS_UNUSABLE)
+        r = -EINVAL;
     if (r == 0)
         r = extensions_read(dialplan, &source, false, &diag);
     buf_add(problems, buf_str(&diag.text));
