@@ -74,7 +74,8 @@ struct pjsip_reader {
 };
 
 /* pjsip_tables.c: the ways of finding an endpoint, and a reader for a list of digest algorithms
- * into BIT(enum digest_algorithm), a uint32_t. */
+ * into BIT(enum digest_algorithm), a uint32_t. A line adds to those before it, unless it is the
+ * default that they replace. */
 extern const struct option_word identifier_words[];
 int algorithms_read(struct reading *r, const struct option *o, void *object,
                     const struct conf_entry *e, struct buf *why);

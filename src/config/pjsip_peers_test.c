@@ -17,13 +17,15 @@ static void test_auth(void **state)
         "password_digest = MD5:" HASH32 "\nrealm=r\nsupported_algorithms_uac=SHA-256\n"
         "[d]\ntype=auth\nauth_type=digest\nusername=d\nrealm=r\npassword_digest=SHA-512-256:" HASH32
             HASH32 "\n"
-        "supported_algorithms_uas=MD5\nnonce_lifetime=32\n",
+        "supported_algorithms_uas=MD5\nnonce_lifetime=32\n"
+        "[e]\ntype=auth\nusername=e\npassword=p\nsupported_algorithms_uac=SHA-256\n"
+        "supported_algorithms_uac=MD5\n",
         NULL);
     const struct auth_settings *a = l.s->auths;
 
     (void)state;
     assert_str(buf_str(&l.diag.text), "");
-    assert_int_equal(l.s->n_auths, 4);
+    assert_int_equal(l.s->n_auths, 5);
     assert_str(a[0].credential.username, "alice");
     assert_str(a[0].credential.password, "s3cret");
     assert_int_equal(a[0].credential.algorithms, BIT(DIGEST_MD5));
@@ -32,6 +34,7 @@ static void test_auth(void **state)
     assert_str(a[2].credential.hash[DIGEST_SHA256], HASH32_LOWER HASH32_LOWER);
     assert_int_equal(a[2].credential.algorithms, BIT(DIGEST_SHA256));
     assert_int_equal(a[3].credential.algorithms, BIT(DIGEST_SHA512_256));
+    assert_int_equal(a[4].credential.algorithms, BIT(DIGEST_MD5) | BIT(DIGEST_SHA256));
     assert_ptr_equal(settings_auth(l.s, STR("c")), &a[2]);
     unload(&l);
 }
@@ -58,12 +61,13 @@ static void test_auth_problems(void **state)
                "etc/pjsip.conf:4: warning: auth [a]: a hashed password fits the realm it was made "
                "for only; add realm = "
                "...\n");
-    check_diag("[a]\ntype=auth\nusername=a\nmd5_cred=" HASH32
-               "\nrealm=r\nsupported_algorithms_uac=MD5,SHA-256\n",
-               NULL,
-               "etc/pjsip.conf:9: error: auth [a] names an algorithm without a password_digest for "
-               "it; it answers with the "
-               "others, add one or the password\n");
+    check_diag(
+        "[a]\ntype=auth\nusername=a\nmd5_cred=" HASH32
+        "\nrealm=r\nsupported_algorithms_uac=MD5\nsupported_algorithms_uac=SHA-256\n",
+        NULL,
+        "etc/pjsip.conf:10: error: auth [a] names an algorithm without a password_digest for "
+        "it; it answers with the "
+        "others, add one or the password\n");
     check_diag("[a]\ntype=auth\nauth_type=google_oauth\nusername=a\nrefresh_token=x\n", NULL,
                "etc/pjsip.conf:4: warning: auth [a]: auth_type = google_oauth is not served; the "
                "section is idle\n");
@@ -79,7 +83,8 @@ static void test_endpoint(void **state)
             "[6001](phone)\nauth=6001, 6002\nAORS=6001\nallow_subscribe=no\nsub_min_expiry=60\n"
             "callerid=\"Alice Smith\" "
             "<6001>\nidentify_by=ip,header\nforce_rport=no\nrewrite_contact=yes\n"
-            "notify_early_inuse_ringing=yes\ncontact_user=u\nfrom_domain=d\naors=other\n@custom=1\n"
+            "notify_early_inuse_ringing=yes\ncontact_user=u\nfrom_domain=d\naors=6001, "
+            "other\n@custom=1\n"
             "[6001]\ntype=auth\nusername=6001\npassword=p\n[6002]\ntype=auth\nusername="
             "6002\npassword=p\n"
             "[6001]\ntype=aor\ncontact=sip:6001@192.0.2.1\\;transport=udp,sip:6001@192.0.2.2\nmax_"
@@ -91,7 +96,9 @@ static void test_endpoint(void **state)
     const struct endpoint_settings *e = l.s->endpoints;
 
     (void)state;
-    assert_str(buf_str(&l.diag.text), "");
+    assert_str(
+        buf_str(&l.diag.text),
+        "etc/pjsip.conf:12: warning: auth is understood, but has no effect in this version\n");
     assert_int_equal(l.s->n_endpoints, 3);
     assert_str(e[0].id, "6001");
     assert_str(e[0].context, "hints");
@@ -102,7 +109,8 @@ static void test_endpoint(void **state)
     assert_int_equal(e[0].identify_by, IDENTIFY_IP | IDENTIFY_HEADER);
     assert_int_equal(e[0].n_auths, 2);
     assert_str(e[0].auths[1], "6002");
-    assert_int_equal(e[0].n_aors, 2);
+    assert_int_equal(e[0].n_aors, 2); /* of the last line */
+    assert_str(e[0].aors[0], "6001");
     assert_str(e[0].aors[1], "other");
     assert_str(e[0].transport, "udp");
     assert_str(e[0].callerid_name, "Alice Smith");
@@ -133,6 +141,7 @@ static void test_endpoint_problems(void **state)
     (void)state;
     check_diag("[e]\ntype=endpoint\nauth=x\naors=y\ntransport=z\n[x]\ntype=auth\nusername=x\n",
                NULL,
+               "etc/pjsip.conf:6: warning: auth is understood, but has no effect in this version\n"
                "etc/pjsip.conf:6: warning: endpoint [e]: auth x is refused (see its own message); "
                "define it or correct the name\n"
                "etc/pjsip.conf:7: warning: endpoint [e]: aor y does not exist; define it or "

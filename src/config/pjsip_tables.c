@@ -13,12 +13,11 @@ const struct option_word identifier_words[] = {
     { NULL, 0 },
 };
 
-/* MD5, SHA-256, ... into BIT(enum digest_algorithm), a uint32_t. */
 int algorithms_read(struct reading *r, const struct option *o, void *object,
                     const struct conf_entry *e, struct buf *why)
 {
     struct str rest = e->value;
-    uint32_t sum = 0;
+    uint32_t sum = 0, before;
 
     while (rest.n) {
         struct str part = str_next(&rest, ',');
@@ -34,6 +33,9 @@ int algorithms_read(struct reading *r, const struct option *o, void *object,
     }
     if (sum == 0)
         return option_bad(why, "no algorithm that is known");
+    memcpy(&before, (char *)object + o->at, sizeof(before));
+    if (!o->fallback)
+        sum |= before;
     memcpy((char *)object + o->at, &sum, sizeof(sum));
     return 0;
 }
@@ -73,26 +75,29 @@ static int read_identifier_order(struct reading *r, const struct option *o, void
     }
     if (n == 0)
         return option_bad(why, "no way to identify an endpoint that is known");
+    for (const struct option_word *w = identifier_words; w->name; w++)
+        if (!(seen & w->value))
+            order[n++] = w->value; /* what is not named comes last, as in Asterisk */
     memcpy(g->identifier_order, order, sizeof(order));
     return 0;
 }
 
-/* yes, no, or whose messages to show. */
+/* yes, no, or whose messages to show; there is no looking up of names while messages pass. */
 static int read_debug(struct reading *r, const struct option *o, void *object,
                       const struct conf_entry *e, struct buf *why)
 {
-    static const char *const no[] = { "", "no", "false", "n", "f", "0", "off" };
     struct global_settings *g = &((struct global_draft *)object)->g;
+    struct addr_net host;
 
-    (void)o, (void)why;
-    g->debug = true;
+    (void)o;
+    g->debug = str_is_true(e->value);
     g->debug_host = STR_EMPTY;
-    if (str_is_true(e->value))
+    if (g->debug || e->value.n == 0 || value_is_no(e->value))
         return 0;
-    for (size_t i = 0; i < ARRAY_LEN(no); i++)
-        if (str_equal_nocase(e->value, str_of(no[i])))
-            g->debug = false;
-    return g->debug ? arena_str(r->arena, &g->debug_host, e->value) : 0;
+    if (addr_net_parse(&host, e->value))
+        return option_bad(why, "neither yes or no, nor an address or network (192.0.2.1)");
+    g->debug = true;
+    return arena_str(r->arena, &g->debug_host, e->value);
 }
 
 static const struct option global_options[] = {
@@ -100,20 +105,19 @@ static const struct option global_options[] = {
       .max = 255, .meaning = "Max-Forwards of requests we send." },
     { "user_agent", OPTION_STR, AT(global_draft, g.user_agent), .fallback = "extstate", .max = 255,
       .meaning = "User-Agent of requests and Server of responses." },
-    { "default_realm", OPTION_STR, AT(global_draft, g.default_realm), .fallback = "asterisk",
-      .max = 255, .meaning = "Realm of our challenges." },
     { "endpoint_identifier_order", OPTION_CUSTOM, .fallback = "ip,username,anonymous",
       .read = read_identifier_order,
       .type_text = "list of username, auth_username, ip, header, request_uri, anonymous",
       .meaning =
-          "How the endpoint behind a request is found; the first way that finds one decides." },
+          "How the endpoint behind a request is found; the first way that finds one decides. Ways "
+          "that are not named come last." },
     { "disable_multi_domain", OPTION_BOOL, AT(global_draft, g.disable_multi_domain),
       .fallback = "no", .meaning = "Find endpoints by user name only, never by user@domain." },
     { "ignore_uri_user_options", OPTION_BOOL, AT(global_draft, g.ignore_uri_user_options),
       .fallback = "no", .meaning = "Drop what follows a semicolon in the user part of a URI." },
     { "debug", OPTION_CUSTOM, .fallback = "no", .read = read_debug,
-      .type_text = "yes, no or a host",
-      .meaning = "Write SIP messages to the log: all of them, or those of one host." },
+      .type_text = "yes, no, an address or a network",
+      .meaning = "Write SIP messages to the log: all of them, or those from and to an address." },
     { "default_auth_algorithms_uac", OPTION_CUSTOM, AT(global_draft, algorithms_uac),
       .fallback = "MD5", .read = algorithms_read, .type_text = "list of MD5, SHA-256, SHA-512-256",
       .meaning = "Digest algorithms we answer challenges with, where an auth section names none." },
@@ -130,7 +134,7 @@ const struct schema global_schema = {
     .ignored =
         "all_codecs_on_empty_reinvite allow_sending_180_after_183 "
         "contact_expiration_check_interval "
-        "default_auth_algorithms_uas default_from_user default_outbound_endpoint "
+        "default_auth_algorithms_uas default_from_user default_outbound_endpoint default_realm "
         "default_voicemail_extension "
         "keep_alive_interval max_initial_qualify_time mwi_disable_initial_unsolicited "
         "mwi_tps_queue_high "
@@ -164,7 +168,7 @@ const struct schema system_schema = {
         "taskpool_auto_increment "
         "taskpool_idle_timeout taskpool_initial_size taskpool_max_size taskpool_minimum_size "
         "threadpool_auto_increment threadpool_idle_timeout threadpool_initial_size "
-        "threadpool_max_size ",
+        "threadpool_max_size threadpool_minimum_size ",
 };
 
 /* ---- transport ---- */
@@ -227,8 +231,6 @@ static const struct option transport_options[] = {
       .type_text = "number or name (cs3, af31, ef)", .meaning = "Type of service of the packets." },
     { "symmetric_transport", OPTION_BOOL, AT(transport_draft, t.symmetric), .fallback = "no",
       .meaning = "NOTIFY leaves by the transport the SUBSCRIBE came in by." },
-    { "allow_reload", OPTION_BOOL, AT(transport_draft, t.allow_reload), .fallback = "no",
-      .meaning = "Let a reload change address and protocol." },
 };
 
 const struct schema transport_schema = {
@@ -238,13 +240,13 @@ const struct schema transport_schema = {
     .meaning = "A socket for SIP. Without any transport no SIP is served.",
     OPTIONS(transport_options),
     .object_size = sizeof(struct transport_draft),
-    .ignored =
-        "allow_wildcard_certs async_operations ca_list_file ca_list_path cert_file cipher cos "
-        "external_media_address method password priv_key_file require_client_cert "
-        "tcp_keepalive_enable "
-        "tcp_keepalive_idle_time tcp_keepalive_interval_time tcp_keepalive_probe_count "
-        "verify_client "
-        "verify_server websocket_write_timeout ",
+    .ignored = "allow_reload allow_wildcard_certs async_operations ca_list_file ca_list_path "
+               "cert_file cipher cos "
+               "external_media_address method password priv_key_file require_client_cert "
+               "tcp_keepalive_enable "
+               "tcp_keepalive_idle_time tcp_keepalive_interval_time tcp_keepalive_probe_count "
+               "verify_client "
+               "verify_server websocket_write_timeout ",
 };
 
 /* ---- outbound-publish ---- */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* pjsip.conf: which section is what, and transport, global, system. */
+/* pjsip.conf: which section is what, and transport. */
 #include "config/settings_testing.h"
 
 /* ---- which section is what ---- */
@@ -108,7 +108,7 @@ static void test_transport(void **state)
     assert_int_equal(t[0].local_nets[1].prefix, 8);
     assert_int_equal(t[0].local_nets[2].prefix, 8);
     assert_int_equal(t[0].tos, 0x60);
-    assert_true(t[0].symmetric && t[0].allow_reload);
+    assert_true(t[0].symmetric);
     assert_str(t[0].domain, "example.org");
     assert_int_equal(t[0].at.line, 1);
     assert_str(t[0].at.file, "etc/pjsip.conf");
@@ -155,6 +155,21 @@ static void test_transport_problems(void **state)
                "symmetric_transport?\n");
 }
 
+static void test_domain_alias(void **state)
+{
+    struct loaded l = load(UDP "[example.net]\ntype=domain_alias\ndomain=example.org\n"
+                               "[x]\ntype=domain_alias\n",
+                           NULL);
+
+    (void)state;
+    assert_str(buf_str(&l.diag.text), "etc/pjsip.conf:7: error: domain_alias [x] has no domain and "
+                                      "is refused; add domain = ...\n");
+    assert_int_equal(l.s->n_aliases, 1);
+    assert_str(l.s->aliases[0].alias, "example.net");
+    assert_str(l.s->aliases[0].domain, "example.org");
+    unload(&l);
+}
+
 static void test_no_transport(void **state)
 {
     struct loaded l = load("[global]\n", NULL);
@@ -166,91 +181,13 @@ static void test_no_transport(void **state)
     unload(&l);
 }
 
-/* ---- global and system ---- */
-
-static void test_global(void **state)
-{
-    struct loaded l = load(
-        UDP "[global]\nmax_forwards=20\nuser_agent=Acme \\; 1\ndefault_realm=r\ndebug=192.0.2.9\n"
-            "endpoint_identifier_order=username,IP,username,header\ndisable_multi_domain=yes\n"
-            "keep_alive_interval=90\ndefault_auth_algorithms_uac=sha-256,MD5\n"
-            "[anything]\ntype=system\ntimer_t1=1000\ncompact_headers=yes\n"
-            "[x]\ntype=auth\nusername=u\npassword=p\n[example.net]\ntype=domain_alias\n"
-            "domain=example.org\n",
-        NULL);
-
-    (void)state;
-    assert_str(buf_str(&l.diag.text), "");
-    assert_int_equal(l.s->global.max_forwards, 20);
-    assert_str(l.s->global.user_agent, "Acme ; 1");
-    assert_str(l.s->global.default_realm, "r");
-    assert_true(l.s->global.debug);
-    assert_str(l.s->global.debug_host, "192.0.2.9");
-    assert_int_equal(l.s->global.identifier_order[0], IDENTIFY_USERNAME);
-    assert_int_equal(l.s->global.identifier_order[1], IDENTIFY_IP);
-    assert_int_equal(l.s->global.identifier_order[2], IDENTIFY_HEADER);
-    assert_int_equal(l.s->global.identifier_order[3], 0);
-    assert_true(l.s->global.disable_multi_domain);
-    assert_int_equal(l.s->global.timer_t1_ms, 1000);
-    assert_int_equal(l.s->global.timer_b_ms, 64000);
-    assert_true(l.s->global.compact_headers);
-    assert_int_equal(l.s->auths[0].credential.algorithms, BIT(DIGEST_SHA256) | BIT(DIGEST_MD5));
-    assert_int_equal(l.s->n_aliases, 1);
-    assert_str(l.s->aliases[0].alias, "example.net");
-    assert_str(l.s->aliases[0].domain, "example.org");
-    unload(&l);
-}
-
-static void test_global_problems(void **state)
-{
-    struct loaded l;
-
-    (void)state;
-    check_diag("[global]\n[g]\ntype=global\n[global]\ntype=global\n", NULL,
-               "etc/pjsip.conf:5: error: another section of type = global; the defaults are used "
-               "instead of all of them, "
-               "keep one\n"
-               "etc/pjsip.conf:7: error: another section of type = global; the defaults are used "
-               "instead of all of them, "
-               "keep one\n");
-    check_diag("[system]\ntimer_t1=50\ntimer_b=100\n", NULL,
-               "etc/pjsip.conf:5: error: timer_t1 = 50: not a whole number from 100 to 10000; the "
-               "default 500 is used "
-               "instead\n"
-               "etc/pjsip.conf:6: warning: timer_b = 100 is less than 64 times timer_t1; 32000 is "
-               "used instead\n");
-    check_diag("[global]\nmax_forward=10\nendpoint_identifier_order=name,ip\ndefault_auth_"
-               "algorithms_uac=crc\n",
-               NULL,
-               "etc/pjsip.conf:5: warning: unknown option max_forward in global is ignored; did "
-               "you mean max_forwards?\n"
-               "etc/pjsip.conf:6: error: endpoint_identifier_order = name: not one of username, "
-               "auth_username, ip, header, "
-               "request_uri, anonymous; it is left out\n"
-               "etc/pjsip.conf:7: error: default_auth_algorithms_uac = crc: not one of MD5, "
-               "SHA-256, SHA-512-256; it is "
-               "left out\n"
-               "etc/pjsip.conf:7: error: default_auth_algorithms_uac = crc: no algorithm that is "
-               "known; the default MD5 is "
-               "used instead\n");
-    /* A section of that name with another type is not the one. */
-    l = load(UDP "[global]\ntype=endpoint\nmax_forwards=3\n", NULL);
-    assert_int_equal(l.s->global.max_forwards, 70);
-    assert_int_equal(l.s->n_endpoints, 1);
-    unload(&l);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_types),
-        cmocka_unit_test(test_duplicates),
-        cmocka_unit_test(test_strict),
-        cmocka_unit_test(test_transport),
-        cmocka_unit_test(test_transport_problems),
+        cmocka_unit_test(test_types),        cmocka_unit_test(test_duplicates),
+        cmocka_unit_test(test_strict),       cmocka_unit_test(test_domain_alias),
+        cmocka_unit_test(test_transport),    cmocka_unit_test(test_transport_problems),
         cmocka_unit_test(test_no_transport),
-        cmocka_unit_test(test_global),
-        cmocka_unit_test(test_global_problems),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -341,15 +341,18 @@ static size_t field_size(enum option_type type)
     return 0;
 }
 
-static void value_refuse(struct reading *r, const struct schema_use *use, const struct option *o,
-                         void *object, const struct conf_entry *e, const struct buf *why)
+static int value_refuse(struct reading *r, const struct schema_use *use, const struct option *o,
+                        void *object, const struct conf_entry *e, const struct buf *why)
 {
     struct str value = o->flags & OPTION_SECRET ? STR("(not shown)") : e->value;
     char room[128];
     struct buf consequence;
+    int result = 0;
 
     if (field_size(o->type))
         memcpy((char *)object + o->at, (char *)use->defaults + o->at, field_size(o->type));
+    else
+        result = default_apply(r, o, object);
     if (o->flags & OPTION_VITAL)
         r->vital_faults++;
     buf_init_on(&consequence, room, sizeof(room));
@@ -360,6 +363,7 @@ static void value_refuse(struct reading *r, const struct schema_use *use, const 
     else
         buf_add(&consequence, STR("the line is ignored"));
     reading_fault(r, e, value, why->error ? STR("not valid") : buf_str(why), buf_str(&consequence));
+    return result;
 }
 
 int schema_apply(struct reading *r, const struct schema_use *use, void *object,
@@ -385,11 +389,7 @@ int schema_apply(struct reading *r, const struct schema_use *use, void *object,
     }
     buf_init_on(&why, room, sizeof(room));
     result = option_read(r, o, object, e, &why);
-    if (result == OPTION_BAD) {
-        value_refuse(r, use, o, object, e, &why);
-        return 0;
-    }
-    return result;
+    return result == OPTION_BAD ? value_refuse(r, use, o, object, e, &why) : result;
 }
 
 static bool has_entry(const struct conf_section *s, const struct option *o)

@@ -14,7 +14,7 @@ enum option_type {                  /* what the option's field is */
                                        "2h", "7d" */
                    OPTION_STR,      /* struct str; `max` bytes when not 0 */
                    OPTION_LIST, /* struct str * and, at `count`, size_t: comma separated, and every
-                                   line adds */
+                                   line adds, unless OPTION_REPLACES */
                    OPTION_URI,  /* struct str: sip or sips, at most 512 bytes, its host 255; without
                                    < > and display name */
                    OPTION_URI_LIST, /* as OPTION_LIST */
@@ -27,11 +27,12 @@ enum option_type {                  /* what the option's field is */
 };
 
 enum option_flag {
-    OPTION_REQUIRED = 1, /* its section is refused without it */
-    OPTION_UNSERVED = 2, /* understood, but without effect in this version although a user may rely
-                            on it: told once */
-    OPTION_SECRET = 4,   /* its value does not go into messages */
-    OPTION_VITAL = 8,    /* a bad value refuses its section */
+    OPTION_REQUIRED = 1,  /* its section is refused without it */
+    OPTION_UNSERVED = 2,  /* understood, but without effect in this version although a user may rely
+                             on it: told once */
+    OPTION_SECRET = 4,    /* its value does not go into messages */
+    OPTION_VITAL = 8,     /* a bad value refuses its section */
+    OPTION_REPLACES = 16, /* of a list: a line takes the place of those before it */
 };
 
 enum { OPTION_BAD = 1 }; /* the value is none: `why` says so */
@@ -144,6 +145,8 @@ NODISCARD int option_read(struct reading *r, const struct option *o, void *objec
                           const struct conf_entry *e, struct buf *why);
 /* OPTION_BAD; `why` is NULL while defaults are applied, which never fail. */
 int option_bad(struct buf *why, const char *text);
+/* The counterpart of str_is_true, which leaves words that are neither. */
+bool value_is_no(struct str value);
 /* A sip or sips URI as OPTION_URI takes it. */
 NODISCARD int uri_check(struct str value, struct str *uri, struct buf *why);
 void words_print(struct buf *out, const struct option_word *words);

@@ -30,7 +30,7 @@ static void print_type(struct buf *out, const struct option *o)
             buf_printf(out, ", at most %u bytes", o->max);
         break;
     case OPTION_LIST:
-        buf_add(out, STR("list"));
+        buf_add(out, o->flags & OPTION_REPLACES ? STR("list in one line") : STR("list"));
         break;
     case OPTION_URI:
         buf_add(out, STR("SIP URI"));

@@ -27,16 +27,23 @@ static int bad_range(struct buf *why, const struct option *o, const char *what)
 
 /* ---- scalars ---- */
 
+bool value_is_no(struct str value)
+{
+    static const char *const no[] = { "no", "false", "n", "f", "0", "off" };
+
+    for (size_t i = 0; i < ARRAY_LEN(no); i++)
+        if (str_equal_nocase(value, str_of(no[i])))
+            return true;
+    return false;
+}
+
 /* What is not a word for yes is a no, and that must not surprise anybody. */
 static int read_bool(struct reading *r, const struct option *o, void *object,
                      const struct conf_entry *e)
 {
-    static const char *const no[] = { "no", "false", "n", "f", "0", "off" };
-    bool value = str_is_true(e->value), plain = value;
+    bool value = str_is_true(e->value);
 
-    for (size_t i = 0; i < ARRAY_LEN(no); i++)
-        plain = plain || str_equal_nocase(e->value, str_of(no[i]));
-    if (!plain)
+    if (!value && !value_is_no(e->value))
         reading_tell(r, DIAG_WARNING, e->at, "%s = %.*s counts as no; write yes or no", o->name,
                      STR_FMT(e->value));
     memcpy(field(o, object), &value, sizeof(value));
@@ -268,6 +275,8 @@ static int read_list(struct reading *r, const struct option *o, void *object,
 {
     struct str rest = e->value;
 
+    if (o->flags & OPTION_REPLACES)
+        memset((char *)object + o->count, 0, sizeof(size_t));
     while (rest.n) {
         struct str part = str_next(&rest, ',');
         char room[150];

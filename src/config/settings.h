@@ -33,7 +33,7 @@ struct transport_settings {
     struct addr_net *local_nets;
     size_t n_local_nets;
     uint32_t tos; /* DSCP byte, 0: default */
-    bool symmetric, allow_reload;
+    bool symmetric;
     struct diag_place at;
 };
 
@@ -167,11 +167,11 @@ struct general_settings {      /* extstate.conf [general] */
 
 struct global_settings { /* pjsip.conf global and system */
     uint32_t max_forwards;
-    struct str user_agent, default_realm;
-    unsigned identifier_order[6]; /* bits of enum identify_by, in order, 0 ends */
+    struct str user_agent;
+    unsigned identifier_order[6]; /* each of enum identify_by, in order */
     bool disable_multi_domain, ignore_uri_user_options;
-    bool debug; /* wire trace of everything */
-    struct str debug_host;
+    bool debug;            /* wire trace: of everything, or of the debug_host */
+    struct str debug_host; /* an address or network, empty: all */
     uint32_t timer_t1_ms, timer_b_ms;
     bool compact_headers, disable_rport;
 };

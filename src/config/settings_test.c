@@ -20,14 +20,6 @@ static void test_nothing(void **state)
     assert_int_equal(l.s->general.publish_retry_interval_s, 30);
     assert_false(l.s->general.execincludes);
     assert_int_equal(l.s->global.max_forwards, 70);
-    assert_str(l.s->global.user_agent, "extstate");
-    assert_str(l.s->global.default_realm, "asterisk");
-    assert_int_equal(l.s->global.timer_t1_ms, 500);
-    assert_int_equal(l.s->global.timer_b_ms, 32000);
-    assert_int_equal(l.s->global.identifier_order[0], IDENTIFY_IP);
-    assert_int_equal(l.s->global.identifier_order[1], IDENTIFY_USERNAME);
-    assert_int_equal(l.s->global.identifier_order[2], IDENTIFY_ANONYMOUS);
-    assert_int_equal(l.s->global.identifier_order[3], 0);
     assert_false(l.s->compatibility.strict_objects);
     unload(&l);
 }

@@ -160,8 +160,6 @@ const struct endpoint_settings *identify_with(const struct settings *s,
 
     for (size_t i = 0; !e && i < ARRAY_LEN(s->global.identifier_order); i++) {
         switch (s->global.identifier_order[i]) {
-        case 0:
-            return NULL;
         case IDENTIFY_IP:
             e = identify_by_address(s, ix, source);
             break;

@@ -132,6 +132,9 @@ static void test_address(void **state)
     check("", cases, ARRAY_LEN(cases));
     check("[global]\ntype=global\nendpoint_identifier_order=username,ip\n", name_first,
           ARRAY_LEN(name_first));
+    /* What is not in the list comes behind it. */
+    check("[global]\ntype=global\nendpoint_identifier_order=username\n", name_first,
+          ARRAY_LEN(name_first));
 }
 
 static void test_auth_username(void **state)
@@ -157,6 +160,7 @@ static void test_auth_username(void **state)
 
     (void)state;
     check(order, cases, ARRAY_LEN(cases));
+    check("", cases, ARRAY_LEN(cases)); /* last, as it is not in the default order */
 }
 
 static void test_anonymous(void **state)

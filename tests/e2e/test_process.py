@@ -213,6 +213,23 @@ class Process(unittest.TestCase):
             self.assertEqual(last["Subscription-State"], "terminated")
             self.assertLess(last.body.index("<local>"), last.body.index("<state>"))
 
+    def test_debug(self):
+        """Whose messages are in the log, and that a reload follows."""
+        def pjsip(debug):
+            return DEFAULT_FILES["pjsip.conf"].replace("[global]", f"[global]\ndebug={debug}").replace("{port}", str(daemon.port))
+
+        with Extstated() as daemon, Phone(daemon.port) as phone:
+            for debug, shown in (("127.0.0.2", False), ("127.0.0.1", True), ("no", False), ("yes", True)):
+                with self.subTest(debug):
+                    daemon.write("pjsip.conf", pjsip(debug))
+                    daemon.tool("reload")
+                    call_id = f"debug-{debug}"
+                    phone.subscribe("1000", expires=0, headers=[("X-Mark", call_id)])
+                    phone.notify()
+                    if shown:
+                        wait_for("the trace", lambda: call_id in daemon.log())
+                    self.assertEqual(call_id in daemon.log(), shown)
+
     def test_compact_headers(self):
         pjsip = DEFAULT_FILES["pjsip.conf"] + "[system]\ntype=system\ncompact_headers=yes\n"
         with Extstated({"pjsip.conf": pjsip}) as daemon, Phone(daemon.port) as phone:
