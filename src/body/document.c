@@ -110,7 +110,7 @@ static bool name_valid(const char *name)
     return true;
 }
 
-static struct es_node *node_new(struct es_document *d, struct es_node *parent, const char *name)
+static struct es_node *node_nameless(struct es_document *d, struct es_node *parent)
 {
     unsigned depth = parent ? parent->depth + 1 : 0;
     struct es_node *n;
@@ -119,7 +119,7 @@ static struct es_node *node_new(struct es_document *d, struct es_node *parent, c
         return NULL;
     if (depth >= DOCUMENT_DEPTH_MAX)
         return spoil(d, -EMSGSIZE);
-    if (!name_valid(name) || (parent && parent->text))
+    if (parent && parent->text)
         return spoil(d, -EINVAL);
     n = arena_take(d, sizeof(*n));
     if (!n)
@@ -130,6 +130,17 @@ static struct es_node *node_new(struct es_document *d, struct es_node *parent, c
     n->last_next = &n->first;
     n->attributes_end = &n->attributes;
     n->text_end = &n->text;
+    return n;
+}
+
+static struct es_node *node_new(struct es_document *d, struct es_node *parent, const char *name)
+{
+    struct es_node *n = node_nameless(d, parent);
+
+    if (!n)
+        return NULL;
+    if (!name_valid(name))
+        return spoil(d, -EINVAL);
     n->name = arena_copy(d, name, strlen(name));
     return n->name.p ? n : NULL;
 }
@@ -145,14 +156,18 @@ static struct es_node *document_root(struct es_document *d, const char *name)
     return d->root;
 }
 
+static void node_append(struct es_node *n)
+{
+    *n->parent->last_next = n;
+    n->parent->last_next = &n->next;
+}
+
 static struct es_node *node_child(struct es_node *parent, const char *name)
 {
     struct es_node *n = parent ? node_new(parent->document, parent, name) : NULL;
 
-    if (!n)
-        return NULL;
-    *parent->last_next = n;
-    parent->last_next = &n->next;
+    if (n)
+        node_append(n);
     return n;
 }
 
@@ -187,14 +202,17 @@ static struct es_node *node_find(struct es_node *parent, const char *name)
     if (!parent || !name)
         return NULL;
     for (struct es_node *n = parent->first; n; n = n->next)
-        if (!strcmp(n->name.p, name))
+        if (n->name.n && !strcmp(n->name.p, name))
             return n;
     return NULL;
 }
 
 static struct es_node *node_next(struct es_node *n)
 {
-    return n ? n->next : NULL;
+    n = n ? n->next : NULL;
+    while (n && !n->name.n)
+        n = n->next;
+    return n;
 }
 
 static const char *node_name(const struct es_node *n)
@@ -326,6 +344,17 @@ static void node_text_slot(struct es_node *n, enum es_slot slot)
         text_append(n, piece_slot(n->document, slot));
 }
 
+static void node_xml(struct es_node *parent, struct es_text markup)
+{
+    struct es_node *n = parent && markup.n ? node_nameless(parent->document, parent) : NULL;
+
+    if (!n)
+        return;
+    n->text = piece_text(n->document, markup);
+    if (n->text)
+        node_append(n);
+}
+
 static void raw_append(struct es_document *d, struct piece *p)
 {
     if (!p)
@@ -365,4 +394,5 @@ const struct es_document_api document_api = {
     .remove = node_remove,
     .raw = document_raw,
     .raw_slot = document_raw_slot,
+    .xml = node_xml,
 };

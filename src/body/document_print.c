@@ -62,6 +62,11 @@ static void print_end_tag(struct printer *pr, const struct es_node *n)
 static void print_node(struct printer *pr, const struct es_node *n)
 {
     print_indent(pr, n);
+    if (!n->name.n) {
+        print_pieces(pr, n->text, false);
+        buf_add_char(pr->text, '\n');
+        return;
+    }
     buf_add_char(pr->text, '<');
     buf_add(pr->text, n->name);
     for (const struct attribute *a = n->attributes; a; a = a->next) {

@@ -23,6 +23,6 @@ struct es_node {
     struct es_node *first, **last_next;
     struct attribute *attributes, **attributes_end;
     struct piece *text, **text_end;
-    struct str name; /* ends with a NUL */
+    struct str name; /* ends with a NUL; markup has none, and its text is written as it is */
     unsigned depth;
 };

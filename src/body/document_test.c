@@ -128,6 +128,71 @@ static void test_slots(void **state)
                                            "</r>\n");
 }
 
+/* Markup stands where it was put, as it is, and nobody sees it who walks the tree. */
+static void test_markup(void **state)
+{
+    struct es_document d;
+    struct es_node *root, *first, *last;
+
+    (void)state;
+    start(&d);
+    root = api->root(&d, "r");
+    api->xml(root, ES_TEXT("<x:a xmlns:x=\"urn:x\" b='&amp;'>1<x:c/></x:a>"));
+    first = api->child(root, "first");
+    api->xml(root, ES_TEXT("<b>\n<c/>\n</b><d/>"));
+    last = api->child(root, "last");
+    api->xml(last, ES_TEXT("TOKEN"));
+    api->xml(last, ES_TEXT(""));
+    api->xml(last, (struct es_text){ NULL, 0 });
+    api->xml(NULL, ES_TEXT("<e/>"));
+    api->text(api->child_before(last, "before"), ES_TEXT("it"));
+    assert_null(api->find(root, "x:a"));
+    assert_null(api->find(root, ""));
+    assert_ptr_equal(api->find(root, "first"), first);
+    assert_string_equal(api->name(api->next(first)), "before");
+    assert_null(api->next(last));
+    assert_string_equal(finish(&d), PROLOG "<r>\n"
+                                           " <x:a xmlns:x=\"urn:x\" b='&amp;'>1<x:c/></x:a>\n"
+                                           " <first />\n"
+                                           " <b>\n<c/>\n</b><d/>\n"
+                                           " <before>it</before>\n"
+                                           " <last>\n"
+                                           "  |TOKEN|\n"
+                                           " </last>\n"
+                                           "</r>\n");
+}
+
+/* It is a child like others: none stands beside text or below the deepest level, and it counts. */
+static void test_markup_limits(void **state)
+{
+    static char big[DOCUMENT_TEXT_MAX / 2 + 1];
+    struct es_document d;
+    struct es_node *n;
+
+    (void)state;
+    memset(big, 'x', sizeof(big));
+    start(&d);
+    api->text(api->root(&d, "r"), ES_TEXT("text"));
+    api->xml(api->root(&d, "r"), ES_TEXT("<a/>"));
+    finish_error(&d, -EINVAL);
+    start(&d);
+    api->xml(api->root(&d, "r"), ES_TEXT("<a/>"));
+    api->text(api->root(&d, "r"), ES_TEXT("text"));
+    finish_error(&d, -EINVAL);
+    start(&d);
+    n = api->root(&d, "r");
+    for (int i = 1; i < DOCUMENT_DEPTH_MAX; i++)
+        n = api->child(n, "n");
+    assert_int_equal(d.error, 0);
+    api->xml(n, ES_TEXT("<a/>"));
+    finish_error(&d, -EMSGSIZE);
+    start(&d);
+    api->xml(api->root(&d, "r"), (struct es_text){ big, sizeof(big) });
+    assert_int_equal(d.error, 0);
+    api->xml(api->root(&d, "r"), (struct es_text){ big, sizeof(big) });
+    finish_error(&d, -EMSGSIZE);
+}
+
 /* The token is set apart where it is a whole value, and only there. */
 static void test_unique(void **state)
 {
@@ -408,7 +473,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_layout),         cmocka_unit_test(test_root_alone),
-        cmocka_unit_test(test_slots),          cmocka_unit_test(test_unique),
+        cmocka_unit_test(test_slots),          cmocka_unit_test(test_markup),
+        cmocka_unit_test(test_markup_limits),  cmocka_unit_test(test_unique),
         cmocka_unit_test(test_escaping),       cmocka_unit_test(test_attribute_twice),
         cmocka_unit_test(test_moving_about),   cmocka_unit_test(test_remove),
         cmocka_unit_test(test_remove_root),    cmocka_unit_test(test_raw),
