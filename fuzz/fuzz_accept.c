@@ -11,7 +11,7 @@ static struct body_registry *registry(void)
     static struct body_registry *r;
 
     if (!r)
-        BUG_UNLESS(body_registry_create(&r, NULL) == 0);
+        BUG_UNLESS(body_registry_create(&r, NULL, NULL, 0, NULL) == 0);
     return r;
 }
 

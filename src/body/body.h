@@ -16,8 +16,15 @@
 struct body_registry; /* opaque: see registry.c */
 struct body_profile;  /* opaque: belongs to its registry */
 
-/* With all built-in generators and supplements. 0 or -ENOMEM. */
-NODISCARD int body_registry_create(struct body_registry **out, struct log *log);
+struct plugin_option {
+    struct str name, value;
+};
+/* With all built-in generators and supplements, and their options (see builtin.c; section
+ * [dialog-info] of extstate.conf has them): names in any case, the last value of a name counts, the
+ * default where there is none. 0, -ENOMEM, or -EINVAL with the reason in `why` (may be NULL). */
+NODISCARD int body_registry_create(struct body_registry **out, struct log *log,
+                                   const struct plugin_option *options, size_t n_options,
+                                   struct buf *why);
 void body_registry_destroy(struct body_registry *r);
 
 /* Register a plugin's parts, all or none. The plugin and `option_values` (a struct of options_size
@@ -26,9 +33,6 @@ void body_registry_destroy(struct body_registry *r);
 NODISCARD int body_registry_add(struct body_registry *r, const struct es_plugin *plugin,
                                 const void *option_values, struct buf *why);
 
-struct plugin_option {
-    struct str name, value;
-};
 /* dlopen DIRECTORY/NAME.so, check its ABI, fill its options (names in any case, the last value of a
  * name counts) and add it. -ENOENT, -EINVAL, with the reason in `why`; -ENOMEM. */
 NODISCARD int body_plugin_load(struct body_registry *r, struct str directory, struct str name,

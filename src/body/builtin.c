@@ -1,26 +1,76 @@
 // SPDX-License-Identifier: MIT
 #include "body/builtin.h"
 
-enum es_extension_state builtin_state(const struct es_body_request *rq)
+static enum es_extension_state told(const struct es_body_request *rq, enum es_extension_state state)
 {
-    if (rq->snapshot->state != ES_EXTENSION_REMOVED)
-        return rq->snapshot->state;
+    if (state != ES_EXTENSION_REMOVED)
+        return state;
     return rq->flags & ES_FLAG_REMOVED_IS_IDLE ? ES_EXTENSION_IDLE : ES_EXTENSION_UNAVAILABLE;
 }
 
+enum es_extension_state builtin_state(const struct es_body_request *rq)
+{
+    return told(rq, rq->snapshot->state);
+}
+
+enum es_extension_state builtin_hint_state(const struct es_body_request *rq)
+{
+    return told(rq, rq->snapshot->hint_state);
+}
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+bool text_contains(struct es_text s, struct es_text part)
+{
+    for (size_t i = 0; i + part.n <= s.n; i++) {
+        size_t k = 0;
+
+        while (k < part.n && lower(s.p[i + k]) == lower(part.p[k]))
+            k++;
+        if (k == part.n)
+            return true;
+    }
+    return false;
+}
+
+/* The first that accepts is asked: the one for the few is before the one for all. */
 static const struct es_body_generator *const generators[] = {
-    &dialog_info_generator, &pidf_generator, &xpidf_generator, &cpim_pidf_generator, NULL,
+    &single_dialog_generator,
+    &dialog_info_generator,
+    &pidf_generator,
+    &xpidf_generator,
+    &cpim_pidf_generator,
+    &messages_generator,
+    NULL,
 };
 
 static const struct es_body_supplement *const supplements[] = { &digium_supplement,
                                                                 &eyebeam_supplement, NULL };
+
+static const struct es_option options[] = {
+    { "single_dialog_agents", ES_OPTION_TEXT,
+      offsetof(struct builtin_options, single_dialog_agents), "SPA962",
+      "subscribers whose User-Agent has one of these in it, in any case, get a dialog-info with "
+      "one "
+      "dialog at most" },
+    { "single_dialog", ES_OPTION_BOOL, offsetof(struct builtin_options, single_dialog), "no",
+      "every subscriber does" },
+    { "idle_dialog", ES_OPTION_BOOL, offsetof(struct builtin_options, idle_dialog), "yes",
+      "where nothing is going on, a dialog-info has one terminated dialog; no: it has none" },
+    { .name = NULL },
+};
 
 const struct es_plugin builtin_plugin = {
     .abi = ES_PLUGIN_ABI,
     .size = sizeof(struct es_plugin),
     .name = "builtin",
     .version = "1",
-    .description = "the bodies of extension states that Asterisk has",
+    .description = "the bodies of dialog, presence and message-summary",
     .generators = generators,
     .supplements = supplements,
+    .options = options,
+    .options_size = sizeof(struct builtin_options),
 };

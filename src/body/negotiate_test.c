@@ -5,13 +5,14 @@
 #define PIDF "application/pidf+xml"
 #define XPIDF "application/xpidf+xml"
 #define CPIM "application/cpim-pidf+xml"
+#define SUMMARY "application/simple-message-summary"
 #define LIST "multipart/related, application/rlmi+xml"
 
 static int setup(void **state)
 {
     struct body_registry *r;
 
-    if (body_registry_create(&r, NULL))
+    if (body_registry_create(&r, NULL, NULL, 0, NULL))
         return -1;
     *state = r;
     return 0;
@@ -57,8 +58,14 @@ static void test_accept(void **state)
         { "dialog", "", DIALOG },
         { "presence", "", PIDF },
         { "presence", " , ,, ", PIDF },
-        { "message-summary", "", NULL },
-        { "message-summary", "*/*", NULL },
+        { "message-summary", "", SUMMARY },
+        { "message-summary", SUMMARY, SUMMARY },
+        { "message-summary", "application/*", SUMMARY },
+        { "message-summary", "text/plain", NULL },
+        { "message-summary", DIALOG, NULL },
+        { "dialog", SUMMARY, NULL },
+        { "reg", "", NULL },
+        { "message-summary", "*/*", SUMMARY },
         { "DIALOG", "", DIALOG },
         /* by name and order */
         { "dialog", DIALOG, DIALOG },
@@ -194,7 +201,8 @@ static void test_types(void **state)
 {
     check_types(*state, STR("dialog"), DIALOG ", " PIDF ", " XPIDF ", " CPIM);
     check_types(*state, STR("presence"), PIDF ", " DIALOG ", " XPIDF ", " CPIM);
-    check_types(*state, STR_EMPTY, DIALOG ", " PIDF ", " XPIDF ", " CPIM);
+    check_types(*state, STR_EMPTY, DIALOG ", " PIDF ", " XPIDF ", " CPIM ", " SUMMARY);
+    check_types(*state, STR("message-summary"), SUMMARY);
     check_types(*state, STR("foo"), "");
     assert_true(body_package_known(*state, STR("Presence")));
     assert_false(body_package_known(*state, STR("presence dialog")));

@@ -7,10 +7,27 @@
  * header. */
 #define SIZE_UP_TO(type, last) (offsetof(type, last) + sizeof(((type *)0)->last))
 
-int body_registry_create(struct body_registry **out, struct log *log)
+static int builtin_add(struct body_registry *r, const struct plugin_option *options,
+                       size_t n_options, struct buf *why)
+{
+    void *values;
+    int result = plugin_options_create(&values, &builtin_plugin, options, n_options, why);
+
+    if (result)
+        return result;
+    result = body_registry_add(r, &builtin_plugin, values, why);
+    if (result)
+        free(values);
+    else
+        r->plugins->values = values;
+    return result;
+}
+
+int body_registry_create(struct body_registry **out, struct log *log,
+                         const struct plugin_option *options, size_t n_options, struct buf *why)
 {
     struct body_registry *r = calloc(1, sizeof(*r));
-    struct buf why;
+    struct buf unused;
     char reason[256];
     int result;
 
@@ -21,10 +38,10 @@ int body_registry_create(struct body_registry **out, struct log *log)
         return -ENOMEM;
     }
     r->log = log;
-    buf_init_on(&why, reason, sizeof(reason));
-    result = body_registry_add(r, &builtin_plugin, NULL, &why);
+    buf_init_on(&unused, reason, sizeof(reason));
+    result = builtin_add(r, options, n_options, why ? why : &unused);
     if (result) {
-        BUG_UNLESS(result == -ENOMEM);
+        BUG_UNLESS(n_options || result == -ENOMEM);
         body_registry_destroy(r);
         return result;
     }

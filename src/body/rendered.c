@@ -17,6 +17,16 @@ struct rendered_body {
     struct segment segments[];
 };
 
+struct rendering { /* one call of body_render that found nothing */
+    const struct body_profile *profile;
+    struct es_snapshot snapshot;
+    struct es_text content_type, content; /* which the snapshot points to */
+    struct es_body_request request;
+    char unique[36];
+    uint64_t skipped; /* bit set of supplements that failed */
+    bool no_memory;
+};
+
 /* ---- making one ---- */
 
 static void rendered_destroy(struct snapshot_body *b)
@@ -77,7 +87,7 @@ static int print_roomy(const struct es_document *d, struct buf *text, struct buf
     return document_print(d, text, segments);
 }
 
-static int rendered_create(struct rendered_body **out, const struct body_profile *p,
+static int rendered_create(struct rendered_body **out, const struct rendering *g,
                            const struct es_document *d)
 {
     struct rendered_body *b = NULL;
@@ -95,7 +105,7 @@ static int rendered_create(struct rendered_body **out, const struct body_profile
         r = -ENOMEM;
         goto out;
     }
-    b->base.key = p;
+    b->base.key = g->profile;
     b->base.destroy = rendered_destroy;
     b->text_length = text.n;
     b->n_segments = segments.n / sizeof(struct segment);
@@ -112,15 +122,6 @@ out:
 }
 
 /* ---- asking generators and supplements ---- */
-
-struct rendering { /* one call of body_render that found nothing */
-    const struct body_profile *profile;
-    struct es_snapshot snapshot;
-    struct es_body_request request;
-    char unique[36];
-    uint64_t skipped; /* bit set of supplements that failed */
-    bool no_memory;
-};
 
 static void failure_count(struct body_part *p, const char *name, int error)
 {
@@ -175,7 +176,7 @@ static int try_once(struct rendering *g, struct body_part *part, struct rendered
             r = try_supplement(g, i, &d);
     g->no_memory = d.error == -ENOMEM; /* and not what a plugin may have answered */
     if (!r) {
-        r = rendered_create(out, g->profile, &d);
+        r = rendered_create(out, g, &d);
         g->no_memory = r == -ENOMEM;
     }
     document_fini(&d);
@@ -201,11 +202,6 @@ static int render(struct rendering *g, struct rendered_body **out)
             failure_count(part, "body.generator_failed", r);
     }
     return r;
-}
-
-static struct es_text text_of(struct str s)
-{
-    return (struct es_text){ s.p, s.n };
 }
 
 /* A random UUID (RFC 4122 section 4.4): unique enough for an atomid, and of the length people know.
@@ -235,22 +231,49 @@ static enum es_extension_state state_of(enum extension_state s)
     return (enum es_extension_state)s;
 }
 
+/* What was published, as far as anything was. */
+static void rendering_published(struct rendering *g, const struct event_state *published)
+{
+    struct es_snapshot *s = &g->snapshot;
+
+    if (published->has_dialogs) {
+        s->dialogs = published->dialogs;
+        s->n_dialogs = published->n_dialogs;
+        s->has_dialogs = true;
+    }
+    if (published->has_presence)
+        s->published_presence = &published->presence;
+    if (published->has_messages)
+        s->messages = &published->messages;
+    if (published->has_opaque) {
+        g->content_type = es_text_from(published->opaque.content_type);
+        g->content = es_text_from(published->opaque.body);
+        s->content_type = &g->content_type;
+        s->content = &g->content;
+    }
+}
+
 static void rendering_init(struct rendering *g, const struct body_profile *p,
                            const struct snapshot *s, struct rng *rng)
 {
     g->profile = p;
     g->skipped = 0;
     g->no_memory = false;
+    g->content_type = g->content = ES_TEXT("");
     g->snapshot = (struct es_snapshot){
         .size = sizeof(g->snapshot),
         .state = state_of(s->state),
-        .extension = text_of(s->extension),
-        .context = text_of(s->context),
-        .hint_name = text_of(s->hint_name),
-        .presence = text_of(presence_state_name(s->presence)),
-        .presence_subtype = text_of(s->presence_subtype),
-        .presence_message = text_of(s->presence_message),
+        .extension = es_text_from(s->extension),
+        .context = es_text_from(s->context),
+        .hint_name = es_text_from(s->hint_name),
+        .presence = es_text_from(presence_state_name(s->presence)),
+        .presence_subtype = es_text_from(s->presence_subtype),
+        .presence_message = es_text_from(s->presence_message),
+        .has_hint = s->has_hint,
+        .hint_state = state_of(s->hint_state),
     };
+    if (s->published)
+        rendering_published(g, s->published);
     g->request = (struct es_body_request){
         .size = sizeof(g->request),
         .snapshot = &g->snapshot,

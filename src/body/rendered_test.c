@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* Rendering: once per snapshot and profile, shared, compared; and what becomes of plugins that
  * fail. */
-#include "body/body_testing.h"
+#include "body/published_testing.h"
 #include <limits.h>
 #include <pthread.h>
+#include <stdio.h>
 
 #define PIDF "application/pidf+xml"
 #define XPIDF "application/xpidf+xml"
@@ -13,7 +14,7 @@ static int setup(void **state)
 {
     struct body_registry *r;
 
-    if (body_registry_create(&r, NULL))
+    if (body_registry_create(&r, NULL, NULL, 0, NULL))
         return -1;
     *state = r;
     return 0;
@@ -154,6 +155,75 @@ static void test_digest_is_stable(void **state)
 
     assert_int_equal(body_digest(rendered(p, s, 1)), 0xba40fcc39bd1af40);
     snapshot_unref(s);
+}
+
+/* ---- what a generator sees ---- */
+
+/* Plugins are compiled against these places: what is added goes behind them. */
+_Static_assert(offsetof(struct es_snapshot, presence_message) == 96 &&
+                   offsetof(struct es_snapshot, has_hint) == 112,
+               "the snapshot of ABI 1");
+_Static_assert(offsetof(struct es_document_api, raw_slot) == 13 * sizeof(void *) &&
+                   offsetof(struct es_document_api, xml) == 14 * sizeof(void *),
+               "the document API of ABI 1");
+_Static_assert(sizeof(struct es_subscriber) == 72 && sizeof(struct es_body_request) == 56,
+               "the subscriber and the request of ABI 1");
+
+static int generate_seen(const struct es_body_request *rq, struct es_document *out)
+{
+    const struct es_snapshot *s = rq->snapshot;
+    char line[256];
+
+    snprintf(line, sizeof(line), "%zu %d hint %d %d dialogs %d %zu %.*s presence %zu messages %d ",
+             s->size, (int)s->state, s->has_hint, (int)s->hint_state, s->has_dialogs, s->n_dialogs,
+             s->n_dialogs ? (int)s->dialogs[0].id.n : 0, s->n_dialogs ? s->dialogs[0].id.p : "",
+             s->published_presence ? s->published_presence->n_tuples : 99,
+             s->messages ? s->messages->waiting : -1);
+    rq->api->raw(out, es_text_of(line));
+    rq->api->raw(out, s->content_type ? *s->content_type : ES_TEXT("nothing"));
+    rq->api->raw(out, s->content ? *s->content : ES_TEXT(" else"));
+    return 0;
+}
+
+static const struct es_body_generator *const one_seeing[] = {
+    GENERATOR(.name = "seen", .package = "test", .content_type = TEST, .generate = generate_seen),
+    NULL
+};
+
+static void test_snapshot(void **state)
+{
+    static const struct es_dialog dialogs[] = { { .id = ES_TEXT("d1") }, { .id = ES_TEXT("d2") } };
+    static const struct es_tuple tuple = { .basic = ES_BASIC_OPEN };
+    static const struct es_presence presence = { .tuples = &tuple, .n_tuples = 1 };
+    static const struct es_messages messages = { .waiting = true };
+    static const struct {
+        struct published_resource of;
+        const char *seen; /* behind the size */
+    } cases[] = {
+        { { .state = EXTENSION_IDLE },
+          " 0 hint 0 4 dialogs 0 0  presence 99 messages -1 nothing else" },
+        { { .has_hint = true, .hint_state = EXTENSION_RINGING },
+          " 0 hint 1 8 dialogs 0 0  presence 99 messages -1 nothing else" },
+        { { .has_hint = true, .hint_state = EXTENSION_REMOVED },
+          " 0 hint 1 -2 dialogs 0 0  presence 99 messages -1 nothing else" },
+        { { .has_dialogs = true },
+          " 0 hint 0 4 dialogs 1 0  presence 99 messages -1 nothing else" },
+        { { .state = EXTENSION_INUSE, .has_dialogs = true, .dialogs = dialogs, .n_dialogs = 2 },
+          " 1 hint 0 4 dialogs 1 2 d1 presence 99 messages -1 nothing else" },
+        { { .presence = &presence, .messages = &messages },
+          " 0 hint 0 4 dialogs 0 0  presence 1 messages 1 nothing else" },
+        { { .content_type = "a/b", .content = "!" },
+          " 0 hint 0 4 dialogs 0 0  presence 99 messages -1 a/b!" },
+    };
+    static struct es_plugin plugin;
+
+    plug(*state, &plugin, "plugin", one_seeing, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char expected[256];
+
+        snprintf(expected, sizeof(expected), "%zu%s", sizeof(struct es_snapshot), cases[i].seen);
+        check_published(*state, watcher("test", ""), TEST, 0, &cases[i].of, expected);
+    }
 }
 
 /* ---- plugins that fail ---- */
@@ -301,7 +371,7 @@ static void test_all_fail(void **state)
 
         (void)state;
         rng_init_seeded(&rng, 1);
-        assert_int_equal(body_registry_create(&r, NULL), 0);
+        assert_int_equal(body_registry_create(&r, NULL, NULL, 0, NULL), 0);
         plug(r, &plugin, "plugin", generators, NULL);
         assert_int_equal(body_choose(r, &s, STR(TEST), 0, &p), 0);
         assert_int_equal(body_render(p, snapshot, &rng, &b), cases[i].error);
@@ -356,10 +426,15 @@ int main(void)
 {
 #define TEST_CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST_CASE(test_rendered_once),  TEST_CASE(test_race),
-        TEST_CASE(test_same),           TEST_CASE(test_digest_is_stable),
-        TEST_CASE(test_next_generator), TEST_CASE(test_all_fail),
-        TEST_CASE(test_supplements),    TEST_CASE(test_raw_has_no_supplements),
+        TEST_CASE(test_rendered_once),
+        TEST_CASE(test_race),
+        TEST_CASE(test_same),
+        TEST_CASE(test_digest_is_stable),
+        TEST_CASE(test_snapshot),
+        TEST_CASE(test_next_generator),
+        TEST_CASE(test_all_fail),
+        TEST_CASE(test_supplements),
+        TEST_CASE(test_raw_has_no_supplements),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

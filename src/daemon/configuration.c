@@ -179,7 +179,7 @@ int configuration_check(const struct daemon_options *options, struct log *log, s
 
     if (r < 0)
         goto out;
-    r = body_registry_create(&bodies, log);
+    r = body_registry_create(&bodies, log, NULL, 0, NULL);
     if (r)
         goto out;
     r = configuration_load_plugins(c.settings, bodies, diag);

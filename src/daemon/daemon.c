@@ -338,7 +338,7 @@ static int daemon_configure(struct daemon *d, struct dialplan **dialplan)
     r = configuration_read(&c, d->options, &diag);
     if (r)
         goto out;
-    r = body_registry_create(&d->bodies, d->log);
+    r = body_registry_create(&d->bodies, d->log, NULL, 0, NULL);
     if (r)
         goto out;
     r = configuration_load_plugins(c.settings, d->bodies, &diag);

@@ -336,7 +336,7 @@ struct bench *bench_create(const char *pjsip_conf, const char *extstate_conf)
     assert_int_equal(map_init(&b->clients, &b->dice), 0);
     b->log_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
     assert_int_equal(log_create(&b->log, b->log_fd, LOG_LEVEL_DEBUG, &b->clock), 0);
-    assert_int_equal(body_registry_create(&b->bodies, b->log), 0);
+    assert_int_equal(body_registry_create(&b->bodies, b->log, NULL, 0, NULL), 0);
     b->settings = bench_settings(b, pjsip_conf, extstate_conf);
     bench_create_publisher(b);
     return b;

@@ -192,7 +192,7 @@ void world_init(struct world *w, uint64_t seed, bool verbose)
     wheel_init(&w->wheel, 0);
     BUG_UNLESS(log_create(&w->log, STDERR_FILENO, verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR,
                           &w->clock) == 0);
-    BUG_UNLESS(body_registry_create(&w->bodies, w->log) == 0);
+    BUG_UNLESS(body_registry_create(&w->bodies, w->log, NULL, 0, NULL) == 0);
     BUG_UNLESS(addr_parse(&w->local, STR("127.0.0.1"), 5060) == 0);
 }
 
