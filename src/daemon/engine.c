@@ -33,7 +33,7 @@ int engine_init(struct engine *e, const struct engine_config *cfg)
                                 .log = cfg->log,
                                 .settings = cfg->settings,
                                 .accept = buf_str(&e->accept),
-                                .allow_events = STR("dialog, presence"),
+                                .allow_events = STR("dialog, presence, message-summary"),
                             });
     if (r)
         goto out;

@@ -30,7 +30,7 @@ static void test_bytes(void **state)
              "CSeq: %u NOTIFY\r\n"
              "Event: dialog;id=42\r\n"
              "Subscription-State: active;expires=600\r\n"
-             "Allow-Events: dialog, presence\r\n"
+             "Allow-Events: dialog, presence, message-summary\r\n"
              "Max-Forwards: 70\r\n"
              "User-Agent: %.*s\r\n"
              "Content-Type: application/dialog-info+xml\r\n"

@@ -14,12 +14,15 @@ static void test_refusals(void **state)
         const char *says;
     } cases[] = {
         { "not allowed", { .user = "mute" }, 603, "may not subscribe" },
-        { "no Event", { .event = "-" }, 489, "Allow-Events: dialog, presence\r\n" },
+        { "no Event",
+          { .event = "-" },
+          489,
+          "Allow-Events: dialog, presence, message-summary\r\n" },
         { "bad Event", { .event = "dialog;=" }, 400, "Warning: 399 " },
         { "unknown package",
           { .event = "dialog.winfo" },
           489,
-          "Allow-Events: dialog, presence\r\n" },
+          "Allow-Events: dialog, presence, message-summary\r\n" },
         { "long Event", { .event = "dialog;x=" LONG_64 LONG_64 }, 400, "longer than 128" },
         { "no Contact", { .contact = "-" }, 400, "no Contact" },
         { "Contact *", { .contact = "*" }, 400, "not a SIP URI" },
@@ -125,7 +128,7 @@ static void test_unacceptable_489(void **state)
     f->settings->compatibility.unacceptable_489 = true;
     s.accept = "application/sdp";
     sub_send(f, &s);
-    assert_true(has(expect_status(f, 489), "Allow-Events: dialog, presence"));
+    assert_true(has(expect_status(f, 489), "Allow-Events: dialog, presence, message-summary"));
     fixture_destroy(f);
 }
 
@@ -182,7 +185,7 @@ static void test_200(void **state)
         m = expect_status(f, 200);
         assert_true(has(m, cases[i].expect));
         assert_true(has(m, "\r\nContact: <sip:192.0.2.1:5060>\r\nAllow: OPTIONS, SUBSCRIBE\r\n"
-                           "Allow-Events: dialog, presence\r\n"));
+                           "Allow-Events: dialog, presence, message-summary\r\n"));
         assert_true(txn_tag_worker(m->to_tag) == 0);
         f->seen++;
     }
