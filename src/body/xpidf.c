@@ -27,10 +27,24 @@ static struct xpidf_state xpidf_state(enum es_extension_state state)
     return (struct xpidf_state){ "open", "online" };
 }
 
+/* Presence was published, and nobody is there: no tuple is open, nor would the hint's be. */
+static bool nobody_there(const struct es_body_request *rq)
+{
+    const struct es_presence *p = rq->snapshot->published_presence;
+
+    if (!p || (rq->snapshot->has_hint && builtin_hint_state(rq) != ES_EXTENSION_UNAVAILABLE))
+        return false;
+    for (size_t i = 0; i < p->n_tuples; i++)
+        if (p->tuples[i].basic == ES_BASIC_OPEN)
+            return false;
+    return true;
+}
+
 static int xpidf_generate(const struct es_body_request *rq, struct es_document *out)
 {
     const struct es_document_api *api = rq->api;
-    struct xpidf_state state = xpidf_state(builtin_state(rq));
+    struct xpidf_state state =
+        xpidf_state(nobody_there(rq) ? ES_EXTENSION_UNAVAILABLE : builtin_state(rq));
     struct es_node *presence = api->root(out, "presence"), *atom, *address;
 
     api->attribute_slot(api->child(presence, "presentity"), "uri", ES_SLOT_LOCAL,
