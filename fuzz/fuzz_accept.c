@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Accept negotiation. The first byte chooses the package and the flags, the rest is the header
  * field's value. Whatever it says, the answer is one of our types or none, and always the same;
- * what it names alone is what it gets. */
+ * what it names alone is what it gets; and what it gets it accepts. */
 #include "body/body.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -9,15 +9,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct body_registry *registry(void)
 {
     static struct body_registry *r;
+    static char reason[256];
+    struct buf why;
 
-    if (!r)
-        BUG_UNLESS(body_registry_create(&r, NULL, NULL, 0, NULL) == 0);
+    if (r)
+        return r;
+    buf_init_on(&why, reason, sizeof(reason));
+    BUG_UNLESS(body_registry_create(&r, NULL, NULL, 0, NULL) == 0);
+    BUG_UNLESS(body_package_opaque_add(r, STR("reg"), &why) == 0);
     return r;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char *const packages[] = { "presence", "dialog", "message-summary", "" };
+    static const char *const packages[] = { "presence", "dialog", "message-summary", "reg" };
     struct es_subscriber s = { .size = sizeof(s) };
     const struct body_profile *p = NULL, *again = NULL;
     struct str accept, package;
@@ -35,6 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (r)
         return 0;
     BUG_UNLESS(body_type_known(registry(), package, body_profile_content_type(p)));
+    BUG_UNLESS(body_type_accepted(accept, body_profile_content_type(p)));
     BUG_UNLESS(body_negotiate(registry(), &s, body_profile_content_type(p), data[0] >> 4, &again) ==
                    0 &&
                again == p);

@@ -39,10 +39,15 @@ NODISCARD int body_plugin_load(struct body_registry *r, struct str directory, st
                                const struct plugin_option *options, size_t n_options,
                                struct buf *why);
 
+/* Serve an event package that nobody understands as it is published: see body_content_type. -EINVAL
+ * with the reason in `why` when it is no event package, or there are bodies for it; -ENOMEM. */
+NODISCARD int body_package_opaque_add(struct body_registry *r, struct str package, struct buf *why);
+
 /* Is there any generator for this package? For this (package, media type)? */
 bool body_package_known(const struct body_registry *r, struct str package);
 bool body_type_known(const struct body_registry *r, struct str package, struct str media_type);
-/* The type used without an Accept header: "" when the package is unknown. */
+/* The type used without an Accept header: "" when the package is unknown. That of an opaque package
+ * is * / *, here and where a profile or a list of types tells it. */
 struct str body_default_type(const struct body_registry *r, struct str package);
 /* All media types of a package (NULL package: of all), comma separated, for Accept in 406 and
  * OPTIONS. */
@@ -61,6 +66,9 @@ NODISCARD int body_choose(struct body_registry *r, const struct es_subscriber *s
  * skipped as well: with nothing but these it is as if none were given. */
 NODISCARD int body_negotiate(struct body_registry *r, const struct es_subscriber *subscriber,
                              struct str accept, unsigned flags, const struct body_profile **out);
+/* Does such an Accept cover this media type (parameters do not count)? An opaque package is
+ * negotiated before its type is known: with anything that excludes nothing. */
+bool body_type_accepted(struct str accept, struct str media_type);
 struct str body_profile_content_type(const struct body_profile *p);
 struct str body_profile_generator(const struct body_profile *p); /* its name, for listings */
 
@@ -70,6 +78,11 @@ struct rendered_body; /* opaque; belongs to the snapshot it was rendered from */
  * and counted here. */
 NODISCARD int body_render(const struct body_profile *p, const struct snapshot *s, struct rng *rng,
                           const struct rendered_body **out);
+
+/* What it is: the profile's type, but of an opaque package that of the published document, with its
+ * parameters; empty while nothing is published, and then the body is empty, too. Borrowed as long
+ * as the registry and the snapshot live. */
+struct str body_content_type(const struct rendered_body *b);
 
 struct body_slots { /* this subscriber's values; local and remote already escaped (buf_add_xml) */
     uint32_t version;

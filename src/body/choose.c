@@ -49,7 +49,8 @@ void body_types_print(const struct body_registry *r, struct str package, struct 
     for (size_t i = 0; i < r->types.n; i++) {
         const struct body_type *t = &r->types.rows[i];
 
-        if (package.p ? !str_equal_nocase(t->package, package) : type_repeats(&r->types, i))
+        if (package.p ? !str_equal_nocase(t->package, package)
+                      : type_repeats(&r->types, i) || body_type_is_any(t->media_type))
             continue;
         if (!first)
             buf_add(out, STR(", "));

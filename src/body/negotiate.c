@@ -143,6 +143,17 @@ static bool range_covers(const struct range *r, struct str type, struct str subt
             (r->exactness == RANGE_TYPE || str_equal_nocase(r->subtype, subtype)));
 }
 
+/* Of a type that is yet to come: the heaviest. */
+static const struct range *accept_heaviest(const struct accept *a)
+{
+    const struct range *best = NULL;
+
+    for (size_t i = 0; i < a->n; i++)
+        if (a->ranges[i].weight > (best ? best->weight : 0))
+            best = &a->ranges[i];
+    return best;
+}
+
 /* The range that speaks for a media type: the most exact, of equals the first. NULL: it is not
  * accepted. */
 static const struct range *accept_range(const struct accept *a, struct str media_type)
@@ -152,6 +163,8 @@ static const struct range *accept_range(const struct accept *a, struct str media
                subtype = str_sub(media_type, slash + 1, media_type.n);
     const struct range *best = NULL;
 
+    if (body_type_is_any(media_type))
+        return accept_heaviest(a);
     for (size_t i = 0; i < a->n; i++)
         if (range_covers(&a->ranges[i], type, subtype) &&
             (!best || a->ranges[i].exactness > best->exactness))
@@ -194,6 +207,14 @@ static struct candidate candidate_next(const struct body_registry *r, struct str
             best = c;
     }
     return best;
+}
+
+bool body_type_accepted(struct str accept, struct str media_type)
+{
+    struct accept a;
+
+    accept_parse(&a, accept);
+    return !a.named || accept_range(&a, str_next(&media_type, ';')) != NULL;
 }
 
 int body_negotiate(struct body_registry *r, const struct es_subscriber *subscriber,

@@ -9,6 +9,7 @@
 
 struct rendered_body {
     struct snapshot_body base; /* key: the profile. Only compared, never followed: it may be gone */
+    struct str content_type;   /* the generator's, or the snapshot's */
     uint64_t digest;
     size_t text_length;
     size_t slot_uses[ES_SLOTS];
@@ -55,7 +56,8 @@ static uint64_t digest_add(uint64_t digest, const void *bytes, size_t n)
     return digest;
 }
 
-static void rendered_count(struct rendered_body *b)
+/* The type counts where the profile does not say it. */
+static void rendered_count(struct rendered_body *b, bool any_type)
 {
     uint64_t digest = 0xcbf29ce484222325u;
     const char *at = b->text;
@@ -72,6 +74,8 @@ static void rendered_count(struct rendered_body *b)
             digest = digest_add(digest, mark, sizeof(mark));
         at += s->length;
     }
+    if (any_type)
+        digest = digest_add(digest, b->content_type.p, b->content_type.n);
     b->digest = digest;
 }
 
@@ -93,6 +97,7 @@ static int rendered_create(struct rendered_body **out, const struct rendering *g
     struct rendered_body *b = NULL;
     char text_room[4096], segments_room[512];
     struct buf text, segments;
+    bool any_type;
     int r;
 
     buf_init_on(&text, text_room, sizeof(text_room));
@@ -107,13 +112,17 @@ static int rendered_create(struct rendered_body **out, const struct rendering *g
     }
     b->base.key = g->profile;
     b->base.destroy = rendered_destroy;
+    b->content_type = body_profile_content_type(g->profile);
+    any_type = body_type_is_any(b->content_type);
+    if (any_type)
+        b->content_type = es_str(g->content_type);
     b->text_length = text.n;
     b->n_segments = segments.n / sizeof(struct segment);
     b->text = (const char *)b->segments + segments.n;
     memcpy(b->segments, segments.p, segments.n);
     if (text.n) /* a raw body may be nothing but a slot */
         memcpy((char *)b->segments + segments.n, text.p, text.n);
-    rendered_count(b);
+    rendered_count(b, any_type);
     *out = b;
 out:
     buf_fini(&segments);
@@ -134,13 +143,13 @@ static void failure_count(struct body_part *p, const char *name, int error)
 
 /* What a plugin's function came to: its own answer, or what it did to the document. Anything but a
  * negated errno is a mistake of the plugin. */
-static int outcome(int answer, const struct es_document *d)
+static int outcome(int answer, const struct es_document *d, bool may_be_empty)
 {
     if (answer)
         return answer < 0 && answer >= -4095 ? answer : -EINVAL;
     if (d->error)
         return d->error;
-    return document_empty(d) ? -ENODATA : 0;
+    return document_empty(d) && !may_be_empty ? -ENODATA : 0;
 }
 
 enum { RENDER_AGAIN = 1 };
@@ -152,7 +161,7 @@ static int try_supplement(struct rendering *g, size_t i, struct es_document *d)
     int r;
 
     g->request.options = u->options;
-    r = outcome(u->supplement(&g->request, d), d);
+    r = outcome(u->supplement(&g->request, d), d, false);
     if (!r || d->error == -ENOMEM)
         return r ? -ENOMEM : 0;
     g->skipped |= (uint64_t)1 << i;
@@ -166,12 +175,14 @@ static int try_supplement(struct rendering *g, size_t i, struct es_document *d)
 static int try_once(struct rendering *g, struct body_part *part, struct rendered_body **out)
 {
     struct es_document d;
+    bool is_tree;
     int r;
 
     document_init(&d, g->request.unique);
     g->request.options = part->options;
-    r = outcome(part->generate(&g->request, &d), &d);
-    for (size_t i = 0; !r && i < g->profile->n_supplements && !document_is_raw(&d); i++)
+    r = outcome(part->generate(&g->request, &d), &d, body_type_is_any(str_of(part->content_type)));
+    is_tree = !document_is_raw(&d) && !document_empty(&d);
+    for (size_t i = 0; !r && is_tree && i < g->profile->n_supplements; i++)
         if (!(g->skipped >> i & 1))
             r = try_supplement(g, i, &d);
     g->no_memory = d.error == -ENOMEM; /* and not what a plugin may have answered */
@@ -308,6 +319,11 @@ int body_render(const struct body_profile *p, const struct snapshot *s, struct r
 
 /* ---- filling one in ---- */
 
+struct str body_content_type(const struct rendered_body *b)
+{
+    return b->content_type;
+}
+
 static size_t decimal_length(uint32_t n)
 {
     size_t length = 1;
@@ -350,7 +366,8 @@ bool body_same(const struct rendered_body *a, const struct rendered_body *b)
 
     if (a == b)
         return true;
-    if (a->digest != b->digest || a->n_segments != b->n_segments)
+    if (a->digest != b->digest || a->n_segments != b->n_segments ||
+        !str_equal(a->content_type, b->content_type))
         return false;
     for (size_t i = 0; i < a->n_segments; i++) {
         const struct segment *x = &a->segments[i], *y = &b->segments[i];
