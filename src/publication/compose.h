@@ -1,24 +1,46 @@
 // SPDX-License-Identifier: MIT
 /* compose.h - several publishers' documents become one state: the composition policies of each
- * event package. Pure functions; the result is new and owes nothing to the inputs. Threads: any. */
+ * event package. Pure functions; results owe nothing to the inputs. Threads: any.
+ *
+ * Dialogs (RFC 4235): the union of what is live; the same call told twice is one dialog. Presence
+ * (RFC 3863, 4479, 4480): the union of the tuples, one person made of all; what was told with a
+ * time is as old as that, what was told without one came after whatever had arrived before it.
+ * Times on RPID activities (`from`, `until`) are not looked at. Messages (RFC 3842): sums. Anything
+ * else: the newest document. */
 #pragma once
 #include "base/str.h"
 #include "state/event_state.h"
 
 struct composition_input { /* one publication */
     const struct event_state *document;
-    uint64_t serial; /* unique and constant for the publication's life; makes clashing ids unique */
-    uint64_t changed_ms; /* when its document was last another one: the newest wins */
-    uint32_t priority;   /* of its publisher; the higher wins before the newest */
+    /* What `document` has replaced by the very change that is composed now, else NULL. A dialog
+     * that ended between the two is told in this composite, and in none after it. */
+    const struct event_state *former;
+    uint64_t serial;   /* unique and constant for the publication's life: makes clashing ids unique,
+                          and is the order of what has no other */
+    uint64_t changed;  /* when its document was last another one, on any scale: the newest wins */
+    uint32_t priority; /* of its publisher; the higher wins before the newest */
+    /* In and out: its ids have met those of an older publication, so all of them carry its serial,
+     * from then on. Begins false; the caller keeps it for the publication's life. */
+    bool scoped;
 };
 
-/* 0 or -ENOMEM. Without inputs there is nothing to compose: do not ask. */
-NODISCARD int composite_create(struct event_state **out, const struct composition_input *inputs,
+/* 0 or -ENOMEM. Without inputs there is nothing to compose: do not ask. Where a single document
+ * already says it all, *out is a reference to that one. */
+NODISCARD int composite_create(struct event_state **out, struct composition_input *inputs,
                                size_t n);
 /* Do two composites say the same? Timestamps that only repeat do not count. */
 bool composite_same(const struct event_state *a, const struct event_state *b);
 
 /* `former` with what the partial document `change` says: dialogs are matched by id, terminated ones
- * that were not known are ignored. 0 or -ENOMEM. */
+ * that were not known are ignored, and those that ended before are gone unless nothing else is
+ * left. 0 or -ENOMEM. */
 NODISCARD int dialogs_merge(struct event_state **out, const struct event_state *former,
                             const struct event_state *change);
+
+/* A copy in as little memory as it takes, which is no longer `partial`; its `device` is what its
+ * facets say. 0 or -ENOMEM. */
+NODISCARD int event_state_pack(struct event_state **out, const struct event_state *s);
+size_t event_state_bytes(const struct event_state *s); /* that such a copy takes; 0 for NULL */
+/* composite_same with the timestamps counted. */
+bool event_state_same(const struct event_state *a, const struct event_state *b);

@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: MIT
+/* Dialogs of several publishers: RFC 4235 has each notifier tell all it knows, so the union of what
+ * is live is what the resource does. */
+#include "publication/compose_internal.h"
+
+#include <stdlib.h>
+
+struct row {
+    struct es_dialog dialog;
+    struct composition_input *owner; /* of its id: the oldest publication that tells it */
+    struct composition_input *best;  /* whose view of it this is */
+    uint64_t changed;                /* of all who tell it the newest */
+    size_t position;
+    bool ended_now; /* was live in what its document replaced */
+    bool hidden;    /* is part of another row, or ended and told */
+};
+
+/* ---- dialogs by id ---- */
+
+static int by_id(const void *x, const void *y)
+{
+    const struct es_dialog *a = *(const struct es_dialog *const *)x,
+                           *b = *(const struct es_dialog *const *)y;
+    int order = es_text_compare(a->id, b->id);
+
+    return order ? order : (a > b) - (a < b);
+}
+
+int dialog_index_make(struct arena *scratch, struct dialog_index *out, const struct event_state *s)
+{
+    size_t n = s->has_dialogs ? s->n_dialogs : 0;
+    const struct es_dialog **list = arena_alloc(scratch, (n + 1) * sizeof(*list));
+
+    if (!list)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        list[i] = &s->dialogs[i];
+    qsort(list, n, sizeof(*list), by_id);
+    *out = (struct dialog_index){ list, n };
+    return 0;
+}
+
+const struct es_dialog *dialog_index_find(const struct dialog_index *x, struct es_text id)
+{
+    size_t from = 0, to = x->n; /* the first one behind `id` is in between */
+
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+
+        if (es_text_compare(x->by_id[middle]->id, id) > 0)
+            to = middle;
+        else
+            from = middle + 1;
+    }
+    return from && es_text_same(x->by_id[from - 1]->id, id) ? x->by_id[from - 1] : NULL;
+}
+
+static bool is_live(const struct es_dialog *d)
+{
+    return d && d->state != ES_DIALOG_TERMINATED;
+}
+
+/* ---- rows ---- */
+
+static int input_rows(struct composition *c, struct composition_input *in, struct row *rows)
+{
+    const struct event_state *s = in->document;
+    struct dialog_index former = { NULL, 0 };
+    int r = in->former ? dialog_index_make(&c->scratch, &former, in->former) : 0;
+
+    for (size_t i = 0; r == 0 && i < s->n_dialogs; i++)
+        rows[i] = (struct row){
+            .dialog = s->dialogs[i],
+            .owner = in,
+            .best = in,
+            .changed = in->changed,
+            .position = i,
+            .ended_now =
+                !is_live(&s->dialogs[i]) && is_live(dialog_index_find(&former, s->dialogs[i].id)),
+        };
+    return r;
+}
+
+static int rows_collect(struct composition *c, struct row **rows, size_t *n)
+{
+    size_t at = 0;
+    int r = 0;
+
+    for (size_t i = 0; i < c->n; i++)
+        at += c->inputs[i]->document->has_dialogs ? c->inputs[i]->document->n_dialogs : 0;
+    *n = at;
+    *rows = arena_alloc(&c->scratch, (at + 1) * sizeof(**rows));
+    if (!*rows)
+        return -ENOMEM;
+    at = 0;
+    for (size_t i = 0; r == 0 && i < c->n; i++) {
+        if (!c->inputs[i]->document->has_dialogs)
+            continue;
+        r = input_rows(c, c->inputs[i], *rows + at);
+        at += c->inputs[i]->document->n_dialogs;
+    }
+    return r;
+}
+
+/* ---- the same call, told by two ---- */
+
+static bool tags_swapped(const struct es_dialog *d)
+{
+    return es_text_compare(d->local_tag, d->remote_tag) > 0;
+}
+
+static bool names_its_call(const struct es_dialog *d)
+{
+    return d->call_id.n && d->local_tag.n && d->remote_tag.n;
+}
+
+/* Whatever side it is seen from. */
+static int call_compare(const struct es_dialog *a, const struct es_dialog *b)
+{
+    bool a_swapped = tags_swapped(a), b_swapped = tags_swapped(b);
+    int order = es_text_compare(a->call_id, b->call_id);
+
+    if (!order)
+        order = es_text_compare(a_swapped ? a->remote_tag : a->local_tag,
+                                b_swapped ? b->remote_tag : b->local_tag);
+    return order ? order
+                 : es_text_compare(a_swapped ? a->local_tag : a->remote_tag,
+                                   b_swapped ? b->local_tag : b->remote_tag);
+}
+
+/* Serial and position are the order of rows in their array. */
+static int by_call(const void *x, const void *y)
+{
+    const struct row *a = *(struct row *const *)x, *b = *(struct row *const *)y;
+    int order = call_compare(&a->dialog, &b->dialog);
+
+    return order ? order : (a > b) - (a < b);
+}
+
+/* As the other side sees it. Who renders media is not known of the other side. */
+static struct es_dialog dialog_turned(const struct es_dialog *d)
+{
+    struct es_dialog turned = *d;
+
+    turned.local_tag = d->remote_tag;
+    turned.remote_tag = d->local_tag;
+    turned.local = d->remote;
+    turned.remote = d->local;
+    turned.held = false;
+    if (d->direction != ES_DIRECTION_NONE)
+        turned.direction = d->direction == ES_DIRECTION_INITIATOR ? ES_DIRECTION_RECIPIENT
+                                                                  : ES_DIRECTION_INITIATOR;
+    return turned;
+}
+
+static void text_complete(struct es_text *t, struct es_text other)
+{
+    if (!t->n)
+        *t = other;
+}
+
+static void party_complete(struct es_dialog_party *p, const struct es_dialog_party *other)
+{
+    text_complete(&p->identity, other->identity);
+    text_complete(&p->display, other->display);
+    if (!p->target.n) {
+        p->target = other->target;
+        p->params = other->params;
+        p->n_params = other->n_params;
+    }
+    if (!p->session.n) {
+        p->session_type = other->session_type;
+        p->session = other->session;
+    }
+}
+
+/* confirmed, early, proceeding, trying, terminated */
+static unsigned state_strength(enum es_dialog_state s)
+{
+    return s == ES_DIALOG_TERMINATED ? 0 : (unsigned)s;
+}
+
+static void dialog_complete(struct es_dialog *d, const struct es_dialog *other)
+{
+    if (state_strength(other->state) > state_strength(d->state)) {
+        d->state = other->state;
+        d->event = other->event;
+        d->code = other->code;
+        d->held = other->held;
+    }
+    if (d->direction == ES_DIRECTION_NONE)
+        d->direction = other->direction;
+    text_complete(&d->details, other->details);
+    text_complete(&d->extensions, other->extensions);
+    party_complete(&d->local, &other->local);
+    party_complete(&d->remote, &other->remote);
+}
+
+/* `into` comes of the older publication, which gives the id; the better one gives the view. */
+static void row_absorb(struct row *into, struct row *other)
+{
+    bool better = composition_input_compare(other->best, into->best) > 0;
+    struct es_dialog view = better ? other->dialog : into->dialog,
+                     lesser = better ? into->dialog : other->dialog;
+    struct es_text id = into->dialog.id;
+
+    if (!es_text_same(view.local_tag, lesser.local_tag))
+        lesser = dialog_turned(&lesser);
+    dialog_complete(&view, &lesser);
+    into->dialog = view;
+    into->dialog.id = id;
+    into->ended_now |= other->ended_now;
+    if (better)
+        into->best = other->best;
+    if (other->changed > into->changed)
+        into->changed = other->changed;
+    other->hidden = true;
+}
+
+static int rows_merge(struct composition *c, struct row *rows, size_t n)
+{
+    struct row **list = arena_alloc(&c->scratch, (n + 1) * sizeof(*list));
+    size_t named = 0, first = 0;
+
+    if (!list)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        if (names_its_call(&rows[i].dialog))
+            list[named++] = &rows[i];
+    qsort(list, named, sizeof(*list), by_call);
+    for (size_t i = 1; i < named; i++) {
+        if (call_compare(&list[first]->dialog, &list[i]->dialog) != 0)
+            first = i;
+        else if (list[i]->owner != list[i - 1]->owner) /* both ends at one publisher are two */
+            row_absorb(list[first], list[i]);
+    }
+    return 0;
+}
+
+/* ---- what is shown ---- */
+
+static int rows_name(struct composition *c, struct row *rows, size_t n)
+{
+    struct scoped_id *ids = arena_alloc(&c->scratch, (n + 1) * sizeof(*ids));
+    size_t at = 0;
+
+    if (!ids)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        if (!rows[i].hidden)
+            ids[at++] = (struct scoped_id){ &rows[i].dialog.id, rows[i].owner, rows[i].position };
+    return scoped_ids_settle(&c->scratch, ids, at);
+}
+
+/* What has ended is told once beside what is live; where nothing is, what ended last remains. */
+static void rows_end(struct row *rows, size_t n)
+{
+    uint64_t last_end = 0;
+    bool any_live = false;
+
+    for (size_t i = 0; i < n; i++) {
+        if (rows[i].hidden)
+            continue;
+        if (is_live(&rows[i].dialog))
+            any_live = true;
+        else if (rows[i].changed > last_end)
+            last_end = rows[i].changed;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (!is_live(&rows[i].dialog))
+            rows[i].hidden |= any_live ? !rows[i].ended_now : rows[i].changed != last_end;
+}
+
+/* Of a telephone that shows a single dialog: what can be picked up, then what it is busy with. */
+static unsigned row_rank(const struct es_dialog *d)
+{
+    switch (d->state) {
+    case ES_DIALOG_EARLY:
+        return d->direction == ES_DIRECTION_INITIATOR ? 1 : 0;
+    case ES_DIALOG_CONFIRMED:
+        return 2;
+    case ES_DIALOG_PROCEEDING:
+        return 3;
+    case ES_DIALOG_TRYING:
+        return 4;
+    case ES_DIALOG_TERMINATED:
+        break;
+    }
+    return 5;
+}
+
+static int by_importance(const void *x, const void *y)
+{
+    const struct row *a = *(struct row *const *)x, *b = *(struct row *const *)y;
+    unsigned a_rank = row_rank(&a->dialog), b_rank = row_rank(&b->dialog);
+
+    if (a_rank != b_rank)
+        return a_rank < b_rank ? -1 : 1;
+    if (a->best->priority != b->best->priority)
+        return a->best->priority > b->best->priority ? -1 : 1;
+    if (a->changed != b->changed)
+        return a->changed > b->changed ? -1 : 1;
+    return (a > b) - (a < b);
+}
+
+static int rows_show(struct composition *c, struct row *rows, size_t n)
+{
+    struct row **list = arena_alloc(&c->scratch, (n + 1) * sizeof(*list));
+    struct es_dialog *shown = arena_alloc(&c->scratch, (n + 1) * sizeof(*shown));
+    size_t left = 0;
+
+    if (!list || !shown)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        if (!rows[i].hidden)
+            list[left++] = &rows[i];
+    qsort(list, left, sizeof(*list), by_importance);
+    for (size_t i = 0; i < left; i++)
+        shown[i] = list[i]->dialog;
+    c->view.dialogs = shown;
+    c->view.n_dialogs = left;
+    return 0;
+}
+
+int composition_dialogs(struct composition *c)
+{
+    struct row *rows;
+    size_t n;
+    int r;
+
+    for (size_t i = 0; i < c->n; i++)
+        c->view.has_dialogs |= c->inputs[i]->document->has_dialogs;
+    if (!c->view.has_dialogs)
+        return 0;
+    r = rows_collect(c, &rows, &n);
+    if (r == 0)
+        r = rows_merge(c, rows, n);
+    if (r == 0)
+        r = rows_name(c, rows, n);
+    if (r)
+        return r;
+    rows_end(rows, n);
+    return rows_show(c, rows, n);
+}
+
+/* ---- partial documents: RFC 4235 section 4.1 ---- */
+
+/* What `former` said of its dialogs, as the change leaves it, and what is new in the change. With
+ * `ended` also those that had ended before. */
+static size_t merged_list(struct es_dialog *out, const struct event_state *former,
+                          const struct event_state *change, const struct dialog_index *known,
+                          const struct dialog_index *changed, bool ended)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; former->has_dialogs && i < former->n_dialogs; i++) {
+        const struct es_dialog *d = dialog_index_find(changed, former->dialogs[i].id);
+
+        if (!d)
+            d = &former->dialogs[i];
+        if (is_live(&former->dialogs[i]) || is_live(d) || ended)
+            out[n++] = *d;
+    }
+    for (size_t i = 0; change->has_dialogs && i < change->n_dialogs; i++) {
+        const struct es_dialog *d = &change->dialogs[i];
+
+        if (is_live(d) && d == dialog_index_find(changed, d->id) &&
+            !dialog_index_find(known, d->id))
+            out[n++] = *d;
+    }
+    return n;
+}
+
+int dialogs_merge(struct event_state **out, const struct event_state *former,
+                  const struct event_state *change)
+{
+    struct arena scratch = { .block_size = 4096 };
+    struct event_state view = { .has_dialogs = true, .version = change->version };
+    struct es_dialog *list = NULL;
+    struct dialog_index known, changed;
+    size_t room = former->n_dialogs + change->n_dialogs;
+    int r = dialog_index_make(&scratch, &known, former);
+
+    if (r == 0)
+        r = dialog_index_make(&scratch, &changed, change);
+    if (r)
+        goto out;
+    r = -ENOMEM;
+    list = arena_alloc(&scratch, (room + 1) * sizeof(*list));
+    if (!list)
+        goto out;
+    view.dialogs = list;
+    view.n_dialogs = merged_list(list, former, change, &known, &changed, false);
+    if (!view.n_dialogs)
+        view.n_dialogs = merged_list(list, former, change, &known, &changed, true);
+    r = event_state_pack(out, &view);
+out:
+    arena_fini(&scratch);
+    return r;
+}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT
+#include "publication/compose_internal.h"
+#include "publication/compose_testing.h"
+
+static void test_timestamp(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t ms; /* -1: none */
+    } cases[] = {
+        { "1970-01-01T00:00:00Z", 0 },
+        { "2005-10-27T16:49:29Z", 1130431769000 },
+        { "2005-10-27T18:49:29+02:00", 1130431769000 },
+        { "2005-10-27T11:19:29-05:30", 1130431769000 },
+        { " 2005-10-27t16:49:29z\n", 1130431769000 },
+        { "2005-10-27T16:49:29.5Z", 1130431769500 },
+        { "2005-10-27T16:49:29.123456Z", 1130431769123 },
+        { "2000-02-29T00:00:00Z", 951782400000 },
+        { "2016-12-31T23:59:60Z", 1483228800000 },
+        { "", -1 },
+        { "2005-10-27", -1 },
+        { "2005-10-27T16:49:29", -1 },
+        { "2005-10-27T16:49:29.Z", -1 },
+        { "2005-10-27T16:49:29Zx", -1 },
+        { "2005-10-27T16:49:29+0200", -1 },
+        { "2005-10-27T16:49:29+24:00", -1 },
+        { "2005-13-27T16:49:29Z", -1 },
+        { "2005-00-27T16:49:29Z", -1 },
+        { "2005-10-32T16:49:29Z", -1 },
+        { "2005-10-27T24:49:29Z", -1 },
+        { "2005-10-27T16:60:29Z", -1 },
+        { "2005-10-27T16:49:61Z", -1 },
+        { "05-10-27T16:49:29Z", -1 },
+        { "+005-10-27T16:49:29Z", -1 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        int64_t ms = -1;
+
+        assert_int_equal(timestamp_parse(&ms, str_of(cases[i].text)), cases[i].ms != -1);
+        assert_int_equal(ms, cases[i].ms);
+    }
+}
+
+#define EARLY "|at=2026-01-01T00:00:00Z"
+#define LATE "|at=2026-01-01T09:00:00+01:00" /* 08:00 */
+#define LATER "|at=2026-01-01T08:30:00Z"
+
+static const struct composition_case tuple_cases[] = {
+    { "the union",
+      { { "presence tuple:a=open" }, { "presence tuple:b=closed" } },
+      "presence tuple:a=open tuple:b=closed",
+      DEVICE_NOT_INUSE },
+    { "one that is closed changes no other",
+      { { "presence tuple:a=closed|c=sip:a" }, { "presence tuple:b=open|c=sip:b" } },
+      "presence tuple:a=closed|c=sip:a tuple:b=open|c=sip:b",
+      DEVICE_NOT_INUSE },
+    { "ids are made unique, without contacts they are two",
+      { { "presence tuple:a=open" }, { "presence tuple:a=closed" } },
+      "presence tuple:a=open tuple:a-2=closed",
+      DEVICE_NOT_INUSE },
+    { "an id that is missing",
+      { { "presence tuple:=open" }, { "presence tuple:=open" } },
+      "presence tuple:tuple=open tuple:tuple-2=open",
+      DEVICE_NOT_INUSE },
+    { "ids are of the document, whatever they name",
+      { { "presence tuple:a=open person:a|a=busy device:a|d=u" } },
+      "presence tuple:a=open person:a-1.1|a=busy device:a-1|d=u",
+      DEVICE_INUSE },
+    { "one contact is told by who came last",
+      { { .document = "presence tuple:a=open|c=sip:a|n=:old", .changed = 3 },
+        { .document = "presence tuple:b=closed|c=sip:a", .changed = 2 } },
+      "presence tuple:a=open|c=sip:a|n=:old",
+      DEVICE_NOT_INUSE },
+    { "be it closed",
+      { { "presence tuple:a=open|c=sip:a" }, { "presence tuple:b=closed|c=sip:a" } },
+      "presence tuple:b=closed|c=sip:a",
+      DEVICE_UNAVAILABLE },
+    { "one contact with another description is another service",
+      { { "presence tuple:a=open|c=sip:a|x=<caps/>" }, { "presence tuple:b=closed|c=sip:a" } },
+      "presence tuple:a=open|c=sip:a|x=<caps/> tuple:b=closed|c=sip:a",
+      DEVICE_NOT_INUSE },
+    { "the time told counts before the arrival",
+      { { "presence tuple:a=open|c=sip:a" LATE }, { "presence tuple:b=closed|c=sip:a" EARLY } },
+      "presence tuple:a=open|c=sip:a" LATE,
+      DEVICE_NOT_INUSE },
+    { "without a time it is newer than what had come",
+      { { "presence tuple:a=open|c=sip:a" LATE }, { "presence tuple:b=closed|c=sip:a" } },
+      "presence tuple:b=closed|c=sip:a",
+      DEVICE_UNAVAILABLE },
+    { "and older than a later time",
+      { { "presence tuple:a=open|c=sip:a" LATE },
+        { "presence tuple:b=closed|c=sip:a" },
+        { "presence tuple:d=open|c=sip:a" LATER } },
+      "presence tuple:d=open|c=sip:a" LATER,
+      DEVICE_NOT_INUSE },
+    { "not than an earlier one",
+      { { "presence tuple:a=open|c=sip:a" LATE },
+        { "presence tuple:b=closed|c=sip:a" },
+        { "presence tuple:d=open|c=sip:a" EARLY } },
+      "presence tuple:b=closed|c=sip:a",
+      DEVICE_UNAVAILABLE },
+    { "a time that cannot be read is none",
+      { { "presence tuple:a=open|c=sip:a" LATE },
+        { "presence tuple:b=closed|c=sip:a|at=yesterday" } },
+      "presence tuple:b=closed|c=sip:a|at=yesterday",
+      DEVICE_UNAVAILABLE },
+    { "priority before any time",
+      { { .document = "presence tuple:a=open|c=sip:a" EARLY, .priority = 1 },
+        { "presence tuple:b=closed|c=sip:a" LATE } },
+      "presence tuple:a=open|c=sip:a" EARLY,
+      DEVICE_NOT_INUSE },
+    { "the loser's id is free",
+      { { "presence tuple:a=open|c=sip:a" }, { "presence tuple:a=closed|c=sip:a" } },
+      "presence tuple:a=closed|c=sip:a",
+      DEVICE_UNAVAILABLE },
+};
+
+static const struct composition_case person_cases[] = {
+    { "exactly one, with the activities of all",
+      { { "presence person:p|a=busy" }, { "presence person:q|a=away" } },
+      "presence person:p|a=away|a=busy",
+      DEVICE_UNAVAILABLE },
+    { "two in one document",
+      { { "presence person:p|a=busy person:q|a=away" } },
+      "presence person:p|a=away|a=busy",
+      DEVICE_UNAVAILABLE },
+    { "the same activity is told once, as the newer has it",
+      { { "presence person:p|a=other:<x/>|a=busy" }, { "presence person:q|a=other:<y/>" } },
+      "presence person:p|a=other:<y/>|a=busy",
+      DEVICE_UNAVAILABLE },
+    { "unknown says nothing beside another",
+      { { "presence person:p|a=unknown" }, { "presence person:q|a=away" } },
+      "presence person:p|a=away",
+      DEVICE_UNAVAILABLE },
+    { "unknown alone",
+      { { "presence person:p|a=unknown" }, { "presence person:q|a=unknown" } },
+      "presence person:p|a=unknown",
+      DEVICE_UNAVAILABLE },
+    { "of single elements the newest wins",
+      { { "presence person:p|e=mood:<happy/>|e=sphere:<work/>" EARLY },
+        { "presence person:q|e=mood:<sad/>" LATE } },
+      "presence person:p|e=mood:<sad/>|e=sphere:<work/>" LATE,
+      DEVICE_UNAVAILABLE },
+    { "by its time, not by its arrival",
+      { { "presence person:p|e=mood:<happy/>" LATE }, { "presence person:q|e=mood:<sad/>" EARLY } },
+      "presence person:p|e=mood:<happy/>" LATE,
+      DEVICE_UNAVAILABLE },
+    { "several of one name stay together",
+      { { "presence person:p|e=class:<a/>|e=class:<b/>" }, { "presence person:q|e=mood:<m/>" } },
+      "presence person:p|e=mood:<m/>|e=class:<a/>|e=class:<b/>",
+      DEVICE_UNAVAILABLE },
+    { "one note for each language",
+      { { "presence person:p|n=en:old|n=de:alt" }, { "presence person:q|n=en:new|n=:none" } },
+      "presence person:p|n=en:new|n=:none|n=de:alt",
+      DEVICE_UNAVAILABLE },
+    { "one without an id gets one",
+      { { "presence person:|a=busy" } },
+      "presence person:person|a=busy",
+      DEVICE_UNAVAILABLE },
+    { "priority",
+      { { .document = "presence person:p|e=mood:<a/>", .priority = 1 },
+        { "presence person:q|e=mood:<b/>" } },
+      "presence person:p|e=mood:<a/>",
+      DEVICE_UNAVAILABLE },
+};
+
+static const struct composition_case document_cases[] = {
+    { "a device is told by the newest",
+      { { .document = "presence device:a|d=u|e=class:<a/>", .changed = 2 },
+        { .document = "presence device:b|d=u|e=class:<b/>", .changed = 1 },
+        { .document = "presence device:b|d=v", .changed = 3 } },
+      "presence device:a|d=u|e=class:<a/> device:b|d=v",
+      DEVICE_UNAVAILABLE },
+    { "devices without a device id are as many as they are",
+      { { "presence device:a" }, { "presence device:a" } },
+      "presence device:a device:a-2",
+      DEVICE_UNAVAILABLE },
+    { "one note for each language",
+      { { .document = "presence note:en:old note:de:alt note::x", .changed = 2 },
+        { .document = "presence note:en:new note:en:newer note:fr:neuf", .changed = 3 } },
+      "presence note:en:new note:fr:neuf note:de:alt note::x",
+      DEVICE_UNAVAILABLE },
+    { "a note of high priority",
+      { { .document = "presence note:en:old", .priority = 1 }, { "presence note:en:new" } },
+      "presence note:en:old",
+      DEVICE_UNAVAILABLE },
+    { "other elements of all, the same once",
+      { { "presence ext:<a/>" }, { "presence ext:<b/>" }, { "presence ext:<a/>" }, { "presence" } },
+      "presence ext:<a/><b/>",
+      DEVICE_UNAVAILABLE },
+};
+
+static void test_tuples(void **state)
+{
+    (void)state;
+    assert_compositions(tuple_cases, ARRAY_LEN(tuple_cases));
+}
+
+static void test_persons(void **state)
+{
+    (void)state;
+    assert_compositions(person_cases, ARRAY_LEN(person_cases));
+}
+
+static void test_documents(void **state)
+{
+    (void)state;
+    assert_compositions(document_cases, ARRAY_LEN(document_cases));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_timestamp),
+        cmocka_unit_test(test_tuples),
+        cmocka_unit_test(test_persons),
+        cmocka_unit_test(test_documents),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
