@@ -6,6 +6,7 @@
  * wholly or not at all, and whatever follows is told through the port before the call returns.
  * Source: RFC 3903 section 6. Threads: one owner (the state thread). */
 #pragma once
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -14,13 +15,23 @@
 
 struct publication_store; /* opaque: see store.c */
 
+struct publication_patch {            /* borrowed for the call */
+    struct str package, content_type; /* content type of the base, and of the result */
+    struct str base, diff;
+};
+
 struct publication_port {
     void *ctx;
     /* The composite of a resource is another one now; NULL: nothing is published any more.
      * Borrowed. The name's package is empty for `dialog` and `presence`, which are one resource.
-     * Must not call back into the store. */
-    void (*composed)(void *ctx, const struct resource_name *name, enum composition_order order,
-                     const struct event_state *composite);
+     * 0 or -ENOMEM: then the store does not change either. Must not call back into the store. */
+    int (*composed)(void *ctx, const struct resource_name *name, enum composition_order order,
+                    const struct event_state *composite);
+    /* What a diff makes of the document it changes: the bytes of the result, for the next diff, and
+     * what they say (one reference). 0; a SIP status with the reason in `why`, when it cannot be
+     * accepted; -ENOMEM. NULL: diffs are refused. */
+    int (*patch)(void *ctx, const struct publication_patch *p, struct buf *body,
+                 struct event_state **document, struct buf *why);
 };
 
 struct publication_config {
@@ -75,8 +86,12 @@ struct publication_answer { /* borrowed until the next call on the store */
     unsigned status; /* likewise: 400, 413 or 415 */
 };
 
-/* Everything is borrowed for the call and copied when kept (the document is referenced). Returns 0,
- * a publication_outcome, or a negative errno; unless 0, nothing has changed. */
+/* Everything is borrowed for the call and copied when kept. The first failing check decides, in
+ * this order: entity-tag, a missing body, the body's refusal, quota. A removal does not look at the
+ * body; an initial publication with `expires_s` 0 leaves nothing behind, and succeeds. The body
+ * itself is kept only where a later diff needs it: of application/pidf-diff+xml (RFC 5264
+ * section 4.2). Returns 0, a publication_outcome, or a negative errno; unless 0, nothing has
+ * changed. */
 NODISCARD int publication_apply(struct publication_store *store,
                                 const struct publication_request *rq,
                                 struct publication_answer *answer);

@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: MIT
+/* The operations of RFC 3903 section 4.1: by entity-tag, body and lifetime. */
+#include "publication/compose.h"
+#include "publication/store_internal.h"
+
+#include <stdlib.h>
+
+static struct published_resource *resource_of(struct map_node *node)
+{
+    return CONTAINER_OF(node, struct published_resource, node);
+}
+
+/* ---- life ---- */
+
+int publication_store_create(struct publication_store **out, const struct publication_config *cfg)
+{
+    struct publication_store *store = calloc(1, sizeof(*store));
+    int r = -ENOMEM;
+
+    if (!store)
+        return r;
+    store->cfg = *cfg;
+    r = map_init(&store->words, cfg->rng);
+    if (r == 0)
+        r = map_init(&store->resources, cfg->rng);
+    if (r == 0)
+        r = map_init(&store->tags, cfg->rng);
+    if (r)
+        publication_store_destroy(store);
+    else
+        *out = store;
+    return r;
+}
+
+void publication_store_destroy(struct publication_store *store)
+{
+    if (!store)
+        return;
+    if (store->resources.buckets)
+        MAP_FOREACH_SAFE (node, &store->resources) {
+            LIST_FOREACH_SAFE (it, &resource_of(node)->publications) {
+                list_remove(it);
+                published_destroy(store, published_at(it));
+            }
+            published_resource_tidy(resource_of(node));
+        }
+    map_fini(&store->tags);
+    map_fini(&store->resources);
+    map_fini(&store->words);
+    free(store);
+}
+
+/* ---- what an entity-tag is good for ---- */
+
+static bool names_resource(const struct published_resource *resource,
+                           const struct publication_request *rq)
+{
+    return str_equal(published_extension(resource), rq->extension) &&
+           str_equal(published_word_text(resource->context), rq->context);
+}
+
+static struct publication *publication_matching(struct publication_store *store,
+                                                const struct publication_request *rq)
+{
+    struct publication *p = published_find(store, rq->if_match);
+
+    return p && names_resource(p->resource, rq) &&
+                   str_equal(published_word_text(p->package), rq->package) &&
+                   str_equal(published_word_text(p->publisher), rq->publisher)
+               ? p
+               : NULL;
+}
+
+/* ---- granted ---- */
+
+/* The answer to a success: `p` lives on under a new tag, until its new end. */
+static void publication_grant(struct publication *p, const struct publication_request *rq,
+                              struct publication_answer *answer)
+{
+    struct publication_store *store = p->resource->store;
+
+    p->expires_s = rq->expires_s;
+    p->grace_s = rq->grace_s;
+    timer_start(store->cfg.wheel, &p->expiry, ((uint64_t)rq->expires_s + rq->grace_s) * 1000);
+    published_tag_renew(store, p);
+    answer->etag = published_tag_print(store->etag, p->tag);
+}
+
+/* RFC 3903 section 6 wants a tag even where there is nothing for it to name. */
+static void nothing_grant(struct publication_store *store, struct publication_answer *answer)
+{
+    unsigned char tag[ETAG_BYTES];
+
+    published_tag_random(store, tag);
+    answer->etag = published_tag_print(store->etag, tag);
+}
+
+static void apply_log(const struct publication_store *store, const struct publication_request *rq,
+                      const char *what)
+{
+    log_debug(store->cfg.log, "publication.applied", KV("operation", what),
+              KV("package", rq->package), KV("context", rq->context),
+              KV("extension", rq->extension), KV("publisher", rq->publisher),
+              KV_U("expires_s", rq->expires_s));
+}
+
+/* The Call-ID last used, on the heap; empty where the publication has it already. */
+static int call_id_make(const struct publication *p, const struct publication_request *rq,
+                        struct str *out)
+{
+    *out = STR_EMPTY;
+    if (!rq->call_id.n || str_equal(p->call_id, rq->call_id))
+        return 0;
+    return str_dup(out, rq->call_id);
+}
+
+static void call_id_keep(struct publication *p, struct str call_id)
+{
+    if (!call_id.p)
+        return;
+    str_free(&p->call_id);
+    p->call_id = call_id;
+}
+
+/* ---- refresh, modify, remove ---- */
+
+static int apply_remove(struct publication_store *store, struct publication *p,
+                        const struct publication_request *rq, struct publication_answer *answer)
+{
+    int r = published_remove(p);
+
+    if (r)
+        return r;
+    nothing_grant(store, answer);
+    store->counters.removed++;
+    apply_log(store, rq, "remove");
+    return 0;
+}
+
+static int apply_refresh(struct publication_store *store, struct publication *p,
+                         const struct publication_request *rq, struct publication_answer *answer)
+{
+    struct str call_id;
+    int r = call_id_make(p, rq, &call_id);
+
+    if (r)
+        return r;
+    call_id_keep(p, call_id);
+    published_count(p);
+    publication_grant(p, rq, answer);
+    store->counters.refreshed++;
+    apply_log(store, rq, "refresh");
+    return 0;
+}
+
+static int apply_modify(struct publication_store *store, struct publication *p,
+                        const struct publication_request *rq, struct publication_answer *answer)
+{
+    struct list nobody = { &nobody, &nobody };
+    struct publication_document next;
+    struct str call_id;
+    int r;
+
+    if (rq->refusal.status)
+        return published_refuse(store, answer, rq->refusal.status, rq->refusal.why);
+    r = call_id_make(p, rq, &call_id);
+    if (r)
+        return r;
+    r = publication_document_make(store, rq, &p->says, &next, answer);
+    if (r)
+        goto out;
+    r = published_settle(p, &next, rq->order, &nobody);
+    if (r) {
+        publication_document_fini(store, &next);
+        goto out;
+    }
+    call_id_keep(p, call_id);
+    call_id = STR_EMPTY;
+    published_count(p);
+    publication_grant(p, rq, answer);
+    store->counters.modified++;
+    apply_log(store, rq, "modify");
+out:
+    str_free(&call_id);
+    return r;
+}
+
+/* ---- initial, and what it supersedes ---- */
+
+/* A sum of hashes, which no order changes: the same set, for all practical purposes. */
+static uint64_t dialog_ids(const struct publication_store *store, const struct event_state *s)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < s->n_dialogs; i++)
+        sum += map_hash(&store->tags, es_str(s->dialogs[i].id));
+    return sum;
+}
+
+static bool same_dialogs(const struct publication_store *store, const struct event_state *a,
+                         const struct event_state *b)
+{
+    return a && b && a->has_dialogs && b->has_dialogs && a->n_dialogs &&
+           a->n_dialogs == b->n_dialogs && dialog_ids(store, a) == dialog_ids(store, b);
+}
+
+/* A publisher that lost its tag begins anew: known by its Call-ID, or by telling the same dialogs.
+ */
+static bool is_superseded(const struct publication *p, const struct publication_request *rq)
+{
+    if (p->internal || !str_equal(published_word_text(p->publisher), rq->publisher) ||
+        !str_equal(published_word_text(p->package), rq->package))
+        return false;
+    if (rq->call_id.n && str_equal(p->call_id, rq->call_id))
+        return true;
+    return str_equal(rq->package, STR("dialog")) &&
+           same_dialogs(p->resource->store, p->says.state, rq->document);
+}
+
+/* The first one found goes on as the new publication, which so keeps its place and the ids of its
+ * dialogs; the others are taken out into `gone`. */
+static struct publication *supersede(struct published_resource *resource,
+                                     const struct publication_request *rq, struct list *gone)
+{
+    struct publication *heir = NULL;
+
+    if (!rq->supersede)
+        return NULL;
+    LIST_FOREACH_SAFE (it, &resource->publications) {
+        if (!is_superseded(published_at(it), rq))
+            continue;
+        if (heir) {
+            list_remove(it);
+            list_append(gone, it);
+        } else {
+            heir = published_at(it);
+        }
+    }
+    return heir;
+}
+
+static bool over_quota(const struct publication_store *store,
+                       const struct published_resource *resource,
+                       const struct publication_request *rq)
+{
+    if (rq->max_per_resource && resource->published >= rq->max_per_resource)
+        return true;
+    return rq->max_per_publisher &&
+           published_word_uses(store, WORD_PUBLISHER, rq->publisher) >= rq->max_per_publisher;
+}
+
+/* In a resource that is there: `heir` is what the new one supersedes, or NULL. */
+static int initial_settle(struct published_resource *resource, struct publication *heir,
+                          const struct publication_request *rq, struct list *gone,
+                          struct publication_answer *answer)
+{
+    const struct published_identity who = { .publisher = rq->publisher,
+                                            .package = rq->package,
+                                            .call_id = rq->call_id };
+    struct publication_store *store = resource->store;
+    struct publication_document next = { .state = NULL };
+    struct publication *p = heir, *created = NULL;
+    struct str call_id = STR_EMPTY;
+    size_t n_gone = published_length(gone) + (heir ? 1 : 0);
+    int r = 0;
+
+    if (heir) {
+        r = call_id_make(heir, rq, &call_id);
+    } else {
+        if (over_quota(store, resource, rq))
+            return PUBLICATION_QUOTA;
+        r = published_create(resource, &who, &created);
+        p = created;
+    }
+    if (r == 0)
+        r = publication_document_make(store, rq, NULL, &next, answer);
+    if (r == 0)
+        r = published_settle(p, &next, rq->order, gone);
+    if (r)
+        goto out;
+    next = (struct publication_document){ .state = NULL };
+    created = NULL;
+    call_id_keep(p, call_id);
+    call_id = STR_EMPTY;
+    p->published_wall_ms = clock_wall_ms(store->cfg.clock);
+    published_count(p);
+    publication_grant(p, rq, answer);
+    store->counters.superseded += n_gone;
+out:
+    publication_document_fini(store, &next);
+    published_destroy(store, created);
+    str_free(&call_id);
+    return r;
+}
+
+static int apply_initial(struct publication_store *store, const struct publication_request *rq,
+                         struct publication_answer *answer)
+{
+    const struct resource_name name = published_name(rq->package, rq->context, rq->extension);
+    struct list gone = { &gone, &gone };
+    struct published_resource *resource;
+    struct publication *heir;
+    int r;
+
+    if (rq->refusal.status)
+        return published_refuse(store, answer, rq->refusal.status, rq->refusal.why);
+    r = published_resource_get(store, &name, &resource);
+    if (r)
+        return r;
+    heir = supersede(resource, rq, &gone);
+    r = initial_settle(resource, heir, rq, &gone, answer);
+    list_splice(&resource->publications, &gone);
+    if (r) {
+        published_resource_tidy(resource);
+        return r;
+    }
+    store->counters.initial++;
+    apply_log(store, rq, "initial");
+    return 0;
+}
+
+/* ---- one request ---- */
+
+static int apply(struct publication_store *store, const struct publication_request *rq,
+                 struct publication_answer *answer)
+{
+    struct publication *p = rq->if_match.n ? publication_matching(store, rq) : NULL;
+
+    if (rq->if_match.n && !p)
+        return PUBLICATION_NO_MATCH;
+    if (!rq->expires_s) {
+        if (p)
+            return apply_remove(store, p, rq, answer);
+        nothing_grant(store, answer);
+        return 0;
+    }
+    if (!rq->body.n)
+        return p ? apply_refresh(store, p, rq, answer) : PUBLICATION_NO_BODY;
+    return p ? apply_modify(store, p, rq, answer) : apply_initial(store, rq, answer);
+}
+
+int publication_apply(struct publication_store *store, const struct publication_request *rq,
+                      struct publication_answer *answer)
+{
+    struct publication_counters *counters = &store->counters;
+    int r;
+
+    BUG_UNLESS(rq->document || rq->diff || !rq->body.n || !rq->expires_s || rq->refusal.status);
+    *answer = (struct publication_answer){ .status = 0 };
+    r = apply(store, rq, answer);
+    counters->no_match += r == PUBLICATION_NO_MATCH;
+    counters->refused += r == PUBLICATION_NO_BODY || r == PUBLICATION_BAD_BODY;
+    counters->over_quota += r == PUBLICATION_QUOTA;
+    return r;
+}

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: MIT
+/* Publications of a resource come, change and go, and each time its composite is made anew. What
+ * can fail is done first; telling the composite is the last of it. */
+#include "publication/compose.h"
+#include "publication/store_internal.h"
+
+#include <stdlib.h>
+
+enum { EXPIRY_RETRY_MS = 1000 };
+
+static void publication_expired(struct timer *t);
+
+/* ---- bytes ---- */
+
+static void bytes_count(struct publication_store *store, uint32_t *counted, size_t bytes)
+{
+    store->counters.bytes += bytes - *counted;
+    *counted = (uint32_t)bytes;
+}
+
+void published_count(struct publication *p)
+{
+    bytes_count(p->resource->store, &p->bytes,
+                sizeof(*p) + p->call_id.n + p->says.body.n + event_state_bytes(p->says.state));
+}
+
+/* Composites are shared with the only publication that a resource mostly has. */
+static void resource_count(struct published_resource *resource)
+{
+    struct list *first = resource->publications.next;
+    bool shared = !list_empty(&resource->publications) &&
+                  published_at(first)->says.state == resource->composite;
+
+    bytes_count(resource->store, &resource->bytes,
+                sizeof(*resource) + resource->extension_len +
+                    (shared ? 0 : event_state_bytes(resource->composite)));
+}
+
+/* ---- the composite ---- */
+
+/* `changed`, which may be NULL, has just replaced `former`. */
+static struct composition_input *inputs_make(struct published_resource *resource, size_t n,
+                                             const struct publication *changed,
+                                             const struct event_state *former)
+{
+    struct composition_input *inputs = calloc(n, sizeof(*inputs)), *in = inputs;
+
+    if (!inputs)
+        return NULL;
+    LIST_FOREACH (it, &resource->publications) {
+        const struct publication *p = published_at(it);
+
+        *in++ = (struct composition_input){ .document = p->says.state,
+                                            .former = p == changed ? former : NULL,
+                                            .serial = p->serial,
+                                            .changed = p->says.changed,
+                                            .priority = p->says.priority,
+                                            .scoped = p->scoped };
+    }
+    return inputs;
+}
+
+static void scopes_keep(struct published_resource *resource, const struct composition_input *inputs)
+{
+    LIST_FOREACH (it, &resource->publications)
+        published_at(it)->scoped = inputs++->scoped;
+}
+
+static int composite_tell(struct published_resource *resource, enum composition_order order,
+                          const struct event_state *composite)
+{
+    const struct publication_port *port = &resource->store->cfg.port;
+    const struct resource_name name = {
+        .package = published_word_text(resource->package),
+        .context = published_word_text(resource->context),
+        .extension = published_extension(resource),
+    };
+
+    return port->composed(port->ctx, &name, order, composite);
+}
+
+static bool composite_is_news(const struct published_resource *resource,
+                              enum composition_order order, const struct event_state *composite)
+{
+    return !composite || !resource->composite || order != resource->order ||
+           !composite_same(composite, resource->composite);
+}
+
+/* What the resource's list makes now, told if it is news. 0 or -ENOMEM, then nothing has been done.
+ */
+static int resource_compose(struct published_resource *resource, enum composition_order order,
+                            const struct publication *changed, const struct event_state *former)
+{
+    struct publication_counters *counters = &resource->store->counters;
+    size_t n = published_length(&resource->publications);
+    struct composition_input *inputs = NULL;
+    struct event_state *composite = NULL;
+    bool news;
+    int r = 0;
+
+    if (n) {
+        inputs = inputs_make(resource, n, changed, former);
+        r = inputs ? composite_create(&composite, inputs, n) : -ENOMEM;
+    }
+    if (r)
+        goto out;
+    news = composite_is_news(resource, order, composite);
+    if (news)
+        r = composite_tell(resource, order, composite);
+    if (r)
+        goto out;
+    if (inputs)
+        scopes_keep(resource, inputs);
+    if (news) {
+        event_state_unref(resource->composite);
+        resource->composite = composite;
+        composite = NULL;
+        resource->order = order;
+        counters->composed++;
+    } else {
+        counters->unchanged++;
+    }
+out:
+    event_state_unref(composite);
+    free(inputs);
+    return r;
+}
+
+/* ---- publications ---- */
+
+int published_create(struct published_resource *resource, const struct published_identity *who,
+                     struct publication **out)
+{
+    struct publication_store *store = resource->store;
+    struct publication *p = calloc(1, sizeof(*p));
+    int r = -ENOMEM;
+
+    if (!p)
+        goto out;
+    list_init(&p->of_resource);
+    timer_init(&p->expiry, publication_expired);
+    p->resource = resource;
+    p->internal = who->internal;
+    p->serial = store->last_serial + 1;
+    p->published_wall_ms = clock_wall_ms(store->cfg.clock);
+    r = published_word_get(store, who->internal ? WORD_SOURCE : WORD_PUBLISHER, who->publisher,
+                           &p->publisher);
+    if (r == 0)
+        r = published_word_get(store, WORD_PACKAGE, who->package, &p->package);
+    if (r == 0 && who->call_id.n)
+        r = str_dup(&p->call_id, who->call_id);
+    if (r)
+        goto out;
+    *out = p;
+    p = NULL;
+out:
+    published_destroy(store, p);
+    return r;
+}
+
+void published_destroy(struct publication_store *store, struct publication *p)
+{
+    if (!p)
+        return;
+    if (p->tagged)
+        map_remove(&store->tags, &p->by_tag);
+    timer_stop(store->cfg.wheel, &p->expiry);
+    store->counters.bytes -= p->bytes;
+    publication_document_fini(store, &p->says);
+    published_word_put(store, p->publisher);
+    published_word_put(store, p->package);
+    str_free(&p->call_id);
+    free(p);
+}
+
+/* Leaves the quota of its resource. */
+static void published_end(struct publication *p)
+{
+    struct publication_store *store = p->resource->store;
+
+    p->resource->published -= !p->internal;
+    store->counters.publications -= !p->internal;
+    published_destroy(store, p);
+}
+
+/* The same once more, for nobody to notice: the document told first stays, and so does its age. */
+static bool says_nothing_new(const struct publication *p, const struct publication_document *next,
+                             enum composition_order order, const struct list *gone)
+{
+    return list_empty(gone) && p->says.state && order == p->resource->order &&
+           next->priority == p->says.priority && event_state_same(next->state, p->says.state);
+}
+
+int published_settle(struct publication *p, struct publication_document *next,
+                     enum composition_order order, const struct list *gone)
+{
+    struct published_resource *resource = p->resource;
+    struct publication_store *store = resource->store;
+    struct publication_document former = p->says;
+    bool creates = !former.state;
+    int r = 0;
+
+    if (says_nothing_new(p, next, order, gone)) {
+        event_state_unref(next->state);
+        next->state = event_state_ref(former.state);
+        next->changed = former.changed;
+        next->changed_wall_ms = former.changed_wall_ms;
+        p->says = *next;
+        store->counters.unchanged++;
+    } else {
+        next->changed = store->last_change + 1;
+        p->says = *next;
+        if (creates)
+            list_append(&resource->publications, &p->of_resource);
+        r = resource_compose(resource, order, p, former.state);
+    }
+    if (r) {
+        p->says = former;
+        if (creates)
+            list_remove(&p->of_resource);
+        return r;
+    }
+    store->last_change++;
+    if (creates)
+        store->last_serial = p->serial;
+    publication_document_fini(store, &former);
+    resource->published += creates && !p->internal;
+    store->counters.publications += creates && !p->internal;
+    published_count(p);
+    LIST_FOREACH_SAFE (it, gone) {
+        list_remove(it);
+        published_end(published_at(it));
+    }
+    resource_count(resource);
+    return 0;
+}
+
+int published_remove(struct publication *p)
+{
+    struct published_resource *resource = p->resource;
+    int r;
+
+    list_remove(&p->of_resource);
+    r = resource_compose(resource, resource->order, NULL, NULL);
+    if (r) {
+        list_append(&resource->publications, &p->of_resource);
+        return r;
+    }
+    published_end(p);
+    resource_count(resource);
+    published_resource_tidy(resource);
+    return 0;
+}
+
+/* The end must not be lost for want of memory. */
+static void publication_expired(struct timer *t)
+{
+    struct publication *p = CONTAINER_OF(t, struct publication, expiry);
+    struct publication_store *store = p->resource->store;
+
+    log_info(store->cfg.log, "publication.expired", KV("package", published_word_text(p->package)),
+             KV("context", published_word_text(p->resource->context)),
+             KV("extension", published_extension(p->resource)),
+             KV("publisher", published_word_text(p->publisher)));
+    if (published_remove(p)) {
+        log_warn(store->cfg.log, "publication.expiry_delayed");
+        timer_start(store->cfg.wheel, &p->expiry, EXPIRY_RETRY_MS);
+        return;
+    }
+    store->counters.expired++;
+}
