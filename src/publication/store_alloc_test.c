@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: MIT
+/* Each allocation of each operation fails in turn: the operation says so, nobody is told anything,
+ * everything is as it was, and with memory it works. The linker puts our functions before the C
+ * library's (--wrap). */
+#include "publication/store_testing.h"
+
+#include <stdio.h>
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t count, size_t n);
+void *__real_realloc(void *p, size_t n);
+void *__real_reallocarray(void *p, size_t count, size_t n);
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t count, size_t n);
+void *__wrap_realloc(void *p, size_t n);
+void *__wrap_reallocarray(void *p, size_t count, size_t n);
+
+static long allocations_left = -1; /* negative: plenty; no context could carry it */
+
+static bool others; /* ours never fail */
+
+static void guard(bool subject)
+{
+    others = !subject;
+}
+
+static bool fails(void)
+{
+    if (others || allocations_left < 0)
+        return false;
+    return allocations_left-- == 0;
+}
+
+void *__wrap_malloc(size_t n)
+{
+    return fails() ? NULL : __real_malloc(n);
+}
+
+void *__wrap_calloc(size_t count, size_t n)
+{
+    return fails() ? NULL : __real_calloc(count, n);
+}
+
+void *__wrap_realloc(void *p, size_t n)
+{
+    return fails() ? NULL : __real_realloc(p, n);
+}
+
+void *__wrap_reallocarray(void *p, size_t count, size_t n)
+{
+    return fails() ? NULL : __real_reallocarray(p, count, n);
+}
+
+/* ---- steps ---- */
+
+enum { TAGS = 4 };
+
+enum step_kind { PUBLISH, REFRESH, REMOVE, DIFF, SOURCE };
+
+struct step {
+    enum step_kind kind;
+    const char *publisher;
+    unsigned tag; /* which of the tags is used and renewed; an unused one is empty */
+    const char *package, *document, *call_id;
+    bool supersede;
+};
+
+#define PIDF \
+    "presence tuple:t=open|c=sip:a person:p|a=busy|e=mood:<m/>|n=en:x device:d|d=u note:en:x"
+#define PIDF_DIFF "Application/PIDF-diff+xml; charset=utf-8"
+
+static const struct step steps[] = {
+    { PUBLISH, "a", 0, "dialog", "dialogs x=early|call=c:l:r y=confirmed", "one", false },
+    { PUBLISH, "b", 1, "dialog", "dialogs x=early|call=c:r:l y=early", "two", false },
+    { PUBLISH, "a", 0, "dialog", "partial:1 x=terminated|call=c:l:r z=early", "one", false },
+    { PUBLISH, "a", 0, "dialog", "dialogs y=early", "another", false },
+    { REFRESH, "b", 1, "dialog", NULL, "yet another", false },
+    { PUBLISH, "a", 2, "presence", PIDF " ext:<x/>", "one", false },
+    { PUBLISH, "b", 3, "presence", PIDF " ext:<y/>", "one", false },
+    { DIFF, "a", 2, "presence", "+tuple:u=closed", "one", false },
+    { SOURCE, "s", 0, "message-summary", "messages:yes|account=sip:a|voice=1/0/0/0", "", false },
+    { SOURCE, "s", 0, "message-summary", "messages:no|account=sip:b|voice=0/0/0/0", "", false },
+    { SOURCE, "t", 0, "message-summary", "messages:no", "", false },
+    { PUBLISH, "a", 0, "dialog", "dialogs q=early", "new", true },
+    { REMOVE, "b", 1, "dialog", NULL, "", false },
+    { SOURCE, "s", 0, "message-summary", NULL, "", false },
+    { SOURCE, "t", 0, "message-summary", NULL, "", false },
+    { PUBLISH, "c", 1, "conference", "opaque:text/plain:hello", "c", false },
+    { REMOVE, "c", 1, "conference", NULL, "", false },
+};
+
+struct stage {
+    struct store_bench b;
+    etag_text tags[TAGS];
+};
+
+static int source_run(struct stage *s, const struct step *step, const struct event_state *document)
+{
+    const struct resource_name name = { str_of(step->package), STR("users"), STR("1000") };
+
+    return publication_internal_set(s->b.store, &name, name.package, str_of(step->publisher),
+                                    document);
+}
+
+/* With `allocations` of the store's succeeding. Returns whether one failed. */
+static bool step_run(struct stage *s, const struct step *step, long allocations, int *result)
+{
+    char *tag = s->tags[step->tag];
+    struct publication_request rq =
+        bench_request(step->publisher, step->supersede ? "" : tag,
+                      step->document && step->kind != DIFF ? step->document : NULL);
+    struct publication_answer answer = { .status = 0 };
+    bool failed;
+
+    rq.package = str_of(step->package);
+    rq.call_id = str_of(step->call_id);
+    rq.supersede = step->supersede;
+    rq.content_type = str_equal(rq.package, STR("presence")) ? STR(PIDF_DIFF) : STR("text/test");
+    rq.diff = step->kind == DIFF;
+    if (rq.diff)
+        rq.body = str_of(step->document);
+    if (step->kind == REMOVE)
+        rq.expires_s = 0;
+    allocations_left = allocations;
+    *result = step->kind == SOURCE ? source_run(s, step, rq.document)
+                                   : publication_apply(s->b.store, &rq, &answer);
+    failed = allocations >= 0 && allocations_left < 0;
+    allocations_left = -1;
+    event_state_unref(rq.document);
+    if (*result == 0 && step->kind != SOURCE)
+        (void)snprintf(tag, ETAG_ROOM, "%.*s", STR_FMT(answer.etag));
+    if (*result == 0 && step->kind == REMOVE)
+        tag[0] = '\0';
+    return failed;
+}
+
+/* What is told is written into room that is already there. */
+static void reserve(struct buf *b)
+{
+    static char room[1 << 16];
+
+    buf_add(b, (struct str){ room, sizeof(room) });
+    assert_int_equal(b->error, 0);
+    buf_reset(b);
+}
+
+static void prepare(struct stage *s, size_t n)
+{
+    int r;
+
+    *s = (struct stage){ .tags = { "" } };
+    bench_init(&s->b);
+    s->b.guard = guard;
+    reserve(&s->b.told);
+    for (size_t i = 0; i < n; i++) {
+        step_run(s, &steps[i], -1, &r);
+        assert_int_equal(r, 0);
+    }
+    buf_reset(&s->b.told);
+}
+
+/* Step `i` with its allocation `n` failing. False when it has not so many. */
+static bool step_fails(size_t i, long n, const char *told)
+{
+    struct publication_counters counters;
+    struct buf before, after;
+    struct stage s;
+    bool failed;
+    int r;
+
+    prepare(&s, i);
+    bench_dump(&s.b, &before);
+    counters = bench_counters(&s.b);
+    failed = step_run(&s, &steps[i], n, &r);
+    if (r) {
+        struct publication_counters now = bench_counters(&s.b);
+
+        assert_int_equal(r, -ENOMEM);
+        bench_dump(&s.b, &after);
+        assert_string_equal(before.p, after.p);
+        assert_memory_equal(&counters, &now, sizeof(now));
+        assert_told(&s.b, "");
+        buf_fini(&after);
+        step_run(&s, &steps[i], -1, &r);
+        assert_int_equal(r, 0);
+    }
+    assert_told(&s.b, told);
+    buf_fini(&before);
+    bench_fini(&s.b);
+    return failed;
+}
+
+static void test_operations(void **state)
+{
+    long total = 0;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        struct stage plain; /* where nothing fails */
+        long n = 0;
+        int r;
+
+        prepare(&plain, i);
+        step_run(&plain, &steps[i], -1, &r);
+        assert_int_equal(r, 0);
+        buf_add_char(&plain.b.told, '\0');
+        while (step_fails(i, n, plain.b.told.p))
+            n++;
+        total += n;
+        bench_fini(&plain.b);
+    }
+    print_message("    %ld allocations\n", total);
+    assert_true(total > 100);
+}
+
+/* The end of a publication waits for memory, and then is told. */
+static void test_expiry(void **state)
+{
+    bool failed = true;
+
+    (void)state;
+    for (long n = 0; failed; n++) {
+        struct stage s;
+
+        prepare(&s, 2);
+        bench_run(&s.b, 69000);
+        allocations_left = n;
+        bench_run(&s.b, 1010);
+        failed = allocations_left < 0;
+        allocations_left = -1;
+        bench_run(&s.b, 1500);
+        assert_int_equal(bench_counters(&s.b).publications, 0);
+        assert_int_equal(bench_counters(&s.b).expired, 2);
+        assert_int_equal(bench_counters(&s.b).bytes, 0);
+        assert_true(str_ends(buf_str(&s.b.told), STR("1000@users -\n")));
+        bench_fini(&s.b);
+    }
+}
+
+/* Many documents need more than the first block of scratch, wherever one is at. */
+static void test_compose(void **state)
+{
+    enum { MANY = 60 };
+    struct event_state *document =
+        event_state_of("dialogs x=early|call=c:l:r y=confirmed " PIDF
+                       " ext:<x/> messages:yes|account=sip:a|voice=1/0/0/0 opaque:a:b");
+    struct event_state *change = event_state_of("partial:1 y=trying z=trying");
+    struct event_state *out = NULL;
+    struct composition_input in[MANY];
+    int r = -ENOMEM;
+    long n;
+
+    (void)state;
+    for (size_t i = 0; i < MANY; i++)
+        in[i] = (struct composition_input){ .document = document, .serial = i, .changed = i };
+    for (n = 0; r == -ENOMEM; n++) {
+        assert_null(out);
+        allocations_left = n;
+        r = composite_create(&out, in, MANY);
+        allocations_left = -1;
+    }
+    assert_int_equal(r, 0);
+    assert_int_equal(out->n_dialogs, MANY + 1);
+    assert_true(n > 20);
+    event_state_unref(out);
+    out = NULL;
+    for (n = 0, r = -ENOMEM; r == -ENOMEM; n++) {
+        assert_null(out);
+        allocations_left = n;
+        r = dialogs_merge(&out, document, change);
+        allocations_left = -1;
+    }
+    assert_event_state(out, "dialogs x=early|call=c:l:r y=trying z=trying");
+    event_state_unref(out);
+    event_state_unref(document);
+    event_state_unref(change);
+}
+
+static void test_create(void **state)
+{
+    struct store_bench b;
+    struct publication_config cfg = { .wheel = &b.wheel, .clock = &b.clock, .rng = &b.rng };
+    struct publication_store *store = NULL;
+    int r = -ENOMEM;
+    long n;
+
+    (void)state;
+    bench_init(&b);
+    for (n = 0; r == -ENOMEM; n++) {
+        assert_null(store);
+        allocations_left = n;
+        r = publication_store_create(&store, &cfg);
+        allocations_left = -1;
+    }
+    assert_int_equal(r, 0);
+    assert_true(n > 3);
+    publication_store_destroy(store);
+    bench_fini(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_operations),
+        cmocka_unit_test(test_expiry),
+        cmocka_unit_test(test_compose),
+        cmocka_unit_test(test_create),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
