@@ -146,45 +146,6 @@ void buf_printf(struct buf *b, const char *format, ...)
     free(text);
 }
 
-/* Length of the well-formed UTF-8 sequence at `p`, 0 when there is none: the table of RFC 3629
- * section 4, which leaves out overlong forms, surrogates and what is beyond U+10FFFF. */
-static size_t utf8_length(const char *text, size_t n)
-{
-    const unsigned char *p = (const unsigned char *)text;
-    unsigned low = 0x80, high = 0xbf;
-    size_t length;
-
-    if (p[0] < 0x80)
-        return 1;
-    if (p[0] < 0xc2 || p[0] > 0xf4)
-        return 0;
-    length = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-    if (n < length)
-        return 0;
-    switch (p[0]) {
-    case 0xe0:
-        low = 0xa0;
-        break;
-    case 0xed:
-        high = 0x9f;
-        break;
-    case 0xf0:
-        low = 0x90;
-        break;
-    case 0xf4:
-        high = 0x8f;
-        break;
-    default:
-        break;
-    }
-    if (p[1] < low || p[1] > high)
-        return 0;
-    for (size_t i = 2; i < length; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    return length;
-}
-
 /* What stands for one character of the input: `length` bytes of it are replaced by `by`, or kept
  * when that is empty. */
 struct replacement {
@@ -236,7 +197,7 @@ static struct replacement replace_xml(const char *p, size_t n, char scratch[8])
     default:
         break;
     }
-    length = utf8_length(p, n);
+    length = str_utf8_length((struct str){ p, n });
     if (length == 0)
         return (struct replacement){ 1, STR("?") };
     if ((unsigned char)*p < 0x20 && *p != '\t')
@@ -282,7 +243,7 @@ static struct replacement replace_json(const char *p, size_t n, char scratch[8])
         scratch[5] = digits[(unsigned char)*p & 15];
         return (struct replacement){ 1, { scratch, 6 } };
     }
-    length = utf8_length(p, n);
+    length = str_utf8_length((struct str){ p, n });
     if (length == 0)
         return (struct replacement){ 1, STR("\xef\xbf\xbd") };
     return (struct replacement){ length, STR_EMPTY };

@@ -99,6 +99,47 @@ struct str str_next(struct str *rest, char separator)
     return str_trim(part);
 }
 
+/* The table of RFC 3629 section 4, which leaves out overlong forms, surrogates and what is beyond
+ * U+10FFFF. */
+size_t str_utf8_length(struct str s)
+{
+    const unsigned char *p = (const unsigned char *)s.p;
+    unsigned low = 0x80, high = 0xbf;
+    size_t length;
+
+    if (s.n == 0)
+        return 0;
+    if (p[0] < 0x80)
+        return 1;
+    if (p[0] < 0xc2 || p[0] > 0xf4)
+        return 0;
+    length = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+    if (s.n < length)
+        return 0;
+    switch (p[0]) {
+    case 0xe0:
+        low = 0xa0;
+        break;
+    case 0xed:
+        high = 0x9f;
+        break;
+    case 0xf0:
+        low = 0x90;
+        break;
+    case 0xf4:
+        high = 0x8f;
+        break;
+    default:
+        break;
+    }
+    if (p[1] < low || p[1] > high)
+        return 0;
+    for (size_t i = 2; i < length; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    return length;
+}
+
 int str_to_u64(uint64_t *out, struct str s)
 {
     uint64_t value = 0;

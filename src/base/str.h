@@ -53,6 +53,9 @@ struct str str_trim(struct str s);
  * pointer, which ends a loop `while (rest.p) part = str_next(&rest, ',')`. */
 struct str str_next(struct str *rest, char separator);
 
+/* Bytes of the well-formed UTF-8 character that `s` begins with; 0: there is none. */
+size_t str_utf8_length(struct str s);
+
 /* Decimal, all of `s`. -EINVAL when it is empty or has anything but digits, -ERANGE when it does
  * not fit. */
 NODISCARD int str_to_u32(uint32_t *out, struct str s);

@@ -153,6 +153,31 @@ static void test_next(void **state)
     }
 }
 
+static void test_utf8_length(void **state)
+{
+    static const struct {
+        struct str s;
+        size_t length;
+    } cases[] = {
+        { STR_INIT("a"), 1 },
+        { STR_INIT("\0"), 1 },
+        { STR_INIT("\xc3\xa4x"), 2 },
+        { STR_INIT("\xe2\x82\xac"), 3 },
+        { STR_INIT("\xf0\x9f\x93\x9e"), 4 },
+        { { NULL, 0 }, 0 },
+        { STR_INIT("\x80"), 0 },
+        { STR_INIT("\xc3"), 0 },             /* cut */
+        { STR_INIT("\xc0\xaf"), 0 },         /* overlong */
+        { STR_INIT("\xed\xa0\x80"), 0 },     /* a surrogate */
+        { STR_INIT("\xf4\x90\x80\x80"), 0 }, /* beyond U+10FFFF */
+        { STR_INIT("\xe2\x82x"), 0 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        assert_int_equal(str_utf8_length(cases[i].s), cases[i].length);
+}
+
 static void test_numbers(void **state)
 {
     static const struct {
@@ -336,7 +361,7 @@ int main(void)
         cmocka_unit_test(test_numbers),      cmocka_unit_test(test_is_true),
         cmocka_unit_test(test_dup),          cmocka_unit_test(test_cursor_blanks),
         cmocka_unit_test(test_cursor_steps), cmocka_unit_test(test_token_bytes),
-        cmocka_unit_test(test_quoted),
+        cmocka_unit_test(test_quoted),       cmocka_unit_test(test_utf8_length),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
