@@ -61,7 +61,8 @@ static int literals_stage(struct application *a, const struct dialplan_context *
  * was written out until now, if somebody watches it. */
 static bool goes_on(const struct state_core *core, const struct hint *h)
 {
-    return h->consumers || (h->origin == HINT_MATERIALISED && core->watch_all);
+    return h->consumers || h->contribution.published ||
+           (h->origin == HINT_MATERIALISED && core->watch_all);
 }
 
 static int materialised_stage(struct application *a)
@@ -73,7 +74,7 @@ static int materialised_stage(struct application *a)
         struct hint_form form;
         int r;
 
-        if (h->stage != HINT_SETTLED || !goes_on(a->core, h))
+        if (h->stage != HINT_SETTLED || !goes_on(a->core, h) || h->snapshot->package.n)
             continue;
         ctx = dialplan_context_find(a->dialplan, h->snapshot->context);
         e = ctx ? dialplan_context_pattern(ctx, h->snapshot->extension) : NULL;
@@ -90,7 +91,8 @@ static int materialised_stage(struct application *a)
 static int ends_stage(struct application *a)
 {
     LIST_FOREACH (it, &a->core->hints) {
-        int r = hint_stage_end(a->core, CONTAINER_OF(it, struct hint, link));
+        struct hint *h = CONTAINER_OF(it, struct hint, link);
+        int r = h->origin == HINT_NONE ? 0 : hint_stage_hintless(a->core, h);
 
         if (r)
             return r;

@@ -33,11 +33,16 @@ static int device_stage(struct state_core *core, const struct dialplan *dp,
 {
     struct str extension = name_autohint(d->name);
     struct hint_form form = form_of(ctx, extension, d);
+    struct hint *h;
 
-    if (extension.n == 0 || !device_may(core, d) || hint_find(core, ctx->name, extension) ||
-        is_written(core, dp, ctx, extension))
+    if (extension.n == 0 || !device_may(core, d))
         return 0;
-    return hint_stage_new(core, &form, NULL);
+    h = hint_find(core, ctx->name, extension);
+    if ((h && h->origin != HINT_NONE) || is_written(core, dp, ctx, extension))
+        return 0;
+    if (!h)
+        return hint_stage_new(core, &form, NULL);
+    return h->stage == HINT_SETTLED ? hint_stage_form(core, h, &form) : 0;
 }
 
 /* Nobody reports the device any more. */
@@ -45,7 +50,7 @@ static int device_stage_end(struct state_core *core, struct device *d)
 {
     LIST_FOREACH (it, &d->followers) {
         struct hint *h = CONTAINER_OF(it, struct follow, link)->sources->hint;
-        int r = h->origin == HINT_AUTO ? hint_stage_end(core, h) : 0;
+        int r = h->origin == HINT_AUTO ? hint_stage_hintless(core, h) : 0;
 
         if (r)
             return r;

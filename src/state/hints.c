@@ -5,33 +5,43 @@
 
 /* ---- finding ---- */
 
-struct hint_key {
-    struct str context, extension;
-};
-
-static uint64_t key_hash(const struct map *m, struct str context, struct str extension)
+/* In extensions dashes are for the eye only; in whatever other packages are about they are part of
+ * the name. */
+static uint64_t key_hash(const struct map *m, const struct resource_name *name)
 {
     struct extension_key key;
+    struct str extension = name->extension;
 
-    extension_key_init(&key, extension);
-    return map_hash_mix(map_hash(m, context), map_hash(m, extension_key_str(&key)));
+    if (!name->package.n) {
+        extension_key_init(&key, extension);
+        extension = extension_key_str(&key);
+    }
+    return map_hash_mix(map_hash(m, name->context), map_hash(m, extension));
 }
 
 static bool has_key(const struct map_node *node, const void *key)
 {
     const struct snapshot *s = CONTAINER_OF(node, struct hint, by_name)->snapshot;
-    const struct hint_key *k = key;
+    const struct resource_name *name = key;
 
-    return extension_compare(s->extension, k->extension) == 0 && str_equal(s->context, k->context);
+    if (!str_equal(s->context, name->context) || !str_equal(s->package, name->package))
+        return false;
+    return name->package.n ? str_equal(s->extension, name->extension)
+                           : extension_compare(s->extension, name->extension) == 0;
+}
+
+struct hint *hint_find_name(const struct state_core *core, const struct resource_name *name)
+{
+    struct map_node *node =
+        map_find(&core->hints_by_name, key_hash(&core->hints_by_name, name), has_key, name);
+
+    return node ? CONTAINER_OF(node, struct hint, by_name) : NULL;
 }
 
 struct hint *hint_find(const struct state_core *core, struct str context, struct str extension)
 {
-    struct hint_key key = { context, extension };
-    struct map_node *node = map_find(
-        &core->hints_by_name, key_hash(&core->hints_by_name, context, extension), has_key, &key);
-
-    return node ? CONTAINER_OF(node, struct hint, by_name) : NULL;
+    return hint_find_name(core,
+                          &(struct resource_name){ .context = context, .extension = extension });
 }
 
 static bool has_id(const struct map_node *node, const void *id)
@@ -68,12 +78,19 @@ struct str hint_text(const struct state_core *core, const struct dialplan *dp,
 
 struct lamp snapshot_lamp(const struct snapshot *s)
 {
-    return (struct lamp){ s->state, s->presence, s->presence_subtype, s->presence_message };
+    return (struct lamp){ .state = s->state,
+                          .hint_state = s->hint_state,
+                          .has_hint = s->has_hint,
+                          .presence = s->presence,
+                          .subtype = s->presence_subtype,
+                          .message = s->presence_message,
+                          .published = s->published };
 }
 
 static bool lamp_equal(const struct lamp *a, const struct lamp *b)
 {
-    return a->state == b->state && a->presence == b->presence &&
+    return a->state == b->state && a->hint_state == b->hint_state && a->has_hint == b->has_hint &&
+           a->published == b->published && a->presence == b->presence &&
            str_equal(a->subtype, b->subtype) && str_equal(a->message, b->message);
 }
 
@@ -85,7 +102,11 @@ static int snapshot_of(struct snapshot **out, const struct hint_form *form, cons
         .sequence = sequence,
         .changed_wall_ms = wall_ms,
         .state = lamp->state,
+        .hint_state = lamp->hint_state,
+        .has_hint = lamp->has_hint,
         .presence = lamp->presence,
+        .published = lamp->published,
+        .package = form->package,
         .context = form->context,
         .extension = form->extension,
         .hint = form->text,
@@ -101,7 +122,8 @@ static int snapshot_of(struct snapshot **out, const struct hint_form *form, cons
 static int snapshot_after(struct snapshot **out, const struct state_core *core,
                           const struct snapshot *last, const struct lamp *lamp)
 {
-    const struct hint_form form = { .context = last->context,
+    const struct hint_form form = { .package = last->package,
+                                    .context = last->context,
                                     .extension = last->extension,
                                     .text = last->hint,
                                     .name = last->hint_name };
@@ -115,6 +137,10 @@ static int snapshot_after(struct snapshot **out, const struct state_core *core,
 static int sources_of(struct state_core *core, struct hint *h, const struct hint_form *form,
                       struct hint_sources **out)
 {
+    if (form->origin == HINT_NONE) {
+        *out = NULL;
+        return 0;
+    }
     if (form->device)
         return hint_sources_of_device(h, form->device, out);
     return hint_sources_parse(core, h, form->text, out);
@@ -127,7 +153,10 @@ static void next_forget(struct state_core *core, struct hint *h)
     h->next.snapshot = NULL;
     hint_sources_destroy(core, h->next.sources);
     h->next.sources = NULL;
-    h->next.told = h->next.reformed = false;
+    if (h->next.contributed)
+        event_state_unref(h->next.contribution.published);
+    h->next.contribution.published = NULL;
+    h->next.told = h->next.reformed = h->next.contributed = false;
     h->stage = HINT_SETTLED;
 }
 
@@ -140,6 +169,7 @@ void hint_destroy(struct state_core *core, struct hint *h)
     list_remove(&h->link);
     list_remove(&h->idle);
     hint_sources_destroy(core, h->sources);
+    event_state_unref(h->contribution.published);
     snapshot_unref(h->snapshot);
     free(h);
 }
@@ -161,7 +191,8 @@ static void hint_enter(struct state_core *core, struct hint *h)
     const struct snapshot *s = h->snapshot;
 
     map_add(&core->hints_by_name, &h->by_name,
-            key_hash(&core->hints_by_name, s->context, s->extension));
+            key_hash(&core->hints_by_name,
+                     &(struct resource_name){ s->package, s->context, s->extension }));
     map_add(&core->hints_by_id, &h->by_id, map_hash_u64(&core->hints_by_id, s->resource_id));
     list_append(&core->hints, &h->link);
     core->n_materialised += h->origin == HINT_MATERIALISED;
@@ -179,7 +210,7 @@ static void hint_leave(struct state_core *core, struct hint *h)
 
 void hint_idle_update(struct state_core *core, struct hint *h)
 {
-    bool idle = h->origin == HINT_MATERIALISED && h->consumers == 0;
+    bool idle = h->origin == HINT_MATERIALISED && h->consumers == 0 && !h->contribution.published;
 
     if (idle == !list_empty(&h->idle))
         return;
@@ -202,7 +233,7 @@ int hint_stage_new(struct state_core *core, const struct hint_form *form, struct
     r = sources_of(core, h, form, &h->sources);
     if (r)
         goto out;
-    lamp = hint_sources_lamp(h->sources, NULL);
+    lamp = lamp_of(h->sources, &h->contribution, NULL);
     r = snapshot_of(&h->snapshot, form, &lamp, ++core->last_id, 1, clock_wall_ms(core->clock));
     if (r)
         goto out;
@@ -232,19 +263,20 @@ static bool form_is(const struct hint *h, const struct hint_form *form)
 static bool sources_stay(const struct hint *h, const struct hint_form *form)
 {
     return (h->origin == HINT_AUTO) == (form->origin == HINT_AUTO) &&
+           (h->origin == HINT_NONE) == (form->origin == HINT_NONE) &&
            str_equal(h->snapshot->hint, form->text);
 }
 
 /* A hint that only reads differently gets a new snapshot too, but nobody needs to be told. */
 static int form_snapshot(struct state_core *core, struct hint *h, const struct hint_form *form,
-                         const struct hint_sources *new_sources)
+                         bool sources_change)
 {
     const struct snapshot *last = h->snapshot;
     struct lamp former = snapshot_lamp(last), lamp;
     bool changed;
 
-    lamp =
-        new_sources ? hint_sources_lamp(new_sources, NULL) : hint_sources_lamp(h->sources, &former);
+    lamp = sources_change ? lamp_of(h->next.sources, &h->contribution, NULL)
+                          : lamp_of(h->sources, &h->contribution, &former);
     changed = !lamp_equal(&lamp, &former);
     if (!changed && form_is(h, form))
         return 0;
@@ -255,13 +287,14 @@ static int form_snapshot(struct state_core *core, struct hint *h, const struct h
 
 int hint_stage_form(struct state_core *core, struct hint *h, const struct hint_form *form)
 {
+    bool sources_change = !sources_stay(h, form);
     int r = 0;
 
     BUG_UNLESS(h->stage == HINT_SETTLED);
-    if (!sources_stay(h, form))
+    if (sources_change)
         r = sources_of(core, h, form, &h->next.sources);
     if (r == 0)
-        r = form_snapshot(core, h, form, h->next.sources);
+        r = form_snapshot(core, h, form, sources_change);
     if (r) {
         next_forget(core, h);
         return r;
@@ -281,7 +314,7 @@ int hint_stage_lamp(struct state_core *core, struct hint *h, bool repeat_ringing
 
     if (h->stage != HINT_SETTLED)
         return 0;
-    lamp = hint_sources_lamp(h->sources, &former);
+    lamp = lamp_of(h->sources, &h->contribution, &former);
     if (lamp_equal(&lamp, &former) && !(repeat_ringing && (lamp.state & EXTENSION_RINGING)))
         return 0;
     r = snapshot_after(&h->next.snapshot, core, h->snapshot, &lamp);
@@ -310,6 +343,39 @@ int hint_stage_end(struct state_core *core, struct hint *h)
     return 0;
 }
 
+int hint_stage_hintless(struct state_core *core, struct hint *h)
+{
+    const struct snapshot *s = h->snapshot;
+
+    if (h->stage != HINT_SETTLED)
+        return 0;
+    if (!h->contribution.published)
+        return hint_stage_end(core, h);
+    return hint_stage_form(core, h,
+                           &(struct hint_form){ .package = s->package,
+                                                .context = s->context,
+                                                .extension = s->extension,
+                                                .origin = HINT_NONE });
+}
+
+int hint_stage_contribution(struct state_core *core, struct hint *h, const struct contribution *c)
+{
+    struct lamp former = snapshot_lamp(h->snapshot), lamp = lamp_of(h->sources, c, &former);
+    bool changed = !lamp_equal(&lamp, &former);
+    int r = changed ? snapshot_after(&h->next.snapshot, core, h->snapshot, &lamp) : 0;
+
+    BUG_UNLESS(h->stage == HINT_SETTLED);
+    if (r)
+        return r;
+    h->next.contributed = true;
+    h->next.contribution = *c;
+    (void)event_state_ref(c->published);
+    h->next.told = changed;
+    h->stage = HINT_CHANGING;
+    list_append(&core->staged, &h->next.link);
+    return 0;
+}
+
 /* ---- commit and rollback ---- */
 
 static struct hint *staged_hint(struct list *link)
@@ -319,7 +385,7 @@ static struct hint *staged_hint(struct list *link)
 
 static void hint_reform(struct state_core *core, struct hint *h)
 {
-    if (h->next.sources) {
+    if (h->next.sources || h->next.origin == HINT_NONE) {
         hint_sources_destroy(core, h->sources);
         h->sources = h->next.sources;
         h->next.sources = NULL;
@@ -337,12 +403,18 @@ static void hint_settle(struct state_core *core, struct hint *h)
 
     if (h->next.reformed)
         hint_reform(core, h);
+    if (h->next.contributed) {
+        event_state_unref(h->contribution.published);
+        h->contribution = h->next.contribution;
+        h->next.contribution.published = NULL;
+        hint_idle_update(core, h);
+    }
     if (h->next.snapshot) {
         h->snapshot = h->next.snapshot;
         h->next.snapshot = NULL;
         snapshot_unref(last);
     }
-    h->next.reformed = false;
+    h->next.reformed = h->next.contributed = false;
     h->stage = HINT_SETTLED;
 }
 
@@ -356,10 +428,12 @@ void hints_commit(struct state_core *core)
         hint_settle(core, staged_hint(it));
 }
 
-static void hint_tell(struct state_core *core, const struct hint *h, const struct snapshot *s)
+/* One that is only served, and nothing is known of, is nobody's business but its watchers'. */
+static void hint_tell(struct state_core *core, struct hint *h, const struct snapshot *s)
 {
+    h->announced = h->announced || !hint_is_unknown(h);
     core->counters.snapshots++;
-    core->port.snapshot(core->port.ctx, s, h->consumers | core->watch_all);
+    core->port.snapshot(core->port.ctx, s, h->consumers | (h->announced ? core->watch_all : 0));
 }
 
 void hints_tell(struct state_core *core)
@@ -396,10 +470,36 @@ void hints_rollback(struct state_core *core)
     }
 }
 
+int hint_release(struct state_core *core, struct hint *h)
+{
+    int r;
+
+    if (h->origin != HINT_NONE || h->contribution.published || h->consumers)
+        return 0;
+    if (!h->announced) {
+        hint_leave(core, h);
+        hint_destroy(core, h);
+        return 0;
+    }
+    r = hint_stage_end(core, h);
+    if (r)
+        return r;
+    hints_commit(core);
+    hints_tell(core);
+    return 0;
+}
+
+bool hint_is_unknown(const struct hint *h)
+{
+    return h->origin == HINT_NONE && !h->contribution.published;
+}
+
 bool hint_is_silent(const struct state_core *core, const struct hint *h)
 {
     const struct snapshot *s = h->snapshot;
 
+    if (hint_is_unknown(h) && !h->announced)
+        return true;
     return core->switches.unavailable_is_silent && s->sequence == 1 &&
            s->state == EXTENSION_UNAVAILABLE && s->presence == PRESENCE_NOT_SET;
 }

@@ -17,6 +17,7 @@ static struct state_hint_view view_of(const struct state_core *core, const struc
         .line = h->entry ? h->entry->line : 0,
         .consumers = h->consumers | core->watch_all,
         .autohint = h->origin == HINT_AUTO,
+        .published = h->contribution.published != NULL,
     };
 }
 
@@ -55,7 +56,7 @@ void state_hints_each(const struct state_core *core, hint_each_fn each, void *ct
         const struct hint *h = CONTAINER_OF(it, struct hint, link);
         struct state_hint_view v = view_of(core, h);
 
-        if (h->origin != HINT_CONFIGURED)
+        if (h->origin != HINT_CONFIGURED && !hint_is_unknown(h) && !h->snapshot->package.n)
             each(ctx, &v);
     }
 }

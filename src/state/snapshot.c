@@ -2,15 +2,6 @@
 #include "state/snapshot.h"
 #include <stdlib.h>
 
-/* Move `s` behind the snapshot: `*at` is where the next text goes. */
-static void text_keep(struct str *s, char **at)
-{
-    if (s->n)
-        memcpy(*at, s->p, s->n);
-    s->p = *at;
-    *at += s->n;
-}
-
 int snapshot_create(struct snapshot **out, const struct snapshot_spec *spec)
 {
     size_t n = spec->package.n + spec->context.n + spec->extension.n + spec->hint.n +
@@ -40,13 +31,13 @@ int snapshot_create(struct snapshot **out, const struct snapshot_spec *spec)
     atomic_init(&s->refs, 1);
     atomic_init(&s->bodies, NULL);
     at = s->text;
-    text_keep(&s->package, &at);
-    text_keep(&s->context, &at);
-    text_keep(&s->extension, &at);
-    text_keep(&s->hint, &at);
-    text_keep(&s->hint_name, &at);
-    text_keep(&s->presence_subtype, &at);
-    text_keep(&s->presence_message, &at);
+    str_keep(&s->package, &at);
+    str_keep(&s->context, &at);
+    str_keep(&s->extension, &at);
+    str_keep(&s->hint, &at);
+    str_keep(&s->hint_name, &at);
+    str_keep(&s->presence_subtype, &at);
+    str_keep(&s->presence_message, &at);
     *out = s;
     return 0;
 }

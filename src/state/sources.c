@@ -134,14 +134,14 @@ void hint_sources_destroy(struct state_core *core, struct hint_sources *s)
 
 /* ---- what its lamp shows ---- */
 
-static enum extension_state devices_state(const struct hint_sources *s)
+static enum device_state devices_state(const struct hint_sources *s)
 {
     struct device_aggregate all;
 
     device_aggregate_init(&all);
     for (size_t i = 0; i < s->n_devices; i++)
         device_aggregate_add(&all, s->follows[i].device->state);
-    return extension_state_of(device_aggregate_result(&all));
+    return device_aggregate_result(&all);
 }
 
 /* The provider with the highest rank, the first of several; NULL when none has a valid state. */
@@ -159,18 +159,42 @@ static const struct presence *presence_strongest(const struct hint_sources *s)
     return strongest;
 }
 
-struct lamp hint_sources_lamp(const struct hint_sources *s, const struct lamp *former)
+static void lamp_add_presence(struct lamp *lamp, const struct hint_sources *s,
+                              const struct lamp *former)
 {
     const struct presence *strongest = presence_strongest(s);
-    struct lamp lamp = { .presence = PRESENCE_NOT_SET };
 
     if (strongest) {
-        lamp.presence = strongest->state;
-        lamp.subtype = strongest->subtype;
-        lamp.message = strongest->message;
+        lamp->presence = strongest->state;
+        lamp->subtype = strongest->subtype;
+        lamp->message = strongest->message;
     } else if (former && s->n > s->n_devices) {
-        lamp = *former;
+        lamp->presence = former->presence;
+        lamp->subtype = former->subtype;
+        lamp->message = former->message;
     }
-    lamp.state = devices_state(s);
+}
+
+struct lamp lamp_of(const struct hint_sources *s, const struct contribution *c,
+                    const struct lamp *former)
+{
+    struct lamp lamp = { .presence = PRESENCE_NOT_SET, .hint_state = EXTENSION_UNAVAILABLE };
+    struct device_aggregate all;
+
+    device_aggregate_init(&all);
+    if (s)
+        lamp_add_presence(&lamp, s, former);
+    lamp.has_hint = s && !(c->published && c->order == COMPOSE_PUBLICATION_FIRST);
+    if (lamp.has_hint) {
+        enum device_state devices = devices_state(s);
+
+        lamp.hint_state = extension_state_of(devices);
+        device_aggregate_add(&all, devices);
+    }
+    if (c->published && !(s && c->order == COMPOSE_HINT_FIRST)) {
+        lamp.published = c->published;
+        device_aggregate_add(&all, c->published->device);
+    }
+    lamp.state = extension_state_of(device_aggregate_result(&all));
     return lamp;
 }

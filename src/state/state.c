@@ -169,7 +169,9 @@ static int materialise(struct state_core *core, const struct dialplan_match *mat
         form.extension = extension_key_str(&key);
     form.text = hint_text(core, core->dialplan, &form, &room);
     r = materialised_make_room(core);
-    if (r == 0)
+    if (r == 0 && *out)
+        r = hint_stage_form(core, *out, &form);
+    else if (r == 0)
         r = hint_stage_new(core, &form, out);
     if (r) {
         hints_rollback(core);
@@ -180,11 +182,26 @@ static int materialise(struct state_core *core, const struct dialplan_match *mat
     return 0;
 }
 
+bool state_name_is_possible(const struct resource_name *name)
+{
+    struct extension_key key;
+
+    if (name->package.n)
+        return name->extension.n > 0;
+    if (name->extension.n > NAME_MAX_LEN || !name_is_plain(name->extension))
+        return false;
+    extension_key_init(&key, name->extension);
+    return key.n > 0;
+}
+
 /* ---- watching ---- */
 
+/* What is only published does not hide what the dialplan has. */
 static bool core_has(void *ctx, const struct dialplan_context *context, struct str extension)
 {
-    return hint_find(ctx, context->name, extension);
+    const struct hint *h = hint_find(ctx, context->name, extension);
+
+    return h && h->origin != HINT_NONE;
 }
 
 static int hint_resolve(struct state_core *core, struct str context, struct str extension,
@@ -204,7 +221,54 @@ static int hint_resolve(struct state_core *core, struct str context, struct str 
         return STATE_NO_HINT;
     *cacheable = match.cacheable;
     *out = hint_find(core, match.context->name, extension);
-    return *out ? 0 : materialise(core, &match, extension, out);
+    return *out && (*out)->origin != HINT_NONE ? 0 : materialise(core, &match, extension, out);
+}
+
+int pattern_materialise(struct state_core *core, const struct resource_name *name,
+                        struct hint **out)
+{
+    struct dialplan_context *ctx =
+        core->dialplan ? dialplan_context_find(core->dialplan, name->context) : NULL;
+    struct dialplan_match match = { .context = ctx };
+
+    if (ctx)
+        match.hint = dialplan_context_pattern(ctx, name->extension);
+    return match.hint ? materialise(core, &match, name->extension, out) : STATE_NO_HINT;
+}
+
+int hint_make_bare(struct state_core *core, const struct resource_name *name, struct hint **out)
+{
+    struct hint_form form = { .package = name->package,
+                              .context = name->context,
+                              .extension = name->extension,
+                              .origin = HINT_NONE };
+    struct extension_key key;
+    int r;
+
+    if (!state_name_is_possible(name))
+        return STATE_BAD_NAME;
+    if (!name->package.n && name_is_number(name->extension)) {
+        extension_key_init(&key, name->extension);
+        form.extension = extension_key_str(&key);
+    }
+    r = hint_stage_new(core, &form, out);
+    if (r)
+        return r;
+    hints_commit(core);
+    hints_tell(core);
+    return 0;
+}
+
+/* Behind all that the dialplan has: what is published under just that name, or is served. */
+static int bare_resolve(struct state_core *core, const struct resource_name *name, bool served,
+                        struct hint **out)
+{
+    if (!state_name_is_possible(name))
+        return STATE_NO_HINT;
+    *out = hint_find_name(core, name);
+    if (*out)
+        return (*out)->contribution.published || served ? 0 : STATE_NO_HINT;
+    return served ? hint_make_bare(core, name, out) : STATE_NO_HINT;
 }
 
 int state_watch(struct state_core *core, const struct resource_name *name, bool served,
@@ -215,7 +279,12 @@ int state_watch(struct state_core *core, const struct resource_name *name, bool 
     int r;
 
     BUG_UNLESS(consumer < 64);
-    r = hint_resolve(core, name->context, name->extension, &h, &stable);
+    r = name->package.n ? STATE_NO_HINT
+                        : hint_resolve(core, name->context, name->extension, &h, &stable);
+    if (r == STATE_NO_HINT) {
+        stable = served;
+        r = bare_resolve(core, name, served, &h);
+    }
     if (r)
         return r;
     h->consumers |= 1ull << consumer;
@@ -235,6 +304,8 @@ void state_unwatch(struct state_core *core, uint64_t resource_id, unsigned consu
         return;
     h->consumers &= ~(1ull << consumer);
     hint_idle_update(core, h);
+    if (hint_release(core, h)) /* it stays until somebody else lets go of it */
+        log_warn(core->log, "state.resource_kept", KV("extension", h->snapshot->extension));
 }
 
 void state_watch_all(struct state_core *core, unsigned consumer)
@@ -248,7 +319,9 @@ void state_watch_all(struct state_core *core, unsigned consumer)
     LIST_FOREACH (it, &core->hints) {
         struct hint *h = CONTAINER_OF(it, struct hint, link);
 
-        if (!hint_is_silent(core, h))
-            core->port.snapshot(core->port.ctx, h->snapshot, bit);
+        if (hint_is_silent(core, h))
+            continue;
+        h->announced = true;
+        core->port.snapshot(core->port.ctx, h->snapshot, bit);
     }
 }

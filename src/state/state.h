@@ -83,6 +83,9 @@ NODISCARD int state_presence_set(struct state_core *core, struct str provider,
  * 0 or -ENOMEM, then nothing has changed. */
 NODISCARD int state_dialplan_apply(struct state_core *core, struct dialplan *dp);
 
+/* Can there be a resource of that name? Extensions have 1 to 79 bytes, and are no patterns. */
+bool state_name_is_possible(const struct resource_name *name);
+
 /* How a hint and what was published for its extension become one state. */
 enum composition_order {
     COMPOSE_AGGREGATE,         /* combined like two devices of a hint */
@@ -93,7 +96,9 @@ enum composition_order {
 /* What publications make of a resource, composed anew; NULL: nothing is published any more (a
  * reference is taken). The resource is made when there is none, from a pattern hint of its context
  * if one matches, and ends when it has neither hint nor publication nor watcher. An equal state is
- * told all the same: whoever composes compares. 0 or -ENOMEM, then nothing has changed. */
+ * told all the same: whoever composes compares.
+ * 0; STATE_BAD_NAME: an extension that could be no hint's either (a pattern, over 79 bytes, control
+ * characters); -ENOMEM. Unless 0, nothing has changed. */
 NODISCARD int state_published(struct state_core *core, const struct resource_name *name,
                               enum composition_order order, const struct event_state *composite);
 
@@ -121,6 +126,7 @@ struct state_hint_view {
     unsigned line;
     uint64_t consumers;
     bool autohint, pattern;
+    bool published; /* there are publications for it; without a hint its text is empty */
 };
 void state_hints_each(const struct state_core *core,
                       void (*each)(void *ctx, const struct state_hint_view *v), void *ctx);

@@ -9,6 +9,7 @@
  *     apply.c, autohints.c    stage new, changed and ending hints
  *     hints.c                 the hints themselves, what is staged for them, commit and rollback
  *     sources.c               what a hint follows, and what its lamp shows
+ *     published.c             what publications add
  *     state.c, listing.c      life, watching; views
  *
  * Threads: the owner of the core. */
@@ -118,17 +119,26 @@ NODISCARD int hint_sources_of_device(struct hint *h, struct device *d, struct hi
 void hint_sources_destroy(struct state_core *core, struct hint_sources *s);
 
 struct lamp {
-    enum extension_state state;
+    enum extension_state state, hint_state;
+    bool has_hint;
     enum presence_state presence;
-    struct str subtype, message; /* borrowed from whose they are */
+    struct str subtype, message; /* borrowed from whose they are, as are publications */
+    const struct event_state *published;
 };
-/* What these sources make of a hint. Presence that is invalid changes nothing: then it is that of
- * `former`. */
-struct lamp hint_sources_lamp(const struct hint_sources *s, const struct lamp *former);
+
+struct contribution {                    /* what publications add to a hint */
+    const struct event_state *published; /* NULL: nothing */
+    enum composition_order order;
+};
+/* What these sources (NULL: there is no hint) and publications make of a resource. Presence that is
+ * invalid changes nothing: then it is that of `former`. */
+struct lamp lamp_of(const struct hint_sources *s, const struct contribution *c,
+                    const struct lamp *former);
 
 /* ---- hints.c ---- */
 
 enum hint_origin {
+    HINT_NONE, /* there is no hint: something is published, or it is served all the same */
     HINT_CONFIGURED,
     HINT_MATERIALISED, /* from a pattern */
     HINT_AUTO,
@@ -147,15 +157,19 @@ struct hint { /* a resource */
     struct list idle; /* state_core.idle */
     uint64_t consumers;
     struct snapshot *snapshot;
-    struct hint_sources *sources;
-    const struct hint_entry *entry; /* of the dialplan; NULL: an autohint */
+    struct hint_sources *sources;     /* NULL without a hint */
+    struct contribution contribution; /* a reference */
+    bool announced;                   /* those who watch everything may know it */
+    const struct hint_entry *entry;   /* of the dialplan; NULL: an autohint */
     enum hint_origin origin;
 
     enum hint_stage stage;
     struct {
-        struct list link;             /* state_core.staged or .departing */
-        struct snapshot *snapshot;    /* NULL: stays; also for HINT_DEPARTING */
-        bool told;                    /* whether it is announced */
+        struct list link;          /* state_core.staged or .departing */
+        struct snapshot *snapshot; /* NULL: stays; also for HINT_DEPARTING */
+        bool told;                 /* whether it is announced */
+        bool contributed;          /* this is valid: a reference */
+        struct contribution contribution;
         bool reformed;                /* the rest is valid */
         struct hint_sources *sources; /* NULL: stay */
         const struct hint_entry *entry;
@@ -164,13 +178,14 @@ struct hint { /* a resource */
 };
 
 struct hint_form { /* what a hint is to be; borrowed for the call */
-    struct str context, extension, text, name;
+    struct str package, context, extension, text, name;
     struct device *device; /* of an autohint; else NULL, and `text` names the sources */
     const struct hint_entry *entry;
     enum hint_origin origin;
 };
 
 struct hint *hint_find(const struct state_core *core, struct str context, struct str extension);
+struct hint *hint_find_name(const struct state_core *core, const struct resource_name *name);
 struct hint *hint_find_id(const struct state_core *core, uint64_t id);
 void hint_destroy(struct state_core *core, struct hint *h);
 void hint_idle_update(struct state_core *core, struct hint *h);
@@ -183,11 +198,20 @@ NODISCARD int hint_stage_form(struct state_core *core, struct hint *h,
                               const struct hint_form *form);
 NODISCARD int hint_stage_lamp(struct state_core *core, struct hint *h, bool repeat_ringing);
 NODISCARD int hint_stage_end(struct state_core *core, struct hint *h);
+/* Its hint goes: it goes on without one while something is published, or ends. */
+NODISCARD int hint_stage_hintless(struct state_core *core, struct hint *h);
+/* Other publications; always told. It must have nothing staged. */
+NODISCARD int hint_stage_contribution(struct state_core *core, struct hint *h,
+                                      const struct contribution *c);
+/* End it now if nothing holds it any more: no hint, no publication, no watcher. 0 or -ENOMEM. */
+NODISCARD int hint_release(struct state_core *core, struct hint *h);
 /* Carry out what is staged, without telling; then tell it. Or forget it. */
 void hints_commit(struct state_core *core);
 void hints_tell(struct state_core *core);
 void hints_rollback(struct state_core *core);
 
+/* It has neither a hint nor anything published. */
+bool hint_is_unknown(const struct hint *h);
 /* Nothing was ever told about it, and nothing need be: the switch says so. */
 bool hint_is_silent(const struct state_core *core, const struct hint *h);
 struct lamp snapshot_lamp(const struct snapshot *s);
@@ -199,6 +223,15 @@ struct hint_text_room {
 };
 struct str hint_text(const struct state_core *core, const struct dialplan *dp,
                      const struct hint_form *form, struct hint_text_room *room);
+
+/* ---- state.c ---- */
+
+/* The hint that a pattern of just this context makes of the name. 0, STATE_NO_HINT, -ENOMEM. */
+NODISCARD int pattern_materialise(struct state_core *core, const struct resource_name *name,
+                                  struct hint **out);
+/* A resource without a hint. 0, STATE_BAD_NAME, -ENOMEM. */
+NODISCARD int hint_make_bare(struct state_core *core, const struct resource_name *name,
+                             struct hint **out);
 
 /* ---- autohints.c ---- */
 
