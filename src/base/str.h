@@ -73,6 +73,16 @@ NODISCARD int str_dup(struct str *out, struct str s);
 /* Frees what str_dup made and empties the slice. */
 void str_free(struct str *s);
 
+/* Copies the bytes to `*at`, makes the slice borrow the copy, and moves `*at` behind it: how an
+ * object keeps several texts in the memory behind itself. */
+static inline void str_keep(struct str *s, char **at)
+{
+    if (s->n)
+        memcpy(*at, s->p, s->n);
+    s->p = *at;
+    *at += s->n;
+}
+
 /* A cursor over a slice. Every function below moves it only on success; the slices it returns
  * borrow the text. */
 struct cursor {

@@ -189,7 +189,7 @@ const struct schema plugins_schema = {
 /* ---- reading ---- */
 
 /* All entries of all sections of that name, in order. */
-static int apply_sections(struct reading *r, const struct schema_use *use, void *object,
+int schema_apply_sections(struct reading *r, const struct schema_use *use, void *object,
                           const struct conf *conf, struct str name)
 {
     for (size_t i = 0; i < conf->n_sections; i++) {
@@ -232,7 +232,7 @@ static int read_general(struct reading *r, struct settings *s, const struct conf
     if (result)
         goto out;
     memcpy(g, use.defaults, sizeof(*g));
-    result = apply_sections(r, &use, g, conf, STR("general"));
+    result = schema_apply_sections(r, &use, g, conf, STR("general"));
     if (result)
         goto out;
     if (g->subscription_default_expiry_s > g->subscription_max_expiry_s)
@@ -260,10 +260,10 @@ static int read_compatibility(struct reading *r, struct settings *s, const struc
     if (result)
         goto out;
     memcpy(&d, use.defaults, sizeof(d));
-    result = apply_sections(r, &use, &d, conf, STR("compatibility"));
+    result = schema_apply_sections(r, &use, &d, conf, STR("compatibility"));
     if (result == 0 && d.asterisk) {
         turn_all_on(&d);
-        result = apply_sections(r, &use, &d, conf, STR("compatibility"));
+        result = schema_apply_sections(r, &use, &d, conf, STR("compatibility"));
     }
     s->compatibility = d.c;
 out:
@@ -278,7 +278,7 @@ static int read_plugins(struct reading *r, struct settings *s, const struct conf
     int result = schema_use_init(r, &use, &plugins_schema);
 
     if (result == 0)
-        result = apply_sections(r, &use, &d, conf, STR("plugins"));
+        result = schema_apply_sections(r, &use, &d, conf, STR("plugins"));
     s->plugins_partial = conf->partial;
     for (size_t i = 0; i < conf->n_sections; i++)
         s->plugins_partial |=
@@ -287,18 +287,22 @@ static int read_plugins(struct reading *r, struct settings *s, const struct conf
     return result;
 }
 
-static bool is_own_section(struct str name)
+static const char *const own_sections[] = { "general", "compatibility", "plugins", "authorization",
+                                            "compositor" };
+
+static bool is_own_section(const struct conf_section *s)
 {
-    return str_equal_nocase(name, STR("general")) || str_equal_nocase(name, STR("compatibility")) ||
-           str_equal_nocase(name, STR("plugins"));
+    for (size_t i = 0; i < ARRAY_LEN(own_sections); i++)
+        if (str_equal_nocase(s->name, str_of(own_sections[i])))
+            return true;
+    return is_compositor_section(s);
 }
 
 /* Unless it may belong to a plugin that could not be read of. */
 static void tell_unknown_section(struct reading *r, const struct conf_section *s,
                                  bool plugins_partial)
 {
-    static const char *const names[] = { "general", "compatibility", "plugins" };
-    const char *nearest = nearest_name(s->name, names, ARRAY_LEN(names));
+    const char *nearest = nearest_name(s->name, own_sections, ARRAY_LEN(own_sections));
     struct diag_place at = s->at;
 
     for (size_t i = 0; i < s->n_entries; i++)
@@ -341,7 +345,7 @@ static int assign_options(struct reading *r, struct settings *settings, struct c
         struct plugin_settings *p = plugin_find(settings, s->name);
         int result = 0;
 
-        if (s->is_template || is_own_section(s->name))
+        if (s->is_template || is_own_section(s))
             continue;
         if (!p)
             tell_unknown_section(r, s, settings->plugins_partial);
@@ -362,6 +366,12 @@ int extstate_conf_read(struct reading *r, struct settings *s, struct conf *conf)
     if (result)
         return result;
     result = read_compatibility(r, s, conf);
+    if (result)
+        return result;
+    result = authorization_conf_read(r, s, conf);
+    if (result)
+        return result;
+    result = compositor_conf_read(r, s, conf);
     if (result)
         return result;
     result = read_plugins(r, s, conf);

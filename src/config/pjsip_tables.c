@@ -121,6 +121,9 @@ static const struct option global_options[] = {
     { "default_auth_algorithms_uac", OPTION_CUSTOM, AT(global_draft, algorithms_uac),
       .fallback = "MD5", .read = algorithms_read, .type_text = "list of MD5, SHA-256, SHA-512-256",
       .meaning = "Digest algorithms we answer challenges with, where an auth section names none." },
+    { "default_voicemail_extension", OPTION_STR, AT(global_draft, g.default_voicemail_extension),
+      .max = 79,
+      .meaning = "Who is called for messages, where an aor has no voicemail_extension." },
 };
 
 const struct schema global_schema = {
@@ -135,7 +138,6 @@ const struct schema global_schema = {
         "all_codecs_on_empty_reinvite allow_sending_180_after_183 "
         "contact_expiration_check_interval "
         "default_auth_algorithms_uas default_from_user default_outbound_endpoint default_realm "
-        "default_voicemail_extension "
         "keep_alive_interval max_initial_qualify_time mwi_disable_initial_unsolicited "
         "mwi_tps_queue_high "
         "mwi_tps_queue_low norefersub regcontext send_contact_status_on_update_registration "

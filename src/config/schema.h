@@ -158,7 +158,19 @@ void schema_print(struct buf *out, const struct schema *schema);
  * `conf`. 0 or a negative errno. */
 NODISCARD int extstate_conf_read(struct reading *r, struct settings *s, struct conf *conf);
 
-/* The tables: extstate_conf.c and pjsip_tables.c. */
-extern const struct schema general_schema, compatibility_schema, plugins_schema;
+/* All entries of all sections of that name, in order, into one object. 0 or a negative errno. */
+NODISCARD int schema_apply_sections(struct reading *r, const struct schema_use *use, void *object,
+                                    const struct conf *conf, struct str name);
+
+/* authorization_conf.c and compositor_conf.c, likewise. */
+NODISCARD int authorization_conf_read(struct reading *r, struct settings *s,
+                                      const struct conf *conf);
+void authorization_fini(struct authorization_settings *a);
+NODISCARD int compositor_conf_read(struct reading *r, struct settings *s, const struct conf *conf);
+bool is_compositor_section(const struct conf_section *s);
+
+/* The tables: extstate_conf.c, authorization_conf.c, compositor_conf.c and pjsip_tables.c. */
+extern const struct schema general_schema, compatibility_schema, plugins_schema,
+    authorization_schema, compositor_schema;
 extern const struct schema global_schema, system_schema, transport_schema, auth_schema, aor_schema,
     endpoint_schema, identify_schema, publish_schema, domain_alias_schema;

@@ -151,6 +151,8 @@ static void settings_destroy(struct settings *s)
     free(s->identifies);
     free(s->publishes);
     free(s->plugins);
+    free(s->compositors);
+    authorization_fini(&s->authorization);
     free(s->aliases);
     map_fini(&owned->ids);
     conf_destroy(owned->extstate);

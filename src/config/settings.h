@@ -130,6 +130,22 @@ struct compositor_settings { /* extstate.conf [compositor], or any section with 
     struct diag_place at;
 };
 
+/* What becomes of a watcher: the sub-handling of RFC 5025 section 3.2.1, from least to most. */
+enum watcher_handling { WATCHER_BLOCK, WATCHER_CONFIRM, WATCHER_POLITE_BLOCK, WATCHER_ALLOW };
+
+struct authorization_settings {           /* extstate.conf [authorization] */
+    enum watcher_handling otherwise;      /* where no rule matches */
+    uint32_t give_up_s;                   /* how long a watcher waits to be confirmed */
+    struct authorization_rule {           /* the first that matches decides */
+        struct regex *watcher, *resource; /* of the endpoint's id or its URI; of extension@context;
+                                             NULL: any */
+        struct str package;               /* empty: any */
+        enum watcher_handling handling;
+        struct diag_place at;
+    } * rules;
+    size_t n_rules;
+};
+
 struct compatibility_settings { /* extstate.conf [compatibility]; each named after the behaviour it
                                    brings back */
     bool ringing_repeat;        /* an equal state is told again while it rings */
@@ -168,7 +184,8 @@ struct general_settings {      /* extstate.conf [general] */
 struct global_settings { /* pjsip.conf global and system */
     uint32_t max_forwards;
     struct str user_agent;
-    unsigned identifier_order[6]; /* each of enum identify_by, in order */
+    struct str default_voicemail_extension; /* of AORs that have none: who is called for messages */
+    unsigned identifier_order[6];           /* each of enum identify_by, in order */
     bool disable_multi_domain, ignore_uri_user_options;
     bool debug;            /* wire trace: of everything, or of the debug_host */
     struct str debug_host; /* an address or network, empty: all */
@@ -184,6 +201,7 @@ struct settings {
     atomic_uint refs;
     struct general_settings general;
     struct compatibility_settings compatibility;
+    struct authorization_settings authorization;
     struct global_settings global;
     struct transport_settings *transports;
     size_t n_transports;
@@ -242,6 +260,12 @@ const struct transport_settings *settings_transport(const struct settings *s, st
 const struct publish_settings *settings_publish(const struct settings *s, struct str id);
 /* The compositor that serves this domain (any case; domain aliases are followed), or NULL. */
 const struct compositor_settings *settings_compositor(const struct settings *s, struct str domain);
+struct watcher_question {     /* may this one watch that? Everything is borrowed */
+    struct str endpoint, uri; /* who: the endpoint's id, and the URI of its From */
+    struct str package, context, extension;
+};
+enum watcher_handling settings_authorize(const struct settings *s,
+                                         const struct watcher_question *q);
 /* True when the endpoint has at least one AOR with a static contact. */
 bool settings_endpoint_reachable(const struct settings *s, const struct endpoint_settings *e);
 
