@@ -72,6 +72,7 @@ enum es_slot {
     ES_SLOT_VERSION, /* decimal, strictly rising per subscription: RFC 4235 section 4.1 */
     ES_SLOT_LOCAL,   /* the resource's URI as this subscriber named it, escaped for XML */
     ES_SLOT_REMOTE,  /* the subscriber's URI, escaped for XML */
+    ES_SLOT_DOMAIN,  /* host and port of ES_SLOT_LOCAL */
     ES_SLOTS
 };
 

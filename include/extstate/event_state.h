@@ -124,7 +124,8 @@ enum es_message_class {
 
 struct es_messages {
     bool waiting;
-    struct es_text account; /* Message-Account, a URI; or empty */
+    struct es_text
+        account; /* Message-Account: a URI, the user of one in the domain asked, or empty */
     struct es_message_count {
         bool given;
         uint32_t new_count, old_count, urgent_new, urgent_old;

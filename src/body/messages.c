@@ -11,6 +11,21 @@ static const char *const class_names[ES_MESSAGE_CLASSES] = {
     [ES_MESSAGES_TEXT] = "Text-Message",   [ES_MESSAGES_NONE] = "None",
 };
 
+/* A URI as it is; a mere number is one of the domain that the subscriber asked. */
+static void account_print(const struct es_document_api *api, struct es_text account,
+                          struct es_document *out)
+{
+    bool uri = memchr(account.p, ':', account.n);
+
+    api->raw(out, uri ? ES_TEXT("Message-Account: ") : ES_TEXT("Message-Account: sip:"));
+    api->raw(out, account);
+    if (!uri) {
+        api->raw(out, ES_TEXT("@"));
+        api->raw_slot(out, ES_SLOT_DOMAIN);
+    }
+    api->raw(out, ES_TEXT("\r\n"));
+}
+
 static int messages_generate(const struct es_body_request *rq, struct es_document *out)
 {
     static const struct es_messages none = { .counts[ES_MESSAGES_VOICE] = { .given = true } };
@@ -20,11 +35,8 @@ static int messages_generate(const struct es_body_request *rq, struct es_documen
 
     api->raw(out,
              es_text_of(m->waiting ? "Messages-Waiting: yes\r\n" : "Messages-Waiting: no\r\n"));
-    if (m->account.n) {
-        api->raw(out, ES_TEXT("Message-Account: "));
-        api->raw(out, m->account);
-        api->raw(out, ES_TEXT("\r\n"));
-    }
+    if (m->account.n)
+        account_print(api, m->account, out);
     for (size_t i = 0; i < ES_MESSAGE_CLASSES; i++) {
         const struct es_message_count *c = &m->counts[i];
 

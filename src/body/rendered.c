@@ -335,11 +335,38 @@ static size_t decimal_length(uint32_t n)
     return length;
 }
 
+/* What stands between the user and the parameters: "sip:1000@example.com:5060;user=phone". */
+static struct str domain_of(struct str uri)
+{
+    size_t at = str_find_char(uri, '@');
+    struct str host =
+        at < uri.n ? str_sub(uri, at + 1, uri.n) : str_sub(uri, str_find_char(uri, ':') + 1, uri.n);
+
+    host.n = str_find_char(host, ';');
+    host.n = str_find_char(host, '?');
+    return host;
+}
+
+static struct str slot_text(const struct body_slots *slots, unsigned slot)
+{
+    switch (slot) {
+    case ES_SLOT_LOCAL:
+        return slots->local;
+    case ES_SLOT_REMOTE:
+        return slots->remote;
+    default:
+        return domain_of(slots->local);
+    }
+}
+
 size_t body_length(const struct rendered_body *b, const struct body_slots *slots)
 {
-    return b->text_length + b->slot_uses[ES_SLOT_VERSION] * decimal_length(slots->version) +
-           b->slot_uses[ES_SLOT_LOCAL] * slots->local.n +
-           b->slot_uses[ES_SLOT_REMOTE] * slots->remote.n;
+    size_t n = b->text_length + b->slot_uses[ES_SLOT_VERSION] * decimal_length(slots->version);
+
+    for (unsigned slot = ES_SLOT_LOCAL; slot < ES_SLOTS; slot++)
+        if (b->slot_uses[slot])
+            n += b->slot_uses[slot] * slot_text(slots, slot).n;
+    return n;
 }
 
 void body_print(const struct rendered_body *b, const struct body_slots *slots, struct buf *out)
@@ -356,7 +383,7 @@ void body_print(const struct rendered_body *b, const struct body_slots *slots, s
         if (s->slot == ES_SLOT_VERSION)
             buf_add_u64(out, slots->version);
         else
-            buf_add(out, s->slot == ES_SLOT_LOCAL ? slots->local : slots->remote);
+            buf_add(out, slot_text(slots, s->slot));
     }
 }
 
