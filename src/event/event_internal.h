@@ -6,11 +6,13 @@
  *
  * notifier.c      the whole: settings, stop, listings
  * subscribe.c     one SUBSCRIBE, checked and answered
+ * address.c       what a Request-URI names
  * subscription.c  the state machine of one usage
  * notify.c        one NOTIFY as bytes, and what its answer means
  * dialog.c        dialogs, and the part of a NOTIFY that they fix
  * target.c        where a NOTIFY goes, what we call ourselves
- * watched.c       what names mean, and the fan-out of a change */
+ * watched.c       what names mean, and the fan-out of a change
+ * drain.c         moving the subscribers away */
 #pragma once
 #include "event/notifier.h"
 
@@ -35,6 +37,12 @@ enum {
     CONGESTED_MS = 1000,          /* our own queue was full, or memory short */
 };
 
+/* RFC 5839: the subscriber knows this view already. */
+struct suppression {
+    bool given, any; /* any: "*" */
+    uint64_t tag;
+};
+
 struct span { /* a part of a text kept elsewhere */
     uint16_t at, n;
 };
@@ -45,6 +53,13 @@ struct notify_tail {
     unsigned refs;
     size_t n;
     char text[];
+};
+
+struct drain { /* subscribers are asked to go elsewhere, some at a time */
+    struct timer timer;
+    bool active;
+    enum notifier_drain_reason reason;
+    uint32_t retry_after_s, rate_per_s;
 };
 
 struct notifier {
@@ -68,6 +83,7 @@ struct notifier {
     size_t outstanding;  /* NOTIFYs */
     int print_result;    /* of the last notify_print */
     bool stopping, destroying;
+    struct drain drain;
     struct notifier_counters counters;
 };
 
@@ -75,6 +91,19 @@ static inline uint64_t notifier_now(const struct notifier *n)
 {
     return clock_monotonic_ms(n->cfg.clock);
 }
+
+/* ---- address.c ---- */
+
+struct watched_name;
+
+/* Is this a package whose resources are extensions: `dialog`, `presence`? */
+bool package_is_extension(struct str package);
+/* Can this package be subscribed to at the Request-URI? */
+bool package_is_served(const struct notifier *n, const struct uas_request *rq, struct str package);
+/* What the Request-URI names for a subscription of this package, with its user part decoded as
+ * `user`. Borrows from all of them. False: it names nothing. */
+bool address_resolve(struct watched_name *out, const struct uas_request *rq, struct str package,
+                     struct str user);
 
 /* ---- target.c ---- */
 
@@ -151,15 +180,33 @@ struct str dialog_user_agent(const struct dialog *d);
 
 /* ---- subscription.c ---- */
 
-/* A subscription as its notifier sees it: RFC 6665 section 4.2.2. There is nobody to be asked for
- * permission, hence no "pending"; the end has two steps, because the last NOTIFY waits for the
- * answer to the one before.
+/* A subscription as its notifier sees it: RFC 6665 section 4.2.2. The end has two steps, because
+ * the last NOTIFY waits for the answer to the one before.
  *
  *   resp_wait ──200──▶ active ──end──▶ ending ──last NOTIFY──▶ terminated ──answer──▶ gone
- *       └──refused──▶ gone └──NOTIFY failed──▶ gone ◀──NOTIFY failed──┘ */
-enum sub_state { SUB_RESP_WAIT, SUB_ACTIVE, SUB_ENDING, SUB_TERMINATED, SUB_GONE, SUB_STATES };
+ *    │    └──200──▶ pending ──end──▶ ─┘  │                                            ▲
+ *    │               └─confirmed─▶ active└──NOTIFY failed──▶ gone                     │
+ *    └──refused──▶ gone      active, pending ──NOTIFY failed──────────────────────────┘ */
+enum sub_state {
+    SUB_RESP_WAIT,
+    SUB_PENDING,
+    SUB_ACTIVE,
+    SUB_ENDING,
+    SUB_TERMINATED,
+    SUB_GONE,
+    SUB_STATES
+};
 
-enum end_reason { END_NONE, END_TIMEOUT, END_NORESOURCE, END_REJECTED, END_DEACTIVATED };
+enum end_reason { /* RFC 6665 section 4.1.3 */
+                  END_NONE,
+                  END_TIMEOUT,
+                  END_NORESOURCE,
+                  END_REJECTED,
+                  END_DEACTIVATED,
+                  END_PROBATION,
+                  END_GIVEUP,
+                  END_REASONS
+};
 
 struct watched;
 
@@ -180,16 +227,22 @@ struct subscription {
     uint64_t expires_ms;
     uint64_t retry_ms; /* not before; 0: any time */
     uint64_t told_sequence;
-    uint32_t expires_s;                     /* granted; 0: a fetch */
-    uint32_t version, cseq, sent_expires_s; /* of the last NOTIFY */
+    struct suppression suppress; /* of the last SUBSCRIBE, until a NOTIFY answers it */
+    uint32_t expires_s;          /* granted; 0: a fetch */
+    uint32_t version, cseq, sent_expires_s, sent_retry_s; /* of the last NOTIFY */
     uint32_t acknowledged_after_ms;
     uint32_t generation; /* of the settings it was checked against */
     uint16_t failures;   /* in a row */
     uint8_t state, reason, sent_reason, flags;
-    bool notified;     /* version and cseq mean something */
-    bool acknowledged; /* `sent` is what the subscriber shows */
-    bool answer_due;   /* a NOTIFY must follow the 200 to a SUBSCRIBE */
-    bool hold;         /* a change does not end the wait for retry_ms */
+    uint8_t handling;    /* enum watcher_handling; who is not allowed sees the neutral state */
+    bool sent_pending;   /* what the last NOTIFY said */
+    uint64_t give_up_ms; /* while it is pending */
+    bool notified;       /* cseq means something */
+    bool documented;     /* version means something */
+    bool sent_bodiless;  /* the last NOTIFY had no body, by RFC 5839 */
+    bool acknowledged;   /* `sent` is what the subscriber shows */
+    bool answer_due;     /* a NOTIFY must follow the 200 to a SUBSCRIBE */
+    bool hold;           /* a change does not end the wait for retry_ms */
     struct span event, package, id, local, remote;
     char text[]; /* Event's value; URIs for the body, escaped */
 };
@@ -200,6 +253,7 @@ struct subscription_spec { /* borrowed for the call */
     const struct body_profile *profile;
     unsigned flags;
     uint32_t expires_s;
+    struct suppression suppress;
     struct str event, local, remote;
 };
 static inline struct str sub_str(const struct subscription *s, struct span span)
@@ -220,6 +274,7 @@ struct refresh { /* borrowed for the call */
     const struct body_profile *profile; /* NULL: as before */
     unsigned flags;
     uint32_t expires_s; /* 0: unsubscribe */
+    struct suppression suppress;
 };
 void subscription_refresh(struct subscription *s, const struct refresh *r);
 /* All of these may leave it gone. */
@@ -228,6 +283,10 @@ void subscription_attend(struct subscription *s); /* something changed: look wha
 void subscription_gone(struct subscription *s, const char *why);
 
 void sub_move(struct subscription *s, enum sub_state next);
+static inline bool sub_runs(const struct subscription *s)
+{
+    return s->state == SUB_ACTIVE || s->state == SUB_PENDING;
+}
 void subscription_arm(struct subscription *s);
 uint32_t subscription_left_s(const struct subscription *s);
 unsigned body_flags_of(const struct settings *settings, const struct endpoint_settings *e);
@@ -239,6 +298,12 @@ bool subscription_recheck(struct subscription *s);
 void notify_due(struct subscription *s);     /* sends what is due; it may be gone afterwards */
 void notify_abandon(struct subscription *s); /* forget the one under way: its address has changed */
 void notify_forget(struct subscription *s);  /* it is going */
+/* 0 or -EINVAL: it is none of ours. */
+NODISCARD int entity_tag_parse(uint64_t *out, struct str tag);
+/* Is what it would be told what it said it knows? */
+bool notify_is_suppressed(const struct subscription *s);
+/* It knows the newest state, as if it had been told. */
+void notify_known(struct subscription *s);
 NODISCARD int notify_tail_create(struct notify_tail **out, const struct notifier *n);
 void notify_tail_unref(struct notify_tail *t); /* NULL is fine */
 
@@ -248,6 +313,7 @@ struct watched { /* a resource with subscriptions */
     struct map_node node;
     struct notifier *notifier;
     const struct snapshot *newest;
+    const struct snapshot *neutral; /* for those who may not see it; NULL until somebody asks */
     struct list told; /* subscriptions that know what is newest, or are told on their next answer */
     struct list behind; /* those still to be attended to, the longest behind first */
     struct list names;  /* name.link */
@@ -256,11 +322,18 @@ struct watched { /* a resource with subscriptions */
     unsigned pins;
 };
 
+struct watched_name { /* what a subscriber asks for: see notifier_port.watch */
+    struct resource_name name;
+    struct str served;
+};
 /* Find what the name means, now or later: the subscription is accepted or refused. */
-void watched_find(struct subscription *s, struct str context, struct str extension);
+void watched_find(struct subscription *s, const struct watched_name *key);
 void watched_join(struct watched *w, struct subscription *s);
 void watched_leave(struct notifier *n, struct subscription *s); /* in resp_wait too */
 bool watched_is_removed(const struct watched *w);
+/* What this subscriber may see: the newest state, or a neutral one that never changes. NULL: there
+ * is no memory for that. */
+const struct snapshot *watched_view(const struct subscription *s);
 void watched_fan_out_all(struct notifier *n); /* every subscription is attended to, soon */
 void watched_fan_out_fire(struct timer *t);
 void watched_refuse_all(struct notifier *n); /* every waiting SUBSCRIBE gets its 503 */
@@ -268,11 +341,15 @@ void watched_refuse_all(struct notifier *n); /* every waiting SUBSCRIBE gets its
 void watched_refuse_barred(struct notifier *n);
 void watched_fini(struct notifier *n);
 
+/* ---- drain.c ---- */
+
+void drain_init(struct notifier *n);
+
 /* ---- subscribe.c ---- */
 
 /* Answers with n->headers (reset it first), a Warning that says why, and what the status demands.
  * Counts it. */
 void request_refuse(struct notifier *n, struct server_txn *st, unsigned status, const char *why);
-/* 200 to a SUBSCRIBE. */
+/* 200 to a SUBSCRIBE, or 204: no NOTIFY will follow. */
 void request_accept(struct notifier *n, struct server_txn *st, const struct dialog *d,
-                    uint32_t expires_s);
+                    unsigned status, uint32_t expires_s);

@@ -80,6 +80,7 @@ static void notifier_init(struct notifier *n, const struct notifier_config *cfg)
     list_init(&n->idle);
     list_init(&n->fan_out);
     timer_init(&n->fan_out_timer, watched_fan_out_fire);
+    drain_init(n);
     body_registry_each(cfg->bodies, add_packages, &n->allow_events);
 }
 
@@ -134,6 +135,7 @@ void notifier_destroy(struct notifier *n)
         watched_fini(n);
     BUG_UNLESS(n->counters.subscriptions == 0 && n->outstanding == 0);
     timer_stop(n->cfg.wheel, &n->fan_out_timer);
+    timer_stop(n->cfg.wheel, &n->drain.timer);
     map_fini(&n->dialogs);
     map_fini(&n->resources);
     map_fini(&n->names);
@@ -173,6 +175,7 @@ void notifier_stop(struct notifier *n)
 {
     if (n->stopping)
         return;
+    notifier_resume(n);
     n->stopping = true;
     log_info(n->cfg.log, "notifier.stop", KV_U("subscriptions", n->counters.subscriptions));
     watched_refuse_all(n);
@@ -191,6 +194,8 @@ static const char *state_name(const struct subscription *s)
     switch (s->state) {
     case SUB_RESP_WAIT:
         return "resp_wait";
+    case SUB_PENDING:
+        return "pending";
     case SUB_ACTIVE:
         return "active";
     default:
@@ -225,7 +230,7 @@ static void view_print(struct subscription_view *v, const struct subscription *s
         .event_id = sub_str(s, s->id),
         .content_type = body_profile_content_type(s->profile),
         .state = state_name(s),
-        .expires_s = s->state == SUB_ACTIVE ? subscription_left_s(s) : 0,
+        .expires_s = sub_runs(s) ? subscription_left_s(s) : 0,
         .cseq = s->cseq,
         .version = s->version,
         .told_sequence = s->told_sequence,

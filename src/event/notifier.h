@@ -16,11 +16,12 @@ struct notifier; /* opaque: see notifier.c */
 
 struct notifier_port {
     void *ctx;
-    /* Somebody wants this resource, seen from its context; `served`: it is one of those that are
-     * served whether or not anything is known of them. The answer comes by notifier_watch_result
+    /* Somebody wants this resource. Where nothing of that name is reachable and `served` is given,
+     * it is the resource of that name in the context `served`, made when it is not there (a
+     * compositor serves whatever users its domain has). The answer comes by notifier_watch_result
      * with the same cookie, never from inside. Negative: nothing was asked (the queue is full), the
      * subscriber gets 503. */
-    int (*watch)(void *ctx, const struct resource_name *name, bool served, uint64_t cookie);
+    int (*watch)(void *ctx, const struct resource_name *name, struct str served, uint64_t cookie);
     /* The last subscription of this resource is gone. */
     void (*unwatch)(void *ctx, uint64_t resource_id);
     /* May this process hold one more subscription? Counts it when true. (A limit across all
@@ -37,7 +38,8 @@ struct notifier_config {
     struct log *log;
     struct body_registry *bodies;
     const struct settings *settings; /* a reference is taken */
-    struct net *net; /* may be NULL in tests: then flows' local addresses are used as they are */
+    struct net *net;  /* may be NULL in tests: then flows' local addresses are used as they are */
+    struct str allow; /* methods served, for 200; borrowed */
     struct notifier_port port;
 };
 NODISCARD int notifier_create(struct notifier **out, const struct notifier_config *cfg);
@@ -62,6 +64,14 @@ void notifier_dialplan_changed(struct notifier *n);
  * with reason=rejected. */
 void notifier_settings_set(struct notifier *n, const struct settings *settings);
 
+/* Move the subscribers away: end `rate_per_s` subscriptions a second, with terminated;
+ * reason=deactivated (they subscribe anew at once) or reason=probation;retry-after=... (not before
+ * that), and answer new SUBSCRIBEs 503 with Retry-After. Until notifier_resume. */
+enum notifier_drain_reason { NOTIFIER_DRAIN_DEACTIVATED, NOTIFIER_DRAIN_PROBATION };
+void notifier_drain(struct notifier *n, enum notifier_drain_reason reason, uint32_t retry_after_s,
+                    uint32_t rate_per_s);
+void notifier_resume(struct notifier *n);
+
 /* End every subscription with terminated;reason=deactivated (phones then subscribe anew at once).
  */
 void notifier_stop(struct notifier *n);
@@ -73,7 +83,7 @@ struct subscription_view { /* borrowed for the call */
         event_id, content_type;
     struct str user_agent, remote_uri, local_tag, remote_tag, contact;
     struct addr remote;
-    const char *state;      /* "active", "terminated", "resp_wait" */
+    const char *state;      /* "active", "pending", "terminated", "resp_wait" */
     uint32_t expires_s;     /* left */
     uint32_t cseq, version; /* of the last NOTIFY sent */
     uint64_t told_sequence; /* of the snapshot last acknowledged, or that said the same; 0: none */

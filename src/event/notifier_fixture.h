@@ -91,7 +91,7 @@ static inline int fixture_send(void *ctx, const struct flow *to, struct str byte
     return 0;
 }
 
-static inline int fixture_watch(void *ctx, const struct resource_name *name, bool served,
+static inline int fixture_watch(void *ctx, const struct resource_name *name, struct str served,
                                 uint64_t cookie)
 {
     struct fixture *f = ctx;
@@ -175,6 +175,7 @@ static inline void fixture_create_engine(struct fixture *f)
                                                    .log = f->log,
                                                    .bodies = f->bodies,
                                                    .settings = f->settings,
+                                                   .allow = STR("OPTIONS, SUBSCRIBE"),
                                                    .port = { f, fixture_watch, fixture_unwatch,
                                                              fixture_admit, fixture_release } }),
         0);
@@ -266,6 +267,7 @@ static inline void resource_tell(struct fixture *f, struct fixture_resource *r,
                                          .resource_id = former ? former->resource_id : f->next_id++,
                                          .sequence = former ? former->sequence + 1 : 1,
                                          .state = state,
+                                         .has_hint = true,
                                          .presence = PRESENCE_NOT_SET,
                                          .context = str_of(r->context),
                                          .extension = str_of(r->extension),

@@ -3,7 +3,41 @@
  * RFC 6665 section 4.2.2, RFC 5057 for what an error says about the usage. */
 #include "event/event_internal.h"
 
+#include <endian.h>
 #include <stdlib.h>
+
+/* ---- entity-tags of views: RFC 5839 section 4.1 ---- */
+
+enum { ENTITY_TAG_LEN = 16 };
+
+/* What is told to everybody who gets this rendering, but for versions and names: two who know the
+ * same tag see the same lamp. */
+static void add_entity_tag(struct buf *b, const struct rendered_body *body)
+{
+    uint64_t digest = htobe64(body_digest(body));
+
+    buf_add(b, STR("SIP-ETag: "));
+    buf_add_hex(b, &digest, sizeof(digest));
+    buf_add(b, STR("\r\n"));
+}
+
+int entity_tag_parse(uint64_t *out, struct str tag)
+{
+    uint64_t digest = 0;
+
+    if (tag.n != ENTITY_TAG_LEN)
+        return -EINVAL;
+    for (size_t i = 0; i < tag.n; i++) {
+        const char *digits = "0123456789abcdef";
+        const char *digit = tag.p[i] ? strchr(digits, tag.p[i]) : NULL;
+
+        if (!digit)
+            return -EINVAL;
+        digest = digest << 4 | (uint64_t)(digit - digits);
+    }
+    *out = digest;
+    return 0;
+}
 
 /* ---- the shared end of the head ---- */
 
@@ -55,14 +89,18 @@ static void add_state(struct buf *b, const struct subscription *s)
         [END_NORESOURCE] = STR_INIT("terminated;reason=noresource"),
         [END_REJECTED] = STR_INIT("terminated;reason=rejected"),
         [END_DEACTIVATED] = STR_INIT("terminated;reason=deactivated"),
+        [END_PROBATION] = STR_INIT("terminated;reason=probation;retry-after="),
+        [END_GIVEUP] = STR_INIT("terminated;reason=giveup;retry-after="),
     };
 
     if (s->sent_expires_s) {
-        buf_add(b, STR("active;expires="));
+        buf_add(b, s->sent_pending ? STR("pending;expires=") : STR("active;expires="));
         buf_add_u64(b, s->sent_expires_s);
-    } else {
-        buf_add(b, s->sent_reason == END_NONE ? STR("terminated") : states[s->sent_reason]);
+        return;
     }
+    buf_add(b, s->sent_reason == END_NONE ? STR("terminated") : states[s->sent_reason]);
+    if (s->sent_reason == END_PROBATION || s->sent_reason == END_GIVEUP)
+        buf_add_u64(b, s->sent_retry_s);
 }
 
 static void add_head(struct buf *b, const struct subscription *s, const struct client_txn *ct)
@@ -83,6 +121,18 @@ static void add_head(struct buf *b, const struct subscription *s, const struct c
     buf_add(b, (struct str){ s->sent_tail->text, s->sent_tail->n });
 }
 
+static void add_body(struct buf *out, const struct rendered_body *body,
+                     const struct body_slots *slots)
+{
+    struct str type = body_content_type(body);
+
+    if (type.n) /* a package that is served as it was published, and nothing was */
+        sip_print_header(out, STR("Content-Type"), type);
+    sip_print_header_u64(out, STR("Content-Length"), body_length(body, slots));
+    buf_add(out, STR("\r\n"));
+    body_print(body, slots, out);
+}
+
 /* Everything it reads was fixed when the NOTIFY was started, so that each time gives the same
  * bytes; the rendered body hangs on the snapshot. */
 static int notify_print(struct client_txn *ct, struct buf *out)
@@ -97,10 +147,11 @@ static int notify_print(struct client_txn *ct, struct buf *out)
 
     if (!r) {
         add_head(out, s, ct);
-        sip_print_header(out, STR("Content-Type"), body_profile_content_type(s->sent_profile));
-        sip_print_header_u64(out, STR("Content-Length"), body_length(body, &slots));
-        buf_add(out, STR("\r\n"));
-        body_print(body, &slots, out);
+        add_entity_tag(out, body);
+        if (s->sent_bodiless)
+            buf_add(out, STR("Content-Length: 0\r\n\r\n"));
+        else
+            add_body(out, body, &slots);
         r = out->error;
     }
     n->print_result = r;
@@ -125,27 +176,39 @@ static void sent_set(struct subscription *s, const struct snapshot *snap)
     struct notifier *n = s->dialog->notifier;
     const struct snapshot *former = s->sent;
 
-    if (former && snap->sequence > former->sequence + 1)
+    if (former && former->resource_id == snap->resource_id && snap->sequence > former->sequence + 1)
         n->counters.coalesced += snap->sequence - former->sequence - 1;
     s->sent = snapshot_ref(snap);
     snapshot_unref(former);
     s->sent_profile = s->profile;
 }
 
+/* When it may ask again. */
+static uint32_t retry_after_s(const struct subscription *s)
+{
+    const struct notifier *n = s->dialog->notifier;
+
+    return s->reason == END_GIVEUP ? n->settings->authorization.give_up_s : n->drain.retry_after_s;
+}
+
 /* Fix what the NOTIFY will say. */
-static void notify_compose(struct subscription *s)
+static void notify_compose(struct subscription *s, const struct snapshot *view)
 {
     struct dialog *d = s->dialog;
     struct notifier *n = d->notifier;
 
-    sent_set(s, s->resource->newest);
+    sent_set(s, view);
     s->acknowledged = false;
     s->sent_head = dialog_head_ref(d->head);
     s->sent_tail = n->tail;
     s->sent_tail->refs++;
     s->cseq = ++d->local_cseq;
-    s->version = s->notified ? s->version + 1 : 0;
-    s->sent_expires_s = s->state == SUB_ACTIVE ? subscription_left_s(s) : 0;
+    s->sent_bodiless = notify_is_suppressed(s);
+    if (!s->sent_bodiless)
+        s->version = s->documented ? s->version + 1 : 0;
+    s->sent_expires_s = sub_runs(s) ? subscription_left_s(s) : 0;
+    s->sent_pending = s->state == SUB_PENDING;
+    s->sent_retry_s = retry_after_s(s);
     s->sent_reason = n->settings->compatibility.terminated_without_reason ? END_NONE : s->reason;
 }
 
@@ -154,7 +217,7 @@ static void notify_uncompose(struct subscription *s, uint32_t former_cseq)
 {
     s->dialog->local_cseq--;
     s->cseq = former_cseq;
-    if (s->notified)
+    if (s->documented && !s->sent_bodiless)
         s->version--;
     release_sent(s);
 }
@@ -188,7 +251,7 @@ static void notify_not_started(struct subscription *s, int error)
         log_error(n->cfg.log, "notify.not_printed",
                   KV("content_type", body_profile_content_type(s->sent_profile)), KV_ERR(error));
     n->counters.notify_failed++;
-    if (s->state != SUB_ACTIVE)
+    if (!sub_runs(s))
         subscription_gone(s, "the last NOTIFY could not be sent");
     else if (memory)
         retry_at(s, CONGESTED_MS, true);
@@ -201,10 +264,15 @@ static void notify_not_started(struct subscription *s, int error)
 static void notify_send(struct subscription *s)
 {
     struct notifier *n = s->dialog->notifier;
+    const struct snapshot *view = watched_view(s);
     uint32_t former_cseq = s->cseq;
     int r;
 
-    notify_compose(s);
+    if (!view) {
+        retry_at(s, CONGESTED_MS, true);
+        return;
+    }
+    notify_compose(s, view);
     n->print_result = 0;
     r = client_txn_start(n->cfg.txn, &s->txn, SIP_NOTIFY, &s->sent_head->flow, &notify_ops);
     if (r) {
@@ -213,6 +281,8 @@ static void notify_send(struct subscription *s)
         return;
     }
     s->notified = true;
+    s->documented = s->documented || !s->sent_bodiless;
+    s->suppress.given = false;
     s->answer_due = false;
     n->outstanding++;
     n->counters.notify_sent++;
@@ -221,6 +291,29 @@ static void notify_send(struct subscription *s)
 }
 
 /* ---- when ---- */
+
+bool notify_is_suppressed(const struct subscription *s)
+{
+    const struct snapshot *view = s->suppress.given ? watched_view(s) : NULL;
+    const struct rendered_body *body;
+
+    if (!view)
+        return false;
+    return s->suppress.any ||
+           (body_render(s->profile, view, s->dialog->notifier->cfg.rng, &body) == 0 &&
+            body_digest(body) == s->suppress.tag);
+}
+
+void notify_known(struct subscription *s)
+{
+    const struct snapshot *view = watched_view(s);
+
+    if (s->txn.running || !view)
+        return; /* its answer says what the subscriber knows */
+    sent_set(s, view);
+    s->told_sequence = s->sent->sequence;
+    s->acknowledged = true;
+}
 
 /* Would the body of `snap` repeat what the subscriber shows? */
 static bool says_the_same(const struct subscription *s, const struct snapshot *snap)
@@ -263,10 +356,10 @@ void notify_due(struct subscription *s)
         notify_send(s);
         return;
     }
-    if (s->state != SUB_ACTIVE)
+    if (!sub_runs(s))
         return;
-    newest = s->resource->newest;
-    if (!s->answer_due) {
+    newest = watched_view(s);
+    if (newest && !s->answer_due) {
         if (must_wait(s, newest))
             return;
         if (says_the_same(s, newest)) {
@@ -386,7 +479,7 @@ static void notify_done(struct client_txn *ct, unsigned status, const struct sip
                           response ? "the subscriber refuses" : "the subscriber does not answer");
         return;
     }
-    if (v != VERDICT_TOLD && s->state == SUB_ACTIVE)
+    if (v != VERDICT_TOLD && sub_runs(s))
         answer_refused(s, status, response);
     notify_due(s);
 }

@@ -33,10 +33,11 @@ static void test_bytes(void **state)
              "Allow-Events: dialog, presence, message-summary\r\n"
              "Max-Forwards: 70\r\n"
              "User-Agent: %.*s\r\n"
+             "SIP-ETag: %.*s\r\n"
              "Content-Type: application/dialog-info+xml\r\n"
              "Content-Length: %zu\r\n\r\n%.*s",
-             STR_FMT(m->branch), tag, m->cseq, STR_FMT(f->settings->global.user_agent), m->body.n,
-             STR_FMT(m->body));
+             STR_FMT(m->branch), tag, m->cseq, STR_FMT(f->settings->global.user_agent),
+             STR_FMT(sip_header_value(m, SIP_H_SIP_ETAG)), m->body.n, STR_FMT(m->body));
     if (!str_equal(m->raw, str_of(expect)))
         fail_msg("%.*s\n-- instead of --\n%s", STR_FMT(m->raw), expect);
     /* '&' is fine in a user, and not in XML. */

@@ -13,11 +13,12 @@ struct ask { /* one SUBSCRIBE */
     struct sip_uri contact;
     bool has_contact;
     uint32_t expires_s; /* granted */
+    struct suppression suppress;
     unsigned flags;
     const struct body_profile *profile; /* NULL: as before */
     const struct subscription
         *namesake; /* another usage of the dialog: it is about the same resource */
-    struct str resource;
+    struct watched_name resource;
     char resource_room[RESOURCE_MAX];
 };
 
@@ -46,7 +47,10 @@ static void refusal_count(struct notifier_counters *c, unsigned status)
 void request_refuse(struct notifier *n, struct server_txn *st, unsigned status, const char *why)
 {
     if (status == 503) /* spread, or all of them return at once */
-        sip_print_header_u64(&n->headers, STR("Retry-After"), 5 + rng_below(n->cfg.rng, 10));
+        sip_print_header_u64(&n->headers, STR("Retry-After"),
+                             n->drain.active && n->drain.retry_after_s
+                                 ? n->drain.retry_after_s
+                                 : 5 + rng_below(n->cfg.rng, 10));
     if (status == 489)
         sip_print_header(&n->headers, STR("Allow-Events"), buf_str(&n->allow_events));
     uas_print_warning(&n->headers, n->settings->global.user_agent, why);
@@ -55,14 +59,14 @@ void request_refuse(struct notifier *n, struct server_txn *st, unsigned status, 
 }
 
 void request_accept(struct notifier *n, struct server_txn *st, const struct dialog *d,
-                    uint32_t expires_s)
+                    unsigned status, uint32_t expires_s)
 {
     buf_reset(&n->headers);
     sip_print_header_u64(&n->headers, STR("Expires"), expires_s);
     sip_print_header(&n->headers, STR("Contact"), head_str(d->head, d->head->contact));
-    sip_print_header(&n->headers, STR("Allow"), STR("OPTIONS, SUBSCRIBE"));
+    sip_print_header(&n->headers, STR("Allow"), n->cfg.allow);
     sip_print_header(&n->headers, STR("Allow-Events"), buf_str(&n->allow_events));
-    server_txn_respond(st, &(struct sip_reply){ .status = 200,
+    server_txn_respond(st, &(struct sip_reply){ .status = status,
                                                 .to_tag = head_str(d->head, d->head->local_tag),
                                                 .headers = buf_str(&n->headers) });
 }
@@ -81,7 +85,9 @@ static bool refuse(struct ask *a, unsigned status, const char *why)
 
 static bool check_stopping(struct ask *a)
 {
-    return a->n->stopping && refuse(a, 503, "this server is about to stop");
+    if (a->n->stopping)
+        return refuse(a, 503, "this server is about to stop");
+    return a->n->drain.active && !a->usage && refuse(a, 503, "this server is being drained");
 }
 
 static bool check_allowed(struct ask *a)
@@ -99,10 +105,22 @@ static bool check_event(struct ask *a)
         return refuse(a, 489, "there is no Event header field");
     if (sip_event_parse(&a->event, h->value))
         return refuse(a, 400, "the Event header field cannot be read");
-    if (!body_package_known(a->n->cfg.bodies, a->event.package))
+    if (!package_is_served(a->n, a->rq, a->event.package))
         return refuse(a, 489, "this event package is not served");
     if (a->event.params.n > EVENT_PARAMS_MAX)
         return refuse(a, 400, "the parameters of Event are longer than 128 bytes");
+    return false;
+}
+
+/* An entity-tag that is none of ours matches nothing, which is no mistake: RFC 5839 section 5.1. */
+static bool check_suppress(struct ask *a)
+{
+    struct str tag = sip_header_value(a->rq->msg, SIP_H_SUPPRESS_IF_MATCH);
+
+    if (!tag.n)
+        return false;
+    a->suppress.any = str_equal(tag, STR("*"));
+    a->suppress.given = a->suppress.any || entity_tag_parse(&a->suppress.tag, tag) == 0;
     return false;
 }
 
@@ -237,10 +255,24 @@ static const struct subscription *find_namesake(const struct ask *a)
     LIST_FOREACH (it, &a->dialog->usages) {
         const struct subscription *s = CONTAINER_OF(it, const struct subscription, of_dialog);
 
-        if (s->state == SUB_ACTIVE)
+        if (sub_runs(s))
             return s;
     }
     return NULL;
+}
+
+/* What the other usage is about, wherever that lives. */
+static void resource_of_namesake(struct ask *a)
+{
+    const struct snapshot *s = a->namesake->resource->newest;
+    bool extension = package_is_extension(a->event.package);
+
+    a->resource =
+        (struct watched_name){ .name = { .context = s->context, .extension = s->extension } };
+    if (!extension)
+        a->resource.name.package = a->event.package;
+    if (!s->has_hint)
+        a->resource.served = s->context;
 }
 
 static bool check_resource(struct ask *a)
@@ -248,19 +280,19 @@ static bool check_resource(struct ask *a)
     struct str user = a->rq->uri.user;
     struct buf name;
 
+    a->namesake = find_namesake(a);
+    if (a->namesake) {
+        resource_of_namesake(a);
+        return false;
+    }
     buf_init_on(&name, a->resource_room, sizeof(a->resource_room));
     if (a->rq->settings->global.ignore_uri_user_options)
         user.n = str_find_char(user, ';');
-    a->namesake = find_namesake(a);
-    if (a->namesake)
-        buf_add(&name, a->namesake->resource->newest->extension);
-    else
-        sip_uri_user_decode(&name, user);
+    sip_uri_user_decode(&name, user);
     if (name.error)
         return refuse(a, 404, "the name of the resource is longer than 79 bytes");
-    if (!name.n)
+    if (!address_resolve(&a->resource, a->rq, a->event.package, buf_str(&name)))
         return refuse(a, 404, "the Request-URI names no resource");
-    a->resource = buf_str(&name);
     return false;
 }
 
@@ -289,7 +321,7 @@ static int make_usage(struct ask *a, struct subscription **out)
     if (a->namesake)
         buf_add(b, sub_str(a->namesake, a->namesake->local));
     else
-        print_resource_uri(b, &a->rq->uri, a->resource);
+        print_resource_uri(b, &a->rq->uri, a->resource.name.extension);
     local_n = b->n - event_n;
     print_subscriber_uri(b, head_str(h, h->remote_uri));
     if (b->error)
@@ -301,6 +333,7 @@ static int make_usage(struct ask *a, struct subscription **out)
                                    .profile = a->profile,
                                    .flags = a->flags,
                                    .expires_s = a->expires_s,
+                                   .suppress = a->suppress,
                                    .event = { b->p, event_n },
                                    .local = { b->p + event_n, local_n },
                                    .remote = { b->p + event_n + local_n, b->n - event_n - local_n },
@@ -342,7 +375,7 @@ static void begin(struct ask *a)
                r == -ENOMEM ? "there is no memory for this subscription"
                             : "the header is too long to be kept");
     } else {
-        watched_find(s, a->rq->endpoint->context, a->resource);
+        watched_find(s, &a->resource);
     }
     if (a->dialog)
         dialog_unpin(a->dialog);
@@ -381,7 +414,7 @@ static bool check_dialog(struct ask *a)
 static bool dialog_is_live(const struct dialog *d)
 {
     LIST_FOREACH (it, &d->usages)
-        if (CONTAINER_OF(it, const struct subscription, of_dialog)->state == SUB_ACTIVE)
+        if (sub_runs(CONTAINER_OF(it, const struct subscription, of_dialog)))
             return true;
     return false;
 }
@@ -391,7 +424,7 @@ static bool check_usage(struct ask *a)
     struct subscription *s = usage_find(a);
 
     a->usage = s;
-    if (s && s->state == SUB_ACTIVE)
+    if (s && sub_runs(s))
         return false;
     if (s && s->state == SUB_RESP_WAIT) {
         sip_print_header_u64(&a->n->headers, STR("Retry-After"), rng_below(a->n->cfg.rng, 10));
@@ -414,9 +447,11 @@ static bool checks_pass(struct ask *a, bool (*const checks[])(struct ask *a), si
 
 static void apply_refresh(struct ask *a)
 {
-    struct refresh r = {
-        .request = a->rq->txn, .profile = a->profile, .flags = a->flags, .expires_s = a->expires_s
-    };
+    struct refresh r = { .request = a->rq->txn,
+                         .profile = a->profile,
+                         .flags = a->flags,
+                         .expires_s = a->expires_s,
+                         .suppress = a->suppress };
     int result = dialog_head_after(a->dialog, a->rq, a->has_contact ? &a->contact : NULL, &r.head);
 
     if (result)
@@ -429,8 +464,8 @@ static void apply_refresh(struct ask *a)
 
 static void subscribe_inside(struct ask *a)
 {
-    static bool (*const always[])(struct ask * a) = { check_dialog, check_event, check_expires,
-                                                      check_usage, check_contact };
+    static bool (*const always[])(struct ask * a) = { check_dialog,  check_event, check_suppress,
+                                                      check_expires, check_usage, check_contact };
     static bool (*const staying[])(struct ask * a) = { check_stopping, check_allowed, check_brief,
                                                        check_accept };
     static bool (*const joining[])(struct ask * a) = { check_sizes, check_resource };
@@ -447,9 +482,10 @@ static void subscribe_inside(struct ask *a)
 
 static void subscribe_new(struct ask *a)
 {
-    static bool (*const checks[])(
-        struct ask * a) = { check_stopping, check_allowed, check_event, check_contact, check_accept,
-                            check_expires,  check_brief,   check_sizes, check_resource };
+    static bool (*const checks[])(struct ask * a) = { check_stopping, check_allowed, check_event,
+                                                      check_suppress, check_contact, check_accept,
+                                                      check_expires,  check_brief,   check_sizes,
+                                                      check_resource };
 
     if (checks_pass(a, checks, ARRAY_LEN(checks)))
         begin(a);

@@ -50,7 +50,7 @@ static void test_refusals(void **state)
           { .uri = "sip:" LONG_64 "0123456789012345@192.0.2.1" },
           404,
           "longer than 79" },
-        { "no hint", { .uri = "sip:999@192.0.2.1" }, 404, "no hint" },
+        { "no hint", { .uri = "sip:999@192.0.2.1" }, 404, "nothing of that name" },
         { "long Call-ID", { .call_id = LONG_256 }, 400, "Call-ID is longer than 255" },
         { "long tag", { .from_params = ";tag=" LONG_64 LONG_64 "x" }, 400, "longer than 128" },
         { "long R-URI", { .uri = "sip:100@h;x=" LONG_256 LONG_256 }, 414, "longer than 512" },

@@ -8,7 +8,8 @@ static const struct {
     const char *name;
     unsigned next;
 } sub_states[SUB_STATES] = {
-    [SUB_RESP_WAIT] = { "resp_wait", BIT(SUB_ACTIVE) | BIT(SUB_GONE) },
+    [SUB_RESP_WAIT] = { "resp_wait", BIT(SUB_PENDING) | BIT(SUB_ACTIVE) | BIT(SUB_GONE) },
+    [SUB_PENDING] = { "pending", BIT(SUB_ACTIVE) | BIT(SUB_ENDING) | BIT(SUB_GONE) },
     [SUB_ACTIVE] = { "active", BIT(SUB_ENDING) | BIT(SUB_GONE) },
     [SUB_ENDING] = { "ending", BIT(SUB_TERMINATED) | BIT(SUB_GONE) },
     [SUB_TERMINATED] = { "terminated", BIT(SUB_GONE) },
@@ -70,6 +71,7 @@ int subscription_create(struct subscription **out, const struct subscription_spe
                                 .profile = spec->profile,
                                 .flags = (uint8_t)spec->flags,
                                 .expires_s = spec->expires_s,
+                                .suppress = spec->suppress,
                                 .generation = spec->dialog->notifier->generation,
                                 .state = SUB_RESP_WAIT };
     s->event = (struct span){ 0, (uint16_t)spec->event.n };
@@ -117,6 +119,8 @@ void subscription_arm(struct subscription *s)
 
     if (s->retry_ms && s->retry_ms < due)
         due = s->retry_ms;
+    if (s->state == SUB_PENDING && s->give_up_ms < due)
+        due = s->give_up_ms;
     timer_start(n->cfg.wheel, &s->timer, due > now ? due - now : 0);
 }
 
@@ -135,6 +139,10 @@ static void subscription_fire(struct timer *timer)
     if (now >= s->expires_ms) {
         n->counters.expired++;
         subscription_end(s, END_TIMEOUT);
+        return;
+    }
+    if (s->state == SUB_PENDING && now >= s->give_up_ms) {
+        subscription_end(s, END_GIVEUP);
         return;
     }
     if (s->retry_ms && now >= s->retry_ms) {
@@ -183,6 +191,43 @@ void subscription_refuse(struct subscription *s, unsigned status, const char *wh
     request_refuse(n, st, status, why);
 }
 
+/* ---- who may see what ---- */
+
+static enum watcher_handling handling_of(const struct subscription *s, const struct watched *w)
+{
+    const struct dialog_head *h = s->dialog->head;
+
+    return settings_authorize(s->dialog->notifier->settings,
+                              &(struct watcher_question){ .endpoint = dialog_endpoint(s->dialog),
+                                                          .uri = head_str(h, h->remote_uri),
+                                                          .package = sub_str(s, s->package),
+                                                          .context = w->newest->context,
+                                                          .extension = w->newest->extension });
+}
+
+/* The rules have changed. Who waited and is allowed now is told; who was allowed and must be
+ * confirmed asks anew. False: it is no longer welcome. */
+static bool handling_apply(struct subscription *s, enum watcher_handling handling)
+{
+    enum watcher_handling former = s->handling;
+
+    if (handling == former)
+        return true;
+    if (handling == WATCHER_BLOCK)
+        return false;
+    if (handling == WATCHER_CONFIRM) {
+        subscription_end(s, END_DEACTIVATED);
+        return true;
+    }
+    s->handling = (uint8_t)handling;
+    if (s->state == SUB_PENDING) {
+        sub_move(s, SUB_ACTIVE);
+        s->answer_due = true; /* RFC 6665 section 4.2.1.2: the new state is told at once */
+    }
+    s->acknowledged = false; /* what it was shown was something else */
+    return true;
+}
+
 /* Is there a body to tell? Better now than after a 200 that no NOTIFY can follow. */
 static bool can_render(struct subscription *s, const struct watched *w)
 {
@@ -210,13 +255,19 @@ void subscription_accept(struct subscription *s, struct watched *w)
         subscription_refuse(s, 403, "this endpoint may not subscribe");
         return;
     }
+    s->handling = (uint8_t)handling_of(s, w);
+    if (s->handling == WATCHER_BLOCK) {
+        subscription_refuse(s, 403, "this subscriber may not watch this resource");
+        return;
+    }
     if (!can_render(s, w))
         return;
     watched_join(w, s);
-    sub_move(s, SUB_ACTIVE);
+    sub_move(s, s->handling == WATCHER_CONFIRM ? SUB_PENDING : SUB_ACTIVE);
+    s->give_up_ms = notifier_now(n) + 1000ull * n->settings->authorization.give_up_s;
     expiry_set(s, s->expires_s);
     s->answer_due = true;
-    request_accept(n, request_take(s), d, s->expires_s);
+    request_accept(n, request_take(s), d, 200, s->expires_s);
     log_info(n->cfg.log, "subscription.accepted", KV("package", sub_str(s, s->package)),
              KV("resource", w->newest->extension), KV("endpoint", dialog_endpoint(d)),
              KV_U("expires_s", s->expires_s), KV("call_id", head_str(d->head, d->head->call_id)));
@@ -237,8 +288,7 @@ static void usages_follow(struct dialog *d)
     LIST_FOREACH_SAFE (it, &d->usages) {
         struct subscription *s = CONTAINER_OF(it, struct subscription, of_dialog);
 
-        if (s->txn.running && s->sent_head != d->head &&
-            (s->state == SUB_ACTIVE || s->state == SUB_ENDING)) {
+        if (s->txn.running && s->sent_head != d->head && (sub_runs(s) || s->state == SUB_ENDING)) {
             notify_abandon(s);
             notify_due(s);
         }
@@ -255,8 +305,17 @@ static void refresh_apply(struct subscription *s, const struct refresh *r)
     s->retry_ms = 0; /* whatever it had us wait for: now it asks */
     s->hold = false;
     expiry_set(s, r->expires_s);
-    s->answer_due = true;
     subscription_arm(s);
+}
+
+/* RFC 5839 section 4.5: the subscription goes on, and nothing is told. */
+static bool refresh_is_silent(struct subscription *s)
+{
+    if (!notify_is_suppressed(s))
+        return false;
+    s->suppress.given = false;
+    notify_known(s);
+    return true;
 }
 
 void subscription_refresh(struct subscription *s, const struct refresh *r)
@@ -267,12 +326,15 @@ void subscription_refresh(struct subscription *s, const struct refresh *r)
 
     dialog_pin(d);
     dialog_head_set(d, r->head);
-    request_accept(n, r->request, d, r->expires_s);
     if (moved && s->txn.running)
         notify_abandon(s);
+    s->suppress = r->suppress;
+    if (r->expires_s)
+        refresh_apply(s, r);
+    s->answer_due = !r->expires_s || !refresh_is_silent(s);
+    request_accept(n, r->request, d, s->answer_due ? 200 : 204, r->expires_s);
     if (r->expires_s) {
         n->counters.refreshed++;
-        refresh_apply(s, r);
         log_debug(n->cfg.log, "subscription.refreshed",
                   KV("call_id", head_str(d->head, d->head->call_id)),
                   KV_U("expires_s", r->expires_s));
@@ -289,10 +351,12 @@ void subscription_refresh(struct subscription *s, const struct refresh *r)
 
 void subscription_end(struct subscription *s, enum end_reason reason)
 {
-    static const char *const reasons[] = { "", "timeout", "noresource", "rejected", "deactivated" };
+    static const char *const reasons[END_REASONS] = { "",         "timeout",     "noresource",
+                                                      "rejected", "deactivated", "probation",
+                                                      "giveup" };
     struct dialog *d = s->dialog;
 
-    if (s->state != SUB_ACTIVE)
+    if (!sub_runs(s))
         return;
     log_info(d->notifier->cfg.log, "subscription.ended", KV("reason", reasons[reason]),
              KV("endpoint", dialog_endpoint(d)),
@@ -360,12 +424,12 @@ bool subscription_recheck(struct subscription *s)
     if (flags != s->flags)
         rechoose(s, flags);
     s->generation = n->generation;
-    return true;
+    return !s->resource || handling_apply(s, handling_of(s, s->resource));
 }
 
 void subscription_attend(struct subscription *s)
 {
-    if (s->state != SUB_ACTIVE)
+    if (!sub_runs(s))
         return;
     if (s->dialog->notifier->stopping)
         subscription_end(s, END_DEACTIVATED);
@@ -373,6 +437,6 @@ void subscription_attend(struct subscription *s)
         subscription_end(s, END_REJECTED);
     else if (watched_is_removed(s->resource))
         subscription_end(s, END_NORESOURCE);
-    else
+    else if (sub_runs(s)) /* the rules may have ended it */
         notify_due(s);
 }

@@ -15,31 +15,29 @@ struct name { /* what a name means, or the question what it means */
     struct list waiting;      /* subscription.of_resource, of those that want to know */
     uint64_t cookie;
     bool stale; /* asked of a dialplan that may be the former one: the answer is good for once */
-    uint16_t context_n, extension_n;
+    struct watched_name key; /* its texts are below */
     char text[];
-};
-
-struct name_key {
-    struct str context, extension;
 };
 
 /* ---- names ---- */
 
-static uint64_t name_hash(const struct notifier *n, const struct name_key *k)
+static uint64_t name_hash(const struct notifier *n, const struct watched_name *k)
 {
-    return map_hash_mix(map_hash(&n->names, k->context), map_hash(&n->names, k->extension));
+    return map_hash_mix(map_hash(&n->names, k->name.context),
+                        map_hash(&n->names, k->name.extension));
 }
 
 static bool name_is(const struct map_node *node, const void *key)
 {
-    const struct name *m = CONTAINER_OF(node, const struct name, node);
-    const struct name_key *k = key;
+    const struct watched_name *m = &CONTAINER_OF(node, const struct name, node)->key;
+    const struct watched_name *k = key;
 
-    return str_equal((struct str){ m->text, m->context_n }, k->context) &&
-           str_equal((struct str){ m->text + m->context_n, m->extension_n }, k->extension);
+    return str_equal(m->name.extension, k->name.extension) &&
+           str_equal(m->name.context, k->name.context) &&
+           str_equal(m->name.package, k->name.package) && str_equal(m->served, k->served);
 }
 
-static struct name *name_find(const struct notifier *n, const struct name_key *k)
+static struct name *name_find(const struct notifier *n, const struct watched_name *k)
 {
     struct map_node *node = map_find(&n->names, name_hash(n, k), name_is, k);
 
@@ -47,25 +45,22 @@ static struct name *name_find(const struct notifier *n, const struct name_key *k
 }
 
 /* With a question under way: the port has been asked. */
-static int name_ask(struct name **out, struct notifier *n, const struct name_key *k)
+static int name_ask(struct name **out, struct notifier *n, const struct watched_name *k)
 {
-    struct name *m;
+    struct name *m = malloc(sizeof(*m) + k->name.package.n + k->name.context.n +
+                            k->name.extension.n + k->served.n);
+    char *at;
     int r;
 
-    if (k->context.n > UINT16_MAX || k->extension.n > UINT16_MAX)
-        return -EMSGSIZE;
-    m = malloc(sizeof(*m) + k->context.n + k->extension.n);
     if (!m)
         return -ENOMEM;
-    *m = (struct name){ .cookie = n->next_cookie,
-                        .context_n = (uint16_t)k->context.n,
-                        .extension_n = (uint16_t)k->extension.n };
-    memcpy(m->text, k->context.p, k->context.n);
-    memcpy(m->text + k->context.n, k->extension.p, k->extension.n);
-    r = n->cfg.port.watch(
-        n->cfg.port.ctx,
-        &(struct resource_name){ .context = k->context, .extension = k->extension }, false,
-        m->cookie);
+    *m = (struct name){ .cookie = n->next_cookie, .key = *k };
+    at = m->text;
+    str_keep(&m->key.name.package, &at);
+    str_keep(&m->key.name.context, &at);
+    str_keep(&m->key.name.extension, &at);
+    str_keep(&m->key.served, &at);
+    r = n->cfg.port.watch(n->cfg.port.ctx, &m->key.name, m->key.served, m->cookie);
     if (r) {
         free(m);
         return r;
@@ -146,6 +141,7 @@ static void resource_destroy(struct watched *w)
     list_remove(&w->queued);
     list_remove(&w->idle);
     map_remove(&w->notifier->resources, &w->node);
+    snapshot_unref(w->neutral);
     snapshot_unref(w->newest);
     free(w);
 }
@@ -153,6 +149,35 @@ static void resource_destroy(struct watched *w)
 bool watched_is_removed(const struct watched *w)
 {
     return w->newest->state == EXTENSION_REMOVED;
+}
+
+/* Of another resource id than anybody's, so that it is told from what the resource really shows. */
+static const struct snapshot *neutral_of(struct watched *w)
+{
+    const struct snapshot *s = w->newest;
+    struct snapshot *made;
+
+    if (w->neutral)
+        return w->neutral;
+    if (snapshot_create(&made, &(struct snapshot_spec){ .sequence = 1,
+                                                        .changed_wall_ms = s->changed_wall_ms,
+                                                        .state = EXTENSION_UNAVAILABLE,
+                                                        .hint_state = EXTENSION_UNAVAILABLE,
+                                                        .has_hint = true,
+                                                        .presence = PRESENCE_NOT_SET,
+                                                        .package = s->package,
+                                                        .context = s->context,
+                                                        .extension = s->extension }))
+        return NULL;
+    w->neutral = made;
+    return made;
+}
+
+const struct snapshot *watched_view(const struct subscription *s)
+{
+    struct watched *w = s->resource;
+
+    return s->handling == WATCHER_ALLOW ? w->newest : neutral_of(w);
 }
 
 /* Give it back, unless a question is open: it may turn out to mean this very resource, and whoever
@@ -219,21 +244,21 @@ void watched_leave(struct notifier *n, struct subscription *s)
 
 /* ---- asking ---- */
 
-void watched_find(struct subscription *s, struct str context, struct str extension)
+void watched_find(struct subscription *s, const struct watched_name *key)
 {
     struct notifier *n = s->dialog->notifier;
-    struct name_key key = { context, extension };
-    struct name *m = name_find(n, &key);
+    struct name *m = name_find(n, key);
 
     if (m && m->resource) {
         subscription_accept(s, m->resource);
         return;
     }
     if (!m) {
-        int r = name_ask(&m, n, &key);
+        int r = name_ask(&m, n, key);
 
         if (r) {
-            log_warn(n->cfg.log, "notifier.watch_failed", KV("resource", extension), KV_ERR(r));
+            log_warn(n->cfg.log, "notifier.watch_failed", KV("resource", key->name.extension),
+                     KV_ERR(r));
             subscription_refuse(s, 503, "the state of this resource cannot be asked for now");
             return;
         }
@@ -308,7 +333,7 @@ static void answer_waiting(struct list *waiting, const struct snapshot *snap, st
     struct subscription *s;
 
     if (!snap || snap->state == EXTENSION_REMOVED || (w && watched_is_removed(w)))
-        waiting_refuse(waiting, 404, "no hint of that name is reachable");
+        waiting_refuse(waiting, 404, "nothing of that name can be watched");
     else if (!w)
         waiting_refuse(waiting, 503, "there is no memory for this resource");
     while ((s = waiting_take(waiting)))

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+/* What a Request-URI names: an extension of the subscriber's context, somebody in a domain that a
+ * compositor serves, or a mailbox. */
+#include "event/event_internal.h"
+
+bool package_is_extension(struct str package)
+{
+    return str_equal_nocase(package, STR("dialog")) || str_equal_nocase(package, STR("presence"));
+}
+
+static bool package_is_messages(struct str package)
+{
+    return str_equal_nocase(package, STR("message-summary"));
+}
+
+/* As the list spells it, or empty. */
+static struct str list_find(const struct str *list, size_t n, struct str word)
+{
+    for (size_t i = 0; i < n; i++)
+        if (str_equal_nocase(list[i], word))
+            return list[i];
+    return STR_EMPTY;
+}
+
+/* The compositor that serves this package for the domain of the Request-URI; `*spelling` is the
+ * package as it is configured. */
+static const struct compositor_settings *compositor_of(const struct uas_request *rq,
+                                                       struct str package, struct str *spelling)
+{
+    const struct compositor_settings *c = settings_compositor(rq->settings, rq->uri.host);
+
+    if (!c)
+        return NULL;
+    *spelling = list_find(c->packages, c->n_packages, package);
+    if (!spelling->n)
+        *spelling = list_find(c->opaques, c->n_opaques, package);
+    return spelling->n ? c : NULL;
+}
+
+bool package_is_served(const struct notifier *n, const struct uas_request *rq, struct str package)
+{
+    struct str spelling;
+
+    if (!body_package_known(n->cfg.bodies, package))
+        return false;
+    return package_is_extension(package) || package_is_messages(package) ||
+           compositor_of(rq, package, &spelling);
+}
+
+/* ---- mailboxes: the resource is an AOR ---- */
+
+static const struct aor_settings *aor_with_mailboxes(const struct settings *s, struct str id)
+{
+    const struct aor_settings *a = settings_aor(s, id);
+
+    return a && a->mailboxes.n ? a : NULL;
+}
+
+/* Many telephones subscribe to the number they call to hear their messages. */
+static struct str aor_of_number(const struct uas_request *rq, struct str user)
+{
+    for (size_t i = 0; i < rq->endpoint->n_aors; i++) {
+        const struct aor_settings *a = aor_with_mailboxes(rq->settings, rq->endpoint->aors[i]);
+
+        if (a && user.n && str_equal_nocase(a->voicemail_extension, user))
+            return a->id;
+    }
+    return STR_EMPTY;
+}
+
+/* Without a user part it is the endpoint's own: of several AORs, the first that has mailboxes. */
+static struct str aor_of_endpoint(const struct uas_request *rq)
+{
+    for (size_t i = 0; i < rq->endpoint->n_aors; i++) {
+        const struct aor_settings *a = aor_with_mailboxes(rq->settings, rq->endpoint->aors[i]);
+
+        if (a)
+            return a->id;
+    }
+    return STR_EMPTY;
+}
+
+static struct str mailbox_owner(const struct uas_request *rq, struct str user)
+{
+    struct str aor = user.n ? aor_of_number(rq, user) : aor_of_endpoint(rq);
+
+    return aor.n ? aor : user;
+}
+
+/* ---- all of them ---- */
+
+static bool is_known(const struct settings *s, struct str user)
+{
+    return settings_endpoint(s, user) || settings_aor(s, user);
+}
+
+/* A domain that a section names is its context's, whoever asks. Where any domain will do, the
+ * subscriber's own dialplan is asked first. */
+bool address_resolve(struct watched_name *out, const struct uas_request *rq, struct str package,
+                     struct str user)
+{
+    struct str spelling;
+    const struct compositor_settings *c = compositor_of(rq, package, &spelling);
+    bool extension = package_is_extension(package);
+
+    *out = (struct watched_name){ .name = { .extension = user } };
+    if (extension)
+        out->name.context = rq->endpoint->context;
+    else
+        out->name.package = c ? spelling : STR("message-summary");
+    if (package_is_messages(package))
+        out->name.extension = mailbox_owner(rq, user);
+    if (c && (c->n_domains || !extension))
+        out->name.context = c->context;
+    if (c && (c->any_user || is_known(rq->settings, user)))
+        out->served = c->context;
+    return out->name.extension.n > 0;
+}
