@@ -189,6 +189,7 @@ static struct snapshot *snapshot_of_end(const struct snapshot *s)
                                                            .sequence = s->sequence,
                                                            .changed_wall_ms = s->changed_wall_ms,
                                                            .state = EXTENSION_REMOVED,
+                                                           .package = s->package,
                                                            .context = s->context,
                                                            .extension = s->extension,
                                                            .hint = s->hint,

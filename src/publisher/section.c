@@ -268,10 +268,20 @@ static void on_probe(struct timer *t)
 
 /* ---- life ---- */
 
+/* Extensions show in two packages, whoever else has a package of its own. */
+static bool package_matches(struct str event, struct str package)
+{
+    if (package.n)
+        return str_equal(event, package);
+    return str_equal(event, STR("dialog")) || str_equal(event, STR("presence"));
+}
+
 bool section_matches(const struct section *s, const struct snapshot *snap)
 {
     const struct publish_settings *ps = s->terms.settings;
 
+    if (!package_matches(ps->event, snap->package))
+        return false;
     if (ps->context && !regex_matches(ps->context, snap->context, NULL))
         return false;
     return !ps->exten || regex_matches(ps->exten, snap->extension, NULL);
