@@ -1,0 +1,494 @@
+// SPDX-License-Identifier: MIT
+#include "publication/mailbox.h"
+
+#include "base/map.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { MAILBOX_NAME_MAX = 79 };
+
+struct report {
+    struct str source; /* on the heap */
+    uint32_t new_count, old_count;
+};
+
+struct mailbox {
+    struct map_node node;
+    struct list groups;     /* membership.of_mailbox */
+    struct report *reports; /* the newest last */
+    size_t n_reports, room;
+    struct str name;
+    char text[];
+};
+
+struct membership {
+    struct list of_mailbox;
+    struct group *group;
+    struct mailbox *mailbox;
+};
+
+struct group { /* an AOR's mailboxes, in one context */
+    struct map_node node;
+    uint64_t generation; /* of the configuration that named it last */
+    struct str account;  /* on the heap */
+    struct membership *members;
+    size_t n_members;
+    struct resource_name name;
+    char text[];
+};
+
+struct mailboxes {
+    struct state_core *core;
+    struct publication_store *publications;
+    struct map by_name, groups;
+    uint64_t generation;
+};
+
+/* ---- life ---- */
+
+int mailboxes_create(struct mailboxes **out, struct state_core *core,
+                     struct publication_store *publications, struct rng *rng)
+{
+    struct mailboxes *m = calloc(1, sizeof(*m));
+    int r = -ENOMEM;
+
+    if (!m)
+        return r;
+    m->core = core;
+    m->publications = publications;
+    r = map_init(&m->by_name, rng);
+    if (r)
+        goto out;
+    r = map_init(&m->groups, rng);
+    if (r)
+        goto out;
+    *out = m;
+    m = NULL;
+out:
+    mailboxes_destroy(m);
+    return r;
+}
+
+static void members_free(struct membership *members, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        list_remove(&members[i].of_mailbox);
+    free(members);
+}
+
+static void group_free(struct group *g)
+{
+    members_free(g->members, g->n_members);
+    str_free(&g->account);
+    free(g);
+}
+
+static void mailbox_free(struct mailbox *b)
+{
+    for (size_t i = 0; i < b->n_reports; i++)
+        str_free(&b->reports[i].source);
+    free(b->reports);
+    free(b);
+}
+
+void mailboxes_destroy(struct mailboxes *m)
+{
+    if (!m)
+        return;
+    if (m->groups.buckets)
+        MAP_FOREACH_SAFE (node, &m->groups)
+            group_free(CONTAINER_OF(node, struct group, node));
+    if (m->by_name.buckets)
+        MAP_FOREACH_SAFE (node, &m->by_name)
+            mailbox_free(CONTAINER_OF(node, struct mailbox, node));
+    map_fini(&m->groups);
+    map_fini(&m->by_name);
+    free(m);
+}
+
+/* ---- finding ---- */
+
+static bool mailbox_is(const struct map_node *node, const void *name)
+{
+    return str_equal(CONTAINER_OF(node, const struct mailbox, node)->name,
+                     *(const struct str *)name);
+}
+
+static struct mailbox *mailbox_find(const struct mailboxes *m, struct str name)
+{
+    struct map_node *node = map_find(&m->by_name, map_hash(&m->by_name, name), mailbox_is, &name);
+
+    return node ? CONTAINER_OF(node, struct mailbox, node) : NULL;
+}
+
+static int mailbox_get(struct mailboxes *m, struct str name, struct mailbox **out)
+{
+    struct mailbox *b = mailbox_find(m, name);
+    char *at;
+
+    if (!b) {
+        b = calloc(1, sizeof(*b) + name.n);
+        if (!b)
+            return -ENOMEM;
+        at = b->text;
+        b->name = name;
+        str_keep(&b->name, &at);
+        list_init(&b->groups);
+        map_add(&m->by_name, &b->node, map_hash(&m->by_name, b->name));
+    }
+    *out = b;
+    return 0;
+}
+
+/* Nobody reports it, and nobody is to see it. */
+static void mailbox_release(struct mailboxes *m, struct mailbox *b)
+{
+    if (b->n_reports || !list_empty(&b->groups))
+        return;
+    map_remove(&m->by_name, &b->node);
+    mailbox_free(b);
+}
+
+static const struct report *mailbox_newest(const struct mailbox *b)
+{
+    return b->n_reports ? &b->reports[b->n_reports - 1] : NULL;
+}
+
+/* ---- telling ---- */
+
+/* Counts stop at what a message-summary can carry. */
+static uint32_t count_add(uint32_t a, uint32_t b)
+{
+    return a > UINT32_MAX - b ? UINT32_MAX : a + b;
+}
+
+static void group_sum(const struct group *g, struct es_messages *out)
+{
+    struct es_message_count *voice = &out->counts[ES_MESSAGES_VOICE];
+
+    *out = (struct es_messages){ .counts[ES_MESSAGES_VOICE].given = true };
+    for (size_t i = 0; i < g->n_members; i++) {
+        const struct report *newest = mailbox_newest(g->members[i].mailbox);
+
+        if (!newest)
+            continue;
+        voice->new_count = count_add(voice->new_count, newest->new_count);
+        voice->old_count = count_add(voice->old_count, newest->old_count);
+    }
+    out->waiting = voice->new_count > 0;
+}
+
+static int group_tell(struct mailboxes *m, const struct group *g)
+{
+    struct event_state *document;
+    int r = event_state_create(&document);
+
+    if (r)
+        return r;
+    group_sum(g, &document->messages);
+    document->has_messages = true;
+    r = event_state_text(document, &document->messages.account, g->account);
+    if (!r)
+        r = publication_internal_set(m->publications, &g->name, g->name.package, STR("mailboxes"),
+                                     document);
+    event_state_unref(document);
+    return r;
+}
+
+static int device_tell(struct mailboxes *m, const struct mailbox *b)
+{
+    const struct report *newest = mailbox_newest(b);
+    char room[MAILBOX_NAME_MAX + sizeof("MWI:")];
+    struct str device = { room, 0 };
+    int r;
+
+    if (b->name.n + 4 > MAILBOX_NAME_MAX) /* more than a device's name can have */
+        return 0;
+    device.n = (size_t)snprintf(room, sizeof(room), "MWI:%.*s", STR_FMT(b->name));
+    if (newest)
+        r = state_device_set(m->core, STR("mwi"), device,
+                             newest->new_count ? DEVICE_INUSE : DEVICE_NOT_INUSE);
+    else
+        r = state_device_forget(m->core, STR("mwi"), device);
+    return r < 0 ? r : 0;
+}
+
+static int mailbox_tell(struct mailboxes *m, const struct mailbox *b)
+{
+    int r = device_tell(m, b);
+
+    LIST_FOREACH (it, &b->groups) {
+        int told = group_tell(m, CONTAINER_OF(it, struct membership, of_mailbox)->group);
+
+        r = r ? r : told;
+    }
+    return r;
+}
+
+/* ---- reports ---- */
+
+static size_t report_find(const struct mailbox *b, struct str source)
+{
+    size_t i = 0;
+
+    while (i < b->n_reports && !str_equal(b->reports[i].source, source))
+        i++;
+    return i;
+}
+
+static void report_remove(struct mailbox *b, size_t i)
+{
+    b->n_reports--;
+    memmove(&b->reports[i], &b->reports[i + 1], (b->n_reports - i) * sizeof(b->reports[0]));
+}
+
+/* Its place is the last. */
+static int report_put(struct mailbox *b, struct str source, uint32_t new_count, uint32_t old_count)
+{
+    size_t i = report_find(b, source);
+    struct report report = { .new_count = new_count, .old_count = old_count };
+
+    if (i < b->n_reports) {
+        report.source = b->reports[i].source;
+        report_remove(b, i);
+    } else {
+        if (b->n_reports == b->room) {
+            size_t room = b->room ? 2 * b->room : 1;
+            struct report *grown = reallocarray(b->reports, room, sizeof(*grown));
+
+            if (!grown)
+                return -ENOMEM;
+            b->reports = grown;
+            b->room = room;
+        }
+        if (str_dup(&report.source, source))
+            return -ENOMEM;
+    }
+    b->reports[b->n_reports++] = report;
+    return 0;
+}
+
+static bool name_is_bad(struct str name)
+{
+    return name.n == 0 || name.n > MAILBOX_NAME_MAX;
+}
+
+int mailbox_set(struct mailboxes *m, struct str source, struct str mailbox, uint32_t new_count,
+                uint32_t old_count)
+{
+    struct mailbox *b;
+    int r;
+
+    if (name_is_bad(mailbox) || name_is_bad(source))
+        return MAILBOX_BAD_NAME;
+    r = mailbox_get(m, mailbox, &b);
+    if (r)
+        return r;
+    r = report_put(b, source, new_count, old_count);
+    if (r) {
+        mailbox_release(m, b);
+        return r;
+    }
+    return mailbox_tell(m, b);
+}
+
+int mailbox_forget(struct mailboxes *m, struct str source, struct str mailbox)
+{
+    struct mailbox *b = mailbox_find(m, mailbox);
+    size_t i = b ? report_find(b, source) : 0;
+    int r;
+
+    if (name_is_bad(mailbox) || name_is_bad(source))
+        return MAILBOX_BAD_NAME;
+    if (!b || i == b->n_reports)
+        return 0;
+    str_free(&b->reports[i].source);
+    report_remove(b, i);
+    r = mailbox_tell(m, b);
+    mailbox_release(m, b);
+    return r;
+}
+
+/* ---- the configuration ---- */
+
+static uint64_t group_hash(const struct mailboxes *m, const struct resource_name *name)
+{
+    return map_hash_mix(map_hash(&m->groups, name->context), map_hash(&m->groups, name->extension));
+}
+
+static bool group_is(const struct map_node *node, const void *key)
+{
+    const struct resource_name *mine = &CONTAINER_OF(node, const struct group, node)->name;
+    const struct resource_name *name = key;
+
+    return str_equal(mine->extension, name->extension) && str_equal(mine->context, name->context);
+}
+
+static int group_get(struct mailboxes *m, const struct resource_name *name, struct group **out)
+{
+    struct map_node *node = map_find(&m->groups, group_hash(m, name), group_is, name);
+    struct group *g;
+    char *at;
+
+    if (node) {
+        *out = CONTAINER_OF(node, struct group, node);
+        return 0;
+    }
+    g = calloc(1, sizeof(*g) + name->context.n + name->extension.n);
+    if (!g)
+        return -ENOMEM;
+    g->name = *name;
+    at = g->text;
+    str_keep(&g->name.context, &at);
+    str_keep(&g->name.extension, &at);
+    map_add(&m->groups, &g->node, group_hash(m, &g->name));
+    *out = g;
+    return 0;
+}
+
+static size_t names_count(struct str list)
+{
+    size_t n = 1;
+
+    for (size_t i = 0; i < list.n; i++)
+        n += list.p[i] == ',';
+    return n;
+}
+
+static bool is_member(const struct membership *members, size_t n, const struct mailbox *b)
+{
+    for (size_t i = 0; i < n; i++)
+        if (members[i].mailbox == b)
+            return true;
+    return false;
+}
+
+/* A mailbox that is named twice counts once. */
+static int members_add(struct mailboxes *m, struct group *g, struct membership *members, size_t *n,
+                       struct str list)
+{
+    while (list.p) {
+        struct str name = str_next(&list, ',');
+        struct mailbox *b;
+        int r;
+
+        if (name_is_bad(name))
+            continue;
+        r = mailbox_get(m, name, &b);
+        if (r)
+            return r;
+        if (is_member(members, *n, b))
+            continue;
+        members[*n] = (struct membership){ .group = g, .mailbox = b };
+        list_init(&members[*n].of_mailbox);
+        list_append(&b->groups, &members[(*n)++].of_mailbox);
+    }
+    return 0;
+}
+
+static int group_configure(struct mailboxes *m, const struct resource_name *name,
+                           const struct aor_settings *aor, struct str account)
+{
+    struct membership *members = calloc(names_count(aor->mailboxes), sizeof(*members)), *former;
+    struct str kept = STR_EMPTY;
+    size_t n = 0, n_former;
+    struct group *g;
+    int r = -ENOMEM;
+
+    if (!members)
+        return r;
+    r = group_get(m, name, &g);
+    if (r)
+        goto out;
+    r = members_add(m, g, members, &n, aor->mailboxes);
+    if (r)
+        goto out;
+    r = str_dup(&kept, account);
+    if (r)
+        goto out;
+    former = g->members;
+    n_former = g->n_members;
+    g->members = members;
+    g->n_members = n;
+    members = former;
+    n = n_former;
+    str_free(&g->account);
+    g->account = kept;
+    g->generation = m->generation;
+    r = group_tell(m, g);
+out:
+    members_free(members, n);
+    return r;
+}
+
+/* What is not in the configuration any more. */
+static int groups_sweep(struct mailboxes *m)
+{
+    int r = 0;
+
+    MAP_FOREACH_SAFE (node, &m->groups) {
+        struct group *g = CONTAINER_OF(node, struct group, node);
+
+        if (g->generation == m->generation)
+            continue;
+        r = publication_internal_set(m->publications, &g->name, g->name.package, STR("mailboxes"),
+                                     NULL);
+        if (r)
+            return r;
+        map_remove(&m->groups, &g->node);
+        group_free(g);
+    }
+    MAP_FOREACH_SAFE (node, &m->by_name)
+        mailbox_release(m, CONTAINER_OF(node, struct mailbox, node));
+    return 0;
+}
+
+/* Whoever asks without a compositor's domain finds them under no context at all, the others where
+ * the compositor has its resources. */
+static int aor_configure(struct mailboxes *m, const struct settings *s,
+                         const struct aor_settings *aor)
+{
+    struct resource_name name = { .package = STR("message-summary"), .extension = aor->id };
+    struct str account = aor->voicemail_extension;
+    int r;
+
+    if (!account.n)
+        account = s->global.default_voicemail_extension;
+    r = group_configure(m, &name, aor, account);
+    for (size_t i = 0; i < s->n_compositors && !r; i++) {
+        name.context = s->compositors[i].context;
+        r = group_configure(m, &name, aor, account);
+    }
+    return r;
+}
+
+int mailboxes_configure(struct mailboxes *m, const struct settings *settings)
+{
+    int r = 0;
+
+    m->generation++;
+    for (size_t i = 0; i < settings->n_aors && !r; i++)
+        if (settings->aors[i].mailboxes.n)
+            r = aor_configure(m, settings, &settings->aors[i]);
+    return r ? r : groups_sweep(m);
+}
+
+/* ---- listings ---- */
+
+void mailboxes_each(const struct mailboxes *m,
+                    void (*each)(void *ctx, const struct mailbox_view *v), void *ctx)
+{
+    MAP_FOREACH (node, &m->by_name) {
+        const struct mailbox *b = CONTAINER_OF(node, const struct mailbox, node);
+        const struct report *newest = mailbox_newest(b);
+        struct mailbox_view v = { .mailbox = b->name, .n_sources = b->n_reports };
+
+        if (newest) {
+            v.source = newest->source;
+            v.new_count = newest->new_count;
+            v.old_count = newest->old_count;
+        }
+        each(ctx, &v);
+    }
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+/* mailbox.h - message counts of mailboxes, and who gets to see them in `message-summary`.
+ *
+ * Several sources may report one mailbox: the newest report counts, because a mailbox is one thing
+ * wherever its messages are kept; when its source is gone, the newest of the others. A mailbox is
+ * also a device, `MWI:mailbox@context`, in use while it has new messages. The mailboxes of an AOR
+ * are summed into the message-summary of its name. Source: RFC 3842. Threads: the state thread. */
+#pragma once
+#include "config/settings.h"
+#include "publication/publication.h"
+
+struct mailboxes; /* opaque: see mailbox.c */
+
+/* Both outlive it. 0 or -ENOMEM. */
+NODISCARD int mailboxes_create(struct mailboxes **out, struct state_core *core,
+                               struct publication_store *publications, struct rng *rng);
+void mailboxes_destroy(struct mailboxes *m); /* NULL is fine; what it told stays told */
+
+/* AORs and their mailboxes: who may be asked for from now on. 0 or -ENOMEM, then some of it may
+ * have been done, and doing it again does the rest. */
+NODISCARD int mailboxes_configure(struct mailboxes *m, const struct settings *settings);
+
+enum mailbox_outcome { MAILBOX_BAD_NAME = 1 /* empty, or over 79 bytes, as is a source */ };
+/* What this source says. 0, MAILBOX_BAD_NAME, -ENOMEM: then it may not be told yet, and saying it
+ * again does. */
+NODISCARD int mailbox_set(struct mailboxes *m, struct str source, struct str mailbox,
+                          uint32_t new_count, uint32_t old_count);
+/* It says nothing any more. */
+NODISCARD int mailbox_forget(struct mailboxes *m, struct str source, struct str mailbox);
+
+struct mailbox_view {           /* borrowed for the call */
+    struct str mailbox, source; /* the newest report's */
+    uint32_t new_count, old_count;
+    size_t n_sources;
+};
+void mailboxes_each(const struct mailboxes *m,
+                    void (*each)(void *ctx, const struct mailbox_view *v), void *ctx);
