@@ -17,6 +17,17 @@ struct str request_text(const struct ctl_request *q, const char *name)
                              : STR_EMPTY;
 }
 
+int request_u32(const struct ctl_request *q, const char *name, uint32_t *out)
+{
+    const json_t *value = json_object_get(q->arguments, name);
+    json_int_t n = json_is_integer(value) ? json_integer_value(value) : -1;
+
+    if (n < 0 || n > UINT32_MAX)
+        return -EINVAL;
+    *out = (uint32_t)n;
+    return 0;
+}
+
 void request_fail(struct ctl_request *q, const char *error, const char *format, ...)
 {
     char text[512];
@@ -125,6 +136,48 @@ static void command_subscriptions(struct ctl_request *q)
 static void command_publications(struct ctl_request *q)
 {
     on_workers(q, worker_publications, done_answer);
+}
+
+static void command_publications_inbound(struct ctl_request *q)
+{
+    on_state(q, state_publications, done_answer);
+}
+
+static void command_mailbox_list(struct ctl_request *q)
+{
+    on_state(q, state_mailboxes, done_answer);
+}
+
+static void command_mailbox_set(struct ctl_request *q)
+{
+    on_state(q, state_mailbox_change, done_answer);
+}
+
+static void command_mailbox_forget(struct ctl_request *q)
+{
+    on_state(q, state_mailbox_drop, done_answer);
+}
+
+static void command_drain(struct ctl_request *q)
+{
+    uint32_t rate, retry_after_s;
+    struct str reason = request_text(q, "reason");
+
+    if (request_u32(q, "rate", &rate) || !rate || request_u32(q, "retry_after_s", &retry_after_s))
+        request_fail(q, "usage",
+                     "rate is a number of subscriptions a second, retry_after_s one of "
+                     "seconds");
+    else if (!str_equal(reason, STR("deactivated")) && !str_equal(reason, STR("probation")))
+        request_fail(q, "usage", "reason is deactivated or probation");
+    if (q->error)
+        done_answer(&q->job);
+    else
+        on_workers(q, worker_drain, done_answer);
+}
+
+static void command_drain_stop(struct ctl_request *q)
+{
+    on_workers(q, worker_resume, done_answer);
 }
 
 /* ---- status ---- */
@@ -253,6 +306,12 @@ static const struct {
     { "hints", command_hints },
     { "subscriptions", command_subscriptions },
     { "publications", command_publications },
+    { "publications.inbound", command_publications_inbound },
+    { "mailbox.list", command_mailbox_list },
+    { "mailbox.set", command_mailbox_set },
+    { "mailbox.forget", command_mailbox_forget },
+    { "drain", command_drain },
+    { "drain.stop", command_drain_stop },
     { "reload", command_reload },
     { "log.level", command_log_level },
     { "trace", command_trace },

@@ -12,21 +12,30 @@
 
 #include "base/json.h"
 #include "event/notifier.h"
+#include "publication/compositor.h"
+#include "publication/mailbox.h"
 #include "publisher/publisher.h"
 #include "state/state.h"
 
 struct ctl; /* opaque: see ctl.c */
 
+struct ctl_state { /* what a job may look at and change on the state thread */
+    struct state_core *core;
+    struct publication_store *publications;
+    struct mailboxes *mailboxes;
+};
+
 struct ctl_worker { /* what a job may look at on a worker's thread */
     unsigned index;
     struct notifier *notifier;
     struct publisher *publisher;
+    struct compositor *compositor;
     struct txn_layer *txn;
     struct net *net;
 };
 
 struct ctl_job { /* embed it; the port runs it elsewhere and brings it back */
-    /* On the state thread: `subject` is a struct state_core. On each worker's thread, one worker
+    /* On the state thread: `subject` is a struct ctl_state. On each worker's thread, one worker
      * after the other: a struct ctl_worker. */
     void (*run)(struct ctl_job *job, void *subject);
     /* Back on the loop's thread; the job belongs to it again. */

@@ -27,6 +27,8 @@ struct ctl_request {
     bool has_watchers;
     struct rng rng;
     struct state_counters state;
+    struct publication_counters publications;
+    struct compositor_counters compositor;
     struct notifier_counters notifier;
     struct publisher_counters publisher;
     struct txn_counters txn;
@@ -39,6 +41,8 @@ void request_fail(struct ctl_request *q, const char *error, const char *format, 
     PRINTF_LIKE(3, 4);
 /* An argument as text; STR_EMPTY when absent or of another kind. */
 struct str request_text(const struct ctl_request *q, const char *name);
+/* As a number from 0 to 4294967295; -EINVAL when it is anything else, absent included. */
+NODISCARD int request_u32(const struct ctl_request *q, const char *name, uint32_t *out);
 /* Begin and end one row: `{"id":7,"row":{ ... }}`. */
 struct json request_row(struct ctl_request *q);
 void request_row_end(struct ctl_request *q, struct json *row);
@@ -50,17 +54,23 @@ void request_answer(struct ctl_request *q); /* deliver and free */
 void request_finish(struct ctl_request *q, void (*more)(struct ctl_request *q, struct json *out));
 
 /* state_command.c: on the state thread */
-void state_devices(struct ctl_job *job, void *core);
-void state_device_change(struct ctl_job *job, void *core);
-void state_device_drop(struct ctl_job *job, void *core);
-void state_presences(struct ctl_job *job, void *core);
-void state_presence_change(struct ctl_job *job, void *core);
-void state_hints(struct ctl_job *job, void *core);
-void state_status(struct ctl_job *job, void *core);
+void state_devices(struct ctl_job *job, void *subject);
+void state_device_change(struct ctl_job *job, void *subject);
+void state_device_drop(struct ctl_job *job, void *subject);
+void state_presences(struct ctl_job *job, void *subject);
+void state_presence_change(struct ctl_job *job, void *subject);
+void state_hints(struct ctl_job *job, void *subject);
+void state_publications(struct ctl_job *job, void *subject);
+void state_mailboxes(struct ctl_job *job, void *subject);
+void state_mailbox_change(struct ctl_job *job, void *subject);
+void state_mailbox_drop(struct ctl_job *job, void *subject);
+void state_status(struct ctl_job *job, void *subject);
 
 /* worker_command.c: on each worker's thread */
 void worker_subscriptions(struct ctl_job *job, void *worker);
 void worker_publications(struct ctl_job *job, void *worker);
+void worker_drain(struct ctl_job *job, void *worker);
+void worker_resume(struct ctl_job *job, void *worker);
 void worker_count_watchers(struct ctl_job *job, void *worker);
 void worker_status(struct ctl_job *job, void *worker);
 uint64_t watchers_of(const struct ctl_request *q, struct str context, struct str extension);

@@ -18,7 +18,11 @@ struct fixture {
     uv_loop_t loop;
     struct log *log;
     struct rng rng;
+    struct wheel wheel;
     struct state_core *core;
+    struct publication_store *publications;
+    struct mailboxes *mailboxes;
+    struct ctl_state state; /* all of those */
     struct ctl *ctl;
     char directory[64], path[96];
     int fd;
@@ -41,7 +45,7 @@ static int fake_on_state(void *ctx, struct ctl_job *job)
         f->held = job;
         return 0;
     }
-    job->run(job, f->core);
+    job->run(job, &f->state);
     job->done(job);
     return 0;
 }
@@ -123,6 +127,16 @@ static void add_hint(struct dialplan_context *ctx, struct str extension, struct 
                      0);
 }
 
+static int ignore_composite(void *ctx, const struct resource_name *name,
+                            enum composition_order order, const struct event_state *composite)
+{
+    (void)ctx;
+    (void)name;
+    (void)order;
+    (void)composite;
+    return 0;
+}
+
 static void make_core(struct fixture *f)
 {
     struct dialplan_context *ctx;
@@ -143,6 +157,39 @@ static void make_core(struct fixture *f)
     add_hint(ctx, STR("1000"), STR("Custom:1000,CustomPresence:1000"));
     add_hint(ctx, STR("1001"), STR("Custom:1001"));
     assert_int_equal(state_dialplan_apply(f->core, dp), 0);
+    wheel_init(&f->wheel, 0);
+    assert_int_equal(
+        publication_store_create(
+            &f->publications,
+            &(struct publication_config){ .port = { .ctx = f, .composed = ignore_composite },
+                                          .wheel = &f->wheel,
+                                          .clock = &clock_system,
+                                          .log = f->log,
+                                          .rng = &f->rng }),
+        0);
+    assert_int_equal(mailboxes_create(&f->mailboxes, f->core, f->publications, &f->rng), 0);
+    f->state = (struct ctl_state){ f->core, f->publications, f->mailboxes };
+}
+
+static void publish(struct fixture *f)
+{
+    const struct publication_request rq = { .package = STR("dialog"),
+                                            .context = STR("users"),
+                                            .extension = STR("1000"),
+                                            .publisher = STR("pbx"),
+                                            .call_id = STR("c1"),
+                                            .content_type = STR("application/dialog-info+xml"),
+                                            .body = STR("<x/>"),
+                                            .expires_s = 600 };
+    struct publication_request full = rq;
+    struct publication_answer answer;
+    struct event_state *document;
+
+    assert_int_equal(event_state_create(&document), 0);
+    document->has_dialogs = true;
+    full.document = document;
+    assert_int_equal(publication_apply(f->publications, &full, &answer), 0);
+    event_state_unref(document);
 }
 
 static struct ctl_config config_of(struct fixture *f)
@@ -199,6 +246,9 @@ static int teardown(void **state)
     close(f->fd);
     uv_run(&f->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&f->loop), 0);
+    mailboxes_destroy(f->mailboxes);
+    publication_store_destroy(f->publications);
+    wheel_fini(&f->wheel);
     state_destroy(f->core);
     assert_int_equal(rmdir(f->directory), 0); /* the socket file is gone */
     free(f);
@@ -272,11 +322,36 @@ static void test_answers(void **state)
         { "{\"id\":14,\"command\":\"devstate.forget\",\"device\":\"Custom:1000\"}", 1,
           "\"ok\":true" },
         { "{\"id\":15,\"command\":\"status\"}", 1, "\"version\":\"0.0\"" },
+        { "{\"id\":15,\"command\":\"status\"}", 1, "\"publications\":{\"publications\":1," },
+        { "{\"id\":19,\"command\":\"publications.inbound\"}", 2,
+          "\"event\":\"dialog\",\"publisher\":\"pbx\"" },
+        { "{\"id\":20,\"command\":\"mailbox.set\",\"mailbox\":\"100@x\",\"new\":2,\"old\":1}", 1,
+          "\"ok\":true" },
+        { "{\"id\":21,\"command\":\"mailbox.list\"}", 2,
+          "\"mailbox\":\"100@x\",\"new\":2,\"old\":1,\"source\":\"ctl\"" },
+        { "{\"id\":22,\"command\":\"devstate.list\",\"prefix\":\"MWI\"}", 2,
+          "\"device\":\"MWI:100@x\",\"state\":\"INUSE\"" },
+        { "{\"id\":23,\"command\":\"mailbox.set\",\"mailbox\":\"100@x\",\"new\":-2,\"old\":1}", 1,
+          "\"error\":\"usage\"" },
+        { "{\"id\":24,\"command\":\"mailbox.set\",\"mailbox\":\"\",\"new\":2,\"old\":1}", 1,
+          "\"error\":\"usage\"" },
+        { "{\"id\":25,\"command\":\"mailbox.forget\",\"mailbox\":\"100@x\"}", 1, "\"ok\":true" },
+        { "{\"id\":26,\"command\":\"mailbox.list\"}", 1, "\"rows\":0}" },
+        { "{\"id\":27,\"command\":\"drain\",\"reason\":\"tired\",\"rate\":1,\"retry_after_s\":0}",
+          1, "reason is deactivated or probation" },
+        { "{\"id\":28,\"command\":\"drain\",\"reason\":\"probation\",\"rate\":0,\"retry_after_s\":"
+          "0}",
+          1, "rate is a number" },
+        { "{\"id\":29,\"command\":\"drain\",\"reason\":\"probation\",\"rate\":9,\"retry_after_s\":"
+          "60}",
+          1, "\"ok\":true" },
+        { "{\"id\":30,\"command\":\"drain.stop\"}", 1, "\"ok\":true" },
         { "{\"id\":16,\"command\":\"log.level\",\"level\":\"loud\"}", 1, "\"error\":\"usage\"" },
         { "{\"id\":17,\"command\":\"watch.hint\",\"context\":\"users\"}", 1, "\"from\":\"users\"" },
         { "{\"id\":18,\"command\":\"reload\"}", 1, "pjsip.conf:3: warning" },
     };
 
+    publish(f);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         const char *got = ask(f, cases[i].request, cases[i].lines);
 
@@ -377,7 +452,7 @@ static void test_job_outlives_the_socket(void **state)
     assert_non_null(f->held);
     ctl_destroy(f->ctl);
     uv_run(&f->loop, UV_RUN_DEFAULT);
-    f->held->run(f->held, f->core);
+    f->held->run(f->held, &f->state);
     f->held->done(f->held);
     f->hold = false;
     assert_int_equal(ctl_create(&f->ctl, &cfg), 0);

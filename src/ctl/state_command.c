@@ -7,6 +7,11 @@ static struct ctl_request *request_of(struct ctl_job *job)
     return CONTAINER_OF(job, struct ctl_request, job);
 }
 
+static struct state_core *core_of(void *subject)
+{
+    return ((struct ctl_state *)subject)->core;
+}
+
 static bool has_prefix(const struct ctl_request *q, struct str name)
 {
     return str_starts_nocase(name, request_text(q, "prefix"));
@@ -45,9 +50,9 @@ static void on_device(void *ctx, const struct state_device_view *v)
     request_row_end(q, &row);
 }
 
-void state_devices(struct ctl_job *job, void *core)
+void state_devices(struct ctl_job *job, void *subject)
 {
-    state_devices_each(core, on_device, request_of(job));
+    state_devices_each(core_of(subject), on_device, request_of(job));
 }
 
 static void answer_change(struct ctl_request *q, int r, const char *what, struct str name)
@@ -59,7 +64,7 @@ static void answer_change(struct ctl_request *q, int r, const char *what, struct
         request_fail(q, "failed", "%s", strerror(-r));
 }
 
-void state_device_change(struct ctl_job *job, void *core)
+void state_device_change(struct ctl_job *job, void *subject)
 {
     struct ctl_request *q = request_of(job);
     struct str device = request_text(q, "device");
@@ -73,15 +78,16 @@ void state_device_change(struct ctl_job *job, void *core)
                      STR_FMT(request_text(q, "state")));
         return;
     }
-    answer_change(q, state_device_set(core, source_of(q), device, state), "device", device);
+    answer_change(q, state_device_set(core_of(subject), source_of(q), device, state), "device",
+                  device);
 }
 
-void state_device_drop(struct ctl_job *job, void *core)
+void state_device_drop(struct ctl_job *job, void *subject)
 {
     struct ctl_request *q = request_of(job);
     struct str device = request_text(q, "device");
 
-    answer_change(q, state_device_forget(core, source_of(q), device), "device", device);
+    answer_change(q, state_device_forget(core_of(subject), source_of(q), device), "device", device);
 }
 
 /* ---- presence ---- */
@@ -102,12 +108,12 @@ static void on_presence(void *ctx, const struct state_presence_view *v)
     request_row_end(q, &row);
 }
 
-void state_presences(struct ctl_job *job, void *core)
+void state_presences(struct ctl_job *job, void *subject)
 {
-    state_presences_each(core, on_presence, request_of(job));
+    state_presences_each(core_of(subject), on_presence, request_of(job));
 }
 
-void state_presence_change(struct ctl_job *job, void *core)
+void state_presence_change(struct ctl_job *job, void *subject)
 {
     struct ctl_request *q = request_of(job);
     struct str provider = request_text(q, "provider");
@@ -128,7 +134,7 @@ void state_presence_change(struct ctl_job *job, void *core)
         return;
     }
     answer_change(q,
-                  state_presence_set(core, provider, state, request_text(q, "subtype"),
+                  state_presence_set(core_of(subject), provider, state, request_text(q, "subtype"),
                                      request_text(q, "message")),
                   "provider", provider);
 }
@@ -175,12 +181,94 @@ static void on_hint(void *ctx, const struct state_hint_view *v)
     request_row_end(q, &row);
 }
 
-void state_hints(struct ctl_job *job, void *core)
+void state_hints(struct ctl_job *job, void *subject)
 {
-    state_hints_each(core, on_hint, request_of(job));
+    state_hints_each(core_of(subject), on_hint, request_of(job));
 }
 
-void state_status(struct ctl_job *job, void *core)
+/* ---- publications received ---- */
+
+static void on_publication(void *ctx, const struct inbound_publication_view *v)
 {
-    state_counters_get(core, &request_of(job)->state);
+    struct ctl_request *q = ctx;
+    struct json row = request_row(q);
+
+    json_add_str(&row, "extension", v->extension);
+    json_add_str(&row, "context", v->context);
+    json_add_str(&row, "event", v->package);
+    json_add_str(&row, "publisher", v->publisher);
+    json_add_str(&row, "entity_tag", v->etag);
+    json_add_str(&row, "call_id", v->call_id);
+    json_add_str(&row, "content_type", v->content_type);
+    json_add_u64(&row, "body_len", v->body_len);
+    json_add_u64(&row, "expires_s", v->expires_s);
+    json_add_u64(&row, "published_ms", v->published_wall_ms);
+    json_add_u64(&row, "changed_ms", v->changed_wall_ms);
+    request_row_end(q, &row);
+}
+
+void state_publications(struct ctl_job *job, void *subject)
+{
+    publication_store_each(((struct ctl_state *)subject)->publications, on_publication,
+                           request_of(job));
+}
+
+/* ---- mailboxes ---- */
+
+static void on_mailbox(void *ctx, const struct mailbox_view *v)
+{
+    struct ctl_request *q = ctx;
+    struct json row;
+
+    if (!has_prefix(q, v->mailbox))
+        return;
+    row = request_row(q);
+    json_add_str(&row, "mailbox", v->mailbox);
+    json_add_u64(&row, "new", v->new_count);
+    json_add_u64(&row, "old", v->old_count);
+    json_add_str(&row, "source", v->source);
+    json_add_u64(&row, "sources", v->n_sources);
+    request_row_end(q, &row);
+}
+
+void state_mailboxes(struct ctl_job *job, void *subject)
+{
+    mailboxes_each(((struct ctl_state *)subject)->mailboxes, on_mailbox, request_of(job));
+}
+
+static void answer_mailbox(struct ctl_request *q, int r)
+{
+    if (r == MAILBOX_BAD_NAME)
+        request_fail(q, "usage", "mailbox name \"%.*s\" is empty or longer than 79 bytes",
+                     STR_FMT(request_text(q, "mailbox")));
+    else if (r < 0)
+        request_fail(q, "failed", "%s", strerror(-r));
+}
+
+void state_mailbox_change(struct ctl_job *job, void *subject)
+{
+    struct ctl_request *q = request_of(job);
+    uint32_t new_count, old_count;
+
+    if (request_u32(q, "new", &new_count) || request_u32(q, "old", &old_count)) {
+        request_fail(q, "usage", "new and old are numbers of messages");
+        return;
+    }
+    answer_mailbox(q, mailbox_set(((struct ctl_state *)subject)->mailboxes, source_of(q),
+                                  request_text(q, "mailbox"), new_count, old_count));
+}
+
+void state_mailbox_drop(struct ctl_job *job, void *subject)
+{
+    struct ctl_request *q = request_of(job);
+
+    answer_mailbox(q, mailbox_forget(((struct ctl_state *)subject)->mailboxes, source_of(q),
+                                     request_text(q, "mailbox")));
+}
+
+void state_status(struct ctl_job *job, void *subject)
+{
+    state_counters_get(core_of(subject), &request_of(job)->state);
+    publication_counters_get(((struct ctl_state *)subject)->publications,
+                             &request_of(job)->publications);
 }

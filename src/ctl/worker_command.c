@@ -87,6 +87,27 @@ void worker_publications(struct ctl_job *job, void *worker)
     publisher_each(((struct ctl_worker *)worker)->publisher, on_publication, request_of(job));
 }
 
+/* ---- moving the subscribers away ---- */
+
+void worker_drain(struct ctl_job *job, void *worker)
+{
+    const struct ctl_request *q = request_of(job);
+    uint32_t rate = 1, retry_after_s = 0;
+    bool probation = str_equal(request_text(q, "reason"), STR("probation"));
+
+    if (request_u32(q, "rate", &rate) || request_u32(q, "retry_after_s", &retry_after_s))
+        return; /* has been checked */
+    notifier_drain(((struct ctl_worker *)worker)->notifier,
+                   probation ? NOTIFIER_DRAIN_PROBATION : NOTIFIER_DRAIN_DEACTIVATED, retry_after_s,
+                   rate);
+}
+
+void worker_resume(struct ctl_job *job, void *worker)
+{
+    (void)job;
+    notifier_resume(((struct ctl_worker *)worker)->notifier);
+}
+
 /* ---- watchers per hint ---- */
 
 struct watcher_count {
@@ -224,6 +245,26 @@ static const struct counter publisher_fields[] = {
     COUNTER(publisher_counters, swallowed),    COUNTER(publisher_counters, lost_tags),
 };
 
+static const struct counter compositor_fields[] = {
+    COUNTER(compositor_counters, requests),      COUNTER(compositor_counters, accepted),
+    COUNTER(compositor_counters, pending),       COUNTER(compositor_counters, refused_400),
+    COUNTER(compositor_counters, refused_403),   COUNTER(compositor_counters, refused_404),
+    COUNTER(compositor_counters, refused_412),   COUNTER(compositor_counters, refused_413),
+    COUNTER(compositor_counters, refused_415),   COUNTER(compositor_counters, refused_423),
+    COUNTER(compositor_counters, refused_489),   COUNTER(compositor_counters, refused_503),
+    COUNTER(compositor_counters, refused_other),
+};
+
+static const struct counter store_fields[] = {
+    COUNTER(publication_counters, publications), COUNTER(publication_counters, resources),
+    COUNTER(publication_counters, bytes),        COUNTER(publication_counters, initial),
+    COUNTER(publication_counters, refreshed),    COUNTER(publication_counters, modified),
+    COUNTER(publication_counters, removed),      COUNTER(publication_counters, expired),
+    COUNTER(publication_counters, superseded),   COUNTER(publication_counters, no_match),
+    COUNTER(publication_counters, refused),      COUNTER(publication_counters, over_quota),
+    COUNTER(publication_counters, composed),     COUNTER(publication_counters, unchanged),
+};
+
 static const struct counter txn_fields[] = {
     COUNTER(txn_counters, requests),
     COUNTER(txn_counters, retransmitted_requests),
@@ -275,15 +316,18 @@ void worker_status(struct ctl_job *job, void *worker)
     struct ctl_worker *w = worker;
     struct notifier_counters notifier;
     struct publisher_counters publisher;
+    struct compositor_counters compositor;
     struct txn_counters txn;
     struct net_counters net;
 
     notifier_counters_get(w->notifier, &notifier);
     publisher_counters_get(w->publisher, &publisher);
+    compositor_counters_get(w->compositor, &compositor);
     txn_counters_get(w->txn, &txn);
     net_counters_get(w->net, &net);
     counters_add(&q->notifier, &notifier, notifier_fields, ARRAY_LEN(notifier_fields));
     counters_add(&q->publisher, &publisher, publisher_fields, ARRAY_LEN(publisher_fields));
+    counters_add(&q->compositor, &compositor, compositor_fields, ARRAY_LEN(compositor_fields));
     counters_add(&q->txn, &txn, txn_fields, ARRAY_LEN(txn_fields));
     counters_add(&q->net, &net, net_fields, ARRAY_LEN(net_fields));
 }
@@ -292,6 +336,9 @@ void worker_print_status(struct ctl_request *q, struct json *out)
 {
     counters_print(out, "notifier", &q->notifier, notifier_fields, ARRAY_LEN(notifier_fields));
     counters_print(out, "publisher", &q->publisher, publisher_fields, ARRAY_LEN(publisher_fields));
+    counters_print(out, "compositor", &q->compositor, compositor_fields,
+                   ARRAY_LEN(compositor_fields));
+    counters_print(out, "publications", &q->publications, store_fields, ARRAY_LEN(store_fields));
     counters_print(out, "transactions", &q->txn, txn_fields, ARRAY_LEN(txn_fields));
     counters_print(out, "network", &q->net, net_fields, ARRAY_LEN(net_fields));
 }

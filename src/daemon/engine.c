@@ -49,6 +49,7 @@ int engine_init(struct engine *e, const struct engine_config *cfg)
                                           .bodies = cfg->bodies,
                                           .settings = cfg->settings,
                                           .net = cfg->net,
+                                          .allow = STR("OPTIONS, SUBSCRIBE, PUBLISH"),
                                           .port = cfg->notifier,
                                       });
     if (r)
@@ -64,6 +65,19 @@ int engine_init(struct engine *e, const struct engine_config *cfg)
                                             .settings = cfg->settings,
                                             .port = cfg->publisher,
                                         });
+    if (r)
+        goto out;
+    r = compositor_create(&e->compositor, &(struct compositor_config){
+                                              .txn = e->txn,
+                                              .clock = cfg->clock,
+                                              .rng = cfg->rng,
+                                              .log = cfg->log,
+                                              .settings = cfg->settings,
+                                              .port = cfg->compositor,
+                                          });
+    if (r)
+        goto out;
+    uas_method_set(e->uas, SIP_PUBLISH, STR_EMPTY, compositor_publish, e->compositor);
 out:
     if (r)
         engine_fini(e);
@@ -72,6 +86,7 @@ out:
 
 void engine_fini(struct engine *e)
 {
+    compositor_destroy(e->compositor);
     publisher_destroy(e->publisher);
     notifier_destroy(e->notifier);
     txn_destroy(e->txn);
@@ -97,11 +112,13 @@ void engine_settings_set(struct engine *e, const struct settings *settings)
     uas_settings_set(e->uas, settings);
     notifier_settings_set(e->notifier, settings);
     publisher_settings_set(e->publisher, settings);
+    compositor_settings_set(e->compositor, settings);
     settings_unref(former);
 }
 
 void engine_stop(struct engine *e)
 {
+    compositor_stop(e->compositor);
     notifier_stop(e->notifier);
     publisher_stop(e->publisher);
 }

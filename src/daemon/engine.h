@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* engine.h - one worker's SIP side without sockets and threads: transactions, request checks,
- * notifier and publisher wired together. worker.c runs it on a thread with sockets; the scenario
- * runner steps it with a clock of its own. Threads: one owner. */
+ * notifier, publisher and compositor wired together. worker.c runs it on a thread with sockets; the
+ * scenario runner steps it with a clock of its own. Threads: one owner. */
 #pragma once
 #include "event/notifier.h"
+#include "publication/compositor.h"
 #include "publisher/publisher.h"
 
 struct engine {
@@ -11,6 +12,7 @@ struct engine {
     struct uas *uas;
     struct notifier *notifier;
     struct publisher *publisher;
+    struct compositor *compositor;
     const struct settings *settings;
     struct buf accept; /* of all packages, for OPTIONS */
 };
@@ -28,6 +30,7 @@ struct engine_config {
     struct txn_port txn;
     struct notifier_port notifier;
     struct publisher_port publisher;
+    struct compositor_port compositor;
 };
 NODISCARD int engine_init(struct engine *e, const struct engine_config *cfg);
 void engine_fini(struct engine *e);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <stdlib.h>
 
-#include "daemon/apply.h"
 #include "daemon/threads.h"
 
 enum {
@@ -14,7 +13,7 @@ struct watch_message {
     unsigned worker;
     uint64_t cookie;
     struct resource_name name;
-    bool served;
+    struct str served;
     char text[];
 };
 
@@ -92,7 +91,7 @@ static bool workers_ready(void *ctx)
 
 static int apply(struct state_thread *s, const struct settings *settings, struct dialplan *dp)
 {
-    int r = configuration_apply(s->core, settings, dp);
+    int r = state_engine_apply(&s->engine, settings, dp);
 
     for (unsigned w = 0; w < s->n_workers && r == 0; w++)
         worker_post_dialplan_changed(&s->workers[w]);
@@ -146,7 +145,7 @@ static void watch_run(struct inbox_message *m, void *owner)
     struct state_thread *s = owner;
     const struct snapshot *snap = NULL;
     bool cacheable = false;
-    int r = state_watch(s->core, &w->name, w->served, w->worker, &snap, &cacheable);
+    int r = state_engine_watch(&s->engine, &w->name, w->served, w->worker, &snap, &cacheable);
 
     if (r < 0)
         log_error(s->log, "state.watch", KV("context", w->name.context),
@@ -155,21 +154,11 @@ static void watch_run(struct inbox_message *m, void *owner)
     free(w);
 }
 
-static struct str text_put(char **at, struct str text)
-{
-    struct str copy = { *at, text.n };
-
-    if (text.n)
-        memcpy(*at, text.p, text.n);
-    *at += text.n;
-    return copy;
-}
-
 int state_post_watch(struct state_thread *s, unsigned worker, const struct resource_name *name,
-                     bool served, uint64_t cookie)
+                     struct str served, uint64_t cookie)
 {
     struct watch_message *w =
-        malloc(sizeof(*w) + name->package.n + name->context.n + name->extension.n);
+        malloc(sizeof(*w) + name->package.n + name->context.n + name->extension.n + served.n);
     char *at;
     int r;
 
@@ -177,13 +166,15 @@ int state_post_watch(struct state_thread *s, unsigned worker, const struct resou
         return -ENOMEM;
     *w = (struct watch_message){ .m = { .run = watch_run, .drop = message_free },
                                  .worker = worker,
-                                 .served = served,
-                                 .cookie = cookie };
+                                 .cookie = cookie,
+                                 .name = *name,
+                                 .served = served };
     list_init(&w->m.link);
     at = w->text;
-    w->name.package = text_put(&at, name->package);
-    w->name.context = text_put(&at, name->context);
-    w->name.extension = text_put(&at, name->extension);
+    str_keep(&w->name.package, &at);
+    str_keep(&w->name.context, &at);
+    str_keep(&w->name.extension, &at);
+    str_keep(&w->served, &at);
     r = inbox_post(&s->loop.inbox, &w->m);
     if (r)
         free(w);
@@ -195,7 +186,7 @@ static void unwatch_run(struct inbox_message *m, void *owner)
     struct unwatch_message *u = CONTAINER_OF(m, struct unwatch_message, m);
     struct state_thread *s = owner;
 
-    state_unwatch(s->core, u->resource_id, u->worker);
+    state_unwatch(s->engine.core, u->resource_id, u->worker);
     free(u);
 }
 
@@ -229,7 +220,9 @@ static void job_run(struct inbox_message *m, void *owner)
     struct job_message *j = CONTAINER_OF(m, struct job_message, m);
     struct state_thread *s = owner;
 
-    j->job->run(j->job, s->core);
+    j->job->run(j->job, &(struct ctl_state){ .core = s->engine.core,
+                                             .publications = s->engine.publications,
+                                             .mailboxes = s->engine.mailboxes });
     j->m.run = job_finish;
     inbox_post_always(&j->home->inbox, &j->m);
 }
@@ -273,21 +266,22 @@ int state_thread_init(struct state_thread *s, const struct state_thread_config *
     if (r)
         return r;
     loop_gate(&s->loop, workers_ready, s);
-    r = state_create(&s->core, &(struct state_config){
-                                   .port = { .ctx = s,
-                                             .snapshot = on_snapshot,
-                                             .device = on_device,
-                                             .presence = on_presence },
-                                   .switches = configuration_switches(cfg->settings),
-                                   .clock = cfg->clock,
-                                   .log = cfg->log,
-                                   .rng = &s->rng,
-                               });
+    r = state_engine_init(&s->engine, &(struct state_engine_config){
+                                          .port = { .ctx = s,
+                                                    .snapshot = on_snapshot,
+                                                    .device = on_device,
+                                                    .presence = on_presence },
+                                          .wheel = &s->loop.wheel,
+                                          .settings = cfg->settings,
+                                          .clock = cfg->clock,
+                                          .log = cfg->log,
+                                          .rng = &s->rng,
+                                      });
     if (r) {
         loop_fini(&s->loop);
         return r;
     }
-    state_watch_all(s->core, CONSUMER_PUBLISHERS);
+    state_watch_all(s->engine.core, CONSUMER_PUBLISHERS);
     return 0;
 }
 
@@ -318,7 +312,7 @@ void state_thread_stop(struct state_thread *s)
 
 void state_thread_fini(struct state_thread *s)
 {
+    inbox_close(&s->loop.inbox);
+    state_engine_fini(&s->engine);
     loop_fini(&s->loop);
-    state_destroy(s->core);
-    s->core = NULL;
 }

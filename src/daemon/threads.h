@@ -8,6 +8,7 @@
 
 #include "ctl/ctl.h"
 #include "daemon/engine.h"
+#include "daemon/state_engine.h"
 #include "loop/loop.h"
 
 #define WORKERS_MAX 62
@@ -19,7 +20,7 @@ struct worker;
 struct state_thread {
     struct loop loop; /* its owner is this struct */
     struct rng rng;
-    struct state_core *core;
+    struct state_engine engine;
     struct log *log;
     struct worker *workers;
     unsigned n_workers;
@@ -104,6 +105,8 @@ void worker_post_snapshot(struct worker *w, const struct snapshot *s, bool notif
                           bool publisher);
 void worker_post_watch_result(struct worker *w, uint64_t cookie, const struct snapshot *s,
                               bool cacheable);
+void worker_post_publication_answer(struct worker *w, uint64_t cookie, int result,
+                                    const struct publication_answer *answer);
 void worker_post_dialplan_changed(struct worker *w);
 void worker_post_datagram(struct worker *w, const struct flow *from, struct str datagram);
 void worker_post_trace(struct worker *w, bool all, const struct addr_net *peers, size_t n_peers);
@@ -111,7 +114,11 @@ void worker_post_stop(struct worker *w, uint64_t grace_ms);
 
 /* Messages to the state thread. -EAGAIN when it is busy. */
 NODISCARD int state_post_watch(struct state_thread *s, unsigned worker,
-                               const struct resource_name *name, bool served, uint64_t cookie);
+                               const struct resource_name *name, struct str served,
+                               uint64_t cookie);
+/* Answered by worker_post_publication_answer. The request is copied. */
+NODISCARD int state_post_publication(struct state_thread *s, unsigned worker,
+                                     const struct publication_request *rq, uint64_t cookie);
 void state_post_unwatch(struct state_thread *s, unsigned worker, uint64_t resource_id);
 
 /* Run a ctl job on the state thread, or on every worker in turn, then `finish` it on `home`. */

@@ -35,7 +35,8 @@ static void port_forward(void *ctx, unsigned peer, const struct flow *from, stru
         worker_post_datagram(&w->peers[peer], from, datagram);
 }
 
-static int port_watch(void *ctx, const struct resource_name *name, bool served, uint64_t cookie)
+static int port_watch(void *ctx, const struct resource_name *name, struct str served,
+                      uint64_t cookie)
 {
     struct worker *w = ctx;
 
@@ -47,6 +48,13 @@ static void port_unwatch(void *ctx, uint64_t resource_id)
     struct worker *w = ctx;
 
     state_post_unwatch(w->state, w->index, resource_id);
+}
+
+static int port_apply(void *ctx, const struct publication_request *rq, uint64_t cookie)
+{
+    struct worker *w = ctx;
+
+    return state_post_publication(w->state, w->index, rq, cookie);
 }
 
 static bool port_admit(void *ctx)
@@ -282,6 +290,7 @@ static void workers_job_run(struct inbox_message *m, void *owner)
     j->job->run(j->job, &(struct ctl_worker){ .index = w->index,
                                               .notifier = w->engine.notifier,
                                               .publisher = w->engine.publisher,
+                                              .compositor = w->engine.compositor,
                                               .txn = w->engine.txn,
                                               .net = w->net });
     if (++j->next < j->n) {
@@ -440,6 +449,7 @@ static int worker_init_engine(struct worker *w, const struct worker_config *cfg)
                                       .admit = port_admit,
                                       .release = port_release },
                         .publisher = { .ctx = w, .resolve = worker_resolve, .route = worker_route },
+                        .compositor = { .ctx = w, .apply = port_apply },
                     });
 }
 

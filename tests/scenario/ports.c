@@ -14,6 +14,8 @@ struct posted {
     const struct snapshot *snapshot;
     struct addr remote;
     bool flag;
+    int result;
+    struct publication_answer answer; /* its texts are on the heap */
 };
 
 static struct posted *post(struct world *w, void (*run)(struct world *w, struct posted *p))
@@ -38,6 +40,8 @@ static struct posted *posted_take(struct world *w)
 static void posted_free(struct posted *p)
 {
     snapshot_unref(p->snapshot);
+    str_free(&p->answer.etag);
+    str_free(&p->answer.why);
     free(p);
 }
 
@@ -98,12 +102,13 @@ static void run_watch_result(struct world *w, struct posted *p)
 }
 
 /* The state core is asked in its turn, as by a message to its thread. */
-static int port_watch(void *ctx, const struct resource_name *name, bool served, uint64_t cookie)
+static int port_watch(void *ctx, const struct resource_name *name, struct str served,
+                      uint64_t cookie)
 {
     struct world *w = ctx;
     const struct snapshot *s = NULL;
     bool cacheable = false;
-    int r = state_watch(w->core, name, served, 0, &s, &cacheable);
+    int r = state_engine_watch(&w->state, name, served, 0, &s, &cacheable);
     struct posted *p = post(w, run_watch_result);
 
     p->cookie = cookie;
@@ -114,7 +119,7 @@ static int port_watch(void *ctx, const struct resource_name *name, bool served, 
 
 static void port_unwatch(void *ctx, uint64_t resource_id)
 {
-    state_unwatch(((struct world *)ctx)->core, resource_id, 0);
+    state_unwatch(((struct world *)ctx)->state.core, resource_id, 0);
 }
 
 static bool port_admit(void *ctx)
@@ -136,6 +141,35 @@ struct notifier_port world_notifier_port(struct world *w)
                                    .unwatch = port_unwatch,
                                    .admit = port_admit,
                                    .release = port_release };
+}
+
+/* ---- the compositor's ---- */
+
+static void run_publication_answer(struct world *w, struct posted *p)
+{
+    compositor_answer(w->engine.compositor, p->cookie, p->result,
+                      p->result < 0 ? NULL : &p->answer);
+}
+
+/* Applied in its turn, as by a message to the state thread. */
+static int port_apply(void *ctx, const struct publication_request *rq, uint64_t cookie)
+{
+    struct world *w = ctx;
+    struct publication_answer answer = { 0 };
+    int r = publication_apply(w->state.publications, rq, &answer);
+    struct posted *p = post(w, run_publication_answer);
+
+    p->cookie = cookie;
+    p->result = r;
+    p->answer.status = answer.status;
+    BUG_UNLESS(str_dup(&p->answer.etag, answer.etag) == 0);
+    BUG_UNLESS(str_dup(&p->answer.why, answer.why) == 0);
+    return 0;
+}
+
+struct compositor_port world_compositor_port(struct world *w)
+{
+    return (struct compositor_port){ .ctx = w, .apply = port_apply };
 }
 
 /* ---- the publisher's ---- */

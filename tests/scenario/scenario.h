@@ -8,6 +8,7 @@
  * beside this file. */
 #pragma once
 #include "daemon/engine.h"
+#include "daemon/state_engine.h"
 #include "state/state.h"
 
 enum { PEERS_MAX = 16, FILES_MAX = 16, OVERRIDES_MAX = 16, VARIABLES_MAX = 32 };
@@ -34,7 +35,7 @@ struct world {
     struct rng rng;
     struct log *log;
     struct wheel wheel;
-    struct state_core *core;
+    struct state_engine state;
     struct body_registry *bodies;
     struct settings *settings;
     struct engine engine;
@@ -71,6 +72,7 @@ void waiting_free(struct waiting *m);
 /* ports.c: NULL-free tables for the engine and the state core, all with the world as ctx. */
 struct txn_port world_txn_port(struct world *w);
 struct notifier_port world_notifier_port(struct world *w);
+struct compositor_port world_compositor_port(struct world *w);
 struct publisher_port world_publisher_port(struct world *w);
 struct state_port world_state_port(struct world *w);
 /* To be told after all that was posted before: names may mean other resources. */

@@ -111,11 +111,11 @@ static int do_device(struct script *s, struct str rest)
     if (!source.n)
         source = STR("test");
     if (str_equal(name, STR("-")))
-        r = state_device_forget(s->world.core, source, device);
+        r = state_device_forget(s->world.state.core, source, device);
     else if (device_state_parse(&state, name))
         return SCRIPT_FAIL(s, "there is no device state %.*s", STR_FMT(name));
     else
-        r = state_device_set(s->world.core, source, device, state);
+        r = state_device_set(s->world.state.core, source, device, state);
     world_settle(&s->world);
     if (r == 0 || r == STATE_UNCHANGED)
         return 0;
@@ -132,11 +132,45 @@ static int do_presence(struct script *s, struct str rest)
 
     if (presence_state_parse(&state, name))
         return SCRIPT_FAIL(s, "there is no presence state %.*s", STR_FMT(name));
-    r = state_presence_set(s->world.core, provider, state, subtype, str_trim(rest));
+    r = state_presence_set(s->world.state.core, provider, state, subtype, str_trim(rest));
     world_settle(&s->world);
     if (r == 0 || r == STATE_UNCHANGED)
         return 0;
     return SCRIPT_FAIL(s, "this state was not taken (%d)", r);
+}
+
+/* mailbox NAME NEW OLD */
+static int do_mailbox(struct script *s, struct str rest)
+{
+    struct str name = word_next(&rest), new_text = word_next(&rest), old_text = word_next(&rest);
+    uint32_t new_count, old_count;
+    int r;
+
+    if (str_to_u32(&new_count, new_text) || str_to_u32(&old_count, old_text))
+        return SCRIPT_FAIL(s, "mailbox NAME NEW OLD");
+    r = mailbox_set(s->world.state.mailboxes, STR("test"), name, new_count, old_count);
+    world_settle(&s->world);
+    return r ? SCRIPT_FAIL(s, "these counts were not taken (%d)", r) : 0;
+}
+
+/* drain REASON RETRY_AFTER RATE; drain off */
+static int do_drain(struct script *s, struct str rest)
+{
+    struct str reason = word_next(&rest), after = word_next(&rest), per_second = word_next(&rest);
+    struct notifier *n = s->world.engine.notifier;
+    uint32_t retry_after_s, rate;
+
+    if (str_equal(reason, STR("off"))) {
+        notifier_resume(n);
+        return 0;
+    }
+    if (str_to_u32(&retry_after_s, after) || str_to_u32(&rate, per_second))
+        return SCRIPT_FAIL(s, "drain REASON RETRY_AFTER RATE");
+    notifier_drain(n,
+                   str_equal(reason, STR("probation")) ? NOTIFIER_DRAIN_PROBATION
+                                                       : NOTIFIER_DRAIN_DEACTIVATED,
+                   retry_after_s, rate);
+    return 0;
 }
 
 /* ---- time, network, the end ---- */
@@ -232,6 +266,8 @@ static const struct {
     { STR_INIT("reload"), do_reload, false },
     { STR_INIT("device"), do_device, false },
     { STR_INIT("presence"), do_presence, false },
+    { STR_INIT("mailbox"), do_mailbox, false },
+    { STR_INIT("drain"), do_drain, false },
     { STR_INIT("advance"), do_advance, false },
     { STR_INIT("await"), do_await, false },
     { STR_INIT("network"), do_network, false },

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* A state core and one engine on a stepped clock: life, time, configuration. */
-#include "daemon/apply.h"
 #include "scenario.h"
 
 #include <stdlib.h>
@@ -96,11 +95,10 @@ static int read_files(struct world *w, struct settings **settings, struct dialpl
     return r;
 }
 
-/* PJSIP/<endpoint>, as the daemon has it: there with a static contact, not there without. */
 /* The dialplan is taken. */
 static int apply(struct world *w, const struct settings *settings, struct dialplan *dialplan)
 {
-    int r = configuration_apply(w->core, settings, dialplan);
+    int r = state_engine_apply(&w->state, settings, dialplan);
 
     if (r)
         dialplan_destroy(dialplan);
@@ -109,15 +107,14 @@ static int apply(struct world *w, const struct settings *settings, struct dialpl
     return r;
 }
 
-static int create_core(struct world *w)
+static int start_state(struct world *w)
 {
-    struct state_config config = { .port = world_state_port(w),
-                                   .switches = configuration_switches(w->settings),
-                                   .clock = &w->clock,
-                                   .log = w->log,
-                                   .rng = &w->rng };
-
-    return state_create(&w->core, &config);
+    return state_engine_init(&w->state, &(struct state_engine_config){ .port = world_state_port(w),
+                                                                       .wheel = &w->wheel,
+                                                                       .settings = w->settings,
+                                                                       .clock = &w->clock,
+                                                                       .log = w->log,
+                                                                       .rng = &w->rng });
 }
 
 static int start_engine(struct world *w)
@@ -132,7 +129,8 @@ static int start_engine(struct world *w)
                                     .max_server = 1000,
                                     .txn = world_txn_port(w),
                                     .notifier = world_notifier_port(w),
-                                    .publisher = world_publisher_port(w) };
+                                    .publisher = world_publisher_port(w),
+                                    .compositor = world_compositor_port(w) };
 
     return engine_init(&w->engine, &config);
 }
@@ -146,7 +144,7 @@ int world_start(struct world *w, struct buf *problems)
         return r;
     if (w->settings->n_transports)
         w->local = w->settings->transports[0].bind;
-    r = create_core(w);
+    r = start_state(w);
     if (r == 0)
         r = start_engine(w);
     if (r) {
@@ -154,7 +152,7 @@ int world_start(struct world *w, struct buf *problems)
         return r;
     }
     w->started = true;
-    state_watch_all(w->core, 1);
+    state_watch_all(w->state.core, 1);
     r = apply(w, w->settings, dialplan);
     world_settle(w);
     return r;
@@ -214,7 +212,7 @@ void world_fini(struct world *w)
         list_remove(&m->link);
         waiting_free(m);
     }
-    state_destroy(w->core);
+    state_engine_fini(&w->state);
     BUG_UNLESS(w->admitted == 0);
     wheel_fini(&w->wheel); /* asserts that nobody forgot a timer */
     body_registry_destroy(w->bodies);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* The tool's own words. */
+#include <errno.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -21,6 +23,15 @@ void print_age(long long since_ms, char *out, size_t room)
         snprintf(out, room, "%lldh%02lldm", s / 3600, s / 60 % 60);
     else
         snprintf(out, room, "%lldd", s / 86400);
+}
+
+static int number_parse(const char *text, long long *out)
+{
+    char *end;
+
+    errno = 0;
+    *out = strtoll(text, &end, 10);
+    return errno || end == text || *end || *out < 0 ? -1 : 0;
 }
 
 static void cell_since(const json_t *row, char *out, size_t room)
@@ -244,6 +255,120 @@ static int run_publications(const struct invocation *in)
         publication_columns, ARRAY_LEN(publication_columns), "no publications");
 }
 
+static const struct column received_columns[] = {
+    { .title = "RESOURCE", .print = cell_extension },
+    { .title = "EVENT", .key = "event" },
+    { .title = "PUBLISHER", .key = "publisher" },
+    { .title = "BODY", .key = "content_type" },
+    { .title = "BYTES", .key = "body_len", .right = true },
+    { .title = "TAG", .key = "entity_tag" },
+    { .title = "EXPIRES", .key = "expires_s", .right = true },
+    { .title = "SINCE", .print = cell_since },
+};
+
+static int run_publications_inbound(const struct invocation *in)
+{
+    if (in->n > 1)
+        return usage_of("publications inbound");
+    return show_rows(
+        in,
+        json_pack("{ss ss}", "command", "publications.inbound", "like", in->n ? in->words[0] : ""),
+        received_columns, ARRAY_LEN(received_columns), "nobody publishes here");
+}
+
+/* ---- mailboxes ---- */
+
+static const struct column mailbox_columns[] = {
+    { .title = "MAILBOX", .key = "mailbox" },
+    { .title = "NEW", .key = "new", .right = true },
+    { .title = "OLD", .key = "old", .right = true },
+    { .title = "SOURCE", .key = "source" },
+    { .title = "SOURCES", .key = "sources", .right = true },
+};
+
+static int run_mailbox_list(const struct invocation *in)
+{
+    if (in->n > 1)
+        return usage_of("mailbox list");
+    return show_rows(
+        in, json_pack("{ss ss}", "command", "mailbox.list", "prefix", in->n ? in->words[0] : ""),
+        mailbox_columns, ARRAY_LEN(mailbox_columns),
+        in->n ? "no mailbox begins with that" : "there are no mailboxes");
+}
+
+static int run_mailbox_change(const struct invocation *given)
+{
+    struct invocation in = *given;
+    char *source = take_option(&in, "--source");
+    long long counts[2] = { 0, 0 };
+    int r;
+
+    if (in.n < 2 || in.n > 3)
+        return usage_of("mailbox change");
+    for (int i = 1; i < in.n; i++)
+        if (number_parse(in.words[i], &counts[i - 1]))
+            return usage_of("mailbox change");
+    r = call_simple(&in,
+                    json_pack("{ss ss sI sI ss}", "command", "mailbox.set", "mailbox", in.words[0],
+                              "new", counts[0], "old", counts[1], "source", source ? source : ""),
+                    NULL);
+    if (r == EXIT_OK && !in.options->json)
+        printf("Changing %s to %lld new, %lld old\n", in.words[0], counts[0], counts[1]);
+    return r;
+}
+
+static int run_mailbox_forget(const struct invocation *given)
+{
+    struct invocation in = *given;
+    char *source = take_option(&in, "--source");
+
+    if (in.n != 1)
+        return usage_of("mailbox forget");
+    return call_simple(&in,
+                       json_pack("{ss ss ss}", "command", "mailbox.forget", "mailbox", in.words[0],
+                                 "source", source ? source : ""),
+                       NULL);
+}
+
+/* ---- moving the subscribers away ---- */
+
+static int drain_number(const char *text, const char *what, long long otherwise, long long *out)
+{
+    *out = otherwise;
+    if (!text || number_parse(text, out) == 0)
+        return 0;
+    fprintf(stderr, "extstatectl: %s is a number, not \"%s\"\n", what, text);
+    return -1;
+}
+
+static int run_drain(const struct invocation *given)
+{
+    struct invocation in = *given;
+    char *reason = take_option(&in, "--reason"), *after = take_option(&in, "--retry-after"),
+         *per_second = take_option(&in, "--rate");
+    long long retry_after_s, rate;
+    int r;
+
+    if (take_flag(&in, "--stop"))
+        return in.n ? usage_of("drain")
+                    : call_simple(&in, json_pack("{ss}", "command", "drain.stop"), NULL);
+    if (in.n)
+        return usage_of("drain");
+    if (drain_number(after, "--retry-after", 30, &retry_after_s) ||
+        drain_number(per_second, "--rate", 200, &rate))
+        return EXIT_USAGE;
+    r = call_simple(&in,
+                    json_pack("{ss ss sI sI}", "command", "drain", "reason",
+                              reason ? reason : "deactivated", "retry_after_s", retry_after_s,
+                              "rate", rate),
+                    NULL);
+    if (r == EXIT_OK && !in.options->json)
+        printf("Moving subscribers away, %lld a second on each worker; extstatectl drain --stop "
+               "ends that\n",
+               rate);
+    return r;
+}
+
 /* ---- the daemon ---- */
 
 static void print_value(const char *key, const json_t *v, int indent)
@@ -348,8 +473,17 @@ const struct command own_commands[] = {
     { "hints", "[PREFIX]", "hints, their states and watchers", run_hints, false },
     { "subscriptions", "[LIKE]", "who watches what, and what they were told", run_subscriptions,
       false },
+    { "publications inbound", "[LIKE]", "what others publish here", run_publications_inbound,
+      false },
     { "publications", "[LIKE]", "what is published where, and how that goes", run_publications,
       false },
+    { "mailbox list", "[PREFIX]", "mailboxes and their messages", run_mailbox_list, false },
+    { "mailbox change", "MAILBOX NEW [OLD] [--source NAME]", "say how many messages there are",
+      run_mailbox_change, false },
+    { "mailbox forget", "MAILBOX [--source NAME]", "say nothing about a mailbox any more",
+      run_mailbox_forget, false },
+    { "drain", "[--reason deactivated|probation] [--retry-after S] [--rate N] | --stop",
+      "have subscribers go elsewhere before this server stops", run_drain, false },
     { "status", "", "the daemon: listeners, counters, switches", run_status, false },
     { "reload", "", "read the configuration again", run_reload, false },
     { "log", "error|warn|info|debug", "how much is logged", run_log, false },

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/state_engine.h"
+
+#include "body/inbound.h"
+
+#include <stdlib.h>
+
+/* ---- life ---- */
+
+static int on_composed(void *ctx, const struct resource_name *name, enum composition_order order,
+                       const struct event_state *composite)
+{
+    struct state_engine *e = ctx;
+    int r = state_published(e->core, name, order, composite);
+
+    BUG_UNLESS(r <= 0); /* a worker lets nobody publish for what can have no name */
+    return r;
+}
+
+static unsigned status_of(enum inbound_outcome outcome)
+{
+    switch (outcome) {
+    case INBOUND_WRONG_TYPE:
+        return 415;
+    case INBOUND_TOO_LARGE:
+        return 413;
+    case INBOUND_MALFORMED:
+        break;
+    }
+    return 400;
+}
+
+static int on_patch(void *ctx, const struct publication_patch *p, struct buf *body,
+                    struct event_state **document, struct buf *why)
+{
+    int r = inbound_patch(p->base, p->diff, body, why);
+
+    (void)ctx;
+    if (!r)
+        r = inbound_parse(document, p->package, p->content_type, buf_str(body), why);
+    return r > 0 ? (int)status_of((enum inbound_outcome)r) : r;
+}
+
+static struct state_switches switches_of(const struct settings *settings)
+{
+    const struct compatibility_settings *c = &settings->compatibility;
+
+    return (struct state_switches){
+        .ringing_repeat = c->ringing_repeat,
+        .unavailable_is_silent = c->unavailable_is_silent,
+        .asterisk_autohints = c->asterisk_autohints,
+    };
+}
+
+int state_engine_init(struct state_engine *e, const struct state_engine_config *cfg)
+{
+    int r;
+
+    *e = (struct state_engine){ .log = cfg->log };
+    r = state_create(&e->core, &(struct state_config){ .port = cfg->port,
+                                                       .switches = switches_of(cfg->settings),
+                                                       .clock = cfg->clock,
+                                                       .log = cfg->log,
+                                                       .rng = cfg->rng });
+    if (r)
+        goto out;
+    r = publication_store_create(
+        &e->publications, &(struct publication_config){
+                              .port = { .ctx = e, .composed = on_composed, .patch = on_patch },
+                              .wheel = cfg->wheel,
+                              .clock = cfg->clock,
+                              .rng = cfg->rng,
+                              .log = cfg->log });
+    if (r)
+        goto out;
+    r = mailboxes_create(&e->mailboxes, e->core, e->publications, cfg->rng);
+out:
+    if (r)
+        state_engine_fini(e);
+    return r;
+}
+
+void state_engine_fini(struct state_engine *e)
+{
+    mailboxes_destroy(e->mailboxes);
+    publication_store_destroy(e->publications);
+    state_destroy(e->core);
+    *e = (struct state_engine){ 0 };
+}
+
+/* ---- a configuration ---- */
+
+static int device_name_of(struct buf *names, const struct endpoint_settings *e, struct str *out)
+{
+    size_t start = names->n;
+
+    buf_add(names, STR("PJSIP/"));
+    buf_add(names, e->id);
+    *out = (struct str){ NULL, names->n - start };
+    return names->error;
+}
+
+/* PJSIP/<endpoint> without a report: idle when a static contact makes her reachable, otherwise not
+ * there. */
+static int apply_device_defaults(struct state_core *core, const struct settings *settings)
+{
+    size_t n = settings->n_endpoints;
+    struct str *devices = calloc(n + 1, sizeof(*devices));
+    enum device_state *states = calloc(n + 1, sizeof(*states));
+    struct buf names;
+    size_t offset = 0;
+    int r = -ENOMEM;
+
+    buf_init(&names, SIZE_MAX / 2);
+    if (!devices || !states)
+        goto out;
+    for (size_t i = 0; i < n; i++) {
+        const struct endpoint_settings *e = &settings->endpoints[i];
+
+        r = device_name_of(&names, e, &devices[i]);
+        if (r)
+            goto out;
+        states[i] =
+            settings_endpoint_reachable(settings, e) ? DEVICE_NOT_INUSE : DEVICE_UNAVAILABLE;
+    }
+    for (size_t i = 0; i < n; i++) { /* the buffer has stopped moving */
+        devices[i].p = names.p + offset;
+        offset += devices[i].n;
+    }
+    r = state_device_defaults(core, devices, states, n);
+out:
+    buf_fini(&names);
+    free(states);
+    free(devices);
+    return r;
+}
+
+int state_engine_apply(struct state_engine *e, const struct settings *settings, struct dialplan *dp)
+{
+    struct state_switches switches = switches_of(settings);
+    int r;
+
+    state_switches_set(e->core, &switches);
+    r = apply_device_defaults(e->core, settings);
+    if (r)
+        return r;
+    r = mailboxes_configure(e->mailboxes, settings);
+    return r ? r : state_dialplan_apply(e->core, dp);
+}
+
+int state_engine_watch(struct state_engine *e, const struct resource_name *name, struct str served,
+                       unsigned consumer, const struct snapshot **out, bool *cacheable)
+{
+    struct resource_name there = *name;
+    int r = state_watch(e->core, name, false, consumer, out, cacheable);
+
+    if (r != STATE_NO_HINT || !served.n)
+        return r;
+    there.context = served;
+    r = state_watch(e->core, &there, true, consumer, out, cacheable);
+    /* What the name's own context has one day must be found there. */
+    *cacheable = *cacheable && str_equal(served, name->context);
+    return r;
+}
