@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+/* inbound_internal.h - private to the readers of inbound bodies: what they share, and one reader
+ * for each kind of document. Threads: one owner. */
+#pragma once
+#include "body/inbound.h"
+#include "body/inbound_xml.h"
+
+#define NS_DIALOG_INFO STR("urn:ietf:params:xml:ns:dialog-info")
+#define NS_PIDF STR("urn:ietf:params:xml:ns:pidf")
+#define NS_PIDF_DIFF STR("urn:ietf:params:xml:ns:pidf-diff")
+#define NS_DATA_MODEL STR("urn:ietf:params:xml:ns:pidf:data-model")
+#define NS_RPID STR("urn:ietf:params:xml:ns:pidf:rpid")
+#define NS_XML STR("http://www.w3.org/XML/1998/namespace")
+
+enum { INBOUND_XML_MAX = 256 * 1024 }; /* all XML that one state may keep */
+
+struct inbound { /* one body while it is read */
+    struct event_state *state;
+    struct xml_tree tree;
+    struct buf xml;  /* what is being copied */
+    size_t kept_xml; /* bytes so far */
+    struct buf *why;
+};
+
+/* "line 3, state: unknown state 'x'". The element may be empty, and the value's pointer NULL.
+ * Returns INBOUND_MALFORMED. */
+int inbound_refuse(struct buf *why, unsigned line, struct str element, const char *what,
+                   struct str value);
+static inline int xml_refuse(struct buf *why, const struct xml_node *n, const char *what,
+                             struct str value)
+{
+    (void)inbound_refuse(why, n->line, n->name.local, what, value);
+    return INBOUND_MALFORMED; /* said here as well, for those who analyse a caller alone */
+}
+
+/* UTF-8 without control characters, and not too much? 0, INBOUND_MALFORMED, INBOUND_TOO_LARGE. */
+NODISCARD int inbound_text_check(struct str body, struct buf *why);
+
+/* The text of an element, or one of its attributes (empty when it has none), without blanks around.
+ * 0 or -ENOMEM. */
+NODISCARD int inbound_content(struct inbound *in, struct es_text *out, const struct xml_node *n);
+NODISCARD int inbound_attribute(struct inbound *in, struct es_text *out, const struct xml_node *n,
+                                struct str local);
+/* An element as XML; or those children of `parent` that `wanted` picks. 0, INBOUND_TOO_LARGE,
+ * -ENOMEM. */
+NODISCARD int inbound_keep(struct inbound *in, struct es_text *out, struct xml_node *n);
+NODISCARD int inbound_keep_children(struct inbound *in, struct es_text *out,
+                                    const struct xml_node *parent,
+                                    bool (*wanted)(const struct xml_node *n));
+
+/* Each reads one kind of document, from its root, into the state. 0, INBOUND_MALFORMED,
+ * INBOUND_TOO_LARGE, -ENOMEM. */
+NODISCARD int inbound_dialog_read(struct inbound *in, const struct xml_node *root);
+NODISCARD int inbound_pidf_read(struct inbound *in, const struct xml_node *root);
+NODISCARD int inbound_xpidf_read(struct inbound *in, const struct xml_node *root);
+NODISCARD int inbound_messages_read(struct inbound *in, struct str body);
+
+/* The root part of a multipart/related body, RFC 2387: `params` are those of its Content-Type. 0,
+ * or INBOUND_MALFORMED. Slices of `body`. */
+NODISCARD int inbound_multipart_root(struct str params, struct str body, struct str *content_type,
+                                     struct str *root, struct buf *why);
+
+/* ---- shared by the presence readers ---- */
+
+struct inbound_elements {
+    struct es_element *p;
+    size_t n;
+};
+/* The activity of that name (RFC 4480 section 3.2), `other` for one that is not in the list. */
+NODISCARD int inbound_activity_add(struct inbound *in, struct inbound_elements *to,
+                                   struct str name);
+/* Contact and priority of a tuple; `n` has the attribute `priority`. */
+NODISCARD int inbound_contact_read(struct inbound *in, struct es_tuple *t, const struct xml_node *n,
+                                   struct str uri);

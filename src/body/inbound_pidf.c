@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: MIT
+/* inbound_pidf.c - application/pidf+xml: RFC 3863, with the data model of RFC 4479, RPID (RFC 4480)
+ * and the RPID of older drafts, which some gateways still publish. Elements may come in any order:
+ * Asterisk has the note before the tuple. */
+#include "body/inbound_internal.h"
+#include <stdio.h>
+
+/* Drafts of RPID put the activities of a person into the status of a tuple. */
+#define NS_RPID_STATUS STR("urn:ietf:params:xml:ns:pidf:status:rpid-status")
+#define NS_RPID_TUPLE STR("urn:ietf:params:xml:ns:pidf:rpid-tuple")
+
+enum { ID_SIZE = 16 };
+
+struct notes {
+    struct es_note *p;
+    size_t n;
+};
+
+struct presence {
+    struct inbound *in;
+    const struct xml_node *root;
+    struct es_tuple *tuples;
+    struct es_person *persons;
+    struct es_device *devices;
+    size_t n_tuples, n_persons, n_devices;
+    struct notes notes;
+    struct inbound_elements activities; /* found in tuples, as the drafts had it */
+    unsigned generated;                 /* ids so far */
+};
+
+/* ---- what several elements have ---- */
+
+/* The data model and RPID have a note and a timestamp of their own. */
+static bool is_one_of_ours(const struct xml_node *n, const char *local)
+{
+    return str_equal(n->name.local, str_of(local)) &&
+           (str_equal(n->name.namespace, NS_PIDF) || str_equal(n->name.namespace, NS_DATA_MODEL) ||
+            str_equal(n->name.namespace, NS_RPID));
+}
+
+static bool is_pidf(const struct xml_node *n, const char *local)
+{
+    return xml_is(n, NS_PIDF, str_of(local));
+}
+
+static bool id_is_taken(const struct xml_node *root, struct str id)
+{
+    struct str other;
+
+    for (const struct xml_node *n = xml_first(root); n; n = xml_next(n))
+        if (xml_attribute_find(n, STR("id"), &other) && str_equal(str_trim(other), id))
+            return true;
+    return false;
+}
+
+/* The same document gets the same ids every time, so that publishing it again changes nothing. */
+static int id_generate(struct presence *p, struct es_text *out, char kind)
+{
+    char id[ID_SIZE];
+    int n;
+
+    do {
+        n = snprintf(id, sizeof(id), "%c%u", kind, ++p->generated);
+    } while (id_is_taken(p->root, (struct str){ id, (size_t)n }));
+    return event_state_text(p->in->state, out, (struct str){ id, (size_t)n });
+}
+
+static int id_read(struct presence *p, struct es_text *out, const struct xml_node *n, char kind)
+{
+    int r = inbound_attribute(p->in, out, n, STR("id"));
+
+    return r || out->n ? r : id_generate(p, out, kind);
+}
+
+/* xml:lang holds for what is inside as well: XML 1.0 section 2.12. */
+static struct str language_of(const struct xml_node *n)
+{
+    const struct xml_attribute *a = NULL;
+
+    for (; n && !a; n = n->parent)
+        a = xml_attribute_of(n, NS_XML, STR("lang"));
+    return a ? str_trim(a->value) : STR_EMPTY;
+}
+
+static int note_add(struct inbound *in, struct notes *to, const struct xml_node *n)
+{
+    struct es_note note;
+    int r = event_state_text(in->state, &note.language, language_of(n));
+
+    if (r == 0)
+        r = inbound_content(in, &note.text, n);
+    if (r == 0)
+        r = ARRAY_GROW_IN(&in->state->arena, to->p, to->n);
+    if (r == 0)
+        to->p[to->n++] = note;
+    return r;
+}
+
+static bool digits_skip(struct cursor *c, size_t n)
+{
+    for (; n; n--, c->p++)
+        if (cursor_done(c) || *c->p < '0' || *c->p > '9')
+            return false;
+    return true;
+}
+
+/* dateTime of XML Schema: RFC 3339's, with or without a zone. */
+static bool timestamp_fits(struct str text)
+{
+    struct cursor c = cursor_on(text);
+
+    if (!digits_skip(&c, 4) || !cursor_char(&c, '-') || !digits_skip(&c, 2) ||
+        !cursor_char(&c, '-') || !digits_skip(&c, 2) || !cursor_char(&c, 'T') ||
+        !digits_skip(&c, 2) || !cursor_char(&c, ':') || !digits_skip(&c, 2) ||
+        !cursor_char(&c, ':') || !digits_skip(&c, 2))
+        return false;
+    if (cursor_char(&c, '.')) {
+        if (!digits_skip(&c, 1))
+            return false;
+        while (digits_skip(&c, 1))
+            ;
+    }
+    if (cursor_done(&c))
+        return true;
+    if (cursor_char(&c, 'Z'))
+        return cursor_done(&c);
+    return (cursor_char(&c, '+') || cursor_char(&c, '-')) && digits_skip(&c, 2) &&
+           cursor_char(&c, ':') && digits_skip(&c, 2) && cursor_done(&c);
+}
+
+static int timestamp_read(struct inbound *in, struct es_text *out, const struct xml_node *n)
+{
+    struct str text = str_trim(xml_text(n));
+
+    return timestamp_fits(text) ? event_state_text(in->state, out, text) : 0;
+}
+
+static int element_add(struct inbound *in, struct inbound_elements *to, struct xml_node *n)
+{
+    struct es_element e;
+    int r = event_state_text(in->state, &e.namespace, n->name.namespace);
+
+    if (r == 0)
+        r = event_state_text(in->state, &e.name, n->name.local);
+    if (r == 0)
+        r = inbound_keep(in, &e.xml, n);
+    if (r == 0)
+        r = ARRAY_GROW_IN(&in->state->arena, to->p, to->n);
+    if (r == 0)
+        to->p[to->n++] = e;
+    return r;
+}
+
+/* ---- tuple ---- */
+
+static bool is_status_extension(const struct xml_node *n)
+{
+    return !is_pidf(n, "basic") && !str_equal(n->name.namespace, NS_RPID_STATUS);
+}
+
+static bool is_tuple_extension(const struct xml_node *n)
+{
+    return !is_pidf(n, "status") && !is_pidf(n, "contact") && !is_pidf(n, "note") &&
+           !is_pidf(n, "timestamp") && !str_equal(n->name.namespace, NS_RPID_TUPLE);
+}
+
+static enum es_basic basic_of(const struct xml_node *status)
+{
+    const struct xml_node *basic = xml_child(status, NS_PIDF, STR("basic"));
+    struct str word = basic ? str_trim(xml_text(basic)) : STR_EMPTY;
+
+    if (str_equal_nocase(word, STR("open")))
+        return ES_BASIC_OPEN;
+    /* baresip says `unknown`, which is nothing that RFC 3863 has */
+    return str_equal_nocase(word, STR("closed")) ? ES_BASIC_CLOSED : ES_BASIC_NONE;
+}
+
+/* <activities><activity>busy</activity></activities>, or later <activities><busy/></activities> */
+static int draft_activities_read(struct presence *p, const struct xml_node *status)
+{
+    const struct xml_node *all = xml_child(status, NS_RPID_STATUS, STR("activities"));
+    int r = 0;
+
+    for (const struct xml_node *n = all ? xml_first(all) : NULL; n && r == 0; n = xml_next(n)) {
+        struct str name = n->name.local;
+
+        if (str_equal(name, STR("note")))
+            continue;
+        if (str_equal(name, STR("activity")))
+            name = str_trim(xml_text(n));
+        r = inbound_activity_add(p->in, &p->activities, name);
+    }
+    return r;
+}
+
+static int status_read(struct presence *p, struct es_tuple *t, const struct xml_node *n)
+{
+    int r = inbound_keep_children(p->in, &t->status, n, is_status_extension);
+
+    t->basic = basic_of(n);
+    return r ? r : draft_activities_read(p, n);
+}
+
+/* qvalue: "0.75" or "1"; more than three decimals are cut, because they could not be told on. */
+static struct str priority_of(struct str text)
+{
+    struct cursor c = cursor_on(text);
+    bool one = cursor_char(&c, '1');
+
+    if (!one && !cursor_char(&c, '0'))
+        return STR_EMPTY;
+    if (cursor_char(&c, '.'))
+        while (!cursor_done(&c) && (one ? *c.p == '0' : *c.p >= '0' && *c.p <= '9'))
+            c.p++;
+    return cursor_done(&c) ? str_sub(text, 0, sizeof("0.000") - 1) : STR_EMPTY;
+}
+
+int inbound_contact_read(struct inbound *in, struct es_tuple *t, const struct xml_node *n,
+                         struct str uri)
+{
+    struct str priority = STR_EMPTY;
+    int r = event_state_text(in->state, &t->contact, uri);
+
+    if (r == 0 && xml_attribute_find(n, STR("priority"), &priority))
+        r = event_state_text(in->state, &t->priority, priority_of(str_trim(priority)));
+    return r;
+}
+
+static int tuple_read(struct presence *p, struct es_tuple *t, const struct xml_node *n)
+{
+    struct notes notes = { NULL, 0 };
+    int r = id_read(p, &t->id, n, 't');
+
+    for (const struct xml_node *c = xml_first(n); c && r == 0; c = xml_next(c)) {
+        if (is_pidf(c, "status"))
+            r = status_read(p, t, c);
+        else if (is_pidf(c, "contact"))
+            r = inbound_contact_read(p->in, t, c, str_trim(xml_text(c)));
+        else if (is_pidf(c, "note"))
+            r = note_add(p->in, &notes, c);
+        else if (is_pidf(c, "timestamp"))
+            r = timestamp_read(p->in, &t->timestamp, c);
+    }
+    t->notes = notes.p;
+    t->n_notes = notes.n;
+    return r ? r : inbound_keep_children(p->in, &t->extensions, n, is_tuple_extension);
+}
+
+static int tuple_add(struct presence *p, const struct xml_node *n)
+{
+    struct es_tuple t = { .basic = ES_BASIC_NONE };
+    int r = tuple_read(p, &t, n);
+
+    for (size_t i = 0; i < p->n_tuples && r == 0; i++)
+        if (str_equal(es_str(p->tuples[i].id), es_str(t.id))) {
+            p->tuples[i] = t;
+            return 0;
+        }
+    if (r == 0)
+        r = ARRAY_GROW_IN(&p->in->state->arena, p->tuples, p->n_tuples);
+    if (r == 0)
+        p->tuples[p->n_tuples++] = t;
+    return r;
+}
+
+/* ---- person ---- */
+
+static int activities_read(struct inbound *in, struct inbound_elements *activities,
+                           struct notes *notes, const struct xml_node *all)
+{
+    int r = 0;
+
+    for (struct xml_node *n = xml_first(all); n && r == 0; n = xml_next(n))
+        r = is_one_of_ours(n, "note") ? note_add(in, notes, n) : element_add(in, activities, n);
+    return r;
+}
+
+static int person_read(struct presence *p, struct es_person *person, const struct xml_node *n)
+{
+    struct inbound_elements activities = { NULL, 0 }, elements = { NULL, 0 };
+    struct notes notes = { NULL, 0 };
+    int r = id_read(p, &person->id, n, 'p');
+
+    for (struct xml_node *c = xml_first(n); c && r == 0; c = xml_next(c)) {
+        if (xml_is(c, NS_RPID, STR("activities")))
+            r = activities_read(p->in, &activities, &notes, c);
+        else if (is_one_of_ours(c, "note"))
+            r = note_add(p->in, &notes, c);
+        else if (is_one_of_ours(c, "timestamp"))
+            r = timestamp_read(p->in, &person->timestamp, c);
+        else
+            r = element_add(p->in, &elements, c);
+    }
+    person->activities = activities.p;
+    person->n_activities = activities.n;
+    person->elements = elements.p;
+    person->n_elements = elements.n;
+    person->notes = notes.p;
+    person->n_notes = notes.n;
+    return r;
+}
+
+static int person_put(struct presence *p, const struct es_person *person)
+{
+    for (size_t i = 0; i < p->n_persons; i++)
+        if (str_equal(es_str(p->persons[i].id), es_str(person->id))) {
+            p->persons[i] = *person;
+            return 0;
+        }
+    if (ARRAY_GROW_IN(&p->in->state->arena, p->persons, p->n_persons))
+        return -ENOMEM;
+    p->persons[p->n_persons++] = *person;
+    return 0;
+}
+
+static int person_add(struct presence *p, const struct xml_node *n)
+{
+    struct es_person person = { .id = { NULL, 0 } };
+    int r = person_read(p, &person, n);
+
+    return r ? r : person_put(p, &person);
+}
+
+static int draft_person_add(struct presence *p)
+{
+    struct es_person person = { .activities = p->activities.p, .n_activities = p->activities.n };
+    int r = p->activities.n ? id_generate(p, &person.id, 'p') : 0;
+
+    return r || !p->activities.n ? r : person_put(p, &person);
+}
+
+/* ---- device ---- */
+
+static int device_read(struct presence *p, struct es_device *d, const struct xml_node *n)
+{
+    struct inbound_elements elements = { NULL, 0 };
+    struct notes notes = { NULL, 0 };
+    int r = id_read(p, &d->id, n, 'd');
+
+    for (struct xml_node *c = xml_first(n); c && r == 0; c = xml_next(c)) {
+        if (xml_is(c, NS_DATA_MODEL, STR("deviceID")))
+            r = inbound_content(p->in, &d->device_id, c);
+        else if (is_one_of_ours(c, "note"))
+            r = note_add(p->in, &notes, c);
+        else if (is_one_of_ours(c, "timestamp"))
+            r = timestamp_read(p->in, &d->timestamp, c);
+        else
+            r = element_add(p->in, &elements, c);
+    }
+    d->elements = elements.p;
+    d->n_elements = elements.n;
+    d->notes = notes.p;
+    d->n_notes = notes.n;
+    return r;
+}
+
+static int device_add(struct presence *p, const struct xml_node *n)
+{
+    struct es_device d = { .id = { NULL, 0 } };
+    int r = device_read(p, &d, n);
+
+    for (size_t i = 0; i < p->n_devices && r == 0; i++)
+        if (str_equal(es_str(p->devices[i].id), es_str(d.id))) {
+            p->devices[i] = d;
+            return 0;
+        }
+    if (r == 0)
+        r = ARRAY_GROW_IN(&p->in->state->arena, p->devices, p->n_devices);
+    if (r == 0)
+        p->devices[p->n_devices++] = d;
+    return r;
+}
+
+/* ---- the document ---- */
+
+static bool is_tuple(const struct xml_node *n)
+{
+    return is_pidf(n, "tuple");
+}
+
+static bool is_person(const struct xml_node *n)
+{
+    return xml_is(n, NS_DATA_MODEL, STR("person"));
+}
+
+static bool is_device(const struct xml_node *n)
+{
+    return xml_is(n, NS_DATA_MODEL, STR("device"));
+}
+
+static bool is_extension(const struct xml_node *n)
+{
+    return !is_tuple(n) && !is_person(n) && !is_device(n) && !is_pidf(n, "note");
+}
+
+int inbound_pidf_read(struct inbound *in, const struct xml_node *root)
+{
+    struct presence p = { .in = in, .root = root };
+    struct event_state *s = in->state;
+    int r = 0;
+
+    for (const struct xml_node *n = xml_first(root); n && r == 0; n = xml_next(n)) {
+        if (is_tuple(n))
+            r = tuple_add(&p, n);
+        else if (is_person(n))
+            r = person_add(&p, n);
+        else if (is_device(n))
+            r = device_add(&p, n);
+        else if (is_pidf(n, "note"))
+            r = note_add(in, &p.notes, n);
+    }
+    if (r == 0)
+        r = draft_person_add(&p);
+    s->has_presence = true;
+    s->presence = (struct es_presence){
+        .tuples = p.tuples,
+        .n_tuples = p.n_tuples,
+        .notes = p.notes.p,
+        .n_notes = p.notes.n,
+        .persons = p.persons,
+        .n_persons = p.n_persons,
+        .devices = p.devices,
+        .n_devices = p.n_devices,
+    };
+    s->device = presence_device_state(&s->presence);
+    return r ? r : inbound_keep_children(in, &s->presence.extensions, root, is_extension);
+}

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: MIT
+#include "body/inbound_cases.h"
+
+#define OPEN "<presence xmlns=\"urn:ietf:params:xml:ns:pidf\""
+#define ASTERISK                                                  \
+    PROLOG "<presence entity=\"sip:201@pbx.example\" "            \
+           "xmlns=\"urn:ietf:params:xml:ns:pidf\" "               \
+           "xmlns:dm=\"urn:ietf:params:xml:ns:pidf:data-model\" " \
+           "xmlns:rpid=\"urn:ietf:params:xml:ns:pidf:rpid\">\n"
+#define RICH                                                   \
+    OPEN " xmlns:dm='urn:ietf:params:xml:ns:pidf:data-model' " \
+         "xmlns:r='urn:ietf:params:xml:ns:pidf:rpid' "         \
+         "xmlns:c='urn:ietf:params:xml:ns:pidf:caps' entity='pres:a@x'>"
+#define END "</presence>\n"
+#define P "presence", PIDF
+#define R "{urn:ietf:params:xml:ns:pidf:rpid}"
+#define RPID(name) R name "  <rpid:" name " xmlns:rpid=\"urn:ietf:params:xml:ns:pidf:rpid\"/>\n"
+
+static void check_all(const struct accepted *cases, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        check_accepted(&cases[i]);
+}
+
+static void test_asterisk(void **state)
+{
+    static const struct accepted cases[] = {
+        { "on the phone: note first, a person without id", P,
+          ASTERISK " <note>On the phone</note>\n"
+                   " <tuple id=\"201\">\n"
+                   "  <status>\n"
+                   "   <basic>open</basic>\n"
+                   "  </status>\n"
+                   "  <contact priority=\"1\">sip:305@pbx.example</contact>\n"
+                   " </tuple>\n"
+                   " <dm:person>\n"
+                   "  <rpid:activities>\n"
+                   "   <rpid:on-the-phone />\n"
+                   "  </rpid:activities>\n"
+                   " </dm:person>\n" END,
+          "tuple 201 open sip:305@pbx.example priority=1\n"
+          "person p1\n"
+          " activity " RPID("on-the-phone") " note :On the phone\n= INUSE\n" },
+        { "idle, and the tuple for Digium phones", P,
+          ASTERISK " <note>Ready</note>\n"
+                   " <tuple id=\"201\">\n"
+                   "  <status>\n"
+                   "   <basic>open</basic>\n"
+                   "  </status>\n"
+                   "  <contact priority=\"1\">sip:305@pbx.example</contact>\n"
+                   " </tuple>\n"
+                   " <dm:person />\n"
+                   " <tuple id=\"digium-presence\">\n"
+                   "  <status>\n"
+                   "   <digium_presence type=\"dnd\" subtype=\"lunch\">on &amp; off"
+                   "</digium_presence>\n"
+                   "  </status>\n"
+                   " </tuple>\n" END,
+          "tuple 201 open sip:305@pbx.example priority=1\n"
+          "tuple digium-presence none\n"
+          " status <digium_presence xmlns=\"urn:ietf:params:xml:ns:pidf\" type=\"dnd\" "
+          "subtype=\"lunch\">on &amp; off</digium_presence>\n"
+          "person p1\n note :Ready\n= NOT_INUSE\n" },
+        { "unavailable", P,
+          ASTERISK " <note>Unavailable</note>\n <tuple id=\"201\">\n  <status>\n"
+                   "   <basic>closed</basic>\n  </status>\n"
+                   "  <contact priority=\"1\">sip:305@pbx.example</contact>\n </tuple>\n"
+                   " <dm:person />\n" END,
+          "tuple 201 closed sip:305@pbx.example priority=1\nperson p1\n note :Unavailable\n"
+          "= UNAVAILABLE\n" },
+        { "for the package dialog", "dialog", PIDF,
+          ASTERISK " <note>Ready</note>\n <tuple id=\"201\"><status><basic>open</basic></status>"
+                   "</tuple>\n" END,
+          "tuple 201 open\n note :Ready\n= NOT_INUSE\n" },
+    };
+
+    (void)state;
+    check_all(cases, ARRAY_LEN(cases));
+}
+
+static void test_others(void **state)
+{
+    static const struct accepted cases[] = {
+        { "nothing at all", P, OPEN " entity='pres:a@x'/>", "= UNAVAILABLE\n" },
+        { "baresip: unknown is no basic, activities are empty", P,
+          PROLOG OPEN "\n"
+                      " xmlns:dm=\"urn:ietf:params:xml:ns:pidf:data-model\"\n"
+                      " xmlns:rpid=\"urn:ietf:params:xml:ns:pidf:rpid\"\n"
+                      " entity=\"sip:a@192.0.2.3\">\n"
+                      "  <dm:person id=\"p4159\"><rpid:activities/></dm:person>\n"
+                      "  <tuple id=\"t4109\">\n"
+                      "    <status>\n"
+                      "      <basic>unknown</basic>\n"
+                      "    </status>\n"
+                      "    <contact>sip:a@192.0.2.3</contact>\n"
+                      "  </tuple>\n" END,
+          "tuple t4109 none sip:a@192.0.2.3\nperson p4159\n= UNAVAILABLE\n" },
+        { "Linphone", P,
+          PROLOG "<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" entity=\"sip:a@x\" "
+                 "xmlns:pp=\"urn:ietf:params:xml:ns:pidf:person\" "
+                 "xmlns:dm=\"urn:ietf:params:xml:ns:pidf:data-model\" "
+                 "xmlns:rpid=\"urn:ietf:params:xml:ns:pidf:rpid\">\n"
+                 "<tuple id=\"kx9z2p\"><status><basic>open</basic></status>"
+                 "<contact priority=\"0.8\">sip:a@192.0.2.4:5060;transport=tcp</contact>"
+                 "<timestamp>2026-03-01T09:12:44Z</timestamp></tuple>"
+                 "<dm:person id=\"q0t8aa\"><rpid:activities><rpid:away/>"
+                 "<rpid:other>skiing</rpid:other></rpid:activities>"
+                 "<dm:timestamp>2026-03-01T09:12:45.25+01:00</dm:timestamp></dm:person>\n" END,
+          "tuple kx9z2p open sip:a@192.0.2.4:5060;transport=tcp priority=0.8 "
+          "at=2026-03-01T09:12:44Z\n"
+          "person q0t8aa at=2026-03-01T09:12:45.25+01:00\n"
+          " activity " RPID("away") " activity " R "other  <rpid:other "
+                                    "xmlns:rpid=\"urn:ietf:params:xml:ns:pidf:rpid\">skiing</"
+                                    "rpid:other>\n= NOT_INUSE\n" },
+        { "person, device, notes, and elements of others", P,
+          RICH "<tuple id='a'><status><basic>open</basic><r:x y='1'/></status>"
+               "<c:servcaps><c:audio>true</c:audio> <c:video>false</c:video></c:servcaps>"
+               "<dm:deviceID>urn:x:1</dm:deviceID>"
+               "<contact>sip:a@x</contact><note xml:lang='fr'> absent </note>"
+               "<note>away</note></tuple>"
+               "<note xml:lang='en'>Hello\nworld</note>"
+               "<dm:person id='p'><r:activities><r:note>in a call</r:note><r:busy/>"
+               "<z:a xmlns:z='urn:z'/></r:activities><r:mood><r:happy/></r:mood>"
+               "<r:note>r</r:note><dm:note>dm</dm:note></dm:person>"
+               "<dm:device id='d'><r:user-input idle-threshold='600'>idle</r:user-input>"
+               "<dm:deviceID>urn:x:1</dm:deviceID><dm:note>desk</dm:note>"
+               "<dm:timestamp>2026-03-01T09:12:44Z</dm:timestamp></dm:device>"
+               "<z:b xmlns:z='urn:z' z:c='&lt;'/>" END,
+          "tuple a open sip:a@x\n"
+          " status <r:x xmlns:r=\"urn:ietf:params:xml:ns:pidf:rpid\" y=\"1\"/>\n"
+          " extensions <c:servcaps xmlns:c=\"urn:ietf:params:xml:ns:pidf:caps\"><c:audio>true"
+          "</c:audio><c:video>false</c:video></c:servcaps><dm:deviceID "
+          "xmlns:dm=\"urn:ietf:params:xml:ns:pidf:data-model\">urn:x:1</dm:deviceID>\n"
+          " note fr:absent\n note :away\n"
+          "person p\n"
+          " activity " R "busy  <r:busy xmlns:r=\"urn:ietf:params:xml:ns:pidf:rpid\"/>\n"
+          " activity {urn:z}a  <z:a xmlns:z=\"urn:z\"/>\n"
+          " element " R "mood  <r:mood xmlns:r=\"urn:ietf:params:xml:ns:pidf:rpid\"><r:happy/>"
+          "</r:mood>\n note :in a call\n note :r\n note :dm\n"
+          "device d urn:x:1 at=2026-03-01T09:12:44Z\n"
+          " element " R "user-input  <r:user-input "
+          "xmlns:r=\"urn:ietf:params:xml:ns:pidf:rpid\" idle-threshold=\"600\">idle"
+          "</r:user-input>\n note :desk\n"
+          " note en:Hello\nworld\n"
+          " extensions <z:b xmlns:z=\"urn:z\" z:c=\"&lt;\"/>\n= INUSE\n" },
+        { "a language holds for what is inside", P,
+          OPEN " xml:lang='de'><note>a</note><note xml:lang=''>b</note>" END,
+          " note de:a\n note :b\n= UNAVAILABLE\n" },
+        { "ids are given, and none that is there already", P,
+          RICH "<tuple id='t1'/><tuple/><tuple id=' '/><dm:person/><dm:device/>"
+               "<dm:person id='p4'/>" END,
+          "tuple t1 none\ntuple t2 none\ntuple t3 none\nperson p5\nperson p4\ndevice d6\n"
+          "= UNAVAILABLE\n" },
+        { "twice the same id: the last counts", P,
+          RICH "<tuple id='a'><status><basic>open</basic></status></tuple>"
+               "<tuple id='a'><status><basic>closed</basic></status></tuple>"
+               "<dm:person id='a'><dm:note>1</dm:note></dm:person>"
+               "<dm:person id='a'><dm:note>2</dm:note></dm:person>"
+               "<dm:device id='d'><dm:note>1</dm:note></dm:device>"
+               "<dm:device id='d'><dm:note>2</dm:note></dm:device>" END,
+          "tuple a closed\nperson a\n note :2\ndevice d\n note :2\n= UNAVAILABLE\n" },
+        { "other prefixes", P,
+          "<p:presence xmlns:p='urn:ietf:params:xml:ns:pidf' "
+          "xmlns='urn:ietf:params:xml:ns:pidf:data-model' entity='a'>"
+          "<p:tuple id='a'><p:status><p:basic> OPEN\n</p:basic></p:status></p:tuple>"
+          "<person id='x'><activities xmlns='urn:ietf:params:xml:ns:pidf:rpid'><busy/>"
+          "</activities></person></p:presence>",
+          "tuple a open\nperson x\n activity " R
+          "busy  <busy xmlns=\"urn:ietf:params:xml:ns:pidf:rpid\"/>\n= INUSE\n" },
+        { "a draft's activities, as words", P,
+          OPEN " xmlns:es='urn:ietf:params:xml:ns:pidf:status:rpid-status' "
+               "xmlns:et='urn:ietf:params:xml:ns:pidf:rpid-tuple' "
+               "xmlns:ci='urn:ietf:params:xml:ns:pidf:cipid' entity='sip:a@gw'>"
+               "<tuple id='x'><status><basic>open</basic><es:activities>"
+               "<es:activity>on-the-phone</es:activity></es:activities></status>"
+               "<et:class>auth</et:class><et:contact-type>device</et:contact-type>"
+               "<contact priority='0.8'>sip:a@gw</contact>"
+               "<ci:homepage>http://x/</ci:homepage></tuple>" END,
+          "tuple x open sip:a@gw priority=0.8\n"
+          " extensions <ci:homepage xmlns:ci=\"urn:ietf:params:xml:ns:pidf:cipid\">http://x/"
+          "</ci:homepage>\nperson p1\n activity " RPID("on-the-phone") "= INUSE\n" },
+        { "a later draft's, as elements; and a word that is none", P,
+          RICH "<tuple id='x'><status><basic>open</basic>"
+               "<activities xmlns='urn:ietf:params:xml:ns:pidf:status:rpid-status'>"
+               "<note>n</note><meeting/><activity>fly fishing</activity></activities></status>"
+               "</tuple><dm:person id='p1'/>" END,
+          "tuple x open\nperson p1\nperson p2\n activity " RPID("meeting") " activity " RPID(
+              "other") "= NOT_INUSE\n" },
+        { "what adorns and is wrong is not there", P,
+          OPEN "><tuple id='a'><contact priority='high'>sip:a@x</contact>"
+               "<timestamp>yesterday</timestamp></tuple>"
+               "<tuple id='b'><contact priority='1.5'>sip:b@x</contact>"
+               "<timestamp>2026-03-01T09:12:44</timestamp></tuple>"
+               "<tuple id='c'><contact priority='0.80000'/>"
+               "<timestamp>2026-03-01 09:12:44Z</timestamp></tuple>"
+               "<tuple id='d'><contact priority=' 1.000 '/>"
+               "<timestamp>2026-03-01T09:12:44+01</timestamp></tuple>" END,
+          "tuple a none sip:a@x\ntuple b none sip:b@x at=2026-03-01T09:12:44\n"
+          "tuple c none priority=0.800\ntuple d none priority=1.000\n= UNAVAILABLE\n" },
+        { "a whole document of the type for diffs", "presence", DIFF,
+          PROLOG "<p:pidf-full xmlns=\"urn:ietf:params:xml:ns:pidf\" "
+                 "xmlns:p=\"urn:ietf:params:xml:ns:pidf-diff\" entity=\"pres:a@x\" "
+                 "version=\"567\">\n <tuple id=\"a\"><status><basic>open</basic></status></tuple>\n"
+                 "</p:pidf-full>\n",
+          "tuple a open\n= NOT_INUSE\n" },
+        { "the same with the other root", "presence", DIFF,
+          OPEN "><tuple id='a'><status><basic>open</basic></status></tuple>" END,
+          "tuple a open\n= NOT_INUSE\n" },
+    };
+
+    (void)state;
+    check_all(cases, ARRAY_LEN(cases));
+}
+
+#define ATOM(status, substatus)                                                     \
+    PROLOG "<presence>\n"                                                           \
+           " <presentity uri=\"sip:201@pbx.example;method=SUBSCRIBE\" />\n"         \
+           " <atom atomid=\"k3jf0s\" id=\"201\">\n"                                 \
+           "  <address uri=\"sip:305@pbx.example;user=ip\" priority=\"0.80000\">\n" \
+           "   <status status=\"" status "\" />\n"                                  \
+           "   <msnsubstatus substatus=\"" substatus "\" />\n"                      \
+           "  </address>\n </atom>\n</presence>\n"
+#define TUPLE(basic) "tuple 201 " basic " sip:305@pbx.example priority=0.800\n"
+
+static void test_xpidf(void **state)
+{
+    static const struct accepted cases[] = {
+        { "idle", "presence", XPIDF, ATOM("open", "online"), TUPLE("open") "= NOT_INUSE\n" },
+        { "in use", "presence", CPIM, ATOM("inuse", "onthephone"),
+          TUPLE("open") "person person\n activity " RPID("on-the-phone") "= INUSE\n" },
+        { "unavailable", "dialog", XPIDF, ATOM("closed", "offline"),
+          TUPLE("closed") "= UNAVAILABLE\n" },
+        { "in use without a substatus", "dialog", CPIM,
+          "<presence><atom id='1'><address uri='sip:1@x'><status status='inuse'/></address></atom>"
+          "<atom atomid='2'><address><status status='open'/><msnsubstatus substatus='away'/>"
+          "</address></atom></presence>",
+          "tuple 1 open sip:1@x\ntuple 2 open\nperson person\n activity " RPID(
+              "on-the-phone") " activity " RPID("away") "= INUSE\n" },
+        { "PIDF under its name", "presence", CPIM,
+          OPEN "><tuple id='a'><status><basic>open</basic></status></tuple>" END,
+          "tuple a open\n= NOT_INUSE\n" },
+    };
+
+    (void)state;
+    check_all(cases, ARRAY_LEN(cases));
+}
+
+static void test_refused(void **state)
+{
+    static const struct refused cases[] = {
+        { "no namespace", P, "<presence/>", INBOUND_MALFORMED,
+          "line 1, presence: is not a root element for this type; its namespace is ''" },
+        { "pidf-full where it does not belong", P,
+          "<pidf-full xmlns='urn:ietf:params:xml:ns:pidf-diff'/>", INBOUND_MALFORMED,
+          "line 1, pidf-full: is not a root element for this type; its namespace is "
+          "'urn:ietf:params:xml:ns:pidf-diff'" },
+        { "a diff by itself", "presence", DIFF,
+          "\n<pidf-diff xmlns='urn:ietf:params:xml:ns:pidf-diff'/>", INBOUND_MALFORMED,
+          "line 2, pidf-diff: changes a document that was never published" },
+        { "a diff for dialogs", "dialog", DIFF, OPEN "/>", INBOUND_WRONG_TYPE,
+          "not a type, or not a charset, for this package: 'application/pidf-diff+xml'" },
+        { "no atom", "presence", XPIDF, "<presence><presentity/></presence>", INBOUND_MALFORMED,
+          "line 1, presence: no atom" },
+        { "an atom without id", "presence", XPIDF, "<presence><atom><address/></atom></presence>",
+          INBOUND_MALFORMED, "line 1, atom: no id" },
+        { "an atom without address", "presence", XPIDF, "<presence><atom id='1'/></presence>",
+          INBOUND_MALFORMED, "line 1, atom: no address" },
+        { "an element that does not end", P, OPEN "><tuple></presence>", INBOUND_MALFORMED, NULL },
+        { "two roots", P, OPEN "/>" OPEN "/>", INBOUND_MALFORMED, NULL },
+        { "a prefix that nobody declared", P, OPEN "><dm:person/></presence>", INBOUND_MALFORMED,
+          "line 1: Namespace prefix dm on person is not defined" },
+        { "an attribute twice", P, OPEN " a='1' a='2'/>", INBOUND_MALFORMED,
+          "line 1: Attribute a redefined" },
+        { "an attribute twice, by namespaces", P,
+          OPEN " xmlns:a='urn:x' xmlns:b='urn:x' a:z='1' b:z='2'/>", INBOUND_MALFORMED, NULL },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        check_refused(&cases[i]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_asterisk),
+        cmocka_unit_test(test_others),
+        cmocka_unit_test(test_xpidf),
+        cmocka_unit_test(test_refused),
+    };
+
+    inbound_init();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: MIT
+/* inbound_xml.c - libxml2 parses, this builds. A document type is refused as soon as it begins, so
+ * no entity is ever declared: nothing can expand, and nothing outside is asked for. */
+#include "body/inbound_internal.h"
+#include <libxml/SAX2.h>
+#include <libxml/parser.h>
+
+enum {
+    MESSAGE_MAX = 120, /* of libxml2's remarks, in bytes */
+    TREE_BLOCK = 8192,
+};
+
+#if LIBXML_VERSION < 21200
+typedef xmlError *error_arg;
+#else
+typedef const xmlError *error_arg;
+#endif
+
+struct reader {
+    xmlParserCtxt *parser;
+    struct xml_tree *tree;
+    struct xml_node *open; /* the innermost element that has not ended */
+    struct buf text;       /* since the last tag */
+    unsigned text_line;
+    unsigned elements, depth;
+    int result; /* the first thing that was wrong */
+    struct buf *why;
+};
+
+static void no_message(void *ctx, const char *format, ...)
+{
+    (void)ctx;
+    (void)format;
+}
+
+void inbound_init(void)
+{
+    xmlInitParser();
+    /* What has no parser to complain to goes to stderr otherwise: here and in threads to come. */
+    xmlSetGenericErrorFunc(NULL, no_message);
+    xmlThrDefSetGenericErrorFunc(NULL, no_message);
+}
+
+/* ---- while libxml2 parses ---- */
+
+static struct str str_from(const xmlChar *text)
+{
+    return str_of((const char *)text);
+}
+
+static void stop(struct reader *r, int result, const char *what)
+{
+    if (r->result == 0) {
+        r->result = result;
+        if (result > 0)
+            (void)inbound_refuse(r->why, (unsigned)xmlSAX2GetLineNumber(r->parser), STR_EMPTY, what,
+                                 STR_EMPTY);
+    }
+    xmlStopParser(r->parser);
+}
+
+static void on_error(void *ctx, error_arg e)
+{
+    struct reader *r = ctx;
+    struct str message = str_trim(str_of(e->message));
+
+    if (e->level < XML_ERR_ERROR || r->result)
+        return;
+    if (e->code == XML_ERR_NO_MEMORY) {
+        r->result = -ENOMEM;
+        return;
+    }
+    r->result = INBOUND_MALFORMED;
+    buf_printf(r->why, "line %d: ", e->line);
+    buf_add_json(r->why, str_sub(message, 0, MESSAGE_MAX));
+}
+
+static void on_doctype(void *ctx, const xmlChar *name, const xmlChar *external,
+                       const xmlChar *system)
+{
+    (void)name;
+    (void)external;
+    (void)system;
+    stop(ctx, INBOUND_MALFORMED, "a document type is not accepted");
+}
+
+static void on_text(void *ctx, const xmlChar *text, int n)
+{
+    struct reader *r = ctx;
+
+    if (r->text.n == 0)
+        r->text_line = (unsigned)xmlSAX2GetLineNumber(r->parser);
+    buf_add(&r->text, (struct str){ (const char *)text, (size_t)n });
+    if (r->text.error)
+        stop(r, r->text.error == -ENOMEM ? -ENOMEM : INBOUND_TOO_LARGE, "a text too long");
+}
+
+static struct xml_node *node_add(struct reader *r, unsigned line)
+{
+    struct xml_node *n = arena_alloc(&r->tree->arena, sizeof(*n));
+
+    if (!n)
+        return NULL;
+    n->line = line;
+    n->parent = r->open;
+    list_init(&n->children);
+    list_init(&n->link);
+    if (r->open)
+        list_append(&r->open->children, &n->link);
+    return n;
+}
+
+/* What came since the last tag becomes a text among the children of the open element. */
+static int text_end(struct reader *r)
+{
+    struct xml_node *n;
+
+    if (r->text.n == 0)
+        return 0;
+    n = node_add(r, r->text_line);
+    if (!n || arena_str(&r->tree->arena, &n->text, buf_str(&r->text)))
+        return -ENOMEM;
+    buf_reset(&r->text);
+    return 0;
+}
+
+static bool name_fits(const struct xml_name *name)
+{
+    return name->local.n <= XML_NAME_MAX && name->prefix.n <= XML_NAME_MAX &&
+           name->namespace.n <= XML_NAME_MAX;
+}
+
+static int attribute_add(struct reader *r, struct xml_node *n, const xmlChar **a)
+{
+    struct xml_attribute attribute = { .name = { str_from(a[1]), str_from(a[0]), str_from(a[2]) } };
+    struct str value = { (const char *)a[3], (size_t)(a[4] - a[3]) };
+
+    if (!name_fits(&attribute.name))
+        return INBOUND_TOO_LARGE;
+    if (arena_str(&r->tree->arena, &attribute.value, value) ||
+        ARRAY_GROW_IN(&r->tree->arena, n->attributes, n->n_attributes))
+        return -ENOMEM;
+    n->attributes[n->n_attributes++] = attribute;
+    return 0;
+}
+
+static int element_add(struct reader *r, const struct xml_name *name, const xmlChar **bindings,
+                       int n_bindings, const xmlChar **attributes, int n_attributes)
+{
+    struct xml_node *n;
+    int result = text_end(r);
+
+    if (result)
+        return result;
+    if (++r->elements > XML_ELEMENTS_MAX || ++r->depth > XML_DEPTH_MAX || !name_fits(name) ||
+        n_bindings + n_attributes > XML_ATTRIBUTES_MAX)
+        return INBOUND_TOO_LARGE;
+    n = node_add(r, (unsigned)xmlSAX2GetLineNumber(r->parser));
+    if (!n)
+        return -ENOMEM;
+    n->name = *name;
+    for (int i = 0; i < n_bindings && result == 0; i++, bindings += 2) {
+        struct xml_binding b = { str_from(bindings[0]), str_from(bindings[1]) };
+
+        if (b.prefix.n > XML_NAME_MAX || b.namespace.n > XML_NAME_MAX)
+            return INBOUND_TOO_LARGE;
+        result = xml_binding_add(&r->tree->arena, n, b);
+    }
+    for (int i = 0; i < n_attributes && result == 0; i++, attributes += 5)
+        result = attribute_add(r, n, attributes);
+    if (!r->open)
+        r->tree->root = n;
+    r->open = n;
+    return result;
+}
+
+static void on_start(void *ctx, const xmlChar *local, const xmlChar *prefix,
+                     const xmlChar *namespace, int n_bindings, const xmlChar **bindings,
+                     int n_attributes, int n_defaulted, const xmlChar **attributes)
+{
+    const struct xml_name name = { str_from(prefix), str_from(local), str_from(namespace) };
+    struct reader *r = ctx;
+    int result;
+
+    (void)n_defaulted; /* needs a document type */
+    if (r->result)
+        return;
+    result = element_add(r, &name, bindings, n_bindings, attributes, n_attributes);
+    if (result)
+        stop(r, result, "too many or too deep elements, too many attributes, or too long a name");
+}
+
+static void on_end(void *ctx, const xmlChar *local, const xmlChar *prefix, const xmlChar *namespace)
+{
+    struct reader *r = ctx;
+
+    (void)local;
+    (void)prefix;
+    (void)namespace;
+    if (r->result)
+        return;
+    if (text_end(r)) {
+        stop(r, -ENOMEM, "");
+        return;
+    }
+    r->open = r->open->parent;
+    r->depth--;
+}
+
+static const xmlSAXHandler handler = {
+    .initialized = XML_SAX2_MAGIC,
+    .internalSubset = on_doctype,
+    .startElementNs = on_start,
+    .endElementNs = on_end,
+    .characters = on_text,
+    .ignorableWhitespace = on_text,
+    .cdataBlock = on_text,
+    .serror = on_error,
+};
+
+/* ---- the document as a whole ---- */
+
+static bool charset_fits(struct str name)
+{
+    return str_equal_nocase(name, STR("UTF-8")) || str_equal_nocase(name, STR("UTF8")) ||
+           str_equal_nocase(name, STR("US-ASCII"));
+}
+
+/* What the XML declaration says about the encoding, if it says anything; what is odd about it is
+ * left to libxml2. */
+static struct str declared_encoding(struct str body)
+{
+    static const char word[] = "encoding";
+    struct str bom = STR("\xef\xbb\xbf"), declaration;
+    struct cursor c;
+    const char *at;
+
+    if (str_starts(body, bom))
+        body = str_sub(body, bom.n, body.n);
+    if (!str_starts(body, STR("<?xml")))
+        return STR_EMPTY;
+    declaration = str_sub(body, 0, str_find_char(body, '>'));
+    at = memmem(declaration.p, declaration.n, word, sizeof(word) - 1);
+    if (!at)
+        return STR_EMPTY;
+    at += sizeof(word) - 1;
+    c = cursor_on(str_sub(declaration, (size_t)(at - declaration.p), declaration.n));
+    if (!cursor_skip(&c, '='))
+        return STR_EMPTY;
+    if (cursor_char(&c, '\''))
+        return cursor_until(&c, '\'');
+    return cursor_char(&c, '"') ? cursor_until(&c, '"') : STR_EMPTY;
+}
+
+int xml_tree_parse(struct xml_tree *t, struct str body, struct buf *why)
+{
+    struct reader r = { .tree = t, .why = why };
+    struct str encoding = declared_encoding(body);
+
+    if (encoding.n && !charset_fits(encoding))
+        return inbound_refuse(why, 1, STR_EMPTY, "the encoding is not UTF-8 but", encoding);
+    if (body.n == 0)
+        return inbound_refuse(why, 1, STR_EMPTY, "no document", STR_EMPTY);
+    r.parser = xmlCreatePushParserCtxt((xmlSAXHandler *)&handler, &r, NULL, 0, NULL);
+    if (!r.parser)
+        return -ENOMEM;
+    t->parser = r.parser;
+    t->arena.block_size = TREE_BLOCK;
+    buf_init(&r.text, INBOUND_BODY_MAX);
+    /* NOENT: without it &amp; in an attribute arrives as &#38;. There are no other entities. */
+    xmlCtxtUseOptions(r.parser, XML_PARSE_NONET | XML_PARSE_NOENT | XML_PARSE_IGNORE_ENC);
+    (void)xmlParseChunk(r.parser, body.p, (int)body.n, 1);
+    if (r.result == 0 && (!r.parser->wellFormed || !r.parser->nsWellFormed || !t->root || r.open))
+        r.result = inbound_refuse(why, 1, STR_EMPTY, "not well-formed", STR_EMPTY);
+    buf_fini(&r.text);
+    return r.result;
+}
+
+void xml_tree_fini(struct xml_tree *t)
+{
+    arena_fini(&t->arena);
+    if (t->parser)
+        xmlFreeParserCtxt(t->parser);
+    *t = (struct xml_tree){ .root = NULL };
+}

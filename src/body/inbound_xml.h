@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+/* inbound_xml.h - private to the readers of inbound bodies: an XML document as a small tree.
+ *
+ * Made from libxml2's SAX2 callbacks, within limits. Comments and processing instructions are not
+ * kept; texts on both sides of one are one text. Names keep their prefixes, but what counts is the
+ * namespace: a node may be moved anywhere, into another tree as well, and xml_print declares what
+ * is not declared where it went. Everything lives as long as the tree it was parsed into. Threads:
+ * one owner. */
+#pragma once
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/list.h"
+
+enum { /* INBOUND_TOO_LARGE beyond */
+       XML_DEPTH_MAX = 32,
+       XML_ELEMENTS_MAX = 4096,
+       XML_ATTRIBUTES_MAX = 64, /* of one element, declarations of namespaces among them */
+       XML_NAME_MAX = 256       /* bytes of a name, a prefix or a namespace */
+};
+
+struct xml_name {
+    struct str prefix, local, namespace; /* no prefix, no namespace: empty */
+};
+
+struct xml_attribute {
+    struct xml_name name;
+    struct str value;
+};
+
+struct xml_binding { /* xmlns:prefix="namespace" */
+    struct str prefix, namespace;
+};
+
+struct xml_node {     /* an element, or a text when its name is empty */
+    struct list link; /* among its siblings */
+    struct list children;
+    struct xml_node *parent; /* NULL: the root */
+    struct xml_name name;
+    struct xml_attribute *attributes;
+    size_t n_attributes;
+    struct xml_binding *bindings; /* made at this element */
+    size_t n_bindings;
+    struct str text;
+    unsigned line; /* of the document, from 1 */
+};
+
+struct xml_tree { /* begins zeroed */
+    struct xml_node *root;
+    struct arena arena;
+    void *parser; /* of libxml2: names live in its dictionary */
+};
+
+/* 0; INBOUND_MALFORMED or INBOUND_TOO_LARGE with the reason in `why`; -ENOMEM. Whichever it is,
+ * xml_tree_fini ends it. `body` has passed inbound_text_check. */
+NODISCARD int xml_tree_parse(struct xml_tree *t, struct str body, struct buf *why);
+void xml_tree_fini(struct xml_tree *t);
+
+static inline bool xml_is_text(const struct xml_node *n)
+{
+    return n->name.local.n == 0;
+}
+bool xml_is(const struct xml_node *n, struct str namespace, struct str local);
+/* The children one after the other, texts among them: NULL when there is none (any more). */
+struct xml_node *xml_first_node(const struct xml_node *parent);
+struct xml_node *xml_next_node(const struct xml_node *n);
+struct xml_node *xml_previous_node(const struct xml_node *n);
+/* The same for elements alone. */
+struct xml_node *xml_first(const struct xml_node *parent);
+struct xml_node *xml_next(const struct xml_node *n);
+struct xml_node *xml_child(const struct xml_node *parent, struct str namespace, struct str local);
+struct xml_attribute *xml_attribute_of(const struct xml_node *n, struct str namespace,
+                                       struct str local);
+/* The value of an attribute without a namespace; false when there is none. */
+bool xml_attribute_find(const struct xml_node *n, struct str local, struct str *value);
+/* The text up to the first child element, as it is. */
+struct str xml_text(const struct xml_node *n);
+
+/* The node that follows `n` in the subtree of `top`, children first; NULL at the end. */
+struct xml_node *xml_walk(const struct xml_node *n, const struct xml_node *top);
+/* What the prefix stands for at `n`; false when nobody has declared it. Without a prefix there is
+ * always an answer. */
+bool xml_prefix_find(const struct xml_node *n, struct str prefix, struct str *namespace);
+/* The declaration of the prefix at `n` itself, or NULL. */
+struct xml_binding *xml_binding_at(const struct xml_node *n, struct str prefix);
+/* The one that is in force at `n`, looking no further up than `top` (NULL: the root); or NULL. */
+struct xml_binding *xml_binding_find(const struct xml_node *n, const struct xml_node *top,
+                                     struct str prefix);
+NODISCARD int xml_binding_add(struct arena *a, struct xml_node *n, struct xml_binding binding);
+
+/* The element, with all in it, as XML that can stand anywhere: it declares each prefix it uses.
+ * `blanks`: as it was written; otherwise without the blanks between elements. The missing
+ * declarations are added to the nodes, in `arena`. 0 (but see the buffer's error), -ENOMEM. */
+NODISCARD int xml_print(struct arena *arena, struct xml_node *top, bool blanks, struct buf *out);

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+/* inbound_xpidf.c - application/xpidf+xml and application/cpim-pidf+xml as Asterisk writes them and
+ * old Polycom and Windows clients knew them: a presence of atoms with addresses, no namespace. An
+ * atom becomes a tuple, what it is busy with the activity of a person. */
+#include "body/inbound_internal.h"
+
+static bool is_xpidf(const struct xml_node *n, const char *local)
+{
+    return xml_is(n, STR_EMPTY, str_of(local));
+}
+
+int inbound_activity_add(struct inbound *in, struct inbound_elements *to, struct str name)
+{
+    static const char *const known[] = {
+        "appointment", "away",         "breakfast",         "busy",      "dinner",
+        "holiday",     "in-transit",   "looking-for-work",  "lunch",     "meal",
+        "meeting",     "on-the-phone", "performance",       "playing",   "presentation",
+        "shopping",    "sleeping",     "permanent-absence", "spectator", "steering",
+        "travel",      "tv",           "unknown",           "vacation",  "working",
+        "worship",
+    };
+    struct es_element e;
+    size_t i = 0;
+    int r;
+
+    while (i < ARRAY_LEN(known) && !str_equal(name, str_of(known[i])))
+        i++;
+    name = i < ARRAY_LEN(known) ? str_of(known[i]) : STR("other");
+    buf_reset(&in->xml);
+    buf_add(&in->xml, STR("<rpid:"));
+    buf_add(&in->xml, name);
+    buf_add(&in->xml, STR(" xmlns:rpid=\""));
+    buf_add(&in->xml, NS_RPID);
+    buf_add(&in->xml, STR("\"/>"));
+    r = in->xml.error ? in->xml.error : event_state_text(in->state, &e.xml, buf_str(&in->xml));
+    if (r == 0)
+        r = event_state_text(in->state, &e.namespace, NS_RPID);
+    if (r == 0)
+        r = event_state_text(in->state, &e.name, name);
+    if (r == 0)
+        r = ARRAY_GROW_IN(&in->state->arena, to->p, to->n);
+    if (r == 0)
+        to->p[to->n++] = e;
+    return r;
+}
+
+struct xpidf {
+    struct inbound *in;
+    struct es_tuple *tuples;
+    size_t n_tuples;
+    struct inbound_elements activities;
+};
+
+static struct str attribute_of(const struct xml_node *address, const char *child, const char *name)
+{
+    const struct xml_node *n = xml_child(address, STR_EMPTY, str_of(child));
+    struct str value = STR_EMPTY;
+
+    if (n)
+        (void)xml_attribute_find(n, str_of(name), &value);
+    return str_trim(value);
+}
+
+/* The status has no word for some of what the substatus says. */
+static int state_read(struct xpidf *x, struct es_tuple *t, const struct xml_node *address)
+{
+    static const struct {
+        const char *substatus, *activity;
+    } busy[] = { { "onthephone", "on-the-phone" }, { "busy", "busy" }, { "away", "away" } };
+    struct str status = attribute_of(address, "status", "status");
+    struct str substatus = attribute_of(address, "msnsubstatus", "substatus");
+    bool inuse = str_equal_nocase(status, STR("inuse"));
+
+    if (inuse || str_equal_nocase(status, STR("open")))
+        t->basic = ES_BASIC_OPEN;
+    else if (str_equal_nocase(status, STR("closed")))
+        t->basic = ES_BASIC_CLOSED;
+    for (size_t i = 0; i < ARRAY_LEN(busy); i++)
+        if (str_equal_nocase(substatus, str_of(busy[i].substatus)))
+            return inbound_activity_add(x->in, &x->activities, str_of(busy[i].activity));
+    return inuse ? inbound_activity_add(x->in, &x->activities, STR("on-the-phone")) : 0;
+}
+
+static int address_read(struct xpidf *x, struct es_tuple *t, const struct xml_node *n)
+{
+    struct str suffix = STR(";user=ip"), uri = STR_EMPTY;
+
+    (void)xml_attribute_find(n, STR("uri"), &uri);
+    uri = str_trim(uri);
+    if (str_ends(uri, suffix))
+        uri.n -= suffix.n;
+    return inbound_contact_read(x->in, t, n, uri);
+}
+
+static int atom_read(struct xpidf *x, const struct xml_node *n)
+{
+    const struct xml_node *address = xml_child(n, STR_EMPTY, STR("address"));
+    struct es_tuple t = { .basic = ES_BASIC_NONE };
+    int r = inbound_attribute(x->in, &t.id, n, STR("id"));
+
+    if (r == 0 && t.id.n == 0)
+        r = inbound_attribute(x->in, &t.id, n, STR("atomid"));
+    if (r == 0 && t.id.n == 0)
+        r = xml_refuse(x->in->why, n, "no id", STR_EMPTY);
+    if (r == 0 && !address)
+        r = xml_refuse(x->in->why, n, "no address", STR_EMPTY);
+    if (r == 0)
+        r = address_read(x, &t, address);
+    if (r == 0)
+        r = state_read(x, &t, address);
+    if (r == 0)
+        r = ARRAY_GROW_IN(&x->in->state->arena, x->tuples, x->n_tuples);
+    if (r == 0)
+        x->tuples[x->n_tuples++] = t;
+    return r;
+}
+
+int inbound_xpidf_read(struct inbound *in, const struct xml_node *root)
+{
+    struct xpidf x = { .in = in };
+    struct event_state *s = in->state;
+    struct es_person *person = arena_alloc(&s->arena, sizeof(*person));
+    int r = person ? 0 : -ENOMEM;
+
+    for (const struct xml_node *n = xml_first(root); n && r == 0; n = xml_next(n))
+        if (is_xpidf(n, "atom"))
+            r = atom_read(&x, n);
+    if (r == 0 && x.n_tuples == 0)
+        r = xml_refuse(in->why, root, "no atom", STR_EMPTY);
+    if (r)
+        return r;
+    r = event_state_text(s, &person->id, STR("person"));
+    person->activities = x.activities.p;
+    person->n_activities = x.activities.n;
+    s->has_presence = true;
+    s->presence = (struct es_presence){ .tuples = x.tuples,
+                                        .n_tuples = x.n_tuples,
+                                        .persons = person,
+                                        .n_persons = x.activities.n ? 1 : 0 };
+    s->device = presence_device_state(&s->presence);
+    return r;
+}
