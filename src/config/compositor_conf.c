@@ -1,311 +1,404 @@
 // SPDX-License-Identifier: MIT
-/* Compositors: [compositor] of extstate.conf, and any section there with type = compositor. */
-#include "config/conf_reader.h"
-#include "config/schema.h"
+/* extstate.conf: [compositor], and which of several serves a domain. */
+#include "config/pjsip.h"
 
-#include <stdlib.h>
+#define MEMBER(member) AT(compositor_draft, c.member)
 
 struct compositor_draft {
     struct compositor_settings c;
+    uint32_t users;
+    bool packages_given; /* what is written replaces the default, and each further line adds */
 };
 
-/* ---- packages ---- */
+enum { USERS_ANY, USERS_KNOWN, DOMAIN_MAX = 255 /* of is_host_name */ };
 
-static const struct str known_packages[] = { STR_INIT("dialog"), STR_INIT("presence"),
-                                             STR_INIT("message-summary") };
+static const struct option_word publish_words[] = {
+    { "none", PUBLISH_NONE }, { "own", PUBLISH_OWN }, { "any", PUBLISH_ANY }, { NULL, 0 }
+};
+static const struct option_word order_words[] = { { "aggregate", COMPOSE_AGGREGATE },
+                                                  { "hint", COMPOSE_HINT_FIRST },
+                                                  { "publication", COMPOSE_PUBLICATION_FIRST },
+                                                  { NULL, 0 } };
+static const struct option_word users_words[] = { { "any", USERS_ANY },
+                                                  { "known", USERS_KNOWN },
+                                                  { NULL, 0 } };
 
-static bool is_known_package(struct str package)
+/* ---- domains ---- */
+
+/* The one spelling of a host that is compared: addresses as addr_print has them, names in small
+ * letters. False when it is neither, or has a port. */
+static bool domain_print(struct buf *out, struct str host)
 {
-    for (size_t i = 0; i < ARRAY_LEN(known_packages); i++)
-        if (str_equal(package, known_packages[i]))
+    struct addr a;
+
+    if (addr_parse(&a, host, 0) == 0) {
+        addr_print_host(out, &a);
+        return addr_port(&a) == 0 && !out->error;
+    }
+    for (size_t i = 0; i < host.n; i++) {
+        bool capital = host.p[i] >= 'A' && host.p[i] <= 'Z';
+
+        buf_add_char(out, capital ? (char)(host.p[i] - 'A' + 'a') : host.p[i]);
+    }
+    return is_host_name(host) && !out->error;
+}
+
+/* ---- values ---- */
+
+static int list_add(struct reading *r, struct str **list, size_t *n, struct str text)
+{
+    int result = ARRAY_GROW_IN(r->arena, *list, *n);
+
+    if (result == 0)
+        result = arena_str(r->arena, &(*list)[*n], text);
+    *n += result == 0;
+    return result;
+}
+
+static bool list_has(const struct str *list, size_t n, struct str text)
+{
+    for (size_t i = 0; i < n; i++)
+        if (str_equal(list[i], text))
             return true;
     return false;
 }
 
-static int list_add(struct reading *r, struct str **list, size_t *n, struct str value)
+/* Adds what `check` finds nothing wrong with to a list; the rest is told and left out. */
+static int read_members(struct reading *r, const struct conf_entry *e, struct str **list, size_t *n,
+                        const char *(*check)(struct str member))
 {
-    int result = ARRAY_GROW_IN(r->arena, *list, *n);
-
-    if (!result)
-        result = arena_str(r->arena, &(*list)[*n], value);
-    if (!result)
-        ++*n;
-    return result;
-}
-
-static int read_packages(struct reading *r, const struct option *o, void *object,
-                         const struct conf_entry *e, struct buf *why)
-{
-    struct compositor_settings *c = &((struct compositor_draft *)object)->c;
     struct str rest = e->value;
 
-    (void)o;
-    c->packages = NULL;
-    c->n_packages = 0;
-    while (rest.p) {
-        struct str package = str_next(&rest, ',');
-        int result;
+    while (rest.n) {
+        struct str member = str_next(&rest, ',');
+        const char *why = member.n ? check(member) : NULL;
+        int result = 0;
 
-        if (!is_known_package(package))
-            return option_bad(why,
-                              "not all of dialog, presence, message-summary; others are served "
-                              "as they are published: name them in opaque");
-        result = list_add(r, &c->packages, &c->n_packages, package);
+        if (why)
+            reading_fault(r, e, member, str_of(why), STR("it is left out"));
+        else if (member.n && !list_has(*list, *n, member))
+            result = list_add(r, list, n, member);
         if (result)
             return result;
     }
     return 0;
 }
 
-/* RFC 6665 section 8.4: an event type is a token, and one with a template is not published. */
-static bool is_package_token(struct str package)
+static const char *domain_check(struct str member)
 {
-    struct cursor c = cursor_on(package);
-    struct str token = cursor_token(&c);
+    char room[DOMAIN_MAX];
+    struct buf domain;
 
-    return token.n && cursor_done(&c) && !memchr(token.p, '.', token.n);
+    buf_init_on(&domain, room, sizeof(room));
+    return domain_print(&domain, member) ? NULL : "not a host name or an address without a port";
+}
+
+static bool package_is_known(struct str package)
+{
+    return str_equal(package, STR("dialog")) || str_equal(package, STR("presence")) ||
+           str_equal(package, STR("message-summary"));
+}
+
+static const char *package_check(struct str member)
+{
+    return package_is_known(member) ? NULL
+                                    : "not one of dialog, presence, message-summary; opaque = "
+                                      "serves others as they are published";
+}
+
+/* Templates (RFC 6665 section 5.2) tell what the notifier knows: nobody publishes that. */
+static const char *opaque_check(struct str member)
+{
+    struct cursor c = cursor_on(member);
+
+    if (package_is_known(member))
+        return "a package that is understood; name it in packages";
+    if (cursor_token(&c).n != member.n)
+        return "not the name of an event package";
+    if (str_ends(member, STR(".winfo")))
+        return "a package that cannot be published";
+    return NULL;
+}
+
+static int read_domains(struct reading *r, const struct option *o, void *object,
+                        const struct conf_entry *e, struct buf *why)
+{
+    struct compositor_settings *c = &((struct compositor_draft *)object)->c;
+
+    (void)o;
+    (void)why;
+    return read_members(r, e, &c->domains, &c->n_domains, domain_check);
+}
+
+static int read_packages(struct reading *r, const struct option *o, void *object,
+                         const struct conf_entry *e, struct buf *why)
+{
+    struct compositor_draft *d = object;
+    bool is_default = !why;
+
+    (void)o;
+    if (!is_default && !d->packages_given) {
+        d->packages_given = true;
+        d->c.packages = NULL;
+        d->c.n_packages = 0;
+    }
+    return read_members(r, e, &d->c.packages, &d->c.n_packages, package_check);
 }
 
 static int read_opaque(struct reading *r, const struct option *o, void *object,
                        const struct conf_entry *e, struct buf *why)
 {
     struct compositor_settings *c = &((struct compositor_draft *)object)->c;
-    struct str rest = e->value;
 
     (void)o;
-    while (rest.p) {
-        struct str package = str_next(&rest, ',');
-        int result;
-
-        if (is_known_package(package))
-            return option_bad(why, "dialog, presence and message-summary are not opaque: name them "
-                                   "in packages");
-        if (!is_package_token(package))
-            return option_bad(why, "not a list of event packages");
-        result = list_add(r, &c->opaques, &c->n_opaques, package);
-        if (result)
-            return result;
-    }
-    return 0;
+    (void)why;
+    return read_members(r, e, &c->opaques, &c->n_opaques, opaque_check);
 }
 
-/* ---- the table ---- */
-
-static const struct option_word rights[] = {
-    { "none", PUBLISH_NONE }, { "own", PUBLISH_OWN }, { "any", PUBLISH_ANY }, { NULL, 0 }
-};
-static const struct option_word orders[] = { { "aggregate", COMPOSE_AGGREGATE },
-                                             { "hint", COMPOSE_HINT_FIRST },
-                                             { "publication", COMPOSE_PUBLICATION_FIRST },
-                                             { NULL, 0 } };
-static const struct option_word users[] = { { "known", false }, { "any", true }, { NULL, 0 } };
-static const struct option_word types[] = { { "compositor", 0 }, { NULL, 0 } };
-
-struct compositor_words { /* options whose fields are not numbers */
-    uint32_t type, publish, order, users;
-};
-
-struct compositor_object {
-    struct compositor_draft d; /* first: custom readers know nothing else */
-    struct compositor_words w;
-};
-
 static const struct option compositor_options[] = {
-    { "type", OPTION_WORD, AT(compositor_object, w.type), .words = types, .fallback = "compositor",
-      .meaning = "Not needed in a section called [compositor]." },
-    { "domains", OPTION_LIST, ARRAY_AT(compositor_object, d.c.domains, d.c.n_domains),
-      .meaning = "Host parts of the Request-URIs it serves, names or addresses. Without any it "
-                 "serves every domain that no other section names; who subscribes there is shown "
-                 "what its own context has first." },
-    { "context", OPTION_STR, AT(compositor_object, d.c.context), .fallback = "default", .max = 79,
-      .meaning = "Where its resources live: what is published for a user and a hint of the same "
-                 "name in this context are one lamp." },
+    { "domains", OPTION_CUSTOM, .read = read_domains, .type_text = "list of hosts",
+      .meaning = "Hosts of the Request-URIs it serves, names or addresses; every one that no other "
+                 "section names when not given. A `type = domain_alias` of pjsip.conf is served "
+                 "like its domain." },
+    { "context", OPTION_STR, MEMBER(context), .fallback = "default", .max = 79,
+      .meaning = "Where its resources live: what is published for an extension and the hint of "
+                 "that extension in this context are one." },
     { "packages", OPTION_CUSTOM, .read = read_packages,
-      .fallback = "dialog,presence,message-summary",
+      .fallback = "dialog, presence, message-summary",
       .type_text = "list of dialog, presence, message-summary",
-      .meaning = "Event packages that may be published, and are composed." },
-    { "opaque", OPTION_CUSTOM, .read = read_opaque, .type_text = "list of event packages",
-      .meaning = "Event packages that are served as they are published: the last document wins." },
-    { "publish", OPTION_WORD, AT(compositor_object, w.publish), .words = rights, .fallback = "own",
-      .meaning = "Whose state an endpoint may publish: nobody's, its own (the user is its id or "
-                 "that of one of its aors), anybody's." },
-    { "publishers", OPTION_LIST, ARRAY_AT(compositor_object, d.c.publishers, d.c.n_publishers),
-      .meaning = "Endpoints that may publish; all of them when not given." },
-    { "minimum_expiry", OPTION_DURATION, AT(compositor_object, d.c.minimum_expiry_s),
-      .fallback = "5", .max = UINT32_MAX,
-      .meaning = "Shortest publication; a shorter wish is answered 423." },
-    { "maximum_expiry", OPTION_DURATION, AT(compositor_object, d.c.maximum_expiry_s),
-      .fallback = "3600", .min = 1, .max = UINT32_MAX,
-      .meaning = "Longest publication; a longer wish is granted this." },
-    { "default_expiry", OPTION_DURATION, AT(compositor_object, d.c.default_expiry_s),
-      .fallback = "3600", .min = 1, .max = UINT32_MAX,
-      .meaning = "Length of a publication that asks for none." },
-    { "expiry_grace", OPTION_DURATION, AT(compositor_object, d.c.expiry_grace_s), .fallback = "10",
-      .max = 3600,
-      .meaning = "How much longer a publication is kept than was granted: many publishers refresh "
-                 "at the very end." },
-    { "max_publications_per_publisher", OPTION_U32, AT(compositor_object, d.c.max_per_publisher),
-      .fallback = "10000", ANY_U32, .meaning = "More are answered 503; 0 is no limit." },
-    { "max_publications_per_resource", OPTION_U32, AT(compositor_object, d.c.max_per_resource),
-      .fallback = "32", ANY_U32, .meaning = "More are answered 503; 0 is no limit." },
-    { "max_body", OPTION_U32, AT(compositor_object, d.c.max_body), .fallback = "65536", .min = 1,
-      .max = 65536, .meaning = "Bytes of a body; a larger one is answered 413." },
-    { "order", OPTION_WORD, AT(compositor_object, w.order), .words = orders,
-      .fallback = "aggregate",
-      .meaning = "Where there is a hint as well: both count like two devices, the hint alone, or "
-                 "the publications alone while there are any." },
-    { "users", OPTION_WORD, AT(compositor_object, w.users), .words = users, .fallback = "any",
-      .meaning = "Whom it serves: any user of its domains, or those that are an endpoint or an "
-                 "aor." },
-    { "supersede", OPTION_BOOL, AT(compositor_object, d.c.supersede), .fallback = "yes",
-      .meaning =
-          "A publisher that begins anew replaces what it left behind for the same dialogs." },
+      .meaning = "Event packages that may be published." },
+    { "opaque", OPTION_CUSTOM, .read = read_opaque, .type_text = "list",
+      .meaning = "Other event packages, served as they are published: the last document wins." },
+    { "publish", OPTION_WORD, MEMBER(publish), .fallback = "own", .words = publish_words,
+      .meaning = "Whose state an endpoint may publish: nobody's, its own (the user part is the "
+                 "name of the endpoint or of one of its AORs), or anybody's." },
+    { "publishers", OPTION_LIST, ARRAY_AT(compositor_draft, c.publishers, c.n_publishers),
+      .meaning = "Endpoints that may publish; all when not given." },
+    { "minimum_expiry", OPTION_DURATION, MEMBER(minimum_expiry_s), .fallback = "5",
+      .max = UINT32_MAX, .meaning = "Shortest publication; a shorter wish is answered 423." },
+    { "maximum_expiry", OPTION_DURATION, MEMBER(maximum_expiry_s), .fallback = "3600", .min = 1,
+      .max = UINT32_MAX, .meaning = "Longest publication; a longer wish is granted this." },
+    { "default_expiry", OPTION_DURATION, MEMBER(default_expiry_s), .fallback = "3600", .min = 1,
+      .max = UINT32_MAX, .meaning = "Length of a publication that asks for none." },
+    { "expiry_grace", OPTION_DURATION, MEMBER(expiry_grace_s), .fallback = "10", .max = 86400,
+      .meaning = "How much longer a publication is kept than was granted, for publishers that "
+                 "refresh at the last moment." },
+    { "max_publications_per_publisher", OPTION_U32, MEMBER(max_per_publisher), .fallback = "10000",
+      ANY_U32, .meaning = "More are answered 503; 0 is no limit." },
+    { "max_publications_per_resource", OPTION_U32, MEMBER(max_per_resource), .fallback = "32",
+      ANY_U32, .meaning = "More are answered 503; 0 is no limit." },
+    { "max_body", OPTION_U32, MEMBER(max_body), .fallback = "65536", .min = 1, .max = 65536,
+      .meaning = "Bytes of a published document; a larger one is answered 413." },
+    { "order", OPTION_WORD, MEMBER(order), .fallback = "aggregate", .words = order_words,
+      .meaning = "What an extension shows that has a hint and publications: both combined, the "
+                 "hint, or what is published." },
+    { "users", OPTION_WORD, AT(compositor_draft, users), .fallback = "any", .words = users_words,
+      .meaning = "Who may be published for: any user of the domains, or those that an endpoint or "
+                 "an AOR is named after." },
+    { "supersede", OPTION_BOOL, MEMBER(supersede), .fallback = "yes",
+      .meaning = "A publisher that begins anew replaces what it left behind." },
 };
 
 const struct schema compositor_schema = {
     .file = "extstate.conf",
-    .section = "[compositor], type = compositor",
+    .section = "[compositor]",
     .kind = "compositor",
-    .meaning =
-        "An event state compositor: accepts PUBLISH and composes what several publishers say. "
-        "Any number of sections, for different domains.",
+    .meaning = "Takes PUBLISH requests and composes what they say. Several sections are possible: "
+               "one of another name has `type = compositor`.",
     OPTIONS(compositor_options),
     .ignored = "",
-    .object_size = sizeof(struct compositor_object),
+    .object_size = sizeof(struct compositor_draft),
     .closed = true,
 };
 
-/* ---- reading ---- */
+/* ---- which one serves a domain ---- */
 
-bool is_compositor_section(const struct conf_section *s)
+static const struct compositor_settings *find_domain(const struct settings *s, struct str domain)
 {
-    const struct conf_entry *type = conf_entry_find(s, STR("type"));
+    size_t i;
 
-    if (type)
-        return str_equal_nocase(type->value, STR("compositor"));
-    return str_equal_nocase(s->name, STR("compositor"));
-}
-
-static bool serves_domain(const struct compositor_settings *c, struct str domain)
-{
-    for (size_t i = 0; i < c->n_domains; i++)
-        if (str_equal_nocase(c->domains[i], domain))
-            return true;
-    return false;
-}
-
-/* Told when it is true. */
-static bool is_taken(struct reading *r, const struct settings *s, struct diag_place at,
-                     const struct compositor_settings *c)
-{
-    for (size_t i = 0; i < s->n_compositors; i++) {
-        const struct compositor_settings *other = &s->compositors[i];
-
-        if (!c->n_domains && !other->n_domains) {
-            reading_tell(r, DIAG_ERROR, at,
-                         "compositor [%.*s] is refused: it has no domains, and neither has [%.*s]; "
-                         "name the domains of one of them",
-                         STR_FMT(c->id), STR_FMT(other->id));
-            return true;
-        }
-        for (size_t k = 0; k < c->n_domains; k++) {
-            if (!serves_domain(other, c->domains[k]))
-                continue;
-            reading_tell(
-                r, DIAG_ERROR, at,
-                "compositor [%.*s] is refused: [%.*s] serves %.*s already; leave it to one "
-                "of them",
-                STR_FMT(c->id), STR_FMT(other->id), STR_FMT(c->domains[k]));
-            return true;
-        }
-    }
-    return false;
-}
-
-static void settle_expiry(struct reading *r, struct diag_place at, struct compositor_settings *c)
-{
-    if (c->minimum_expiry_s > c->maximum_expiry_s) {
-        reading_tell(
-            r, DIAG_ERROR, at,
-            "compositor [%.*s]: minimum_expiry is longer than maximum_expiry; it is cut to "
-            "%u seconds",
-            STR_FMT(c->id), c->maximum_expiry_s);
-        c->minimum_expiry_s = c->maximum_expiry_s;
-    }
-    if (c->default_expiry_s > c->maximum_expiry_s)
-        c->default_expiry_s = c->maximum_expiry_s;
-    if (c->default_expiry_s < c->minimum_expiry_s)
-        c->default_expiry_s = c->minimum_expiry_s;
-}
-
-static int compositor_keep(struct reading *r, struct settings *s,
-                           const struct conf_section *section,
-                           const struct compositor_object *object)
-{
-    struct compositor_settings c = object->d.c;
-    int result = arena_str(r->arena, &c.id, section->name);
-
-    c.publish = (enum publish_right)object->w.publish;
-    c.order = (enum composition_order)object->w.order;
-    c.any_user = object->w.users;
-    if (!result)
-        result = reading_place(r, section->at, &c.at);
-    if (result || is_taken(r, s, section->at, &c))
-        return result;
-    settle_expiry(r, section->at, &c);
-    result = ARRAY_GROW(s->compositors, s->n_compositors);
-    if (!result)
-        s->compositors[s->n_compositors++] = c;
-    return result;
-}
-
-static int section_read(struct reading *r, const struct schema_use *use, struct settings *s,
-                        const struct conf_section *section)
-{
-    struct compositor_object object;
-    int result;
-
-    memcpy(&object, use->defaults, sizeof(object));
-    result = schema_read(r, use, &object, section);
-    if (result)
-        return result < 0 ? result : 0;
-    return compositor_keep(r, s, section, &object);
-}
-
-int compositor_conf_read(struct reading *r, struct settings *s, const struct conf *conf)
-{
-    struct schema_use use;
-    int result = schema_use_init(r, &use, &compositor_schema);
-
-    for (size_t i = 0; i < conf->n_sections && !result; i++)
-        if (!conf->sections[i].is_template && is_compositor_section(&conf->sections[i]))
-            result = section_read(r, &use, s, &conf->sections[i]);
-    schema_use_fini(&use);
-    return result;
-}
-
-/* ---- finding ---- */
-
-static struct str alias_followed(const struct settings *s, struct str domain)
-{
-    for (size_t i = 0; i < s->n_aliases; i++)
-        if (str_equal_nocase(s->aliases[i].alias, domain))
-            return s->aliases[i].domain;
-    return domain;
+    return settings_id_find(s, SETTINGS_COMPOSITOR_DOMAIN, domain, &i) ? &s->compositors[i] : NULL;
 }
 
 const struct compositor_settings *settings_compositor(const struct settings *s, struct str domain)
 {
-    const struct compositor_settings *any = NULL;
-    struct str real = alias_followed(s, domain);
+    const struct compositor_settings *c = NULL;
+    char room[DOMAIN_MAX];
+    struct buf name;
 
+    buf_init_on(&name, room, sizeof(room));
+    if (domain_print(&name, domain))
+        c = find_domain(s, buf_str(&name));
+    return c ? c : find_domain(s, STR_EMPTY);
+}
+
+static void tell_taken(struct reading *r, const struct compositor_settings *c, struct str domain,
+                       const struct compositor_settings *first)
+{
+    if (domain.n)
+        reading_tell(r, DIAG_ERROR, c->at,
+                     "compositor [%.*s]: %.*s is served by [%.*s] at %.*s:%u already; the first "
+                     "keeps it, remove one",
+                     STR_FMT(c->id), STR_FMT(domain), STR_FMT(first->id), STR_FMT(first->at.file),
+                     first->at.line);
+    else
+        reading_tell(r, DIAG_ERROR, c->at,
+                     "compositor [%.*s] has no domains, as [%.*s] at %.*s:%u; the first serves "
+                     "what no other names, add domains = ...",
+                     STR_FMT(c->id), STR_FMT(first->id), STR_FMT(first->at.file), first->at.line);
+}
+
+static int domain_add(struct reading *r, struct settings *s, size_t index, struct str domain)
+{
+    const struct compositor_settings *first;
+    char room[DOMAIN_MAX];
+    struct buf name;
+    struct str kept;
+    int result;
+
+    buf_init_on(&name, room, sizeof(room));
+    if (domain.n && !domain_print(&name, domain))
+        return 0; /* an alias that no Request-URI can name */
+    first = find_domain(s, buf_str(&name));
+    if (first) {
+        if (first != &s->compositors[index])
+            tell_taken(r, &s->compositors[index], domain, first);
+        return 0;
+    }
+    result = arena_str(r->arena, &kept, buf_str(&name));
+    return result ? result : settings_id_add(s, SETTINGS_COMPOSITOR_DOMAIN, kept, index);
+}
+
+/* ---- reading ---- */
+
+bool compositor_conf_is(const struct conf_section *s)
+{
+    const struct conf_entry *type = conf_entry_find(s, STR("type"));
+
+    return str_equal_nocase(type ? type->value : s->name, STR("compositor"));
+}
+
+static void settle_expiry(struct reading *r, struct compositor_settings *c,
+                          const struct conf_section *s)
+{
+    uint32_t wish_s = c->default_expiry_s;
+
+    if (c->maximum_expiry_s < c->minimum_expiry_s) {
+        reading_tell(r, DIAG_WARNING, pjsip_place(s, STR("maximum_expiry")),
+                     "maximum_expiry = %u is less than minimum_expiry; %u is used for both",
+                     c->maximum_expiry_s, c->minimum_expiry_s);
+        c->maximum_expiry_s = c->minimum_expiry_s;
+    }
+    if (wish_s < c->minimum_expiry_s)
+        c->default_expiry_s = c->minimum_expiry_s;
+    if (wish_s > c->maximum_expiry_s)
+        c->default_expiry_s = c->maximum_expiry_s;
+    if (wish_s != c->default_expiry_s && conf_entry_find(s, STR("default_expiry")))
+        reading_tell(r, DIAG_WARNING, pjsip_place(s, STR("default_expiry")),
+                     "default_expiry = %u is not between minimum_expiry and maximum_expiry; %u is "
+                     "used instead",
+                     wish_s, c->default_expiry_s);
+}
+
+/* One whose domains are all bad must not become the one for every domain. */
+static bool has_lost_domains(struct reading *r, const struct compositor_settings *c,
+                             const struct conf_section *s)
+{
+    const struct conf_entry *domains = conf_entry_find(s, STR("domains"));
+
+    if (c->n_domains || !domains || !domains->value.n)
+        return false;
+    reading_tell(r, DIAG_ERROR, domains->at,
+                 "compositor [%.*s] is refused: none of its domains is one", STR_FMT(s->name));
+    return true;
+}
+
+static int finish(struct reading *r, struct settings *s, struct compositor_draft *d,
+                  const struct conf_section *section)
+{
+    struct compositor_settings *c = &d->c;
+    size_t index = s->n_compositors;
+    int result;
+
+    if (has_lost_domains(r, c, section))
+        return 0;
+    settle_expiry(r, c, section);
+    if (!c->context.n)
+        c->context = STR("default");
+    if (!c->n_packages && !c->n_opaques)
+        reading_tell(r, DIAG_WARNING, pjsip_place(section, STR("packages")),
+                     "compositor [%.*s] has neither packages nor opaque, so nothing can be "
+                     "published there",
+                     STR_FMT(section->name));
+    c->any_user = d->users == USERS_ANY;
+    result = arena_str(r->arena, &c->id, section->name);
+    if (result == 0)
+        result = reading_place(r, section->at, &c->at);
+    if (result == 0)
+        result = ARRAY_GROW(s->compositors, index);
+    if (result)
+        return result;
+    s->compositors[s->n_compositors++] = *c;
+    if (!c->n_domains)
+        return domain_add(r, s, index, STR_EMPTY);
+    for (size_t i = 0; result == 0 && i < c->n_domains; i++)
+        result = domain_add(r, s, index, c->domains[i]);
+    return result;
+}
+
+int compositor_conf_read(struct reading *r, struct settings *s, const struct conf *conf)
+{
+    struct compositor_draft d;
+    struct schema_use use;
+    int result = schema_use_init(r, &use, &compositor_schema);
+
+    for (size_t i = 0; result == 0 && i < conf->n_sections; i++) {
+        const struct conf_section *section = &conf->sections[i];
+
+        if (section->is_template || !compositor_conf_is(section))
+            continue;
+        result = schema_read(r, &use, &d, section);
+        if (result == 0)
+            result = finish(r, s, &d, section);
+        else if (result == SCHEMA_REFUSED)
+            result = 0;
+    }
+    schema_use_fini(&use);
+    return result;
+}
+
+/* A domain that is served itself is not looked at as an alias. */
+static int alias_add(struct reading *r, struct settings *s, const struct domain_alias *a)
+{
+    char rooms[2][DOMAIN_MAX];
+    const struct compositor_settings *c;
+    struct buf alias, domain;
+
+    buf_init_on(&alias, rooms[0], DOMAIN_MAX);
+    buf_init_on(&domain, rooms[1], DOMAIN_MAX);
+    if (!domain_print(&alias, a->alias) || !domain_print(&domain, a->domain))
+        return 0;
+    c = find_domain(s, buf_str(&domain));
+    if (!c || find_domain(s, buf_str(&alias)))
+        return 0;
+    return domain_add(r, s, (size_t)(c - s->compositors), a->alias);
+}
+
+int compositor_conf_settle(struct reading *r, struct settings *s)
+{
+    int result = 0;
+
+    for (size_t i = 0; result == 0 && i < s->n_aliases; i++)
+        result = alias_add(r, s, &s->aliases[i]);
     for (size_t i = 0; i < s->n_compositors; i++) {
         const struct compositor_settings *c = &s->compositors[i];
 
-        if (serves_domain(c, domain) || serves_domain(c, real))
-            return c;
-        if (!c->n_domains)
-            any = c;
+        for (size_t k = 0; k < c->n_publishers; k++)
+            if (!settings_endpoint(s, c->publishers[k]))
+                reading_tell(r, DIAG_WARNING, c->at,
+                             "compositor [%.*s]: publishers names %.*s, but there is no such "
+                             "endpoint",
+                             STR_FMT(c->id), STR_FMT(c->publishers[k]));
     }
-    return any;
+    return result;
 }

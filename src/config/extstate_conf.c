@@ -290,18 +290,20 @@ static int read_plugins(struct reading *r, struct settings *s, const struct conf
 static const char *const own_sections[] = { "general", "compatibility", "plugins", "authorization",
                                             "compositor" };
 
-static bool is_own_section(const struct conf_section *s)
+static bool is_own_section(struct str name)
 {
     for (size_t i = 0; i < ARRAY_LEN(own_sections); i++)
-        if (str_equal_nocase(s->name, str_of(own_sections[i])))
+        if (str_equal_nocase(name, str_of(own_sections[i])))
             return true;
-    return is_compositor_section(s);
+    return false;
 }
 
 /* Unless it may belong to a plugin that could not be read of. */
 static void tell_unknown_section(struct reading *r, const struct conf_section *s,
                                  bool plugins_partial)
 {
+    static const char *const types[] = { "compositor" };
+    const struct conf_entry *type = conf_entry_find(s, STR("type"));
     const char *nearest = nearest_name(s->name, own_sections, ARRAY_LEN(own_sections));
     struct diag_place at = s->at;
 
@@ -311,7 +313,11 @@ static void tell_unknown_section(struct reading *r, const struct conf_section *s
     if (!nearest && plugins_partial)
         return;
     r->override_faults += is_override(at);
-    if (nearest)
+    if (type && nearest_name(type->value, types, ARRAY_LEN(types)))
+        reading_tell(r, is_override(at) ? DIAG_ERROR : DIAG_WARNING, at,
+                     "unknown section [%.*s] is ignored; did you mean type = compositor?",
+                     STR_FMT(s->name));
+    else if (nearest)
         reading_tell(r, is_override(at) ? DIAG_ERROR : DIAG_WARNING, at,
                      "unknown section [%.*s] is ignored; did you mean [%s]?", STR_FMT(s->name),
                      nearest);
@@ -345,7 +351,7 @@ static int assign_options(struct reading *r, struct settings *settings, struct c
         struct plugin_settings *p = plugin_find(settings, s->name);
         int result = 0;
 
-        if (s->is_template || is_own_section(s))
+        if (s->is_template || is_own_section(s->name) || compositor_conf_is(s))
             continue;
         if (!p)
             tell_unknown_section(r, s, settings->plugins_partial);
@@ -371,9 +377,9 @@ int extstate_conf_read(struct reading *r, struct settings *s, struct conf *conf)
     result = authorization_conf_read(r, s, conf);
     if (result)
         return result;
-    result = compositor_conf_read(r, s, conf);
+    result = read_plugins(r, s, conf);
     if (result)
         return result;
-    result = read_plugins(r, s, conf);
+    result = compositor_conf_read(r, s, conf);
     return result ? result : assign_options(r, s, conf);
 }

@@ -58,7 +58,10 @@ enum pjsip_kind { /* in the order of reading: what is referred to comes before w
                   PJSIP_IDENTIFY,
                   PJSIP_PUBLISH,
                   PJSIP_DOMAIN_ALIAS,
-                  PJSIP_KINDS
+                  PJSIP_KINDS,
+                  /* No section of pjsip.conf, but found by its id like one; the empty id is for
+                     every other domain. */
+                  SETTINGS_COMPOSITOR_DOMAIN
 };
 #define PJSIP_NO_KIND PJSIP_KINDS
 
@@ -113,6 +116,8 @@ int domain_alias_finish(struct pjsip_reader *p, void *draft, const struct conf_s
 /* pjsip_match.c: one element of `match` of an identify section, added to it. As option.read. */
 NODISCARD int match_read(struct reading *r, struct identify_settings *i, struct str part,
                          const struct conf_entry *e, struct buf *why);
+/* Letters, digits, '-', '.' and '_', at most 255 of them. */
+bool is_host_name(struct str host);
 
 /* settings.c: ids, and their order of arrival as index. */
 NODISCARD int settings_id_add(struct settings *s, enum pjsip_kind kind, struct str id,

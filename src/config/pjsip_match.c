@@ -23,7 +23,7 @@ static bool is_numeric(struct str host)
     return digits;
 }
 
-static bool is_host_name(struct str host)
+bool is_host_name(struct str host)
 {
     for (size_t i = 0; i < host.n; i++) {
         char c = host.p[i];

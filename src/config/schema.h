@@ -162,12 +162,16 @@ NODISCARD int extstate_conf_read(struct reading *r, struct settings *s, struct c
 NODISCARD int schema_apply_sections(struct reading *r, const struct schema_use *use, void *object,
                                     const struct conf *conf, struct str name);
 
-/* authorization_conf.c and compositor_conf.c, likewise. */
+/* authorization_conf.c */
 NODISCARD int authorization_conf_read(struct reading *r, struct settings *s,
                                       const struct conf *conf);
 void authorization_fini(struct authorization_settings *a);
+
+/* compositor_conf.c: is this section one? */
+bool compositor_conf_is(const struct conf_section *s);
+/* All of them; then, when pjsip.conf has been read, what depends on it. 0 or a negative errno. */
 NODISCARD int compositor_conf_read(struct reading *r, struct settings *s, const struct conf *conf);
-bool is_compositor_section(const struct conf_section *s);
+NODISCARD int compositor_conf_settle(struct reading *r, struct settings *s);
 
 /* The tables: extstate_conf.c, authorization_conf.c, compositor_conf.c and pjsip_tables.c. */
 extern const struct schema general_schema, compatibility_schema, plugins_schema,

@@ -283,6 +283,8 @@ int settings_read(struct settings **out, const struct settings_source *source, s
         goto out_reading;
     r.strict = s->compatibility.strict_objects;
     result = read_pjsip(&r, s, &pjsip_unusable);
+    if (result == 0 && !pjsip_unusable)
+        result = compositor_conf_settle(&r, s);
     if (result)
         goto out_reading;
     if (extstate_unusable || pjsip_unusable || r.override_faults)
