@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT
-/* settings_fixture.h - for tests: settings from a text instead of a file. */
+/* settings_fixture.h - for tests: settings from texts instead of files. */
 #pragma once
 #include "config/settings.h"
 
+struct settings_fixture_texts {
+    const char *pjsip_conf, *extstate_conf; /* NULL: the file does not exist */
+};
+
 static inline int settings_fixture_open(void *ctx, struct str path, struct str *text)
 {
-    const char *pjsip_conf = ctx;
+    const struct settings_fixture_texts *t = ctx;
+    const char *found = str_ends(path, STR("pjsip.conf")) ? t->pjsip_conf : t->extstate_conf;
 
-    if (!str_ends(path, STR("pjsip.conf")))
-        return -ENOENT;
-    return str_dup(text, str_of(pjsip_conf));
+    return found ? str_dup(text, str_of(found)) : -ENOENT;
 }
 
 static inline int settings_fixture_expand(void *ctx, struct str pattern,
@@ -21,22 +24,26 @@ static inline int settings_fixture_expand(void *ctx, struct str pattern,
     return 0;
 }
 
-static inline struct settings *settings_fixture(const char *pjsip_conf)
+static inline struct settings *settings_fixture_with(const char *pjsip_conf,
+                                                     const char *extstate_conf)
 {
-    char *text = strdup(pjsip_conf);
+    struct settings_fixture_texts texts = { pjsip_conf, extstate_conf };
     struct settings_source source = {
         .directory = STR("/nowhere"),
         .state_directory = STR("/nowhere"),
-        .files = { .read = settings_fixture_open, .expand = settings_fixture_expand, .ctx = text }
+        .files = { .read = settings_fixture_open, .expand = settings_fixture_expand, .ctx = &texts }
     };
     struct settings *s = NULL;
     struct diag diag;
 
-    assert_non_null(text);
     diag_init(&diag);
     if (settings_read(&s, &source, &diag) || diag.errors)
         fail_msg("%.*s", STR_FMT(buf_str(&diag.text)));
     diag_fini(&diag);
-    free(text);
     return s;
+}
+
+static inline struct settings *settings_fixture(const char *pjsip_conf)
+{
+    return settings_fixture_with(pjsip_conf, NULL);
 }
