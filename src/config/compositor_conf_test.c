@@ -162,7 +162,7 @@ static void test_problems(void **state)
                                    "7200 is used for both\n" },
         { "maximum_expiry=600\n", "" },
         { "default_expiry=3\n", "2: warning: default_expiry = 3 is not between minimum_expiry "
-                                 "and maximum_expiry; 5 is used instead\n" },
+                                "and maximum_expiry; 5 is used instead\n" },
         { "maximum_expiry=600\ndefault_expiry=601\n",
           "3: warning: default_expiry = 601 is not between minimum_expiry and maximum_expiry; 600 "
           "is used instead\n" },

@@ -68,8 +68,6 @@ int engine_init(struct engine *e, const struct engine_config *cfg)
     if (r)
         goto out;
     r = compositor_create(&e->compositor, &(struct compositor_config){
-                                              .txn = e->txn,
-                                              .clock = cfg->clock,
                                               .rng = cfg->rng,
                                               .log = cfg->log,
                                               .settings = cfg->settings,

@@ -3,7 +3,8 @@
  *
  * A request is checked in the order of RFC 3903 section 6, its body is read here, and what is left
  * to decide is asked of the store behind a port; requests for one resource are asked in the order
- * they came in. Threads: the worker that owns it. */
+ * they came in. What is wrong behind the precondition (an expiry that is too brief, the body) is
+ * found here, but told by the store, because 412 goes first. Threads: the worker that owns it. */
 #pragma once
 #include "body/inbound.h"
 #include "config/settings.h"
@@ -11,6 +12,8 @@
 #include "txn/uas.h"
 
 struct compositor; /* opaque: see compositor.c */
+
+enum { COMPOSITOR_PENDING_MAX = 10000 }; /* requests that wait for the store; more get 503 */
 
 struct compositor_port {
     void *ctx;
@@ -21,16 +24,14 @@ struct compositor_port {
 };
 
 struct compositor_config {
-    struct txn_layer *txn;
-    const struct clock *clock;
     struct rng *rng;
     struct log *log;
     const struct settings *settings; /* a reference is taken */
-    struct str allow_events;         /* of the notifier, for 489; borrowed */
     struct compositor_port port;
 };
 NODISCARD int compositor_create(struct compositor **out, const struct compositor_config *cfg);
-/* Requests that still wait are answered 503, so the transaction layer must outlive it. */
+/* NULL is fine. Requests that still wait are answered 503, so the transaction layer must outlive
+ * it. */
 void compositor_destroy(struct compositor *c);
 
 /* The handler of PUBLISH: register with uas_method_set, ctx the struct compositor. */

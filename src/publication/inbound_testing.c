@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+/* For tests of the compositor: bodies whose first word says what becomes of them. */
+#include "body/inbound.h"
+
+bool inbound_package_known(struct str package)
+{
+    return str_equal(package, STR("dialog")) || str_equal(package, STR("presence")) ||
+           str_equal(package, STR("message-summary"));
+}
+
+void inbound_types_print(struct str package, struct buf *out)
+{
+    buf_add(out, str_equal(package, STR("dialog")) ? STR("application/dialog-info+xml")
+                                                   : STR("application/pidf+xml, text/x-other"));
+}
+
+int inbound_parse(struct event_state **out, struct str package, struct str content_type,
+                  struct str body, struct buf *why)
+{
+    (void)package;
+    if (str_starts(content_type, STR("text/plain")))
+        return INBOUND_WRONG_TYPE;
+    if (str_starts(body, STR("broken")))
+        buf_add(why, STR("line 1: not a document\r\nbut \"broken\""));
+    if (str_starts(body, STR("broken")) || str_starts(body, STR("wordless")))
+        return INBOUND_MALFORMED;
+    if (str_starts(body, STR("huge")))
+        return INBOUND_TOO_LARGE;
+    if (str_starts(body, STR("no-memory")))
+        return -ENOMEM;
+    return event_state_create(out);
+}
+
+bool inbound_is_diff(struct str package, struct str content_type, struct str body)
+{
+    (void)content_type;
+    return str_equal(package, STR("presence")) && str_starts(body, STR("diff"));
+}
