@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: MIT
+/* Mailboxes against a real state core and store: what a watcher of an AOR's messages would see. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "publication/mailbox.h"
+#include "txn/settings_fixture.h"
+
+struct testing {
+    struct rng rng;
+    struct wheel wheel;
+    struct state_core *core;
+    struct publication_store *store;
+    struct mailboxes *mailboxes;
+    unsigned composed;
+};
+
+static int on_composed(void *ctx, const struct resource_name *name, enum composition_order order,
+                       const struct event_state *composite)
+{
+    struct testing *t = ctx;
+
+    t->composed++;
+    return state_published(t->core, name, order, composite);
+}
+
+static struct settings *settings_of(const char *aors, const char *compositors)
+{
+    return settings_fixture_with(aors, compositors);
+}
+
+static void configure(struct testing *t, const char *aors, const char *compositors)
+{
+    struct settings *s = settings_of(aors, compositors);
+
+    assert_int_equal(mailboxes_configure(t->mailboxes, s), 0);
+    settings_unref(s);
+}
+
+static void testing_init(struct testing *t)
+{
+    *t = (struct testing){ 0 };
+    rng_init_seeded(&t->rng, 7);
+    wheel_init(&t->wheel, 0);
+    assert_int_equal(state_create(&t->core,
+                                  &(struct state_config){ .clock = &clock_system, .rng = &t->rng }),
+                     0);
+    assert_int_equal(publication_store_create(&t->store,
+                                              &(struct publication_config){
+                                                  .port = { .ctx = t, .composed = on_composed },
+                                                  .wheel = &t->wheel,
+                                                  .clock = &clock_system,
+                                                  .rng = &t->rng }),
+                     0);
+    assert_int_equal(mailboxes_create(&t->mailboxes, t->core, t->store, &t->rng), 0);
+}
+
+static void testing_fini(struct testing *t)
+{
+    mailboxes_destroy(t->mailboxes);
+    publication_store_destroy(t->store);
+    state_destroy(t->core);
+    wheel_fini(&t->wheel);
+}
+
+/* NULL: there is no such resource. */
+static const struct es_messages *messages_of(struct testing *t, const char *context, const char *aor)
+{
+    const struct resource_name name = { STR("message-summary"), str_of(context), str_of(aor) };
+    const struct snapshot *s;
+    bool cacheable;
+
+    if (state_watch(t->core, &name, false, 1, &s, &cacheable))
+        return NULL;
+    return s->published ? &s->published->messages : NULL;
+}
+
+static void assert_counts(struct testing *t, const char *aor, uint32_t new_count, uint32_t old_count)
+{
+    const struct es_messages *m = messages_of(t, "", aor);
+
+    assert_non_null(m);
+    assert_int_equal(m->counts[ES_MESSAGES_VOICE].new_count, new_count);
+    assert_int_equal(m->counts[ES_MESSAGES_VOICE].old_count, old_count);
+    assert_int_equal(m->waiting, new_count > 0);
+}
+
+static int report(struct testing *t, const char *source, const char *mailbox, uint32_t new_count,
+                  uint32_t old_count)
+{
+    return mailbox_set(t->mailboxes, str_of(source), str_of(mailbox), new_count, old_count);
+}
+
+#define AORS                                                       \
+    "[alice]\ntype=aor\nmailboxes=100@d, 101@d,100@d\n"             \
+    "[bob]\ntype=aor\nmailboxes=101@d\nvoicemail_extension=*97\n" \
+    "[carol]\ntype=aor\n"
+
+static void test_sums(void **state)
+{
+    struct testing t;
+
+    (void)state;
+    testing_init(&t);
+    configure(&t, AORS, "");
+    assert_counts(&t, "alice", 0, 0);
+    assert_null(messages_of(&t, "", "carol"));
+    assert_int_equal(report(&t, "a", "100@d", 1, 2), 0);
+    assert_int_equal(report(&t, "a", "101@d", 3, 4), 0);
+    assert_counts(&t, "alice", 4, 6); /* the mailbox that is named twice counts once */
+    assert_counts(&t, "bob", 3, 4);
+    assert_int_equal(report(&t, "a", "100@d", UINT32_MAX, 0), 0);
+    assert_counts(&t, "alice", UINT32_MAX, 4);
+    testing_fini(&t);
+}
+
+/* Of several reports the newest counts; when its source says nothing any more, the newest of the
+ * others. */
+static void test_sources(void **state)
+{
+    struct testing t;
+
+    (void)state;
+    testing_init(&t);
+    configure(&t, AORS, "");
+    assert_int_equal(report(&t, "a", "101@d", 1, 0), 0);
+    assert_int_equal(report(&t, "b", "101@d", 2, 0), 0);
+    assert_counts(&t, "bob", 2, 0);
+    assert_int_equal(report(&t, "a", "101@d", 5, 0), 0);
+    assert_counts(&t, "bob", 5, 0);
+    assert_int_equal(mailbox_forget(t.mailboxes, STR("a"), STR("101@d")), 0);
+    assert_counts(&t, "bob", 2, 0);
+    assert_int_equal(mailbox_forget(t.mailboxes, STR("b"), STR("101@d")), 0);
+    assert_counts(&t, "bob", 0, 0);
+    assert_int_equal(mailbox_forget(t.mailboxes, STR("b"), STR("101@d")), 0);
+    testing_fini(&t);
+}
+
+static void test_repetition_is_silent(void **state)
+{
+    struct testing t;
+
+    (void)state;
+    testing_init(&t);
+    configure(&t, AORS, "");
+    assert_int_equal(report(&t, "a", "100@d", 1, 2), 0);
+    t.composed = 0;
+    assert_int_equal(report(&t, "a", "100@d", 1, 2), 0);
+    configure(&t, AORS, "");
+    assert_int_equal(t.composed, 0);
+    testing_fini(&t);
+}
+
+static void test_device(void **state)
+{
+    struct testing t;
+
+    (void)state;
+    testing_init(&t);
+    assert_int_equal(report(&t, "a", "100@d", 1, 0), 0); /* also one that no AOR has */
+    assert_int_equal(state_device_get(t.core, STR("MWI:100@d")), DEVICE_INUSE);
+    assert_int_equal(report(&t, "a", "100@d", 0, 1), 0);
+    assert_int_equal(state_device_get(t.core, STR("MWI:100@d")), DEVICE_NOT_INUSE);
+    assert_int_equal(mailbox_forget(t.mailboxes, STR("a"), STR("100@d")), 0);
+    assert_int_equal(state_device_get(t.core, STR("MWI:100@d")), DEVICE_INVALID);
+    testing_fini(&t);
+}
+
+static void test_configuration(void **state)
+{
+    struct testing t;
+
+    (void)state;
+    testing_init(&t);
+    configure(&t, AORS, "");
+    assert_int_equal(report(&t, "a", "100@d", 1, 0), 0);
+    assert_true(str_equal(es_str(messages_of(&t, "", "bob")->account), STR("*97")));
+    /* A compositor has them in its own context as well; an AOR that is gone takes its messages. */
+    configure(&t,
+              "[global]\ntype=global\ndefault_voicemail_extension=*98\n"
+              "[alice]\ntype=aor\nmailboxes=100@d\n",
+              "[compositor]\ncontext=users\n");
+    assert_counts(&t, "alice", 1, 0);
+    assert_true(str_equal(es_str(messages_of(&t, "users", "alice")->account), STR("*98")));
+    assert_null(messages_of(&t, "", "bob"));
+    configure(&t, "", "");
+    assert_null(messages_of(&t, "", "alice"));
+    assert_null(messages_of(&t, "users", "alice"));
+    /* The mailbox itself is still reported, and comes back with its AOR. */
+    configure(&t, AORS, "");
+    assert_counts(&t, "alice", 1, 0);
+    testing_fini(&t);
+}
+
+static void test_bad_names(void **state)
+{
+    static const char long_name[] =
+        "12345678901234567890123456789012345678901234567890123456789012345678901234567890";
+    struct testing t;
+
+    (void)state;
+    testing_init(&t);
+    assert_int_equal(report(&t, "a", "", 1, 0), MAILBOX_BAD_NAME);
+    assert_int_equal(report(&t, "", "100", 1, 0), MAILBOX_BAD_NAME);
+    assert_int_equal(report(&t, "a", long_name, 1, 0), MAILBOX_BAD_NAME);
+    assert_int_equal(report(&t, long_name, "100", 1, 0), MAILBOX_BAD_NAME);
+    /* One that is too long for a device with "MWI:" in front is a mailbox all the same. */
+    assert_int_equal(report(&t, "a", long_name + 1, 1, 0), 0);
+    testing_fini(&t);
+}
+
+static void count_view(void *ctx, const struct mailbox_view *v)
+{
+    if (str_equal(v->mailbox, STR("100@d"))) {
+        assert_int_equal(v->new_count, 2);
+        assert_int_equal(v->n_sources, 2);
+        assert_true(str_equal(v->source, STR("b")));
+    }
+    ++*(unsigned *)ctx;
+}
+
+static void test_listed(void **state)
+{
+    struct testing t;
+    unsigned n = 0;
+
+    (void)state;
+    testing_init(&t);
+    configure(&t, AORS, "");
+    assert_int_equal(report(&t, "a", "100@d", 1, 0), 0);
+    assert_int_equal(report(&t, "b", "100@d", 2, 0), 0);
+    mailboxes_each(t.mailboxes, count_view, &n);
+    assert_int_equal(n, 2); /* one is only configured */
+    testing_fini(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sums),          cmocka_unit_test(test_sources),
+        cmocka_unit_test(test_repetition_is_silent), cmocka_unit_test(test_device),
+        cmocka_unit_test(test_configuration), cmocka_unit_test(test_bad_names),
+        cmocka_unit_test(test_listed),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
