@@ -49,6 +49,8 @@ bool body_type_known(const struct body_registry *r, struct str package, struct s
 /* The type used without an Accept header: "" when the package is unknown. That of an opaque package
  * is * / *, here and where a profile or a list of types tells it. */
 struct str body_default_type(const struct body_registry *r, struct str package);
+/* All packages that have a generator, comma separated, for Allow-Events. */
+void body_packages_print(const struct body_registry *r, struct buf *out);
 /* All media types of a package (NULL package: of all), comma separated, for Accept in 406 and
  * OPTIONS. */
 void body_types_print(const struct body_registry *r, struct str package, struct buf *out);

@@ -360,3 +360,40 @@ out:
     free(defaults);
     return result;
 }
+
+/* ---- Allow-Events ---- */
+
+static bool is_listed(struct str list, struct str word)
+{
+    while (list.p)
+        if (str_equal_nocase(str_next(&list, ','), word))
+            return true;
+    return false;
+}
+
+static void add_packages(void *ctx, const char *kind, const char *name, const char *package,
+                         const char *content_type, const char *plugin)
+{
+    struct buf *out = ctx;
+    struct str rest = str_of(package);
+
+    (void)name;
+    (void)content_type;
+    (void)plugin;
+    if (!str_equal(str_of(kind), STR("generator")))
+        return;
+    while (rest.p) {
+        struct str word = str_next(&rest, ' ');
+
+        if (!word.n || is_listed(buf_str(out), word))
+            continue;
+        if (out->n)
+            buf_add(out, STR(", "));
+        buf_add(out, word);
+    }
+}
+
+void body_packages_print(const struct body_registry *r, struct buf *out)
+{
+    body_registry_each(r, add_packages, out);
+}

@@ -168,7 +168,8 @@ static const struct option compositor_options[] = {
       .type_text = "list of dialog, presence, message-summary",
       .meaning = "Event packages that may be published." },
     { "opaque", OPTION_CUSTOM, .read = read_opaque, .type_text = "list",
-      .meaning = "Other event packages, served as they are published: the last document wins." },
+      .meaning = "Other event packages, served as they are published: the last document wins. A "
+                 "change takes a restart." },
     { "publish", OPTION_WORD, MEMBER(publish), .fallback = "own", .words = publish_words,
       .meaning = "Whose state an endpoint may publish: nobody's, its own (the user part is the "
                  "name of the endpoint or of one of its AORs), or anybody's." },

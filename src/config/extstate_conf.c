@@ -116,6 +116,32 @@ const struct schema compatibility_schema = {
     .closed = true,
 };
 
+/* ---- [dialog-info] ---- */
+
+static const struct option dialog_info_options[] = {
+    { "single_dialog_agents", OPTION_STR, AT(dialog_info_settings, single_dialog_agents),
+      .fallback = "SPA962", .max = 512,
+      .meaning = "Comma separated: a subscriber whose User-Agent has one of these in it, in any "
+                 "case, is shown one dialog at most, the most urgent." },
+    { "single_dialog", OPTION_BOOL, AT(dialog_info_settings, single_dialog), .fallback = "no",
+      .meaning = "Every subscriber is." },
+    { "idle_dialog", OPTION_BOOL, AT(dialog_info_settings, idle_dialog), .fallback = "yes",
+      .meaning = "Where nothing is going on there is one terminated dialog, which many telephones "
+                 "need; no: there is none." },
+};
+
+const struct schema dialog_info_schema = {
+    .file = "extstate.conf",
+    .section = "[dialog-info]",
+    .kind = "[dialog-info]",
+    .meaning = "The body application/dialog-info+xml. A change takes a restart.",
+    .options = dialog_info_options,
+    .n_options = ARRAY_LEN(dialog_info_options),
+    .ignored = "",
+    .object_size = sizeof(struct dialog_info_settings),
+    .closed = true,
+};
+
 /* ---- [plugins] ---- */
 
 static struct plugin_settings *plugin_find(const struct settings *s, struct str name)
@@ -271,6 +297,19 @@ out:
     return result;
 }
 
+static int read_dialog_info(struct reading *r, struct settings *s, const struct conf *conf)
+{
+    struct schema_use use;
+    int result = schema_use_init(r, &use, &dialog_info_schema);
+
+    if (result == 0) {
+        memcpy(&s->dialog_info, use.defaults, sizeof(s->dialog_info));
+        result = schema_apply_sections(r, &use, &s->dialog_info, conf, STR("dialog-info"));
+    }
+    schema_use_fini(&use);
+    return result;
+}
+
 static int read_plugins(struct reading *r, struct settings *s, const struct conf *conf)
 {
     struct plugins_draft d = { s };
@@ -287,8 +326,8 @@ static int read_plugins(struct reading *r, struct settings *s, const struct conf
     return result;
 }
 
-static const char *const own_sections[] = { "general", "compatibility", "plugins", "authorization",
-                                            "compositor" };
+static const char *const own_sections[] = { "general",       "compatibility", "plugins",
+                                            "authorization", "compositor",    "dialog-info" };
 
 static bool is_own_section(struct str name)
 {
@@ -375,6 +414,9 @@ int extstate_conf_read(struct reading *r, struct settings *s, struct conf *conf)
     if (result)
         return result;
     result = authorization_conf_read(r, s, conf);
+    if (result)
+        return result;
+    result = read_dialog_info(r, s, conf);
     if (result)
         return result;
     result = read_plugins(r, s, conf);

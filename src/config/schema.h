@@ -175,6 +175,6 @@ NODISCARD int compositor_conf_settle(struct reading *r, struct settings *s);
 
 /* The tables: extstate_conf.c, authorization_conf.c, compositor_conf.c and pjsip_tables.c. */
 extern const struct schema general_schema, compatibility_schema, plugins_schema,
-    authorization_schema, compositor_schema;
+    authorization_schema, compositor_schema, dialog_info_schema;
 extern const struct schema global_schema, system_schema, transport_schema, auth_schema, aor_schema,
     endpoint_schema, identify_schema, publish_schema, domain_alias_schema;

@@ -168,6 +168,11 @@ struct plugin_settings { /* extstate.conf [plugins] load = NAME, and its options
     struct diag_place at;
 };
 
+struct dialog_info_settings {        /* extstate.conf [dialog-info] */
+    struct str single_dialog_agents; /* parts of User-Agents, comma separated */
+    bool single_dialog, idle_dialog;
+};
+
 struct general_settings {      /* extstate.conf [general] */
     uint32_t workers;          /* 0: one per core */
     struct str control_socket; /* path; default STATE_DIR/extstated.sock */
@@ -202,6 +207,7 @@ struct settings {
     struct general_settings general;
     struct compatibility_settings compatibility;
     struct authorization_settings authorization;
+    struct dialog_info_settings dialog_info;
     struct global_settings global;
     struct transport_settings *transports;
     size_t n_transports;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/configuration.h"
 
+#include "daemon/bodies.h"
+
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -179,7 +181,7 @@ int configuration_check(const struct daemon_options *options, struct log *log, s
 
     if (r < 0)
         goto out;
-    r = body_registry_create(&bodies, log, NULL, 0, NULL);
+    r = bodies_create(&bodies, c.settings, log, diag);
     if (r)
         goto out;
     r = configuration_load_plugins(c.settings, bodies, diag);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/bodies.h"
 #include "daemon/configuration.h"
 #include "daemon/status.h"
 #include "daemon/systemd.h"
@@ -338,7 +339,7 @@ static int daemon_configure(struct daemon *d, struct dialplan **dialplan)
     r = configuration_read(&c, d->options, &diag);
     if (r)
         goto out;
-    r = body_registry_create(&d->bodies, d->log, NULL, 0, NULL);
+    r = bodies_create(&d->bodies, c.settings, d->log, &diag);
     if (r)
         goto out;
     r = configuration_load_plugins(c.settings, d->bodies, &diag);

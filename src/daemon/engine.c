@@ -29,11 +29,13 @@ int engine_init(struct engine *e, const struct engine_config *cfg)
     *e = (struct engine){ .settings = settings_ref(cfg->settings) };
     buf_init(&e->accept, 1024);
     body_types_print(cfg->bodies, STR_EMPTY, &e->accept);
+    buf_init(&e->allow_events, 1024);
+    body_packages_print(cfg->bodies, &e->allow_events);
     r = uas_create(&e->uas, &(struct uas_config){
                                 .log = cfg->log,
                                 .settings = cfg->settings,
                                 .accept = buf_str(&e->accept),
-                                .allow_events = STR("dialog, presence, message-summary"),
+                                .allow_events = buf_str(&e->allow_events),
                             });
     if (r)
         goto out;
@@ -91,6 +93,7 @@ void engine_fini(struct engine *e)
     uas_destroy(e->uas);
     settings_unref(e->settings);
     buf_fini(&e->accept);
+    buf_fini(&e->allow_events);
     *e = (struct engine){ 0 };
 }
 

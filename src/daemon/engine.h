@@ -14,7 +14,7 @@ struct engine {
     struct publisher *publisher;
     struct compositor *compositor;
     const struct settings *settings;
-    struct buf accept; /* of all packages, for OPTIONS */
+    struct buf accept, allow_events; /* of all packages, for OPTIONS */
 };
 
 struct engine_config {

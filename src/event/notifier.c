@@ -3,38 +3,6 @@
 
 #include <stdlib.h>
 
-/* ---- Allow-Events: every package that has a generator ---- */
-
-static bool is_listed(struct str list, struct str word)
-{
-    while (list.p)
-        if (str_equal_nocase(str_next(&list, ','), word))
-            return true;
-    return false;
-}
-
-static void add_packages(void *ctx, const char *kind, const char *name, const char *package,
-                         const char *content_type, const char *plugin)
-{
-    struct buf *out = ctx;
-    struct str rest = str_of(package);
-
-    (void)name;
-    (void)content_type;
-    (void)plugin;
-    if (!str_equal(str_of(kind), STR("generator")))
-        return;
-    while (rest.p) {
-        struct str word = str_next(&rest, ' ');
-
-        if (!word.n || is_listed(buf_str(out), word))
-            continue;
-        if (out->n)
-            buf_add(out, STR(", "));
-        buf_add(out, word);
-    }
-}
-
 /* ---- life ---- */
 
 /* In the order the worker opened its sockets: flow.transport counts those of UDP. */
@@ -81,7 +49,7 @@ static void notifier_init(struct notifier *n, const struct notifier_config *cfg)
     list_init(&n->fan_out);
     timer_init(&n->fan_out_timer, watched_fan_out_fire);
     drain_init(n);
-    body_registry_each(cfg->bodies, add_packages, &n->allow_events);
+    body_packages_print(cfg->bodies, &n->allow_events);
 }
 
 int notifier_create(struct notifier **out, const struct notifier_config *cfg)

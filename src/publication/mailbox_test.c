@@ -46,16 +46,16 @@ static void testing_init(struct testing *t)
     *t = (struct testing){ 0 };
     rng_init_seeded(&t->rng, 7);
     wheel_init(&t->wheel, 0);
-    assert_int_equal(state_create(&t->core,
-                                  &(struct state_config){ .clock = &clock_system, .rng = &t->rng }),
-                     0);
-    assert_int_equal(publication_store_create(&t->store,
-                                              &(struct publication_config){
-                                                  .port = { .ctx = t, .composed = on_composed },
-                                                  .wheel = &t->wheel,
-                                                  .clock = &clock_system,
-                                                  .rng = &t->rng }),
-                     0);
+    assert_int_equal(
+        state_create(&t->core, &(struct state_config){ .clock = &clock_system, .rng = &t->rng }),
+        0);
+    assert_int_equal(
+        publication_store_create(
+            &t->store, &(struct publication_config){ .port = { .ctx = t, .composed = on_composed },
+                                                     .wheel = &t->wheel,
+                                                     .clock = &clock_system,
+                                                     .rng = &t->rng }),
+        0);
     assert_int_equal(mailboxes_create(&t->mailboxes, t->core, t->store, &t->rng), 0);
 }
 
@@ -68,7 +68,8 @@ static void testing_fini(struct testing *t)
 }
 
 /* NULL: there is no such resource. */
-static const struct es_messages *messages_of(struct testing *t, const char *context, const char *aor)
+static const struct es_messages *messages_of(struct testing *t, const char *context,
+                                             const char *aor)
 {
     const struct resource_name name = { STR("message-summary"), str_of(context), str_of(aor) };
     const struct snapshot *s;
@@ -79,7 +80,8 @@ static const struct es_messages *messages_of(struct testing *t, const char *cont
     return s->published ? &s->published->messages : NULL;
 }
 
-static void assert_counts(struct testing *t, const char *aor, uint32_t new_count, uint32_t old_count)
+static void assert_counts(struct testing *t, const char *aor, uint32_t new_count,
+                          uint32_t old_count)
 {
     const struct es_messages *m = messages_of(t, "", aor);
 
@@ -95,8 +97,8 @@ static int report(struct testing *t, const char *source, const char *mailbox, ui
     return mailbox_set(t->mailboxes, str_of(source), str_of(mailbox), new_count, old_count);
 }
 
-#define AORS                                                       \
-    "[alice]\ntype=aor\nmailboxes=100@d, 101@d,100@d\n"             \
+#define AORS                                                      \
+    "[alice]\ntype=aor\nmailboxes=100@d, 101@d,100@d\n"           \
     "[bob]\ntype=aor\nmailboxes=101@d\nvoicemail_extension=*97\n" \
     "[carol]\ntype=aor\n"
 
@@ -241,9 +243,12 @@ static void test_listed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sums),          cmocka_unit_test(test_sources),
-        cmocka_unit_test(test_repetition_is_silent), cmocka_unit_test(test_device),
-        cmocka_unit_test(test_configuration), cmocka_unit_test(test_bad_names),
+        cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_sources),
+        cmocka_unit_test(test_repetition_is_silent),
+        cmocka_unit_test(test_device),
+        cmocka_unit_test(test_configuration),
+        cmocka_unit_test(test_bad_names),
         cmocka_unit_test(test_listed),
     };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* A state core and one engine on a stepped clock: life, time, configuration. */
+#include "daemon/bodies.h"
 #include "scenario.h"
 
 #include <stdlib.h>
@@ -90,6 +91,8 @@ static int read_files(struct world *w, struct settings **settings, struct dialpl
         r = -EINVAL;
     if (r == 0)
         r = extensions_read(dialplan, &source, false, &diag);
+    if (r == 0 && !w->bodies)
+        r = bodies_create(&w->bodies, *settings, w->log, &diag);
     buf_add(problems, buf_str(&diag.text));
     diag_fini(&diag);
     return r;
@@ -190,7 +193,6 @@ void world_init(struct world *w, uint64_t seed, bool verbose)
     wheel_init(&w->wheel, 0);
     BUG_UNLESS(log_create(&w->log, STDERR_FILENO, verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR,
                           &w->clock) == 0);
-    BUG_UNLESS(body_registry_create(&w->bodies, w->log, NULL, 0, NULL) == 0);
     BUG_UNLESS(addr_parse(&w->local, STR("127.0.0.1"), 5060) == 0);
 }
 

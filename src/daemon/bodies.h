@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: MIT
+/* bodies.h - the registry of bodies as a configuration wants it. Threads: before workers start. */
+#pragma once
+#include "body/body.h"
+#include "config/settings.h"
+
+/* Built-in generators with their options, and the packages that are served as they are published;
+ * plugins come next. 0; -EINVAL, told in `diag`; -ENOMEM. */
+NODISCARD int bodies_create(struct body_registry **out, const struct settings *settings,
+                            struct log *log, struct diag *diag);
