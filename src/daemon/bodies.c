@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/bodies.h"
 
+#include "body/inbound.h"
+
 static int opaques_add(const struct settings *settings, struct body_registry *registry,
                        struct diag *diag)
 {
@@ -37,7 +39,10 @@ int bodies_create(struct body_registry **out, const struct settings *settings, s
         { STR("idle_dialog"), d->idle_dialog ? STR("yes") : STR("no") },
     };
     struct body_registry *registry;
-    int r = body_registry_create(&registry, log, options, ARRAY_LEN(options), NULL);
+    int r;
+
+    inbound_init();
+    r = body_registry_create(&registry, log, options, ARRAY_LEN(options), NULL);
 
     if (r)
         return r;
