@@ -128,11 +128,10 @@ static void add_hint(struct dialplan_context *ctx, struct str extension, struct 
 }
 
 static int ignore_composite(void *ctx, const struct resource_name *name,
-                            enum composition_order order, const struct event_state *composite)
+                            const struct event_state *composite)
 {
     (void)ctx;
     (void)name;
-    (void)order;
     (void)composite;
     return 0;
 }

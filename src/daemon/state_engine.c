@@ -7,11 +7,11 @@
 
 /* ---- life ---- */
 
-static int on_composed(void *ctx, const struct resource_name *name, enum composition_order order,
+static int on_composed(void *ctx, const struct resource_name *name,
                        const struct event_state *composite)
 {
     struct state_engine *e = ctx;
-    int r = state_published(e->core, name, order, composite);
+    int r = state_published(e->core, name, composite);
 
     BUG_UNLESS(r <= 0); /* a worker lets nobody publish for what can have no name */
     return r;
@@ -135,6 +135,22 @@ out:
     return r;
 }
 
+static int apply_orders(struct state_core *core, const struct settings *settings)
+{
+    size_t n = settings->n_compositors;
+    struct context_order *orders = calloc(n + 1, sizeof(*orders));
+    int r;
+
+    if (!orders)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        orders[i] = (struct context_order){ settings->compositors[i].context,
+                                            settings->compositors[i].order };
+    r = state_orders_set(core, orders, n);
+    free(orders);
+    return r;
+}
+
 int state_engine_apply(struct state_engine *e, const struct settings *settings, struct dialplan *dp)
 {
     struct state_switches switches = switches_of(settings);
@@ -142,6 +158,9 @@ int state_engine_apply(struct state_engine *e, const struct settings *settings, 
 
     state_switches_set(e->core, &switches);
     r = apply_device_defaults(e->core, settings);
+    if (r)
+        return r;
+    r = apply_orders(e->core, settings);
     if (r)
         return r;
     r = mailboxes_configure(e->mailboxes, settings);

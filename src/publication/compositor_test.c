@@ -214,7 +214,6 @@ static void test_asked(void **state)
     assert_int_equal(q->rq.grace_s, 7);
     assert_int_equal(q->rq.max_per_publisher, 3);
     assert_int_equal(q->rq.max_per_resource, 2);
-    assert_int_equal(q->rq.order, COMPOSE_HINT_FIRST);
     fixture_destroy(f);
 }
 

@@ -19,13 +19,13 @@ struct testing {
     unsigned composed;
 };
 
-static int on_composed(void *ctx, const struct resource_name *name, enum composition_order order,
+static int on_composed(void *ctx, const struct resource_name *name,
                        const struct event_state *composite)
 {
     struct testing *t = ctx;
 
     t->composed++;
-    return state_published(t->core, name, order, composite);
+    return state_published(t->core, name, composite);
 }
 
 static struct settings *settings_of(const char *aors, const char *compositors)

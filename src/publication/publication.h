@@ -25,7 +25,7 @@ struct publication_port {
     /* The composite of a resource is another one now; NULL: nothing is published any more.
      * Borrowed. The name's package is empty for `dialog` and `presence`, which are one resource.
      * 0 or -ENOMEM: then the store does not change either. Must not call back into the store. */
-    int (*composed)(void *ctx, const struct resource_name *name, enum composition_order order,
+    int (*composed)(void *ctx, const struct resource_name *name,
                     const struct event_state *composite);
     /* What a diff makes of the document it changes: the bytes of the result, for the next diff, and
      * what they say (one reference). 0; a SIP status with the reason in `why`, when it cannot be
@@ -76,7 +76,6 @@ struct publication_request {
     uint32_t grace_s;   /* how much longer it is kept than was granted */
     uint32_t priority;  /* of this publisher among others, the higher the more */
     uint32_t max_per_publisher, max_per_resource; /* 0: no limit */
-    enum composition_order order;
     bool supersede; /* a publisher that begins anew replaces what it left behind */
 };
 

@@ -305,7 +305,6 @@ static void ask_store(struct ask *a)
     a->p.grace_s = s->expiry_grace_s;
     a->p.max_per_publisher = s->max_per_publisher;
     a->p.max_per_resource = s->max_per_resource;
-    a->p.order = s->order;
     a->p.supersede = s->supersede;
     if (a->c->publisher.error || a->c->content_type.error) {
         refuse(a, 503, "there is no memory for this publication");

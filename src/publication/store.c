@@ -169,7 +169,7 @@ static int apply_modify(struct publication_store *store, struct publication *p,
     r = publication_document_make(store, rq, &p->says, &next, answer);
     if (r)
         goto out;
-    r = published_settle(p, &next, rq->order, &nobody);
+    r = published_settle(p, &next, &nobody);
     if (r) {
         publication_document_fini(store, &next);
         goto out;
@@ -275,7 +275,7 @@ static int initial_settle(struct published_resource *resource, struct publicatio
     if (r == 0)
         r = publication_document_make(store, rq, NULL, &next, answer);
     if (r == 0)
-        r = published_settle(p, &next, rq->order, gone);
+        r = published_settle(p, &next, gone);
     if (r)
         goto out;
     next = (struct publication_document){ .state = NULL };

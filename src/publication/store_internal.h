@@ -55,9 +55,8 @@ struct published_resource {
     struct list publications;
     struct published_word *package, *context; /* the package's text is empty for extensions */
     const struct event_state *composite;      /* as last told */
-    enum composition_order order;
-    uint32_t published; /* publications that are not internal */
-    uint32_t bytes;     /* as counted */
+    uint32_t published;                       /* publications that are not internal */
+    uint32_t bytes;                           /* as counted */
     uint32_t extension_len;
     char extension[];
 };
@@ -150,7 +149,7 @@ void published_destroy(struct publication_store *store, struct publication *p);
  * in `gone`, which must have left the resource's list, are no more. The composite is told. 0 or
  * -ENOMEM, then the resource is as it was, without those in `gone`. */
 NODISCARD int published_settle(struct publication *p, struct publication_document *next,
-                               enum composition_order order, const struct list *gone);
+                               const struct list *gone);
 /* Ends it, and its resource with the last one. 0 or -ENOMEM, then nothing has changed. */
 NODISCARD int published_remove(struct publication *p);
 void published_count(struct publication *p); /* its bytes, after a change */

@@ -66,8 +66,7 @@ static void scopes_keep(struct published_resource *resource, const struct compos
         published_at(it)->scoped = inputs++->scoped;
 }
 
-static int composite_tell(struct published_resource *resource, enum composition_order order,
-                          const struct event_state *composite)
+static int composite_tell(struct published_resource *resource, const struct event_state *composite)
 {
     const struct publication_port *port = &resource->store->cfg.port;
     const struct resource_name name = {
@@ -76,20 +75,19 @@ static int composite_tell(struct published_resource *resource, enum composition_
         .extension = published_extension(resource),
     };
 
-    return port->composed(port->ctx, &name, order, composite);
+    return port->composed(port->ctx, &name, composite);
 }
 
 static bool composite_is_news(const struct published_resource *resource,
-                              enum composition_order order, const struct event_state *composite)
+                              const struct event_state *composite)
 {
-    return !composite || !resource->composite || order != resource->order ||
-           !composite_same(composite, resource->composite);
+    return !composite || !resource->composite || !composite_same(composite, resource->composite);
 }
 
 /* What the resource's list makes now, told if it is news. 0 or -ENOMEM, then nothing has been done.
  */
-static int resource_compose(struct published_resource *resource, enum composition_order order,
-                            const struct publication *changed, const struct event_state *former)
+static int resource_compose(struct published_resource *resource, const struct publication *changed,
+                            const struct event_state *former)
 {
     struct publication_counters *counters = &resource->store->counters;
     size_t n = published_length(&resource->publications);
@@ -104,9 +102,9 @@ static int resource_compose(struct published_resource *resource, enum compositio
     }
     if (r)
         goto out;
-    news = composite_is_news(resource, order, composite);
+    news = composite_is_news(resource, composite);
     if (news)
-        r = composite_tell(resource, order, composite);
+        r = composite_tell(resource, composite);
     if (r)
         goto out;
     if (inputs)
@@ -115,7 +113,6 @@ static int resource_compose(struct published_resource *resource, enum compositio
         event_state_unref(resource->composite);
         resource->composite = composite;
         composite = NULL;
-        resource->order = order;
         counters->composed++;
     } else {
         counters->unchanged++;
@@ -185,14 +182,14 @@ static void published_end(struct publication *p)
 
 /* The same once more, for nobody to notice: the document told first stays, and so does its age. */
 static bool says_nothing_new(const struct publication *p, const struct publication_document *next,
-                             enum composition_order order, const struct list *gone)
+                             const struct list *gone)
 {
-    return list_empty(gone) && p->says.state && order == p->resource->order &&
-           next->priority == p->says.priority && event_state_same(next->state, p->says.state);
+    return list_empty(gone) && p->says.state && next->priority == p->says.priority &&
+           event_state_same(next->state, p->says.state);
 }
 
 int published_settle(struct publication *p, struct publication_document *next,
-                     enum composition_order order, const struct list *gone)
+                     const struct list *gone)
 {
     struct published_resource *resource = p->resource;
     struct publication_store *store = resource->store;
@@ -200,7 +197,7 @@ int published_settle(struct publication *p, struct publication_document *next,
     bool creates = !former.state;
     int r = 0;
 
-    if (says_nothing_new(p, next, order, gone)) {
+    if (says_nothing_new(p, next, gone)) {
         event_state_unref(next->state);
         next->state = event_state_ref(former.state);
         next->changed = former.changed;
@@ -212,7 +209,7 @@ int published_settle(struct publication *p, struct publication_document *next,
         p->says = *next;
         if (creates)
             list_append(&resource->publications, &p->of_resource);
-        r = resource_compose(resource, order, p, former.state);
+        r = resource_compose(resource, p, former.state);
     }
     if (r) {
         p->says = former;
@@ -241,7 +238,7 @@ int published_remove(struct publication *p)
     int r;
 
     list_remove(&p->of_resource);
-    r = resource_compose(resource, resource->order, NULL, NULL);
+    r = resource_compose(resource, NULL, NULL);
     if (r) {
         list_append(&resource->publications, &p->of_resource);
         return r;

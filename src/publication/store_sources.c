@@ -37,7 +37,7 @@ static int internal_settle(struct published_resource *resource,
     if (r)
         goto out;
     next.state = packed;
-    r = published_settle(p, &next, resource->order, &nobody);
+    r = published_settle(p, &next, &nobody);
     if (r)
         goto out;
     next.state = NULL;

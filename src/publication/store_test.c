@@ -488,11 +488,10 @@ static void test_packages(void **state)
     assert_int_equal(bench_apply(&b, &rq, presence), 0);
     rq = bench_request("a", NULL, "messages:yes|voice=1/0/0/0");
     rq.package = STR("message-summary");
-    rq.order = COMPOSE_HINT_FIRST;
     assert_int_equal(bench_apply(&b, &rq, NULL), 0);
     assert_told(&b, "1000@users " BUSY "\n"
                     "1000@users " BUSY " presence tuple:t=open\n"
-                    "1000@users:message-summary order 1 messages:yes|voice=1/0/0/0\n");
+                    "1000@users:message-summary messages:yes|voice=1/0/0/0\n");
     rq = bench_request("a", presence, NULL);
     rq.package = STR("presence");
     rq.expires_s = 0;
@@ -502,8 +501,8 @@ static void test_packages(void **state)
     bench_fini(&b);
 }
 
-/* Another order is news, though the composite is the same; so is another priority. */
-static void test_order(void **state)
+/* Another priority of the publisher is news, though its document is the same. */
+static void test_priority(void **state)
 {
     struct store_bench b;
     struct publication_request rq;
@@ -515,14 +514,9 @@ static void test_order(void **state)
     assert_int_equal(bench_publish(&b, "c", c, "dialogs y=early"), 0);
     assert_told(&b, "1000@users dialogs x=early\n1000@users dialogs y=early x=early\n");
     rq = bench_request("a", a, "dialogs x=early");
-    rq.order = COMPOSE_PUBLICATION_FIRST;
-    assert_int_equal(bench_apply(&b, &rq, a), 0);
-    assert_told(&b, "1000@users order 2 dialogs x=early y=early\n");
-    rq = bench_request("c", c, "dialogs y=early");
-    rq.order = COMPOSE_PUBLICATION_FIRST;
     rq.priority = 5;
-    assert_int_equal(bench_apply(&b, &rq, c), 0);
-    assert_told(&b, "1000@users order 2 dialogs y=early x=early\n");
+    assert_int_equal(bench_apply(&b, &rq, a), 0);
+    assert_told(&b, "1000@users dialogs x=early y=early\n");
     bench_fini(&b);
 }
 
@@ -852,7 +846,7 @@ int main(void)
         cmocka_unit_test(test_expiry),       cmocka_unit_test(test_expiry_delayed),
         cmocka_unit_test(test_crowd),        cmocka_unit_test(test_two_publishers),
         cmocka_unit_test(test_ends),         cmocka_unit_test(test_packages),
-        cmocka_unit_test(test_order),        cmocka_unit_test(test_partial),
+        cmocka_unit_test(test_priority),     cmocka_unit_test(test_partial),
         cmocka_unit_test(test_diff),         cmocka_unit_test(test_diff_answer),
         cmocka_unit_test(test_supersede),    cmocka_unit_test(test_supersede_several),
         cmocka_unit_test(test_internal),     cmocka_unit_test(test_port_fails),

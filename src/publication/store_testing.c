@@ -8,7 +8,7 @@ static uint64_t bench_now(void *ctx)
     return ((struct store_bench *)ctx)->now_ms;
 }
 
-static int bench_composed(void *ctx, const struct resource_name *name, enum composition_order order,
+static int bench_composed(void *ctx, const struct resource_name *name,
                           const struct event_state *composite)
 {
     struct store_bench *b = ctx;
@@ -23,8 +23,6 @@ static int bench_composed(void *ctx, const struct resource_name *name, enum comp
     buf_printf(&b->told, "%.*s@%.*s", STR_FMT(name->extension), STR_FMT(name->context));
     if (name->package.n)
         buf_printf(&b->told, ":%.*s", STR_FMT(name->package));
-    if (order != COMPOSE_AGGREGATE)
-        buf_printf(&b->told, " order %d", (int)order);
     buf_add_char(&b->told, ' ');
     event_state_print(&b->told, composite);
     buf_add_char(&b->told, '\n');

@@ -2,6 +2,8 @@
 /* Resources that somebody publishes for, with a hint or without one. */
 #include "state/state_internal.h"
 
+#include <stdlib.h>
+
 /* The resource of that name; when there is none, the hint that a pattern of its context makes, or
  * one without a hint. */
 static int resource_get(struct state_core *core, const struct resource_name *name,
@@ -24,10 +26,20 @@ static int resource_get(struct state_core *core, const struct resource_name *nam
     return r;
 }
 
-int state_published(struct state_core *core, const struct resource_name *name,
-                    enum composition_order order, const struct event_state *composite)
+static enum composition_order order_in(const struct context_order *orders, size_t n,
+                                       struct str context)
 {
-    const struct contribution c = { composite, order };
+    for (size_t i = 0; i < n; i++)
+        if (str_equal(orders[i].context, context))
+            return orders[i].order;
+    return COMPOSE_AGGREGATE;
+}
+
+int state_published(struct state_core *core, const struct resource_name *name,
+                    const struct event_state *composite)
+{
+    const struct contribution c = { composite,
+                                    order_in(core->orders, core->n_orders, name->context) };
     struct hint *h = NULL;
     int r;
 
@@ -48,4 +60,68 @@ int state_published(struct state_core *core, const struct resource_name *name,
     hints_commit(core);
     hints_tell(core);
     return hint_release(core, h);
+}
+
+/* ---- orders ---- */
+
+void orders_free(struct context_order *orders, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        str_free(&orders[i].context);
+    free(orders);
+}
+
+static int orders_copy(struct context_order **out, const struct context_order *orders, size_t n)
+{
+    struct context_order *copy = calloc(n + 1, sizeof(*copy));
+
+    if (!copy)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        copy[i].order = orders[i].order;
+        if (str_dup(&copy[i].context, orders[i].context)) {
+            orders_free(copy, i);
+            return -ENOMEM;
+        }
+    }
+    *out = copy;
+    return 0;
+}
+
+static int orders_stage(struct state_core *core, const struct context_order *orders, size_t n)
+{
+    LIST_FOREACH (it, &core->hints) {
+        struct hint *h = CONTAINER_OF(it, struct hint, link);
+        struct contribution c = h->contribution;
+        int r;
+
+        if (!c.published)
+            continue;
+        c.order = order_in(orders, n, h->snapshot->context);
+        r = c.order == h->contribution.order ? 0 : hint_stage_contribution(core, h, &c);
+        if (r)
+            return r;
+    }
+    return 0;
+}
+
+int state_orders_set(struct state_core *core, const struct context_order *orders, size_t n)
+{
+    struct context_order *copy;
+    int r = orders_copy(&copy, orders, n);
+
+    if (r)
+        return r;
+    r = orders_stage(core, orders, n);
+    if (r) {
+        hints_rollback(core);
+        orders_free(copy, n);
+        return r;
+    }
+    orders_free(core->orders, core->n_orders);
+    core->orders = copy;
+    core->n_orders = n;
+    hints_commit(core);
+    hints_tell(core);
+    return 0;
 }

@@ -15,12 +15,20 @@ static struct event_state *composite_of(enum device_state device)
 }
 
 static void publish_to(struct testing *t, const struct resource_name *name,
-                       enum composition_order order, enum device_state device)
+                       enum device_state device)
 {
     struct event_state *s = device == DEVICE_INVALID ? NULL : composite_of(device);
 
-    assert_int_equal(state_published(t->core, name, order, s), 0);
+    assert_int_equal(state_published(t->core, name, s), 0);
     event_state_unref(s);
+}
+
+static void order(struct testing *t, enum composition_order order)
+{
+    const struct context_order orders[] = { { STR("other"), COMPOSE_AGGREGATE },
+                                            { STR("users"), order } };
+
+    assert_int_equal(state_orders_set(t->core, orders, ARRAY_LEN(orders)), 0);
 }
 
 /* DEVICE_INVALID: nothing any more. */
@@ -28,7 +36,7 @@ static void publish(struct testing *t, const char *extension, enum device_state 
 {
     publish_to(t,
                &(struct resource_name){ .context = STR("users"), .extension = str_of(extension) },
-               COMPOSE_AGGREGATE, device);
+               device);
 }
 
 static int look(struct testing *t, const char *package, const char *context, const char *extension,
@@ -83,7 +91,8 @@ static void test_orders(void **state)
         testing_init(&t);
         apply(&t, "[users]\n1000 PJSIP/a\n");
         assert_int_equal(report(&t, "PJSIP/a", cases[i].device), 0);
-        publish_to(&t, &name, cases[i].order, cases[i].published);
+        order(&t, cases[i].order);
+        publish_to(&t, &name, cases[i].published);
         s = watch(&t, "users", "1000", 1);
         if (s->state != cases[i].lamp || s->hint_state != cases[i].hint)
             fail_msg("case %zu: %d, hint %d", i, s->state, s->hint_state);
@@ -93,25 +102,29 @@ static void test_orders(void **state)
     }
 }
 
-/* What nobody sees is not told. */
+/* What nobody sees is not told; another order is told at once. */
 static void test_hidden_is_silent(void **state)
 {
-    const struct resource_name name = { .context = STR("users"), .extension = STR("1000") };
     struct testing t;
 
     (void)state;
     testing_init(&t);
     apply(&t, "[users]\n1000 PJSIP/a\n");
     watch(&t, "users", "1000", 1);
+    order(&t, COMPOSE_HINT_FIRST);
     buf_reset(&t.events);
-    publish_to(&t, &name, COMPOSE_HINT_FIRST, DEVICE_RINGING);
+    publish(&t, "1000", DEVICE_RINGING);
     assert_events(&t, "");
-    publish_to(&t, &name, COMPOSE_PUBLICATION_FIRST, DEVICE_RINGING);
+    order(&t, COMPOSE_PUBLICATION_FIRST);
     assert_events(&t, "1000@users #2 Ringing -> 2\n");
+    order(&t, COMPOSE_PUBLICATION_FIRST);
     assert_int_equal(report(&t, "PJSIP/a", "INUSE"), 0);
     assert_events(&t, "PJSIP/a INUSE\n");
-    publish_to(&t, &name, COMPOSE_PUBLICATION_FIRST, DEVICE_INVALID);
+    publish(&t, "1000", DEVICE_INVALID);
     assert_events(&t, "1000@users #3 InUse -> 2\n");
+    assert_int_equal(state_orders_set(t.core, NULL, 0), 0);
+    publish(&t, "1000", DEVICE_RINGING);
+    assert_events(&t, "1000@users #4 InUse&Ringing -> 2\n");
     testing_fini(&t);
 }
 
@@ -205,7 +218,7 @@ static void test_packages(void **state)
     testing_init(&t);
     apply(&t, "[users]\n1000 PJSIP/a\n_2XXX PJSIP/b\n");
     assert_int_equal(look(&t, "message-summary", "users", "1000", false, 1, &s), STATE_NO_HINT);
-    publish_to(&t, &messages, COMPOSE_AGGREGATE, DEVICE_NOT_INUSE);
+    publish_to(&t, &messages, DEVICE_NOT_INUSE);
     assert_int_equal(look(&t, "message-summary", "users", "1000", false, 1, &s), 0);
     assert_true(str_equal(s->package, STR("message-summary")));
     lamp = watch(&t, "users", "1000", 1);
@@ -333,7 +346,7 @@ static void test_listed(void **state)
     apply(&t, "[users]\n1000 PJSIP/a\n2000 PJSIP/a\n");
     publish(&t, "2000", DEVICE_INUSE);
     publish(&t, "3000", DEVICE_INUSE);
-    publish_to(&t, &messages, COMPOSE_AGGREGATE, DEVICE_INUSE);
+    publish_to(&t, &messages, DEVICE_INUSE);
     assert_int_equal(look(&t, "", "users", "5000", true, 1, &s), 0);
     buf_reset(&t.events);
     state_hints_each(t.core, note_view, &t.events);

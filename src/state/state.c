@@ -96,6 +96,7 @@ void state_destroy(struct state_core *core)
     map_fini(&core->hints_by_name);
     map_fini(&core->hints_by_id);
     dialplan_destroy(core->dialplan);
+    orders_free(core->orders, core->n_orders);
     free(core->autos);
     free(core);
 }

@@ -100,7 +100,16 @@ enum composition_order {
  * 0; STATE_BAD_NAME: an extension that could be no hint's either (a pattern, over 79 bytes, control
  * characters); -ENOMEM. Unless 0, nothing has changed. */
 NODISCARD int state_published(struct state_core *core, const struct resource_name *name,
-                              enum composition_order order, const struct event_state *composite);
+                              const struct event_state *composite);
+/* How hints and publications combine in each context; COMPOSE_AGGREGATE where none is named. What
+ * that changes is told. The array is borrowed for the call. 0 or -ENOMEM, then nothing has changed.
+ */
+struct context_order {
+    struct str context;
+    enum composition_order order;
+};
+NODISCARD int state_orders_set(struct state_core *core, const struct context_order *orders,
+                               size_t n);
 
 /* Start watching: `consumer` (0..63) gets every later snapshot of the resource. Names of extensions
  * are looked up in the dialplan as seen from their context; where that finds nothing and `served`

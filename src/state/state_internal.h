@@ -37,6 +37,9 @@ struct state_core {
     struct dialplan_context **autos; /* contexts of the dialplan that have autohints */
     size_t n_autos;
 
+    struct context_order *orders; /* their contexts are on the heap */
+    size_t n_orders;
+
     struct list touched;           /* struct device, while a change is staged */
     struct list staged, departing; /* struct hint, likewise */
     uint64_t watch_all;            /* consumers of everything */
@@ -223,6 +226,10 @@ struct hint_text_room {
 };
 struct str hint_text(const struct state_core *core, const struct dialplan *dp,
                      const struct hint_form *form, struct hint_text_room *room);
+
+/* ---- published.c ---- */
+
+void orders_free(struct context_order *orders, size_t n);
 
 /* ---- state.c ---- */
 
