@@ -8,8 +8,8 @@
 
 enum {
     LINE_MAX_BYTES = 2048, /* below PIPE_BUF: lines of several threads do not mix in a pipe */
-    TRACE_MAX_BYTES = 256 * 1024,
-    RATE_SLOTS = 512, /* power of two, some times the number of names */
+    TRACE_MAX_BYTES = 512 * 1024, /* a datagram of nothing but escapes, or line ends */
+    RATE_SLOTS = 512,             /* power of two, some times the number of names */
     RATE_PROBES = 8,
     RATE_NAME_MAX = 48,
     /* In thousandths of a line: 20 at once, then 10 a second. */
@@ -268,6 +268,21 @@ void log_write(struct log *l, enum log_level level, const char *name, const stru
     write_all(l->fd, line, b.n);
 }
 
+/* As in add_quoted, nothing that steers a terminal gets out, nor does a CR that would let a line be
+ * written over; a line end stays as it came. */
+static void add_wire(struct buf *b, struct str line)
+{
+    for (size_t i = 0; i < line.n; i++) {
+        char c = line.p[i];
+        bool line_end = c == '\r' && i + 1 == line.n;
+
+        if (c != '\t' && !line_end && (c < ' ' || c >= 0x7f))
+            buf_printf(b, "\\x%02x", (unsigned)(unsigned char)c);
+        else
+            buf_add_char(b, c);
+    }
+}
+
 void log_trace(struct log *l, struct str head, struct str bytes)
 {
     struct buf b;
@@ -283,7 +298,7 @@ void log_trace(struct log *l, struct str head, struct str bytes)
         size_t end = str_find_char(bytes, '\n');
 
         buf_add(&b, STR("    "));
-        buf_add(&b, str_sub(bytes, 0, end));
+        add_wire(&b, str_sub(bytes, 0, end));
         buf_add_char(&b, '\n');
         bytes = str_sub(bytes, end + 1, bytes.n);
     }

@@ -287,11 +287,11 @@ static void test_trace(void **state)
 
     log_level_set(f->log, LOG_LEVEL_ERROR);
     log_trace(f->log, STR("udp in 192.0.2.1:5060"),
-              STR("OPTIONS sip:x SIP/2.0\r\nVia: y\r\n\r\n\x01\xff"));
+              STR("OPTIONS sip:x SIP/2.0\r\nVia:\ty\r\n\r\n\x01\xff\r\x1b[2J\x7f\r"));
     written(f);
-    assert_string_equal(f->text,
-                        "2026-11-24T01:52:13.123Z trace udp in 192.0.2.1:5060\n"
-                        "    OPTIONS sip:x SIP/2.0\r\n    Via: y\r\n    \r\n    \x01\xff\n");
+    assert_string_equal(f->text, "2026-11-24T01:52:13.123Z trace udp in 192.0.2.1:5060\n"
+                                 "    OPTIONS sip:x SIP/2.0\r\n    Via:\ty\r\n    \r\n"
+                                 "    \\x01\\xff\\x0d\\x1b[2J\\x7f\r\n");
     log_trace(f->log, STR("h"), STR_EMPTY);
     written(f);
     assert_string_equal(f->text, "2026-11-24T01:52:13.123Z trace h\n");
