@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "txn/uas.h"
+
 #define KEY_MAX (2 * SIP_MESSAGE_MAX + 64)
 
 int txn_create(struct txn_layer **out, const struct txn_config *cfg)
@@ -217,21 +219,39 @@ void txn_respond_stateless(struct txn_layer *t, const struct sip_message *msg,
         txn_send_reply(t, msg, from, true, buf_str(&t->out));
 }
 
+void txn_refuse_stateless(struct txn_layer *t, const struct sip_message *msg,
+                          const struct flow *from, const struct txn_refusal *refusal)
+{
+    char storage[512];
+    struct buf headers;
+
+    buf_init_on(&headers, storage, sizeof(storage));
+    if (refusal->retry_after_s)
+        sip_print_header_u64(&headers, STR("Retry-After"), refusal->retry_after_s);
+    uas_print_warning(&headers, t->cfg.server, refusal->why);
+    /* A Server header longer than all of that: then without. */
+    txn_respond_stateless(
+        t, msg, from,
+        &(struct sip_reply){ .status = refusal->status,
+                             .reason = refusal->reason,
+                             .headers = headers.error ? STR_EMPTY : buf_str(&headers) });
+}
+
 /* ---- receiving ---- */
 
 /* A broken response has nobody who waits for our opinion. */
 static void refuse_broken(struct txn_layer *t, const struct flow *from,
                           const struct sip_message *msg, unsigned status, const char *fault)
 {
-    struct sip_reply reply = { .status = status };
-
     t->counters.malformed++;
     log_debug(t->cfg.log, "txn.malformed", KV("fault", fault ? fault : ""), KV_U("status", status));
-    if (!msg->request)
-        return;
-    if (status == 400)
-        reply.reason = str_of(fault);
-    txn_respond_stateless(t, msg, from, &reply);
+    if (msg->request)
+        txn_refuse_stateless(t, msg, from,
+                             &(struct txn_refusal){
+                                 .status = status,
+                                 .why = fault ? fault : "the message cannot be read",
+                                 .reason = status == 400 ? str_of(fault) : STR_EMPTY,
+                             });
 }
 
 void txn_receive(struct txn_layer *t, const struct flow *from, struct str datagram)

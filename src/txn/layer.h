@@ -45,6 +45,16 @@ NODISCARD int txn_print_reply(struct txn_layer *t, const struct sip_message *msg
 void txn_send_reply(struct txn_layer *t, const struct sip_message *msg, const struct flow *from,
                     bool force_rport, struct str bytes);
 
+/* txn_respond_stateless with a Warning that says why. */
+struct txn_refusal {
+    unsigned status;
+    const char *why;
+    struct str reason;      /* empty: the status's own phrase */
+    uint64_t retry_after_s; /* 0: no such header */
+};
+void txn_refuse_stateless(struct txn_layer *t, const struct sip_message *msg,
+                          const struct flow *from, const struct txn_refusal *refusal);
+
 /* Our branches: 64 bits, the topmost eight of them the worker. */
 #define BRANCH_LEN 25
 struct str branch_print(uint64_t branch, char out[BRANCH_LEN]);

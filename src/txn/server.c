@@ -352,8 +352,12 @@ static void answer_cancel(struct txn_layer *t, const struct flow *from,
                           const struct sip_message *msg, struct server_key key)
 {
     key.method = STR_EMPTY;
-    txn_respond_stateless(t, msg, from,
-                          &(struct sip_reply){ .status = server_find(t, &key) ? 200 : 481 });
+    if (server_find(t, &key))
+        txn_respond_stateless(t, msg, from, &(struct sip_reply){ .status = 200 });
+    else
+        txn_refuse_stateless(
+            t, msg, from,
+            &(struct txn_refusal){ .status = 481, .why = "there is no such request to cancel" });
 }
 
 static bool is_merged(const struct txn_layer *t, const struct sip_message *msg, struct str merge)
@@ -365,17 +369,16 @@ static bool is_merged(const struct txn_layer *t, const struct sip_message *msg, 
 static void refuse_overload(struct txn_layer *t, const struct flow *from,
                             const struct sip_message *msg)
 {
-    char storage[32];
-    struct buf headers;
-
-    buf_init_on(&headers, storage, sizeof(storage));
-    /* Spread, or all of them return at once. */
-    sip_print_header_u64(&headers, STR("Retry-After"), 5 + rng_below(t->cfg.rng, 10));
     t->counters.overload++;
     log_warn(t->cfg.log, "txn.overload", KV_U("live", t->counters.server_live),
              KV_U("bytes", t->server_bytes));
-    txn_respond_stateless(t, msg, from,
-                          &(struct sip_reply){ .status = 503, .headers = buf_str(&headers) });
+    txn_refuse_stateless(t, msg, from,
+                         &(struct txn_refusal){
+                             .status = 503,
+                             .why = "there are too many requests under way",
+                             /* Spread, or all of them return at once. */
+                             .retry_after_s = 5 + rng_below(t->cfg.rng, 10),
+                         });
 }
 
 static void server_begin(struct txn_layer *t, const struct flow *from,
@@ -433,7 +436,9 @@ void server_receive(struct txn_layer *t, const struct flow *from, const struct s
         server_again(st, from, msg);
     } else if (is_merged(t, msg, merge)) {
         t->counters.merged++;
-        txn_respond_stateless(t, msg, from, &(struct sip_reply){ .status = 482 });
+        txn_refuse_stateless(t, msg, from,
+                             &(struct txn_refusal){
+                                 .status = 482, .why = "this request came before by another way" });
     } else {
         server_begin(t, from, msg, &key, merge);
     }

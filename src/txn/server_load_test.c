@@ -20,6 +20,7 @@ static void test_overload(void **state)
     assert_int_equal(f->handled, 3);
     assert_int_equal(fixture_counters(f).overload, 2);
     assert_true(fixture_last_is(f, "SIP/2.0 503 "));
+    assert_true(fixture_last_has(f, "\r\nWarning: 399 extstate \""));
     assert_true(fixture_last_has(f, "Retry-After: "));
     a.branch = ";branch=z9hG4bK0"; /* retransmissions are still served */
     a.call_id = "call-0";

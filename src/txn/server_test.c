@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "txn/txn_fixture.h"
 
+/* Every refusal says why. */
+#define WARNING "\r\nWarning: 399 extstate \""
+
 static void test_answer_at_once(void **state)
 {
     struct fixture *f = fixture_create(2, 10);
@@ -182,6 +185,7 @@ static void test_merged(void **state)
     ask_send(f, &a);
     assert_int_equal(f->handled, 1);
     assert_true(fixture_last_is(f, "SIP/2.0 482 "));
+    assert_true(fixture_last_has(f, WARNING));
     assert_int_equal(fixture_counters(f).merged, 1);
     a.cseq = 2;
     ask_send(f, &a);
@@ -229,6 +233,7 @@ static void test_ack_and_cancel(void **state)
     a.method = "CANCEL";
     ask_send(f, &a);
     assert_true(fixture_last_is(f, "SIP/2.0 481 "));
+    assert_true(fixture_last_has(f, WARNING));
     a.method = "INVITE";
     ask_send(f, &a);
     assert_int_equal(f->handled, 1);
@@ -290,8 +295,10 @@ static void test_broken_messages(void **state)
 
         fixture_receive(f, cases[i].text);
         assert_int_equal(f->n_sent, cases[i].answer ? 1 : 0);
-        if (cases[i].answer)
+        if (cases[i].answer) {
             assert_true(fixture_last_is(f, cases[i].answer));
+            assert_true(fixture_last_has(f, WARNING));
+        }
         assert_int_equal(f->handled, 0);
         assert_int_equal(fixture_counters(f).server_live, 0);
         fixture_destroy(f);

@@ -143,19 +143,13 @@ static void add_header(struct uas *u, struct str name, struct str value)
 }
 
 /* Ends the request with what is in u->headers; always true, for the checks to return. */
-static bool refuse(struct uas *u, const struct uas_request *rq, unsigned status)
+static bool refuse(struct uas *u, const struct uas_request *rq, unsigned status, const char *why)
 {
     log_debug(u->cfg.log, "uas.refused", KV_U("status", status), KV("method", rq->msg->method_text),
               KV("call_id", rq->msg->call_id));
+    uas_print_warning(&u->headers, u->settings->global.user_agent, why);
     server_txn_reject(rq->txn, status, buf_str(&u->headers));
     return true;
-}
-
-static bool refuse_because(struct uas *u, const struct uas_request *rq, unsigned status,
-                           const char *why)
-{
-    uas_print_warning(&u->headers, u->settings->global.user_agent, why);
-    return refuse(u, rq, status);
 }
 
 /* ---- the checks, in order: each is true when it has answered ---- */
@@ -163,9 +157,9 @@ static bool refuse_because(struct uas *u, const struct uas_request *rq, unsigned
 static bool check_uri(struct uas *u, struct uas_request *rq)
 {
     if (sip_uri_parse(&rq->uri, rq->msg->uri))
-        return refuse_because(u, rq, 400, "the Request-URI is not a URI");
+        return refuse(u, rq, 400, "the Request-URI is not a URI");
     if (!rq->uri.sip)
-        return refuse_because(u, rq, 416, "the Request-URI is not a SIP URI");
+        return refuse(u, rq, 416, "the Request-URI is not a SIP URI");
     if (u->settings->global.ignore_uri_user_options)
         rq->uri.user.n = str_find_char(rq->uri.user, ';');
     return false;
@@ -177,7 +171,7 @@ static bool check_max_forwards(struct uas *u, struct uas_request *rq)
     uint32_t hops;
 
     if (h && (str_to_u32(&hops, h->value) || hops > MAX_FORWARDS_MAX))
-        return refuse_because(u, rq, 400, "Max-Forwards is not a number up to 255");
+        return refuse(u, rq, 400, "Max-Forwards is not a number up to 255");
     return false;
 }
 
@@ -187,11 +181,11 @@ static bool check_method(struct uas *u, struct uas_request *rq)
 
     if (m == SIP_METHOD_OTHER) { /* RFC 3261 section 21.5.2 */
         print_allow(u);
-        return refuse(u, rq, 501);
+        return refuse(u, rq, 501, "this method is not known here");
     }
     if (m != SIP_OPTIONS && !u->methods[m].handler) {
         print_allow(u);
-        return refuse(u, rq, 405);
+        return refuse(u, rq, 405, "this method is not served here");
     }
     return false;
 }
@@ -215,7 +209,7 @@ static bool check_require(struct uas *u, struct uas_request *rq)
     if (separator.n != 2)
         return false;
     buf_add(&u->headers, STR("\r\n"));
-    return refuse(u, rq, 420);
+    return refuse(u, rq, 420, "an extension in Require is not supported");
 }
 
 /* We understand bodies as they are, and nobody minds the coding of an empty one. */
@@ -226,7 +220,7 @@ static bool check_encoding(struct uas *u, struct uas_request *rq)
     if (!coding.n || !rq->msg->body.n || str_equal_nocase(coding, STR("identity")))
         return false;
     add_header(u, STR("Accept-Encoding"), STR("identity"));
-    return refuse(u, rq, 415);
+    return refuse(u, rq, 415, "a body with a content coding cannot be read");
 }
 
 /* RFC 3261 section 11.2. Anybody may ask. */
@@ -261,7 +255,7 @@ static bool refuse_stranger(struct uas *u, const struct uas_request *rq)
     addr_print(&peer, &rq->flow->remote);
     log_info(u->cfg.log, "uas.unidentified", KV("method", rq->msg->method_text),
              KV("from_user", user), KV("source", buf_str(&peer)));
-    return refuse_because(u, rq, 403, why_storage);
+    return refuse(u, rq, 403, why_storage);
 }
 
 static bool check_identity(struct uas *u, struct uas_request *rq)
