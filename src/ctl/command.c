@@ -322,6 +322,10 @@ void command_dispatch(struct ctl_request *q)
 {
     struct str name = request_text(q, "command");
 
+    if (!request_check(q)) {
+        done_answer(&q->job);
+        return;
+    }
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
         if (str_equal(name, str_of(commands[i].name))) {
             commands[i].run(q);

@@ -2,7 +2,8 @@
 /* ctl_internal.h - requests on their way through the threads.
  *
  * ctl.c: the socket, its clients, lines in and out.  command.c: names, arguments, answers.
- * state_command.c and worker_command.c: what runs on the other threads. */
+ * fields.c: what the arguments may be.  state_command.c and worker_command.c: what runs on the
+ * other threads. */
 #pragma once
 #include <jansson.h>
 
@@ -46,6 +47,10 @@ NODISCARD int request_u32(const struct ctl_request *q, const char *name, uint32_
 /* Begin and end one row: `{"id":7,"row":{ ... }}`. */
 struct json request_row(struct ctl_request *q);
 void request_row_end(struct ctl_request *q, struct json *row);
+
+/* fields.c: false when a field is not of its kind, too long or missing; then the request has
+ * failed, and the message names the field. */
+bool request_check(struct ctl_request *q);
 
 /* ctl.c */
 const struct ctl_port *request_port(const struct ctl_request *q);

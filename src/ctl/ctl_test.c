@@ -292,7 +292,7 @@ static void test_answers(void **state)
     } cases[] = {
         { "{\"id\":1,\"command\":\"ping\"}", 1, "{\"id\":1,\"ok\":true,\"rows\":0}" },
         { "{\"id\":2,\"command\":\"nonsense\"}", 1, "\"error\":\"unknown_command\"" },
-        { "{\"id\":3}", 1, "\"error\":\"unknown_command\"" },
+        { "{\"id\":3}", 1, "\"error\":\"usage\",\"message\":\"there is no \\\"command\\\"\"" },
         { "[1]", 1, "\"error\":\"usage\"" },
         { "{broken", 1, "\"error\":\"usage\"" },
         { "{\"id\":1,\"id\":2}", 1, "\"error\":\"usage\"" },
@@ -320,6 +320,8 @@ static void test_answers(void **state)
           1, "is no presence state" },
         { "{\"id\":14,\"command\":\"devstate.forget\",\"device\":\"Custom:1000\"}", 1,
           "\"ok\":true" },
+        { "{\"id\":14,\"command\":\"devstate.forget\",\"device\":\"Custom:1000\"}", 1,
+          "\"error\":\"not_found\",\"message\":\"source \\\"ctl\\\" says nothing about" },
         { "{\"id\":15,\"command\":\"status\"}", 1, "\"version\":\"0.0\"" },
         { "{\"id\":15,\"command\":\"status\"}", 1, "\"publications\":{\"publications\":1," },
         { "{\"id\":19,\"command\":\"publications.inbound\"}", 2,
@@ -356,6 +358,75 @@ static void test_answers(void **state)
 
         if (!strstr(got, cases[i].expected))
             fail_msg("%s\ngave     %sexpected %s", cases[i].request, got, cases[i].expected);
+    }
+}
+
+/* Each answer names the field. */
+static void test_fields(void **state)
+{
+    static const struct {
+        const char *request, *expected;
+    } cases[] = {
+        { "{\"id\":\"7\",\"command\":\"ping\"}", "\\\"id\\\" must be a whole number" },
+        { "{\"id\":1.5,\"command\":\"ping\"}", "\\\"id\\\" must be" },
+        { "{\"command\":7}", "\\\"command\\\" must be a string" },
+        { "{\"command\":\"hints\",\"prefix\":{}}", "\\\"prefix\\\" must be a string" },
+        { "{\"command\":\"hints\",\"prefix\":null}", "\\\"prefix\\\" must be a string" },
+        { "{\"command\":\"trace\",\"peers\":\"x\"}", "\\\"peers\\\" must be a list" },
+        { "{\"command\":\"trace\",\"all\":1}", "\\\"all\\\" must be true or false" },
+        { "{\"command\":\"trace\",\"peers\":[7]}", "is no address" },
+        { "{\"command\":\"devstate.set\",\"device\":[\"Custom:1\"],\"state\":\"BUSY\"}",
+          "\\\"device\\\" must be a string" },
+        { "{\"command\":\"devstate.set\",\"device\":\"Custom:1\",\"state\":2}",
+          "\\\"state\\\" must be a string" },
+        { "{\"command\":\"devstate.set\",\"device\":\"Custom:a\\r\\nb\",\"state\":\"BUSY\"}",
+          "\\\"device\\\" has a control character" },
+        { "{\"command\":\"devstate.set\",\"device\":\"Custom:\\u001b[2J\",\"state\":\"BUSY\"}",
+          "\\\"device\\\" has a control character" },
+        { "{\"command\":\"devstate.set\",\"device\":\"Custom:\\u0000\",\"state\":\"BUSY\"}",
+          "\"error\":\"usage\"" },
+        { "{\"command\":\"devstate.set\",\"device\":\"Custom:1\",\"state\":\"BUSY\",\"source\":"
+          "\"\\u009b\"}",
+          "\\\"source\\\" has a control character" },
+        { "{\"command\":\"presence.set\",\"provider\":\"CustomPresence:\\u007f\",\"state\":"
+          "\"away\"}",
+          "\\\"provider\\\" has a control character" },
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const char *got = ask(f, cases[i].request, 1);
+
+        if (!strstr(got, "\"error\":\"usage\"") || !strstr(got, cases[i].expected))
+            fail_msg("%s\ngave     %sexpected %s", cases[i].request, got, cases[i].expected);
+    }
+    assert_non_null(strstr(ask(f, "{\"command\":\"devstate.list\"}", 1), "\"rows\":0"));
+    /* What no command knows is left alone, and a name may be in any language. */
+    assert_non_null(strstr(ask(f,
+                               "{\"command\":\"devstate.set\",\"device\":\"Custom:M\u00fcller\","
+                               "\"state\":\"BUSY\",\"colour\":{}}",
+                               1),
+                           "\"ok\":true"));
+}
+
+static void test_presence_text_has_a_limit(void **state)
+{
+    static const char *const names[] = { "subtype", "message" };
+    struct fixture *f = *state;
+    char request[2048], text[1302];
+
+    memset(text, 'x', sizeof(text));
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        for (int n = 1300; n <= 1301; n++) {
+            const char *got;
+
+            snprintf(request, sizeof(request),
+                     "{\"command\":\"presence.set\",\"provider\":\"CustomPresence:1000\","
+                     "\"state\":\"away\",\"%s\":\"%.*s\"}",
+                     names[i], n, text);
+            got = ask(f, request, 1);
+            assert_non_null(strstr(got, n == 1300 ? "\"ok\":true" : "is longer than 1300 bytes"));
+        }
     }
 }
 
@@ -461,6 +532,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_answers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_fields, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_presence_text_has_a_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_settings_reach_the_port, setup, teardown),
         cmocka_unit_test_setup_teardown(test_busy_and_failed_reload, setup, teardown),
         cmocka_unit_test_setup_teardown(test_several_lines_at_once_and_pieces, setup, teardown),

@@ -85,9 +85,14 @@ void state_device_change(struct ctl_job *job, void *subject)
 void state_device_drop(struct ctl_job *job, void *subject)
 {
     struct ctl_request *q = request_of(job);
-    struct str device = request_text(q, "device");
+    struct str device = request_text(q, "device"), source = source_of(q);
+    int r = state_device_forget(core_of(subject), source, device);
 
-    answer_change(q, state_device_forget(core_of(subject), source_of(q), device), "device", device);
+    if (r == STATE_UNCHANGED)
+        request_fail(q, "not_found", "source \"%.*s\" says nothing about device \"%.*s\"",
+                     STR_FMT(source), STR_FMT(device));
+    else
+        answer_change(q, r, "device", device);
 }
 
 /* ---- presence ---- */
