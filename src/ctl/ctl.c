@@ -15,8 +15,9 @@ struct ctl {
     struct ctl_config cfg;
     struct str path;
     uv_pipe_t listener;
-    struct list clients;
-    size_t n_clients, refs;
+    struct list clients; /* who has been silent for longest first */
+    size_t n_clients;    /* of those, open */
+    size_t refs;
     uint64_t next_client;
     bool closed;
 };
@@ -26,6 +27,7 @@ struct client {
     uv_pipe_t pipe;
     struct ctl *ctl;
     uint64_t id;
+    unsigned under_way;   /* requests without an answer */
     struct buf line;      /* an incomplete request */
     size_t pending_bytes; /* written, not yet taken by the client */
     char room[16384];
@@ -53,7 +55,6 @@ static void on_client_closed(uv_handle_t *h)
     struct ctl *c = cl->ctl;
 
     list_remove(&cl->link);
-    c->n_clients--;
     buf_fini(&cl->line);
     free(cl);
     ctl_unref(c);
@@ -61,8 +62,10 @@ static void on_client_closed(uv_handle_t *h)
 
 static void client_close(struct client *cl)
 {
-    if (!uv_is_closing((uv_handle_t *)&cl->pipe))
-        uv_close((uv_handle_t *)&cl->pipe, on_client_closed);
+    if (uv_is_closing((uv_handle_t *)&cl->pipe))
+        return;
+    cl->ctl->n_clients--;
+    uv_close((uv_handle_t *)&cl->pipe, on_client_closed);
 }
 
 static struct client *client_find(struct ctl *c, uint64_t id)
@@ -157,6 +160,8 @@ void request_answer(struct ctl_request *q)
     struct client *cl = q->ctl->closed ? NULL : client_find(q->ctl, q->client_id);
     struct str bytes;
 
+    if (cl)
+        cl->under_way--;
     if (cl && buf_take(&q->out, &bytes) == 0)
         client_write(cl, bytes);
     else if (cl)
@@ -176,6 +181,9 @@ static void client_request(struct client *cl, struct str line)
     q->ctl = cl->ctl;
     q->ctl->refs++;
     q->client_id = cl->id;
+    cl->under_way++;
+    list_remove(&cl->link);
+    list_append(&cl->ctl->clients, &cl->link);
     buf_init(&q->out, CTL_ANSWER_MAX);
     buf_init(&q->message, 1 << 20);
     q->arguments = json_loadb(line.p, line.n, JSON_REJECT_DUPLICATES, &why);
@@ -239,13 +247,43 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b)
     client_lines(cl);
 }
 
+/* Connections that somebody forgot must not lock the operator out: who has been silent for longest,
+ * and waits for nothing, goes. False when all wait for an answer. */
+static bool clients_make_room(struct ctl *c)
+{
+    LIST_FOREACH (it, &c->clients) {
+        struct client *cl = CONTAINER_OF(it, struct client, link);
+
+        if (cl->under_way || uv_is_closing((uv_handle_t *)&cl->pipe))
+            continue;
+        log_warn(c->cfg.log, "ctl.idle_client_cut_off", KV_U("clients", c->n_clients));
+        client_close(cl);
+        return true;
+    }
+    return false;
+}
+
+static void client_refuse(struct client *cl)
+{
+    static const char line[] = "{\"id\":0,\"ok\":false,\"error\":\"busy\","
+                               "\"message\":\"too many clients wait for an answer; try again\"}\n";
+    struct str bytes;
+
+    log_warn(cl->ctl->cfg.log, "ctl.client_refused", KV_U("clients", cl->ctl->n_clients - 1));
+    if (str_dup(&bytes, str_of(line)) == 0)
+        client_write(cl, bytes);
+    client_close(cl);
+}
+
 static void on_connection(uv_stream_t *listener, int status)
 {
     struct ctl *c = listener->data;
     struct client *cl;
+    bool room;
 
     if (status)
         return;
+    room = c->n_clients < c->cfg.max_clients || clients_make_room(c);
     cl = calloc(1, sizeof(*cl));
     if (!cl)
         return;
@@ -258,8 +296,11 @@ static void on_connection(uv_stream_t *listener, int status)
     c->n_clients++;
     list_init(&cl->link);
     list_append(&c->clients, &cl->link);
-    if (uv_accept(listener, (uv_stream_t *)&cl->pipe) || c->n_clients > c->cfg.max_clients ||
-        uv_read_start((uv_stream_t *)&cl->pipe, on_alloc, on_read))
+    if (uv_accept(listener, (uv_stream_t *)&cl->pipe))
+        client_close(cl);
+    else if (!room)
+        client_refuse(cl);
+    else if (uv_read_start((uv_stream_t *)&cl->pipe, on_alloc, on_read))
         client_close(cl);
 }
 

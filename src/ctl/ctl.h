@@ -66,7 +66,7 @@ struct ctl_config {
     struct log *log;
     struct str path; /* a stale socket file is replaced; a live one is -EADDRINUSE */
     struct ctl_port port;
-    size_t max_clients; /* 64 */
+    size_t max_clients; /* one more makes the idlest go, or is refused when all wait for answers */
     size_t
         max_output_bytes; /* waiting for a client that does not read: then it is cut off; 64 MiB */
 };

@@ -29,7 +29,8 @@ struct fixture {
     char answer[65536];
     size_t n;
     bool busy, reload_fails, hold;
-    struct ctl_job *held;
+    struct ctl_job *held[2];
+    size_t n_held;
     enum log_level level;
     bool trace_all;
     size_t n_peers;
@@ -42,7 +43,8 @@ static int fake_on_state(void *ctx, struct ctl_job *job)
     if (f->busy)
         return -EAGAIN;
     if (f->hold) {
-        f->held = job;
+        assert_true(f->n_held < ARRAY_LEN(f->held));
+        f->held[f->n_held++] = job;
         return 0;
     }
     job->run(job, &f->state);
@@ -485,18 +487,56 @@ static void test_endless_request_is_cut_off(void **state)
     assert_int_equal(read(f->fd, junk, 1), 0); /* hung up */
 }
 
-static void test_too_many_clients(void **state)
+static void turn(struct fixture *f)
 {
-    struct fixture *f = *state;
-    int second = dial(f), third = dial(f);
-    char c;
-
     for (int i = 0; i < 20; i++)
         uv_run(&f->loop, UV_RUN_NOWAIT);
+}
+
+static void test_idle_clients_make_room(void **state)
+{
+    struct fixture *f = *state;
+    int second = dial(f), third, fourth;
+    char c;
+
+    turn(f);
+    ask(f, "{\"command\":\"ping\"}", 1); /* now the second is the idler one */
+    third = dial(f);
+    turn(f);
+    assert_int_equal(read(second, &c, 1), 0);
+    assert_int_equal(read(third, &c, 1), -1);
+    assert_non_null(strstr(ask(f, "{\"command\":\"ping\"}", 1), "\"ok\":true"));
+    fourth = dial(f);
+    turn(f);
     assert_int_equal(read(third, &c, 1), 0);
-    assert_int_equal(read(second, &c, 1), -1);
+    assert_int_equal(read(fourth, &c, 1), -1);
     close(second);
     close(third);
+    close(fourth);
+}
+
+static void test_too_many_clients_that_wait(void **state)
+{
+    static const char request[] = "{\"command\":\"devstate.list\"}\n";
+    struct fixture *f = *state;
+    int second = dial(f), first = f->fd;
+
+    f->hold = true;
+    assert_true(write(first, request, sizeof(request) - 1) > 0);
+    assert_true(write(second, request, sizeof(request) - 1) > 0);
+    turn(f);
+    assert_int_equal(f->n_held, 2);
+    f->fd = dial(f);
+    assert_non_null(strstr(read_lines(f, 1), "\"error\":\"busy\",\"message\":\"too many clients"));
+    assert_int_equal(read(f->fd, f->answer, 1), 0);
+    close(f->fd);
+    for (size_t i = 0; i < 2; i++) {
+        f->held[i]->run(f->held[i], &f->state);
+        f->held[i]->done(f->held[i]);
+    }
+    f->fd = first;
+    assert_non_null(strstr(read_lines(f, 1), "\"ok\":true"));
+    close(second);
 }
 
 static void test_live_socket_is_not_taken(void **state)
@@ -517,13 +557,12 @@ static void test_job_outlives_the_socket(void **state)
 
     f->hold = true;
     ask(f, "{\"command\":\"devstate.list\"}", 0);
-    for (int i = 0; i < 20 && !f->held; i++)
-        uv_run(&f->loop, UV_RUN_NOWAIT);
-    assert_non_null(f->held);
+    turn(f);
+    assert_int_equal(f->n_held, 1);
     ctl_destroy(f->ctl);
     uv_run(&f->loop, UV_RUN_DEFAULT);
-    f->held->run(f->held, &f->state);
-    f->held->done(f->held);
+    f->held[0]->run(f->held[0], &f->state);
+    f->held[0]->done(f->held[0]);
     f->hold = false;
     assert_int_equal(ctl_create(&f->ctl, &cfg), 0);
 }
@@ -538,7 +577,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_busy_and_failed_reload, setup, teardown),
         cmocka_unit_test_setup_teardown(test_several_lines_at_once_and_pieces, setup, teardown),
         cmocka_unit_test_setup_teardown(test_endless_request_is_cut_off, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_too_many_clients, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_idle_clients_make_room, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_too_many_clients_that_wait, setup, teardown),
         cmocka_unit_test_setup_teardown(test_live_socket_is_not_taken, setup, teardown),
         cmocka_unit_test_setup_teardown(test_job_outlives_the_socket, setup, teardown),
     };

@@ -137,6 +137,8 @@ int client_call(struct client *c, json_t *request, client_row_fn row, void *ctx,
         return EXIT_USAGE;
     }
     r = send_request(c, request);
+    if (r == -EPIPE) /* a daemon that takes no client more has said so first */
+        r = 0;
     json_decref(request);
     while (r == 0) {
         json_t *line = NULL;
