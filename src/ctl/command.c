@@ -222,6 +222,7 @@ static void command_status(struct ctl_request *q)
 
 static void print_report(struct ctl_request *q, struct json *out)
 {
+    json_add_bool(out, "partly", q->partly);
     json_add_str(out, "report", buf_str(&q->message));
 }
 
@@ -230,9 +231,12 @@ static void command_reload(struct ctl_request *q)
     const struct ctl_port *port = request_port(q);
     int r = port->reload(port->ctx, &q->message);
 
-    if (r)
+    q->partly = r == CTL_RELOAD_PARTLY;
+    if (r < 0)
         q->error = "failed"; /* the message is the report */
-    request_finish(q, r ? NULL : print_report);
+    if (r < 0 && !q->message.n)
+        request_fail(q, "failed", "%s", strerror(-r));
+    request_finish(q, r < 0 ? NULL : print_report);
     request_answer(q);
 }
 

@@ -42,13 +42,17 @@ struct ctl_job { /* embed it; the port runs it elsewhere and brings it back */
     void (*done)(struct ctl_job *job);
 };
 
+enum ctl_reload_outcome {
+    CTL_RELOAD_PARTLY = 1, /* applied, but for what the errors of the report are about */
+};
+
 struct ctl_port {
     void *ctx;
     /* 0: `done` will be called. -EAGAIN: the thread is busy, nothing happens. */
     int (*on_state)(void *ctx, struct ctl_job *job);
     int (*on_workers)(void *ctx, struct ctl_job *job);
-    /* Read the configuration again. `report` gets the diagnostics as text. 0: applied; -EINVAL:
-     * nothing changed. */
+    /* Read the configuration again. `report` gets the diagnostics as text, a line each. 0: applied;
+     * CTL_RELOAD_PARTLY; a negative errno: nothing has changed. */
     int (*reload)(void *ctx, struct buf *report);
     void (*log_level)(void *ctx, enum log_level level);
     /* The wire trace on every worker: all, or these networks, or (neither) off. */

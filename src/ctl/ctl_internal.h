@@ -23,6 +23,7 @@ struct ctl_request {
     uint64_t rows;
     const char *error;  /* NULL: ok */
     struct buf message; /* why not, in words */
+    bool partly;        /* of a reload: not all of it could be applied */
     /* What several threads add to, one after the other. */
     struct map watchers; /* "extension@context" -> count */
     bool has_watchers;

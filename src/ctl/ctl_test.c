@@ -28,7 +28,8 @@ struct fixture {
     int fd;
     char answer[65536];
     size_t n;
-    bool busy, reload_fails, hold;
+    bool busy, hold;
+    int reload_result;
     struct ctl_job *held[2];
     size_t n_held;
     enum log_level level;
@@ -67,7 +68,7 @@ static int fake_reload(void *ctx, struct buf *report)
     struct fixture *f = ctx;
 
     buf_add(report, STR("pjsip.conf:3: warning: something\n"));
-    return f->reload_fails ? -EINVAL : 0;
+    return f->reload_result;
 }
 
 static void fake_log_level(void *ctx, enum log_level level)
@@ -455,9 +456,14 @@ static void test_busy_and_failed_reload(void **state)
     f->busy = true;
     assert_non_null(strstr(ask(f, "{\"command\":\"hints\"}", 1), "\"error\":\"busy\""));
     f->busy = false;
-    f->reload_fails = true;
+    f->reload_result = -EINVAL;
     assert_non_null(
         strstr(ask(f, "{\"command\":\"reload\"}", 1), "\"ok\":false,\"error\":\"failed\""));
+    f->reload_result = CTL_RELOAD_PARTLY;
+    assert_non_null(strstr(ask(f, "{\"command\":\"reload\"}", 1),
+                           "\"ok\":true,\"rows\":0,\"partly\":true,\"report\":\"pjsip.conf:3: "));
+    f->reload_result = 0;
+    assert_non_null(strstr(ask(f, "{\"command\":\"reload\"}", 1), "\"partly\":false"));
 }
 
 static void test_several_lines_at_once_and_pieces(void **state)

@@ -61,6 +61,7 @@ static void log_level_follow(struct daemon *d, const struct settings *settings)
         log_level_set(d->log, level);
 }
 
+/* As the control socket's port wants it. */
 static int daemon_reload(struct daemon *d, struct buf *report)
 {
     struct configuration c = { 0 };
@@ -89,12 +90,14 @@ static int daemon_reload(struct daemon *d, struct buf *report)
         c.settings = NULL;
     }
     diag_print(&diag, report);
-    if (r)
+    if (r == 0 && diag.errors)
+        r = CTL_RELOAD_PARTLY;
+    if (r < 0)
         log_error(d->log, "daemon.reload_refused", KV_U("errors", diag.errors),
                   KV("first", first_error(buf_str(report))));
     else
-        log_info(d->log, "daemon.reloaded", KV_U("errors", diag.errors),
-                 KV_U("warnings", diag.warnings));
+        LOG_AT(d->log, r ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "daemon.reloaded",
+               KV_U("errors", diag.errors), KV_U("warnings", diag.warnings));
     configuration_fini(&c);
     diag_fini(&diag);
     systemd_notify("READY=1");

@@ -178,6 +178,32 @@ class Process(unittest.TestCase):
             self.assertIn("transport other is new", text)
             self.assertIn("transport udp is gone", text)
 
+    def reload(self, daemon, status, *words):
+        tool = [harness.EXTSTATECTL, "--socket", daemon.socket, *(words or ["reload"])]
+        done = subprocess.run(tool, capture_output=True, text=True, timeout=harness.PATIENCE)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        return done
+
+    def test_reload_with_errors_fails(self):
+        with Extstated() as daemon:
+            self.assertEqual(self.reload(daemon, 0).stdout, "reloaded\n")
+            daemon.write("extstate.conf", "[general]\nworkers=abc\n")
+            daemon.write("extensions.conf", DEFAULT_FILES["extensions.conf"] + "exten => 1002,hint,Custom:1002\n")
+            done = self.reload(daemon, 1)
+            self.assertEqual(done.stdout, "")
+            self.assertRegex(done.stderr, r"\A/.*/extstate\.conf:2: error: .*workers.*\n"
+                                          r"extstatectl: what these errors are about was refused; the rest is applied\n\Z")
+            self.assertEqual(len(daemon.tool("hints")), 4)
+            self.assertEqual(self.reload(daemon, 1, "dialplan", "reload").stdout, "")
+            row = json.loads(self.reload(daemon, 1, "--json", "reload").stdout)
+            self.assertEqual((row["ok"], row["partly"]), (True, True))
+            daemon.write("extensions.conf", "exten => 1000,hint,Custom:1000\n")
+            done = self.reload(daemon, 1)
+            self.assertEqual(done.stdout, "")
+            self.assertRegex(done.stderr, r"\A/.*/extensions\.conf:1: error: .*\n/.*/extstate\.conf:2: error: .*\n"
+                                          r"extstatectl: nothing has changed\n\Z")
+            self.assertEqual(len(daemon.tool("hints")), 4)
+
     def test_words_of_the_tool(self):
         with Extstated() as daemon:
             tool = [harness.EXTSTATECTL, "--socket", daemon.socket]

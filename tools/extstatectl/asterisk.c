@@ -259,18 +259,12 @@ static int run_show_one(const struct invocation *in)
 
 static int run_dialplan_reload(const struct invocation *in)
 {
-    json_t *answer = NULL;
-    int r = call_simple(in, json_pack("{ss}", "command", "reload"), &answer);
-
-    if (r == EXIT_OK)
-        puts("Dialplan reloaded.");
-    json_decref(answer);
-    return r;
+    return in->n ? usage_of("dialplan reload") : configuration_reload(in, "Dialplan reloaded.");
 }
 
 static int run_reload(const struct invocation *in)
 {
-    return call_simple(in, json_pack("{ss}", "command", "reload"), NULL);
+    return configuration_reload(in, "");
 }
 
 static int set_logger(const struct invocation *in, bool all, const char *peer)

@@ -118,10 +118,12 @@ static int answer_code(json_t *answer)
 
     if (json_is_true(json_object_get(answer, "ok")))
         return EXIT_OK;
-    fprintf(stderr, "extstatectl: %s\n",
-            message && *message ? message
-            : error             ? error
-                                : "the daemon refused");
+    if (!message || !*message)
+        message = error ? error : "the daemon refused";
+    if (message[strlen(message) - 1] == '\n') /* a report, each line of which begins with a place */
+        fputs(message, stderr);
+    else
+        fprintf(stderr, "extstatectl: %s\n", message);
     if (error && (strcmp(error, "usage") == 0 || strcmp(error, "unknown_command") == 0))
         return EXIT_USAGE;
     return error && strcmp(error, "not_found") == 0 ? EXIT_NOTHING : EXIT_FAILED;

@@ -420,16 +420,31 @@ static int run_status(const struct invocation *in)
     return r;
 }
 
-static int run_reload(const struct invocation *in)
+int configuration_reload(const struct invocation *in, const char *done)
 {
     json_t *answer = NULL;
-    int r = in->n ? usage_of("reload")
-                  : call_simple(in, json_pack("{ss}", "command", "reload"), &answer);
+    int r = call_simple(in, json_pack("{ss}", "command", "reload"), &answer);
+    bool partly = json_is_true(json_object_get(answer, "partly"));
 
-    if (r == EXIT_OK && !in->options->json)
-        printf("%sreloaded\n", row_text(answer, "report"));
+    if (r == EXIT_OK && !in->options->json) {
+        fputs(row_text(answer, "report"), stderr);
+        if (!partly && *done)
+            puts(done);
+    }
+    if (r == EXIT_OK && partly) {
+        fputs("extstatectl: what these errors are about was refused; the rest is applied\n",
+              stderr);
+        r = EXIT_FAILED;
+    } else if (r == EXIT_FAILED) {
+        fputs("extstatectl: nothing has changed\n", stderr);
+    }
     json_decref(answer);
     return r;
+}
+
+static int run_reload(const struct invocation *in)
+{
+    return in->n ? usage_of("reload") : configuration_reload(in, "reloaded");
 }
 
 static int run_log(const struct invocation *in)

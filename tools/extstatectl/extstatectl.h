@@ -35,6 +35,9 @@ int show_rows(const struct invocation *in, json_t *request, const struct column 
               size_t n_columns, const char *nothing);
 /* Call it for its effect; prints `done` (a format without arguments) unless --json. */
 int call_simple(const struct invocation *in, json_t *request, json_t **answer);
+/* Read the configuration again. The report goes to standard error; `done` to standard output when
+ * all of it was applied. */
+int configuration_reload(const struct invocation *in, const char *done);
 int usage_error(const struct command *c);
 int usage_of(const char *words); /* prints the usage of that command; EXIT_USAGE */
 /* The value behind `--name`, taken out of the words; NULL when absent. */
