@@ -187,6 +187,31 @@ class Tool(unittest.TestCase):
             phone.notify()
             wait_for("the trace", lambda: re.search("NOTIFY sip:alice", daemon.log()))
 
+    def test_presence_values(self):
+        """The value is Asterisk's: state,subtype,message,options."""
+        with Extstated() as daemon:
+            def change(value, status=0):
+                return daemon.tool("presencestate", "change", "CustomPresence:x", value, status=status, plain=True)
+
+            def shown():
+                row = daemon.tool("presencestate", "list")[0]
+                return row["state"], row["subtype"], row["message"]
+
+            for value, expected in (
+                    ("dnd", ("dnd", "", "")), ("away,a,b", ("away", "a", "b")), ("away,a,b,", ("away", "a", "b")),
+                    ("away,YQ==,Yg==,e", ("away", "a", "b")), ("xa,,YSwgYg,e", ("xa", "", "a, b")),
+                    ("chat,w7w=,,e", ("chat", "\u00fc", ""))):
+                with self.subTest(value):
+                    change(value)
+                    self.assertEqual(shown(), expected)
+            for value in ("away,a,b,c", "away,a,b,E", "away,a,b,e,", "away,%,Yg==,e", "away,YQ=,Yg==,e", "away,Y,,e",
+                          "away,YQ==YQ==,,e", "away,AA==,,e", "away,/w==,,e", "asleep", "", "away," + "x" * 1301):
+                with self.subTest(value):
+                    change(value, status=2)
+                    self.assertEqual(shown(), ("chat", "\u00fc", ""))
+            self.assertIn("base64", change("away,a,b, and c", status=2))
+            self.assertIn('"subtype" is longer than 1300 bytes', change("away," + "x" * 1301, status=2))
+
     def test_unreachable(self):
         with Extstated() as daemon:
             daemon.stop()

@@ -122,26 +122,22 @@ static int run_presencestate_list(const struct invocation *in)
         in->n ? "no provider begins with that" : "no presence has been set yet");
 }
 
-/* "state[,subtype[,message]]": the third part may hold commas. */
 static int run_presencestate_change(const struct invocation *in)
 {
-    char *parts[3] = { NULL, "", "" };
-    char *rest;
+    struct presence_value value;
     int r;
 
     if (in->n != 2)
         return usage_of("presencestate change");
-    rest = in->words[1];
-    for (int i = 0; i < 3 && rest; i++) {
-        parts[i] = i < 2 ? strsep(&rest, ",") : rest;
-    }
-    r = call_simple(in,
-                    json_pack("{ss ss ss ss ss}", "command", "presence.set", "provider",
-                              in->words[0], "state", parts[0], "subtype", parts[1], "message",
-                              parts[2]),
-                    NULL);
+    r = presence_value_parse(&value, in->words[1]);
+    if (r == EXIT_OK)
+        r = call_simple(in,
+                        json_pack("{ss ss ss ss ss}", "command", "presence.set", "provider",
+                                  in->words[0], "state", value.state, "subtype", value.subtype,
+                                  "message", value.message),
+                        NULL);
     if (r == EXIT_OK && !in->options->json)
-        printf("Changing %s to %s\n", in->words[0], parts[0]);
+        printf("Changing %s to %s\n", in->words[0], value.state);
     return r;
 }
 
@@ -483,7 +479,7 @@ const struct command own_commands[] = {
       run_devstate_forget, false },
     { "presencestate list", "[PREFIX]", "presence providers and their states",
       run_presencestate_list, false },
-    { "presencestate change", "CustomPresence:NAME STATE[,SUBTYPE[,MESSAGE]]", "set a presence",
+    { "presencestate change", "CustomPresence:NAME STATE[,SUBTYPE[,MESSAGE[,e]]]", "set a presence",
       run_presencestate_change, false },
     { "hints", "[PREFIX]", "hints, their states and watchers", run_hints, false },
     { "subscriptions", "[LIKE]", "who watches what, and what they were told", run_subscriptions,

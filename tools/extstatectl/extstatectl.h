@@ -18,6 +18,13 @@ struct invocation { /* one command line: the words behind the command's own */
     int n;
 };
 
+struct presence_value { /* parts of one word */
+    char *state, *subtype, *message;
+};
+/* Takes "state[,subtype[,message[,e]]]" apart, where it stands; with "e" the texts are base64.
+ * Prints what is wrong and returns EXIT_USAGE. */
+int presence_value_parse(struct presence_value *out, char *text);
+
 struct command {
     const char *words; /* "devstate change" */
     const char *usage; /* "NAME STATE [--source SOURCE]" */
