@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -309,6 +310,60 @@ match=127.0.0.0/8
             self.assertIn("application/pidf+xml", answer["Accept"])
             self.assertEqual(phone.subscribe("1000").status, 200)
             phone.notify()
+
+
+class Words(unittest.TestCase):
+    """What the tool says of its own words; no daemon is needed."""
+
+    def complete(self, *words):
+        """What bash offers for the last of these words."""
+        script = f"""
+            source {shlex.quote(str(harness.TOP / 'tools/extstatectl/completion.bash'))}
+            COMP_WORDS=({shlex.join(['extstatectl', *words])})
+            COMP_CWORD=$(({len(words)}))
+            _extstatectl {shlex.quote(str(harness.EXTSTATECTL))}
+            printf '%s\\n' "${{COMPREPLY[@]}}"
+            complete -p extstatectl
+        """
+        done = subprocess.run(["bash", "-u", "-c", script], capture_output=True, text=True, cwd="/", check=True,
+                              stdin=subprocess.DEVNULL, timeout=harness.PATIENCE)
+        self.assertEqual(done.stderr, "")
+        *offered, registered = done.stdout.splitlines()
+        self.assertEqual(registered, "complete -F _extstatectl extstatectl")
+        return [word for word in offered if word]
+
+    def test_completion(self):
+        first = self.complete("")
+        self.assertEqual(len(first), len(set(first)))
+        self.assertLessEqual({"devstate", "hints", "watch", "core", "pjsip"}, set(first))
+        for words, expected in (
+                (["dev"], ["devstate"]),
+                (["devstate", ""], ["list", "change", "forget"]),
+                (["devstate", "c"], ["change"]),
+                (["devstate", "change", ""], []),
+                (["--socket", "/tmp/s", "dev"], ["devstate"]),
+                (["--json", "--socket", "/tmp/s", "devstate", "f"], ["forget"]),
+                (["devstate", "--json", "f"], ["forget"]),
+                (["--socket", "/tm"], ["/tmp"]),
+                (["pjsip", "show", ""], ["subscriptions", "subscription"]),
+                (["pjsip", "show", "subscriptions", ""], ["inbound", "outbound"]),
+                (["nonsense", ""], [])):
+            with self.subTest(words):
+                self.assertEqual(self.complete(*words), expected)
+
+    def test_unfinished_and_unknown(self):
+        for words, expected in (
+                (["devstate"], '"devstate" must be followed by one of: list, change, forget'),
+                (["devstate", "nonsense"], '"devstate" must be followed by one of: list, change, forget'),
+                (["core", "show"], '"core show" must be followed by one of: hints, hint, uptime, version'),
+                (["pjsip", "show", "subscriptions"],
+                 '"pjsip show subscriptions" must be followed by one of: inbound, outbound'),
+                (["nonsense"], 'there is no command "nonsense"; see extstatectl --help')):
+            with self.subTest(words):
+                done = subprocess.run([harness.EXTSTATECTL, *words], capture_output=True, text=True,
+                                      timeout=harness.PATIENCE)
+                self.assertEqual((done.returncode, done.stdout), (2, ""))
+                self.assertEqual(done.stderr, f"extstatectl: {expected}\n")
 
 
 class Autohint(unittest.TestCase):

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-# bash completion: the tool itself knows its words.
+# bash completion: the tool itself knows its words, and which options have a value.
 _extstatectl()
 {
-    local words=() word
-    for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-        case $word in -*) ;; *) words+=("$word") ;; esac
-    done
-    COMPREPLY=($(compgen -W "$(extstatectl --complete "${words[@]}" 2>/dev/null)" -- "${COMP_WORDS[COMP_CWORD]}"))
+    local word=${COMP_WORDS[COMP_CWORD]}
+    if [ "${COMP_WORDS[COMP_CWORD-1]}" = --socket ]; then
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+    else
+        mapfile -t COMPREPLY < <(compgen -W "$("$1" --complete "${COMP_WORDS[@]:1:COMP_CWORD-1}" 2>/dev/null)" -- "$word")
+    fi
 }
 complete -F _extstatectl extstatectl

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* extstatectl.h - what the tool's files share.
  *
- * main.c: options, the table of commands.  command.c: our words.  asterisk.c: Asterisk's words with
- * its columns. watch.c: a real SIP subscription. */
+ * main.c: options, rows.  words.c: which command a line means.  command.c, presence.c: our words.
+ * asterisk.c: Asterisk's words with its columns.  watch.c: a real SIP subscription. */
 #pragma once
 #include "client.h"
 #include "table.h"
@@ -35,6 +35,18 @@ struct command {
 
 extern const struct command own_commands[], asterisk_commands[],
     watch_commands[]; /* each ends with words NULL */
+
+/* All commands one after the other: NULL gives the first, the last gives NULL. */
+const struct command *command_next(const struct command *previous);
+/* The command that most words of the line are the name of, `*used` many; NULL when there is none.
+ */
+const struct command *command_find(char **words, int n, int *used);
+/* Print the words that may follow these `n` ones, each once. Returns how many. */
+int words_print_next(FILE *out, char **words, int n, const char *separator);
+/* The same for a shell's completion: one a line; options and their values do not count. */
+int words_complete(char **words, int n);
+/* Say what is wrong with a line that command_find does not know. EXIT_USAGE. */
+int words_unknown(char **words, int n);
 
 /* Call the daemon and print its rows as a table, or as they come with --json. `nothing` is printed
  * when there are none. */

@@ -6,45 +6,6 @@
 
 #include "extstatectl.h"
 
-static const struct command *const command_tables[] = { own_commands, watch_commands,
-                                                        asterisk_commands };
-
-static const struct command *command_next(const struct command *previous)
-{
-    size_t t = 0;
-
-    if (!previous)
-        return command_tables[0];
-    for (; t < ARRAY_LEN(command_tables); t++) {
-        const struct command *c = command_tables[t];
-
-        while (c->words && c != previous)
-            c++;
-        if (c->words)
-            break;
-    }
-    if (previous[1].words)
-        return previous + 1;
-    return t + 1 < ARRAY_LEN(command_tables) ? command_tables[t + 1] : NULL;
-}
-
-/* How many words of the line the command's own words are; 0: another command. */
-static int command_matches(const struct command *c, char **words, int n)
-{
-    const char *p = c->words;
-    int used = 0;
-
-    while (*p) {
-        size_t len = strcspn(p, " ");
-
-        if (used == n || strlen(words[used]) != len || strncmp(words[used], p, len) != 0)
-            return 0;
-        used++;
-        p += len + (p[len] == ' ');
-    }
-    return used;
-}
-
 static void print_help(FILE *out)
 {
     bool alias = false;
@@ -61,20 +22,6 @@ static void print_help(FILE *out)
           "Exit status: 0 done, 1 refused or failed, 2 usage, 3 no daemon there, 4 nothing "
           "matches.\n",
           out);
-}
-
-int usage_error(const struct command *c)
-{
-    fprintf(stderr, "Usage: extstatectl %s%s%s\n", c->words, *c->usage ? " " : "", c->usage);
-    return EXIT_USAGE;
-}
-
-int usage_of(const char *words)
-{
-    for (const struct command *c = command_next(NULL); c; c = command_next(c))
-        if (strcmp(c->words, words) == 0)
-            return usage_error(c);
-    return EXIT_USAGE;
 }
 
 static void drop_words(struct invocation *in, int at, int n)
@@ -210,52 +157,20 @@ int call_simple(const struct invocation *in, json_t *request, json_t **answer)
 
 static int run(struct ctl_options *options, char **words, int n)
 {
-    const struct command *best = NULL;
     struct invocation in = { .options = options, .words = words, .n = n };
-    int used = 0;
+    const struct command *c;
+    int used;
 
     while (take_flag(&in, "--json")) /* behind the command as well as before it */
         options->json = true;
-    n = in.n;
-    if (!n)
+    if (!in.n)
         return EXIT_USAGE;
-
-    for (const struct command *c = command_next(NULL); c; c = command_next(c)) {
-        int matched = command_matches(c, words, n);
-
-        if (matched > used) {
-            best = c;
-            used = matched;
-        }
-    }
-    if (!best) {
-        fprintf(stderr, "extstatectl: there is no command \"%s\"; see extstatectl --help\n",
-                words[0]);
-        return EXIT_USAGE;
-    }
-    in.words = words + used;
-    in.n = n - used;
-    return best->run(&in);
-}
-
-/* Words for the shell's completion: every command's next word behind what is typed so far. */
-static int complete(char **words, int n)
-{
-    for (const struct command *c = command_next(NULL); c; c = command_next(c)) {
-        const char *p = c->words;
-        int i = 0;
-
-        for (; i < n && *p; i++) {
-            size_t len = strcspn(p, " ");
-
-            if (strlen(words[i]) != len || strncmp(words[i], p, len) != 0)
-                break;
-            p += len + (p[len] == ' ');
-        }
-        if (i == n && *p)
-            printf("%.*s\n", (int)strcspn(p, " "), p);
-    }
-    return EXIT_OK;
+    c = command_find(in.words, in.n, &used);
+    if (!c)
+        return words_unknown(in.words, in.n);
+    in.words += used;
+    in.n -= used;
+    return c->run(&in);
 }
 
 int main(int argc, char **argv)
@@ -271,7 +186,7 @@ int main(int argc, char **argv)
         } else if (strcmp(argv[i], "--socket") == 0 && i + 1 < argc) {
             options.socket = argv[++i];
         } else if (strcmp(argv[i], "--complete") == 0) {
-            return complete(argv + i + 1, argc - i - 1);
+            return words_complete(argv + i + 1, argc - i - 1);
         } else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             print_help(stdout);
             return EXIT_OK;
