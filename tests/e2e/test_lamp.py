@@ -187,6 +187,20 @@ class Tool(unittest.TestCase):
             phone.notify()
             wait_for("the trace", lambda: re.search("NOTIFY sip:alice", daemon.log()))
 
+    def test_like(self):
+        with Extstated() as daemon, Phone(daemon.port) as phone, Phone(daemon.port, "bob") as other:
+            call_id = phone.subscribe("1000")["Call-ID"]
+            phone.notify()
+            other.subscribe("1001", event="presence")
+            other.notify()
+            for like, expected in (
+                    ("^1000", {"1000"}), ("^1000  users  dialog", {"1000"}), ("presence  application/pidf", {"1001"}),
+                    ("bob", {"1001"}), (f"^{call_id}$", {"1000"}), ("users", {"1000", "1001"}),
+                    ("resource", set()), ("told_sequence", set()), ('"', set()), ("{", None)):
+                with self.subTest(like):
+                    rows = daemon.tool("subscriptions", like, status=2 if expected is None else 0 if expected else 4)
+                    self.assertEqual({row["resource"] for row in rows}, expected or set())
+
     def test_presence_values(self):
         """The value is Asterisk's: state,subtype,message,options."""
         with Extstated() as daemon:

@@ -52,6 +52,8 @@ int words_unknown(char **words, int n);
  * when there are none. */
 int show_rows(const struct invocation *in, json_t *request, const struct column *columns,
               size_t n_columns, const char *nothing);
+/* One row as --json prints it; a client_row_fn, `ctx` is not used. */
+void print_json_line(void *ctx, json_t *row);
 /* Call it for its effect; prints `done` (a format without arguments) unless --json. */
 int call_simple(const struct invocation *in, json_t *request, json_t **answer);
 /* Read the configuration again. The report goes to standard error; `done` to standard output when

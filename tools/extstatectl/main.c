@@ -55,34 +55,48 @@ bool take_flag(struct invocation *in, const char *name)
     return false;
 }
 
-static void print_json_line(void *ctx, json_t *row)
+void print_json_line(void *ctx, json_t *row)
 {
     (void)ctx;
     json_dumpf(row, stdout, JSON_COMPACT);
     putchar('\n');
 }
 
-/* Rows that match the regular expression `like` anywhere in their text. */
+/* Rows that match the regular expression `like`: as they are shown, or in any one text of theirs.
+ */
 struct filter {
     client_row_fn next;
     void *ctx;
+    const struct column *columns;
+    size_t n_columns;
     regex_t like;
     bool active;
     size_t shown;
 };
 
+static bool filter_matches(const struct filter *f, json_t *row)
+{
+    char text[8192];
+    const char *key;
+    json_t *value;
+
+    row_print(f->columns, f->n_columns, row, text, sizeof(text));
+    if (regexec(&f->like, text, 0, NULL, 0) == 0)
+        return true;
+    json_object_foreach(row, key, value)
+    {
+        if (json_is_string(value) && regexec(&f->like, json_string_value(value), 0, NULL, 0) == 0)
+            return true;
+    }
+    return false;
+}
+
 static void filter_row(void *ctx, json_t *row)
 {
     struct filter *f = ctx;
 
-    if (f->active) {
-        char *text = json_dumps(row, JSON_COMPACT);
-        bool match = text && regexec(&f->like, text, 0, NULL, 0) == 0;
-
-        free(text);
-        if (!match)
-            return;
-    }
+    if (f->active && !filter_matches(f, row))
+        return;
     f->shown++;
     f->next(f->ctx, row);
 }
@@ -106,20 +120,24 @@ static int filter_init(struct filter *f, const char *like)
 int show_rows(const struct invocation *in, json_t *request, const struct column *columns,
               size_t n_columns, const char *nothing)
 {
-    struct filter filter = { 0 };
+    struct filter filter = { .columns = columns, .n_columns = n_columns };
     json_t *answer = NULL;
     struct client client;
     struct table table;
     int r = filter_init(&filter, row_text(request, "like"));
 
-    if (r != EXIT_OK || client_open(&client, in->options->socket)) {
+    if (r != EXIT_OK) {
         json_decref(request);
-        return r != EXIT_OK ? r : EXIT_UNREACHABLE;
+        return r;
     }
     table_init(&table, columns, n_columns);
     filter.next = in->options->json ? print_json_line : table_add;
     filter.ctx = &table;
-    r = client_call(&client, request, filter_row, &filter, &answer);
+    r = client_open(&client, in->options->socket) ? EXIT_UNREACHABLE : EXIT_OK;
+    if (r == EXIT_OK)
+        r = client_call(&client, request, filter_row, &filter, &answer);
+    else
+        json_decref(request);
     if (r == EXIT_OK && !in->options->json && filter.shown)
         table_print(&table, stdout);
     else if (r == EXIT_OK && !in->options->json)

@@ -51,6 +51,20 @@ static void cell_print(const struct column *c, const json_t *row, char *out)
             *p = '?';
 }
 
+void row_print(const struct column *columns, size_t n_columns, const json_t *row, char *out,
+               size_t room)
+{
+    size_t used = 0;
+
+    out[0] = '\0';
+    for (size_t c = 0; c < n_columns && used < room; c++) {
+        char cell[CELL_MAX];
+
+        cell_print(&columns[c], row, cell);
+        used += (size_t)snprintf(out + used, room - used, "%s%s", c ? "  " : "", cell);
+    }
+}
+
 /* Columns on a terminal: characters, not bytes. */
 static size_t cell_width(const char *s)
 {

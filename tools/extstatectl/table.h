@@ -26,6 +26,10 @@ void table_add(void *table, json_t *row); /* a client_row_fn */
 void table_print(const struct table *t, FILE *out);
 void table_fini(struct table *t);
 
+/* The cells of one row, two blanks apart, as far as there is room. */
+void row_print(const struct column *columns, size_t n_columns, const json_t *row, char *out,
+               size_t room);
+
 /* Text of a member, or "". */
 const char *row_text(const json_t *row, const char *key);
 long long row_number(const json_t *row, const char *key);
