@@ -39,38 +39,47 @@ static json_t *collect(const struct invocation *in, json_t *request, int *code)
 
 /* ---- core show hints ---- */
 
+static void hint_name(const json_t *row, char *out, size_t room)
+{
+    snprintf(out, room, "%s@%s", row_text(row, "extension"), row_text(row, "context"));
+}
+
 static int compare_hints(const void *a, const void *b)
 {
-    json_t *const *x = a, *const *y = b;
-    int r = strcmp(row_text(*x, "extension"), row_text(*y, "extension"));
+    char x[256], y[256];
 
-    return r ? r : strcmp(row_text(*x, "context"), row_text(*y, "context"));
+    hint_name(*(json_t *const *)a, x, sizeof(x));
+    hint_name(*(json_t *const *)b, y, sizeof(y));
+    return strcmp(x, y);
 }
 
 static void print_hint(const json_t *row)
 {
     char name[256];
 
-    snprintf(name, sizeof(name), "%s@%s", row_text(row, "extension"), row_text(row, "context"));
+    hint_name(row, name, sizeof(name));
     printf("%-30.30s: %-60.60s  State:%-15.15s Presence:%-15.15s Watchers %2lld\n", name,
            row_text(row, "hint"), row_text(row, "state"), row_text(row, "presence"),
            row_number(row, "watchers"));
 }
 
-static size_t print_hints_sorted(json_t *rows)
+static void print_hints_sorted(const struct invocation *in, json_t *rows)
 {
     size_t n = json_array_size(rows);
-    const json_t **sorted = calloc(n + 1, sizeof(json_t *));
+    json_t **sorted = calloc(n + 1, sizeof(json_t *));
 
     if (!sorted)
-        return 0;
+        return;
     for (size_t i = 0; i < n; i++)
         sorted[i] = json_array_get(rows, i);
     qsort(sorted, n, sizeof(json_t *), compare_hints);
-    for (size_t i = 0; i < n; i++)
-        print_hint(sorted[i]);
+    for (size_t i = 0; i < n; i++) {
+        if (in->options->json)
+            print_json_line(NULL, sorted[i]);
+        else
+            print_hint(sorted[i]);
+    }
     free(sorted);
-    return n;
 }
 
 static int run_core_show_hints(const struct invocation *in)
@@ -82,11 +91,13 @@ static int run_core_show_hints(const struct invocation *in)
     if (!rows)
         return code;
     n = json_array_size(rows);
-    if (n == 0) {
+    if (in->options->json) {
+        print_hints_sorted(in, rows);
+    } else if (n == 0) {
         puts("There are no registered dialplan hints");
     } else {
         puts("\n    -= Registered Asterisk Dial Plan Hints =-");
-        print_hints_sorted(rows);
+        print_hints_sorted(in, rows);
         printf("----------------\n- %zu hints registered\n", n);
     }
     json_decref(rows);
@@ -104,10 +115,11 @@ static int run_core_show_hint(const struct invocation *in)
     rows = collect(in, json_pack("{ss ss}", "command", "hints", "prefix", in->words[0]), &code);
     if (!rows)
         return code;
-    n = print_hints_sorted(rows);
-    if (n)
+    n = json_array_size(rows);
+    print_hints_sorted(in, rows);
+    if (n && !in->options->json)
         printf("%zu hint%s matching extension %s\n", n, n == 1 ? "" : "s", in->words[0]);
-    else
+    else if (!in->options->json)
         printf("No hints matching extension %s\n", in->words[0]);
     json_decref(rows);
     return n ? EXIT_OK : EXIT_NOTHING;
@@ -132,30 +144,68 @@ static void print_list_form(const json_t *row, struct subscription_text *out)
              row_number(row, "expires_s"), row_text(row, "call_id"));
 }
 
+static void caller_id(const json_t *row, const char *unknown, char *out, size_t room)
+{
+    const char *name = row_text(row, "callerid_name"), *number = row_text(row, "callerid_number");
+
+    if (*name && *number)
+        snprintf(out, room, "\"%s\" <%s>", name, number);
+    else
+        snprintf(out, room, "%s", *name ? name : *number ? number : unknown);
+}
+
 static void print_show_form(const json_t *row, struct subscription_text *out)
 {
+    char cli[256];
+
+    caller_id(row, "<none>", cli, sizeof(cli));
     snprintf(out->text, sizeof(out->text),
-             "Endpoint: %s/\"%s\" <%s>\nResource: %s/%s\n  Expiry: %8lld  %s\n\n",
-             row_text(row, "endpoint"), row_text(row, "callerid_name"),
-             row_text(row, "callerid_number"), row_text(row, "resource"), row_text(row, "event"),
-             row_number(row, "expires_s"), row_text(row, "call_id"));
+             "Endpoint: %s/%s\nResource: %s/%s\n  Expiry: %8lld  %s\n\n", row_text(row, "endpoint"),
+             cli, row_text(row, "resource"), row_text(row, "event"), row_number(row, "expires_s"),
+             row_text(row, "call_id"));
 }
 
 static const char list_legend[] =
     "Endpoint/CLI                   Resource/Event                 Expiry Call-id\n"
-    "==============================================================================\n\n";
+    "==============================================================================\n";
 static const char show_legend[] =
     "Endpoint: <Endpoint/Caller-ID.............................................>\n"
     "Resource: <Resource/Event.................................................>\n"
     "  Expiry: <Expiry>  <Call-id..............................................>\n"
-    "===========================================================================\n\n";
+    "===========================================================================\n";
 
-static int print_subscriptions(const struct invocation *in, const char *legend,
-                               void (*print)(const json_t *row, struct subscription_text *out))
+struct subscription_form {
+    const char *legend;
+    void (*print)(const json_t *row, struct subscription_text *out);
+};
+
+static size_t print_rows(const struct invocation *in, json_t *rows,
+                         const struct subscription_form *form, const regex_t *like)
+{
+    json_t *row;
+    size_t i, shown = 0;
+
+    json_array_foreach(rows, i, row)
+    {
+        struct subscription_text text;
+
+        form->print(row, &text);
+        if (like && regexec(like, text.text, 0, NULL, 0) != 0)
+            continue;
+        if (in->options->json)
+            print_json_line(NULL, row);
+        else
+            fputs(text.text, stdout);
+        shown++;
+    }
+    return shown;
+}
+
+static int print_subscriptions(const struct invocation *in, const struct subscription_form *form)
 {
     const char *like = in->n == 2 && strcmp(in->words[0], "like") == 0 ? in->words[1] : NULL;
-    json_t *rows, *row;
-    size_t i, shown = 0;
+    json_t *rows;
+    size_t shown;
     regex_t re;
     int code;
 
@@ -168,22 +218,13 @@ static int print_subscriptions(const struct invocation *in, const char *legend,
         return EXIT_USAGE;
     }
     rows = collect(in, json_pack("{ss}", "command", "subscriptions"), &code);
+    if (rows && !in->options->json)
+        fputs(form->legend, stdout);
     if (rows) {
-        fputs(legend, stdout);
-        json_array_foreach(rows, i, row)
-        {
-            struct subscription_text text;
-
-            print(row, &text);
-            if (like && regexec(&re, text.text, 0, NULL, 0) != 0)
-                continue;
-            fputs(text.text, stdout);
-            shown++;
-        }
-        printf("\n%zu active subscriptions", shown);
-        if (like)
-            printf(" matched \"%s\"", like);
-        puts("\n");
+        shown = print_rows(in, rows, form, like ? &re : NULL);
+        if (!in->options->json)
+            printf("\n%zu active subscriptions%s%s%s\n", shown, like ? " matched \"" : "",
+                   like ? like : "", like ? "\"" : "");
         json_decref(rows);
     }
     if (like)
@@ -193,25 +234,76 @@ static int print_subscriptions(const struct invocation *in, const char *legend,
 
 static int run_list_inbound(const struct invocation *in)
 {
-    return print_subscriptions(in, list_legend, print_list_form);
+    return print_subscriptions(in, &(struct subscription_form){ list_legend, print_list_form });
 }
 
 static int run_show_inbound(const struct invocation *in)
 {
-    return print_subscriptions(in, show_legend, print_show_form);
+    return print_subscriptions(in, &(struct subscription_form){ show_legend, print_show_form });
 }
 
 /* We subscribe to nobody. */
-static int run_outbound(const struct invocation *in)
+static int run_list_outbound(const struct invocation *in)
 {
-    (void)in;
-    puts("0 active subscriptions\n");
+    if (!in->options->json)
+        printf("%s\n0 active subscriptions\n", list_legend);
+    return EXIT_OK;
+}
+
+static int run_show_outbound(const struct invocation *in)
+{
+    if (!in->options->json)
+        printf("%s\n0 active subscriptions\n", show_legend);
     return EXIT_OK;
 }
 
 static void print_parameter(const char *name, const char *value)
 {
     printf("%-20s: %s\n", name, value);
+}
+
+/* Asterisk has the state with the subscription; we ask for the hint. */
+static void print_extension_state(const struct invocation *in, const json_t *subscription)
+{
+    char name[256];
+    int code;
+    json_t *rows, *row;
+    size_t i;
+
+    snprintf(name, sizeof(name), "%s@%s", row_text(subscription, "resource"),
+             row_text(subscription, "context"));
+    print_parameter("Extension", row_text(subscription, "resource"));
+    rows = collect(in, json_pack("{ss ss}", "command", "hints", "prefix", name), &code);
+    json_array_foreach(rows, i, row)
+    {
+        char found[256];
+
+        hint_name(row, found, sizeof(found));
+        if (strcmp(found, name) == 0)
+            print_parameter("ExtensionStates", row_text(row, "state"));
+    }
+    json_decref(rows);
+}
+
+static void print_subscription(const struct invocation *in, const json_t *row)
+{
+    bool active = strcmp(row_text(row, "state"), "active") == 0;
+    char text[256];
+
+    printf("%-20s: %s\n================================================================\n",
+           "ParameterName", "ParameterValue");
+    print_parameter("Resource", row_text(row, "resource"));
+    print_parameter("Event", row_text(row, "event"));
+    snprintf(text, sizeof(text), "%lld", row_number(row, "expires_s"));
+    print_parameter("Expiry", text);
+    print_parameter("Role", "Notifier");
+    print_parameter("Endpoint", row_text(row, "endpoint"));
+    print_parameter("Callid", row_text(row, "call_id"));
+    print_parameter("State", active ? "ACTIVE" : "TERMINATED");
+    caller_id(row, "Unknown", text, sizeof(text));
+    print_parameter("Callerid", text);
+    print_parameter("SubscriptionType", "extension_state");
+    print_extension_state(in, row);
 }
 
 static int run_show_one(const struct invocation *in)
@@ -228,28 +320,15 @@ static int run_show_one(const struct invocation *in)
         return code;
     json_array_foreach(rows, i, row)
     {
-        char text[256];
-
         if (strcmp(row_text(row, "call_id"), in->words[0]) != 0)
             continue;
         found = true;
-        printf("%-20s: %s\n================================================================\n",
-               "ParameterName", "ParameterValue");
-        print_parameter("Resource", row_text(row, "resource"));
-        print_parameter("Event", row_text(row, "event"));
-        snprintf(text, sizeof(text), "%lld", row_number(row, "expires_s"));
-        print_parameter("Expiry", text);
-        print_parameter("Role", "Notifier");
-        print_parameter("Endpoint", row_text(row, "endpoint"));
-        print_parameter("Callid", row_text(row, "call_id"));
-        print_parameter("State",
-                        strcmp(row_text(row, "state"), "active") == 0 ? "ACTIVE" : "TERMINATED");
-        snprintf(text, sizeof(text), "\"%s\" <%s>", row_text(row, "callerid_name"),
-                 row_text(row, "callerid_number"));
-        print_parameter("Callerid", text);
-        print_parameter("SubscriptionType", "extension_state");
+        if (in->options->json)
+            print_json_line(NULL, row);
+        else
+            print_subscription(in, row);
     }
-    if (!found)
+    if (!found && !in->options->json)
         printf("Unable to find subscription with call-id %s\n", in->words[0]);
     json_decref(rows);
     return found ? EXIT_OK : EXIT_NOTHING;
@@ -267,67 +346,57 @@ static int run_reload(const struct invocation *in)
     return configuration_reload(in, "");
 }
 
-static int set_logger(const struct invocation *in, bool all, const char *peer)
+static int set_logger(const struct invocation *in, bool all, const char *peer, const char *done)
 {
     json_t *peers = json_array();
+    int r;
 
     if (peer)
         json_array_append_new(peers, json_string(peer));
-    return call_simple(in, json_pack("{ss sb so}", "command", "trace", "all", all, "peers", peers),
-                       NULL);
+    r = call_simple(in, json_pack("{ss sb so}", "command", "trace", "all", all, "peers", peers),
+                    NULL);
+    if (r == EXIT_OK && !in->options->json)
+        printf("%s%s\n", done, peer ? peer : "");
+    return r;
 }
 
 static int run_logger_on(const struct invocation *in)
 {
-    int r = set_logger(in, true, NULL);
-
-    if (r == EXIT_OK)
-        puts("PJSIP Logging enabled");
-    return r;
+    return set_logger(in, true, NULL, "PJSIP Logging enabled");
 }
 
 static int run_logger_off(const struct invocation *in)
 {
-    int r = set_logger(in, false, NULL);
-
-    if (r == EXIT_OK)
-        puts("PJSIP Logging disabled");
-    return r;
+    return set_logger(in, false, NULL, "PJSIP Logging disabled");
 }
 
 static int run_logger_host(const struct invocation *in)
 {
-    int r;
-
     if (in->n != 1)
         return usage_of("pjsip set logger host");
-    r = set_logger(in, false, in->words[0]);
-    if (r == EXIT_OK)
-        printf("PJSIP Logging Enabled for host: %s\n", in->words[0]);
-    return r;
-}
-
-static int print_status_member(const struct invocation *in, const char *format, const char *key)
-{
-    json_t *answer = NULL;
-    int r = call_simple(in, json_pack("{ss}", "command", "status"), &answer);
-
-    if (r == EXIT_OK && strcmp(key, "version") == 0)
-        printf("extstate %s\n", row_text(answer, key));
-    else if (r == EXIT_OK)
-        printf("%s: %lld seconds\n", format, row_number(answer, key));
-    json_decref(answer);
-    return r;
+    return set_logger(in, false, in->words[0], "PJSIP Logging Enabled for host: ");
 }
 
 static int run_uptime(const struct invocation *in)
 {
-    return print_status_member(in, "System uptime", "uptime_s");
+    json_t *answer = NULL;
+    int r = call_simple(in, json_pack("{ss}", "command", "status"), &answer);
+
+    if (r == EXIT_OK && !in->options->json)
+        printf("System uptime: %lld seconds\n", row_number(answer, "uptime_s"));
+    json_decref(answer);
+    return r;
 }
 
 static int run_version(const struct invocation *in)
 {
-    return print_status_member(in, "", "version");
+    json_t *answer = NULL;
+    int r = call_simple(in, json_pack("{ss}", "command", "status"), &answer);
+
+    if (r == EXIT_OK && !in->options->json)
+        printf("extstate %s\n", row_text(answer, "version"));
+    json_decref(answer);
+    return r;
 }
 
 const struct command asterisk_commands[] = {
@@ -344,8 +413,10 @@ const struct command asterisk_commands[] = {
     { "pjsip show subscriptions inbound", "[like REGEX]", "who watches what", run_show_inbound,
       true },
     { "pjsip show subscription inbound", "CALL-ID", "one subscription", run_show_one, true },
-    { "pjsip list subscriptions outbound", "", "none: we subscribe to nobody", run_outbound, true },
-    { "pjsip show subscriptions outbound", "", "none: we subscribe to nobody", run_outbound, true },
+    { "pjsip list subscriptions outbound", "", "none: we subscribe to nobody", run_list_outbound,
+      true },
+    { "pjsip show subscriptions outbound", "", "none: we subscribe to nobody", run_show_outbound,
+      true },
     { "pjsip set logger on", "", "trace every message", run_logger_on, true },
     { "pjsip set logger off", "", "trace nothing", run_logger_off, true },
     { "pjsip set logger host", "ADDRESS[/BITS]", "trace one peer", run_logger_host, true },
