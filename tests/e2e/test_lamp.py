@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A phone, a daemon, and the operator's tool: the first lamps."""
 import re
+import socket
+import subprocess
 import time
 import unittest
 
@@ -160,6 +162,45 @@ class Tool(unittest.TestCase):
             self.assertEqual(line["subscription_state"], "terminated;reason=timeout")
             daemon.tool("watch", "nobody@users", "--once", status=4)
             daemon.tool("watch", "1000@nowhere", "--once", status=1)
+
+    def watch(self, daemon, *words, status):
+        """Both streams, and how long it took."""
+        started = time.monotonic()
+        done = subprocess.run([harness.EXTSTATECTL, "--socket", daemon.socket, "watch", *words], capture_output=True,
+                              text=True, stdin=subprocess.DEVNULL, timeout=harness.PATIENCE)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        return done.stdout, done.stderr, time.monotonic() - started
+
+    def test_watch_says_what_it_does(self):
+        with Extstated() as daemon:
+            out, err, _ = self.watch(daemon, "1000@users", "--once", status=0)
+            self.assertEqual(err, f"asking 127.0.0.1:{daemon.port} as alice ...\n")
+            self.assertIn("<state>terminated</state>", out)
+            dead = f"127.0.0.1:{harness.free_port()}"
+            _, err, took = self.watch(daemon, "1000@users", "--server", dead, status=1)
+            self.assertEqual(err, f"asking {dead} as alice ...\nextstatectl: nobody listens at that address\n")
+            self.assertLess(took, 3)
+            hint = "no context was given, so that it is \"default\"; for another one: extstatectl watch 1000@CONTEXT"
+            self.assertIn(hint, self.watch(daemon, "1000", "--once", status=1)[1])
+            self.assertNotIn(hint, self.watch(daemon, "1000@elsewhere", "--once", status=1)[1])
+            daemon.reload(pjsip_conf=harness.DEFAULT_FILES["pjsip.conf"] + "[carol]\ntype=endpoint\ncontext=default\n")
+            _, err, _ = self.watch(daemon, "1000", "--once", status=4)
+            self.assertIn("answered 404", err)
+            self.assertIn(hint, err)
+
+    def test_watch_of_silence(self):
+        with Extstated() as daemon, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+            silent.bind(("127.0.0.1", 0))
+            address = "127.0.0.1:%d" % silent.getsockname()[1]
+            tool = subprocess.Popen([harness.EXTSTATECTL, "--socket", daemon.socket, "watch", "1000@users", "--server",
+                                     address], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+            try:
+                self.assertEqual(tool.stderr.readline(), f"asking {address} as alice ...\n")
+                self.assertIn("no answer yet; is that the right address", tool.stderr.readline())
+            finally:
+                tool.terminate()
+                tool.wait(harness.PATIENCE)
+                tool.stderr.close()
 
     def test_listings(self):
         with Extstated() as daemon, Phone(daemon.port) as phone:

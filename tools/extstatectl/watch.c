@@ -14,7 +14,7 @@
 #include "extstatectl.h"
 #include "sip/print.h"
 
-enum { T1_MS = 500, T2_MS = 4000, ANSWER_MS = 32000 };
+enum { T1_MS = 500, T2_MS = 4000, HINT_MS = 3000, ANSWER_MS = 32000 };
 
 struct watch {
     const struct invocation *in;
@@ -30,8 +30,8 @@ struct watch {
     uint64_t branch;
     struct rng rng;
     struct buf request; /* the SUBSCRIBE under way, for retransmissions */
-    uint64_t next_send_ms, interval_ms, give_up_ms, refresh_ms;
-    bool pending, leaving, over;
+    uint64_t next_send_ms, interval_ms, hint_ms, give_up_ms, refresh_ms;
+    bool context_given, pending, leaving, over;
     int code;
 };
 
@@ -56,10 +56,29 @@ static void print_uri(struct buf *b, const char *user, const struct addr *host)
     addr_print(b, host);
 }
 
+static void finish(struct watch *w, int code)
+{
+    w->over = true;
+    w->code = code;
+}
+
+/* The kernel knows: an ICMP error came back. Once there is a dialog it may be a restart. */
+static void on_socket_error(struct watch *w, const char *what)
+{
+    if (errno == EAGAIN || (errno == ECONNREFUSED && w->to.n))
+        return;
+    if (errno == ECONNREFUSED)
+        fputs("extstatectl: nobody listens at that address\n", stderr);
+    else
+        fprintf(stderr, "extstatectl: %s: %s\n", what, strerror(errno));
+    if (!w->to.n)
+        finish(w, EXIT_FAILED);
+}
+
 static void send_request(struct watch *w)
 {
-    if (send(w->fd, w->request.p, w->request.n, 0) < 0 && errno != ECONNREFUSED)
-        perror("extstatectl: send");
+    if (send(w->fd, w->request.p, w->request.n, 0) < 0)
+        on_socket_error(w, "send");
 }
 
 static void subscribe(struct watch *w, uint32_t expires_s)
@@ -96,17 +115,12 @@ static void subscribe(struct watch *w, uint32_t expires_s)
     w->pending = true;
     w->interval_ms = T1_MS;
     w->next_send_ms = now_ms() + T1_MS;
+    w->hint_ms = now_ms() + HINT_MS;
     w->give_up_ms = now_ms() + ANSWER_MS;
     send_request(w);
 }
 
 /* ---- what comes back ---- */
-
-static void finish(struct watch *w, int code)
-{
-    w->over = true;
-    w->code = code;
-}
 
 static void keep(struct str *slot, struct str value)
 {
@@ -126,6 +140,14 @@ static void keep_target(struct watch *w, const struct sip_message *m)
         keep(&w->target, contact.uri);
 }
 
+static void print_context_hint(const char *extension)
+{
+    fprintf(stderr,
+            "extstatectl: no context was given, so that it is \"default\"; for another one: "
+            "extstatectl watch %s@CONTEXT\n",
+            extension);
+}
+
 static void on_response(struct watch *w, const struct sip_message *m)
 {
     const struct sip_header *h;
@@ -139,6 +161,8 @@ static void on_response(struct watch *w, const struct sip_message *m)
                 STR_FMT(m->reason));
         for (h = sip_header_first(m, SIP_H_WARNING); h; h = sip_header_next(m, h))
             fprintf(stderr, "  %.*s\n", STR_FMT(h->value));
+        if (m->status == 404 && !w->context_given)
+            print_context_hint(w->extension);
         finish(w, m->status == 404 ? EXIT_NOTHING : EXIT_FAILED);
         return;
     }
@@ -220,6 +244,8 @@ static void on_datagram(struct watch *w)
     struct sip_message m;
     struct addr peer;
 
+    if (n < 0)
+        on_socket_error(w, "receive");
     if (n <= 0 || addr_from_sockaddr(&peer, (struct sockaddr *)&from) ||
         sip_message_parse(&m, (struct str){ room, (size_t)n }, NULL))
         return;
@@ -246,12 +272,18 @@ static void on_time(struct watch *w)
     }
     if ((w->pending || w->leaving) && now >= w->give_up_ms) {
         if (!w->leaving)
-            fprintf(stderr, "extstatectl: nobody answers there\n");
+            fprintf(stderr, "extstatectl: nobody answers at that address\n");
         finish(w, w->leaving ? EXIT_OK : EXIT_FAILED);
     } else if (w->pending && now >= w->next_send_ms) {
         w->interval_ms = w->interval_ms * 2 > T2_MS ? T2_MS : w->interval_ms * 2;
         w->next_send_ms = now + w->interval_ms;
         send_request(w);
+    } else if (w->pending && !w->leaving && now >= w->hint_ms) {
+        w->hint_ms = UINT64_MAX;
+        fprintf(stderr,
+                "extstatectl: no answer yet; is that the right address, and does UDP get there and "
+                "back? Giving up after %d s\n",
+                ANSWER_MS / 1000);
     } else if (!w->pending && !w->leaving && w->refresh_ms && now >= w->refresh_ms) {
         subscribe(w, w->expires_s);
     }
@@ -273,6 +305,18 @@ static int watch_open(struct watch *w)
     return EXIT_OK;
 }
 
+static void print_asking(const struct watch *w)
+{
+    struct buf text;
+    char room[80];
+
+    if (w->in->options->json)
+        return;
+    buf_init_on(&text, room, sizeof(room));
+    addr_print(&text, &w->server);
+    fprintf(stderr, "asking %.*s as %s ...\n", STR_FMT(buf_str(&text)), w->from);
+}
+
 static int watch_run(struct watch *w)
 {
     struct sigaction action = { .sa_handler = on_interrupt };
@@ -287,6 +331,7 @@ static int watch_run(struct watch *w)
     snprintf(w->call_id, sizeof(w->call_id), "%016llx@extstatectl",
              (unsigned long long)rng_u64(&w->rng));
     snprintf(w->from_tag, sizeof(w->from_tag), "%016llx", (unsigned long long)rng_u64(&w->rng));
+    print_asking(w);
     subscribe(w, w->expires_s);
     while (!w->over) {
         struct pollfd p = { .fd = w->fd, .events = POLLIN };
@@ -303,7 +348,8 @@ static int watch_run(struct watch *w)
     return w->code;
 }
 
-/* Ask the daemon where it listens and as whom this context can be watched. */
+/* Ask the daemon where it listens and as whom this context can be watched; NULL: the default one.
+ */
 static int ask_daemon(const struct invocation *in, const char *context, char **server, char **from)
 {
     json_t *answer = NULL;
@@ -313,7 +359,8 @@ static int ask_daemon(const struct invocation *in, const char *context, char **s
         return r;
     r = call_simple(
         &(struct invocation){ .options = &(struct ctl_options){ .socket = in->options->socket } },
-        json_pack("{ss ss}", "command", "watch.hint", "context", context), &answer);
+        json_pack("{ss ss}", "command", "watch.hint", "context", context ? context : "default"),
+        &answer);
     if (r == EXIT_OK && !*server && *row_text(answer, "server"))
         *server = strdup(row_text(answer, "server"));
     if (r == EXIT_OK && !*from && *row_text(answer, "from"))
@@ -327,7 +374,9 @@ static int ask_daemon(const struct invocation *in, const char *context, char **s
         fprintf(stderr,
                 "extstatectl: no endpoint in pjsip.conf watches context %s; name one with --from "
                 "ENDPOINT\n",
-                context);
+                context ? context : "default");
+    if (r == EXIT_OK && !*from && !context)
+        print_context_hint(in->words[0]);
     return r == EXIT_OK && (!*server || !*from) ? EXIT_FAILED : r;
 }
 
@@ -352,7 +401,8 @@ static int run_watch(const struct invocation *given)
     context = strchr(in.words[0], '@');
     if (context)
         *context++ = '\0';
-    r = ask_daemon(&in, context ? context : "default", &server, &from);
+    w.context_given = context || from; /* with an endpoint comes its context */
+    r = ask_daemon(&in, context, &server, &from);
     if (r == EXIT_OK && addr_parse(&w.server, str_of(server), 5060)) {
         fprintf(stderr, "extstatectl: \"%s\" is no address\n", server);
         r = EXIT_USAGE;
