@@ -1,165 +1,18 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/daemon.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/bodies.h"
 #include "daemon/configuration.h"
-#include "daemon/status.h"
+#include "daemon/daemon_internal.h"
+#include "daemon/place.h"
 #include "daemon/systemd.h"
-#include "daemon/threads.h"
 
-enum { MAIN_INBOX_HIGH = 65536, CTL_CLIENTS_MAX = 64 };
-#define CTL_OUTPUT_MAX (64u << 20)
-
-struct daemon {
-    const struct daemon_options *options;
-    struct log *log;
-    struct loop loop; /* its owner is this struct */
-    struct body_registry *bodies;
-    const struct settings *settings;
-    struct state_thread state;
-    bool state_ready;
-    struct worker *workers;
-    unsigned n_workers, n_workers_ready, n_workers_stopped;
-    struct admission admission;
-    struct ctl *ctl;
-    uv_signal_t signals[3];
-    bool signals_ready, stopping;
-    unsigned files_present;
-    uint64_t started_wall_ms;
-};
-
-/* ---- reload ---- */
-
-/* The first line that says "error", for the log. */
-static struct str first_error(struct str rest)
-{
-    while (rest.n) {
-        struct str line = str_sub(rest, 0, str_find_char(rest, '\n'));
-
-        for (size_t i = 0; i + 7 <= line.n; i++)
-            if (memcmp(line.p + i, " error:", 7) == 0)
-                return line;
-        rest = str_sub(rest, line.n + 1, rest.n);
-    }
-    return STR_EMPTY;
-}
-
-static void log_level_follow(struct daemon *d, const struct settings *settings)
-{
-    enum log_level level;
-
-    /* What an operator set at run time stays until the file says something new. */
-    if (!str_equal(d->settings->general.log_level, settings->general.log_level) &&
-        log_level_parse(&level, settings->general.log_level) == 0)
-        log_level_set(d->log, level);
-}
-
-/* As the control socket's port wants it. */
-static int daemon_reload(struct daemon *d, struct buf *report)
-{
-    struct configuration c = { 0 };
-    struct diag diag;
-    int r;
-
-    systemd_notify("RELOADING=1");
-    diag_init(&diag);
-    r = configuration_check_vanished(d->files_present, configuration_present(d->options), &diag);
-    r = r ? r : configuration_read(&c, d->options, &diag);
-    if (r == 0) {
-        configuration_check_bodies(c.settings, d->bodies, &diag);
-        status_check_reload(d->settings, c.settings, &diag);
-        r = state_thread_apply(&d->state, c.settings, c.dialplan);
-        if (r == 0)
-            c.dialplan = NULL;
-    }
-    if (r == 0) {
-        atomic_store(&d->admission.limit, c.settings->general.max_subscriptions);
-        log_level_follow(d, c.settings);
-        d->files_present = configuration_present(d->options);
-        for (unsigned i = 0; i < d->n_workers; i++)
-            worker_post_settings(&d->workers[i], c.settings);
-        settings_unref(d->settings);
-        d->settings = c.settings;
-        c.settings = NULL;
-    }
-    diag_print(&diag, report);
-    if (r == 0 && diag.errors)
-        r = CTL_RELOAD_PARTLY;
-    if (r < 0)
-        log_error(d->log, "daemon.reload_refused", KV_U("errors", diag.errors),
-                  KV("first", first_error(buf_str(report))));
-    else
-        LOG_AT(d->log, r ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "daemon.reloaded",
-               KV_U("errors", diag.errors), KV_U("warnings", diag.warnings));
-    configuration_fini(&c);
-    diag_fini(&diag);
-    systemd_notify("READY=1");
-    return r;
-}
-
-/* ---- ports of the control socket ---- */
-
-static int port_on_state(void *ctx, struct ctl_job *job)
-{
-    struct daemon *d = ctx;
-
-    return state_post_job(&d->state, job, &d->loop);
-}
-
-static int port_on_workers(void *ctx, struct ctl_job *job)
-{
-    struct daemon *d = ctx;
-
-    return workers_post_job(d->workers, d->n_workers, job, &d->loop);
-}
-
-static int port_reload(void *ctx, struct buf *report)
-{
-    return daemon_reload(ctx, report);
-}
-
-static void port_log_level(void *ctx, enum log_level level)
-{
-    log_level_set(((struct daemon *)ctx)->log, level);
-}
-
-static void port_trace(void *ctx, bool all, const struct addr_net *peers, size_t n_peers)
-{
-    struct daemon *d = ctx;
-
-    for (unsigned i = 0; i < d->n_workers; i++)
-        worker_post_trace(&d->workers[i], all, peers, n_peers);
-}
-
-static void port_status(void *ctx, struct json *out)
-{
-    struct daemon *d = ctx;
-
-    status_print(out, &(struct status_facts){
-                          .settings = d->settings,
-                          .options = d->options,
-                          .workers = d->workers,
-                          .n_workers = d->n_workers,
-                          .bodies = d->bodies,
-                          .log_level = log_level_get(d->log),
-                          .started_wall_ms = d->started_wall_ms,
-                          .subscriptions = atomic_load(&d->admission.held),
-                      });
-}
-
-static void port_watch_hint(void *ctx, struct str context, struct json *out)
-{
-    struct daemon *d = ctx;
-
-    status_print_watch_hint(out, d->settings, &d->workers[0], context);
-}
+enum { MAIN_INBOX_HIGH = 65536 };
 
 /* ---- stopping ---- */
 
@@ -209,6 +62,7 @@ static void on_signal(uv_signal_t *handle, int number)
         daemon_stop(d);
         return;
     }
+    (void)!daemon_log_open(d);
     buf_init(&report, 1 << 20);
     (void)!daemon_reload(d, &report);
     if (report.n)
@@ -297,29 +151,6 @@ static int daemon_start_threads(struct daemon *d)
     return r;
 }
 
-static int daemon_open_ctl(struct daemon *d)
-{
-    int r = ctl_create(&d->ctl, &(struct ctl_config){
-                                    .loop = &d->loop.uv,
-                                    .log = d->log,
-                                    .path = d->settings->general.control_socket,
-                                    .max_clients = CTL_CLIENTS_MAX,
-                                    .max_output_bytes = CTL_OUTPUT_MAX,
-                                    .port = { .ctx = d,
-                                              .on_state = port_on_state,
-                                              .on_workers = port_on_workers,
-                                              .reload = port_reload,
-                                              .log_level = port_log_level,
-                                              .trace = port_trace,
-                                              .status = port_status,
-                                              .watch_hint = port_watch_hint },
-                                });
-
-    if (r)
-        log_error(d->log, "ctl.listen", KV("path", d->settings->general.control_socket), KV_ERR(r));
-    return r;
-}
-
 static void diagnosis_write(struct diag *diag, int fd)
 {
     struct buf b;
@@ -357,9 +188,10 @@ static int daemon_configure(struct daemon *d, struct dialplan **dialplan)
     c = (struct configuration){ 0 };
 out:
     diagnosis_write(&diag, STDERR_FILENO);
-    if (r)
-        log_error(d->log, "daemon.configuration", KV("directory", d->options->config_directory),
-                  KV_ERR(r));
+    if (r == -EINVAL)
+        snprintf(d->why, sizeof(d->why),
+                 "the configuration in %.*s cannot be used: the errors are above",
+                 STR_FMT(d->options->config_directory));
     configuration_fini(&c);
     diag_fini(&diag);
     return r;
@@ -372,6 +204,11 @@ static int daemon_start(struct daemon *d)
 
     if (r)
         return r;
+    /* First, because it tells best that there is another one. Nobody is answered before the loop
+     * runs. */
+    r = daemon_open_ctl(d);
+    if (r)
+        goto out;
     d->n_workers = worker_count(d->settings);
     atomic_init(&d->admission.held, 0);
     atomic_init(&d->admission.limit, d->settings->general.max_subscriptions);
@@ -380,8 +217,13 @@ static int daemon_start(struct daemon *d)
     if (!d->workers)
         goto out;
     r = daemon_init_workers(d);
-    if (r)
+    if (r) {
+        snprintf(d->why, sizeof(d->why),
+                 "the transports of pjsip.conf cannot all be opened: %s; the line above says which "
+                 "one",
+                 strerror(-r));
         goto out;
+    }
     r = state_thread_init(&d->state, &(struct state_thread_config){ .clock = &clock_system,
                                                                     .log = d->log,
                                                                     .settings = d->settings,
@@ -397,29 +239,35 @@ static int daemon_start(struct daemon *d)
     r = daemon_catch_signals(d);
     if (r)
         goto out;
-    r = daemon_open_ctl(d);
-    if (r)
-        goto out;
     r = daemon_start_threads(d);
 out:
     dialplan_destroy(dialplan);
     return r;
 }
 
-static void daemon_ready(struct daemon *d)
+static int daemon_ready(struct daemon *d)
 {
     static const char word[] = "ready\n";
+    int r = daemon_log_open(d);
 
+    if (r) {
+        snprintf(d->why, sizeof(d->why), "the log file %.400s cannot be opened: %s", d->log_file,
+                 strerror(-r));
+        return r;
+    }
     (void)!write(STDERR_FILENO, word, sizeof(word) - 1);
     log_info(d->log, "daemon.ready", KV_U("workers", d->n_workers),
              KV_U("transports", d->workers[0].n_transports),
              KV_U("endpoints", d->settings->n_endpoints),
              KV_U("publishers", d->settings->n_publishes));
     systemd_notify("READY=1");
+    if (d->options->background)
+        place_let_go();
     if (d->options->ready_fd >= 0) {
         (void)!write(d->options->ready_fd, "", 1);
         close(d->options->ready_fd);
     }
+    return 0;
 }
 
 static void daemon_fini(struct daemon *d)
@@ -449,44 +297,49 @@ static void daemon_fini(struct daemon *d)
     settings_unref(d->settings);
 }
 
-static int state_directory_make(struct log *log, struct str directory)
+static int daemon_settle(struct daemon *d)
 {
-    char path[4096];
+    struct str directory = d->options->state_directory;
+    int r = place_directory_make(directory);
 
-    if (directory.n >= sizeof(path))
-        return -ENAMETOOLONG;
-    memcpy(path, directory.p, directory.n);
-    path[directory.n] = '\0';
-    if (mkdir(path, 0750) == 0 || errno == EEXIST)
-        return 0;
-    log_error(log, "daemon.state_directory", KV("path", directory), KV_ERR(-errno));
-    return -errno;
+    if (r)
+        snprintf(d->why, sizeof(d->why),
+                 "the state directory %.*s cannot be made: %s; name another one with --state-dir",
+                 STR_FMT(directory), strerror(-r));
+    else
+        r = daemon_log_name(d);
+    return r;
 }
 
 int daemon_run(const struct daemon_options *options)
 {
     struct daemon d = { .options = options, .started_wall_ms = clock_wall_ms(&clock_system) };
+    bool has_loop = false;
     int r = log_create(&d.log, STDERR_FILENO, LOG_LEVEL_INFO, &clock_system);
 
     if (r)
         return 1;
     signal(SIGPIPE, SIG_IGN);
-    r = state_directory_make(d.log, options->state_directory);
+    r = daemon_settle(&d);
     if (r)
-        goto out_log;
+        goto out;
     r = loop_init(&d.loop, &clock_system, &d, MAIN_INBOX_HIGH);
     if (r)
-        goto out_log;
+        goto out;
+    has_loop = true;
     r = daemon_start(&d);
-    if (r == 0) {
-        daemon_ready(&d);
-        loop_run(&d.loop);
-        log_info(d.log, "daemon.stopped");
-    } else {
-        log_error(d.log, "daemon.start", KV_ERR(r));
-    }
-    daemon_fini(&d);
-out_log:
+    if (r)
+        goto out;
+    r = daemon_ready(&d);
+    if (r)
+        goto out;
+    loop_run(&d.loop);
+    log_info(d.log, "daemon.stopped");
+out:
+    if (has_loop)
+        daemon_fini(&d);
+    if (r) /* the last line is the one that is read */
+        log_error(d.log, "daemon.not_started", KV("why", *d.why ? d.why : strerror(-r)));
     log_destroy(d.log);
     return r ? 1 : 0;
 }

@@ -8,7 +8,10 @@ struct daemon_options {
     struct str config_directory, state_directory;
     const struct str *overrides; /* --set */
     size_t n_overrides;
-    int ready_fd; /* where to write one byte once everything accepts; -1: nowhere */
+    struct str log_file; /* where the log goes once everything accepts; empty: in the background
+                            extstated.log in the state directory, else standard error */
+    bool background;     /* standard input and output are let go of, too */
+    int ready_fd;        /* where to write one byte once everything accepts; -1: nowhere */
 };
 
 /* Run until told to stop. Returns the process's exit status: 0 after an orderly end, 1 when it

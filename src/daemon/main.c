@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
-/* extstated: options, and going to the background. */
-#include <fcntl.h>
+/* extstated: options. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "config/settings.h"
 #include "daemon/daemon.h"
+#include "daemon/place.h"
+
+#define DEFAULT_CONFIG_DIR EXTSTATE_SYSCONFDIR "/extstate"
+#define DEFAULT_STATE_DIR EXTSTATE_LOCALSTATEDIR "/lib/extstate"
 
 enum { OPTION_CHECK = 256, OPTION_REFERENCE, OPTION_SET };
 
@@ -15,6 +17,7 @@ static const struct option long_options[] = {
     { "config-dir", required_argument, NULL, 'c' },
     { "state-dir", required_argument, NULL, 's' },
     { "foreground", no_argument, NULL, 'f' },
+    { "log-file", required_argument, NULL, 'l' },
     { "set", required_argument, NULL, OPTION_SET },
     { "check", no_argument, NULL, OPTION_CHECK },
     { "print-reference", no_argument, NULL, OPTION_REFERENCE },
@@ -26,10 +29,13 @@ static const struct option long_options[] = {
 static const char usage[] =
     "Usage: extstated [OPTION]...\n"
     "Turns the states of devices into the lamps on telephones.\n\n"
-    "  -c, --config-dir DIR   where pjsip.conf, extensions.conf and extstate.conf are "
-    "(/etc/extstate)\n"
-    "  -s, --state-dir DIR    where state and the control socket are kept (/var/lib/extstate)\n"
+    "  -c, --config-dir DIR   where pjsip.conf, extensions.conf and extstate.conf are\n"
+    "                         (" DEFAULT_CONFIG_DIR ")\n"
+    "  -s, --state-dir DIR    where state and the control socket are kept\n"
+    "                         (" DEFAULT_STATE_DIR ")\n"
     "  -f, --foreground       do not go to the background\n"
+    "  -l, --log-file FILE    where the log goes once everything is ready (standard error;\n"
+    "                         in the background extstated.log in the state directory)\n"
     "      --set SECTION.OPTION=VALUE\n"
     "                         override extstate.conf, e.g. --set compatibility.asterisk=yes\n"
     "      --check            read the configuration, print every problem, exit 1 on an error\n"
@@ -63,37 +69,36 @@ static int print_reference(void)
     return r ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-/* The parent waits until the child accepts, or has failed, and exits with that. Returns the child's
- * end of the pipe. */
-static int go_to_background(void)
+/* Relative paths would mean something else from the root directory. */
+static int run_in_background(struct daemon_options *o)
 {
-    int ends[2];
-    char word;
-    pid_t child;
+    struct str *paths[] = { &o->config_directory, &o->state_directory, &o->log_file };
+    struct str absolute[ARRAY_LEN(paths)] = { 0 };
+    int status = EXIT_FAILURE, r = 0;
 
-    if (pipe2(ends, O_CLOEXEC)) {
-        perror("extstated: pipe");
-        exit(EXIT_FAILURE);
+    for (size_t i = 0; i < ARRAY_LEN(paths) && r == 0; i++) {
+        if (!paths[i]->n)
+            continue;
+        r = place_path_absolute(&absolute[i], *paths[i]);
+        *paths[i] = absolute[i];
     }
-    child = fork();
-    if (child < 0) {
-        perror("extstated: fork");
-        exit(EXIT_FAILURE);
+    if (r) {
+        fprintf(stderr, "extstated: the working directory cannot be found: %s\n", strerror(-r));
+    } else {
+        o->background = true;
+        o->ready_fd = place_background();
+        status = daemon_run(o);
     }
-    if (child) {
-        close(ends[1]);
-        _exit(read(ends[0], &word, 1) == 1 ? EXIT_SUCCESS : EXIT_FAILURE);
-    }
-    close(ends[0]);
-    setsid();
-    return ends[1];
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++)
+        str_free(&absolute[i]);
+    return status;
 }
 
 int main(int argc, char **argv)
 {
     struct daemon_options options = {
-        .config_directory = STR_INIT(EXTSTATE_SYSCONFDIR "/extstate"),
-        .state_directory = STR_INIT(EXTSTATE_LOCALSTATEDIR "/lib/extstate"),
+        .config_directory = STR_INIT(DEFAULT_CONFIG_DIR),
+        .state_directory = STR_INIT(DEFAULT_STATE_DIR),
         .ready_fd = -1,
     };
     struct str *overrides = calloc((size_t)argc + 1, sizeof(*overrides));
@@ -103,7 +108,7 @@ int main(int argc, char **argv)
     if (!overrides)
         return EXIT_FAILURE;
     options.overrides = overrides;
-    while ((c = getopt_long(argc, argv, "c:s:fVh", long_options, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, "c:s:fl:Vh", long_options, NULL)) != -1) {
         switch (c) {
         case 'c':
             options.config_directory = str_of(optarg);
@@ -113,6 +118,9 @@ int main(int argc, char **argv)
             break;
         case 'f':
             foreground = true;
+            break;
+        case 'l':
+            options.log_file = str_of(optarg);
             break;
         case OPTION_SET:
             overrides[options.n_overrides++] = str_of(optarg);
@@ -142,13 +150,9 @@ int main(int argc, char **argv)
         free(overrides);
         return 2;
     }
-    if (check) {
-        status = daemon_check(&options);
-    } else {
-        if (!foreground)
-            options.ready_fd = go_to_background();
-        status = daemon_run(&options);
-    }
+    status = check        ? daemon_check(&options)
+             : foreground ? daemon_run(&options)
+                          : run_in_background(&options);
     free(overrides);
     return status;
 }

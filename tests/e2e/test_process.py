@@ -6,6 +6,7 @@ import re
 import shlex
 import signal
 import socket
+import stat
 import subprocess
 import unittest
 
@@ -117,18 +118,88 @@ class Plugin(unittest.TestCase):
 
 
 class Process(unittest.TestCase):
+    def fails(self, *arguments):
+        """Run a daemon that cannot start, and return the last line it prints."""
+        done = subprocess.run([EXTSTATED, *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                              timeout=harness.PATIENCE)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        return done.stderr.splitlines()[-1]
+
+    def test_last_line_of_a_failed_start(self):
+        with Extstated() as daemon:
+            state = ["--state-dir", daemon.directory / "state"]
+            config = ["--config-dir", daemon.config]
+            for mode in ([], ["--foreground"]):
+                with self.subTest(mode):
+                    self.assertRegex(self.fails(*mode, *config, *state),
+                                     rf'error daemon.not_started why="another extstated is running on {daemon.socket}"')
+                    other = ["--state-dir", daemon.directory / "other"]
+                    self.assertIn("the transports of pjsip.conf cannot all be opened: Address already in use",
+                                  self.fails(*mode, *config, *other))
+                    self.assertIn(f'the configuration in {daemon.directory}/none cannot be used: the errors are above"',
+                                  self.fails(*mode, "--config-dir", daemon.directory / "none", *other))
+                    self.assertIn(f"the state directory {daemon.config}/pjsip.conf/x cannot be made: Not a directory; "
+                                  "name another one with --state-dir",
+                                  self.fails(*mode, *config, "--state-dir", daemon.config / "pjsip.conf/x"))
+                    self.assertFalse((daemon.directory / "other/extstated.sock").exists())
+
     def test_background(self):
+        """Nothing of the caller is kept: not its pipes, on which it would wait for ever, nor its directory."""
         daemon = Extstated()
+        state = daemon.directory / "a/new/state"
+        log = state / "extstated.log"
+        daemon.arguments += ["--set", f"general.control_socket={daemon.socket}"]
+        daemon.socket.parent.mkdir()
         try:
-            state = daemon.directory / "state"
-            subprocess.run([EXTSTATED, "--config-dir", daemon.config, "--state-dir", state], check=True,
-                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                           timeout=harness.PATIENCE)
+            done = subprocess.run([EXTSTATED, "--config-dir", "config", "--state-dir", "a/new/state", *daemon.arguments],
+                                  cwd=daemon.directory, stdin=subprocess.PIPE, capture_output=True, text=True, check=True,
+                                  timeout=harness.PATIENCE)
+            self.assertEqual(done.stdout, "")
             pid = daemon.tool("status")[0]["pid"]  # it accepts by the time the command has returned
-            os.kill(pid, signal.SIGTERM)
-            wait_for("its end", lambda: not daemon.socket.exists())
+            try:
+                self.assertEqual(os.readlink(f"/proc/{pid}/cwd"), "/")
+                self.assertEqual([os.readlink(f"/proc/{pid}/fd/{fd}") for fd in range(3)],
+                                 ["/dev/null", "/dev/null", str(log)])
+                self.assertEqual(stat.S_IMODE(state.stat().st_mode) & 0o027, 0)
+                self.assertIn(" info daemon.ready ", log.read_text())
+                daemon.write("extensions.conf", "[users]\nexten => 1000,hint,Custom:1000\nexten => 1000,hint\n")
+                log.rename(state / "old")
+                os.kill(pid, signal.SIGHUP)
+                wait_for("a new log", lambda: log.exists() and "daemon.reloaded" in log.read_text())
+                self.assertRegex(log.read_text(), r"extensions\.conf:3: ")
+                self.assertEqual(len(daemon.tool("hints")), 1)
+            finally:
+                os.kill(pid, signal.SIGTERM)
+            wait_for("its end", lambda: "daemon.stopped" in log.read_text())
         finally:
             daemon.end()
+
+    def test_log_file(self):
+        daemon = Extstated()
+        log = daemon.directory / "its.log"
+        daemon.arguments += ["--log-file", log]
+        process = subprocess.Popen([EXTSTATED, "--foreground", "--config-dir", daemon.config, "--state-dir",
+                                    daemon.directory / "state", *daemon.arguments], stdin=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
+        try:
+            wait_for("ready", lambda: log.exists() and re.search("^ready$", log.read_text(), re.M))
+        finally:
+            process.terminate()
+            self.assertEqual(process.wait(harness.PATIENCE), 0)
+            daemon.end()
+        daemon = Extstated()
+        self.assertIn(f"the log file {daemon.directory} cannot be opened: Is a directory",
+                      self.fails("--config-dir", daemon.config, "--state-dir", daemon.directory / "state", "--log-file",
+                                 daemon.directory))
+        daemon.end()
+
+    def test_help_names_the_directories(self):
+        text = subprocess.run([EXTSTATED, "--help"], capture_output=True, text=True, check=True).stdout
+        config, state = re.findall(r"^ +\((/\S+)\)$", text, re.M)
+        binary = EXTSTATED.read_bytes()
+        for path in (config, state):
+            self.assertTrue(path.endswith("/extstate"))
+            self.assertIn(path.encode() + b"\0", binary)
 
     def test_address_in_use(self):
         with Extstated() as first:

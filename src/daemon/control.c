@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+/* The control socket, and what its commands reach. */
+#include <stdio.h>
+
+#include "daemon/daemon_internal.h"
+#include "daemon/status.h"
+
+enum { CTL_CLIENTS_MAX = 64 };
+#define CTL_OUTPUT_MAX (64u << 20)
+
+static int port_on_state(void *ctx, struct ctl_job *job)
+{
+    struct daemon *d = ctx;
+
+    return state_post_job(&d->state, job, &d->loop);
+}
+
+static int port_on_workers(void *ctx, struct ctl_job *job)
+{
+    struct daemon *d = ctx;
+
+    return workers_post_job(d->workers, d->n_workers, job, &d->loop);
+}
+
+static int port_reload(void *ctx, struct buf *report)
+{
+    return daemon_reload(ctx, report);
+}
+
+static void port_log_level(void *ctx, enum log_level level)
+{
+    log_level_set(((struct daemon *)ctx)->log, level);
+}
+
+static void port_trace(void *ctx, bool all, const struct addr_net *peers, size_t n_peers)
+{
+    struct daemon *d = ctx;
+
+    for (unsigned i = 0; i < d->n_workers; i++)
+        worker_post_trace(&d->workers[i], all, peers, n_peers);
+}
+
+static void port_status(void *ctx, struct json *out)
+{
+    struct daemon *d = ctx;
+
+    status_print(out, &(struct status_facts){
+                          .settings = d->settings,
+                          .options = d->options,
+                          .workers = d->workers,
+                          .n_workers = d->n_workers,
+                          .bodies = d->bodies,
+                          .log_level = log_level_get(d->log),
+                          .started_wall_ms = d->started_wall_ms,
+                          .subscriptions = atomic_load(&d->admission.held),
+                      });
+}
+
+static void port_watch_hint(void *ctx, struct str context, struct json *out)
+{
+    struct daemon *d = ctx;
+
+    status_print_watch_hint(out, d->settings, &d->workers[0], context);
+}
+
+int daemon_open_ctl(struct daemon *d)
+{
+    int r = ctl_create(&d->ctl, &(struct ctl_config){
+                                    .loop = &d->loop.uv,
+                                    .log = d->log,
+                                    .path = d->settings->general.control_socket,
+                                    .max_clients = CTL_CLIENTS_MAX,
+                                    .max_output_bytes = CTL_OUTPUT_MAX,
+                                    .port = { .ctx = d,
+                                              .on_state = port_on_state,
+                                              .on_workers = port_on_workers,
+                                              .reload = port_reload,
+                                              .log_level = port_log_level,
+                                              .trace = port_trace,
+                                              .status = port_status,
+                                              .watch_hint = port_watch_hint },
+                                });
+
+    if (r == -EADDRINUSE)
+        snprintf(d->why, sizeof(d->why), "another extstated is running on %.*s",
+                 STR_FMT(d->settings->general.control_socket));
+    else if (r)
+        snprintf(d->why, sizeof(d->why), "the control socket %.*s cannot be made: %s",
+                 STR_FMT(d->settings->general.control_socket), strerror(-r));
+    return r;
+}
