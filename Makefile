@@ -31,7 +31,11 @@ doc: build
 	ninja -C build doc
 	build/src/daemon/extstated --print-reference >doc/configuration.md
 
-install: build
+# A build for another prefix is configured anew, since the programs know their directories.
+install:
+	scripts/setup build
+	$(if $(filter command environment,$(firstword $(origin PREFIX))),test ! -f build/build.ninja || meson configure build --prefix=$(PREFIX))
+	$(MAKE) build
 	DESTDIR=$(DESTDIR) meson install -C build --no-rebuild
 
 clean:
