@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import select
+import shlex
 import shutil
 import socket
 import subprocess
@@ -147,6 +148,10 @@ class Extstated:
         if plain:
             return done.stdout + done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def command(self, *words):
+        """The same as a line for a shell."""
+        return shlex.join([str(EXTSTATECTL), "--socket", str(self.socket), *words])
 
     def set(self, device, state, **options):
         self.tool("devstate", "change", device, state, *[w for k, v in options.items() for w in (f"--{k}", v)])

@@ -3,7 +3,7 @@
 import unittest
 
 import harness
-from harness import DEFAULT_FILES, Extstated, Kamailio, Phone, wait_for
+from harness import DEFAULT_FILES, Extstated, Kamailio, Phone, sipp, wait_for
 
 PUBLISHERS = """
 [esc]
@@ -56,8 +56,8 @@ def until(phone, part):
 
 
 class WithKamailio(unittest.TestCase):
-    def daemon_for(self, esc, **options):
-        files = {"pjsip.conf": DEFAULT_FILES["pjsip.conf"] + PUBLISHERS.replace("{esc}", str(esc.port))}
+    def daemon_for(self, esc, publishers=PUBLISHERS, **options):
+        files = {"pjsip.conf": DEFAULT_FILES["pjsip.conf"] + publishers.replace("{esc}", str(esc.port))}
         return Extstated(files, arguments=["--set", "general.publish_retry_interval=1"], **options)
 
     def published(self, daemon, n):
@@ -81,6 +81,46 @@ class WithKamailio(unittest.TestCase):
             self.published(daemon, 4)
             for row in daemon.tool("publications"):
                 self.assertEqual((row["last_status"], row["failures"]), (200, 0))
+
+    def watch_with_sipp(self, esc, daemon, event, accept, before, steps, extension="1000"):
+        """A sipp watcher at Kamailio sees each state that `extstatectl devstate change` makes."""
+        keys = {"state0": before}
+        for n, (state, shown) in enumerate(steps, 1):
+            keys[f"change{n}"] = daemon.command("devstate", "change", f"Custom:{extension}", state)
+            keys[f"state{n}"] = shown
+        sipp("compositor_watch.xml", esc.port, extension=extension, event=event, accept=accept, **keys)
+
+    def test_sipp_watches_kamailio(self):
+        idle, confirmed, early = 'entity="sip:1000@127.0.0.1"/>', "<state>confirmed</state>", "<state>early</state>"
+        watches = [
+            ("dialog", "application/dialog-info+xml", idle,
+             (("INUSE", confirmed), ("RINGING", early), ("ONHOLD", "+sip.rendering"), ("NOT_INUSE", idle))),
+            ("dialog", "application/dialog-info+xml", idle,
+             (("BUSY", confirmed), ("UNAVAILABLE", idle), ("RINGINUSE", confirmed), ("UNKNOWN", idle))),
+            ("presence", "application/pidf+xml", "Ready",
+             (("INUSE", "On the phone"), ("RINGING", "Ringing"), ("ONHOLD", "On hold"), ("NOT_INUSE", "Ready"))),
+            ("presence", "application/pidf+xml", "Ready",
+             (("BUSY", "On the phone"), ("UNAVAILABLE", "Unavailable"), ("RINGINUSE", "Ringing"), ("UNKNOWN", "Ready"))),
+        ]
+        with Kamailio() as esc, self.daemon_for(esc) as daemon:
+            self.published(daemon, 4)
+            for watch in watches:
+                with self.subTest(watch):
+                    self.watch_with_sipp(esc, daemon, *watch)
+
+    def test_bodies_kamailio_does_not_know(self):
+        """xpidf and cpim-pidf are taken and passed on as they are, under the name of the body it knows."""
+        for body in ("application/xpidf+xml", "application/cpim-pidf+xml"):
+            section = PUBLISHERS[PUBLISHERS.index("[esc-presence]"):].replace("application/pidf+xml", body)
+            with self.subTest(body), Kamailio() as esc, self.daemon_for(esc, section) as daemon:
+                self.published(daemon, 2)
+                self.assertEqual({row["content_type"] for row in daemon.tool("publications")}, {body})
+                self.watch_with_sipp(esc, daemon, "presence", "application/pidf+xml", 'status="open"',
+                                     (("INUSE", 'status="inuse"'), ("UNAVAILABLE", 'status="closed"'),
+                                      ("RINGING", 'status="inuse"'), ("NOT_INUSE", 'status="open"')))
+                with Phone(esc.port) as friend:
+                    friend.subscribe("1000", event="presence", accept=body)
+                    self.assertEqual(friend.notify()["Content-Type"], "application/pidf+xml")
 
     def test_killed_and_restarted(self):
         with Kamailio() as esc, self.daemon_for(esc) as daemon:

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
 """sipp as the phone: life cycles for every body, every rejection, failures of NOTIFY."""
-import shlex
 import unittest
 
 import harness
-from harness import DEFAULT_FILES, EXTSTATECTL, Extstated, sipp
+from harness import DEFAULT_FILES, Extstated, sipp
 
 FILES = {
     "pjsip.conf": DEFAULT_FILES["pjsip.conf"] + """
@@ -38,8 +37,7 @@ class Sipp(unittest.TestCase):
         self.daemon.tool("devstate", "change", "Custom:1000", "NOT_INUSE")
 
     def change_to(self, state):
-        return shlex.join([str(EXTSTATECTL), "--socket", str(self.daemon.socket), "devstate", "change", "Custom:1000",
-                           state])
+        return self.daemon.command("devstate", "change", "Custom:1000", state)
 
     def run_scenario(self, name, **keys):
         change = self.change_to("RINGING")
