@@ -348,7 +348,7 @@ def sipp(scenario, port, patience=30, status=0, **keys):
         lines = []
         for line in (HERE / "sipp" / scenario).read_text().splitlines():
             for name, value in keys.items():
-                line = line.replace(f"[{name}]", escape(re.escape(value) if "regexp=" in line else value))
+                line = line.replace(f"[{name}]", escape(re.escape(value) if "regexp=" in line else value, {'"': "&quot;"}))
             lines.append(line)
         path = pathlib.Path(directory) / scenario
         path.write_text("\n".join(lines) + "\n")
