@@ -202,13 +202,14 @@ class Phone:
 
     count = 0
 
-    def __init__(self, server, user="alice"):
+    def __init__(self, server, user="alice", host="127.0.0.1"):
         Phone.count += 1
         self.server = server
         self.user = user
+        self.host = host
         self.answer = "200 OK"
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
+        self.socket.bind((host, 0))
         self.port = self.socket.getsockname()[1]
         self.serial = 0
 
@@ -233,13 +234,13 @@ class Phone:
         given = {name.lower() for name, _ in headers}
         lines = [f"{method} {uri} SIP/2.0"]
         defaults = [
-            ("Via", f"SIP/2.0/UDP 127.0.0.1:{self.port};rport;branch={branch or f'z9hG4bK{self.port}x{self.serial}'}"),
+            ("Via", f"SIP/2.0/UDP {self.host}:{self.port};rport;branch={branch or f'z9hG4bK{self.port}x{self.serial}'}"),
             ("Max-Forwards", "70"),
             ("From", f"<sip:{self.user}@127.0.0.1>;tag=f{self.port}"),
             ("To", f"<{uri}>"),
             ("Call-ID", f"{self.port}-{self.serial}@test"),
             ("CSeq", f"{self.serial} {method}"),
-            ("Contact", f"<sip:{self.user}@127.0.0.1:{self.port}>"),
+            ("Contact", f"<sip:{self.user}@{self.host}:{self.port}>"),
         ]
         lines += [f"{name}: {value}" for name, value in defaults if name.lower() not in given]
         lines += [f"{name}: {value}" for name, value in headers if value is not None]
@@ -262,7 +263,7 @@ class Phone:
         lines = [f"SIP/2.0 {answer}"]
         for name in ("Via", "From", "To", "Call-ID", "CSeq"):
             lines += [f"{name}: {value}" for value in message.all(name)]
-        lines.append(f"Contact: <sip:{self.user}@127.0.0.1:{self.port}>")
+        lines.append(f"Contact: <sip:{self.user}@{self.host}:{self.port}>")
         self.socket.sendto(("\r\n".join(lines) + "\r\nContent-Length: 0\r\n\r\n").encode(), message.peer)
 
     def response(self, patience=PATIENCE):

@@ -276,6 +276,52 @@ class Process(unittest.TestCase):
                                           r"extstatectl: nothing has changed\n\Z")
             self.assertEqual(len(daemon.tool("hints")), 4)
 
+    def test_trace_of_one_peer(self):
+        """Both peers speak from 127.0.0.0/8, each from an address of its own."""
+        with Extstated({"pjsip.conf": DEFAULT_FILES["pjsip.conf"].replace("127.0.0.1:{port}", "0.0.0.0:{port}")}) as daemon:
+            with Phone(daemon.port, host="127.0.0.2") as seen, Phone(daemon.port, "bob", host="127.0.0.3") as unseen:
+                daemon.tool("trace", "127.0.0.2")
+                for phone in (unseen, seen):
+                    self.assertEqual(phone.subscribe("1000").status, 200)
+                    phone.notify()
+                daemon.set("Custom:1000", "INUSE")
+                for phone in (unseen, seen):
+                    phone.notify()
+                wait_for("the trace", lambda: daemon.log().count("    NOTIFY sip:alice@127.0.0.2:") == 2)
+                self.assertIn(f"    SUBSCRIBE sip:1000@127.0.0.1:{daemon.port} ", daemon.log())
+                heads = re.findall(r" trace \d+ bytes [a-z ]+ ([0-9.]+):", daemon.log())
+                self.assertEqual(set(heads), {"127.0.0.2"})
+                self.assertNotIn("sip:bob@", daemon.log())
+                daemon.tool("trace", "off")
+                length = len(daemon.log())
+                daemon.set("Custom:1000", "ONHOLD")
+                seen.notify()
+                seen.subscribe("1001")
+                self.assertNotIn(" trace ", daemon.log()[length:])
+
+    def test_trace_steers_no_terminal(self):
+        with Extstated() as daemon, Phone(daemon.port) as phone:
+            daemon.tool("trace", "all")
+            phone.request("OPTIONS", f"sip:127.0.0.1:{daemon.port}", [("Subject", "\x1b[2J")])
+            phone.response()
+            wait_for("the trace", lambda: "Subject: \\x1b[2J" in daemon.log())
+            self.assertNotIn("\x1b", daemon.log())
+
+    def test_log_level(self):
+        with Extstated() as daemon:
+            for level, word, expected in (("info", "device.changed", False), ("debug", "device.changed", True),
+                                          ("info", "device.changed", False), ("info", "daemon.reloaded", True),
+                                          ("error", "daemon.reloaded", False)):
+                with self.subTest(level, word=word):
+                    daemon.tool("log", level)
+                    self.assertEqual(daemon.tool("status")[0]["log_level"], level)
+                    length = len(daemon.log())
+                    for state in ("INUSE", "NOT_INUSE"):
+                        daemon.set("Custom:1000", state)
+                    daemon.tool("reload")
+                    self.assertEqual(word in daemon.log()[length:], expected)
+            daemon.tool("log", "loud", status=2)
+
     def test_words_of_the_tool(self):
         with Extstated() as daemon:
             tool = [harness.EXTSTATECTL, "--socket", daemon.socket]
