@@ -74,7 +74,7 @@ void log_write(struct log *l, enum log_level level, const char *name, const stru
 #define log_info(l, name, ...) LOG_AT(l, LOG_LEVEL_INFO, name, ##__VA_ARGS__)
 #define log_debug(l, name, ...) LOG_AT(l, LOG_LEVEL_DEBUG, name, ##__VA_ARGS__)
 
-/* The wire trace: a head line, then `bytes`, each line indented, with everything but ASCII text, tabs
- * and CR LF written as \xNN, since anybody may send it. Not rate-limited, not levelled: the caller
- * has decided. */
+/* The wire trace: a head line, then `bytes`, each line indented, with everything but ASCII text,
+ * tabs and CR LF written as \xNN, since anybody may send it. Not rate-limited, not levelled: the
+ * caller has decided. */
 void log_trace(struct log *l, struct str head, struct str bytes);
