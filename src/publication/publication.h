@@ -55,10 +55,10 @@ enum publication_outcome {                           /* answers, not failures */
                                                  -> 503 */
 };
 
-/* A body that cannot be accepted; told only to those whose precondition holds: RFC 3903 section 6
- * has the entity-tag before the body. */
+/* A body, or a time, that cannot be accepted; told only to those whose precondition holds: RFC 3903
+ * section 6 has the entity-tag before both. */
 struct publication_refusal {
-    unsigned status; /* 0: the body is fine */
+    unsigned status; /* 0: all is fine */
     struct str why;
 };
 
@@ -82,12 +82,12 @@ struct publication_request {
 struct publication_answer { /* borrowed until the next call on the store */
     struct str etag; /* of the publication as it is now; also told for one that was removed */
     struct str why;  /* for PUBLICATION_BAD_BODY: one line */
-    unsigned status; /* likewise: 400, 413 or 415 */
+    unsigned status; /* likewise: 400, 413, 415 or 423 */
 };
 
 /* Everything is borrowed for the call and copied when kept. The first failing check decides, in
- * this order: entity-tag, a missing body, the body's refusal, quota. A removal does not look at the
- * body; an initial publication with `expires_s` 0 leaves nothing behind, and succeeds. The body
+ * this order: entity-tag, `refusal`, a missing body, quota. A removal does not look at the last
+ * three; an initial publication with `expires_s` 0 leaves nothing behind, and succeeds. The body
  * itself is kept only where a later diff needs it: of application/pidf-diff+xml (RFC 5264
  * section 4.2). Returns 0, a publication_outcome, or a negative errno; unless 0, nothing has
  * changed. */

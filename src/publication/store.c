@@ -161,8 +161,6 @@ static int apply_modify(struct publication_store *store, struct publication *p,
     struct str call_id;
     int r;
 
-    if (rq->refusal.status)
-        return published_refuse(store, answer, rq->refusal.status, rq->refusal.why);
     r = call_id_make(p, rq, &call_id);
     if (r)
         return r;
@@ -302,8 +300,6 @@ static int apply_initial(struct publication_store *store, const struct publicati
     struct publication *heir;
     int r;
 
-    if (rq->refusal.status)
-        return published_refuse(store, answer, rq->refusal.status, rq->refusal.why);
     r = published_resource_get(store, &name, &resource);
     if (r)
         return r;
@@ -334,6 +330,8 @@ static int apply(struct publication_store *store, const struct publication_reque
         nothing_grant(store, answer);
         return 0;
     }
+    if (rq->refusal.status)
+        return published_refuse(store, answer, rq->refusal.status, rq->refusal.why);
     if (!rq->body.n)
         return p ? apply_refresh(store, p, rq, answer) : PUBLICATION_NO_BODY;
     return p ? apply_modify(store, p, rq, answer) : apply_initial(store, rq, answer);

@@ -144,7 +144,9 @@ static void test_order_of_checks(void **state)
         { .tag = true, .body = true, .refused = true, .result = PUBLICATION_BAD_BODY },
         { .tag = true, .over_quota = true, .result = 0 },
         { .tag = true, .body = true, .over_quota = true, .result = 0 },
-        { .tag = true, .refused = true, .result = 0 },
+        { .refused = true, .result = PUBLICATION_BAD_BODY },
+        { .tag = true, .refused = true, .result = PUBLICATION_BAD_BODY },
+        { .tag = true, .result = 0 },
         { .tag = true, .body = true, .refused = true, .removal = true, .result = 0 },
     };
     struct store_bench b;
