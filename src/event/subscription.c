@@ -308,7 +308,7 @@ static void refresh_apply(struct subscription *s, const struct refresh *r)
     subscription_arm(s);
 }
 
-/* RFC 5839 section 4.5: the subscription goes on, and nothing is told. */
+/* RFC 5839 sections 4.5 and 5.7: the subscription goes on or ends, and nothing is told. */
 static bool refresh_is_silent(struct subscription *s)
 {
     if (!notify_is_suppressed(s))
@@ -331,7 +331,7 @@ void subscription_refresh(struct subscription *s, const struct refresh *r)
     s->suppress = r->suppress;
     if (r->expires_s)
         refresh_apply(s, r);
-    s->answer_due = !r->expires_s || !refresh_is_silent(s);
+    s->answer_due = !refresh_is_silent(s);
     request_accept(n, r->request, d, s->answer_due ? 200 : 204, r->expires_s);
     if (r->expires_s) {
         n->counters.refreshed++;
@@ -339,8 +339,10 @@ void subscription_refresh(struct subscription *s, const struct refresh *r)
                   KV("call_id", head_str(d->head, d->head->call_id)),
                   KV_U("expires_s", r->expires_s));
         subscription_attend(s);
-    } else {
+    } else if (s->answer_due) {
         subscription_end(s, END_TIMEOUT);
+    } else { /* RFC 5839 section 5.7: the 204 concludes it */
+        subscription_gone(s, "unsubscribed, and knows the state");
     }
     if (moved)
         usages_follow(d);
