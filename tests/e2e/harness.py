@@ -343,6 +343,14 @@ class Kamailio:
         self.process = None
 
 
+def run_sipp(path, port, patience):
+    """Run a scenario once against 127.0.0.1:port; what it logs is left beside it."""
+    command = ["sipp", f"127.0.0.1:{port}", "-sf", path, "-i", "127.0.0.1", "-p", str(free_port()), "-m", "1",
+               "-nostdin", "-trace_err", "-trace_msg", "-timeout", f"{patience}s", "-timeout_error"]
+    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=path.parent,
+                          timeout=patience + 10, env=dict(os.environ, TERM="dumb"))
+
+
 def sipp(scenario, port, patience=30, status=0, **keys):
     """Run one of the sipp scenarios beside this file against 127.0.0.1:port; `keys` replace [name] in it."""
     with tempfile.TemporaryDirectory(prefix="extstate-sipp-") as directory:
@@ -353,10 +361,7 @@ def sipp(scenario, port, patience=30, status=0, **keys):
             lines.append(line)
         path = pathlib.Path(directory) / scenario
         path.write_text("\n".join(lines) + "\n")
-        command = ["sipp", f"127.0.0.1:{port}", "-sf", path, "-i", "127.0.0.1", "-p", str(free_port()), "-m", "1",
-                   "-nostdin", "-trace_err", "-trace_msg", "-timeout", f"{patience}s", "-timeout_error"]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=directory,
-                              timeout=patience + 10, env=dict(os.environ, TERM="dumb"))
+        done = run_sipp(path, port, patience)
         if done.returncode != status:
             logs = "\n".join(p.read_text(errors="replace")[-6000:] for p in pathlib.Path(directory).glob("*.log"))
             raise AssertionError(f"sipp {scenario}: exit {done.returncode}\n{done.stdout[-2000:]}\n{logs}")

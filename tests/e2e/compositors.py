@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: MIT
+"""sipp/esc_*.xml: what an event state compositor is asked, whoever it is. They are sipp scenarios in a few elements of
+their own, each of them a message and its checks; this makes plain sipp of them, runs it, and tells what went over the
+wire.
+
+<publish>    a PUBLISH and its answer. expect: the status, or several, a|b; match: an entity-tag saved before, or text;
+             save: the new one; same: it must be one saved before; expires; dialogs: "ID:STATE ...", a dialog-info
+             document with them (state: full or partial, version); its text, of a type: any other body; by: who
+             publishes; call: which of its Call-IDs; user: another resource; repeat: the former once more, to the byte
+<subscribe>  a SUBSCRIBE and its answer; in: in the dialog of the former, or in one of another tag; cseq: by how much it
+             grows; branch: the former once more, come by another way
+<notify>     a NOTIFY, before or after the answer to what precedes it. shows, hides: in its body; state:
+             Subscription-State; version: "+1" than the former; etag: save its SIP-ETag; same: it is one saved before;
+             within: ms in which it comes; answer: what it is answered, "later" by <answer>
+<silence>    ms in which nothing comes
+<differ>     tags: saved ones, no two of which are equal
+<header>     in a request or the answer to a NOTIFY: one more
+<check>      in an answer or a NOTIFY: this header is like that
+"""
+import itertools
+import pathlib
+import re
+import tempfile
+import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor
+from xml.sax.saxutils import escape
+
+from harness import HERE, Phone, run_sipp
+
+TYPES = {"dialog": "application/dialog-info+xml", "presence": "application/pidf+xml",
+         "message-summary": "application/simple-message-summary"}
+ANSWER_HEADERS = ("Via", "From", "To", "Call-ID", "CSeq")
+IDLE = r"<state>(confirmed|early|trying|proceeding)"  # what an idle document does not have
+
+
+def dialog_info(dialogs, state="full", version="0"):
+    rows = "".join(f'<dialog id="{name}"><state>{at}</state></dialog>'
+                   for name, _, at in (dialog.partition(":") for dialog in dialogs.split()))
+    return (f'<?xml version="1.0"?>\n<dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info" version="{version}" '
+            f'state="{state}" entity="sip:[user]@[domain]">{rows}</dialog-info>')
+
+
+class Expansion:
+    """Plain sipp for one scenario."""
+
+    def __init__(self, root):
+        self.lines = []
+        self.variables = []  # every one of them has to be used once more
+        self.serial = itertools.count(1)
+        self.cseq = 0
+        self.subscription = None  # the text of the last SUBSCRIBE, without its branch
+        self.publication = None
+        steps = list(root)
+        while steps:
+            step = steps.pop(0)
+            if step.tag in ("publish", "subscribe"):
+                notify = steps.pop(0) if steps and steps[0].tag == "notify" else None
+                getattr(self, step.tag)(step, notify)
+            else:
+                getattr(self, step.tag)(step)
+        self.lines.append(f'<Reference variables="{",".join(self.variables)}"/>' if self.variables else "")
+
+    def text(self, name):
+        return "\n".join([f'<?xml version="1.0"?>\n<scenario name="{name}">', *self.lines, "</scenario>"])
+
+    def variable(self, name=None):
+        name = name or f"v{next(self.serial)}"
+        if name not in self.variables:
+            self.variables.append(name)
+        return name
+
+    def element(self, text):
+        self.lines.append(text)
+
+    def message(self, lines, body=""):
+        text = "\n".join([*lines, f"Content-Length: {'[len]' if body else 0}", "", body])
+        self.element(f"<send>\n<![CDATA[\n{text}\n]]>\n</send>")
+
+    # ---- checks ----
+
+    def ereg(self, regexp, header=None, negate=False, save=None):
+        where = f'search_in="hdr" header="{header}:"' if header else 'search_in="body"'
+        check = "check_it_inverse" if negate else "check_it"
+        regexp = escape(regexp, {'"': "&quot;"})
+        return f'<ereg regexp="{regexp}" {where} {check}="true" assign_to="{save or self.variable()}"/>'
+
+    def receive(self, what, actions, more=""):
+        self.element(f'<recv {what}{more}>\n<action>\n' + "\n".join(actions) + "\n</action>\n</recv>"
+                     if actions else f"<recv {what}{more}/>")
+
+    def header_checks(self, step):
+        return [self.ereg(check.get("is"), check.get("header")) for check in step.findall("check")]
+
+    def equal(self, first, second, wanted):
+        compared, result = self.variable(), self.variable()
+        check = "check_it" if wanted else "check_it_inverse"
+        return [f'<strcmp assign_to="{compared}" variable="{first}" variable2="{second}"/>',
+                f'<test assign_to="{result}" variable="{compared}" compare="equal" value="0" {check}="true"/>']
+
+    def differ(self, step):
+        pairs = itertools.combinations(step.get("tags").split(), 2)
+        actions = [line for a, b in pairs for line in self.equal(a, b, False)]
+        self.element("<nop>\n<action>\n" + "\n".join(actions) + "\n</action>\n</nop>")
+
+    def silence(self, step):
+        self.element(f'<pause milliseconds="{step.get("ms", "300")}"/>')
+
+    # ---- messages ----
+
+    def request(self, method, step, call, cseq, to="", user="[user]"):
+        who = step.get("by", {"PUBLISH": "p1", "SUBSCRIBE": "w1"}[method])
+        target = f"sip:{user}@[domain]"
+        lines = [f"{method} {target if not to else 'sip:[remote_ip]:[remote_port]'} SIP/2.0",
+                 "Via: SIP/2.0/UDP [local_ip]:[local_port];rport;branch=[BRANCH]",
+                 "Max-Forwards: 70",
+                 f"From: <sip:{who}@[local_ip]>;tag=[pid]{who}",
+                 f"To: <{target}>{to}",
+                 f"Call-ID: {call}[call_id]",
+                 f"CSeq: {cseq} {method}"]
+        event = step.get("event", "dialog")
+        lines += [f"Event: {event}"] if event != "none" else []
+        if method == "SUBSCRIBE":
+            lines += [f"Contact: <sip:{who}@[local_ip]:[local_port]>"]
+        if step.get("accept"):
+            lines.append(f"Accept: {step.get('accept')}")
+        if step.get("expires", "600") != "none":
+            lines.append(f"Expires: {step.get('expires', '600')}")
+        return lines + [header.text for header in step.findall("header")]
+
+    def publish(self, step, notify):
+        if not step.get("repeat"):
+            self.cseq += 1
+            lines = self.request("PUBLISH", step, f"{step.get('call', step.get('by', 'p1'))}///", self.cseq,
+                                 user=step.get("user", "[user]"))
+            match = step.get("match")
+            if match:
+                lines.append(f"SIP-If-Match: {f'[${match}]' if match in self.variables else match}")
+            body = (step.text or "").strip()
+            if step.get("dialogs") is not None:
+                body = dialog_info(step.get("dialogs"), step.get("state", "full"), step.get("version", "0"))
+            if body:
+                lines.append(f"Content-Type: {step.get('type') or TYPES[step.get('event', 'dialog')]}")
+            self.publication = self.branch(lines), body
+        self.message(*self.publication)
+        actions = self.header_checks(step)
+        if step.get("expect", "200") == "200":
+            saved = self.variable(step.get("save"))
+            actions.append(self.ereg(r"[^ ]+", "SIP-ETag", save=saved))
+            if step.get("same"):
+                actions += self.equal(saved, step.get("same"), True)
+        self.answer_and_notify(step.get("expect", "200"), actions, notify)
+
+    def branch(self, lines):
+        return [line.replace("[BRANCH]", f"z9hG4bK[pid]x[call_number]y{next(self.serial)}") for line in lines]
+
+    def subscribe(self, step, notify):
+        to = ""
+        if step.get("in"):
+            to = step.get("in") if step.get("in").startswith(";") else "[$dialog]"
+        if step.get("branch") is None:
+            self.cseq += int(step.get("cseq", "1"))
+            self.subscription = self.request("SUBSCRIBE", step, "", self.cseq, to)
+        self.message(self.branch(self.subscription))
+        actions = self.header_checks(step)
+        if step.get("expect", "200") == "200" and not to:
+            actions.append(self.ereg(";tag=[^;]+", "To", save=self.variable("dialog")))
+        self.answer_and_notify(step.get("expect", "200"), actions, notify)
+
+    def answer_and_notify(self, status, actions, notify):
+        """Nothing says which of the two comes first."""
+        if notify is None:
+            return self.answer_only(status, actions)
+        early, done = next(self.serial), next(self.serial)
+        checks = self.notify_checks(notify)
+        self.receive('request="NOTIFY"', checks, f' optional="true" next="{early}"')
+        self.answer_only(status, actions)
+        self.receive('request="NOTIFY"', checks, f' next="{done}"')
+        self.element(f'<label id="{early}"/>')
+        self.answer_only(status, actions)
+        self.element(f'<label id="{done}"/>')
+        self.reply(notify)
+
+    def answer_only(self, status, actions):
+        """One of several: all but the last are optional."""
+        *others, last = status.split("|")
+        if not others:
+            return self.receive(f'response="{last}"', actions)
+        done = next(self.serial)
+        for other in others:
+            self.receive(f'response="{other}"', actions, f' optional="true" next="{done}"')
+        self.receive(f'response="{last}"', actions)
+        self.element(f'<label id="{done}"/>')
+
+    def notify_checks(self, step):
+        actions = self.header_checks(step)
+        actions.append(self.ereg(step.get("state", "active"), "Subscription-State"))
+        if step.get("shows"):
+            actions.append(self.ereg(step.get("shows").replace("IDLE", IDLE)))
+        if step.get("hides"):
+            actions.append(self.ereg(step.get("hides").replace("IDLE", IDLE), negate=True))
+        if step.get("version"):
+            number, now, one = self.variable("number"), self.variable("now"), self.variable()
+            actions.append(self.ereg(r'<dialog-info[^>]* version="([0-9]+)', save=f"{one},{number}"))
+            actions.append(f'<todouble assign_to="{now}" variable="{number}"/>')
+            if step.get("version") == "+1":
+                actions.append(f'<test assign_to="{self.variable()}" variable="{now}" compare="equal" variable2="next" '
+                               'check_it="true"/>')
+            actions += [f'<todouble assign_to="{self.variable("next")}" variable="{number}"/>',
+                        '<add assign_to="next" value="1"/>']
+        if step.get("etag"):
+            actions.append(self.ereg("[^ ]+", "SIP-ETag", save=self.variable(step.get("etag"))))
+        if step.get("same"):
+            actions.append(self.ereg("[^ ]+", "SIP-ETag", save=self.variable("again")))
+            actions += self.equal("again", step.get("same"), True)
+        return actions + [self.ereg(".*", header, save=self.variable("last" + header.replace("-", "")))
+                          for header in ANSWER_HEADERS]
+
+    def notify(self, step):
+        within = f' timeout="{step.get("within")}"' if step.get("within") else ""
+        self.receive('request="NOTIFY"', self.notify_checks(step), within)
+        self.reply(step)
+
+    def reply(self, step):
+        if step.get("answer") != "later":
+            self.answer(step)
+
+    def answer(self, step):
+        """To the last NOTIFY, whatever came after it."""
+        lines = [f"SIP/2.0 {step.get('answer', '200 OK')}", "Contact: <sip:w1@[local_ip]:[local_port]>"]
+        lines += [f"{header}: [$last{header.replace('-', '')}]" for header in ANSWER_HEADERS]
+        self.message([*lines, *(header.text for header in step.findall("header"))])
+
+
+class Row:
+    """One scenario: what is asked, and what the RFC wants."""
+
+    def __init__(self, path):
+        root = ET.parse(path).getroot()
+        self.name = path.stem
+        self.row, self.asks, self.wants, self.rfc = (root.get(key) for key in ("row", "asks", "wants", "rfc"))
+        self.text = Expansion(root).text(self.name).replace("[user]", self.name.replace("_", "-"))
+        self.text = self.text.replace("[domain]", root.get("domain", "example.com"))
+
+    def run(self, port, patience=12):
+        """Did it pass, why not, and what went over the wire."""
+        with tempfile.TemporaryDirectory(prefix="extstate-sipp-") as directory:
+            path = pathlib.Path(directory) / f"{self.name}.xml"
+            path.write_text(self.text)
+            done = run_sipp(path, port, patience)
+            logs = {kind: "".join(p.read_text(errors="replace") for p in pathlib.Path(directory).glob(f"*_{kind}.log"))
+                    for kind in ("errors", "messages")}
+        return done.returncode == 0, logs["errors"] or done.stderr, wire(logs["messages"])
+
+
+class Race:
+    """A hundred sockets are more than a scenario has."""
+
+    name, row, rfc = "race", "9", "3903 6"
+    asks, wants = "a hundred PUBLISHes with one entity-tag at once", "one 200, 99 times 412"
+
+    def run(self, port):
+        phones = [Phone(port, "p1") for _ in range(100)]
+        try:
+            statuses = self.race(phones)
+        finally:
+            for phone in phones:
+                phone.socket.close()
+        seen = ", ".join(f"{statuses.count(status)} times {status}" for status in sorted(set(statuses)))
+        return statuses.count(200) == 1 and statuses.count(412) == 99, seen, seen
+
+    def race(self, phones):
+        tag = self.publish(phones[0], None).response()["SIP-ETag"]
+        for phone in phones:
+            self.publish(phone, tag)
+        return [phone.response(8).status for phone in phones]
+
+    def publish(self, phone, tag):
+        body = dialog_info(f"d{phone.port}:confirmed").replace("[user]@[domain]", "race@example.com")
+        headers = [("Event", "dialog"), ("Expires", 600), ("SIP-If-Match", tag), ("Content-Type", TYPES["dialog"])]
+        phone.request("PUBLISH", "sip:race@example.com", headers, body)
+        return phone
+
+
+def wire(log):
+    """What a trace of sipp says, in a few words: PUBLISH 200 NOTIFY[active v1 a early] ..."""
+    words = []
+    for message in re.split(r"^-{20,}.*\n", log, flags=re.M):
+        sent, _, text = message.partition(":\n\n")
+        start = text.split("\n", 1)[0].split()
+        if not start or re.search("^CSeq: .* BYE", text, re.M):  # sipp's own, when it gives up
+            continue
+        if start[0] == "NOTIFY":
+            words.append(f"NOTIFY[{notified(text)}]")
+        elif "received" in sent:
+            told = re.findall(r"^(?:Min-Expires|Accept|Allow-Events): *[^\r\n]*", text, re.M | re.I)
+            words.append(start[1] + (f"[{' '.join(told)}]" if told and start[1] >= "300" else ""))
+        elif not text.startswith("SIP/2.0"):
+            words.append(start[0])
+    # What ends a scenario is in its trace twice.
+    return " ".join(word for word, former in zip(words, [None, *words]) if word != former)
+
+
+def notified(text):
+    state = re.search(r"^Subscription-State: *([^;\r\n]*(?:;reason=\w+)?)", text, re.M | re.I)
+    body = re.split(r"\r?\n\r?\n", text, maxsplit=1)[-1].strip()
+    version = re.findall(r'<dialog-info[^>]* version="(\d+)', body)
+    shown = re.findall(r'<(?:dialog|tuple) [^>]*?id="([^"]*)|<state>(\w+)|<basic>(\w+)', body)
+    words = [state.group(1) if state else "", *(f"v{number}" for number in version), *map("".join, shown)]
+    return " ".join(words if version or shown else [*words, ", ".join(body.split("\n"))[:60] or "no body"])
+
+
+def rows():
+    return sorted([*(Row(path) for path in (HERE / "sipp").glob("esc_*.xml")), Race()],
+                  key=lambda row: (int(row.row), row.name))
+
+
+def run_all(port, all_rows):
+    """All of them at once, each on a resource of its own; (row, passed, why not, wire) in order."""
+    with ThreadPoolExecutor(12) as pool:
+        return list(pool.map(lambda row: (row, *row.run(port)), all_rows))
