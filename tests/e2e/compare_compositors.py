@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Ask extstated and Debian's Kamailio the same, and print what each did: doc/interop/compositors.md is made of that.
-compare_compositors.py [NAME...]: only the scenarios whose name has one of these in it."""
+compare_compositors.py [NAME...]: only the scenarios whose name has one of these in it.
+compare_compositors.py --plain NAME: one of them as plain sipp, to be run by hand against any compositor."""
 import sys
 
 import compositors
@@ -20,8 +21,15 @@ class PresenceServer(Kamailio):
         path.write_text(path.read_text().replace("request_route {", more))
 
 
+def plain(name):
+    return next(row.text for row in compositors.rows() if row.name == name)
+
+
 def main():
     names = sys.argv[1:]
+    if names[:1] == ["--plain"]:
+        print(plain(names[1]))
+        return
     rows = [row for row in compositors.rows() if not names or any(name in row.name for name in names)]
     with Extstated(FILES) as ours, PresenceServer() as theirs:
         results = [compositors.run_all(server.port, rows) for server in (ours, theirs)]
