@@ -35,6 +35,31 @@ static int read_log_level(struct reading *r, const struct option *o, void *objec
     return arena_str(r->arena, &((struct general_settings *)object)->log_level, e->value);
 }
 
+static bool is_hex(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+/* Six octets, as a MAC address is written: kept in lower case, in which they are compared. */
+static int read_entity_id(struct reading *r, const struct option *o, void *object,
+                          const struct conf_entry *e, struct buf *why)
+{
+    char text[sizeof("00:11:22:aa:bb:cc") - 1];
+
+    (void)o;
+    if (e->value.n != sizeof(text))
+        return option_bad(why, "not six octets such as 02:00:5e:00:53:01");
+    for (size_t i = 0; i < sizeof(text); i++) {
+        char c = e->value.p[i];
+
+        if (i % 3 == 2 ? c != ':' : !is_hex(c))
+            return option_bad(why, "not six octets such as 02:00:5e:00:53:01");
+        text[i] = c >= 'A' && c <= 'F' ? (char)(c + ('a' - 'A')) : c;
+    }
+    return arena_str(r->arena, &((struct general_settings *)object)->entityid,
+                     (struct str){ text, sizeof(text) });
+}
+
 static const struct option general_options[] = {
     { "workers", OPTION_U32, AT(general_settings, workers), .fallback = "0", .max = 1024,
       .meaning = "Threads that speak SIP; 0 is one for each processor core." },
@@ -63,6 +88,13 @@ static const struct option general_options[] = {
       .meaning =
           "Longest pause before a compositor that does not answer is asked again, and how often "
           "one publication is refreshed to find out whether it has forgotten us." },
+    { "entityid", OPTION_CUSTOM, .read = read_entity_id, .type_text = "six octets",
+      .meaning = "Who we are among Asterisk servers that tell each other states, as "
+                 "`02:00:5e:00:53:01`; made from the machine and the control socket when not "
+                 "given. With all zeros nothing is told." },
+    { "source_grace", OPTION_DURATION, AT(general_settings, source_grace_s), .fallback = "30",
+      .max = 86400,
+      .meaning = "How long the states that another server told outlive its last publication." },
     { "execincludes", OPTION_BOOL, AT(general_settings, execincludes), .fallback = "no",
       .meaning = "Carry out `#exec` in pjsip.conf and extensions.conf." },
 };
@@ -102,6 +134,8 @@ static const struct option compatibility_options[] = {
              "The same extension in two contexts shares one publication.") },
     { SWITCH(strict_objects, "One bad or unknown option discards its object, one repeated id every "
                              "object of its type.") },
+    { SWITCH(lapsed_states_stay, "The states of a server whose publications have ended stay as "
+                                 "they are.") },
 };
 
 const struct schema compatibility_schema = {

@@ -18,12 +18,15 @@ static const struct kind {
     [PJSIP_ENDPOINT] = { "endpoint", &endpoint_schema, endpoint_finish, false },
     [PJSIP_IDENTIFY] = { "identify", &identify_schema, identify_finish, false },
     [PJSIP_PUBLISH] = { "outbound-publish", &publish_schema, publish_finish, false },
+    [PJSIP_ASTERISK_PUBLICATION] = { "asterisk-publication", &asterisk_publication_schema,
+                                     asterisk_publication_finish, false },
+    [PJSIP_INBOUND_PUBLICATION] = { "inbound-publication", &inbound_publication_schema,
+                                    inbound_publication_finish, false },
     [PJSIP_DOMAIN_ALIAS] = { "domain_alias", &domain_alias_schema, domain_alias_finish, false },
 };
 
 /* Objects whose absence a user would notice, and objects of a PBX that mean nothing here. */
-static const char *const unserved_types[] = { "acl", "resource_list", "inbound-publication",
-                                              "asterisk-publication" };
+static const char *const unserved_types[] = { "acl", "resource_list" };
 static const char *const foreign_types[] = {
     "contact",
     "registration",

@@ -48,6 +48,11 @@ struct publish_draft {
     struct str device_state_filter, mailbox_state_filter;
 };
 
+struct inbound_publication_draft {
+    struct inbound_publication_settings p;
+    struct str devices, mailboxes; /* event_... */
+};
+
 enum pjsip_kind { /* in the order of reading: what is referred to comes before what refers to it */
                   PJSIP_GLOBAL,
                   PJSIP_SYSTEM,
@@ -57,6 +62,8 @@ enum pjsip_kind { /* in the order of reading: what is referred to comes before w
                   PJSIP_ENDPOINT,
                   PJSIP_IDENTIFY,
                   PJSIP_PUBLISH,
+                  PJSIP_ASTERISK_PUBLICATION,
+                  PJSIP_INBOUND_PUBLICATION,
                   PJSIP_DOMAIN_ALIAS,
                   PJSIP_KINDS,
                   /* No section of pjsip.conf, but found by its id like one; the empty id is for
@@ -100,8 +107,8 @@ static inline struct diag_place pjsip_place(const struct conf_section *s, struct
     return e ? e->at : s->at;
 }
 
-/* pjsip_objects.c and pjsip_publish.c: the draft becomes part of the settings, or is refused, which
- * has been told then. 0 or a negative errno. */
+/* pjsip_objects.c, pjsip_publish.c and pjsip_publication.c: the draft becomes part of the settings,
+ * or is refused, which has been told then. 0 or a negative errno. */
 typedef int (*pjsip_finish_fn)(struct pjsip_reader *p, void *draft, const struct conf_section *s);
 int global_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
 int system_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
@@ -111,7 +118,15 @@ int aor_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s
 int endpoint_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
 int identify_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
 int publish_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
+int asterisk_publication_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
+int inbound_publication_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
 int domain_alias_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
+
+/* pjsip_publish.c: the pattern of this option compiled into *out, nothing for an empty one. 0;
+ * SCHEMA_REFUSED when it is none, which has been told; -ENOMEM. */
+NODISCARD int pjsip_compile(struct pjsip_reader *p, const struct conf_section *s, const char *kind,
+                            struct str option, struct str pattern, struct regex **out);
+void asterisk_publication_fini(struct asterisk_publication_settings *a);
 
 /* pjsip_match.c: one element of `match` of an identify section, added to it. As option.read. */
 NODISCARD int match_read(struct reading *r, struct identify_settings *i, struct str part,

@@ -4,29 +4,44 @@
 
 static bool event_is_served(struct str event)
 {
-    return str_equal(event, STR("dialog")) || str_equal(event, STR("presence"));
+    return str_equal(event, STR("dialog")) || str_equal(event, STR("presence")) ||
+           asterisk_package_known(event);
 }
 
 /* SCHEMA_REFUSED when it cannot do anything, which has been told then. */
 static int publish_check_event(struct pjsip_reader *p, const struct publish_settings *u,
                                const struct conf_section *s)
 {
-    bool later = str_equal(u->event, STR("asterisk-devicestate")) ||
-                 str_equal(u->event, STR("asterisk-mwi"));
-
     if (event_is_served(u->event))
         return 0;
     reading_tell(p->r, DIAG_WARNING, pjsip_place(s, STR("event")),
-                 "outbound-publish [%.*s]: event %.*s is %s; the section is idle", STR_FMT(s->name),
-                 STR_FMT(u->event),
-                 later ? "not served in this version" : "unknown, write dialog or presence");
+                 "outbound-publish [%.*s]: event %.*s is unknown, write dialog, presence, "
+                 "asterisk-devicestate or asterisk-mwi; the section is idle",
+                 STR_FMT(s->name), STR_FMT(u->event));
     return SCHEMA_REFUSED;
+}
+
+static void publish_check_users(struct pjsip_reader *p, const struct publish_settings *u,
+                                const struct conf_section *s)
+{
+    bool stream = asterisk_package_known(u->event);
+
+    if (!stream && !u->multi_user)
+        reading_tell_lack(p->r, DIAG_WARNING, pjsip_place(s, STR("multi_user")),
+                          "outbound-publish [%.*s]: the user part of its URIs is replaced by the "
+                          "extension although multi_user is no; write multi_user = yes",
+                          STR_FMT(s->name));
+    if (stream && u->multi_user)
+        reading_tell(p->r, DIAG_WARNING, pjsip_place(s, STR("multi_user")),
+                     "outbound-publish [%.*s]: multi_user has no meaning with event %.*s: its URIs "
+                     "stay as they are; write multi_user = no",
+                     STR_FMT(s->name), STR_FMT(u->event));
 }
 
 static int publish_check_options(struct pjsip_reader *p, const struct publish_settings *u,
                                  const struct conf_section *s)
 {
-    if (u->body.n == 0) {
+    if (u->body.n == 0 && !asterisk_package_known(u->event)) {
         reading_tell_lack(p->r, DIAG_ERROR, s->at,
                           "outbound-publish [%.*s] has no @body and is refused; add @body = "
                           "application/dialog-info+xml or another media type",
@@ -41,11 +56,7 @@ static int publish_check_options(struct pjsip_reader *p, const struct publish_se
                      STR_FMT(s->name));
         return SCHEMA_REFUSED;
     }
-    if (!u->multi_user)
-        reading_tell_lack(p->r, DIAG_WARNING, pjsip_place(s, STR("multi_user")),
-                          "outbound-publish [%.*s]: the user part of its URIs is replaced by the "
-                          "extension although multi_user is no; write multi_user = yes",
-                          STR_FMT(s->name));
+    publish_check_users(p, u, s);
     if (u->outbound_proxy.n && !str_contains_nocase(u->outbound_proxy, STR(";lr")))
         reading_tell(p->r, DIAG_WARNING, pjsip_place(s, STR("outbound_proxy")),
                      "outbound-publish [%.*s]: outbound_proxy has no lr parameter; write \\;lr, "
@@ -55,8 +66,8 @@ static int publish_check_options(struct pjsip_reader *p, const struct publish_se
     return 0;
 }
 
-static int publish_compile(struct pjsip_reader *p, const struct conf_section *s, struct str option,
-                           struct str pattern, struct regex **out)
+int pjsip_compile(struct pjsip_reader *p, const struct conf_section *s, const char *kind,
+                  struct str option, struct str pattern, struct regex **out)
 {
     struct buf why;
     int r;
@@ -66,10 +77,9 @@ static int publish_compile(struct pjsip_reader *p, const struct conf_section *s,
     buf_init(&why, 256);
     r = regex_create(out, pattern, true, &why);
     if (r == -EINVAL) {
-        reading_tell(
-            p->r, DIAG_ERROR, pjsip_place(s, option),
-            "outbound-publish [%.*s] is refused: %.*s = %.*s is no regular expression: %.*s",
-            STR_FMT(s->name), STR_FMT(option), STR_FMT(pattern), STR_FMT(buf_str(&why)));
+        reading_tell(p->r, DIAG_ERROR, pjsip_place(s, option),
+                     "%s [%.*s] is refused: %.*s = %.*s is no regular expression: %.*s", kind,
+                     STR_FMT(s->name), STR_FMT(option), STR_FMT(pattern), STR_FMT(buf_str(&why)));
         r = SCHEMA_REFUSED;
     }
     buf_fini(&why);
@@ -126,6 +136,32 @@ static int publish_keep(struct pjsip_reader *p, const struct publish_settings *u
     return 0;
 }
 
+/* An option that means nothing for the event has no pattern either. */
+static int publish_compile(struct pjsip_reader *p, struct publish_draft *d,
+                           const struct conf_section *s)
+{
+    const struct {
+        struct str option, pattern;
+        struct regex **out;
+        bool means;
+    } patterns[] = {
+        { STR("@context"), d->p.context_pattern, &d->p.context,
+          !asterisk_package_known(d->p.event) },
+        { STR("@exten"), d->p.exten_pattern, &d->p.exten, !asterisk_package_known(d->p.event) },
+        { STR("@device_state_filter"), d->device_state_filter, &d->p.state,
+          str_equal(d->p.event, ASTERISK_DEVICES) },
+        { STR("@mailbox_state_filter"), d->mailbox_state_filter, &d->p.state,
+          str_equal(d->p.event, ASTERISK_MAILBOXES) },
+    };
+    int r = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(patterns) && !r; i++)
+        if (patterns[i].means)
+            r = pjsip_compile(p, s, "outbound-publish", patterns[i].option, patterns[i].pattern,
+                              patterns[i].out);
+    return r;
+}
+
 int publish_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s)
 {
     struct publish_settings *u = &((struct publish_draft *)draft)->p;
@@ -142,17 +178,13 @@ int publish_finish(struct pjsip_reader *p, void *draft, const struct conf_sectio
     u->from_uri = u->from_uri.n ? u->from_uri : u->server_uri;
     u->to_uri = u->to_uri.n ? u->to_uri : u->server_uri;
     publish_settle_references(p, u, s);
-    r = publish_compile(p, s, STR("@context"), u->context_pattern, &u->context);
-    if (r)
-        goto out;
-    r = publish_compile(p, s, STR("@exten"), u->exten_pattern, &u->exten);
-    if (r)
-        goto out;
-    r = publish_keep(p, u, s);
+    r = publish_compile(p, draft, s);
+    if (r == 0)
+        r = publish_keep(p, u, s);
     if (r == 0)
         return 0;
-out:
     regex_destroy(u->context);
     regex_destroy(u->exten);
+    regex_destroy(u->state);
     return r < 0 ? r : 0;
 }

@@ -127,14 +127,9 @@ static void test_publish_warnings(void **state)
                "etc/pjsip.conf:10: warning: outbound-publish [p]: the user part of its URIs is "
                "replaced by the extension "
                "although multi_user is no; write multi_user = yes\n");
-    check_diag(PUBLISH BODY "event=asterisk-devicestate\n", NULL,
-               "etc/pjsip.conf:10: warning: outbound-publish [p]: event asterisk-devicestate is "
-               "not served in this version; "
-               "the section is idle\n");
     check_diag(PUBLISH BODY "event=Dialog\n", NULL,
                "etc/pjsip.conf:10: warning: outbound-publish [p]: event Dialog is unknown, write "
-               "dialog or presence; the "
-               "section is idle\n");
+               "dialog, presence, asterisk-devicestate or asterisk-mwi; the section is idle\n");
     check_diag(PUBLISH BODY "outbound_auth=nobody\ntransport=t\noutbound_proxy=sip:h\n", NULL,
                "etc/pjsip.conf:10: error: outbound-publish [p]: outbound_auth nobody does not "
                "exist; challenges are not "

@@ -277,10 +277,12 @@ static const struct option publish_options[] = {
     { "to_uri", OPTION_URI, AT(publish_draft, p.to_uri), .flags = OPTION_VITAL,
       .meaning = "To, user part replaced as well; server_uri when not given." },
     { "event", OPTION_STR, AT(publish_draft, p.event), .flags = OPTION_REQUIRED,
-      .meaning = "Event package: dialog or presence." },
+      .meaning = "Event package: dialog or presence; asterisk-devicestate or asterisk-mwi to tell "
+                 "other servers every device or mailbox of ours, with the URIs as they are." },
     { "@body", OPTION_CUSTOM, AT(publish_draft, p.body), .read = read_media_type,
       .flags = OPTION_VITAL, .type_text = "media type",
-      .meaning = "What to publish, as `application/dialog-info+xml`. Required." },
+      .meaning = "What to publish, as `application/dialog-info+xml`. Required for dialog and "
+                 "presence." },
     { "@context", OPTION_STR, AT(publish_draft, p.context_pattern), .max = 256,
       .flags = OPTION_VITAL,
       .meaning =
@@ -301,9 +303,11 @@ static const struct option publish_options[] = {
       .meaning = "One section for many users. Users are replaced in any case; write yes to say "
                  "that you know." },
     { "@device_state_filter", OPTION_STR, AT(publish_draft, device_state_filter), .max = 256,
-      .meaning = "For the event asterisk-devicestate, which is not served in this version." },
+      .flags = OPTION_VITAL,
+      .meaning = "Regular expression that the device must match: event asterisk-devicestate." },
     { "@mailbox_state_filter", OPTION_STR, AT(publish_draft, mailbox_state_filter), .max = 256,
-      .meaning = "For the event asterisk-mwi, which is not served in this version." },
+      .flags = OPTION_VITAL,
+      .meaning = "Regular expression that the mailbox must match: event asterisk-mwi." },
 };
 
 const struct schema publish_schema = {

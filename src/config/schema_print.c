@@ -114,10 +114,23 @@ void schema_print(struct buf *out, const struct schema *schema)
 void settings_print_reference(struct buf *out)
 {
     static const struct schema *const schemas[] = {
-        &general_schema,    &compatibility_schema, &plugins_schema,      &authorization_schema,
-        &compositor_schema, &dialog_info_schema,   &global_schema,       &system_schema,
-        &transport_schema,  &endpoint_schema,      &aor_schema,          &auth_schema,
-        &identify_schema,   &publish_schema,       &domain_alias_schema,
+        &general_schema,
+        &compatibility_schema,
+        &plugins_schema,
+        &authorization_schema,
+        &compositor_schema,
+        &dialog_info_schema,
+        &global_schema,
+        &system_schema,
+        &transport_schema,
+        &endpoint_schema,
+        &aor_schema,
+        &auth_schema,
+        &identify_schema,
+        &publish_schema,
+        &asterisk_publication_schema,
+        &inbound_publication_schema,
+        &domain_alias_schema,
     };
 
     buf_add(out, STR("## Options by file and section\n\n"

@@ -143,13 +143,18 @@ static void settings_destroy(struct settings *s)
     for (size_t i = 0; i < s->n_publishes; i++) {
         regex_destroy(s->publishes[i].context);
         regex_destroy(s->publishes[i].exten);
+        regex_destroy(s->publishes[i].state);
     }
+    for (size_t i = 0; i < s->n_asterisk_publications; i++)
+        asterisk_publication_fini(&s->asterisk_publications[i]);
     free(s->transports);
     free(s->endpoints);
     free(s->aors);
     free(s->auths);
     free(s->identifies);
     free(s->publishes);
+    free(s->asterisk_publications);
+    free(s->inbound_publications);
     free(s->plugins);
     free(s->compositors);
     authorization_fini(&s->authorization);

@@ -102,6 +102,34 @@ struct publish_settings { /* type=outbound-publish */
     struct str body; /* @body: "application/dialog-info+xml" */
     struct str context_pattern, exten_pattern;
     struct regex *context, *exten; /* compiled @context, @exten; NULL: everything */
+    struct regex *state; /* of the Asterisk packages: @device_state_filter, @mailbox_state_filter */
+    struct diag_place at;
+};
+
+/* What Asterisk servers publish to each other: struct asterisk_event of publication. */
+#define ASTERISK_DEVICES STR("asterisk-devicestate")
+#define ASTERISK_MAILBOXES STR("asterisk-mwi")
+bool asterisk_package_known(struct str package);
+
+enum { ASTERISK_PACKAGES = 2 };
+
+struct inbound_publication_settings { /* type=inbound-publication: to whom other servers publish */
+    struct str id;                    /* the user part of the Request-URI */
+    struct str endpoint;              /* that may; empty: any */
+    struct inbound_event {
+        struct str package, publication; /* event_PACKAGE = id of an asterisk-publication */
+    } events[ASTERISK_PACKAGES];
+    size_t n_events;
+    struct diag_place at;
+};
+
+struct asterisk_publication_settings { /* type=asterisk-publication: what becomes of that */
+    struct str id;
+    bool device_state, mailbox_state;                     /* accepted; what is not is ignored */
+    struct str devicestate_publish, mailboxstate_publish; /* outbound-publish sections for asking,
+                                                             and being asked, to begin anew */
+    struct str device_pattern, mailbox_pattern;
+    struct regex *device_filter, *mailbox_filter; /* compiled; NULL: everything */
     struct diag_place at;
 };
 
@@ -160,6 +188,8 @@ struct compatibility_settings { /* extstate.conf [compatibility]; each named aft
     bool publish_key_without_context; /* 100@a and 100@b share one publication */
     bool
         strict_objects; /* one bad option discards its object, one duplicate id discards its type */
+    bool
+        lapsed_states_stay; /* states of a server that is gone stay until somebody says otherwise */
 };
 
 struct plugin_settings { /* extstate.conf [plugins] load = NAME, and its options in [NAME] */
@@ -183,6 +213,8 @@ struct general_settings {      /* extstate.conf [general] */
     uint32_t publish_retry_interval_s; /* longest pause before a compositor that is away is asked
                                           again */
     uint32_t stop_grace_s;             /* how long an orderly end waits for answers */
+    struct str entityid;     /* "02:00:5e:00:53:01", in lower case; empty: made by the daemon */
+    uint32_t source_grace_s; /* how long the states of a server outlive its last publication */
     bool execincludes;
 };
 
@@ -221,6 +253,10 @@ struct settings {
     size_t n_identifies;
     struct publish_settings *publishes;
     size_t n_publishes;
+    struct asterisk_publication_settings *asterisk_publications;
+    size_t n_asterisk_publications;
+    struct inbound_publication_settings *inbound_publications;
+    size_t n_inbound_publications;
     struct plugin_settings *plugins;
     size_t n_plugins;
     bool plugins_partial; /* more may be where it could not be read, with SETTINGS_UNUSABLE */
@@ -264,6 +300,15 @@ const struct auth_settings *settings_auth(const struct settings *s, struct str i
 const struct aor_settings *settings_aor(const struct settings *s, struct str id);
 const struct transport_settings *settings_transport(const struct settings *s, struct str id);
 const struct publish_settings *settings_publish(const struct settings *s, struct str id);
+const struct inbound_publication_settings *settings_inbound_publication(const struct settings *s,
+                                                                        struct str id);
+/* The asterisk-publication that an inbound-publication names for this package, or NULL. */
+const struct asterisk_publication_settings *settings_asterisk_publication(
+    const struct settings *s, const struct inbound_publication_settings *p, struct str package);
+/* Is there any inbound-publication for it? */
+bool settings_takes_package(const struct settings *s, struct str package);
+/* Does an asterisk-publication name this section for asking other servers to begin anew? */
+bool settings_publish_asks(const struct settings *s, const struct publish_settings *p);
 /* The compositor that serves this domain (any case; domain aliases are followed), or NULL. */
 const struct compositor_settings *settings_compositor(const struct settings *s, struct str domain);
 struct watcher_question {     /* may this one watch that? Everything is borrowed */

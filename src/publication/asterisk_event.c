@@ -5,14 +5,6 @@
 
 #include "base/json.h"
 
-#define PACKAGE_DEVICES STR("asterisk-devicestate")
-#define PACKAGE_MAILBOXES STR("asterisk-mwi")
-
-bool asterisk_package_known(struct str package)
-{
-    return str_equal(package, PACKAGE_DEVICES) || str_equal(package, PACKAGE_MAILBOXES);
-}
-
 /* ---- reading ---- */
 
 static int refuse(struct buf *why, const char *what)
@@ -117,9 +109,9 @@ static int object_parse(struct asterisk_event *e, struct str package, const json
         e->type = ASTERISK_REFRESH;
         return 0;
     }
-    if (str_equal(type, STR("devicestate")) && str_equal(package, PACKAGE_DEVICES))
+    if (str_equal(type, STR("devicestate")) && str_equal(package, ASTERISK_DEVICES))
         return device_parse(e, object, why);
-    if (str_equal(type, STR("mailboxstate")) && str_equal(package, PACKAGE_MAILBOXES))
+    if (str_equal(type, STR("mailboxstate")) && str_equal(package, ASTERISK_MAILBOXES))
         return mailbox_parse(e, object, why);
     return refuse(why, "has no type of this event package");
 }

@@ -2,8 +2,7 @@
 /* asterisk_event.h - what Asterisk servers tell each other in the event packages
  * `asterisk-devicestate` and `asterisk-mwi`: one JSON object a PUBLISH. Threads: pure functions. */
 #pragma once
-#include "base/buf.h"
-#include "state/device.h"
+#include "config/settings.h"
 
 enum asterisk_event_type { ASTERISK_DEVICE_STATE, ASTERISK_MAILBOX_STATE, ASTERISK_REFRESH };
 
@@ -18,8 +17,6 @@ struct asterisk_event {
     bool cachable; /* false: of no lasting meaning */
     uint32_t new_count, old_count;
 };
-
-bool asterisk_package_known(struct str package);
 
 enum { ASTERISK_EVENT_REFUSED = 1 };
 /* 0; ASTERISK_EVENT_REFUSED with the reason in `why`, one line: it is not well formed, lacks
