@@ -13,11 +13,18 @@
 #include "loop/wheel.h"
 #include "state/state.h"
 
+struct asterisk_event;    /* asterisk_event.h */
 struct publication_store; /* opaque: see store.c */
 
 struct publication_patch {            /* borrowed for the call */
     struct str package, content_type; /* content type of the base, and of the result */
     struct str base, diff;
+};
+
+struct publication_event { /* of a stream; borrowed for the call */
+    uint64_t serial;       /* of the publication, constant for its life */
+    struct str publisher, package, answer_section;
+    const struct asterisk_event *event;
 };
 
 struct publication_port {
@@ -32,6 +39,11 @@ struct publication_port {
      * accepted; -ENOMEM. NULL: diffs are refused. */
     int (*patch)(void *ctx, const struct publication_patch *p, struct buf *body,
                  struct event_state **document, struct buf *why);
+    /* The next event of a stream, in the order they came. 0 or -ENOMEM: then the store does not
+     * change either. Must not call back into the store. */
+    int (*event)(void *ctx, const struct publication_event *e);
+    /* A stream has ended, whatever the reason. Likewise. */
+    void (*ended)(void *ctx, uint64_t serial);
 };
 
 struct publication_config {
@@ -71,6 +83,11 @@ struct publication_request {
     struct str content_type, body;      /* as received; an empty body: a refresh */
     const struct event_state *document; /* the body, parsed; NULL without one, or for a diff */
     bool diff;                          /* `body` changes what was published before */
+    /* Each body is an event and none is state: nothing is composed. `event` is the body, parsed;
+     * NULL when it is to be ignored. */
+    bool stream;
+    const struct asterisk_event *event;
+    struct str answer_section; /* of a stream: by which outbound-publish to answer a refresh */
     struct publication_refusal refusal;
     uint32_t expires_s; /* granted; 0 removes */
     uint32_t grace_s;   /* how much longer it is kept than was granted */

@@ -124,6 +124,26 @@ static void call_id_keep(struct publication *p, struct str call_id)
 
 /* ---- refresh, modify, remove ---- */
 
+/* `p` says what the request says, in place of `former`. */
+static int settle(struct publication *p, const struct publication_request *rq,
+                  const struct publication_document *former, const struct list *gone,
+                  struct publication_answer *answer)
+{
+    struct publication_store *store = p->resource->store;
+    struct publication_document next = { .state = NULL };
+    int r;
+
+    if (rq->stream)
+        return published_settle_stream(p, rq, gone);
+    r = publication_document_make(store, rq, former, &next, answer);
+    if (r)
+        return r;
+    r = published_settle(p, &next, gone);
+    if (r)
+        publication_document_fini(store, &next);
+    return r;
+}
+
 static int apply_remove(struct publication_store *store, struct publication *p,
                         const struct publication_request *rq, struct publication_answer *answer)
 {
@@ -157,21 +177,15 @@ static int apply_modify(struct publication_store *store, struct publication *p,
                         const struct publication_request *rq, struct publication_answer *answer)
 {
     struct list nobody = { &nobody, &nobody };
-    struct publication_document next;
     struct str call_id;
     int r;
 
     r = call_id_make(p, rq, &call_id);
     if (r)
         return r;
-    r = publication_document_make(store, rq, &p->says, &next, answer);
+    r = settle(p, rq, &p->says, &nobody, answer);
     if (r)
         goto out;
-    r = published_settle(p, &next, &nobody);
-    if (r) {
-        publication_document_fini(store, &next);
-        goto out;
-    }
     call_id_keep(p, call_id);
     call_id = STR_EMPTY;
     published_count(p);
@@ -254,9 +268,9 @@ static int initial_settle(struct published_resource *resource, struct publicatio
 {
     const struct published_identity who = { .publisher = rq->publisher,
                                             .package = rq->package,
-                                            .call_id = rq->call_id };
+                                            .call_id = rq->call_id,
+                                            .stream = rq->stream };
     struct publication_store *store = resource->store;
-    struct publication_document next = { .state = NULL };
     struct publication *p = heir, *created = NULL;
     struct str call_id = STR_EMPTY;
     size_t n_gone = published_length(gone) + (heir ? 1 : 0);
@@ -271,12 +285,9 @@ static int initial_settle(struct published_resource *resource, struct publicatio
         p = created;
     }
     if (r == 0)
-        r = publication_document_make(store, rq, NULL, &next, answer);
-    if (r == 0)
-        r = published_settle(p, &next, gone);
+        r = settle(p, rq, NULL, gone, answer);
     if (r)
         goto out;
-    next = (struct publication_document){ .state = NULL };
     created = NULL;
     call_id_keep(p, call_id);
     call_id = STR_EMPTY;
@@ -285,7 +296,6 @@ static int initial_settle(struct published_resource *resource, struct publicatio
     publication_grant(p, rq, answer);
     store->counters.superseded += n_gone;
 out:
-    publication_document_fini(store, &next);
     published_destroy(store, created);
     str_free(&call_id);
     return r;
@@ -343,7 +353,8 @@ int publication_apply(struct publication_store *store, const struct publication_
     struct publication_counters *counters = &store->counters;
     int r;
 
-    BUG_UNLESS(rq->document || rq->diff || !rq->body.n || !rq->expires_s || rq->refusal.status);
+    BUG_UNLESS(rq->document || rq->diff || rq->stream || !rq->body.n || !rq->expires_s ||
+               rq->refusal.status);
     *answer = (struct publication_answer){ .status = 0 };
     r = apply(store, rq, answer);
     counters->no_match += r == PUBLICATION_NO_MATCH;

@@ -46,6 +46,7 @@ struct publication {
     uint32_t expires_s, grace_s;
     uint32_t bytes; /* as counted */
     bool internal;  /* made by no PUBLISH: it has no tag, and no end of its own */
+    bool stream;    /* of events, which says nothing itself */
     bool tagged, scoped;
 };
 
@@ -138,7 +139,7 @@ int published_refuse(struct publication_store *store, struct publication_answer 
 
 struct published_identity { /* borrowed */
     struct str publisher, package, call_id;
-    bool internal;
+    bool internal, stream;
 };
 /* Not yet in the resource, and saying nothing. 0 or -ENOMEM. */
 NODISCARD int published_create(struct published_resource *resource,
@@ -150,6 +151,9 @@ void published_destroy(struct publication_store *store, struct publication *p);
  * -ENOMEM, then the resource is as it was, without those in `gone`. */
 NODISCARD int published_settle(struct publication *p, struct publication_document *next,
                                const struct list *gone);
+/* The same for a stream: the event of the request is told. */
+NODISCARD int published_settle_stream(struct publication *p, const struct publication_request *rq,
+                                      const struct list *gone);
 /* Ends it, and its resource with the last one. 0 or -ENOMEM, then nothing has changed. */
 NODISCARD int published_remove(struct publication *p);
 void published_count(struct publication *p); /* its bytes, after a change */

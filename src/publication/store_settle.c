@@ -138,6 +138,7 @@ int published_create(struct published_resource *resource, const struct published
     timer_init(&p->expiry, publication_expired);
     p->resource = resource;
     p->internal = who->internal;
+    p->stream = who->stream;
     p->serial = store->last_serial + 1;
     p->published_wall_ms = clock_wall_ms(store->cfg.clock);
     r = published_word_get(store, who->internal ? WORD_SOURCE : WORD_PUBLISHER, who->publisher,
@@ -175,9 +176,29 @@ static void published_end(struct publication *p)
 {
     struct publication_store *store = p->resource->store;
 
+    if (p->stream)
+        store->cfg.port.ended(store->cfg.port.ctx, p->serial);
     p->resource->published -= !p->internal;
     store->counters.publications -= !p->internal;
     published_destroy(store, p);
+}
+
+/* `p` is in the list of its resource; what it replaces is no more. */
+static void settled(struct publication *p, bool created, const struct list *gone)
+{
+    struct published_resource *resource = p->resource;
+    struct publication_store *store = resource->store;
+
+    if (created)
+        store->last_serial = p->serial;
+    resource->published += created && !p->internal;
+    store->counters.publications += created && !p->internal;
+    published_count(p);
+    LIST_FOREACH_SAFE (it, gone) {
+        list_remove(it);
+        published_end(published_at(it));
+    }
+    resource_count(resource);
 }
 
 /* The same once more, for nobody to notice: the document told first stays, and so does its age. */
@@ -218,17 +239,43 @@ int published_settle(struct publication *p, struct publication_document *next,
         return r;
     }
     store->last_change++;
-    if (creates)
-        store->last_serial = p->serial;
     publication_document_fini(store, &former);
-    resource->published += creates && !p->internal;
-    store->counters.publications += creates && !p->internal;
-    published_count(p);
-    LIST_FOREACH_SAFE (it, gone) {
-        list_remove(it);
-        published_end(published_at(it));
+    settled(p, creates, gone);
+    return 0;
+}
+
+static int event_tell(const struct publication *p, const struct publication_request *rq)
+{
+    const struct publication_port *port = &p->resource->store->cfg.port;
+    const struct publication_event e = { .serial = p->serial,
+                                         .publisher = rq->publisher,
+                                         .package = rq->package,
+                                         .answer_section = rq->answer_section,
+                                         .event = rq->event };
+
+    return rq->event ? port->event(port->ctx, &e) : 0;
+}
+
+int published_settle_stream(struct publication *p, const struct publication_request *rq,
+                            const struct list *gone)
+{
+    struct publication_store *store = p->resource->store;
+    struct publication_document next = { .body_len = (uint32_t)rq->body.n,
+                                         .changed_wall_ms = clock_wall_ms(store->cfg.clock) };
+    bool creates = list_empty(&p->of_resource);
+    int r = published_word_get(store, WORD_TYPE, rq->content_type, &next.content_type);
+
+    if (r == 0)
+        r = event_tell(p, rq);
+    if (r) {
+        publication_document_fini(store, &next);
+        return r;
     }
-    resource_count(resource);
+    publication_document_fini(store, &p->says);
+    p->says = next;
+    if (creates)
+        list_append(&p->resource->publications, &p->of_resource);
+    settled(p, creates, gone);
     return 0;
 }
 
@@ -238,7 +285,7 @@ int published_remove(struct publication *p)
     int r;
 
     list_remove(&p->of_resource);
-    r = resource_compose(resource, NULL, NULL);
+    r = p->stream ? 0 : resource_compose(resource, NULL, NULL);
     if (r) {
         list_append(&resource->publications, &p->of_resource);
         return r;

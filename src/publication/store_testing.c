@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "publication/store_testing.h"
+#include "publication/asterisk_event.h"
 
 #include <stdio.h>
 
@@ -55,6 +56,22 @@ static int bench_patch(void *ctx, const struct publication_patch *p, struct buf 
     return 0;
 }
 
+static int bench_event(void *ctx, const struct publication_event *e)
+{
+    struct store_bench *b = ctx;
+
+    if (b->composed_result)
+        return b->composed_result;
+    buf_printf(&b->told, "event %u of %.*s: %s\n", (unsigned)e->serial, STR_FMT(e->publisher),
+               e->event->name);
+    return 0;
+}
+
+static void bench_ended(void *ctx, uint64_t serial)
+{
+    buf_printf(&((struct store_bench *)ctx)->told, "ended %u\n", (unsigned)serial);
+}
+
 void bench_init(struct store_bench *b)
 {
     struct publication_config cfg = { .wheel = &b->wheel, .clock = &b->clock, .rng = &b->rng };
@@ -68,6 +85,8 @@ void bench_init(struct store_bench *b)
     cfg.port.ctx = b;
     cfg.port.composed = bench_composed;
     cfg.port.patch = bench_patch;
+    cfg.port.event = bench_event;
+    cfg.port.ended = bench_ended;
     assert_int_equal(publication_store_create(&b->store, &cfg), 0);
 }
 

@@ -3,7 +3,8 @@
  *
  *     1000@users dialogs 1000=early|r
  *
- * a line for each composite, "-" for none, ":package" behind the name of other packages' resources.
+ * a line for each composite, "-" for none, ":package" behind the name of other packages' resources;
+ * "event 1 of a: NAME" and "ended 1" for streams.
  * For tests only. */
 #pragma once
 #include "publication/compose_testing.h"
