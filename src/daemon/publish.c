@@ -4,15 +4,16 @@
 #include <stdlib.h>
 
 #include "daemon/threads.h"
+#include "publication/asterisk_event.h"
 
 /* ---- to the state thread ---- */
 
 /* The texts of a request: one list for their lengths and their copies. */
-static size_t request_texts(struct publication_request *rq, struct str *texts[static 9])
+static size_t request_texts(struct publication_request *rq, struct str *texts[static 10])
 {
-    struct str *all[] = { &rq->package,      &rq->context, &rq->extension,
-                          &rq->publisher,    &rq->call_id, &rq->if_match,
-                          &rq->content_type, &rq->body,    &rq->refusal.why };
+    struct str *all[] = { &rq->package,     &rq->context,       &rq->extension,    &rq->publisher,
+                          &rq->call_id,     &rq->if_match,      &rq->content_type, &rq->body,
+                          &rq->refusal.why, &rq->answer_section };
 
     memcpy(texts, all, sizeof(all));
     return ARRAY_LEN(all);
@@ -23,6 +24,7 @@ struct publication_message {
     unsigned worker;
     uint64_t cookie;
     struct publication_request rq;
+    struct asterisk_event event; /* of the request, if it has one */
     char text[];
 };
 
@@ -49,7 +51,7 @@ int state_post_publication(struct state_thread *s, unsigned worker,
                            const struct publication_request *rq, uint64_t cookie)
 {
     struct publication_request copy = *rq;
-    struct str *texts[9];
+    struct str *texts[10];
     size_t n = request_texts(&copy, texts), size = 0;
     struct publication_message *p;
     char *at;
@@ -68,6 +70,10 @@ int state_post_publication(struct state_thread *s, unsigned worker,
     for (size_t i = 0; i < n; i++)
         str_keep(texts[i], &at);
     p->rq = copy;
+    if (copy.event) {
+        p->event = *copy.event;
+        p->rq.event = &p->event;
+    }
     (void)event_state_ref(copy.document); /* before it is posted, then it may be gone */
     r = inbox_post(&s->loop.inbox, &p->m);
     if (r)

@@ -18,6 +18,8 @@ struct asterisk_event {
     uint32_t new_count, old_count;
 };
 
+#define ASTERISK_EVENT_TYPE STR("application/json") /* of the body */
+
 enum { ASTERISK_EVENT_REFUSED = 1 };
 /* 0; ASTERISK_EVENT_REFUSED with the reason in `why`, one line: it is not well formed, lacks
  * something, or is not of this package; -ENOMEM. */

@@ -127,7 +127,9 @@ static void print_accept(struct buf *out, struct str package)
     struct buf types;
 
     buf_init_on(&types, room, sizeof(room));
-    if (inbound_package_known(package))
+    if (asterisk_package_known(package))
+        buf_add(&types, ASTERISK_EVENT_TYPE);
+    else if (inbound_package_known(package))
         inbound_types_print(package, &types);
     else
         buf_add(&types, STR("*/*"));

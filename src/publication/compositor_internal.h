@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* compositor_internal.h - private to the compositor: publish.c asks, compositor.c answers. */
+/* compositor_internal.h - private to the compositor: publish.c asks, publish_stream.c what is
+ * different for Asterisk's packages, compositor.c answers. */
 #pragma once
+#include "publication/asterisk_event.h"
 #include "publication/compositor.h"
 
 enum {
@@ -38,3 +40,34 @@ void pending_destroy(struct compositor *c, struct pending *p);
 /* With the header lines that are in c->headers already. */
 void compositor_refuse(struct compositor *c, struct server_txn *st, const struct asker *by,
                        unsigned status, struct str why);
+
+/* ---- publish.c ---- */
+
+enum { USER_MAX = 79 }; /* a resource is named like an extension */
+
+struct ask { /* one PUBLISH */
+    struct compositor *c;
+    const struct uas_request *rq;
+    const struct compositor_settings *section;
+    struct asker by;
+    bool opaque;
+    struct publication_request p;
+    struct event_state *document; /* p.document */
+    const struct asterisk_publication_settings *asterisk; /* for its packages only */
+    struct asterisk_event asterisk_event;                 /* p.event */
+    char user_room[USER_MAX];
+};
+
+/* Always true, for the checks to return. */
+bool ask_refuse(struct ask *a, unsigned status, const char *why);
+/* The first of these counts; the store tells it to whoever may hear it. */
+void ask_refuse_later(struct ask *a, unsigned status, struct str why);
+
+/* ---- publish_stream.c ---- */
+
+/* Is it for one of Asterisk's packages, which somebody may publish here? Then it is a stream. */
+bool stream_is_asked(struct ask *a);
+/* True when it has answered. */
+bool stream_check_resource(struct ask *a);
+/* 0, or -ENOMEM; a refusal is noted. */
+NODISCARD int stream_read_body(struct ask *a);

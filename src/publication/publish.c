@@ -2,30 +2,15 @@
 /* PUBLISH: taken apart, checked in the order of RFC 3903 section 6, and asked of the store. */
 #include "publication/compositor_internal.h"
 
-enum { USER_MAX = 79 }; /* a resource is named like an extension */
-
-struct ask { /* one PUBLISH */
-    struct compositor *c;
-    const struct uas_request *rq;
-    const struct compositor_settings *section;
-    struct asker by;
-    bool opaque;
-    struct publication_request p;
-    struct event_state *document; /* p.document */
-    char user_room[USER_MAX];
-};
-
 /* ---- refusals ---- */
 
-/* Always true, for the checks to return. */
-static bool refuse(struct ask *a, unsigned status, const char *why)
+bool ask_refuse(struct ask *a, unsigned status, const char *why)
 {
     compositor_refuse(a->c, a->rq->txn, &a->by, status, str_of(why));
     return true;
 }
 
-/* The first of these counts; the store tells it to whoever may hear it. */
-static void refuse_later(struct ask *a, unsigned status, struct str why)
+void ask_refuse_later(struct ask *a, unsigned status, struct str why)
 {
     if (!a->p.refusal.status)
         a->p.refusal = (struct publication_refusal){ status, why };
@@ -35,19 +20,19 @@ static void refuse_later(struct ask *a, unsigned status, struct str why)
 
 static bool check_stopping(struct ask *a)
 {
-    return a->c->stopping && refuse(a, 503, "this server is about to stop");
+    return a->c->stopping && ask_refuse(a, 503, "this server is about to stop");
 }
 
 static bool check_load(struct ask *a)
 {
     return a->c->pending.count >= COMPOSITOR_PENDING_MAX &&
-           refuse(a, 503, "there are too many requests that wait");
+           ask_refuse(a, 503, "there are too many requests that wait");
 }
 
 /* RFC 3903 section 4: there are no dialogs. */
 static bool check_dialog(struct ask *a)
 {
-    return a->rq->msg->to_tag.n && refuse(a, 481, "there is no such dialog");
+    return a->rq->msg->to_tag.n && ask_refuse(a, 481, "there is no such dialog");
 }
 
 static bool check_call_id(struct ask *a)
@@ -55,9 +40,9 @@ static bool check_call_id(struct ask *a)
     struct str id = a->rq->msg->call_id;
 
     if (id.n > CALL_ID_MAX)
-        return refuse(a, 400, "the Call-ID is longer than 255 bytes");
+        return ask_refuse(a, 400, "the Call-ID is longer than 255 bytes");
     if (str_find_char(id, '\r') < id.n || str_find_char(id, '\n') < id.n)
-        return refuse(a, 400, "the Call-ID is not one word");
+        return ask_refuse(a, 400, "the Call-ID is not one word");
     a->p.call_id = id;
     return false;
 }
@@ -66,7 +51,7 @@ static bool check_domain(struct ask *a)
 {
     a->section = settings_compositor(a->rq->settings, a->rq->uri.host);
     if (!a->section)
-        return refuse(a, 404, "this domain is not served");
+        return ask_refuse(a, 404, "this domain is not served");
     a->p.context = a->section->context;
     return false;
 }
@@ -78,9 +63,9 @@ static bool check_user(struct ask *a)
     buf_init_on(&user, a->user_room, sizeof(a->user_room));
     sip_uri_user_decode(&user, a->rq->uri.user);
     if (user.error)
-        return refuse(a, 404, "the name of the resource is longer than 79 bytes");
+        return ask_refuse(a, 404, "the name of the resource is longer than 79 bytes");
     if (!user.n)
-        return refuse(a, 404, "the Request-URI names no resource");
+        return ask_refuse(a, 404, "the Request-URI names no resource");
     a->p.extension = buf_str(&user);
     return false;
 }
@@ -95,6 +80,7 @@ static bool list_has(const struct str *list, size_t n, struct str text)
 
 static bool refuse_event(struct ask *a, const char *why)
 {
+    const struct str streams[] = { ASTERISK_DEVICES, ASTERISK_MAILBOXES };
     const struct compositor_settings *s = a->section;
     struct buf *b = &a->c->headers;
     size_t n = s->n_packages + s->n_opaques;
@@ -103,9 +89,15 @@ static bool refuse_event(struct ask *a, const char *why)
         buf_add(b, i ? STR(", ") : STR("Allow-Events: "));
         buf_add(b, i < s->n_packages ? s->packages[i] : s->opaques[i - s->n_packages]);
     }
+    for (size_t i = 0; i < ARRAY_LEN(streams); i++) {
+        if (!settings_takes_package(a->rq->settings, streams[i]))
+            continue;
+        buf_add(b, n++ ? STR(", ") : STR("Allow-Events: "));
+        buf_add(b, streams[i]);
+    }
     if (n)
         buf_add(b, STR("\r\n"));
-    return refuse(a, 489, why);
+    return ask_refuse(a, 489, why);
 }
 
 /* RFC 3903 section 6, step 2. Templates (presence.winfo) are in neither list. */
@@ -118,7 +110,7 @@ static bool check_event(struct ask *a)
     if (!h)
         return refuse_event(a, "there is no Event header field");
     if (sip_event_parse(&event, h->value))
-        return refuse(a, 400, "the Event header field cannot be read");
+        return ask_refuse(a, 400, "the Event header field cannot be read");
     a->by.package = a->p.package = event.package;
     a->opaque = list_has(s->opaques, s->n_opaques, event.package);
     if (!a->opaque && !list_has(s->packages, s->n_packages, event.package))
@@ -135,7 +127,7 @@ static bool check_name(struct ask *a)
                                         .context = a->p.context,
                                         .extension = a->p.extension };
 
-    return !state_name_is_possible(&name) && refuse(a, 404, "nothing can have this name");
+    return !state_name_is_possible(&name) && ask_refuse(a, 404, "nothing can have this name");
 }
 
 static bool is_own(const struct endpoint_settings *e, struct str user)
@@ -149,11 +141,11 @@ static bool check_right(struct ask *a)
     const struct endpoint_settings *e = a->rq->endpoint;
 
     if (s->publish == PUBLISH_NONE)
-        return refuse(a, 403, "nobody may publish here");
+        return ask_refuse(a, 403, "nobody may publish here");
     if (s->n_publishers && !list_has(s->publishers, s->n_publishers, e->id))
-        return refuse(a, 403, "this endpoint is not among those that may publish here");
+        return ask_refuse(a, 403, "this endpoint is not among those that may publish here");
     if (s->publish == PUBLISH_OWN && !is_own(e, a->p.extension))
-        return refuse(a, 403, "this endpoint may publish its own state only");
+        return ask_refuse(a, 403, "this endpoint may publish its own state only");
     return false;
 }
 
@@ -164,7 +156,7 @@ static bool check_known(struct ask *a)
     if (a->section->any_user || settings_endpoint(s, a->p.extension) ||
         settings_aor(s, a->p.extension))
         return false;
-    return refuse(a, 404, "there is no such user");
+    return ask_refuse(a, 404, "there is no such user");
 }
 
 /* Step 3, as far as it can be seen here. */
@@ -177,7 +169,7 @@ static bool check_precondition(struct ask *a)
         return false;
     a->p.if_match = cursor_token(&c);
     if (!a->p.if_match.n || !cursor_done(&c) || sip_header_next(a->rq->msg, h))
-        return refuse(a, 400, "SIP-If-Match is not one entity-tag");
+        return ask_refuse(a, 400, "SIP-If-Match is not one entity-tag");
     return false;
 }
 
@@ -189,9 +181,9 @@ static bool check_expires(struct ask *a)
 
     a->p.expires_s = s->default_expiry_s;
     if (h && sip_delta_seconds_parse(&a->p.expires_s, h->value))
-        return refuse(a, 400, "Expires is not a number of seconds");
+        return ask_refuse(a, 400, "Expires is not a number of seconds");
     if (a->p.expires_s && a->p.expires_s < s->minimum_expiry_s)
-        refuse_later(a, 423, STR("Expires is below the minimum"));
+        ask_refuse_later(a, 423, STR("Expires is below the minimum"));
     if (a->p.expires_s > s->maximum_expiry_s)
         a->p.expires_s = s->maximum_expiry_s;
     return false;
@@ -234,7 +226,7 @@ static int read_document(struct ask *a)
 
     if (r <= 0)
         return r;
-    refuse_later(a, refusals[r].status, why->n ? buf_str(why) : refusals[r].why);
+    ask_refuse_later(a, refusals[r].status, why->n ? buf_str(why) : refusals[r].why);
     return 0;
 }
 
@@ -244,10 +236,10 @@ static bool check_type(struct ask *a)
     struct sip_media_range range;
 
     if (!type.n) {
-        refuse_later(a, 415, STR("there is a body, but no Content-Type"));
+        ask_refuse_later(a, 415, STR("there is a body, but no Content-Type"));
     } else if (sip_media_range_parse(&range, type) || str_equal(range.type, STR("*")) ||
                str_equal(range.subtype, STR("*"))) {
-        refuse_later(a, 400, STR("the Content-Type cannot be read"));
+        ask_refuse_later(a, 400, STR("the Content-Type cannot be read"));
     } else { /* it may be printed again: without folds */
         sip_print_unfolded(&a->c->content_type, type);
         a->p.content_type = buf_str(&a->c->content_type);
@@ -263,16 +255,18 @@ static int read_body(struct ask *a)
         return 0;
     a->p.body = a->rq->msg->body;
     if (a->p.body.n > a->section->max_body)
-        refuse_later(a, 413, STR("the body is larger than is taken here"));
+        ask_refuse_later(a, 413, STR("the body is larger than is taken here"));
     if (!a->p.body.n || a->p.refusal.status || !check_type(a))
         return 0;
+    if (a->p.stream)
+        return stream_read_body(a);
     if (a->opaque)
         return read_opaque(a);
     a->p.diff = inbound_is_diff(a->p.package, a->p.content_type, a->p.body);
     if (!a->p.diff)
         return read_document(a);
     if (!a->p.if_match.n) /* RFC 5264 section 4.3.2 */
-        refuse_later(a, 400, STR("a partial document cannot begin a publication"));
+        ask_refuse_later(a, 400, STR("a partial document cannot begin a publication"));
     return 0;
 }
 
@@ -304,15 +298,15 @@ static void ask_store(struct ask *a)
     a->p.document = a->document;
     a->p.grace_s = s->expiry_grace_s;
     a->p.max_per_publisher = s->max_per_publisher;
-    a->p.max_per_resource = s->max_per_resource;
+    a->p.max_per_resource = a->p.stream ? 0 : s->max_per_resource;
     a->p.supersede = s->supersede;
     if (a->c->publisher.error || a->c->content_type.error) {
-        refuse(a, 503, "there is no memory for this publication");
+        ask_refuse(a, 503, "there is no memory for this publication");
         return;
     }
     p = pending_create(a->c, a->rq->txn, &a->by);
     if (!p) {
-        refuse(a, 503, "there is no memory for this publication");
+        ask_refuse(a, 503, "there is no memory for this publication");
         return;
     }
     p->expires_s = a->p.expires_s;
@@ -322,15 +316,25 @@ static void ask_store(struct ask *a)
         return;
     log_warn(a->c->cfg.log, "publish.not_asked", KV_ERR(r));
     pending_destroy(a->c, p);
-    refuse(a, 503, "this publication cannot be looked at now");
+    ask_refuse(a, 503, "this publication cannot be looked at now");
+}
+
+static bool checks_pass(struct ask *a, bool (*const checks[])(struct ask *a), size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (checks[i](a))
+            return false;
+    return true;
 }
 
 void compositor_publish(void *compositor, const struct uas_request *rq)
 {
-    static bool (*const checks[])(struct ask * a) = {
-        check_stopping, check_load, check_dialog, check_call_id, check_domain,       check_user,
-        check_event,    check_name, check_right,  check_known,   check_precondition, check_expires
-    };
+    static bool (*const always[])(struct ask * a) = { check_stopping, check_load, check_dialog,
+                                                      check_call_id };
+    static bool (*const composed[])(struct ask * a) = { check_domain, check_user,  check_event,
+                                                        check_name,   check_right, check_known };
+    static bool (*const streamed[])(struct ask * a) = { check_user, stream_check_resource };
+    static bool (*const behind[])(struct ask * a) = { check_precondition, check_expires };
     struct compositor *c = compositor;
     struct ask a = {
         .c = c,
@@ -343,11 +347,15 @@ void compositor_publish(void *compositor, const struct uas_request *rq)
     buf_reset(&c->publisher);
     buf_reset(&c->content_type);
     buf_reset(&c->why);
-    for (size_t i = 0; i < ARRAY_LEN(checks); i++)
-        if (checks[i](&a))
-            return;
+    if (!checks_pass(&a, always, ARRAY_LEN(always)))
+        return;
+    if (!(stream_is_asked(&a) ? checks_pass(&a, streamed, ARRAY_LEN(streamed))
+                              : checks_pass(&a, composed, ARRAY_LEN(composed))))
+        return;
+    if (!checks_pass(&a, behind, ARRAY_LEN(behind)))
+        return;
     if (read_body(&a))
-        refuse(&a, 503, "there is no memory for this body");
+        ask_refuse(&a, 503, "there is no memory for this body");
     else
         ask_store(&a);
     event_state_unref(a.document);
