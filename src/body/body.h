@@ -61,6 +61,9 @@ enum { BODY_NO_GENERATOR = 1 };
  * as long as the registry. */
 NODISCARD int body_choose(struct body_registry *r, const struct es_subscriber *subscriber,
                           struct str media_type, unsigned flags, const struct body_profile **out);
+/* For publishing what was published, or what we have made, as JSON as it is: it belongs to no
+ * package, and nobody can subscribe to it. 0 or -ENOMEM. */
+NODISCARD int body_choose_published(struct body_registry *r, const struct body_profile **out);
 /* The same by Accept negotiation: `accept` are all Accept values joined by commas (empty: none
  * given). Highest q wins, order decides between equals, type/ * and * / * are honoured (the
  * package's default first), q=0 excludes, the most exact range speaks for a type. What is malformed

@@ -113,8 +113,7 @@ static bool profile_same(const struct body_profile *a, const struct body_profile
            !memcmp(a->parts, b->parts, n * sizeof(struct body_part *));
 }
 
-/* The profile of this content that all share; takes ownership of `p`. */
-static const struct body_profile *profile_intern(struct body_registry *r, struct body_profile *p)
+const struct body_profile *body_profile_intern(struct body_registry *r, struct body_profile *p)
 {
     struct body_profile *known;
 
@@ -146,7 +145,7 @@ int body_choose(struct body_registry *r, const struct es_subscriber *subscriber,
         free(p);
         return BODY_NO_GENERATOR;
     }
-    *out = profile_intern(r, p);
+    *out = body_profile_intern(r, p);
     return 0;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* opaque.c - event packages that nobody here understands: the body is the document that was
- * published, byte for byte, and of its type. Each is registered as a plugin of one generator. */
+ * published, byte for byte, and of its type. Each is registered as a plugin of one generator. And
+ * those that are only published, never subscribed to. */
 #include "body/registry.h"
 #include <stdlib.h>
 
@@ -52,4 +53,28 @@ int body_package_opaque_add(struct body_registry *r, struct str package, struct 
     else
         r->plugins->values = p; /* whose life is the registry's */
     return result;
+}
+
+struct body_part body_part_published(struct body_registry *r)
+{
+    return (struct body_part){ .registry = r,
+                               .plugin = "extstate",
+                               .name = "published",
+                               .package = "",
+                               .content_type = "application/json",
+                               .generate = opaque_generate };
+}
+
+int body_choose_published(struct body_registry *r, const struct body_profile **out)
+{
+    struct body_profile *p = calloc(1, sizeof(*p) + sizeof(struct body_part *));
+
+    if (!p)
+        return -ENOMEM;
+    p->registry = r;
+    p->flags = ES_FLAG_PUBLISH;
+    p->n_generators = 1;
+    p->parts[0] = &r->published;
+    *out = body_profile_intern(r, p);
+    return 0;
 }

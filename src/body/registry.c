@@ -38,6 +38,7 @@ int body_registry_create(struct body_registry **out, struct log *log,
         return -ENOMEM;
     }
     r->log = log;
+    r->published = body_part_published(r);
     buf_init_on(&unused, reason, sizeof(reason));
     result = builtin_add(r, options, n_options, why ? why : &unused);
     if (result) {

@@ -52,6 +52,7 @@ struct body_profile {
 struct body_registry {
     struct log *log;
     struct body_part *generators, *supplements;
+    struct body_part published; /* for body_choose_published; not among the generators */
     size_t n_generators, n_supplements;
     struct body_types types;
     struct body_plugin *plugins;
@@ -77,5 +78,11 @@ static inline bool body_type_is_any(struct str media_type)
 {
     return str_equal(media_type, STR(BODY_ANY_TYPE));
 }
+
+/* opaque.c */
+struct body_part body_part_published(struct body_registry *r);
+
+/* The profile of this content that all share; takes ownership of `p`. */
+const struct body_profile *body_profile_intern(struct body_registry *r, struct body_profile *p);
 
 bool body_types_know(const struct body_types *types, struct str package, struct str media_type);

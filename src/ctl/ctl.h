@@ -12,6 +12,7 @@
 
 #include "base/json.h"
 #include "event/notifier.h"
+#include "publication/asterisk_source.h"
 #include "publication/compositor.h"
 #include "publication/mailbox.h"
 #include "publisher/publisher.h"
@@ -23,6 +24,7 @@ struct ctl_state { /* what a job may look at and change on the state thread */
     struct state_core *core;
     struct publication_store *publications;
     struct mailboxes *mailboxes;
+    struct asterisk_sources *sources;
 };
 
 struct ctl_worker { /* what a job may look at on a worker's thread */

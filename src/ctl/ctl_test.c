@@ -130,6 +130,13 @@ static void add_hint(struct dialplan_context *ctx, struct str extension, struct 
                      0);
 }
 
+static void ignore_here(void *ctx, struct str mailbox, const struct mailbox_counts *counts)
+{
+    (void)ctx;
+    (void)mailbox;
+    (void)counts;
+}
+
 static int ignore_composite(void *ctx, const struct resource_name *name,
                             const struct event_state *composite)
 {
@@ -169,7 +176,9 @@ static void make_core(struct fixture *f)
                                           .log = f->log,
                                           .rng = &f->rng }),
         0);
-    assert_int_equal(mailboxes_create(&f->mailboxes, f->core, f->publications, &f->rng), 0);
+    assert_int_equal(mailboxes_create(&f->mailboxes, f->core, f->publications,
+                                      &(struct mailbox_port){ .here = ignore_here }, &f->rng),
+                     0);
     f->state = (struct ctl_state){ f->core, f->publications, f->mailboxes };
 }
 

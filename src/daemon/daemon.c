@@ -9,6 +9,7 @@
 #include "daemon/bodies.h"
 #include "daemon/configuration.h"
 #include "daemon/daemon_internal.h"
+#include "daemon/entity.h"
 #include "daemon/place.h"
 #include "daemon/systemd.h"
 
@@ -199,6 +200,7 @@ out:
 
 static int daemon_start(struct daemon *d)
 {
+    char eid[ASTERISK_EID_LEN + 1];
     struct dialplan *dialplan = NULL;
     int r = daemon_configure(d, &dialplan);
 
@@ -224,9 +226,11 @@ static int daemon_start(struct daemon *d)
                  strerror(-r));
         goto out;
     }
+    entity_id_make(eid, d->settings->general.control_socket);
     r = state_thread_init(&d->state, &(struct state_thread_config){ .clock = &clock_system,
                                                                     .log = d->log,
                                                                     .settings = d->settings,
+                                                                    .eid = str_of(eid),
                                                                     .workers = d->workers,
                                                                     .n_workers = d->n_workers });
     if (r)

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-/* ---- life ---- */
+/* ---- ports ---- */
 
 static int on_composed(void *ctx, const struct resource_name *name,
                        const struct event_state *composite)
@@ -41,6 +41,84 @@ static int on_patch(void *ctx, const struct publication_patch *p, struct buf *bo
     return r > 0 ? (int)status_of((enum inbound_outcome)r) : r;
 }
 
+static int on_event(void *ctx, const struct publication_event *event)
+{
+    return asterisk_sources_event(((struct state_engine *)ctx)->sources, event);
+}
+
+static void on_ended(void *ctx, uint64_t serial)
+{
+    asterisk_sources_ended(((struct state_engine *)ctx)->sources, serial);
+}
+
+static void on_snapshot(void *ctx, const struct snapshot *s, uint64_t consumers)
+{
+    const struct state_port *port = &((struct state_engine *)ctx)->port.state;
+
+    port->snapshot(port->ctx, s, consumers);
+}
+
+static void on_device(void *ctx, struct str device, enum device_state state)
+{
+    const struct state_port *port = &((struct state_engine *)ctx)->port.state;
+
+    port->device(port->ctx, device, state);
+}
+
+static void on_presence(void *ctx, struct str provider, enum presence_state state,
+                        struct str subtype, struct str message)
+{
+    const struct state_port *port = &((struct state_engine *)ctx)->port.state;
+
+    port->presence(port->ctx, provider, state, subtype, message);
+}
+
+static void on_device_here(void *ctx, struct str device, bool reported, enum device_state state)
+{
+    asterisk_local_device(((struct state_engine *)ctx)->locals, device, reported, state);
+}
+
+static void on_mailbox_here(void *ctx, struct str mailbox, const struct mailbox_counts *counts)
+{
+    asterisk_local_mailbox(((struct state_engine *)ctx)->locals, mailbox, counts);
+}
+
+static void on_local(void *ctx, const struct snapshot *s)
+{
+    struct state_engine *e = ctx;
+
+    on_snapshot(e, s, e->port.publishers);
+}
+
+static void walk_device(void *ctx, const struct state_device_view *v)
+{
+    if (v->reported_here)
+        asterisk_local_device(ctx, v->device, true, v->state_here);
+}
+
+static void walk_mailbox(void *ctx, const struct mailbox_view *v)
+{
+    if (v->here)
+        asterisk_local_mailbox(ctx, v->mailbox, v->here);
+}
+
+static void on_walk(void *ctx)
+{
+    struct state_engine *e = ctx;
+
+    state_devices_each(e->core, walk_device, e->locals);
+    mailboxes_each(e->mailboxes, walk_mailbox, e->locals);
+}
+
+static void on_refresh(void *ctx, struct str section)
+{
+    struct state_engine *e = ctx;
+
+    e->port.republish(e->port.state.ctx, section);
+}
+
+/* ---- life ---- */
+
 static struct state_switches switches_of(const struct settings *settings)
 {
     const struct compatibility_settings *c = &settings->compatibility;
@@ -52,28 +130,68 @@ static struct state_switches switches_of(const struct settings *settings)
     };
 }
 
+static int create_locals(struct state_engine *e, const struct state_engine_config *cfg)
+{
+    return asterisk_locals_create(
+        &e->locals, &(struct asterisk_locals_config){ .port = { e, on_local, on_walk },
+                                                      .wheel = cfg->wheel,
+                                                      .clock = cfg->clock,
+                                                      .rng = cfg->rng,
+                                                      .log = cfg->log });
+}
+
+static int create_sources(struct state_engine *e, const struct state_engine_config *cfg)
+{
+    return asterisk_sources_create(&e->sources,
+                                   &(struct asterisk_sources_config){ .core = e->core,
+                                                                      .mailboxes = e->mailboxes,
+                                                                      .wheel = cfg->wheel,
+                                                                      .clock = cfg->clock,
+                                                                      .rng = cfg->rng,
+                                                                      .log = cfg->log,
+                                                                      .ctx = e,
+                                                                      .refresh = on_refresh });
+}
+
 int state_engine_init(struct state_engine *e, const struct state_engine_config *cfg)
 {
+    const struct state_port port = { .ctx = e,
+                                     .snapshot = on_snapshot,
+                                     .device = on_device,
+                                     .presence = on_presence,
+                                     .device_here = on_device_here };
     int r;
 
-    *e = (struct state_engine){ .log = cfg->log };
-    r = state_create(&e->core, &(struct state_config){ .port = cfg->port,
+    *e = (struct state_engine){ .port = cfg->port, .log = cfg->log };
+    BUG_UNLESS(cfg->eid.n == ASTERISK_EID_LEN);
+    memcpy(e->eid, cfg->eid.p, cfg->eid.n);
+    r = create_locals(e, cfg);
+    if (r)
+        goto out;
+    r = state_create(&e->core, &(struct state_config){ .port = port,
                                                        .switches = switches_of(cfg->settings),
                                                        .clock = cfg->clock,
                                                        .log = cfg->log,
                                                        .rng = cfg->rng });
     if (r)
         goto out;
-    r = publication_store_create(
-        &e->publications, &(struct publication_config){
-                              .port = { .ctx = e, .composed = on_composed, .patch = on_patch },
-                              .wheel = cfg->wheel,
-                              .clock = cfg->clock,
-                              .rng = cfg->rng,
-                              .log = cfg->log });
+    r = publication_store_create(&e->publications,
+                                 &(struct publication_config){ .port = { .ctx = e,
+                                                                         .composed = on_composed,
+                                                                         .patch = on_patch,
+                                                                         .event = on_event,
+                                                                         .ended = on_ended },
+                                                               .wheel = cfg->wheel,
+                                                               .clock = cfg->clock,
+                                                               .rng = cfg->rng,
+                                                               .log = cfg->log });
     if (r)
         goto out;
-    r = mailboxes_create(&e->mailboxes, e->core, e->publications, cfg->rng);
+    r = mailboxes_create(&e->mailboxes, e->core, e->publications,
+                         &(struct mailbox_port){ e, on_mailbox_here }, cfg->rng);
+    if (r)
+        goto out;
+    r = create_sources(e, cfg);
 out:
     if (r)
         state_engine_fini(e);
@@ -82,9 +200,11 @@ out:
 
 void state_engine_fini(struct state_engine *e)
 {
+    asterisk_sources_destroy(e->sources);
     mailboxes_destroy(e->mailboxes);
     publication_store_destroy(e->publications);
     state_destroy(e->core);
+    asterisk_locals_destroy(e->locals);
     *e = (struct state_engine){ 0 };
 }
 
@@ -154,9 +274,14 @@ static int apply_orders(struct state_core *core, const struct settings *settings
 int state_engine_apply(struct state_engine *e, const struct settings *settings, struct dialplan *dp)
 {
     struct state_switches switches = switches_of(settings);
+    struct str eid = settings->general.entityid;
     int r;
 
+    if (!eid.n)
+        eid = str_of(e->eid);
     state_switches_set(e->core, &switches);
+    asterisk_sources_configure(e->sources, settings, eid);
+    asterisk_locals_configure(e->locals, settings, eid);
     r = apply_device_defaults(e->core, settings);
     if (r)
         return r;

@@ -1,22 +1,38 @@
 // SPDX-License-Identifier: MIT
 /* state_engine.h - all that the state thread owns, without the thread: the state core, the
- * publications that are composed into it, and mailboxes. state_thread.c runs it; the scenario
+ * publications that are composed into it, mailboxes, and what Asterisk servers tell each other.
+ * state_thread.c runs it; the scenario
  * runner steps it. Threads: one owner. */
 #pragma once
 #include "config/settings.h"
+#include "publication/asterisk_local.h"
+#include "publication/asterisk_source.h"
 #include "publication/mailbox.h"
 #include "publication/publication.h"
 #include "state/state.h"
+
+struct state_engine_port {
+    struct state_port state;
+    uint64_t publishers; /* consumers of snapshots that are to be published, and only that */
+    /* Publish everything again by this outbound-publish section: the other server asks for it.
+     * `ctx` is that of `state`. */
+    void (*republish)(void *ctx, struct str section);
+};
 
 struct state_engine {
     struct state_core *core;
     struct publication_store *publications;
     struct mailboxes *mailboxes;
+    struct asterisk_sources *sources; /* other servers */
+    struct asterisk_locals *locals;   /* for other servers */
+    struct state_engine_port port;
     struct log *log;
+    char eid[ASTERISK_EID_LEN + 1]; /* ours, where the configuration has none */
 };
 
 struct state_engine_config {
-    struct state_port port;
+    struct state_engine_port port;
+    struct str eid; /* six octets: our entity id, where the configuration has none */
     struct wheel *wheel;
     const struct clock *clock;
     struct rng *rng;

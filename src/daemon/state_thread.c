@@ -75,6 +75,14 @@ static void on_presence(void *ctx, struct str provider, enum presence_state stat
               KV("state", presence_state_name(state)));
 }
 
+static void on_republish(void *ctx, struct str section)
+{
+    struct state_thread *s = ctx;
+
+    for (unsigned w = 0; w < s->n_workers; w++)
+        worker_post_republish(&s->workers[w], section);
+}
+
 /* A worker that cannot keep up makes the state thread, and so the sources, wait: memory stays
  * bounded. */
 static bool workers_ready(void *ctx)
@@ -222,7 +230,8 @@ static void job_run(struct inbox_message *m, void *owner)
 
     j->job->run(j->job, &(struct ctl_state){ .core = s->engine.core,
                                              .publications = s->engine.publications,
-                                             .mailboxes = s->engine.mailboxes });
+                                             .mailboxes = s->engine.mailboxes,
+                                             .sources = s->engine.sources });
     j->m.run = job_finish;
     inbox_post_always(&j->home->inbox, &j->m);
 }
@@ -266,17 +275,21 @@ int state_thread_init(struct state_thread *s, const struct state_thread_config *
     if (r)
         return r;
     loop_gate(&s->loop, workers_ready, s);
-    r = state_engine_init(&s->engine, &(struct state_engine_config){
-                                          .port = { .ctx = s,
-                                                    .snapshot = on_snapshot,
-                                                    .device = on_device,
-                                                    .presence = on_presence },
-                                          .wheel = &s->loop.wheel,
-                                          .settings = cfg->settings,
-                                          .clock = cfg->clock,
-                                          .log = cfg->log,
-                                          .rng = &s->rng,
-                                      });
+    r = state_engine_init(&s->engine,
+                          &(struct state_engine_config){
+                              .port = { .state = { .ctx = s,
+                                                   .snapshot = on_snapshot,
+                                                   .device = on_device,
+                                                   .presence = on_presence },
+                                        .publishers = UINT64_C(1) << CONSUMER_PUBLISHERS,
+                                        .republish = on_republish },
+                              .eid = cfg->eid,
+                              .wheel = &s->loop.wheel,
+                              .settings = cfg->settings,
+                              .clock = cfg->clock,
+                              .log = cfg->log,
+                              .rng = &s->rng,
+                          });
     if (r) {
         loop_fini(&s->loop);
         return r;

@@ -60,6 +60,7 @@ struct state_thread_config {
     const struct clock *clock;
     struct log *log;
     const struct settings *settings;
+    struct str eid;         /* our entity id, where the settings have none */
     struct worker *workers; /* initialised before the core says anything */
     unsigned n_workers;
 };
@@ -108,6 +109,7 @@ void worker_post_watch_result(struct worker *w, uint64_t cookie, const struct sn
 void worker_post_publication_answer(struct worker *w, uint64_t cookie, int result,
                                     const struct publication_answer *answer);
 void worker_post_dialplan_changed(struct worker *w);
+void worker_post_republish(struct worker *w, struct str section);
 void worker_post_datagram(struct worker *w, const struct flow *from, struct str datagram);
 void worker_post_trace(struct worker *w, bool all, const struct addr_net *peers, size_t n_peers);
 void worker_post_stop(struct worker *w, uint64_t grace_ms);

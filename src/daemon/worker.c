@@ -223,6 +223,42 @@ void worker_post_trace(struct worker *w, bool all, const struct addr_net *peers,
                 trace_run);
 }
 
+struct section_message {
+    struct inbox_message m;
+    struct str section;
+    char text[];
+};
+
+static void section_drop(struct inbox_message *m)
+{
+    free(CONTAINER_OF(m, struct section_message, m));
+}
+
+static void republish_run(struct inbox_message *m, void *owner)
+{
+    struct section_message *s = CONTAINER_OF(m, struct section_message, m);
+
+    publisher_republish(worker_of(owner)->engine.publisher, s->section);
+    free(s);
+}
+
+void worker_post_republish(struct worker *w, struct str section)
+{
+    struct section_message *s = malloc(sizeof(*s) + section.n);
+    char *at;
+
+    if (!s) {
+        log_error(w->log, "worker.republish", KV("section", section), KV_ERR(-ENOMEM));
+        return;
+    }
+    *s = (struct section_message){ .m = { .run = republish_run, .drop = section_drop },
+                                   .section = section };
+    list_init(&s->m.link);
+    at = s->text;
+    str_keep(&s->section, &at);
+    inbox_post_always(&w->loop.inbox, &s->m);
+}
+
 struct datagram_message {
     struct inbox_message m;
     struct flow from;

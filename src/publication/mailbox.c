@@ -10,7 +10,7 @@ enum { MAILBOX_NAME_MAX = 79 };
 
 struct report {
     struct str source; /* on the heap */
-    uint32_t new_count, old_count;
+    struct mailbox_counts counts;
 };
 
 struct mailbox {
@@ -41,6 +41,7 @@ struct group { /* an AOR's mailboxes, in one context */
 struct mailboxes {
     struct state_core *core;
     struct publication_store *publications;
+    struct mailbox_port port;
     struct map by_name, groups;
     uint64_t generation;
 };
@@ -48,7 +49,8 @@ struct mailboxes {
 /* ---- life ---- */
 
 int mailboxes_create(struct mailboxes **out, struct state_core *core,
-                     struct publication_store *publications, struct rng *rng)
+                     struct publication_store *publications, const struct mailbox_port *port,
+                     struct rng *rng)
 {
     struct mailboxes *m = calloc(1, sizeof(*m));
     int r = -ENOMEM;
@@ -57,6 +59,7 @@ int mailboxes_create(struct mailboxes **out, struct state_core *core,
         return r;
     m->core = core;
     m->publications = publications;
+    m->port = *port;
     r = map_init(&m->by_name, rng);
     if (r)
         goto out;
@@ -155,6 +158,19 @@ static const struct report *mailbox_newest(const struct mailbox *b)
     return b->n_reports ? &b->reports[b->n_reports - 1] : NULL;
 }
 
+static bool is_here(const struct report *report)
+{
+    return !str_starts(report->source, STATE_SERVER_SOURCE);
+}
+
+static const struct mailbox_counts *counts_here(const struct mailbox *b)
+{
+    for (size_t i = b->n_reports; i > 0; i--)
+        if (is_here(&b->reports[i - 1]))
+            return &b->reports[i - 1].counts;
+    return NULL;
+}
+
 /* ---- telling ---- */
 
 /* Counts stop at what a message-summary can carry. */
@@ -173,8 +189,8 @@ static void group_sum(const struct group *g, struct es_messages *out)
 
         if (!newest)
             continue;
-        voice->new_count = count_add(voice->new_count, newest->new_count);
-        voice->old_count = count_add(voice->old_count, newest->old_count);
+        voice->new_count = count_add(voice->new_count, newest->counts.new_count);
+        voice->old_count = count_add(voice->old_count, newest->counts.old_count);
     }
     out->waiting = voice->new_count > 0;
 }
@@ -196,9 +212,13 @@ static int group_tell(struct mailboxes *m, const struct group *g)
     return r;
 }
 
+/* One report counts, ours or that of another server, and the device has a source for each. */
 static int device_tell(struct mailboxes *m, const struct mailbox *b)
 {
     const struct report *newest = mailbox_newest(b);
+    bool here = !newest || is_here(newest);
+    struct str source = here ? STR("mwi") : STR("eid:mwi");
+    struct str other = here ? STR("eid:mwi") : STR("mwi");
     char room[MAILBOX_NAME_MAX + sizeof("MWI:")];
     struct str device = { room, 0 };
     int r;
@@ -207,10 +227,12 @@ static int device_tell(struct mailboxes *m, const struct mailbox *b)
         return 0;
     device.n = (size_t)snprintf(room, sizeof(room), "MWI:%.*s", STR_FMT(b->name));
     if (newest)
-        r = state_device_set(m->core, STR("mwi"), device,
-                             newest->new_count ? DEVICE_INUSE : DEVICE_NOT_INUSE);
+        r = state_device_set(m->core, source, device,
+                             newest->counts.new_count ? DEVICE_INUSE : DEVICE_NOT_INUSE);
     else
-        r = state_device_forget(m->core, STR("mwi"), device);
+        r = state_device_forget(m->core, source, device);
+    if (r >= 0)
+        r = state_device_forget(m->core, other, device);
     return r < 0 ? r : 0;
 }
 
@@ -218,6 +240,7 @@ static int mailbox_tell(struct mailboxes *m, const struct mailbox *b)
 {
     int r = device_tell(m, b);
 
+    m->port.here(m->port.ctx, b->name, counts_here(b));
     LIST_FOREACH (it, &b->groups) {
         int told = group_tell(m, CONTAINER_OF(it, struct membership, of_mailbox)->group);
 
@@ -247,7 +270,7 @@ static void report_remove(struct mailbox *b, size_t i)
 static int report_put(struct mailbox *b, struct str source, uint32_t new_count, uint32_t old_count)
 {
     size_t i = report_find(b, source);
-    struct report report = { .new_count = new_count, .old_count = old_count };
+    struct report report = { .counts = { new_count, old_count } };
 
     if (i < b->n_reports) {
         report.source = b->reports[i].source;
@@ -482,12 +505,14 @@ void mailboxes_each(const struct mailboxes *m,
     MAP_FOREACH (node, &m->by_name) {
         const struct mailbox *b = CONTAINER_OF(node, const struct mailbox, node);
         const struct report *newest = mailbox_newest(b);
-        struct mailbox_view v = { .mailbox = b->name, .n_sources = b->n_reports };
+        struct mailbox_view v = { .mailbox = b->name,
+                                  .n_sources = b->n_reports,
+                                  .here = counts_here(b) };
 
         if (newest) {
             v.source = newest->source;
-            v.new_count = newest->new_count;
-            v.old_count = newest->old_count;
+            v.new_count = newest->counts.new_count;
+            v.old_count = newest->counts.old_count;
         }
         each(ctx, &v);
     }

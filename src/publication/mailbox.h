@@ -11,9 +11,21 @@
 
 struct mailboxes; /* opaque: see mailbox.c */
 
-/* Both outlive it. 0 or -ENOMEM. */
+struct mailbox_counts {
+    uint32_t new_count, old_count;
+};
+
+struct mailbox_port {
+    void *ctx;
+    /* What our own sources say, those that are no other servers (STATE_SERVER_SOURCE): the newest
+     * of their reports, which may be just what it was; NULL: they say nothing any more. */
+    void (*here)(void *ctx, struct str mailbox, const struct mailbox_counts *counts);
+};
+
+/* Both outlive it; `port` is copied. 0 or -ENOMEM. */
 NODISCARD int mailboxes_create(struct mailboxes **out, struct state_core *core,
-                               struct publication_store *publications, struct rng *rng);
+                               struct publication_store *publications,
+                               const struct mailbox_port *port, struct rng *rng);
 void mailboxes_destroy(struct mailboxes *m); /* NULL is fine; what it told stays told */
 
 /* AORs and their mailboxes: who may be asked for from now on. 0 or -ENOMEM, then some of it may
@@ -32,6 +44,7 @@ struct mailbox_view {           /* borrowed for the call */
     struct str mailbox, source; /* the newest report's */
     uint32_t new_count, old_count;
     size_t n_sources;
+    const struct mailbox_counts *here; /* as told by the port; NULL: nothing */
 };
 void mailboxes_each(const struct mailboxes *m,
                     void (*each)(void *ctx, const struct mailbox_view *v), void *ctx);

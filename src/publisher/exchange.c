@@ -314,6 +314,8 @@ static void on_accepted(struct publication *pub, const struct sip_message *respo
     list_remove(&pub->of_section); /* its turn to be probed comes last now */
     list_append(&s->publications, &pub->of_section);
     publication_rest(pub);
+    if (!pub->removing && publication_is_question(pub))
+        pub->removing = true;
     if (pub->removing)
         pub->goodbye_said = pub->goodbye_said || pub->told == pub->newest;
     if (pub->removing || !publication_nothing_new(pub))

@@ -181,6 +181,11 @@ void publication_terms_changed(struct publication *pub, bool credentials_same)
 
 /* ---- removal ---- */
 
+bool publication_is_question(const struct publication *pub)
+{
+    return !pub->newest->extension.n && asterisk_package_known(pub->newest->package);
+}
+
 /* The newest state, but gone. NULL when memory is short. */
 static struct snapshot *snapshot_of_end(const struct snapshot *s)
 {
@@ -206,7 +211,7 @@ static void removal_begin(struct publication *pub, const struct snapshot *last)
 
     pub->removing = true;
     pub->remove_tries = 0;
-    pub->goodbye_said = !end;
+    pub->goodbye_said = !end || (asterisk_package_known(end->package) && !end->published);
     if (end)
         snapshot_replace(&pub->newest, end);
     snapshot_unref(end);

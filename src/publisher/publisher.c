@@ -201,8 +201,9 @@ void publisher_snapshot(struct publisher *p, const struct snapshot *s)
 
 static bool is_served(const struct publish_settings *ps)
 {
-    return ps->body.n &&
-           (str_equal(ps->event, STR("dialog")) || str_equal(ps->event, STR("presence")));
+    return asterisk_package_known(ps->event) ||
+           (ps->body.n &&
+            (str_equal(ps->event, STR("dialog")) || str_equal(ps->event, STR("presence"))));
 }
 
 static bool section_exists(const struct publisher *p, struct str id)
@@ -290,6 +291,21 @@ static void on_repair(struct timer *t)
     sections_apply(p);
     consider_all(p);
     pump_all(p);
+}
+
+/* Those that are under way, or waiting for their turn, are told anyway. */
+void publisher_republish(struct publisher *p, struct str section)
+{
+    LIST_FOREACH (it, &p->sections) {
+        struct section *s = CONTAINER_OF(it, struct section, link);
+
+        if (s->retired || !str_equal(s->terms.settings->id, section))
+            continue;
+        LIST_FOREACH (pub, &s->publications)
+            publication_refresh(CONTAINER_OF(pub, struct publication, of_section));
+        section_pump(s);
+        return;
+    }
 }
 
 void publisher_resolved(struct publisher *p, uint64_t cookie, const struct addr *remote)

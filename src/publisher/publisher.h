@@ -50,6 +50,8 @@ void publisher_snapshot(struct publisher *p, const struct snapshot *s);
  * (lifetimes, credentials, transport, header fields) holds from the next request on and disturbs
  * nothing. */
 void publisher_settings_set(struct publisher *p, const struct settings *settings);
+/* Another server asks for everything that this section publishes. */
+void publisher_republish(struct publisher *p, struct str section);
 void publisher_resolved(struct publisher *p, uint64_t cookie,
                         const struct addr *remote /* NULL: not found */);
 

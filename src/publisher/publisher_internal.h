@@ -199,7 +199,9 @@ void publication_recall(struct publication *pub);  /* its request went to the wr
 void publication_terms_changed(struct publication *pub, bool credentials_same);
 void publication_move(struct publication *pub, enum publication_state next);
 void publication_make_ready(struct publication *pub, bool routine);
-void publication_rest(struct publication *pub);        /* idle until the next refresh */
+void publication_rest(struct publication *pub); /* idle until the next refresh */
+/* For the states of the other server. There is nothing to keep once it was heard. */
+bool publication_is_question(const struct publication *pub);
 bool publication_known(const struct publication *pub); /* at the server, as far as we know */
 bool publication_nothing_new(const struct publication *pub);
 void publication_forget(struct publication *pub);

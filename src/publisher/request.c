@@ -2,11 +2,21 @@
 /* One PUBLISH as bytes. */
 #include "publisher/publisher_internal.h"
 
-struct identities {               /* the section's URIs with the extension as user */
+struct identities {               /* the section's URIs, mostly with the extension as user */
     struct buf request, from, to; /* as they stand in headers */
     struct buf local, remote;     /* escaped, as they stand in bodies */
     char room[5][PUBLISH_URI_MAX];
 };
+
+/* What servers tell each other goes to one resource, whatever it is about. */
+static void identity_print(struct buf *out, const struct section_terms *t,
+                           const struct sip_uri *uri, struct str extension)
+{
+    if (asterisk_package_known(t->settings->event))
+        sip_uri_print(out, uri);
+    else
+        sip_uri_print_with_user(out, uri, extension);
+}
 
 static int identities_print(struct identities *id, const struct section_terms *t,
                             struct str extension)
@@ -15,9 +25,9 @@ static int identities_print(struct identities *id, const struct section_terms *t
 
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         buf_init_on(all[i], id->room[i], sizeof(id->room[i]));
-    sip_uri_print_with_user(&id->request, &t->server, extension);
-    sip_uri_print_with_user(&id->from, &t->from, extension);
-    sip_uri_print_with_user(&id->to, &t->to, extension);
+    identity_print(&id->request, t, &t->server, extension);
+    identity_print(&id->from, t, &t->from, extension);
+    identity_print(&id->to, t, &t->to, extension);
     buf_add_xml(&id->local, buf_str(&id->from));
     buf_add_xml(&id->remote, buf_str(&id->to));
     for (size_t i = 0; i < ARRAY_LEN(all); i++)

@@ -268,6 +268,16 @@ static void on_probe(struct timer *t)
 
 /* ---- life ---- */
 
+/* A device or a mailbox; or, without a name, the question for those of the other server. */
+static bool stream_matches(const struct section *s, struct str name)
+{
+    const struct publish_settings *ps = s->terms.settings;
+
+    if (!name.n)
+        return settings_publish_asks(s->terms.owner, ps);
+    return !ps->state || regex_matches(ps->state, name, NULL);
+}
+
 /* Extensions show in two packages, whoever else has a package of its own. */
 static bool package_matches(struct str event, struct str package)
 {
@@ -282,6 +292,8 @@ bool section_matches(const struct section *s, const struct snapshot *snap)
 
     if (!package_matches(ps->event, snap->package))
         return false;
+    if (asterisk_package_known(ps->event))
+        return stream_matches(s, snap->extension);
     if (ps->context && !regex_matches(ps->context, snap->context, NULL))
         return false;
     return !ps->exten || regex_matches(ps->exten, snap->extension, NULL);

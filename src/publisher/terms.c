@@ -30,6 +30,8 @@ static int profile_choose(struct section_terms *t, struct body_registry *bodies)
     unsigned flags = ES_FLAG_PUBLISH;
     int r;
 
+    if (asterisk_package_known(ps->event))
+        return body_choose_published(bodies, &t->profile);
     if (c->asterisk_bodies)
         flags |= ES_FLAG_ASTERISK;
     if (c->removed_hint_is_idle)

@@ -36,6 +36,7 @@ int device_get(struct state_core *core, struct str name, struct device **out)
         memcpy(d->text, name.p, name.n);
         d->name = (struct str){ d->text, name.n };
         d->state = unreported(d->name);
+        d->state_here = DEVICE_UNKNOWN;
         list_init(&d->followers);
         list_init(&d->before.link);
         list_append(&core->devices, &d->link);
@@ -135,10 +136,34 @@ static void touched_rollback(struct state_core *core)
     }
 }
 
+static void here_tell(struct state_core *core, struct device *d)
+{
+    struct device_aggregate all;
+    enum device_state state = DEVICE_UNKNOWN;
+    bool reported = false;
+
+    device_aggregate_init(&all);
+    for (size_t i = 0; i < d->n_sources; i++) {
+        if (str_starts(d->sources[i].source, STATE_SERVER_SOURCE))
+            continue;
+        device_aggregate_add(&all, d->sources[i].state);
+        reported = true;
+    }
+    if (reported)
+        state = device_aggregate_result(&all);
+    if (reported == d->reported_here && state == d->state_here)
+        return;
+    d->reported_here = reported;
+    d->state_here = state;
+    core->port.device_here(core->port.ctx, d->name, reported, state);
+}
+
 static void touched_tell(struct state_core *core)
 {
     LIST_FOREACH (it, &core->touched) {
         struct device *d = touched_device(it);
+
+        here_tell(core, d);
 
         if (d->state != d->before.state) {
             d->changed_wall_ms = clock_wall_ms(core->clock);

@@ -72,6 +72,8 @@ void state_devices_each(const struct state_core *core,
             .sources = d->sources,
             .n_sources = d->n_sources,
             .changed_wall_ms = d->changed_wall_ms,
+            .reported_here = d->reported_here,
+            .state_here = d->state_here,
         };
 
         if (device_known(d))

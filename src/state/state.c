@@ -30,6 +30,14 @@ static void no_presence(void *ctx, struct str provider, enum presence_state stat
     (void)message;
 }
 
+static void no_device_here(void *ctx, struct str device, bool reported, enum device_state state)
+{
+    (void)ctx;
+    (void)device;
+    (void)reported;
+    (void)state;
+}
+
 static struct state_port port_complete(const struct state_port *port)
 {
     return (struct state_port){
@@ -37,6 +45,7 @@ static struct state_port port_complete(const struct state_port *port)
         .snapshot = port->snapshot ? port->snapshot : no_snapshot,
         .device = port->device ? port->device : no_device,
         .presence = port->presence ? port->presence : no_presence,
+        .device_here = port->device_here ? port->device_here : no_device_here,
     };
 }
 

@@ -29,7 +29,13 @@ struct state_port { /* a callback may be NULL; none may call back into the core 
     void (*device)(void *ctx, struct str device, enum device_state state);
     void (*presence)(void *ctx, struct str provider, enum presence_state state, struct str subtype,
                      struct str message);
+    /* What our own sources together say about a device changed; `reported` is false when none of
+     * them says anything any more. */
+    void (*device_here)(void *ctx, struct str device, bool reported, enum device_state state);
 };
+
+/* A source whose name begins like this is another server: what it reports is not ours to tell. */
+#define STATE_SERVER_SOURCE STR("eid:")
 
 struct state_config {
     struct state_port port;
@@ -150,6 +156,8 @@ struct state_device_view {
     const struct state_source_view *sources;
     size_t n_sources;
     uint64_t changed_wall_ms;
+    bool reported_here; /* by sources that are no other servers: then as `state_here` */
+    enum device_state state_here;
 };
 void state_devices_each(const struct state_core *core,
                         void (*each)(void *ctx, const struct state_device_view *v), void *ctx);

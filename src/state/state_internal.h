@@ -58,6 +58,8 @@ struct device {
     bool has_default;
     enum device_state default_state;
     enum device_state state; /* of all that */
+    bool reported_here;      /* and of sources that are no other servers */
+    enum device_state state_here;
     uint64_t changed_wall_ms;
     struct {
         struct list link; /* state_core.touched */

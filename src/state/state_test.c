@@ -416,6 +416,46 @@ static void test_quiet_port(void **state)
     state_destroy(NULL);
 }
 
+static void on_here(void *ctx, struct str device, bool reported, enum device_state state)
+{
+    struct str name = reported ? device_state_name(state) : STR("-");
+
+    buf_printf(ctx, "%.*s %.*s\n", STR_FMT(device), STR_FMT(name));
+}
+
+/* What this server says itself is told apart from what others say, and is not changed by it. */
+static void test_here(void **state)
+{
+    static const struct {
+        const char *source, *change, *told;
+    } steps[] = {
+        { "eid:02", "BUSY", "" },
+        { "ctl", "INUSE", "Custom:1 INUSE\n" },
+        { "ctl", "INUSE", "" },
+        { "mwi", "RINGING", "Custom:1 RINGINUSE\n" },
+        { "eid:02", "ONHOLD", "" },
+        { "eid:02", NULL, "" },
+        { "ctl", NULL, "Custom:1 RINGING\n" },
+        { "mwi", "UNKNOWN", "Custom:1 UNKNOWN\n" },
+        { "mwi", NULL, "Custom:1 -\n" },
+        { "mwi", "UNKNOWN", "Custom:1 UNKNOWN\n" },
+    };
+    struct testing *t = *state, other = { .now_ms = 1 };
+    struct state_config cfg = testing_config(t);
+
+    buf_init(&other.events, 4096);
+    cfg.port = (struct state_port){ .ctx = &other.events, .device_here = on_here };
+    assert_int_equal(state_create(&other.core, &cfg), 0);
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        assert_int_not_equal(steps[i].change
+                                 ? report_from(&other, steps[i].source, "Custom:1", steps[i].change)
+                                 : forget(&other, steps[i].source, "Custom:1"),
+                             STATE_BAD_NAME);
+        assert_events(&other, steps[i].told);
+    }
+    testing_fini(&other);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
 
 int main(void)
@@ -436,6 +476,7 @@ int main(void)
         TEST(test_cacheable),
         TEST(test_views),
         TEST(test_quiet_port),
+        TEST(test_here),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

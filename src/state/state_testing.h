@@ -113,7 +113,7 @@ static inline void testing_presence(void *ctx, struct str provider, enum presenc
 static inline struct state_config testing_config(struct testing *t)
 {
     return (struct state_config){
-        .port = { t, testing_snapshot, testing_device, testing_presence },
+        .port = { t, testing_snapshot, testing_device, testing_presence, NULL },
         .clock = &t->clock,
         .rng = &t->rng,
     };

@@ -238,10 +238,27 @@ static void on_presence(void *ctx, struct str provider, enum presence_state stat
     (void)message;
 }
 
-struct state_port world_state_port(struct world *w)
+static void run_republish(struct world *w, struct posted *p)
 {
-    return (struct state_port){
-        .ctx = w, .snapshot = on_snapshot, .device = on_device, .presence = on_presence
+    publisher_republish(w->engine.publisher, p->answer.why);
+}
+
+static void on_republish(void *ctx, struct str section)
+{
+    struct posted *p = post(ctx, run_republish);
+
+    BUG_UNLESS(str_dup(&p->answer.why, section) == 0);
+}
+
+struct state_engine_port world_state_port(struct world *w)
+{
+    return (struct state_engine_port){
+        .state = { .ctx = w,
+                   .snapshot = on_snapshot,
+                   .device = on_device,
+                   .presence = on_presence },
+        .publishers = CONSUMER_PUBLISHER,
+        .republish = on_republish,
     };
 }
 

@@ -112,12 +112,14 @@ static int apply(struct world *w, const struct settings *settings, struct dialpl
 
 static int start_state(struct world *w)
 {
-    return state_engine_init(&w->state, &(struct state_engine_config){ .port = world_state_port(w),
-                                                                       .wheel = &w->wheel,
-                                                                       .settings = w->settings,
-                                                                       .clock = &w->clock,
-                                                                       .log = w->log,
-                                                                       .rng = &w->rng });
+    return state_engine_init(&w->state,
+                             &(struct state_engine_config){ .port = world_state_port(w),
+                                                            .eid = STR_INIT("02:00:00:00:00:01"),
+                                                            .wheel = &w->wheel,
+                                                            .settings = w->settings,
+                                                            .clock = &w->clock,
+                                                            .log = w->log,
+                                                            .rng = &w->rng });
 }
 
 static int start_engine(struct world *w)
