@@ -158,6 +158,11 @@ static void command_mailbox_forget(struct ctl_request *q)
     on_state(q, state_mailbox_drop, done_answer);
 }
 
+static void command_sources(struct ctl_request *q)
+{
+    on_state(q, state_sources, done_answer);
+}
+
 static void command_drain(struct ctl_request *q)
 {
     uint32_t rate, retry_after_s;
@@ -314,6 +319,7 @@ static const struct {
     { "mailbox.list", command_mailbox_list },
     { "mailbox.set", command_mailbox_set },
     { "mailbox.forget", command_mailbox_forget },
+    { "sources", command_sources },
     { "drain", command_drain },
     { "drain.stop", command_drain_stop },
     { "reload", command_reload },

@@ -30,6 +30,7 @@ struct ctl_request {
     struct rng rng;
     struct state_counters state;
     struct publication_counters publications;
+    struct asterisk_sources_counters sources;
     struct compositor_counters compositor;
     struct notifier_counters notifier;
     struct publisher_counters publisher;
@@ -70,6 +71,7 @@ void state_publications(struct ctl_job *job, void *subject);
 void state_mailboxes(struct ctl_job *job, void *subject);
 void state_mailbox_change(struct ctl_job *job, void *subject);
 void state_mailbox_drop(struct ctl_job *job, void *subject);
+void state_sources(struct ctl_job *job, void *subject);
 void state_status(struct ctl_job *job, void *subject);
 
 /* worker_command.c: on each worker's thread */

@@ -22,6 +22,7 @@ struct fixture {
     struct state_core *core;
     struct publication_store *publications;
     struct mailboxes *mailboxes;
+    struct asterisk_sources *sources;
     struct ctl_state state; /* all of those */
     struct ctl *ctl;
     char directory[64], path[96];
@@ -146,6 +147,30 @@ static int ignore_composite(void *ctx, const struct resource_name *name,
     return 0;
 }
 
+/* One server that was heard and is silent since. */
+static void make_sources(struct fixture *f)
+{
+    const struct asterisk_event event = { .type = ASTERISK_DEVICE_STATE,
+                                          .eid = "02:00:00:00:51:60",
+                                          .name = "Custom:far",
+                                          .name_n = 10,
+                                          .state = DEVICE_INUSE,
+                                          .cachable = true };
+
+    assert_int_equal(asterisk_sources_create(
+                         &f->sources, &(struct asterisk_sources_config){ .core = f->core,
+                                                                         .mailboxes = f->mailboxes,
+                                                                         .wheel = &f->wheel,
+                                                                         .clock = &clock_system,
+                                                                         .rng = &f->rng,
+                                                                         .log = f->log }),
+                     0);
+    assert_int_equal(asterisk_sources_event(
+                         f->sources, &(struct publication_event){ .serial = 1, .event = &event }),
+                     0);
+    asterisk_sources_ended(f->sources, 1);
+}
+
 static void make_core(struct fixture *f)
 {
     struct dialplan_context *ctx;
@@ -179,7 +204,8 @@ static void make_core(struct fixture *f)
     assert_int_equal(mailboxes_create(&f->mailboxes, f->core, f->publications,
                                       &(struct mailbox_port){ .here = ignore_here }, &f->rng),
                      0);
-    f->state = (struct ctl_state){ f->core, f->publications, f->mailboxes };
+    make_sources(f);
+    f->state = (struct ctl_state){ f->core, f->publications, f->mailboxes, f->sources };
 }
 
 static void publish(struct fixture *f)
@@ -257,6 +283,7 @@ static int teardown(void **state)
     close(f->fd);
     uv_run(&f->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&f->loop), 0);
+    asterisk_sources_destroy(f->sources);
     mailboxes_destroy(f->mailboxes);
     publication_store_destroy(f->publications);
     wheel_fini(&f->wheel);
@@ -350,6 +377,10 @@ static void test_answers(void **state)
           "\"error\":\"usage\"" },
         { "{\"id\":25,\"command\":\"mailbox.forget\",\"mailbox\":\"100@x\"}", 1, "\"ok\":true" },
         { "{\"id\":26,\"command\":\"mailbox.list\"}", 1, "\"rows\":0}" },
+        { "{\"id\":26,\"command\":\"sources\"}", 2, "\"eid\":\"02:00:00:00:51:60\"" },
+        { "{\"id\":26,\"command\":\"sources\"}", 2,
+          "\"devices\":1,\"mailboxes\":0,\"publications\":0,\"lapses_s\":" },
+        { "{\"id\":26,\"command\":\"status\"}", 1, "\"sources\":{\"servers\":1,\"states\":1," },
         { "{\"id\":27,\"command\":\"drain\",\"reason\":\"tired\",\"rate\":1,\"retry_after_s\":0}",
           1, "reason is deactivated or probation" },
         { "{\"id\":28,\"command\":\"drain\",\"reason\":\"probation\",\"rate\":0,\"retry_after_s\":"

@@ -271,9 +271,33 @@ void state_mailbox_drop(struct ctl_job *job, void *subject)
                                      request_text(q, "mailbox")));
 }
 
+/* ---- other servers ---- */
+
+static void on_source(void *ctx, const struct asterisk_source_view *v)
+{
+    struct ctl_request *q = ctx;
+    struct json row = request_row(q);
+
+    json_add_str(&row, "eid", v->eid);
+    json_add_u64(&row, "heard_ms", v->heard_wall_ms);
+    json_add_u64(&row, "devices", v->devices);
+    json_add_u64(&row, "mailboxes", v->mailboxes);
+    json_add_u64(&row, "publications", v->publications);
+    if (v->lapsing)
+        json_add_u64(&row, "lapses_s", v->lapses_s);
+    request_row_end(q, &row);
+}
+
+void state_sources(struct ctl_job *job, void *subject)
+{
+    asterisk_sources_each(((struct ctl_state *)subject)->sources, on_source, request_of(job));
+}
+
 void state_status(struct ctl_job *job, void *subject)
 {
     state_counters_get(core_of(subject), &request_of(job)->state);
     publication_counters_get(((struct ctl_state *)subject)->publications,
                              &request_of(job)->publications);
+    asterisk_sources_counters_get(((struct ctl_state *)subject)->sources,
+                                  &request_of(job)->sources);
 }

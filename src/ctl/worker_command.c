@@ -265,6 +265,12 @@ static const struct counter store_fields[] = {
     COUNTER(publication_counters, composed),     COUNTER(publication_counters, unchanged),
 };
 
+static const struct counter source_fields[] = {
+    COUNTER(asterisk_sources_counters, servers),    COUNTER(asterisk_sources_counters, states),
+    COUNTER(asterisk_sources_counters, events),     COUNTER(asterisk_sources_counters, ignored),
+    COUNTER(asterisk_sources_counters, over_limit), COUNTER(asterisk_sources_counters, lapsed),
+};
+
 static const struct counter txn_fields[] = {
     COUNTER(txn_counters, requests),
     COUNTER(txn_counters, retransmitted_requests),
@@ -339,6 +345,7 @@ void worker_print_status(struct ctl_request *q, struct json *out)
     counters_print(out, "compositor", &q->compositor, compositor_fields,
                    ARRAY_LEN(compositor_fields));
     counters_print(out, "publications", &q->publications, store_fields, ARRAY_LEN(store_fields));
+    counters_print(out, "sources", &q->sources, source_fields, ARRAY_LEN(source_fields));
     counters_print(out, "transactions", &q->txn, txn_fields, ARRAY_LEN(txn_fields));
     counters_print(out, "network", &q->net, net_fields, ARRAY_LEN(net_fields));
 }

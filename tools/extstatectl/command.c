@@ -326,6 +326,41 @@ static int run_mailbox_forget(const struct invocation *given)
                        NULL);
 }
 
+/* ---- other servers ---- */
+
+static void cell_heard(const json_t *row, char *out, size_t room)
+{
+    print_age(row_number(row, "heard_ms"), out, room);
+}
+
+/* A server whose publications live has no end to come. */
+static void cell_lapses(const json_t *row, char *out, size_t room)
+{
+    const json_t *lapses = json_object_get(row, "lapses_s");
+
+    if (lapses)
+        snprintf(out, room, "lapses in %lld s", row_number(row, "lapses_s"));
+    else
+        snprintf(out, room, "%s", row_number(row, "publications") ? "alive" : "silent");
+}
+
+static const struct column source_columns[] = {
+    { .title = "EID", .key = "eid" },
+    { .title = "HEARD", .print = cell_heard },
+    { .title = "DEVICES", .key = "devices", .right = true },
+    { .title = "MAILBOXES", .key = "mailboxes", .right = true },
+    { .title = "PUBLICATIONS", .key = "publications", .right = true },
+    { .title = "STATE", .print = cell_lapses },
+};
+
+static int run_sources(const struct invocation *in)
+{
+    if (in->n)
+        return usage_of("sources");
+    return show_rows(in, json_pack("{ss}", "command", "sources"), source_columns,
+                     ARRAY_LEN(source_columns), "no other server publishes here");
+}
+
 /* ---- moving the subscribers away ---- */
 
 static int drain_number(const char *text, const char *what, long long otherwise, long long *out)
@@ -493,6 +528,7 @@ const struct command own_commands[] = {
       run_mailbox_change, false },
     { "mailbox forget", "MAILBOX [--source NAME]", "say nothing about a mailbox any more",
       run_mailbox_forget, false },
+    { "sources", "", "other servers, what they tell, and whether they live", run_sources, false },
     { "drain", "[--reason deactivated|probation] [--retry-after S] [--rate N] | --stop",
       "have subscribers go elsewhere before this server stops", run_drain, false },
     { "status", "", "the daemon: listeners, counters, switches", run_status, false },
