@@ -36,12 +36,11 @@ static void on_here(void *ctx, struct str mailbox, const struct mailbox_counts *
     (void)counts;
 }
 
-static int on_composed(void *ctx, const struct resource_name *name, enum composition_order order,
+static int on_composed(void *ctx, const struct resource_name *name,
                        const struct event_state *composite)
 {
     (void)ctx;
     (void)name;
-    (void)order;
     (void)composite;
     return 0;
 }

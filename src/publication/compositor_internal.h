@@ -52,7 +52,7 @@ struct ask { /* one PUBLISH */
     struct asker by;
     bool opaque;
     struct publication_request p;
-    struct event_state *document; /* p.document */
+    struct event_state *document;                         /* p.document */
     const struct asterisk_publication_settings *asterisk; /* for its packages only */
     struct asterisk_event asterisk_event;                 /* p.event */
     char user_room[USER_MAX];

@@ -41,6 +41,13 @@ static void configure(struct testing *t, const char *aors, const char *composito
     settings_unref(s);
 }
 
+static void on_here(void *ctx, struct str mailbox, const struct mailbox_counts *counts)
+{
+    (void)ctx;
+    (void)mailbox;
+    (void)counts;
+}
+
 static void testing_init(struct testing *t)
 {
     *t = (struct testing){ 0 };
@@ -56,7 +63,9 @@ static void testing_init(struct testing *t)
                                                      .clock = &clock_system,
                                                      .rng = &t->rng }),
         0);
-    assert_int_equal(mailboxes_create(&t->mailboxes, t->core, t->store, &t->rng), 0);
+    assert_int_equal(mailboxes_create(&t->mailboxes, t->core, t->store,
+                                      &(struct mailbox_port){ .here = on_here }, &t->rng),
+                     0);
 }
 
 static void testing_fini(struct testing *t)
