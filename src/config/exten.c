@@ -149,23 +149,6 @@ static int devices_tidy(struct context_reader *c, const struct conf_entry *e, st
     return 0;
 }
 
-static void devices_check(struct context_reader *c, const struct conf_entry *e, struct str devices)
-{
-    struct str rest = str_sub(devices, 0, str_find_char(devices, ','));
-
-    if (str_find_char(devices, '$') < devices.n)
-        return;
-    while (rest.n) {
-        struct str device = str_next(&rest, '&');
-
-        if (device.n && str_find_char(device, '/') == device.n &&
-            str_find_char(device, ':') == device.n)
-            diag_add(c->x->diag, DIAG_WARNING, e->at,
-                     "%.*s is no device; write its technology too, as PJSIP/%.*s or Custom:%.*s",
-                     STR_FMT(device), STR_FMT(device), STR_FMT(device));
-    }
-}
-
 static bool any_equal(const struct map_node *node, const void *key)
 {
     (void)node;
@@ -211,19 +194,14 @@ static int hint_remember(struct context_reader *c, const struct conf_entry *e, u
 }
 
 static int hint_add(struct context_reader *c, const struct conf_entry *e,
-                    const struct hint_text *text)
+                    const struct hint_spec *spec)
 {
-    struct hint_spec spec = { .extension = c->extension,
-                              .text = text->devices,
-                              .name = text->name,
-                              .file = e->at.file,
-                              .line = e->at.line };
     uint64_t hash;
     int r = hint_hash(c, &hash);
 
     if (r)
         return r;
-    r = dialplan_hint_add(c->context, &spec);
+    r = dialplan_hint_add(c->context, spec);
     switch (r) {
     case 0:
         return hint_remember(c, e, hash);
@@ -243,6 +221,7 @@ static int hint_add(struct context_reader *c, const struct conf_entry *e,
 static int hint_read(struct context_reader *c, const struct conf_entry *e, struct str rest)
 {
     struct hint_text text = hint_split(rest);
+    struct hint_spec spec;
     int r;
 
     if (c->has_caller_id) {
@@ -262,8 +241,13 @@ static int hint_read(struct context_reader *c, const struct conf_entry *e, struc
     r = devices_tidy(c, e, &text.devices);
     if (r)
         return r;
-    devices_check(c, e, text.devices);
-    return hint_add(c, e, &text);
+    spec = (struct hint_spec){ .extension = c->extension,
+                               .text = text.devices,
+                               .name = text.name,
+                               .file = e->at.file,
+                               .line = e->at.line };
+    hint_check(c, e, &spec);
+    return hint_add(c, e, &spec);
 }
 
 /* ---- lines ---- */
@@ -318,9 +302,10 @@ int exten_read(struct context_reader *c, const struct conf_entry *e)
 
     c->has_line = true;
     if (!rest.p) {
-        diag_add(c->x->diag, DIAG_WARNING, e->at,
-                 "exten has no priority and is ignored; write exten => EXTENSION,hint,DEVICE or a "
-                 "PBX's line");
+        diag_add(c->x->diag, DIAG_WARNING, e->at, "exten has no priority and is ignored; %s",
+                 dialplan_pattern_works(field)
+                     ? "write exten => EXTENSION,hint,DEVICE or a PBX's line"
+                     : "there is no ] behind the [ of its pattern, add it");
         return 0;
     }
     r = extension_set(c, e, field);

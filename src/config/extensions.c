@@ -130,6 +130,16 @@ static void unknown_tell(struct context_reader *c, const struct conf_entry *e)
                  STR_FMT(e->name));
 }
 
+static void autohints_read(struct context_reader *c, const struct conf_entry *e)
+{
+    bool enabled = str_is_true(e->value);
+
+    if (!enabled && !value_is_no(e->value))
+        diag_add(c->x->diag, DIAG_WARNING, e->at, "autohints = %.*s counts as no; write yes or no",
+                 STR_FMT(e->value));
+    dialplan_autohints_set(c->context, enabled);
+}
+
 static int entry_read(struct context_reader *c, const struct conf_entry *e)
 {
     if (is_directive(e, "exten"))
@@ -139,7 +149,7 @@ static int entry_read(struct context_reader *c, const struct conf_entry *e)
     if (is_directive(e, "include"))
         return include_read(c, e);
     if (is_directive(e, "autohints"))
-        dialplan_autohints_set(c->context, str_is_true(e->value));
+        autohints_read(c, e);
     else if (is_switch(e))
         switch_tell(c, e);
     else if (!is_directive(e, "ignorepat"))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* extensions.h - private to src/config: extensions.conf while it becomes a dialplan. extensions.c
- * has the sections and includes, exten.c the exten and same lines. */
+ * has the sections and includes, exten.c the exten and same lines, hint_check.c judges hints. */
 #pragma once
 #include "base/arena.h"
 #include "base/map.h"
@@ -38,3 +38,6 @@ NODISCARD int extensions_substitute(struct extensions_reader *x, struct str text
 /* exten.c: "exten => ..." and "same => ...". 0 or a negative errno. */
 NODISCARD int exten_read(struct context_reader *c, const struct conf_entry *e);
 NODISCARD int same_read(struct context_reader *c, const struct conf_entry *e);
+
+/* hint_check.c: tells what of a hint cannot work. */
+void hint_check(struct context_reader *c, const struct conf_entry *e, const struct hint_spec *spec);

@@ -88,6 +88,7 @@ static void check_all(const struct extensions_case *cases, size_t n)
 }
 
 #define FILE_LINE "etc/extensions.conf:"
+#define HINT_LINE(line, exten) FILE_LINE #line ": warning: the hint of " exten ": "
 
 static void test_hints(void **state)
 {
@@ -117,12 +118,16 @@ static void test_hints(void **state)
           "[c]\nexten=_1X,hint,PJSIP/${DB(a/${EXTEN})}\n",
           { "c" },
           "[c] _1X=PJSIP/${DB(a/${EXTEN})}",
-          NULL },
+          HINT_LINE(2,
+                    "_1X") "functions are not evaluated, ${DB(a/${EXTEN})} stays as it is; write "
+                           "the device itself, or a variable of [globals]\n" },
         { "nor of an expression",
           "[c]\nexten=_1X,hint,Custom:$[1+(2)]\n",
           { "c" },
           "[c] _1X=Custom:$[1+(2)]",
-          NULL },
+          HINT_LINE(2,
+                    "_1X") "expressions are not evaluated, $[1+(2)] stays as it is; write what it "
+                           "comes to\n" },
         { "name without an end",
           "[c]\nexten=100,hint,PJSIP/a(Alice\n",
           { "c" },
@@ -137,9 +142,8 @@ static void test_hints(void **state)
           "[c]\nexten=_[1X,hint,PJSIP/a\n",
           { "c" },
           "[c]",
-          FILE_LINE "2: warning: exten has no priority and is ignored; write exten => "
-                    "EXTENSION,hint,DEVICE or a PBX's "
-                    "line\n" },
+          FILE_LINE "2: warning: exten has no priority and is ignored; there is no ] behind the [ "
+                    "of its pattern, add it\n" },
         { "blanks in the extension",
           "[c]\nexten => 1 0 0 , hint , PJSIP/a\n",
           { "c" },
@@ -307,6 +311,193 @@ static void test_problems(void **state)
     check_all(cases, ARRAY_LEN(cases));
 }
 
+static void test_dark_hints(void **state)
+{
+    static const struct extensions_case cases[] = {
+        { "variables that are not set, each once",
+          "[globals]\nA=alice\n[c]\nexten => "
+          "1,hint,PJSIP/${A}&PJSIP/${B}&Custom:${B}\nexten => "
+          "2,hint,${NONE}\nexten => 3,hint,PJSIP/${EXTEN}@${CONTEXT}-${EPOCH}\nexten "
+          "=> "
+          "_4X,hint,PJSIP/${EXTEN}${exten}\nexten => 5,hint,PJSIP/${${C}}\n",
+          { NULL },
+          "",
+          HINT_LINE(4, "1") "there is no variable B, nothing stands in its place; set it in "
+                            "[globals], or correct the name\n" HINT_LINE(
+                                5, "2") "there is no variable NONE, nothing stands in its "
+                                        "place; set it in [globals], or correct "
+                                        "the name\n" HINT_LINE(
+                                            7, "_4X") "there is no variable exten, nothing stands "
+                                                      "in its "
+                                                      "place; set it in [globals], or correct the "
+                                                      "name\n" HINT_LINE(
+                                                          8, "5") "there is no variable C, nothing "
+                                                                  "stands in its place; set it in "
+                                                                  "[globals], or correct "
+                                                                  "the name\n" },
+        { "variables of the program",
+          "[c]\nexten => 1,hint,Custom:${SYSTEMNAME}&Custom:${ENTITYID}\n",
+          { NULL },
+          "",
+          HINT_LINE(2, "1") "there is no variable SYSTEMNAME, nothing stands in its "
+                            "place; write "
+                            "systemname = ... in [general] of extstate.conf\n" HINT_LINE(
+                                2, "1") "there is no variable ENTITYID, nothing stands in "
+                                        "its place; write entityid = ... in "
+                                        "[general] of extstate.conf\n" },
+        { "what nobody evaluates",
+          "[c]\nexten => 1,hint,${DB(x/y)}&PJSIP/$[1+1]\nexten => "
+          "2,hint,PJSIP/${EXTEN\nexten => "
+          "3,hint,PJSIP/$[1\nexten => 4,hint,PJSIP/$4\n",
+          { NULL },
+          "",
+          HINT_LINE(
+              2, "1") "functions are not evaluated, ${DB(x/y)} stays as it is; write the "
+                      "device itself, or a variable of [globals]\n" HINT_LINE(
+                          2, "1") "expressions are not evaluated, $[1+1] stays as it is; "
+                                  "write what it comes "
+                                  "to\n" HINT_LINE(
+                                      3, "2") "nothing closes ${EXTEN, it stays as it is; add "
+                                              "}\n" HINT_LINE(4, "3") "nothing closes $[1, it "
+                                                                      "stays as it is; add ]\n" },
+        { "patterns that match nothing",
+          "[globals]\nOPEN=_[1-\nBACK=_[9-1]\n[c]\nexten => "
+          "${OPEN},hint,PJSIP/a\nexten => "
+          "${BACK},hint,PJSIP/a\nexten => _,hint,PJSIP/a\nexten => "
+          "_[]X,hint,PJSIP/a\nexten => "
+          "_!,hint,PJSIP/a\nexten => _.,hint,PJSIP/a\n",
+          { NULL },
+          "",
+          HINT_LINE(5, "_[1-") "no extension matches this pattern; close each [ with a ] and "
+                               "write "
+                               "something between them\n" HINT_LINE(
+                                   6, "_[9-1]") "no extension matches this pattern; close "
+                                                "each [ with a ] and write something between "
+                                                "them\n" HINT_LINE(
+                                                    7, "_") "no extension matches this pattern; "
+                                                            "close each [ with a ] and "
+                                                            "write something between them\n" },
+        { "names without a kind, kinds without a name",
+          "[globals]\nP=alice\n[c]\nexten => "
+          "1,hint,PJSIP/a,alice&CustomPresence:b\nexten => "
+          "2,hint,Custom:&PJSIP/,CustomPresence:\nexten => 3,hint,${P}\nexten => "
+          "_4X,hint,a\n"
+          "exten => _5X,hint,${EXTEN},${EXTEN}\n",
+          { NULL },
+          "",
+          HINT_LINE(4, "1") "alice is no presence provider; write its kind too, as "
+                            "CustomPresence:alice\n" HINT_LINE(
+                                5, "2") "Custom: is no device; write its name behind "
+                                        "it\n" HINT_LINE(5, "2") "PJSIP/ is no device; write "
+                                                                 "its name behind "
+                                                                 "it\n" HINT_LINE(
+                                                                     5, "2") "CustomPr"
+                                                                             "esence: "
+                                                                             "is no "
+                                                                             "presence"
+                                                                             " provide"
+                                                                             "r; "
+                                                                             "write "
+                                                                             "its "
+                                                                             "name "
+                                                                             "behind "
+                                                                             "it"
+                                                                             "\n" FILE_LINE "6: "
+                                                                             "warning:"
+                                                                             " alice "
+                                                                             "is no "
+                                                                             "device; "
+                                                                             "write "
+                                                                             "its "
+                                                                             "technolo"
+                                                                             "gy too, "
+                                                                             "as "
+                                                                             "PJSIP/"
+                                                                             "alice "
+                                                                             "or "
+                                                                             "Custom:"
+                                                                             "alice"
+                                                                             "\n" FILE_LINE "7: "
+                                                                             "warning:"
+                                                                             " a is "
+                                                                             "no "
+                                                                             "device; "
+                                                                             "write "
+                                                                             "its "
+                                                                             "technolo"
+                                                                             "gy too, "
+                                                                             "as "
+                                                                             "PJSIP/a "
+                                                                             "or "
+                                                                             "Custom:"
+                                                                             "a\n" },
+        { "nothing between the separators",
+          "[globals]\nNO=\n[c]\nexten => 1,hint,&,&\nexten => 2,hint,${NO}\nexten => "
+          "_3X,hint,,\n",
+          { NULL },
+          "",
+          HINT_LINE(4, "1") "\"&,&\" names neither a device nor a presence provider; "
+                            "its lamp stays "
+                            "dark\n" HINT_LINE(5, "2") "\"${NO}\" names neither a device nor a "
+                                                       "presence provider; its lamp stays "
+                                                       "dark\n" HINT_LINE(
+                                                           6, "_3X") "\",\" names neither a device "
+                                                                     "nor a presence provider; its "
+                                                                     "lamp stays dark\n" },
+        { "autohints, neither yes nor no",
+          "[c]\nautohints=maybe\n[d]\nautohints=\n",
+          { "c", "d" },
+          "[c] [d]",
+          FILE_LINE "2: warning: autohints = maybe counts as no; write yes or no\n" FILE_LINE
+                    "4: warning: autohints =  counts as no; write yes or no\n" },
+    };
+
+    (void)state;
+    check_all(cases, ARRAY_LEN(cases));
+}
+
+/* What nobody could follow is told while the file is read, with its line. */
+static void test_long_sources(void **state)
+{
+    static const struct {
+        const char *line; /* '@' stands for LONG, the name of 80 bytes */
+        const char *told; /* NULL: nothing */
+    } cases[] = {
+        { "exten => 1,hint,@", "the hint of 1: the device :aaaaaaaaaaaaaaaaaaaaaaa... has 80" },
+        { "exten => 1,hint,PJSIP/a&@", "the hint of 1: the device :aaa" },
+        { "exten => 1,hint,PJSIP/a,@", "the hint of 1: the presence provider :aaa" },
+        { "exten => 1,hint,PJSIP/a,CustomPresence:a&@", "the hint of 1: the presence provider :" },
+        { "exten => 1,hint,${LONG}", "the hint of 1: the device :aaa" },
+        { "exten => 1,hint,${LONG:1}/", "the hint of 1: the device aaa" },
+        { "exten => 12,hint,${LONG:2}${EXTEN}", "the hint of 12: the device aaa" },
+        { "exten => 1,hint,${LONG:4}/${EXTEN}", NULL },
+        { "exten => _1X,hint,${LONG}/${EXTEN}", "the hint of _1X: the device :aaa" },
+        { "exten => _1X,hint,${LONG:2}/${EXTEN}", NULL }, /* depends on who is asked for */
+        { "exten => 1,hint,${LONG:2}/", "is no device; write its name behind it" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        size_t at = str_find_char(str_of(cases[i].line), '@');
+        bool named = cases[i].line[at] != '\0';
+        char name[81] = ":", *text;
+        struct dialplan *dp = NULL;
+        struct diag diag;
+
+        memset(name + 1, 'a', 79);
+        assert_true(asprintf(&text, "[globals]\nLONG=%s\n[c]\n%.*s%s\n", name, (int)at,
+                             cases[i].line, named ? name : "") > 0);
+        assert_int_equal(load(&dp, &diag, text, NULL), 0);
+        assert_int_equal(diag.errors + diag.warnings, cases[i].told != NULL);
+        assert_true(!cases[i].told ||
+                    str_contains_nocase(buf_str(&diag.text), str_of(cases[i].told)));
+        assert_true(!cases[i].told || str_starts(buf_str(&diag.text), STR(FILE_LINE "4: ")));
+        dialplan_destroy(dp);
+        diag_fini(&diag);
+        free(text);
+    }
+}
+
 static void test_long_names(void **state)
 {
     struct dialplan *dp;
@@ -403,6 +594,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hints),      cmocka_unit_test(test_problems),
         cmocka_unit_test(test_long_names), cmocka_unit_test(test_files),
+        cmocka_unit_test(test_dark_hints), cmocka_unit_test(test_long_sources),
         cmocka_unit_test(test_office),
     };
 

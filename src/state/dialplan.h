@@ -7,6 +7,8 @@
 #include "base/buf.h"
 #include "base/clock.h"
 
+enum { NAME_MAX_LEN = 79 }; /* contexts, extensions, devices, providers */
+
 struct dialplan;         /* opaque: see dialplan.c */
 struct dialplan_context; /* belongs to its dialplan */
 
@@ -82,6 +84,22 @@ NODISCARD int timespec_holds(struct str spec, uint64_t wall_ms, bool *holds);
  * result: the buffer's error says. */
 void dialplan_substitute(const struct dialplan *dp, struct str text, struct str context,
                          struct str extension, uint64_t wall_ms, struct buf *out);
+
+/* What a text asks for that is not there: ${NAME} becomes empty, the others stay as they are. */
+enum dialplan_fault {
+    DIALPLAN_NO_VARIABLE, /* told with its name */
+    DIALPLAN_FUNCTION,    /* ${FUNC(x)}; told without the $, as those below */
+    DIALPLAN_EXPRESSION,  /* $[1 + 1] */
+    DIALPLAN_UNCLOSED,    /* "${EXTEN", to the end of the text */
+};
+typedef void (*dialplan_fault_fn)(void *fault_ctx, enum dialplan_fault fault, struct str what);
+/* A hint's text as it will be, and what is wrong with it. What a pattern's EXTEN will be nobody
+ * knows: there it is such a fault, and empty. The buffer's error as for dialplan_substitute. */
+void dialplan_text_check(const struct dialplan_context *ctx, const struct hint_spec *spec,
+                         dialplan_fault_fn fault, void *fault_ctx, struct buf *out);
+/* False for a pattern that no extension matches: a set that does not end or has no member, or
+ * nothing behind the '_'. */
+bool dialplan_pattern_works(struct str extension);
 
 /* What the state core and listings read. */
 struct str dialplan_context_name(const struct dialplan_context *ctx);

@@ -2,7 +2,6 @@
 /* Both questions about a pattern, does it match and which comes first, read it through
  * element_next, so that they can't disagree about what it says. */
 #include "state/pattern.h"
-#include "state/dialplan.h"
 
 enum element_kind { /* in match order; sets among each other by their members */
                     ELEMENT_SET,
@@ -162,6 +161,19 @@ bool dialplan_pattern_matches(struct str extension, struct str dialled)
     /* Somebody who asks for a pattern by its own name means it: _X. does not match "_X.". */
     return str_equal(extension, dialled) ||
            pattern_matches(str_sub(extension, 1, extension.n), dialled);
+}
+
+bool dialplan_pattern_works(struct str extension)
+{
+    struct cursor c = cursor_on(str_sub(extension, 1, extension.n));
+    struct element e;
+    bool any = false;
+
+    if (!extension_is_pattern(extension))
+        return true;
+    for (e = element_next(&c); e.kind == ELEMENT_SET; e = element_next(&c))
+        any = true;
+    return e.kind != ELEMENT_BROKEN && (e.kind != ELEMENT_END || any);
 }
 
 /* Sets of the same size: where they differ first, the one that has the lower character. */

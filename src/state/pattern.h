@@ -3,8 +3,7 @@
  * compared. Threads: pure functions. */
 #pragma once
 #include "base/str.h"
-
-enum { NAME_MAX_LEN = 79 }; /* contexts, extensions, devices, providers */
+#include "state/dialplan.h"
 
 /* A name without its dashes, as it is hashed and found. `name` has at most NAME_MAX_LEN bytes. */
 struct extension_key {

@@ -11,6 +11,8 @@ struct substitution {
     uint64_t wall_ms;
     struct buf *out;
     size_t limit; /* beyond which the result is too long anyway */
+    dialplan_fault_fn fault;
+    void *fault_ctx;
 };
 
 static void substitute(const struct substitution *s, struct str text, unsigned depth);
@@ -64,6 +66,12 @@ static struct str slice(struct str value, struct str spec)
     return to > from ? str_sub(value, (size_t)from, (size_t)to) : STR_EMPTY;
 }
 
+static void fault_tell(const struct substitution *s, enum dialplan_fault fault, struct str what)
+{
+    if (s->fault)
+        s->fault(s->fault_ctx, fault, what);
+}
+
 static struct str value_of(const struct substitution *s, struct str name, char digits[20])
 {
     const struct global *g;
@@ -80,7 +88,11 @@ static struct str value_of(const struct substitution *s, struct str name, char d
         return buf_str(&b);
     }
     g = dialplan_global_find(s->dialplan, name); /* SYSTEMNAME is one, when there is one */
-    return g ? g->value : STR_EMPTY;
+    if (g)
+        return g->value;
+    if (name.n) /* otherwise it was to be made of others, which have been told */
+        fault_tell(s, DIALPLAN_NO_VARIABLE, name);
+    return STR_EMPTY;
 }
 
 /* `inside` is what stands between "${" and "}", its own variables already replaced. */
@@ -126,12 +138,16 @@ static size_t dollar(const struct substitution *s, struct str text, unsigned dep
     end = variable ? closing(text, '{', '}') : closing(text, '[', ']');
     inside = str_sub(text, 0, end);
     if (end == text.n) { /* never closed: this is no variable */
+        fault_tell(s, DIALPLAN_UNCLOSED, (struct str){ text.p - 1, text.n + 1 });
         buf_add_char(s->out, '$');
         return 0;
     }
     if (expression || str_find_char(inside, '(') < inside.n) {
+        struct str whole = { text.p - 1, end + 2 };
+
+        fault_tell(s, expression ? DIALPLAN_EXPRESSION : DIALPLAN_FUNCTION, whole);
         buf_add(s->out, STR("$"));
-        buf_add(s->out, (struct str){ text.p - 1, end + 2 });
+        buf_add(s->out, whole);
     } else if (str_find_char(inside, '$') == inside.n) {
         variable_add(s, inside);
     } else if (depth < VARIABLE_DEPTH_MAX) {
@@ -153,12 +169,37 @@ static void substitute(const struct substitution *s, struct str text, unsigned d
     }
 }
 
+static void substitute_all(const struct substitution *s, struct str text)
+{
+    substitute(s, text, 0);
+    if (!s->out->error && s->out->n > s->limit)
+        s->out->error = -EMSGSIZE;
+}
+
 void dialplan_substitute(const struct dialplan *dp, struct str text, struct str context,
                          struct str extension, uint64_t wall_ms, struct buf *out)
 {
-    struct substitution s = { dp, context, extension, wall_ms, out, out->n + SUBSTITUTED_MAX_LEN };
+    struct substitution s = { .dialplan = dp,
+                              .context = context,
+                              .extension = extension,
+                              .wall_ms = wall_ms,
+                              .out = out,
+                              .limit = out->n + SUBSTITUTED_MAX_LEN };
 
-    substitute(&s, text, 0);
-    if (!out->error && out->n > s.limit)
-        out->error = -EMSGSIZE;
+    substitute_all(&s, text);
+}
+
+void dialplan_text_check(const struct dialplan_context *ctx, const struct hint_spec *spec,
+                         dialplan_fault_fn fault, void *fault_ctx, struct buf *out)
+{
+    struct substitution s = { .dialplan = ctx->dialplan,
+                              .context = ctx->name,
+                              .extension = extension_is_pattern(spec->extension) ? STR_EMPTY
+                                                                                 : spec->extension,
+                              .out = out,
+                              .limit = out->n + SUBSTITUTED_MAX_LEN,
+                              .fault = fault,
+                              .fault_ctx = fault_ctx };
+
+    substitute_all(&s, spec->text);
 }
