@@ -184,6 +184,7 @@ static int daemon_configure(struct daemon *d, struct dialplan **dialplan)
     if (log_level_parse(&level, c.settings->general.log_level) == 0)
         log_level_set(d->log, level);
     d->settings = c.settings;
+    d->begun_with = settings_ref(c.settings);
     d->files_present = configuration_present(d->options);
     *dialplan = c.dialplan;
     c = (struct configuration){ 0 };
@@ -299,6 +300,7 @@ static void daemon_fini(struct daemon *d)
     loop_fini(&d->loop);
     body_registry_destroy(d->bodies);
     settings_unref(d->settings);
+    settings_unref(d->begun_with);
 }
 
 static int daemon_settle(struct daemon *d)

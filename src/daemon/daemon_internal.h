@@ -11,6 +11,7 @@ struct daemon {
     struct loop loop; /* its owner is this struct */
     struct body_registry *bodies;
     const struct settings *settings;
+    const struct settings *begun_with; /* threads, sockets and plugins are made of these */
     struct state_thread state;
     bool state_ready;
     struct worker *workers;

@@ -45,7 +45,7 @@ int daemon_reload(struct daemon *d, struct buf *report)
     r = r ? r : configuration_read(&c, d->options, &diag);
     if (r == 0) {
         configuration_check_bodies(c.settings, d->bodies, &diag);
-        status_check_reload(d->settings, c.settings, &diag);
+        status_check_reload(d->begun_with, c.settings, &diag);
         r = state_thread_apply(&d->state, c.settings, c.dialplan);
         if (r == 0)
             c.dialplan = NULL;

@@ -23,6 +23,6 @@ void status_print(struct json *out, const struct status_facts *facts);
 void status_print_watch_hint(struct json *out, const struct settings *settings,
                              const struct worker *worker, struct str context);
 
-/* Warn of what a reload does not change. */
+/* Warn of what a reload does not change: `running` is what the process began with. */
 void status_check_reload(const struct settings *running, const struct settings *wanted,
                          struct diag *diag);

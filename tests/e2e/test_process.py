@@ -259,6 +259,8 @@ class Process(unittest.TestCase):
             text = daemon.tool("reload", plain=True)
             self.assertIn("transport other is new", text)
             self.assertIn("transport udp is gone", text)
+            daemon.write("pjsip.conf", DEFAULT_FILES["pjsip.conf"])  # what runs, whatever was read meanwhile
+            self.assertNotIn("transport", daemon.tool("reload", plain=True))
 
     def reload(self, daemon, status, *words):
         tool = [harness.EXTSTATECTL, "--socket", daemon.socket, *(words or ["reload"])]
