@@ -91,6 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .files = { .read = read_file, .expand = expand, .ctx = &input },
         .resolve = resolve
     };
+    const struct general_settings general = { .systemname = STR_INIT("pbx") };
     struct settings *settings = NULL;
     struct dialplan *dialplan = NULL;
     struct diag diag;
@@ -100,7 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (settings_read(&settings, &source, &diag) >= 0) /* what is left of a damaged file, too */
         for (size_t i = 0; i < settings->n_endpoints; i++)
             (void)settings_endpoint_reachable(settings, &settings->endpoints[i]);
-    if (extensions_read(&dialplan, &source, false, &diag) == 0)
+    if (extensions_read(&dialplan, &source, &general, &diag) == 0)
         for (struct dialplan_context *c = dialplan_context_next(dialplan, NULL); c;
              c = dialplan_context_next(dialplan, c))
             for (const struct hint_entry *h = dialplan_hint_next(c, NULL); h;

@@ -210,7 +210,25 @@ static int sections_read(struct extensions_reader *x, const struct conf *conf)
     return r;
 }
 
-static int dialplan_read(struct dialplan **out, const struct conf *conf, struct diag *diag)
+/* Variables that do not come from the file. One that is empty is none, so that its use is told. */
+static int program_globals_set(struct dialplan *dp, const struct general_settings *general)
+{
+    const struct {
+        struct str name, value;
+    } globals[] = { { STR("SYSTEMNAME"), general->systemname },
+                    { STR("ENTITYID"), general->entityid } };
+
+    for (size_t i = 0; i < ARRAY_LEN(globals); i++) {
+        int r = globals[i].value.n ? dialplan_global_set(dp, globals[i].name, globals[i].value) : 0;
+
+        if (r)
+            return r;
+    }
+    return 0;
+}
+
+static int dialplan_read(struct dialplan **out, const struct conf *conf,
+                         const struct general_settings *general, struct diag *diag)
 {
     struct extensions_reader x = { .diag = diag };
     struct rng rng;
@@ -221,6 +239,8 @@ static int dialplan_read(struct dialplan **out, const struct conf *conf, struct 
     if (r)
         return r;
     r = dialplan_create(&x.dp);
+    if (r == 0)
+        r = program_globals_set(x.dp, general);
     if (r == 0 && conf)
         r = sections_read(&x, conf);
     if (r)
@@ -243,8 +263,8 @@ static void missing_tell(const struct conf_source *files, struct diag *diag)
              "the file does not exist, so there are no hints; write some, or correct --config-dir");
 }
 
-int extensions_read(struct dialplan **out, const struct settings_source *source, bool allow_exec,
-                    struct diag *diag)
+int extensions_read(struct dialplan **out, const struct settings_source *source,
+                    const struct general_settings *general, struct diag *diag)
 {
     struct conf_source files = source->files;
     struct dialplan *dp = NULL;
@@ -254,14 +274,14 @@ int extensions_read(struct dialplan **out, const struct settings_source *source,
 
     files.directory = source->directory;
     files.file = STR("extensions.conf");
-    files.allow_exec = allow_exec;
+    files.allow_exec = general->execincludes;
     r = conf_read(&conf, &files, diag);
     damaged = r == CONF_DAMAGED;
     if (r == -ENOENT)
         missing_tell(&files, diag);
     else if (r < 0)
         return r;
-    r = dialplan_read(&dp, conf, diag);
+    r = dialplan_read(&dp, conf, general, diag);
     conf_destroy(conf);
     if (r == 0 && damaged) {
         dialplan_destroy(dp);

@@ -52,7 +52,10 @@ struct extensions_case {
     const char *dialplan, *diag;
 };
 
-static int load(struct dialplan **dp, struct diag *diag, const char *text, const char *included)
+static const struct general_settings no_variables;
+
+static int load_with(struct dialplan **dp, struct diag *diag, const char *text,
+                     const char *included, const struct general_settings *general)
 {
     struct test_file files[] = { { "etc/extensions.conf", text },
                                  { "etc/more.conf", included },
@@ -62,7 +65,12 @@ static int load(struct dialplan **dp, struct diag *diag, const char *text, const
     if (!included)
         files[1].path = NULL;
     diag_init(diag);
-    return extensions_read(dp, &source, false, diag);
+    return extensions_read(dp, &source, general, diag);
+}
+
+static int load(struct dialplan **dp, struct diag *diag, const char *text, const char *included)
+{
+    return load_with(dp, diag, text, included, &no_variables);
 }
 
 static void check(const struct extensions_case *c)
@@ -456,6 +464,30 @@ static void test_dark_hints(void **state)
     check_all(cases, ARRAY_LEN(cases));
 }
 
+/* They are there before [globals], which may use them. */
+static void test_program_variables(void **state)
+{
+    const struct general_settings general = { .systemname = STR_INIT("pbx-1"),
+                                              .entityid = STR_INIT("02:00:5e:10:00:01") };
+    struct dialplan *dp = NULL;
+    struct diag diag;
+    struct buf b;
+
+    (void)state;
+    assert_int_equal(load_with(&dp, &diag,
+                               "[globals]\nLAMP=Custom:${SYSTEMNAME}\n[c]\nexten => "
+                               "1,hint,${LAMP}&Custom:${SYSTEMNAME}-${ENTITYID}\n",
+                               NULL, &general),
+                     0);
+    assert_str(buf_str(&diag.text), "");
+    buf_init(&b, 1024);
+    dialplan_substitute(dp, STR("${LAMP} ${ENTITYID}"), STR_EMPTY, STR_EMPTY, 0, &b);
+    assert_str(buf_str(&b), "Custom:pbx-1 02:00:5e:10:00:01");
+    buf_fini(&b);
+    dialplan_destroy(dp);
+    diag_fini(&diag);
+}
+
 /* What nobody could follow is told while the file is read, with its line. */
 static void test_long_sources(void **state)
 {
@@ -535,7 +567,7 @@ static void test_files(void **state)
     (void)state;
     nowhere.files = test_conf_source(&none);
     diag_init(&diag);
-    assert_int_equal(extensions_read(&dp, &nowhere, false, &diag), 0);
+    assert_int_equal(extensions_read(&dp, &nowhere, &no_variables, &diag), 0);
     assert_str(
         buf_str(&diag.text),
         "etc/extensions.conf: warning: the file does not exist, so there are no hints; write "
@@ -592,10 +624,10 @@ static void test_office(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hints),      cmocka_unit_test(test_problems),
-        cmocka_unit_test(test_long_names), cmocka_unit_test(test_files),
-        cmocka_unit_test(test_dark_hints), cmocka_unit_test(test_long_sources),
-        cmocka_unit_test(test_office),
+        cmocka_unit_test(test_hints),        cmocka_unit_test(test_problems),
+        cmocka_unit_test(test_long_names),   cmocka_unit_test(test_files),
+        cmocka_unit_test(test_dark_hints),   cmocka_unit_test(test_program_variables),
+        cmocka_unit_test(test_long_sources), cmocka_unit_test(test_office),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -91,7 +91,10 @@ static const struct option general_options[] = {
     { "entityid", OPTION_CUSTOM, .read = read_entity_id, .type_text = "six octets",
       .meaning = "Who we are among Asterisk servers that tell each other states, as "
                  "`02:00:5e:00:53:01`; made from the machine and the control socket when not "
-                 "given. With all zeros nothing is told." },
+                 "given, and then no variable of hints; else `${ENTITYID}` is it. With all zeros "
+                 "nothing is told." },
+    { "systemname", OPTION_STR, AT(general_settings, systemname), .max = 79,
+      .meaning = "`${SYSTEMNAME}` of hints." },
     { "source_grace", OPTION_DURATION, AT(general_settings, source_grace_s), .fallback = "30",
       .max = 86400,
       .meaning = "How long the states that another server told outlive its last publication." },
@@ -283,6 +286,23 @@ static int settle_control_socket(struct reading *r, struct general_settings *g)
     return result;
 }
 
+/* One bad line, and at a reload all stays as it was. */
+static int general_take_former(struct reading *r, struct general_settings *g)
+{
+    struct general_settings f = r->source->former->general;
+    struct str *const texts[] = { &f.control_socket, &f.plugin_directory, &f.log_level,
+                                  &f.systemname, &f.entityid };
+
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        int result = arena_str(r->arena, texts[i], *texts[i]);
+
+        if (result)
+            return result;
+    }
+    *g = f;
+    return 0;
+}
+
 static int read_general(struct reading *r, struct settings *s, const struct conf *conf)
 {
     struct general_settings *g = &s->general;
@@ -292,7 +312,12 @@ static int read_general(struct reading *r, struct settings *s, const struct conf
     if (result)
         goto out;
     memcpy(g, use.defaults, sizeof(*g));
+    r->faults = 0;
+    r->former = r->source->former;
     result = schema_apply_sections(r, &use, g, conf, STR("general"));
+    if (result == 0 && r->former && r->faults)
+        result = general_take_former(r, g);
+    r->former = false;
     if (result)
         goto out;
     if (g->subscription_default_expiry_s > g->subscription_max_expiry_s)

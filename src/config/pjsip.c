@@ -9,9 +9,10 @@ static const struct kind {
     const struct schema *schema;
     pjsip_finish_fn finish;
     bool single; /* one section at most, and its name may stand for the type */
+    int (*former)(struct pjsip_reader *p, void *draft); /* with `single` */
 } kinds[PJSIP_KINDS] = {
-    [PJSIP_GLOBAL] = { "global", &global_schema, global_finish, true },
-    [PJSIP_SYSTEM] = { "system", &system_schema, system_finish, true },
+    [PJSIP_GLOBAL] = { "global", &global_schema, global_finish, true, global_former },
+    [PJSIP_SYSTEM] = { "system", &system_schema, system_finish, true, system_former },
     [PJSIP_TRANSPORT] = { "transport", &transport_schema, transport_finish, false },
     [PJSIP_AUTH] = { "auth", &auth_schema, auth_finish, false },
     [PJSIP_AOR] = { "aor", &aor_schema, aor_finish, false },
@@ -219,11 +220,23 @@ static int select_sections(struct pjsip_reader *p, struct selected *selected)
 
 /* ---- reading ---- */
 
+/* Unless every fault has said it already. */
+static void former_tell(struct pjsip_reader *p, enum pjsip_kind kind, const struct conf_section *s)
+{
+    if (p->r->faults == 0 || p->r->strict)
+        reading_tell(p->r, DIAG_WARNING, s->at,
+                     "%s [%.*s] cannot be used as it stands; what was loaded before goes on",
+                     kinds[kind].type, STR_FMT(s->name));
+}
+
+/* The only section of its kind into the draft; defaults, or at a reload what there was, instead of
+ * one that is refused and instead of several. */
 static int read_single(struct pjsip_reader *p, enum pjsip_kind kind,
                        const struct selected *selected, void *draft)
 {
     const struct schema_use *use = &p->uses[kind];
     const struct conf_section *found = NULL;
+    bool faulty = false, former = p->r->source->former;
     size_t n = 0;
     int r = 0;
 
@@ -233,38 +246,56 @@ static int read_single(struct pjsip_reader *p, enum pjsip_kind kind,
         found = &p->conf->sections[i];
         if (n++)
             reading_tell(p->r, DIAG_ERROR, found->at,
-                         "another section of type = %s; the defaults are used instead of all of "
-                         "them, keep one",
-                         kinds[kind].type);
+                         "another section of type = %s; %s instead of all of them, keep one",
+                         kinds[kind].type,
+                         former ? "what was loaded before goes on" : "the defaults are used");
+        p->r->former = former;
         r = schema_read(p->r, use, draft, found);
+        p->r->former = false;
+        faulty |= r == SCHEMA_REFUSED || (former && p->r->faults);
     }
     if (r < 0)
         return r;
-    if (n != 1 || r == SCHEMA_REFUSED) {
-        found = NULL;
-        memcpy(draft, use->defaults, use->schema->object_size);
+    if (n == 1 && !faulty)
+        return kinds[kind].finish(p, draft, found);
+    if (n == 1 && former)
+        former_tell(p, kind, found);
+    memcpy(draft, use->defaults, use->schema->object_size);
+    r = n && former ? kinds[kind].former(p, draft) : 0;
+    return r ? r : kinds[kind].finish(p, draft, NULL);
+}
+
+static int read_section(struct pjsip_reader *p, enum pjsip_kind kind, bool discarded, void *draft,
+                        const struct conf_section *s)
+{
+    const struct settings *former = p->r->source->former;
+    size_t index = 0, kept;
+    int r;
+
+    p->r->former = former && settings_id_find(former, kind, s->name, &index) &&
+                   !settings_id_find(p->s, kind, s->name, &kept);
+    r = schema_read(p->r, &p->uses[kind], draft, s);
+    if (r == 0 && (discarded || (p->r->former && p->r->faults)))
+        r = SCHEMA_REFUSED;
+    if (r == 0)
+        r = kinds[kind].finish(p, draft, s);
+    if (r == SCHEMA_REFUSED && p->r->former) {
+        former_tell(p, kind, s);
+        r = pjsip_keep_former(p, kind, s, index);
     }
-    return kinds[kind].finish(p, draft, found);
+    p->r->former = false;
+    return r < 0 ? r : 0;
 }
 
 static int read_sections(struct pjsip_reader *p, enum pjsip_kind kind,
                          const struct selected *selected, void *draft)
 {
-    for (size_t i = 0; i < p->conf->n_sections; i++) {
-        const struct conf_section *s = &p->conf->sections[i];
-        int r;
+    int r = 0;
 
-        if (selected[i].kind != kind)
-            continue;
-        r = schema_read(p->r, &p->uses[kind], draft, s);
-        if (r == 0 && !selected[i].discarded)
-            r = kinds[kind].finish(p, draft, s);
-        else if (r == SCHEMA_REFUSED)
-            r = 0;
-        if (r)
-            return r;
-    }
-    return 0;
+    for (size_t i = 0; i < p->conf->n_sections && r == 0; i++)
+        if (selected[i].kind == kind)
+            r = read_section(p, kind, selected[i].discarded, draft, &p->conf->sections[i]);
+    return r;
 }
 
 static int read_kinds(struct pjsip_reader *p, const struct selected *selected)

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT
 /* pjsip.h - private to src/config: the sections of pjsip.conf as they are read, before they have
- * become settings. pjsip_tables.c and
- * pjsip_peers.c describe them, pjsip.c selects and reads them, pjsip_objects.c
- * judges each and adds it. */
+ * become settings. pjsip_tables.c and pjsip_peers.c describe them, pjsip.c selects and reads them,
+ * pjsip_objects.c and pjsip_publish.c judge each, pjsip_keep.c adds it. */
 #pragma once
 #include "config/schema.h"
 
 struct global_draft {
     struct global_settings g; /* without what struct system_draft has */
-    uint32_t algorithms_uac;  /* BIT(enum digest_algorithm) */
 };
 
 struct system_draft {
@@ -80,7 +78,6 @@ struct pjsip_reader {
                         PJSIP_NO_KIND what could be anything, for its type has not been found */
     struct schema_use uses[PJSIP_KINDS];
     size_t n_uses; /* made ready */
-    uint32_t algorithms_uac;
 };
 
 /* pjsip_tables.c: the ways of finding an endpoint, and a reader for a list of digest algorithms
@@ -108,7 +105,8 @@ static inline struct diag_place pjsip_place(const struct conf_section *s, struct
 }
 
 /* pjsip_objects.c, pjsip_publish.c and pjsip_publication.c: the draft becomes part of the settings,
- * or is refused, which has been told then. 0 or a negative errno. */
+ * or is idle and told to be. 0; SCHEMA_REFUSED when something is wrong, which has been told then; a
+ * negative errno. */
 typedef int (*pjsip_finish_fn)(struct pjsip_reader *p, void *draft, const struct conf_section *s);
 int global_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
 int system_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
@@ -122,11 +120,31 @@ int asterisk_publication_finish(struct pjsip_reader *p, void *draft, const struc
 int inbound_publication_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
 int domain_alias_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
 
+/* What of an object points to others, when it is about to be kept: dangling references are told. */
+void endpoint_settle(struct pjsip_reader *p, void *endpoint, const struct conf_section *s);
+void identify_settle(struct pjsip_reader *p, void *identify, const struct conf_section *s);
+void publish_settle(struct pjsip_reader *p, void *publish, const struct conf_section *s);
+void asterisk_publication_settle(struct pjsip_reader *p, void *publication,
+                                 const struct conf_section *s);
+void inbound_publication_settle(struct pjsip_reader *p, void *publication,
+                                const struct conf_section *s);
+
 /* pjsip_publish.c: the pattern of this option compiled into *out, nothing for an empty one. 0;
  * SCHEMA_REFUSED when it is none, which has been told; -ENOMEM. */
 NODISCARD int pjsip_compile(struct pjsip_reader *p, const struct conf_section *s, const char *kind,
                             struct str option, struct str pattern, struct regex **out);
 void asterisk_publication_fini(struct asterisk_publication_settings *a);
+
+/* pjsip_keep.c: a copy of the object, with its id and place, goes into the settings and their
+ * index. 0 or a negative errno. */
+NODISCARD int pjsip_keep(struct pjsip_reader *p, enum pjsip_kind kind, const struct conf_section *s,
+                         const void *object);
+/* The object of that index in the former settings goes on. 0 or a negative errno. */
+NODISCARD int pjsip_keep_former(struct pjsip_reader *p, enum pjsip_kind kind,
+                                const struct conf_section *s, size_t index);
+/* Drafts of what there is one of, as it was in the former settings. 0 or a negative errno. */
+NODISCARD int global_former(struct pjsip_reader *p, void *draft);
+NODISCARD int system_former(struct pjsip_reader *p, void *draft);
 
 /* pjsip_match.c: one element of `match` of an identify section, added to it. As option.read. */
 NODISCARD int match_read(struct reading *r, struct identify_settings *i, struct str part,

@@ -164,18 +164,19 @@ static int add_name(struct reading *r, struct identify_settings *i, const struct
     struct resolution x = { .reading = r, .identify = i, .parts = m };
     const char *why = "it has no address";
     int result = r->source->resolve
-                     ? r->source->resolve(r->source->resolve_ctx, m->host, resolved, &x, &why)
+                     ? r->source->resolve(r->source->ctx, m->host, resolved, &x, &why)
                      : resolve(NULL, m->host, resolved, &x, &why);
 
     if (x.error)
         return x.error;
     if (result && result != -ENOENT)
         return result;
-    if (x.n == 0)
-        reading_tell(
-            r, DIAG_WARNING, e->at,
-            "match = %.*s cannot be looked up (%s); it is left out until a reload finds it",
-            STR_FMT(m->host), why);
+    if (x.n)
+        return 0;
+    r->faults += r->former; /* who somebody is is not forgotten over that */
+    reading_tell(
+        r, DIAG_WARNING, e->at, "match = %.*s cannot be looked up (%s); %s", STR_FMT(m->host), why,
+        r->former ? "what was loaded before goes on" : "it is left out until a reload finds it");
     return 0;
 }
 

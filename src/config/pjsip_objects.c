@@ -3,17 +3,6 @@
  * to is there. */
 #include "config/pjsip.h"
 
-/* What every kept object has: a copy of its id, its place, and an entry in the index. */
-static int keep(struct pjsip_reader *p, enum pjsip_kind kind, const struct conf_section *s,
-                size_t index, struct str *id, struct diag_place *at)
-{
-    int r = arena_str(p->r->arena, id, s->name);
-
-    if (r == 0 && at)
-        r = reading_place(p->r, s->at, at);
-    return r ? r : settings_id_add(p->s, kind, *id, index);
-}
-
 /* ---- global and system ---- */
 
 int global_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s)
@@ -22,7 +11,6 @@ int global_finish(struct pjsip_reader *p, void *draft, const struct conf_section
 
     (void)s;
     p->s->global = d->g;
-    p->algorithms_uac = d->algorithms_uac;
     return 0;
 }
 
@@ -67,7 +55,6 @@ int transport_finish(struct pjsip_reader *p, void *draft, const struct conf_sect
 {
     struct transport_draft *d = draft;
     bool tls = d->t.protocol == TRANSPORT_TLS || d->t.protocol == TRANSPORT_WSS;
-    int r;
 
     if (d->t.protocol != TRANSPORT_UDP)
         reading_tell(
@@ -77,17 +64,10 @@ int transport_finish(struct pjsip_reader *p, void *draft, const struct conf_sect
     if ((uint32_t)d->t.protocol == TRANSPORT_FLOW)
         return 0;
     if (addr_parse(&d->t.bind, d->bind, tls ? 5061 : 5060))
-        return 0; /* told by the table's reader */
+        return SCHEMA_REFUSED; /* told by the table's reader */
     if (transport_settle_external(p, d, s))
-        return 0;
-    r = ARRAY_GROW(p->s->transports, p->s->n_transports);
-    if (r)
-        return r;
-    r = keep(p, PJSIP_TRANSPORT, s, p->s->n_transports, &d->t.id, &d->t.at);
-    if (r)
-        return r;
-    p->s->transports[p->s->n_transports++] = d->t;
-    return 0;
+        return SCHEMA_REFUSED;
+    return pjsip_keep(p, PJSIP_TRANSPORT, s, &d->t);
 }
 
 /* ---- auth ---- */
@@ -97,7 +77,7 @@ static int auth_settle_algorithms(struct pjsip_reader *p, struct auth_draft *d,
                                   const struct conf_section *s)
 {
     struct digest_credential *c = &d->a.credential;
-    unsigned able = 0, wanted = d->algorithms ? d->algorithms : p->algorithms_uac;
+    unsigned able = 0, wanted = d->algorithms ? d->algorithms : p->s->global.algorithms_uac;
 
     for (unsigned a = 0; a < DIGEST_ALGORITHMS; a++)
         if (c->password.n || c->hash[a].n)
@@ -133,7 +113,6 @@ int auth_finish(struct pjsip_reader *p, void *draft, const struct conf_section *
 {
     struct auth_draft *d = draft;
     struct digest_credential *c = &d->a.credential;
-    int r;
 
     if (d->type == AUTH_GOOGLE_OAUTH) {
         reading_tell(p->r, DIAG_WARNING, s->at,
@@ -142,43 +121,28 @@ int auth_finish(struct pjsip_reader *p, void *draft, const struct conf_section *
         return 0;
     }
     if (auth_settle_algorithms(p, d, s))
-        return 0;
+        return SCHEMA_REFUSED;
     if (has_hash(c) && (c->realm.n == 0 || str_equal(c->realm, STR("*"))))
         reading_tell_lack(
             p->r, DIAG_WARNING, s->at,
             "auth [%.*s]: a hashed password fits the realm it was made for only; add realm = ...",
             STR_FMT(s->name));
-    r = ARRAY_GROW(p->s->auths, p->s->n_auths);
-    if (r)
-        return r;
-    r = keep(p, PJSIP_AUTH, s, p->s->n_auths, &d->a.id, &d->a.at);
-    if (r)
-        return r;
-    p->s->auths[p->s->n_auths++] = d->a;
-    return 0;
+    return pjsip_keep(p, PJSIP_AUTH, s, &d->a);
 }
 
 /* ---- aor, endpoint, identify ---- */
 
 int aor_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s)
 {
-    struct aor_settings *a = draft;
-    int r = ARRAY_GROW(p->s->aors, p->s->n_aors);
-
-    if (r)
-        return r;
-    r = keep(p, PJSIP_AOR, s, p->s->n_aors, &a->id, NULL);
-    if (r)
-        return r;
-    p->s->aors[p->s->n_aors++] = *a;
-    return 0;
+    return pjsip_keep(p, PJSIP_AOR, s, draft);
 }
 
 /* The ids stay: that something is missing must not make an endpoint more open than it was meant to
  * be. */
-static void endpoint_check(struct pjsip_reader *p, const struct endpoint_settings *e,
-                           const struct conf_section *s)
+void endpoint_settle(struct pjsip_reader *p, void *endpoint, const struct conf_section *s)
 {
+    const struct endpoint_settings *e = endpoint;
+
     for (size_t i = 0; i < e->n_auths; i++)
         pjsip_check_reference(p, s, STR("auth"), PJSIP_AUTH, e->auths[i]);
     for (size_t i = 0; i < e->n_aors; i++)
@@ -190,29 +154,27 @@ static void endpoint_check(struct pjsip_reader *p, const struct endpoint_setting
 int endpoint_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s)
 {
     struct endpoint_draft *d = draft;
-    int r;
 
     d->e.context = d->subscribe_context.n ? d->subscribe_context
                    : d->context.n         ? d->context
                                           : STR("default");
-    endpoint_check(p, &d->e, s);
-    r = ARRAY_GROW(p->s->endpoints, p->s->n_endpoints);
-    if (r)
-        return r;
-    r = keep(p, PJSIP_ENDPOINT, s, p->s->n_endpoints, &d->e.id, &d->e.at);
-    if (r)
-        return r;
-    p->s->endpoints[p->s->n_endpoints++] = d->e;
-    return 0;
+    endpoint_settle(p, &d->e, s);
+    return pjsip_keep(p, PJSIP_ENDPOINT, s, &d->e);
+}
+
+void identify_settle(struct pjsip_reader *p, void *identify, const struct conf_section *s)
+{
+    const struct identify_settings *i = identify;
+
+    pjsip_check_reference(p, s, STR("endpoint"), PJSIP_ENDPOINT, i->endpoint);
 }
 
 int identify_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s)
 {
     struct identify_draft *d = draft;
     const struct conf_entry *match = conf_entry_find(s, STR("match"));
-    int r;
 
-    pjsip_check_reference(p, s, STR("endpoint"), PJSIP_ENDPOINT, d->i.endpoint);
+    identify_settle(p, &d->i, s);
     if ((!match || match->value.n == 0) && d->i.n_matches == 0) {
         bool other = d->match_header.n || d->match_request_uri.n;
 
@@ -223,28 +185,12 @@ int identify_finish(struct pjsip_reader *p, void *draft, const struct conf_secti
                     "section is idle"
                   : "identify [%.*s] has nothing to match and is refused; add match = ADDRESS",
             STR_FMT(s->name));
-        return 0;
+        return other ? 0 : SCHEMA_REFUSED;
     }
-    r = ARRAY_GROW(p->s->identifies, p->s->n_identifies);
-    if (r)
-        return r;
-    r = keep(p, PJSIP_IDENTIFY, s, p->s->n_identifies, &d->i.id, &d->i.at);
-    if (r)
-        return r;
-    p->s->identifies[p->s->n_identifies++] = d->i;
-    return 0;
+    return pjsip_keep(p, PJSIP_IDENTIFY, s, &d->i);
 }
 
 int domain_alias_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s)
 {
-    struct domain_alias *a = draft;
-    int r = ARRAY_GROW(p->s->aliases, p->s->n_aliases);
-
-    if (r)
-        return r;
-    r = arena_str(p->r->arena, &a->alias, s->name);
-    if (r)
-        return r;
-    p->s->aliases[p->s->n_aliases++] = *a;
-    return 0;
+    return pjsip_keep(p, PJSIP_DOMAIN_ALIAS, s, draft);
 }

@@ -87,24 +87,13 @@ static void check_publish(struct pjsip_reader *p, const struct conf_section *s, 
                      STR_FMT(s->name), STR_FMT(option), STR_FMT(id), STR_FMT(event));
 }
 
-static int asterisk_publication_keep(struct pjsip_reader *p,
-                                     const struct asterisk_publication_settings *a,
-                                     const struct conf_section *s)
+void asterisk_publication_settle(struct pjsip_reader *p, void *publication,
+                                 const struct conf_section *s)
 {
-    struct settings *settings = p->s;
-    struct asterisk_publication_settings kept = *a;
-    int r = ARRAY_GROW(settings->asterisk_publications, settings->n_asterisk_publications);
+    struct asterisk_publication_settings *a = publication;
 
-    if (r == 0)
-        r = arena_str(p->r->arena, &kept.id, s->name);
-    if (r == 0)
-        r = reading_place(p->r, s->at, &kept.at);
-    if (r == 0)
-        r = settings_id_add(settings, PJSIP_ASTERISK_PUBLICATION, kept.id,
-                            settings->n_asterisk_publications);
-    if (r == 0)
-        settings->asterisk_publications[settings->n_asterisk_publications++] = kept;
-    return r;
+    check_publish(p, s, STR("devicestate_publish"), a->devicestate_publish, ASTERISK_DEVICES);
+    check_publish(p, s, STR("mailboxstate_publish"), a->mailboxstate_publish, ASTERISK_MAILBOXES);
 }
 
 int asterisk_publication_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s)
@@ -112,60 +101,62 @@ int asterisk_publication_finish(struct pjsip_reader *p, void *draft, const struc
     struct asterisk_publication_settings *a = draft;
     int r;
 
-    check_publish(p, s, STR("devicestate_publish"), a->devicestate_publish, ASTERISK_DEVICES);
-    check_publish(p, s, STR("mailboxstate_publish"), a->mailboxstate_publish, ASTERISK_MAILBOXES);
+    asterisk_publication_settle(p, a, s);
     r = pjsip_compile(p, s, "asterisk-publication", STR("device_state_filter"), a->device_pattern,
                       &a->device_filter);
     if (r == 0)
         r = pjsip_compile(p, s, "asterisk-publication", STR("mailbox_state_filter"),
                           a->mailbox_pattern, &a->mailbox_filter);
     if (r == 0)
-        r = asterisk_publication_keep(p, a, s);
+        r = pjsip_keep(p, PJSIP_ASTERISK_PUBLICATION, s, a);
     if (r)
         asterisk_publication_fini(a);
-    return r < 0 ? r : 0;
+    return r;
 }
 
-static void event_add(struct pjsip_reader *p, struct inbound_publication_settings *i,
-                      const struct conf_section *s, struct str package, struct str publication)
+static void check_event(struct pjsip_reader *p, const struct conf_section *s,
+                        const struct inbound_event *e)
 {
     char option[sizeof("event_asterisk-devicestate")];
     struct buf name;
 
-    if (!publication.n)
-        return;
     buf_init_on(&name, option, sizeof(option));
     buf_add(&name, STR("event_"));
-    buf_add(&name, package);
-    pjsip_check_reference(p, s, buf_str(&name), PJSIP_ASTERISK_PUBLICATION, publication);
-    i->events[i->n_events++] = (struct inbound_event){ package, publication };
+    buf_add(&name, e->package);
+    pjsip_check_reference(p, s, buf_str(&name), PJSIP_ASTERISK_PUBLICATION, e->publication);
+}
+
+void inbound_publication_settle(struct pjsip_reader *p, void *publication,
+                                const struct conf_section *s)
+{
+    const struct inbound_publication_settings *i = publication;
+
+    if (i->endpoint.n)
+        pjsip_check_reference(p, s, STR("endpoint"), PJSIP_ENDPOINT, i->endpoint);
+    for (size_t e = 0; e < i->n_events; e++)
+        check_event(p, s, &i->events[e]);
+}
+
+static void event_add(struct inbound_publication_settings *i, struct str package,
+                      struct str publication)
+{
+    if (publication.n)
+        i->events[i->n_events++] = (struct inbound_event){ package, publication };
 }
 
 int inbound_publication_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s)
 {
     struct inbound_publication_draft *d = draft;
-    struct settings *settings = p->s;
-    int r = ARRAY_GROW(settings->inbound_publications, settings->n_inbound_publications);
 
-    if (d->p.endpoint.n)
-        pjsip_check_reference(p, s, STR("endpoint"), PJSIP_ENDPOINT, d->p.endpoint);
-    event_add(p, &d->p, s, ASTERISK_DEVICES, d->devices);
-    event_add(p, &d->p, s, ASTERISK_MAILBOXES, d->mailboxes);
+    event_add(&d->p, ASTERISK_DEVICES, d->devices);
+    event_add(&d->p, ASTERISK_MAILBOXES, d->mailboxes);
+    inbound_publication_settle(p, &d->p, s);
     if (!d->p.n_events)
         reading_tell_lack(p->r, DIAG_WARNING, s->at,
                           "inbound-publication [%.*s] takes nothing; add "
                           "event_asterisk-devicestate or event_asterisk-mwi",
                           STR_FMT(s->name));
-    if (r == 0)
-        r = arena_str(p->r->arena, &d->p.id, s->name);
-    if (r == 0)
-        r = reading_place(p->r, s->at, &d->p.at);
-    if (r == 0)
-        r = settings_id_add(settings, PJSIP_INBOUND_PUBLICATION, d->p.id,
-                            settings->n_inbound_publications);
-    if (r == 0)
-        settings->inbound_publications[settings->n_inbound_publications++] = d->p;
-    return r;
+    return pjsip_keep(p, PJSIP_INBOUND_PUBLICATION, s, &d->p);
 }
 
 /* ---- finding ---- */

@@ -48,6 +48,14 @@ static int publish_check_options(struct pjsip_reader *p, const struct publish_se
                           STR_FMT(s->name));
         return SCHEMA_REFUSED;
     }
+    if (u->body.n && p->r->source->body_known &&
+        !p->r->source->body_known(p->r->source->ctx, u->event, u->body)) {
+        reading_tell(p->r, DIAG_ERROR, pjsip_place(s, STR("@body")),
+                     "outbound-publish [%.*s] is refused: nothing makes @body = %.*s for event "
+                     "%.*s; correct it, or load the plugin that does at a restart",
+                     STR_FMT(s->name), STR_FMT(u->body), STR_FMT(u->event));
+        return SCHEMA_REFUSED;
+    }
     if (u->expiration_s == 0) {
         reading_tell(p->r, DIAG_ERROR, pjsip_place(s, STR("expiration")),
                      "outbound-publish [%.*s] is refused: expiration = 0 would end each "
@@ -88,9 +96,9 @@ int pjsip_compile(struct pjsip_reader *p, const struct conf_section *s, const ch
 
 /* Only credentials that there are stay in the list; without them the server's challenge is the
  * answer, as before. */
-static void publish_settle_references(struct pjsip_reader *p, struct publish_settings *u,
-                                      const struct conf_section *s)
+void publish_settle(struct pjsip_reader *p, void *publish, const struct conf_section *s)
 {
+    struct publish_settings *u = publish;
     size_t index, n = 0;
     const char *why;
 
@@ -114,47 +122,27 @@ static void publish_settle_references(struct pjsip_reader *p, struct publish_set
         u->transport = STR_EMPTY;
 }
 
-static int publish_keep(struct pjsip_reader *p, const struct publish_settings *u,
-                        const struct conf_section *s)
-{
-    struct settings *settings = p->s;
-    struct publish_settings kept = *u;
-    int r = ARRAY_GROW(settings->publishes, settings->n_publishes);
-
-    if (r)
-        return r;
-    r = arena_str(p->r->arena, &kept.id, s->name);
-    if (r)
-        return r;
-    r = reading_place(p->r, s->at, &kept.at);
-    if (r)
-        return r;
-    r = settings_id_add(settings, PJSIP_PUBLISH, kept.id, settings->n_publishes);
-    if (r)
-        return r;
-    settings->publishes[settings->n_publishes++] = kept;
-    return 0;
-}
-
 /* An option that means nothing for the event has no pattern either. */
 static int publish_compile(struct pjsip_reader *p, struct publish_draft *d,
                            const struct conf_section *s)
 {
+    bool stream = asterisk_package_known(d->p.event);
+    bool devices = str_equal(d->p.event, ASTERISK_DEVICES);
     const struct {
         struct str option, pattern;
         struct regex **out;
         bool means;
     } patterns[] = {
-        { STR("@context"), d->p.context_pattern, &d->p.context,
-          !asterisk_package_known(d->p.event) },
-        { STR("@exten"), d->p.exten_pattern, &d->p.exten, !asterisk_package_known(d->p.event) },
-        { STR("@device_state_filter"), d->device_state_filter, &d->p.state,
-          str_equal(d->p.event, ASTERISK_DEVICES) },
-        { STR("@mailbox_state_filter"), d->mailbox_state_filter, &d->p.state,
-          str_equal(d->p.event, ASTERISK_MAILBOXES) },
+        { STR("@context"), d->p.context_pattern, &d->p.context, !stream },
+        { STR("@exten"), d->p.exten_pattern, &d->p.exten, !stream },
+        { STR("@device_state_filter"), d->device_state_filter, &d->p.state, stream && devices },
+        { STR("@mailbox_state_filter"), d->mailbox_state_filter, &d->p.state, stream && !devices },
     };
     int r = 0;
 
+    d->p.state_pattern = !stream   ? STR_EMPTY
+                         : devices ? d->device_state_filter
+                                   : d->mailbox_state_filter;
     for (size_t i = 0; i < ARRAY_LEN(patterns) && !r; i++)
         if (patterns[i].means)
             r = pjsip_compile(p, s, "outbound-publish", patterns[i].option, patterns[i].pattern,
@@ -168,23 +156,23 @@ int publish_finish(struct pjsip_reader *p, void *draft, const struct conf_sectio
     int r;
 
     if (u->server_uri.n == 0) /* written, but by a later empty line taken back */
-        return 0;
+        return SCHEMA_REFUSED;
     r = publish_check_event(p, u, s);
     if (r)
-        return 0;
+        return r;
     r = publish_check_options(p, u, s);
     if (r)
-        return 0;
+        return r;
     u->from_uri = u->from_uri.n ? u->from_uri : u->server_uri;
     u->to_uri = u->to_uri.n ? u->to_uri : u->server_uri;
-    publish_settle_references(p, u, s);
+    publish_settle(p, u, s);
     r = publish_compile(p, draft, s);
     if (r == 0)
-        r = publish_keep(p, u, s);
+        r = pjsip_keep(p, PJSIP_PUBLISH, s, u);
     if (r == 0)
         return 0;
     regex_destroy(u->context);
     regex_destroy(u->exten);
     regex_destroy(u->state);
-    return r < 0 ? r : 0;
+    return r;
 }

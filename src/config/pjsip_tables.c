@@ -118,7 +118,7 @@ static const struct option global_options[] = {
     { "debug", OPTION_CUSTOM, .fallback = "no", .read = read_debug,
       .type_text = "yes, no, an address or a network",
       .meaning = "Write SIP messages to the log: all of them, or those from and to an address." },
-    { "default_auth_algorithms_uac", OPTION_CUSTOM, AT(global_draft, algorithms_uac),
+    { "default_auth_algorithms_uac", OPTION_CUSTOM, AT(global_draft, g.algorithms_uac),
       .fallback = "MD5", .read = algorithms_read, .type_text = "list of MD5, SHA-256, SHA-512-256",
       .meaning = "Digest algorithms we answer challenges with, where an auth section names none." },
     { "default_voicemail_extension", OPTION_STR, AT(global_draft, g.default_voicemail_extension),

@@ -95,6 +95,8 @@ void reading_fault(struct reading *r, const struct conf_entry *e, struct str par
 {
     if (r->strict)
         consequence = STR("every object with this line is discarded, as strict_objects = yes asks");
+    else if (r->former)
+        consequence = STR("what was loaded before goes on");
     r->faults++;
     r->override_faults += is_override(e->at);
     reading_tell(r, DIAG_ERROR, e->at, "%.*s = %.*s: %.*s; %.*s", STR_FMT(e->name),

@@ -94,6 +94,8 @@ struct reading { /* what readers of sections share while a configuration is read
     struct rng rng;  /* for keys of tables */
     bool strict;     /* [compatibility] strict_objects */
     bool partial;    /* the present section is: see conf.h */
+    bool former;     /* the present section's object goes on as it was loaded before, should this
+                        have a fault */
     unsigned faults; /* of the present section: bad values and, when strict, unknown options */
     unsigned vital_faults;    /* those among them that refuse it */
     unsigned override_faults; /* of --set, over all sections: what is asked for on the command line

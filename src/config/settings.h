@@ -102,7 +102,9 @@ struct publish_settings { /* type=outbound-publish */
     struct str body; /* @body: "application/dialog-info+xml" */
     struct str context_pattern, exten_pattern;
     struct regex *context, *exten; /* compiled @context, @exten; NULL: everything */
-    struct regex *state; /* of the Asterisk packages: @device_state_filter, @mailbox_state_filter */
+    struct str state_pattern;      /* of the Asterisk packages: @device_state_filter,
+                                      @mailbox_state_filter */
+    struct regex *state;           /* compiled; NULL: everything */
     struct diag_place at;
 };
 
@@ -213,6 +215,7 @@ struct general_settings {      /* extstate.conf [general] */
     uint32_t publish_retry_interval_s; /* longest pause before a compositor that is away is asked
                                           again */
     uint32_t stop_grace_s;             /* how long an orderly end waits for answers */
+    struct str systemname;             /* ${SYSTEMNAME} of hints; empty: none */
     struct str entityid;     /* "02:00:5e:00:53:01", in lower case; empty: made by the daemon */
     uint32_t source_grace_s; /* how long the states of a server outlive its last publication */
     bool execincludes;
@@ -228,6 +231,7 @@ struct global_settings { /* pjsip.conf global and system */
     struct str debug_host; /* an address or network, empty: all */
     uint32_t timer_t1_ms, timer_b_ms;
     bool compact_headers, disable_rport;
+    uint32_t algorithms_uac; /* BIT(enum digest_algorithm), of auth sections that name none */
 };
 
 struct domain_alias {
@@ -272,6 +276,10 @@ struct settings_source {
     struct str state_directory;  /* --state-dir */
     const struct str *overrides; /* "SECTION.OPTION=VALUE" of --set, for extstate.conf */
     size_t n_overrides;
+    /* What a reload replaces; NULL at the start and for a mere check. Borrowed for the call. An
+     * object that is refused goes on as it was there, with a message that says so; one that is
+     * not written any more is gone. */
+    const struct settings *former;
     struct conf_source
         files; /* read hooks for tests; directory and file are filled in by settings_read */
     /* For tests and fuzzing: how a host name of `match` is looked up; NULL: getaddrinfo(3). Calls
@@ -279,7 +287,10 @@ struct settings_source {
     int (*resolve)(void *ctx, struct str host,
                    void (*each)(void *each_ctx, const struct addr *address), void *each_ctx,
                    const char **why);
-    void *resolve_ctx;
+    /* Is there something that makes bodies of this type? NULL while nobody knows: plugins are
+     * loaded when the settings have been read. */
+    bool (*body_known)(void *ctx, struct str event, struct str type);
+    void *ctx;
 };
 
 enum {
@@ -289,7 +300,7 @@ enum {
 
 /* Read pjsip.conf and extstate.conf (which may be missing) from the directory, with one reference.
  * 0 or SETTINGS_UNUSABLE, or a negative errno. A section that lacks what it needs is an error in
- * `diag`, left out, and does not make the rest unusable. */
+ * `diag`, left out (see `former`), and does not make the rest unusable. */
 NODISCARD int settings_read(struct settings **out, const struct settings_source *source,
                             struct diag *diag);
 struct settings *settings_ref(const struct settings *s);
@@ -320,11 +331,11 @@ enum watcher_handling settings_authorize(const struct settings *s,
 /* True when the endpoint has at least one AOR with a static contact. */
 bool settings_endpoint_reachable(const struct settings *s, const struct endpoint_settings *e);
 
-/* Read extensions.conf into a dialplan the caller owns. 0; -EINVAL when the file does not parse,
- * what is wrong with the rest of it has been told too; another negative errno. A missing file is an
- * empty dialplan and a warning. */
+/* Read extensions.conf into a dialplan the caller owns; of `general` it takes execincludes and the
+ * variables. 0; -EINVAL when the file does not parse, what is wrong with the rest of it has been
+ * told too; another negative errno. A missing file is an empty dialplan and a warning. */
 NODISCARD int extensions_read(struct dialplan **out, const struct settings_source *source,
-                              bool allow_exec, struct diag *diag);
+                              const struct general_settings *general, struct diag *diag);
 
 /* Everything the schemas know, as a Markdown reference: doc/configuration.md is made from it. */
 void settings_print_reference(struct buf *out);

@@ -45,7 +45,8 @@ static void test_general(void **state)
 {
     struct loaded l = load(
         UDP, "[general]\nworkers=4\ncontrol_socket=/run/x\nplugin_directory=/p\nlog_level=debug\n"
-             "subscription_default_expiry=10m\nsubscription_max_expiry=2h\nmax_subscriptions=5\n"
+             "systemname=pbx-1\nsubscription_default_expiry=10m\nsubscription_max_expiry=2h\nmax_"
+             "subscriptions=5\n"
              "execincludes=yes\n[GENERAL]\nworkers=5\n");
 
     (void)state;
@@ -57,6 +58,7 @@ static void test_general(void **state)
     assert_int_equal(l.s->general.subscription_default_expiry_s, 600);
     assert_int_equal(l.s->general.subscription_max_expiry_s, 7200);
     assert_int_equal(l.s->general.max_subscriptions, 5);
+    assert_str(l.s->general.systemname, "pbx-1");
     assert_true(l.s->general.execincludes);
     unload(&l);
 }

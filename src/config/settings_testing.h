@@ -11,19 +11,18 @@ struct loaded {
     int result;
 };
 
-static inline struct loaded load_with(const char *pjsip, const char *extstate,
-                                      const struct str *overrides, size_t n_overrides)
+/* `source` says everything but the files. */
+static inline struct loaded load_source(struct settings_source source, const char *pjsip,
+                                        const char *extstate)
 {
     struct test_file files[] = { { "etc/pjsip.conf", pjsip },
                                  { "etc/extstate.conf", extstate },
                                  { NULL, NULL } };
     struct loaded l = { .s = NULL };
-    struct settings_source source = { .directory = STR("etc"),
-                                      .state_directory = STR("/var/lib/extstate"),
-                                      .overrides = overrides,
-                                      .n_overrides = n_overrides,
-                                      .resolve = test_resolve };
 
+    source.directory = STR("etc");
+    source.state_directory = STR("/var/lib/extstate");
+    source.resolve = test_resolve;
     if (!pjsip)
         files[0] = files[1];
     if (!pjsip || !extstate)
@@ -34,6 +33,14 @@ static inline struct loaded load_with(const char *pjsip, const char *extstate,
     diag_init(&l.diag);
     l.result = settings_read(&l.s, &source, &l.diag);
     return l;
+}
+
+static inline struct loaded load_with(const char *pjsip, const char *extstate,
+                                      const struct str *overrides, size_t n_overrides)
+{
+    return load_source(
+        (struct settings_source){ .overrides = overrides, .n_overrides = n_overrides }, pjsip,
+        extstate);
 }
 
 static inline struct loaded load(const char *pjsip, const char *extstate)

@@ -55,18 +55,26 @@ static int check_directory(const struct daemon_options *options, struct diag *di
     return -EINVAL;
 }
 
+static bool body_known(void *ctx, struct str event, struct str type)
+{
+    return body_type_known(ctx, event, type);
+}
+
 /* All files, so that every problem is told at once. 0; CONFIGURATION_UNUSABLE, then `c` has what
  * could be read; or a negative errno. To be ended with configuration_fini in any case. */
 enum { CONFIGURATION_UNUSABLE = 1 };
 
 static int read_files(struct configuration *c, const struct daemon_options *options,
-                      struct diag *diag)
+                      const struct configuration_former *former, struct diag *diag)
 {
     struct settings_source source = {
         .directory = options->config_directory,
         .state_directory = options->state_directory,
         .overrides = options->overrides,
         .n_overrides = options->n_overrides,
+        .former = former ? former->settings : NULL,
+        .body_known = former ? body_known : NULL,
+        .ctx = former ? former->bodies : NULL,
     };
     int r = check_directory(options, diag), r2;
 
@@ -75,17 +83,17 @@ static int read_files(struct configuration *c, const struct daemon_options *opti
     r = settings_read(&c->settings, &source, diag);
     if (r < 0)
         return r;
-    r2 = extensions_read(&c->dialplan, &source, c->settings->general.execincludes, diag);
+    r2 = extensions_read(&c->dialplan, &source, &c->settings->general, diag);
     if (r2 && r2 != -EINVAL)
         return r2;
     return r == SETTINGS_UNUSABLE || r2 ? CONFIGURATION_UNUSABLE : 0;
 }
 
 int configuration_read(struct configuration *out, const struct daemon_options *options,
-                       struct diag *diag)
+                       const struct configuration_former *former, struct diag *diag)
 {
     struct configuration c = { 0 };
-    int r = read_files(&c, options, diag);
+    int r = read_files(&c, options, former, diag);
 
     if (r) {
         configuration_fini(&c);
@@ -177,7 +185,7 @@ int configuration_check(const struct daemon_options *options, struct log *log, s
 {
     struct body_registry *bodies = NULL;
     struct configuration c = { 0 };
-    int r = read_files(&c, options, diag);
+    int r = read_files(&c, options, NULL, diag);
 
     if (r < 0)
         goto out;

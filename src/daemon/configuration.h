@@ -11,10 +11,15 @@ struct configuration {
     struct dialplan *dialplan;
 };
 
-/* Reads pjsip.conf, extstate.conf and extensions.conf. 0; -EINVAL when one of them cannot be used:
- * `diag` has what is wrong with all of them. */
+struct configuration_former { /* what a reload replaces */
+    const struct settings *settings;
+    struct body_registry *bodies;
+};
+
+/* Reads pjsip.conf, extstate.conf and extensions.conf. `former` is NULL at the start. 0; -EINVAL
+ * when one of them cannot be used: `diag` has what is wrong with all of them. */
 NODISCARD int configuration_read(struct configuration *out, const struct daemon_options *options,
-                                 struct diag *diag);
+                                 const struct configuration_former *former, struct diag *diag);
 void configuration_fini(struct configuration *c);
 
 /* Which of the files are there: a bit each. A reload refuses when one has vanished, as it does in

@@ -171,7 +171,7 @@ static int daemon_configure(struct daemon *d, struct dialplan **dialplan)
     int r;
 
     diag_init(&diag);
-    r = configuration_read(&c, d->options, &diag);
+    r = configuration_read(&c, d->options, NULL, &diag);
     if (r)
         goto out;
     r = bodies_create(&d->bodies, c.settings, d->log, &diag);

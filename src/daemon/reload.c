@@ -35,6 +35,7 @@ static void log_level_follow(struct daemon *d, const struct settings *settings)
 
 int daemon_reload(struct daemon *d, struct buf *report)
 {
+    const struct configuration_former former = { d->settings, d->bodies };
     struct configuration c = { 0 };
     struct diag diag;
     int r;
@@ -42,7 +43,7 @@ int daemon_reload(struct daemon *d, struct buf *report)
     systemd_notify("RELOADING=1");
     diag_init(&diag);
     r = configuration_check_vanished(d->files_present, configuration_present(d->options), &diag);
-    r = r ? r : configuration_read(&c, d->options, &diag);
+    r = r ? r : configuration_read(&c, d->options, &former, &diag);
     if (r == 0) {
         configuration_check_bodies(c.settings, d->bodies, &diag);
         status_check_reload(d->begun_with, c.settings, &diag);

@@ -334,6 +334,13 @@ class Process(unittest.TestCase):
                     self.assertEqual(word in daemon.log()[length:], expected)
             daemon.tool("log", "loud", status=2)
 
+    def test_reload_keeps_what_it_refuses(self):
+        with Extstated() as daemon:
+            endpoints = daemon.tool("status")[0]["endpoints"]
+            daemon.write("pjsip.conf", DEFAULT_FILES["pjsip.conf"].replace("type=endpoint", "type=endpoint\nsub_min_expiry=x"))
+            self.assertIn("what was loaded before goes on", self.reload(daemon, 1).stderr)
+            self.assertEqual(daemon.tool("status")[0]["endpoints"], endpoints)
+
     def test_words_of_the_tool(self):
         with Extstated() as daemon:
             tool = [harness.EXTSTATECTL, "--socket", daemon.socket]

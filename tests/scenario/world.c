@@ -72,6 +72,11 @@ static int file_expand(void *ctx, struct str pattern, void (*each)(void *each_ct
     return 0;
 }
 
+static bool body_known(void *ctx, struct str event, struct str type)
+{
+    return body_type_known(((struct world *)ctx)->bodies, event, type);
+}
+
 static int read_files(struct world *w, struct settings **settings, struct dialplan **dialplan,
                       struct buf *problems)
 {
@@ -80,6 +85,9 @@ static int read_files(struct world *w, struct settings **settings, struct dialpl
         .state_directory = STR_INIT("/state"),
         .overrides = w->overrides,
         .n_overrides = w->n_overrides,
+        .former = w->settings,
+        .body_known = w->bodies ? body_known : NULL,
+        .ctx = w,
         .files = { .read = file_read, .expand = file_expand, .ctx = w },
     };
     struct diag diag;
@@ -90,7 +98,7 @@ static int read_files(struct world *w, struct settings **settings, struct dialpl
     if (r == SETTINGS_UNUSABLE)
         r = -EINVAL;
     if (r == 0)
-        r = extensions_read(dialplan, &source, false, &diag);
+        r = extensions_read(dialplan, &source, &(*settings)->general, &diag);
     if (r == 0 && !w->bodies)
         r = bodies_create(&w->bodies, *settings, w->log, &diag);
     buf_add(problems, buf_str(&diag.text));
