@@ -48,7 +48,7 @@ static void test_ten_thousand(void **state)
     fixture_answer_questions(f, 100);
     assert_int_equal(answer_all(f), 10000);
     assert_int_equal(live(f), 10000);
-    for (unsigned round = 0; round < 10; round++) {
+    for (unsigned round = 0; round < 4; round++) {
         for (unsigned i = 0; i < 100; i++) {
             snprintf(extension, sizeof(extension), "%u", i);
             fixture_state(f, extension, round % 2 ? EXTENSION_IDLE : EXTENSION_INUSE);
@@ -56,7 +56,7 @@ static void test_ten_thousand(void **state)
         fixture_pass(f, 200);
         told += answer_all(f);
     }
-    assert_int_equal(told, 100000);
+    assert_int_equal(told, 40000);
     fixture_pass(f, 700000);
     assert_true(f->n_sent >= 10000);
     answer_all(f);
@@ -120,18 +120,16 @@ static const char *shown_by(struct str body)
 
 static int version_of(struct str body)
 {
+    static const char before[] = "version=\"";
     struct str rest = body;
     uint32_t version;
 
-    while (rest.n && !str_starts(rest, STR("version=\"")))
-        rest = str_sub(rest, 1, rest.n);
-    rest = str_sub(rest, 9, rest.n);
-    while (str_starts(rest, STR("1.0"))) { /* the XML declaration's */
-        rest = str_sub(rest, 1, rest.n);
-        while (rest.n && !str_starts(rest, STR("version=\"")))
-            rest = str_sub(rest, 1, rest.n);
-        rest = str_sub(rest, 9, rest.n);
-    }
+    do { /* the first one is the XML declaration's */
+        const char *at = memmem(rest.p, rest.n, before, sizeof(before) - 1);
+
+        assert_non_null(at);
+        rest = str_sub(rest, (size_t)(at - rest.p) + sizeof(before) - 1, rest.n);
+    } while (str_starts(rest, STR("1.0")));
     assert_int_equal(str_to_u32(&version, str_sub(rest, 0, str_find_char(rest, '"'))), 0);
     return (int)version;
 }

@@ -137,6 +137,8 @@ static void chaos_step(struct chaos *c)
         change_resource(c, rng_below(dice, RESOURCES));
     }
     bench_run(c->b, rng_below(dice, 4) ? rng_below(dice, 3000) : rng_below(dice, 60000));
+    if (c->b->send_result == -EAGAIN)
+        c->b->send_result = 0; /* a full queue empties soon; meanwhile each is tried often */
 }
 
 static void chaos_ends(struct chaos *c)
@@ -181,7 +183,6 @@ static void assert_document(struct chaos *c, const struct publication *pub)
             found = d;
     }
     assert_non_null(found);
-    // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): asserted above
     assert_true(found->until_ms > c->b->now_ms);
     assert_int_equal(body_render(t->profile, pub->newest, &c->b->dice, &body), 0);
     slots = (struct body_slots){ pub->version, str_of(entity), str_of(entity) };
