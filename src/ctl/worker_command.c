@@ -155,8 +155,10 @@ static void on_watcher(void *ctx, const struct subscription_view *v)
     *c = (struct watcher_count){ .n = 1,
                                  .context_n = key.context.n,
                                  .extension_n = key.extension.n };
-    memcpy(c->text, key.extension.p, key.extension.n);
-    memcpy(c->text + key.extension.n, key.context.p, key.context.n);
+    if (key.extension.n)
+        memcpy(c->text, key.extension.p, key.extension.n);
+    if (key.context.n)
+        memcpy(c->text + key.extension.n, key.context.p, key.context.n);
     map_add(&q->watchers, &c->node, hash);
 }
 

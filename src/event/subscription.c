@@ -300,7 +300,6 @@ static void refresh_apply(struct subscription *s, const struct refresh *r)
     if (r->profile) {
         s->profile = r->profile;
         s->flags = (uint8_t)r->flags;
-        s->generation = s->dialog->notifier->generation;
     }
     s->retry_ms = 0; /* whatever it had us wait for: now it asks */
     s->hold = false;

@@ -81,30 +81,20 @@ struct resource_name published_name(struct str package, struct str context, stru
     return (struct resource_name){ shared ? STR_EMPTY : package, context, extension };
 }
 
-static uint64_t resource_hash(const struct publication_store *store,
-                              const struct resource_name *name)
-{
-    uint64_t hash = map_hash(&store->resources, name->extension);
-
-    hash = map_hash_mix(hash, map_hash(&store->resources, name->context));
-    return map_hash_mix(hash, map_hash(&store->resources, name->package));
-}
-
 static bool resource_equal(const struct map_node *node, const void *key)
 {
     const struct published_resource *r = CONTAINER_OF(node, struct published_resource, node);
-    const struct resource_name *name = key;
+    const struct resource_name name = { published_word_text(r->package),
+                                        published_word_text(r->context), published_extension(r) };
 
-    return str_equal(published_extension(r), name->extension) &&
-           str_equal(published_word_text(r->context), name->context) &&
-           str_equal(published_word_text(r->package), name->package);
+    return resource_name_equal(&name, key);
 }
 
 struct published_resource *published_resource_find(const struct publication_store *store,
                                                    const struct resource_name *name)
 {
-    struct map_node *node =
-        map_find(&store->resources, resource_hash(store, name), resource_equal, name);
+    struct map_node *node = map_find(&store->resources, resource_name_hash(&store->resources, name),
+                                     resource_equal, name);
 
     return node ? CONTAINER_OF(node, struct published_resource, node) : NULL;
 }
@@ -143,7 +133,7 @@ int published_resource_get(struct publication_store *store, const struct resourc
         resource_destroy(store, r);
         return result;
     }
-    map_add(&store->resources, &r->node, resource_hash(store, name));
+    map_add(&store->resources, &r->node, resource_name_hash(&store->resources, name));
     *out = r;
     return 0;
 }

@@ -5,35 +5,38 @@
 
 /* ---- finding ---- */
 
-/* In extensions dashes are for the eye only; in whatever other packages are about they are part of
- * the name. */
-static uint64_t key_hash(const struct map *m, const struct resource_name *name)
+uint64_t resource_name_hash(const struct map *m, const struct resource_name *name)
 {
     struct extension_key key;
     struct str extension = name->extension;
 
-    if (!name->package.n) {
+    if (!name->package.n && extension.n <= NAME_MAX_LEN) {
         extension_key_init(&key, extension);
         extension = extension_key_str(&key);
     }
     return map_hash_mix(map_hash(m, name->context), map_hash(m, extension));
 }
 
+bool resource_name_equal(const struct resource_name *a, const struct resource_name *b)
+{
+    if (!str_equal(a->context, b->context) || !str_equal(a->package, b->package))
+        return false;
+    return a->package.n ? str_equal(a->extension, b->extension)
+                        : extension_compare(a->extension, b->extension) == 0;
+}
+
 static bool has_key(const struct map_node *node, const void *key)
 {
     const struct snapshot *s = CONTAINER_OF(node, struct hint, by_name)->snapshot;
-    const struct resource_name *name = key;
+    const struct resource_name name = { s->package, s->context, s->extension };
 
-    if (!str_equal(s->context, name->context) || !str_equal(s->package, name->package))
-        return false;
-    return name->package.n ? str_equal(s->extension, name->extension)
-                           : extension_compare(s->extension, name->extension) == 0;
+    return resource_name_equal(&name, key);
 }
 
 struct hint *hint_find_name(const struct state_core *core, const struct resource_name *name)
 {
-    struct map_node *node =
-        map_find(&core->hints_by_name, key_hash(&core->hints_by_name, name), has_key, name);
+    struct map_node *node = map_find(&core->hints_by_name,
+                                     resource_name_hash(&core->hints_by_name, name), has_key, name);
 
     return node ? CONTAINER_OF(node, struct hint, by_name) : NULL;
 }
@@ -191,8 +194,8 @@ static void hint_enter(struct state_core *core, struct hint *h)
     const struct snapshot *s = h->snapshot;
 
     map_add(&core->hints_by_name, &h->by_name,
-            key_hash(&core->hints_by_name,
-                     &(struct resource_name){ s->package, s->context, s->extension }));
+            resource_name_hash(&core->hints_by_name,
+                               &(struct resource_name){ s->package, s->context, s->extension }));
     map_add(&core->hints_by_id, &h->by_id, map_hash_u64(&core->hints_by_id, s->resource_id));
     list_append(&core->hints, &h->link);
     core->n_materialised += h->origin == HINT_MATERIALISED;

@@ -7,6 +7,7 @@
 #pragma once
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "base/random.h"
 #include "state/dialplan.h"
 #include "state/snapshot.h"
@@ -91,6 +92,10 @@ NODISCARD int state_dialplan_apply(struct state_core *core, struct dialplan *dp)
 
 /* Can there be a resource of that name? Extensions have 1 to 79 bytes, and are no patterns. */
 bool state_name_is_possible(const struct resource_name *name);
+/* How names are compared: in extensions dashes are for the eye only, in whatever other packages are
+ * about they are part of the name. Pure; of any length. */
+uint64_t resource_name_hash(const struct map *m, const struct resource_name *name);
+bool resource_name_equal(const struct resource_name *a, const struct resource_name *b);
 
 /* How a hint and what was published for its extension become one state. */
 enum composition_order {
