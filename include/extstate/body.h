@@ -48,6 +48,10 @@ struct es_snapshot { /* what is to be told */
     const struct es_text *content_type,
         *content; /* of a package that is served as it was published */
     bool has_dialogs;
+    /* Of the resource: empty for an extension, else "message-summary", "presence.winfo". */
+    struct es_text package;
+    const struct es_watcher *watchers; /* of a package that ends in ".winfo" */
+    size_t n_watchers;
 };
 
 struct es_subscriber { /* whom it is told: for predicates only, never for content */
@@ -65,6 +69,7 @@ enum es_flag {
     ES_FLAG_EARLY_INUSE_RINGING = 2, /* endpoint option notify_early_inuse_ringing */
     ES_FLAG_REMOVED_IS_IDLE = 4,     /* [compatibility] removed_hint_is_idle */
     ES_FLAG_PUBLISH = 8,             /* for a PUBLISH: no subscriber is known */
+    ES_FLAG_PARTIAL = 16,            /* only what has changed since the state before */
 };
 
 /* What is filled in per subscriber when the body is sent. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* extstate/event_state.h - event state as publishers tell it: the dialogs of RFC 4235, the presence
- * of RFC 3863, 4479 and 4480, the messages of RFC 3842.
+ * of RFC 3863, 4479 and 4480, the messages of RFC 3842; and who watches, as RFC 3857 tells it.
  *
  * The same shapes serve for one publisher's document and for what the compositor makes of several.
  * Everything is immutable and borrowed from whoever hands it out. Texts are decoded (no XML
@@ -130,4 +130,32 @@ struct es_messages {
         bool given;
         uint32_t new_count, old_count, urgent_new, urgent_old;
     } counts[ES_MESSAGE_CLASSES];
+};
+
+/* ---- watchers: RFC 3857 section 4.7.1, RFC 3858 section 3 ---- */
+
+enum es_watcher_status {
+    ES_WATCHER_PENDING,
+    ES_WATCHER_ACTIVE,
+    ES_WATCHER_WAITING, /* its subscription has ended before anybody decided about it */
+    ES_WATCHER_TERMINATED
+};
+
+enum es_watcher_event { /* what brought it there */
+                        ES_WATCHER_SUBSCRIBE,
+                        ES_WATCHER_APPROVED,
+                        ES_WATCHER_DEACTIVATED,
+                        ES_WATCHER_PROBATION,
+                        ES_WATCHER_REJECTED,
+                        ES_WATCHER_TIMEOUT,
+                        ES_WATCHER_GIVEUP,
+                        ES_WATCHER_NORESOURCE
+};
+
+struct es_watcher {
+    struct es_text id;           /* of its subscription, a token */
+    struct es_text uri, display; /* who it is, and a name for people, or empty */
+    enum es_watcher_status status;
+    enum es_watcher_event event;
+    bool changed; /* it was another, or was not there, in the state before */
 };

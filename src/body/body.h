@@ -49,7 +49,10 @@ bool body_type_known(const struct body_registry *r, struct str package, struct s
 /* The type used without an Accept header: "" when the package is unknown. That of an opaque package
  * is * / *, here and where a profile or a list of types tells it. */
 struct str body_default_type(const struct body_registry *r, struct str package);
-/* All packages that have a generator, comma separated, for Allow-Events. */
+/* What generators and body_choose call the package of watcher information, which exists for every
+ * other package: `presence.winfo`, `dialog.winfo`. RFC 3857 section 4.1. */
+#define BODY_TEMPLATE "winfo"
+/* All packages that have a generator, comma separated, for Allow-Events; the template is none. */
 void body_packages_print(const struct body_registry *r, struct buf *out);
 /* All media types of a package (NULL package: of all), comma separated, for Accept in 406 and
  * OPTIONS. */
@@ -74,6 +77,8 @@ NODISCARD int body_negotiate(struct body_registry *r, const struct es_subscriber
 /* Does such an Accept cover this media type (parameters do not count)? An opaque package is
  * negotiated before its type is known: with anything that excludes nothing. */
 bool body_type_accepted(struct str accept, struct str media_type);
+/* The same choice with ES_FLAG_PARTIAL. 0 or -ENOMEM. */
+NODISCARD int body_profile_partial(const struct body_profile *p, const struct body_profile **out);
 struct str body_profile_content_type(const struct body_profile *p);
 struct str body_profile_generator(const struct body_profile *p); /* its name, for listings */
 

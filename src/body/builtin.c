@@ -38,13 +38,8 @@ bool text_contains(struct es_text s, struct es_text part)
 
 /* The first that accepts is asked: the one for the few is before the one for all. */
 static const struct es_body_generator *const generators[] = {
-    &single_dialog_generator,
-    &dialog_info_generator,
-    &pidf_generator,
-    &xpidf_generator,
-    &cpim_pidf_generator,
-    &messages_generator,
-    NULL,
+    &single_dialog_generator, &dialog_info_generator, &pidf_generator,         &xpidf_generator,
+    &cpim_pidf_generator,     &messages_generator,    &watcher_info_generator, NULL,
 };
 
 static const struct es_body_supplement *const supplements[] = { &digium_supplement,
@@ -68,7 +63,7 @@ const struct es_plugin builtin_plugin = {
     .size = sizeof(struct es_plugin),
     .name = "builtin",
     .version = "1",
-    .description = "the bodies of dialog, presence and message-summary",
+    .description = "the bodies of dialog, presence and message-summary, and of their watchers",
     .generators = generators,
     .supplements = supplements,
     .options = options,

@@ -5,7 +5,8 @@
 #include "extstate/body.h"
 
 extern const struct es_body_generator single_dialog_generator, dialog_info_generator,
-    pidf_generator, xpidf_generator, cpim_pidf_generator, messages_generator;
+    pidf_generator, xpidf_generator, cpim_pidf_generator, messages_generator,
+    watcher_info_generator;
 extern const struct es_body_supplement digium_supplement, eyebeam_supplement;
 
 extern const struct es_plugin builtin_plugin;

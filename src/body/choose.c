@@ -149,6 +149,19 @@ int body_choose(struct body_registry *r, const struct es_subscriber *subscriber,
     return 0;
 }
 
+int body_profile_partial(const struct body_profile *p, const struct body_profile **out)
+{
+    size_t size = sizeof(*p) + (p->n_generators + p->n_supplements) * sizeof(struct body_part *);
+    struct body_profile *partial = malloc(size);
+
+    if (!partial)
+        return -ENOMEM;
+    memcpy(partial, p, size);
+    partial->flags |= ES_FLAG_PARTIAL;
+    *out = body_profile_intern(p->registry, partial);
+    return 0;
+}
+
 struct str body_profile_content_type(const struct body_profile *p)
 {
     return str_of(p->parts[0]->content_type);

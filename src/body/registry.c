@@ -386,7 +386,7 @@ static void add_packages(void *ctx, const char *kind, const char *name, const ch
     while (rest.p) {
         struct str word = str_next(&rest, ' ');
 
-        if (!word.n || is_listed(buf_str(out), word))
+        if (!word.n || is_listed(buf_str(out), word) || str_equal(word, STR(BODY_TEMPLATE)))
             continue;
         if (out->n)
             buf_add(out, STR(", "));

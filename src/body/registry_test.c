@@ -168,6 +168,7 @@ static void test_listing(void **state)
                 "generator cpim-pidf [presence dialog] application/cpim-pidf+xml builtin\n"
                 "generator message-summary [message-summary] application/simple-message-summary "
                 "builtin\n"
+                "generator watcherinfo [winfo] application/watcherinfo+xml builtin\n"
                 "supplement digium [] application/pidf+xml builtin\n"
                 "supplement eyebeam [] application/pidf+xml builtin\n");
 }

@@ -262,6 +262,10 @@ static void rendering_published(struct rendering *g, const struct event_state *p
         s->content_type = &g->content_type;
         s->content = &g->content;
     }
+    if (published->has_watchers) {
+        s->watchers = published->watchers;
+        s->n_watchers = published->n_watchers;
+    }
 }
 
 static void rendering_init(struct rendering *g, const struct body_profile *p,
@@ -282,6 +286,7 @@ static void rendering_init(struct rendering *g, const struct body_profile *p,
         .presence_message = es_text_from(s->presence_message),
         .has_hint = s->has_hint,
         .hint_state = state_of(s->hint_state),
+        .package = es_text_from(s->package),
     };
     if (s->published)
         rendering_published(g, s->published);

@@ -16,7 +16,7 @@ struct opaque_state { /* the last document of a package that is not understood, 
 
 struct event_state {
     atomic_uint refs;
-    bool has_dialogs, has_presence, has_messages, has_opaque;
+    bool has_dialogs, has_presence, has_messages, has_opaque, has_watchers;
     /* What it says as the state of a device, for whoever shows one lamp: dialogs, or else presence.
      * DEVICE_INVALID: nothing. */
     enum device_state device;
@@ -29,6 +29,11 @@ struct event_state {
     struct es_presence presence;
     struct es_messages messages;
     struct opaque_state opaque;
+
+    const struct es_watcher *watchers;
+    size_t n_watchers;
+    bool changes_suffice; /* watchers that have changed are all there is new since the state before
+                           */
 
     struct arena arena;
 };

@@ -153,6 +153,23 @@ static const struct es_presence presences[] = {
       .extensions = ES_TEXT(FOREIGN "\n" FOREIGN) },
 };
 
+static const struct es_watcher watchers[] = {
+    { ES_TEXT("1"), ES_TEXT("sip:alice@h"), ES_TEXT(""), ES_WATCHER_PENDING, ES_WATCHER_SUBSCRIBE,
+      true },
+    { ES_TEXT("2f"), ES_TEXT("sip:bob@h;a=1&b"), ES_TEXT("Bob <\"&\">"), ES_WATCHER_ACTIVE,
+      ES_WATCHER_APPROVED, false },
+    { ES_TEXT("3"), ES_TEXT("tel:+1"), ES_TEXT("Zo\xc3\xab\r\n\x01"), ES_WATCHER_WAITING,
+      ES_WATCHER_TIMEOUT, true },
+    { ES_TEXT("4"), ES_TEXT("sip:h"), ES_TEXT("\xff"), ES_WATCHER_TERMINATED,
+      ES_WATCHER_DEACTIVATED, true },
+    { ES_TEXT("5"), ES_TEXT(""), ES_TEXT(""), ES_WATCHER_TERMINATED, ES_WATCHER_PROBATION, true },
+    { ES_TEXT("6"), ES_TEXT("sip:a"), ES_TEXT(""), ES_WATCHER_TERMINATED, ES_WATCHER_REJECTED,
+      true },
+    { ES_TEXT("7"), ES_TEXT("sip:b"), ES_TEXT(""), ES_WATCHER_TERMINATED, ES_WATCHER_GIVEUP, true },
+    { ES_TEXT("8"), ES_TEXT("sip:c"), ES_TEXT(""), ES_WATCHER_TERMINATED, ES_WATCHER_NORESOURCE,
+      true },
+};
+
 /* ---- bodies ---- */
 
 /* One document: which of everything it is for. */
@@ -163,7 +180,7 @@ struct dump {
     unsigned number;
 };
 
-static int write_file(const struct dump *d, size_t type, size_t mode, struct str text)
+static int write_file(const struct dump *d, const char *type, const char *mode, struct str text)
 {
     char path[4096];
     struct buf b;
@@ -171,8 +188,7 @@ static int write_file(const struct dump *d, size_t type, size_t mode, struct str
     bool ok;
 
     buf_init_on(&b, path, sizeof(path));
-    buf_printf(&b, "%s/%s.%s.%05u.xml", d->directory, types[type].name, modes[mode].name,
-               d->number);
+    buf_printf(&b, "%s/%s.%s.%05u.xml", d->directory, type, mode, d->number);
     buf_add_char(&b, '\0');
     f = b.error ? NULL : fopen(path, "w");
     if (!f)
@@ -181,22 +197,15 @@ static int write_file(const struct dump *d, size_t type, size_t mode, struct str
     return fclose(f) == 0 && ok ? 0 : -EIO;
 }
 
-static int dump_body(struct dump *d, size_t type, size_t mode, unsigned flags,
-                     const struct snapshot *s)
+static int dump_profile(struct dump *d, const struct body_profile *profile, const char *type,
+                        const char *mode, const struct snapshot *s)
 {
     const struct body_slots slots = { d->number, STR("sip:a&amp;b%20c@pbx.example:5160"),
                                       STR("sip:bob@pbx.example") };
-    const struct es_subscriber subscriber = { .package = ES_TEXT("presence"),
-                                              .user_agent = es_text_of(modes[mode].user_agent) };
-    const struct body_profile *profile;
     const struct rendered_body *body;
     struct buf out;
-    int r;
+    int r = body_render(profile, s, &d->rng, &body);
 
-    r = body_choose(d->registry, &subscriber, str_of(types[type].content_type),
-                    modes[mode].flags | flags, &profile);
-    if (!r)
-        r = body_render(profile, s, &d->rng, &body);
     if (r)
         return -EIO;
     buf_init(&out, 1 << 17);
@@ -205,6 +214,18 @@ static int dump_body(struct dump *d, size_t type, size_t mode, unsigned flags,
     buf_fini(&out);
     d->number++;
     return r;
+}
+
+static int dump_body(struct dump *d, size_t type, size_t mode, unsigned flags,
+                     const struct snapshot *s)
+{
+    const struct es_subscriber subscriber = { .package = ES_TEXT("presence"),
+                                              .user_agent = es_text_of(modes[mode].user_agent) };
+    const struct body_profile *profile;
+    int r = body_choose(d->registry, &subscriber, str_of(types[type].content_type),
+                        modes[mode].flags | flags, &profile);
+
+    return r ? -EIO : dump_profile(d, profile, types[type].name, modes[mode].name, s);
 }
 
 enum { N_FLAGS = 4 };
@@ -314,6 +335,49 @@ static int dump_all(struct dump *d)
     return r;
 }
 
+/* Nobody, and any number of watchers, in full and in part. */
+static int dump_watcher_list(struct dump *d, const struct body_profile *full,
+                             const struct body_profile *partial, struct event_state *published)
+{
+    const struct snapshot_spec spec = { .package = STR("presence.winfo"),
+                                        .extension = str_of(extensions[0]),
+                                        .published = published };
+    struct snapshot *s;
+    int r = snapshot_create(&s, &spec);
+
+    if (r)
+        return r;
+    r = dump_profile(d, full, "watcherinfo", "default", s);
+    if (!r)
+        r = dump_profile(d, partial, "watcherinfo", "default", s);
+    snapshot_unref(s);
+    return r;
+}
+
+static int dump_watchers(struct dump *d)
+{
+    const struct es_subscriber subscriber = { .package = ES_TEXT(BODY_TEMPLATE) };
+    const struct body_profile *full, *partial;
+    struct event_state *s = NULL;
+    int r = body_choose(d->registry, &subscriber, STR("application/watcherinfo+xml"), 0, &full);
+
+    if (!r)
+        r = body_profile_partial(full, &partial);
+    if (!r)
+        r = event_state_create(&s);
+    if (r)
+        return -EIO;
+    r = dump_watcher_list(d, full, partial, NULL);
+    s->has_watchers = true;
+    s->watchers = watchers;
+    for (size_t i = 0; !r && i <= ARRAY_LEN(watchers); i++) {
+        s->n_watchers = i;
+        r = dump_watcher_list(d, full, partial, s);
+    }
+    event_state_unref(s);
+    return r;
+}
+
 int main(int argc, char **argv)
 {
     struct dump d = { .number = 0 };
@@ -328,6 +392,8 @@ int main(int argc, char **argv)
         r = dump_all(&d);
     if (!r)
         r = dump_publications(&d);
+    if (!r)
+        r = dump_watchers(&d);
     body_registry_destroy(d.registry);
     if (r)
         fprintf(stderr, "body_dump: %s\n", strerror(-r));

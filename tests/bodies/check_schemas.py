@@ -31,6 +31,20 @@ def lint(xmllint, files, schema=None):
     return words
 
 
+def watcherinfo(xmllint, files, schema):
+    """What is wrong with the documents of watchers: RFC 3858."""
+    valid = [f for f in files if f.name.startswith("watcherinfo.")]
+    problems = [lint(xmllint, valid, schema)]
+    for word, other in ((b' status="active"', b""), (b'"full"', b'"none"'), (b" resource=", b" source=")):
+        spoilt = next(f for f in valid if word in f.read_bytes())
+        text = spoilt.read_bytes()
+        spoilt.write_bytes(text.replace(word, other, 1))
+        if not lint(xmllint, [spoilt], schema):
+            problems.append(f"{schema.name} accepts a document without{word}")
+        spoilt.write_bytes(text)
+    return problems
+
+
 def main():
     dump, schemas, xmllint = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3]
     problems = []
@@ -53,6 +67,7 @@ def main():
             asterisk = [f for f in files if f.name.startswith(f"{kind}.asterisk.")]
             if not valid or not lint(xmllint, asterisk, schemas / schema):
                 problems.append(f"{schema} accepts everything, or there is nothing to check")
+        problems += watcherinfo(xmllint, files, schemas / "watcherinfo.xsd")
         print(f"{len(files)} bodies")
     problems = [p for p in problems if p]
     print("\n".join(problems)[:10000])
