@@ -2,6 +2,7 @@
 /* [authorization] of extstate.conf: who may watch what. */
 #include "config/conf_reader.h"
 #include "config/schema.h"
+#include "state/watcher.h"
 
 #include <stdlib.h>
 
@@ -90,7 +91,8 @@ static const struct option authorization_options[] = {
            "Shows the resource. WATCHER is a regular expression (any case, not anchored) for "
            "the endpoint's id or the URI of the watcher's From, RESOURCE one for "
            "`extension@context`. Rules of all four kinds are tried in the order of the file, "
-           "and the first that matches decides.") },
+           "and the first that matches decides. Who watches (`presence.winfo`) is shown to the "
+           "resource's owner alone, unless a rule that names that PACKAGE says something else.") },
     { RULE("polite-block", "Shows a resource that is always unavailable.") },
     { RULE("confirm", "Keeps the watcher pending until a reload brings a rule that allows it.") },
     { RULE("block", "Refuses the watcher with 403.") },
@@ -136,12 +138,24 @@ void authorization_fini(struct authorization_settings *a)
 static bool rule_matches(const struct authorization_rule *rule, const struct watcher_question *q,
                          struct str resource)
 {
-    if (rule->package.n && !str_equal_nocase(rule->package, q->package))
+    if (rule->package.n ? !str_equal_nocase(rule->package, q->package)
+                        : winfo_watched(q->package).n > 0)
         return false;
     if (rule->resource && !regex_matches(rule->resource, resource, NULL))
         return false;
     return regex_matches(rule->watcher, q->endpoint, NULL) ||
            regex_matches(rule->watcher, q->uri, NULL);
+}
+
+/* RFC 3857 section 4.6: who watches is the business of who is watched. */
+static enum watcher_handling unruled(const struct settings *s, const struct watcher_question *q)
+{
+    const struct endpoint_settings *e;
+
+    if (!winfo_watched(q->package).n)
+        return s->authorization.otherwise;
+    e = settings_endpoint(s, q->endpoint);
+    return e && settings_owns(e, q->extension) ? WATCHER_ALLOW : WATCHER_BLOCK;
 }
 
 enum watcher_handling settings_authorize(const struct settings *s, const struct watcher_question *q)
@@ -151,7 +165,7 @@ enum watcher_handling settings_authorize(const struct settings *s, const struct 
     char room[512];
 
     if (!a->n_rules)
-        return a->otherwise;
+        return unruled(s, q);
     buf_init_on(&resource, room, sizeof(room));
     buf_add(&resource, q->extension);
     buf_add_char(&resource, '@');
@@ -161,5 +175,5 @@ enum watcher_handling settings_authorize(const struct settings *s, const struct 
     for (size_t i = 0; i < a->n_rules; i++)
         if (rule_matches(&a->rules[i], q, buf_str(&resource)))
             return a->rules[i].handling;
-    return a->otherwise;
+    return unruled(s, q);
 }

@@ -2,7 +2,7 @@
 /* [authorization]: rules are tried in the order of the file. */
 #include "config/settings_testing.h"
 
-#define PJSIP "[alice]\ntype=endpoint\n"
+#define PJSIP "[alice]\ntype=endpoint\naors=1000\n[bob]\ntype=endpoint\n[1000]\ntype=aor\n"
 
 static void test_rules(void **state)
 {
@@ -28,6 +28,17 @@ static void test_rules(void **state)
         { "confirm=.,@boss$\n", "alice", "", "dialog", "1@bosses", WATCHER_ALLOW },
         { "block=.,,presence\n", "alice", "", "presence", "1@u", WATCHER_BLOCK },
         { "block=.,,presence\n", "alice", "", "dialog", "1@u", WATCHER_ALLOW },
+        /* Who watches is for the owner: her id, or an AOR of hers. */
+        { "", "alice", "", "presence.winfo", "alice@u", WATCHER_ALLOW },
+        { "", "alice", "", "Dialog.Winfo", "1000@u", WATCHER_ALLOW },
+        { "", "bob", "", "presence.winfo", "1000@u", WATCHER_BLOCK },
+        { "", "nobody", "", "presence.winfo", "nobody@u", WATCHER_BLOCK },
+        { "default=confirm\nblock=alice\n", "alice", "", "presence.winfo", "1000@u",
+          WATCHER_ALLOW },
+        { "allow=bob\n", "bob", "", "presence.winfo", "1000@u", WATCHER_BLOCK },
+        { "allow=bob,,presence\n", "bob", "", "presence.winfo", "1000@u", WATCHER_BLOCK },
+        { "allow=bob,,presence.winfo\n", "bob", "", "presence.winfo", "1000@u", WATCHER_ALLOW },
+        { "block=.,,presence.winfo\n", "alice", "", "presence.winfo", "1000@u", WATCHER_BLOCK },
     };
 
     (void)state;

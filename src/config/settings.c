@@ -100,6 +100,14 @@ const struct publish_settings *settings_publish(const struct settings *s, struct
     return settings_id_find(s, PJSIP_PUBLISH, id, &i) ? &s->publishes[i] : NULL;
 }
 
+bool settings_owns(const struct endpoint_settings *e, struct str user)
+{
+    for (size_t i = 0; i < e->n_aors; i++)
+        if (str_equal(e->aors[i], user))
+            return true;
+    return str_equal(e->id, user);
+}
+
 bool settings_endpoint_reachable(const struct settings *s, const struct endpoint_settings *e)
 {
     for (size_t i = 0; i < e->n_aors; i++) {

@@ -326,8 +326,12 @@ struct watcher_question {     /* may this one watch that? Everything is borrowed
     struct str endpoint, uri; /* who: the endpoint's id, and the URI of its From */
     struct str package, context, extension;
 };
+/* Of watcher information (`presence.winfo`): what the rules that name the package say, else its
+ * owner may see it and nobody else. */
 enum watcher_handling settings_authorize(const struct settings *s,
                                          const struct watcher_question *q);
+/* Is this user the endpoint itself: its id, or that of one of its AORs? */
+bool settings_owns(const struct endpoint_settings *e, struct str user);
 /* True when the endpoint has at least one AOR with a static contact. */
 bool settings_endpoint_reachable(const struct settings *s, const struct endpoint_settings *e);
 

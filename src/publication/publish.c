@@ -130,11 +130,6 @@ static bool check_name(struct ask *a)
     return !state_name_is_possible(&name) && ask_refuse(a, 404, "nothing can have this name");
 }
 
-static bool is_own(const struct endpoint_settings *e, struct str user)
-{
-    return str_equal(e->id, user) || list_has(e->aors, e->n_aors, user);
-}
-
 static bool check_right(struct ask *a)
 {
     const struct compositor_settings *s = a->section;
@@ -144,7 +139,7 @@ static bool check_right(struct ask *a)
         return ask_refuse(a, 403, "nobody may publish here");
     if (s->n_publishers && !list_has(s->publishers, s->n_publishers, e->id))
         return ask_refuse(a, 403, "this endpoint is not among those that may publish here");
-    if (s->publish == PUBLISH_OWN && !is_own(e, a->p.extension))
+    if (s->publish == PUBLISH_OWN && !settings_owns(e, a->p.extension))
         return ask_refuse(a, 403, "this endpoint may publish its own state only");
     return false;
 }
