@@ -153,6 +153,18 @@ static int create_sources(struct state_engine *e, const struct state_engine_conf
                                                                       .refresh = on_refresh });
 }
 
+static int create_watchers(struct state_engine *e, const struct state_engine_config *cfg)
+{
+    return watcher_info_create(&e->watchers,
+                               &(struct watcher_info_config){ .port = cfg->workers,
+                                                              .core = e->core,
+                                                              .wheel = cfg->wheel,
+                                                              .clock = cfg->clock,
+                                                              .rng = cfg->rng,
+                                                              .log = cfg->log,
+                                                              .n_workers = cfg->n_workers });
+}
+
 int state_engine_init(struct state_engine *e, const struct state_engine_config *cfg)
 {
     const struct state_port port = { .ctx = e,
@@ -162,7 +174,7 @@ int state_engine_init(struct state_engine *e, const struct state_engine_config *
                                      .device_here = on_device_here };
     int r;
 
-    *e = (struct state_engine){ .port = cfg->port, .log = cfg->log };
+    *e = (struct state_engine){ .port = cfg->port, .workers = cfg->workers, .log = cfg->log };
     BUG_UNLESS(cfg->eid.n == ASTERISK_EID_LEN);
     memcpy(e->eid, cfg->eid.p, cfg->eid.n);
     r = create_locals(e, cfg);
@@ -192,6 +204,9 @@ int state_engine_init(struct state_engine *e, const struct state_engine_config *
     if (r)
         goto out;
     r = create_sources(e, cfg);
+    if (r)
+        goto out;
+    r = create_watchers(e, cfg);
 out:
     if (r)
         state_engine_fini(e);
@@ -200,6 +215,7 @@ out:
 
 void state_engine_fini(struct state_engine *e)
 {
+    watcher_info_destroy(e->watchers);
     asterisk_sources_destroy(e->sources);
     mailboxes_destroy(e->mailboxes);
     publication_store_destroy(e->publications);
@@ -282,6 +298,7 @@ int state_engine_apply(struct state_engine *e, const struct settings *settings, 
     state_switches_set(e->core, &switches);
     asterisk_sources_configure(e->sources, settings, eid);
     asterisk_locals_configure(e->locals, settings, eid);
+    watcher_info_configure(e->watchers, settings);
     r = apply_device_defaults(e->core, settings);
     if (r)
         return r;
@@ -292,8 +309,11 @@ int state_engine_apply(struct state_engine *e, const struct settings *settings, 
     return r ? r : state_dialplan_apply(e->core, dp);
 }
 
-int state_engine_watch(struct state_engine *e, const struct resource_name *name, struct str served,
-                       unsigned consumer, const struct snapshot **out, bool *cacheable)
+/* ---- watching ---- */
+
+/* Results as state_watch. */
+static int name_watch(struct state_engine *e, const struct resource_name *name, struct str served,
+                      unsigned consumer, const struct snapshot **out, bool *cacheable)
 {
     struct resource_name there = *name;
     int r = state_watch(e->core, name, false, consumer, out, cacheable);
@@ -305,4 +325,58 @@ int state_engine_watch(struct state_engine *e, const struct resource_name *name,
     /* What the name's own context has one day must be found there. */
     *cacheable = *cacheable && str_equal(served, name->context);
     return r;
+}
+
+/* What a worker asks for may be what the name means, or who watches that. */
+static int question_lookup(struct state_engine *e, const struct watch_question *q,
+                           const struct snapshot **out, bool *cacheable)
+{
+    struct str watched = winfo_watched(q->name.package);
+    struct resource_name name = q->name;
+
+    if (!watched.n)
+        return name_watch(e, &name, q->served, q->worker, out, cacheable);
+    name.package = watched;
+    if (str_equal(watched, STR("dialog")) || str_equal(watched, STR("presence")))
+        name.package = STR_EMPTY;
+    return name_watch(e, &name, q->served, CONSUMER_LOOKUP, out, cacheable);
+}
+
+/* The resource itself is left alone: its watchers are told by name, whichever resource has it. */
+static void watch_watchers(struct state_engine *e, const struct watch_question *q,
+                           const struct snapshot *of, bool cacheable)
+{
+    const struct snapshot *s = snapshot_ref(of);
+
+    state_unwatch(e->core, s->resource_id, CONSUMER_LOOKUP);
+    watcher_info_watch(e->watchers, &(struct watcher_info_question){
+                                        .of = { .package = winfo_watched(q->name.package),
+                                                .context = s->context,
+                                                .extension = s->extension },
+                                        .resource_id = s->resource_id,
+                                        .worker = q->worker,
+                                        .cookie = q->cookie,
+                                        .cacheable = cacheable });
+    snapshot_unref(s);
+}
+
+void state_engine_watch(struct state_engine *e, const struct watch_question *q)
+{
+    const struct snapshot *s = NULL;
+    bool cacheable = false;
+    int r = question_lookup(e, q, &s, &cacheable);
+
+    if (r < 0)
+        log_error(e->log, "state.watch", KV("context", q->name.context),
+                  KV("extension", q->name.extension), KV_ERR(r));
+    if (!r && winfo_watched(q->name.package).n)
+        watch_watchers(e, q, s, cacheable);
+    else
+        e->workers.answer(e->workers.ctx, q->worker, q->cookie, r ? NULL : s, cacheable);
+}
+
+void state_engine_unwatch(struct state_engine *e, uint64_t resource_id, unsigned worker)
+{
+    state_unwatch(e->core, resource_id, worker);
+    watcher_info_unwatch(e->watchers, resource_id, worker);
 }

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT
 /* state_engine.h - all that the state thread owns, without the thread: the state core, the
- * publications that are composed into it, mailboxes, and what Asterisk servers tell each other.
- * state_thread.c runs it; the scenario
- * runner steps it. Threads: one owner. */
+ * publications that are composed into it, mailboxes, what Asterisk servers tell each other, and who
+ * watches. state_thread.c runs it; the scenario runner steps it. Threads: one owner. */
 #pragma once
 #include "config/settings.h"
 #include "publication/asterisk_local.h"
 #include "publication/asterisk_source.h"
 #include "publication/mailbox.h"
 #include "publication/publication.h"
+#include "publication/watcher_info.h"
 #include "state/state.h"
+
+/* Consumer bit of the engine itself, for looking up what a name means; workers are 0, 1, ... */
+#define CONSUMER_LOOKUP 62
 
 struct state_engine_port {
     struct state_port state;
@@ -25,13 +28,17 @@ struct state_engine {
     struct mailboxes *mailboxes;
     struct asterisk_sources *sources; /* other servers */
     struct asterisk_locals *locals;   /* for other servers */
+    struct watcher_info *watchers;
     struct state_engine_port port;
+    struct watcher_info_port workers;
     struct log *log;
     char eid[ASTERISK_EID_LEN + 1]; /* ours, where the configuration has none */
 };
 
 struct state_engine_config {
     struct state_engine_port port;
+    struct watcher_info_port workers; /* all answers to state_engine_watch go there */
+    unsigned n_workers;
     struct str eid; /* six octets: our entity id, where the configuration has none */
     struct wheel *wheel;
     const struct clock *clock;
@@ -49,7 +56,13 @@ void state_engine_fini(struct state_engine *e);
 NODISCARD int state_engine_apply(struct state_engine *e, const struct settings *settings,
                                  struct dialplan *dp);
 
-/* What notifier_port.watch asks for. Results as state_watch. */
-NODISCARD int state_engine_watch(struct state_engine *e, const struct resource_name *name,
-                                 struct str served, unsigned consumer, const struct snapshot **out,
-                                 bool *cacheable);
+struct watch_question { /* what notifier_port.watch asks for; borrowed for the call */
+    struct resource_name name;
+    struct str served;
+    unsigned worker;
+    uint64_t cookie;
+};
+/* Answered once by workers.answer: before this returns, or of watcher information when every worker
+ * has told whom it has. */
+void state_engine_watch(struct state_engine *e, const struct watch_question *q);
+void state_engine_unwatch(struct state_engine *e, uint64_t resource_id, unsigned worker);

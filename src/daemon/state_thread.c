@@ -10,10 +10,7 @@ enum {
 
 struct watch_message {
     struct inbox_message m;
-    unsigned worker;
-    uint64_t cookie;
-    struct resource_name name;
-    struct str served;
+    struct watch_question question;
     char text[];
 };
 
@@ -83,6 +80,14 @@ static void on_republish(void *ctx, struct str section)
         worker_post_republish(&s->workers[w], section);
 }
 
+static void on_answer(void *ctx, unsigned worker, uint64_t cookie, const struct snapshot *snap,
+                      bool cacheable)
+{
+    struct state_thread *s = ctx;
+
+    worker_post_watch_result(&s->workers[worker], cookie, snap, cacheable);
+}
+
 /* A worker that cannot keep up makes the state thread, and so the sources, wait: memory stays
  * bounded. */
 static bool workers_ready(void *ctx)
@@ -150,15 +155,8 @@ int state_thread_apply(struct state_thread *s, const struct settings *settings, 
 static void watch_run(struct inbox_message *m, void *owner)
 {
     struct watch_message *w = CONTAINER_OF(m, struct watch_message, m);
-    struct state_thread *s = owner;
-    const struct snapshot *snap = NULL;
-    bool cacheable = false;
-    int r = state_engine_watch(&s->engine, &w->name, w->served, w->worker, &snap, &cacheable);
 
-    if (r < 0)
-        log_error(s->log, "state.watch", KV("context", w->name.context),
-                  KV("extension", w->name.extension), KV_ERR(r));
-    worker_post_watch_result(&s->workers[w->worker], w->cookie, r ? NULL : snap, cacheable);
+    state_engine_watch(&((struct state_thread *)owner)->engine, &w->question);
     free(w);
 }
 
@@ -167,22 +165,21 @@ int state_post_watch(struct state_thread *s, unsigned worker, const struct resou
 {
     struct watch_message *w =
         malloc(sizeof(*w) + name->package.n + name->context.n + name->extension.n + served.n);
+    struct watch_question *q;
     char *at;
     int r;
 
     if (!w)
         return -ENOMEM;
     *w = (struct watch_message){ .m = { .run = watch_run, .drop = message_free },
-                                 .worker = worker,
-                                 .cookie = cookie,
-                                 .name = *name,
-                                 .served = served };
+                                 .question = { *name, served, worker, cookie } };
     list_init(&w->m.link);
+    q = &w->question;
     at = w->text;
-    str_keep(&w->name.package, &at);
-    str_keep(&w->name.context, &at);
-    str_keep(&w->name.extension, &at);
-    str_keep(&w->served, &at);
+    str_keep(&q->name.package, &at);
+    str_keep(&q->name.context, &at);
+    str_keep(&q->name.extension, &at);
+    str_keep(&q->served, &at);
     r = inbox_post(&s->loop.inbox, &w->m);
     if (r)
         free(w);
@@ -194,7 +191,7 @@ static void unwatch_run(struct inbox_message *m, void *owner)
     struct unwatch_message *u = CONTAINER_OF(m, struct unwatch_message, m);
     struct state_thread *s = owner;
 
-    state_unwatch(s->engine.core, u->resource_id, u->worker);
+    state_engine_unwatch(&s->engine, u->resource_id, u->worker);
     free(u);
 }
 
@@ -283,6 +280,11 @@ int state_thread_init(struct state_thread *s, const struct state_thread_config *
                                                    .presence = on_presence },
                                         .publishers = UINT64_C(1) << CONSUMER_PUBLISHERS,
                                         .republish = on_republish },
+                              .workers = { .ctx = s,
+                                           .start = state_winfo_start,
+                                           .stop = state_winfo_stop,
+                                           .answer = on_answer },
+                              .n_workers = cfg->n_workers,
                               .eid = cfg->eid,
                               .wheel = &s->loop.wheel,
                               .settings = cfg->settings,

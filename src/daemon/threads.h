@@ -110,6 +110,9 @@ void worker_post_publication_answer(struct worker *w, uint64_t cookie, int resul
                                     const struct publication_answer *answer);
 void worker_post_dialplan_changed(struct worker *w);
 void worker_post_republish(struct worker *w, struct str section);
+/* notifier_winfo_start, or without a generation notifier_winfo_stop. */
+void worker_post_winfo(struct worker *w, const struct resource_name *of, uint64_t resource_id,
+                       uint64_t generation);
 void worker_post_datagram(struct worker *w, const struct flow *from, struct str datagram);
 void worker_post_trace(struct worker *w, bool all, const struct addr_net *peers, size_t n_peers);
 void worker_post_stop(struct worker *w, uint64_t grace_ms);
@@ -121,7 +124,15 @@ NODISCARD int state_post_watch(struct state_thread *s, unsigned worker,
 /* Answered by worker_post_publication_answer. The request is copied. */
 NODISCARD int state_post_publication(struct state_thread *s, unsigned worker,
                                      const struct publication_request *rq, uint64_t cookie);
+/* The report is copied. */
+void state_post_watcher(struct state_thread *s, unsigned worker,
+                        const struct watcher_report *report);
 void state_post_unwatch(struct state_thread *s, unsigned worker, uint64_t resource_id);
+
+/* To all workers; ctx is the state thread. */
+void state_winfo_start(void *ctx, const struct resource_name *of, uint64_t resource_id,
+                       uint64_t generation);
+void state_winfo_stop(void *ctx, const struct resource_name *of);
 
 /* Run a ctl job on the state thread, or on every worker in turn, then `finish` it on `home`. */
 NODISCARD int state_post_job(struct state_thread *s, struct ctl_job *job, struct loop *home);

@@ -57,6 +57,13 @@ static int port_apply(void *ctx, const struct publication_request *rq, uint64_t 
     return state_post_publication(w->state, w->index, rq, cookie);
 }
 
+static void port_watcher(void *ctx, const struct watcher_report *report)
+{
+    struct worker *w = ctx;
+
+    state_post_watcher(w->state, w->index, report);
+}
+
 static bool port_admit(void *ctx)
 {
     struct admission *a = worker_of(ctx)->admission;
@@ -483,7 +490,8 @@ static int worker_init_engine(struct worker *w, const struct worker_config *cfg)
                                       .watch = port_watch,
                                       .unwatch = port_unwatch,
                                       .admit = port_admit,
-                                      .release = port_release },
+                                      .release = port_release,
+                                      .watcher = port_watcher },
                         .publisher = { .ctx = w, .resolve = worker_resolve, .route = worker_route },
                         .compositor = { .ctx = w, .apply = port_apply },
                     });

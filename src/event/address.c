@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* What a Request-URI names: an extension of the subscriber's context, somebody in a domain that a
- * compositor serves, or a mailbox. */
+ * compositor serves, or a mailbox; and the watchers of one of them. */
 #include "event/event_internal.h"
 
 bool package_is_extension(struct str package)
@@ -37,10 +37,18 @@ static const struct compositor_settings *compositor_of(const struct uas_request 
     return spelling->n ? c : NULL;
 }
 
+struct str package_of_bodies(struct str package)
+{
+    return winfo_watched(package).n ? STR(BODY_TEMPLATE) : package;
+}
+
+/* Watchers can be asked for of every package that is one itself; not the watchers of watchers. */
 bool package_is_served(const struct notifier *n, const struct uas_request *rq, struct str package)
 {
-    struct str spelling;
+    struct str spelling, watched = winfo_watched(package);
 
+    if (watched.n)
+        package = watched;
     if (!body_package_known(n->cfg.bodies, package))
         return false;
     return package_is_extension(package) || package_is_messages(package) ||
@@ -94,25 +102,41 @@ static bool is_known(const struct settings *s, struct str user)
     return settings_endpoint(s, user) || settings_aor(s, user);
 }
 
+struct str address_package(const struct uas_request *rq, struct str package, struct buf *room)
+{
+    struct str watched = winfo_watched(package), spelling = STR_EMPTY;
+    struct str of = watched.n ? watched : package;
+
+    if (package_is_extension(of))
+        spelling = str_equal_nocase(of, STR("dialog")) ? STR("dialog") : STR("presence");
+    else if (!compositor_of(rq, of, &spelling))
+        spelling = STR("message-summary");
+    if (!watched.n)
+        return package_is_extension(of) ? STR_EMPTY : spelling;
+    buf_add(room, spelling);
+    buf_add(room, STR(WINFO_SUFFIX));
+    return buf_str(room);
+}
+
 /* A domain that a section names is its context's, whoever asks. Where any domain will do, the
  * subscriber's own dialplan is asked first. */
 bool address_resolve(struct watched_name *out, const struct uas_request *rq, struct str package,
-                     struct str user)
+                     struct str user, struct buf *room)
 {
-    struct str spelling;
-    const struct compositor_settings *c = compositor_of(rq, package, &spelling);
-    bool extension = package_is_extension(package);
+    struct str spelling, watched = winfo_watched(package);
+    struct str of = watched.n ? watched : package;
+    const struct compositor_settings *c = compositor_of(rq, of, &spelling);
+    bool extension = package_is_extension(of);
 
-    *out = (struct watched_name){ .name = { .extension = user } };
+    *out = (struct watched_name){ .name = { .package = address_package(rq, package, room),
+                                            .extension = user } };
     if (extension)
         out->name.context = rq->endpoint->context;
-    else
-        out->name.package = c ? spelling : STR("message-summary");
-    if (package_is_messages(package))
+    if (package_is_messages(of))
         out->name.extension = mailbox_owner(rq, user);
     if (c && (c->n_domains || !extension))
         out->name.context = c->context;
     if (c && (c->any_user || is_known(rq->settings, user)))
         out->served = c->context;
-    return out->name.extension.n > 0;
+    return out->name.extension.n > 0 && !room->error;
 }

@@ -12,6 +12,7 @@
  * dialog.c        dialogs, and the part of a NOTIFY that they fix
  * target.c        where a NOTIFY goes, what we call ourselves
  * watched.c       what names mean, and the fan-out of a change
+ * winfo.c         who watches, for those who want to know
  * drain.c         moving the subscribers away */
 #pragma once
 #include "event/notifier.h"
@@ -25,6 +26,7 @@ enum {
     ROUTES_MAX = 2048,   /* a whole route set */
     RESOURCE_MAX = 79,   /* a name in a dialplan */
     USER_AGENT_MAX = 64, /* the rest is cut off */
+    DISPLAY_MAX = 64,    /* likewise: what a subscriber calls herself */
     ACCEPT_MAX = 2048,   /* likewise */
     USAGES_MAX = 32,     /* in one dialog */
 };
@@ -74,14 +76,15 @@ struct notifier {
     struct map dialogs;       /* by local tag */
     struct map resources;     /* watched.node, by id */
     struct map names;         /* name.node, by context and extension */
+    struct map winfos;        /* winfo.node: whose watchers are asked for */
     struct list questions;    /* name.link of those asked for, oldest first */
     struct list idle;         /* watched.idle: without subscriptions, but see watched_release */
     struct list fan_out;      /* watched.queued: with subscriptions still to be attended to */
     struct timer fan_out_timer;
-    uint64_t next_cookie;
-    uint32_t generation; /* of the settings */
-    size_t outstanding;  /* NOTIFYs */
-    int print_result;    /* of the last notify_print */
+    uint64_t next_cookie, last_number; /* of questions and of subscriptions */
+    uint32_t generation;               /* of the settings */
+    size_t outstanding;                /* NOTIFYs */
+    int print_result;                  /* of the last notify_print */
     bool stopping, destroying;
     struct drain drain;
     struct notifier_counters counters;
@@ -100,10 +103,15 @@ struct watched_name;
 bool package_is_extension(struct str package);
 /* Can this package be subscribed to at the Request-URI? */
 bool package_is_served(const struct notifier *n, const struct uas_request *rq, struct str package);
+/* The package of that resource, as the state core has it: empty for an extension. Borrows from
+ * both, and is printed on `room` if it is of watcher information. */
+struct str address_package(const struct uas_request *rq, struct str package, struct buf *room);
 /* What the Request-URI names for a subscription of this package, with its user part decoded as
  * `user`. Borrows from all of them. False: it names nothing. */
 bool address_resolve(struct watched_name *out, const struct uas_request *rq, struct str package,
-                     struct str user);
+                     struct str user, struct buf *room);
+/* The package whose bodies it has: that of watcher information is a template. */
+struct str package_of_bodies(struct str package);
 
 /* ---- target.c ---- */
 
@@ -123,6 +131,8 @@ NODISCARD int target_choose(struct target *t, const struct notifier *n,
  * From: who she is, without port and transport, which say where. */
 void print_resource_uri(struct buf *out, const struct sip_uri *request_uri, struct str resource);
 void print_subscriber_uri(struct buf *out, struct str from_uri);
+/* The same, not escaped. */
+void subscriber_uri_add(struct buf *out, struct str from_uri);
 
 /* ---- dialog.c ---- */
 
@@ -221,14 +231,15 @@ struct subscription {
     const struct body_profile *profile; /* what it wants now */
     /* What it takes to print the last NOTIFY again; head and tail only while it is outstanding. */
     const struct body_profile *sent_profile;
-    const struct snapshot *sent; /* NULL: nothing yet */
+    const struct body_profile *sent_partial; /* NULL: in full */
+    const struct snapshot *sent;             /* NULL: nothing yet */
     struct dialog_head *sent_head;
     struct notify_tail *sent_tail;
     uint64_t expires_ms;
-    uint64_t retry_ms; /* not before; 0: any time */
-    uint64_t told_sequence;
-    struct suppression suppress; /* of the last SUBSCRIBE, until a NOTIFY answers it */
-    uint32_t expires_s;          /* granted; 0: a fetch */
+    uint64_t retry_ms;              /* not before; 0: any time */
+    uint64_t told_sequence, number; /* the latter among those of the notifier */
+    struct suppression suppress;    /* of the last SUBSCRIBE, until a NOTIFY answers it */
+    uint32_t expires_s;             /* granted; 0: a fetch */
     uint32_t version, cseq, sent_expires_s, sent_retry_s; /* of the last NOTIFY */
     uint32_t acknowledged_after_ms;
     uint32_t generation; /* of the settings it was checked against */
@@ -243,8 +254,10 @@ struct subscription {
     bool acknowledged;   /* `sent` is what the subscriber shows */
     bool answer_due;     /* a NOTIFY must follow the 200 to a SUBSCRIBE */
     bool hold;           /* a change does not end the wait for retry_ms */
-    struct span event, package, id, local, remote;
-    char text[]; /* Event's value; URIs for the body, escaped */
+    bool winfo;          /* it is about watchers */
+    bool approved;       /* it was pending once */
+    struct span event, package, id, local, remote, display;
+    char text[]; /* Event's value; URIs for the body, escaped; what the subscriber calls herself */
 };
 
 struct subscription_spec { /* borrowed for the call */
@@ -254,7 +267,7 @@ struct subscription_spec { /* borrowed for the call */
     unsigned flags;
     uint32_t expires_s;
     struct suppression suppress;
-    struct str event, local, remote;
+    struct str event, local, remote, display;
 };
 static inline struct str sub_str(const struct subscription *s, struct span span)
 {
@@ -340,6 +353,14 @@ void watched_refuse_all(struct notifier *n); /* every waiting SUBSCRIBE gets its
 /* Likewise those whose endpoint is gone or may no longer subscribe. */
 void watched_refuse_barred(struct notifier *n);
 void watched_fini(struct notifier *n);
+
+struct watched *watched_by_id(const struct notifier *n, uint64_t resource_id); /* or NULL */
+
+/* ---- winfo.c ---- */
+
+/* It has come from another state: whoever wants to know is told. */
+void winfo_moved(const struct subscription *s, enum sub_state from);
+void winfo_fini(struct notifier *n);
 
 /* ---- drain.c ---- */
 

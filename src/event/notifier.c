@@ -26,7 +26,7 @@ static int transport_ids_copy(struct notifier *n, const struct settings *setting
 
 static int maps_init(struct notifier *n)
 {
-    struct map *maps[] = { &n->dialogs, &n->resources, &n->names };
+    struct map *maps[] = { &n->dialogs, &n->resources, &n->names, &n->winfos };
 
     for (size_t i = 0; i < ARRAY_LEN(maps); i++) {
         int r = map_init(maps[i], n->cfg.rng);
@@ -107,6 +107,7 @@ void notifier_destroy(struct notifier *n)
     map_fini(&n->dialogs);
     map_fini(&n->resources);
     map_fini(&n->names);
+    winfo_fini(n);
     notify_tail_unref(n->tail);
     for (size_t i = 0; i < n->n_transport_ids; i++)
         str_free(&n->transport_ids[i]);

@@ -10,6 +10,7 @@
 #include "body/body.h"
 #include "config/settings.h"
 #include "state/state.h"
+#include "state/watcher.h"
 #include "txn/uas.h"
 
 struct notifier; /* opaque: see notifier.c */
@@ -28,6 +29,9 @@ struct notifier_port {
      * workers.) */
     bool (*admit)(void *ctx);
     void (*release)(void *ctx); /* gives one back */
+    /* Who watches: see notifier_winfo_start. With number 0: all that there were have been told. One
+     * that was pending until its subscription ended is told unasked. */
+    void (*watcher)(void *ctx, const struct watcher_report *report);
 };
 
 struct notifier_config {
@@ -63,6 +67,13 @@ void notifier_dialplan_changed(struct notifier *n);
 /* Running subscriptions keep going; those whose endpoint is gone or may no longer subscribe end
  * with reason=rejected. */
 void notifier_settings_set(struct notifier *n, const struct settings *settings);
+
+/* Tell by port.watcher who subscribes to this resource (its package is named, "presence", and its
+ * id is the one it has now), then that these were all, and from then on each change, until
+ * notifier_winfo_stop. `generation` is repeated in each report. */
+void notifier_winfo_start(struct notifier *n, const struct resource_name *of, uint64_t resource_id,
+                          uint64_t generation);
+void notifier_winfo_stop(struct notifier *n, const struct resource_name *of);
 
 /* Move the subscribers away: end `rate_per_s` subscriptions a second, with terminated;
  * reason=deactivated (they subscribe anew at once) or reason=probation;retry-after=... (not before

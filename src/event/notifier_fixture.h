@@ -41,6 +41,11 @@ struct fixture_resource {          /* as the state thread has it */
     bool watched;
 };
 
+struct fixture_report { /* as told, and as one line */
+    uint64_t generation, number;
+    char line[160];
+};
+
 struct fixture {
     uint64_t now_ms;
     struct clock clock;
@@ -64,6 +69,8 @@ struct fixture {
     struct fixture_resource *resources;
     size_t n_resources;
     uint64_t next_id, held, limit;
+    struct fixture_report reports[16]; /* those told since the test looked */
+    size_t n_reports;
     unsigned branch;
     struct sip_message msg; /* the last one looked at */
 };
@@ -140,6 +147,23 @@ static inline void fixture_release(void *ctx)
     f->held--;
 }
 
+static inline void fixture_watcher(void *ctx, const struct watcher_report *r)
+{
+    static const char *const states[] = { "pending", "active", "waiting", "terminated" };
+    struct fixture *f = ctx;
+    struct fixture_report *to = &f->reports[f->n_reports++];
+
+    assert_true(f->n_reports <= ARRAY_LEN(f->reports));
+    *to = (struct fixture_report){ .generation = r->generation, .number = r->number };
+    if (r->number)
+        snprintf(to->line, sizeof(to->line), "%.*s of %.*s@%.*s: %.*s <%.*s> %s %d",
+                 STR_FMT(r->of.package), STR_FMT(r->of.extension), STR_FMT(r->of.context),
+                 STR_FMT(r->display), STR_FMT(r->uri), states[r->status], (int)r->event);
+    else
+        snprintf(to->line, sizeof(to->line), "%.*s of %.*s@%.*s", STR_FMT(r->of.package),
+                 STR_FMT(r->of.extension), STR_FMT(r->of.context));
+}
+
 /* ---- life ---- */
 
 static inline struct addr fixture_addr(const char *text)
@@ -166,19 +190,19 @@ static inline void fixture_create_engine(struct fixture *f)
                                                                .max_server = 1000000,
                                                                .server = STR("extstate/test") }),
                      0);
-    assert_int_equal(
-        notifier_create(&f->notifier,
-                        &(struct notifier_config){ .txn = f->txn,
-                                                   .wheel = &f->wheel,
-                                                   .clock = &f->clock,
-                                                   .rng = &f->rng,
-                                                   .log = f->log,
-                                                   .bodies = f->bodies,
-                                                   .settings = f->settings,
-                                                   .allow = STR("OPTIONS, SUBSCRIBE"),
-                                                   .port = { f, fixture_watch, fixture_unwatch,
-                                                             fixture_admit, fixture_release } }),
-        0);
+    assert_int_equal(notifier_create(&f->notifier,
+                                     &(struct notifier_config){
+                                         .txn = f->txn,
+                                         .wheel = &f->wheel,
+                                         .clock = &f->clock,
+                                         .rng = &f->rng,
+                                         .log = f->log,
+                                         .bodies = f->bodies,
+                                         .settings = f->settings,
+                                         .allow = STR("OPTIONS, SUBSCRIBE"),
+                                         .port = { f, fixture_watch, fixture_unwatch, fixture_admit,
+                                                   fixture_release, fixture_watcher } }),
+                     0);
     uas_method_set(f->uas, SIP_SUBSCRIBE, STR_EMPTY, notifier_subscribe, f->notifier);
 }
 
@@ -321,8 +345,8 @@ static inline void fixture_answer_questions(struct fixture *f, size_t n)
 /* ---- messages in ---- */
 
 struct sub { /* one SUBSCRIBE; fields are used as they are, NULL leaves the header out */
-    const char *uri, *user, *from_params, *to_tag, *call_id, *event, *accept, *expires, *contact,
-        *extra, *via;
+    const char *uri, *user, *display, *from_params, *to_tag, *call_id, *event, *accept, *expires,
+        *contact, *extra, *via;
     unsigned cseq;
 };
 
@@ -354,8 +378,8 @@ static inline void sub_send_again(struct fixture *f, const struct sub *s)
     buf_init(&b, 60000);
     buf_printf(&b, "SUBSCRIBE %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bK%u\r\n", s->uri,
                s->via, f->branch);
-    buf_printf(&b, "From: <sip:%s@example.com:5080;transport=udp;user=phone>%s\r\n", s->user,
-               s->from_params);
+    buf_printf(&b, "From: %s<sip:%s@example.com:5080;transport=udp;user=phone>%s\r\n",
+               s->display ? s->display : "", s->user, s->from_params);
     buf_printf(&b, "To: <sip:100@example.com>%s%s\r\n", s->to_tag ? ";tag=" : "",
                s->to_tag ? s->to_tag : "");
     buf_printf(&b, "CSeq: %u SUBSCRIBE\r\n", s->cseq);

@@ -142,16 +142,18 @@ static int notify_print(struct client_txn *ct, struct buf *out)
     const struct body_slots slots = { .version = s->version,
                                       .local = sub_str(s, s->local),
                                       .remote = sub_str(s, s->remote) };
-    const struct rendered_body *body;
-    int r = body_render(s->sent_profile, s->sent, n->cfg.rng, &body);
+    const struct rendered_body *whole, *body = NULL;
+    int r = body_render(s->sent_profile, s->sent, n->cfg.rng, &whole);
 
+    if (!r && s->sent_partial)
+        r = body_render(s->sent_partial, s->sent, n->cfg.rng, &body);
     if (!r) {
         add_head(out, s, ct);
-        add_entity_tag(out, body);
+        add_entity_tag(out, whole);
         if (s->sent_bodiless)
             buf_add(out, STR("Content-Length: 0\r\n\r\n"));
         else
-            add_body(out, body, &slots);
+            add_body(out, body ? body : whole, &slots);
         r = out->error;
     }
     n->print_result = r;
@@ -191,12 +193,27 @@ static uint32_t retry_after_s(const struct subscription *s)
     return s->reason == END_GIVEUP ? n->settings->authorization.give_up_s : n->drain.retry_after_s;
 }
 
+/* The changes are enough for a subscriber that shows the state before this one, and did not ask.
+ * NULL: it gets all of it, which is never wrong. */
+static const struct body_profile *partial_for(const struct subscription *s,
+                                              const struct snapshot *view)
+{
+    const struct body_profile *partial;
+
+    if (!s->winfo || s->answer_due || !s->acknowledged || s->profile != s->sent_profile ||
+        s->sent->resource_id != view->resource_id || s->sent->sequence + 1 != view->sequence ||
+        !view->published || !view->published->changes_suffice)
+        return NULL;
+    return body_profile_partial(s->profile, &partial) ? NULL : partial;
+}
+
 /* Fix what the NOTIFY will say. */
 static void notify_compose(struct subscription *s, const struct snapshot *view)
 {
     struct dialog *d = s->dialog;
     struct notifier *n = d->notifier;
 
+    s->sent_partial = partial_for(s, view);
     sent_set(s, view);
     s->acknowledged = false;
     s->sent_head = dialog_head_ref(d->head);
@@ -453,6 +470,15 @@ static void answer_refused(struct subscription *s, unsigned status,
     retry_at(s, delay, told_when || status == 503);
 }
 
+/* RFC 3857 section 4.10. */
+static void pace(struct subscription *s, uint64_t sent_ms)
+{
+    uint64_t now = notifier_now(s->dialog->notifier), due = sent_ms + WINFO_PACE_MS;
+
+    if (due > now)
+        retry_at(s, due - now, true);
+}
+
 /* `response` is NULL when nobody answered, or nothing could be sent again. */
 static void notify_done(struct client_txn *ct, unsigned status, const struct sip_message *response)
 {
@@ -481,6 +507,8 @@ static void notify_done(struct client_txn *ct, unsigned status, const struct sip
     }
     if (v != VERDICT_TOLD && sub_runs(s))
         answer_refused(s, status, response);
+    else if (s->winfo && sub_runs(s))
+        pace(s, ct->started_ms);
     notify_due(s);
 }
 

@@ -19,7 +19,8 @@ struct ask { /* one SUBSCRIBE */
     const struct subscription
         *namesake; /* another usage of the dialog: it is about the same resource */
     struct watched_name resource;
-    char resource_room[RESOURCE_MAX];
+    struct buf package;
+    char resource_room[RESOURCE_MAX], package_room[128];
 };
 
 /* ---- answers ---- */
@@ -163,7 +164,7 @@ static bool refuse_accept(struct ask *a)
     if (a->rq->settings->compatibility.unacceptable_489)
         return refuse(a, 489, "no media type in Accept can be made for this package");
     buf_init_on(&types, room, sizeof(room));
-    body_types_print(a->n->cfg.bodies, a->event.package, &types);
+    body_types_print(a->n->cfg.bodies, package_of_bodies(a->event.package), &types);
     sip_print_header(&a->n->headers, STR("Accept"), buf_str(&types));
     return refuse(a, 406, "no media type in Accept can be made for this package");
 }
@@ -173,7 +174,7 @@ static bool check_accept(struct ask *a)
     const struct uas_request *rq = a->rq;
     struct str agent = str_sub(sip_header_value(rq->msg, SIP_H_USER_AGENT), 0, USER_AGENT_MAX);
     const struct es_subscriber who = { .size = sizeof(who),
-                                       .package = es_text_from(a->event.package),
+                                       .package = es_text_from(package_of_bodies(a->event.package)),
                                        .user_agent = es_text_from(
                                            a->dialog ? dialog_user_agent(a->dialog) : agent),
                                        .endpoint = es_text_from(rq->endpoint->id) };
@@ -265,12 +266,10 @@ static const struct subscription *find_namesake(const struct ask *a)
 static void resource_of_namesake(struct ask *a)
 {
     const struct snapshot *s = a->namesake->resource->newest;
-    bool extension = package_is_extension(a->event.package);
-
-    a->resource =
-        (struct watched_name){ .name = { .context = s->context, .extension = s->extension } };
-    if (!extension)
-        a->resource.name.package = a->event.package;
+    a->resource = (struct watched_name){ .name = { .package = address_package(
+                                                       a->rq, a->event.package, &a->package),
+                                                   .context = s->context,
+                                                   .extension = s->extension } };
     if (!s->has_hint)
         a->resource.served = s->context;
 }
@@ -280,6 +279,7 @@ static bool check_resource(struct ask *a)
     struct str user = a->rq->uri.user;
     struct buf name;
 
+    buf_init_on(&a->package, a->package_room, sizeof(a->package_room));
     a->namesake = find_namesake(a);
     if (a->namesake) {
         resource_of_namesake(a);
@@ -291,7 +291,7 @@ static bool check_resource(struct ask *a)
     sip_uri_user_decode(&name, user);
     if (name.error)
         return refuse(a, 404, "the name of the resource is longer than 79 bytes");
-    if (!address_resolve(&a->resource, a->rq, a->event.package, buf_str(&name)))
+    if (!address_resolve(&a->resource, a->rq, a->event.package, buf_str(&name), &a->package))
         return refuse(a, 404, "the Request-URI names no resource");
     return false;
 }
@@ -308,11 +308,31 @@ static int make_dialog(struct ask *a)
                                                 .local_tag = txn_tag_make(a->n->cfg.txn, tag) });
 }
 
+/* What she calls herself, without its escapes. */
+static void add_display(struct buf *b, struct str from)
+{
+    struct sip_name_addr na;
+    size_t end = b->n + DISPLAY_MAX;
+
+    if (sip_name_addr_parse(&na, from))
+        return;
+    while (na.display.n) {
+        size_t escape = na.display.n > 1 && na.display.p[0] == '\\';
+        size_t length = str_utf8_length(str_sub(na.display, escape, na.display.n));
+
+        length = length ? length : 1;
+        if (b->n + length > end)
+            return;
+        buf_add(b, str_sub(na.display, escape, escape + length));
+        na.display = str_sub(na.display, escape + length, na.display.n);
+    }
+}
+
 static int make_usage(struct ask *a, struct subscription **out)
 {
     const struct dialog_head *h = a->dialog->head;
     struct buf *b = &a->n->scratch;
-    size_t event_n, local_n;
+    size_t event_n, local_n, remote_n;
 
     buf_reset(b);
     sip_print_unfolded(b, a->event.package);
@@ -324,20 +344,23 @@ static int make_usage(struct ask *a, struct subscription **out)
         print_resource_uri(b, &a->rq->uri, a->resource.name.extension);
     local_n = b->n - event_n;
     print_subscriber_uri(b, head_str(h, h->remote_uri));
+    remote_n = b->n - event_n - local_n;
+    add_display(b, a->rq->msg->from);
     if (b->error)
         return b->error;
-    return subscription_create(out,
-                               &(struct subscription_spec){
-                                   .dialog = a->dialog,
-                                   .request = a->rq->txn,
-                                   .profile = a->profile,
-                                   .flags = a->flags,
-                                   .expires_s = a->expires_s,
-                                   .suppress = a->suppress,
-                                   .event = { b->p, event_n },
-                                   .local = { b->p + event_n, local_n },
-                                   .remote = { b->p + event_n + local_n, b->n - event_n - local_n },
-                               });
+    return subscription_create(out, &(struct subscription_spec){
+                                        .dialog = a->dialog,
+                                        .request = a->rq->txn,
+                                        .profile = a->profile,
+                                        .flags = a->flags,
+                                        .expires_s = a->expires_s,
+                                        .suppress = a->suppress,
+                                        .event = { b->p, event_n },
+                                        .local = { b->p + event_n, local_n },
+                                        .remote = { b->p + event_n + local_n, remote_n },
+                                        .display = { b->p + event_n + local_n + remote_n,
+                                                     b->n - event_n - local_n - remote_n },
+                                    });
 }
 
 /* What a further usage changes of its dialog: RFC 3261 section 12.2.2. */

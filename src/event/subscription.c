@@ -18,11 +18,15 @@ static const struct {
 
 void sub_move(struct subscription *s, enum sub_state next)
 {
+    enum sub_state from;
+
     BUG_UNLESS(sub_states[s->state].next & BIT(next));
     log_debug(s->dialog->notifier->cfg.log, "subscription.state",
               KV("call_id", head_str(s->dialog->head, s->dialog->head->call_id)),
               KV("from", sub_states[s->state].name), KV("to", sub_states[next].name));
+    from = (enum sub_state)s->state;
     s->state = (uint8_t)next;
+    winfo_moved(s, from);
 }
 
 /* ---- life ---- */
@@ -53,7 +57,7 @@ static void subscription_link(struct subscription *s)
 
 int subscription_create(struct subscription **out, const struct subscription_spec *spec)
 {
-    size_t size = spec->event.n + spec->local.n + spec->remote.n;
+    size_t size = spec->event.n + spec->local.n + spec->remote.n + spec->display.n;
     struct subscription *s;
     struct sip_event e;
     int r;
@@ -73,6 +77,8 @@ int subscription_create(struct subscription **out, const struct subscription_spe
                                 .expires_s = spec->expires_s,
                                 .suppress = spec->suppress,
                                 .generation = spec->dialog->notifier->generation,
+                                .number = ++spec->dialog->notifier->last_number,
+                                .winfo = winfo_watched(e.package).n > 0,
                                 .state = SUB_RESP_WAIT };
     s->event = (struct span){ 0, (uint16_t)spec->event.n };
     s->package = (struct span){ (uint16_t)(e.package.p - spec->event.p), (uint16_t)e.package.n };
@@ -80,9 +86,11 @@ int subscription_create(struct subscription **out, const struct subscription_spe
         s->id = (struct span){ (uint16_t)(e.id.p - spec->event.p), (uint16_t)e.id.n };
     s->local = (struct span){ s->event.n, (uint16_t)spec->local.n };
     s->remote = (struct span){ (uint16_t)(s->local.at + s->local.n), (uint16_t)spec->remote.n };
+    s->display = (struct span){ (uint16_t)(s->remote.at + s->remote.n), (uint16_t)spec->display.n };
     memcpy(s->text, spec->event.p, spec->event.n);
     memcpy(s->text + s->local.at, spec->local.p, spec->local.n);
     memcpy(s->text + s->remote.at, spec->remote.p, spec->remote.n);
+    memcpy(s->text + s->display.at, spec->display.p, spec->display.n);
     subscription_link(s);
     *out = s;
     return 0;
@@ -221,6 +229,7 @@ static bool handling_apply(struct subscription *s, enum watcher_handling handlin
     }
     s->handling = (uint8_t)handling;
     if (s->state == SUB_PENDING) {
+        s->approved = true;
         sub_move(s, SUB_ACTIVE);
         s->answer_due = true; /* RFC 6665 section 4.2.1.2: the new state is told at once */
     }
@@ -397,7 +406,8 @@ static void rechoose(struct subscription *s, unsigned flags)
     struct notifier *n = s->dialog->notifier;
     const struct body_profile *chosen;
     const struct es_subscriber who = { .size = sizeof(who),
-                                       .package = es_text_from(sub_str(s, s->package)),
+                                       .package =
+                                           es_text_from(package_of_bodies(sub_str(s, s->package))),
                                        .user_agent = es_text_from(dialog_user_agent(s->dialog)),
                                        .endpoint = es_text_from(dialog_endpoint(s->dialog)) };
     int r = body_choose(n->cfg.bodies, &who, body_profile_content_type(s->profile), flags, &chosen);

@@ -233,27 +233,33 @@ void print_resource_uri(struct buf *out, const struct sip_uri *request_uri, stru
     buf_add_xml(out, buf_str(&text));
 }
 
+void subscriber_uri_add(struct buf *out, struct str from_uri)
+{
+    struct sip_uri uri;
+
+    if (sip_uri_parse(&uri, from_uri) || !uri.sip) {
+        buf_add(out, from_uri);
+        return;
+    }
+    buf_add(out, uri.scheme);
+    buf_add_char(out, ':');
+    buf_add(out, uri.user);
+    if (uri.user.n)
+        buf_add_char(out, '@');
+    if (uri.host_ipv6)
+        buf_add_char(out, '[');
+    buf_add(out, uri.host);
+    if (uri.host_ipv6)
+        buf_add_char(out, ']');
+    print_params_without(out, uri.params, STR("transport"));
+}
+
 void print_subscriber_uri(struct buf *out, struct str from_uri)
 {
     char room[2 * EVENT_URI_MAX];
-    struct sip_uri uri;
     struct buf text;
 
     buf_init_on(&text, room, sizeof(room));
-    if (sip_uri_parse(&uri, from_uri) || !uri.sip) {
-        buf_add_xml(out, from_uri);
-        return;
-    }
-    buf_add(&text, uri.scheme);
-    buf_add_char(&text, ':');
-    buf_add(&text, uri.user);
-    if (uri.user.n)
-        buf_add_char(&text, '@');
-    if (uri.host_ipv6)
-        buf_add_char(&text, '[');
-    buf_add(&text, uri.host);
-    if (uri.host_ipv6)
-        buf_add_char(&text, ']');
-    print_params_without(&text, uri.params, STR("transport"));
+    subscriber_uri_add(&text, from_uri);
     buf_add_xml(out, buf_str(&text));
 }

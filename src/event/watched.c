@@ -110,7 +110,7 @@ static bool resource_is(const struct map_node *node, const void *key)
            *(const uint64_t *)key;
 }
 
-static struct watched *resource_find(const struct notifier *n, uint64_t id)
+struct watched *watched_by_id(const struct notifier *n, uint64_t id)
 {
     struct map_node *node =
         map_find(&n->resources, map_hash_u64(&n->resources, id), resource_is, &id);
@@ -315,7 +315,7 @@ static void newest_set(struct watched *w, const struct snapshot *snap)
  * way round. */
 static struct watched *answer_resource(struct notifier *n, const struct snapshot *snap)
 {
-    struct watched *w = resource_find(n, snap->resource_id);
+    struct watched *w = watched_by_id(n, snap->resource_id);
 
     if (w)
         return w;
@@ -436,7 +436,7 @@ void watched_fan_out_all(struct notifier *n)
 /* A resource with few subscriptions is done at once, whoever else is in the queue. */
 void notifier_snapshot(struct notifier *n, const struct snapshot *snap)
 {
-    struct watched *w = resource_find(n, snap->resource_id);
+    struct watched *w = watched_by_id(n, snap->resource_id);
 
     if (!w || snap->sequence <= w->newest->sequence)
         return;

@@ -130,7 +130,7 @@ static void set_release(struct watcher_set *set)
 /* Something is new. */
 static void set_touch(struct watcher_set *set)
 {
-    uint64_t now = now_ms(set->info), due = set->made_ms + WATCHER_INFO_PACE_MS;
+    uint64_t now = now_ms(set->info), due = set->made_ms + WINFO_PACE_MS;
 
     if (set->consumers && !set->silent && !timer_running(&set->timer))
         timer_start(set->info->cfg.wheel, &set->timer, due > now ? due - now : 0);

@@ -38,10 +38,7 @@ struct watcher_info_config {
     unsigned n_workers; /* they are the consumers 0, 1, ... of the core */
 };
 
-enum {
-    WATCHER_INFO_PACE_MS = 5000, /* RFC 3857 section 4.10 */
-    WAITING_MAX = 1000,          /* watchers remembered; beyond that the oldest gives up */
-};
+enum { WAITING_MAX = 1000 }; /* watchers remembered; beyond that the oldest gives up */
 
 /* 0 or -ENOMEM. */
 NODISCARD int watcher_info_create(struct watcher_info **out, const struct watcher_info_config *cfg);

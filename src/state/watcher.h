@@ -6,6 +6,9 @@
 /* Watcher information of a package is a package of its own: `presence.winfo`. */
 #define WINFO_SUFFIX ".winfo"
 
+/* RFC 3857 section 4.10: how often it is told at most. */
+enum { WINFO_PACE_MS = 5000 };
+
 struct watcher_report { /* everything is borrowed for the call */
     /* What is watched: its package is named for extensions, too ("presence"), as it is spelt in the
      * configuration. */

@@ -10,12 +10,13 @@ enum { CONSUMER_NOTIFIER = 1, CONSUMER_PUBLISHER = 2 }; /* as bits: 0 and 1 of s
 struct posted {
     struct list link;
     void (*run)(struct world *w, struct posted *p);
-    uint64_t cookie, consumers;
+    uint64_t cookie, consumers, resource_id;
     const struct snapshot *snapshot;
     struct addr remote;
     bool flag;
     int result;
     struct publication_answer answer; /* its texts are on the heap */
+    struct str of[3];                 /* package, context, extension: likewise */
 };
 
 static struct posted *post(struct world *w, void (*run)(struct world *w, struct posted *p))
@@ -42,6 +43,8 @@ static void posted_free(struct posted *p)
     snapshot_unref(p->snapshot);
     str_free(&p->answer.etag);
     str_free(&p->answer.why);
+    for (size_t i = 0; i < ARRAY_LEN(p->of); i++)
+        str_free(&p->of[i]);
     free(p);
 }
 
@@ -101,25 +104,35 @@ static void run_watch_result(struct world *w, struct posted *p)
     notifier_watch_result(w->engine.notifier, p->cookie, p->snapshot, p->flag);
 }
 
+static void on_answer(void *ctx, unsigned worker, uint64_t cookie, const struct snapshot *s,
+                      bool cacheable)
+{
+    struct posted *p = post(ctx, run_watch_result);
+
+    (void)worker;
+    p->cookie = cookie;
+    p->snapshot = s ? snapshot_ref(s) : NULL;
+    p->flag = cacheable;
+}
+
 /* The state core is asked in its turn, as by a message to its thread. */
 static int port_watch(void *ctx, const struct resource_name *name, struct str served,
                       uint64_t cookie)
 {
-    struct world *w = ctx;
-    const struct snapshot *s = NULL;
-    bool cacheable = false;
-    int r = state_engine_watch(&w->state, name, served, 0, &s, &cacheable);
-    struct posted *p = post(w, run_watch_result);
-
-    p->cookie = cookie;
-    p->snapshot = r ? NULL : snapshot_ref(s);
-    p->flag = cacheable;
+    state_engine_watch(
+        &((struct world *)ctx)->state,
+        &(struct watch_question){ .name = *name, .served = served, .cookie = cookie });
     return 0;
 }
 
 static void port_unwatch(void *ctx, uint64_t resource_id)
 {
-    state_unwatch(((struct world *)ctx)->state.core, resource_id, 0);
+    state_engine_unwatch(&((struct world *)ctx)->state, resource_id, 0);
+}
+
+static void port_watcher(void *ctx, const struct watcher_report *report)
+{
+    watcher_info_report(((struct world *)ctx)->state.watchers, 0, report);
 }
 
 static bool port_admit(void *ctx)
@@ -140,7 +153,56 @@ struct notifier_port world_notifier_port(struct world *w)
                                    .watch = port_watch,
                                    .unwatch = port_unwatch,
                                    .admit = port_admit,
-                                   .release = port_release };
+                                   .release = port_release,
+                                   .watcher = port_watcher };
+}
+
+/* ---- who watches ---- */
+
+static struct resource_name posted_of(const struct posted *p)
+{
+    return (struct resource_name){ p->of[0], p->of[1], p->of[2] };
+}
+
+static void run_winfo(struct world *w, struct posted *p)
+{
+    const struct resource_name of = posted_of(p);
+
+    if (p->flag)
+        notifier_winfo_start(w->engine.notifier, &of, p->resource_id, p->cookie);
+    else
+        notifier_winfo_stop(w->engine.notifier, &of);
+}
+
+static struct posted *post_winfo(struct world *w, const struct resource_name *of)
+{
+    struct posted *p = post(w, run_winfo);
+
+    BUG_UNLESS(str_dup(&p->of[0], of->package) == 0 && str_dup(&p->of[1], of->context) == 0 &&
+               str_dup(&p->of[2], of->extension) == 0);
+    return p;
+}
+
+static void on_winfo_start(void *ctx, const struct resource_name *of, uint64_t resource_id,
+                           uint64_t generation)
+{
+    struct posted *p = post_winfo(ctx, of);
+
+    p->flag = true;
+    p->resource_id = resource_id;
+    p->cookie = generation;
+}
+
+static void on_winfo_stop(void *ctx, const struct resource_name *of)
+{
+    (void)post_winfo(ctx, of);
+}
+
+struct watcher_info_port world_workers_port(struct world *w)
+{
+    return (struct watcher_info_port){
+        .ctx = w, .start = on_winfo_start, .stop = on_winfo_stop, .answer = on_answer
+    };
 }
 
 /* ---- the compositor's ---- */

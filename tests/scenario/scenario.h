@@ -72,6 +72,7 @@ void waiting_free(struct waiting *m);
 /* ports.c: NULL-free tables for the engine and the state core, all with the world as ctx. */
 struct txn_port world_txn_port(struct world *w);
 struct notifier_port world_notifier_port(struct world *w);
+struct watcher_info_port world_workers_port(struct world *w);
 struct compositor_port world_compositor_port(struct world *w);
 struct publisher_port world_publisher_port(struct world *w);
 struct state_engine_port world_state_port(struct world *w);

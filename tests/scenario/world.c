@@ -123,6 +123,8 @@ static int start_state(struct world *w)
     return state_engine_init(&w->state,
                              &(struct state_engine_config){ .port = world_state_port(w),
                                                             .eid = STR_INIT("02:00:00:00:00:01"),
+                                                            .workers = world_workers_port(w),
+                                                            .n_workers = 1,
                                                             .wheel = &w->wheel,
                                                             .settings = w->settings,
                                                             .clock = &w->clock,
