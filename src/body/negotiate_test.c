@@ -6,6 +6,7 @@
 #define XPIDF "application/xpidf+xml"
 #define CPIM "application/cpim-pidf+xml"
 #define SUMMARY "application/simple-message-summary"
+#define WATCHERINFO "application/watcherinfo+xml"
 #define LIST "multipart/related, application/rlmi+xml"
 
 static int setup(void **state)
@@ -201,7 +202,8 @@ static void test_types(void **state)
 {
     check_types(*state, STR("dialog"), DIALOG ", " PIDF ", " XPIDF ", " CPIM);
     check_types(*state, STR("presence"), PIDF ", " DIALOG ", " XPIDF ", " CPIM);
-    check_types(*state, STR_EMPTY, DIALOG ", " PIDF ", " XPIDF ", " CPIM ", " SUMMARY);
+    check_types(*state, STR_EMPTY,
+                DIALOG ", " PIDF ", " XPIDF ", " CPIM ", " SUMMARY ", " WATCHERINFO);
     check_types(*state, STR("message-summary"), SUMMARY);
     check_types(*state, STR("foo"), "");
     assert_true(body_package_known(*state, STR("Presence")));

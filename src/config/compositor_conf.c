@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* extstate.conf: [compositor], and which of several serves a domain. */
 #include "config/pjsip.h"
+#include "state/watcher.h"
 
 #define MEMBER(member) AT(compositor_draft, c.member)
 
@@ -115,7 +116,7 @@ static const char *opaque_check(struct str member)
         return "a package that is understood; name it in packages";
     if (cursor_token(&c).n != member.n)
         return "not the name of an event package";
-    if (str_ends(member, STR(".winfo")))
+    if (winfo_watched(member).n || str_equal_nocase(member, STR("winfo")))
         return "a package that cannot be published";
     return NULL;
 }

@@ -141,12 +141,13 @@ static void test_problems(void **state)
           "serves others as they are published; it is left out\n" },
         { "packages=\n", "2: warning: compositor [compositor] has neither packages nor opaque, so "
                          "nothing can be published there\n" },
-        { "opaque=dialog,a/b,presence.winfo\n",
+        { "opaque=dialog,a/b,presence.winfo,Winfo\n",
           "2: error: opaque = dialog: a package that is understood; name it in packages; it is "
           "left out\n"
           "2: error: opaque = a/b: not the name of an event package; it is left out\n"
           "2: error: opaque = presence.winfo: a package that cannot be published; it is left "
-          "out\n" },
+          "out\n"
+          "2: error: opaque = Winfo: a package that cannot be published; it is left out\n" },
         { "publish=others\n", "2: error: publish = others: not one of none, own, any; the default "
                               "own is used instead\n" },
         { "publishers=alice,bob\n", "1: warning: compositor [compositor]: publishers names bob, "

@@ -135,6 +135,7 @@ static uint64_t count_hash(const struct map *m, const struct watcher_key *k)
     return map_hash_mix(map_hash(m, k->extension), map_hash(m, k->context));
 }
 
+/* Who watches the watchers of a lamp does not watch the lamp. */
 static void on_watcher(void *ctx, const struct subscription_view *v)
 {
     struct ctl_request *q = ctx;
@@ -143,6 +144,8 @@ static void on_watcher(void *ctx, const struct subscription_view *v)
     struct map_node *node = map_find(&q->watchers, hash, count_is, &key);
     struct watcher_count *c;
 
+    if (winfo_watched(v->package).n)
+        return;
     if (node) {
         CONTAINER_OF(node, struct watcher_count, node)->n++;
         return;

@@ -4,6 +4,7 @@ another extstated, and two publishers of one line."""
 import contextlib
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -11,7 +12,7 @@ import threading
 import unittest
 
 import harness
-from harness import DEFAULT_FILES, HERE, KAMAILIO, Extstated, Phone, free_port, sipp, wait_for
+from harness import DEFAULT_FILES, HERE, KAMAILIO, Extstated, Phone, Subscription, free_port, sipp, wait_for
 
 COMPOSITOR = """
 [compositor]
@@ -225,6 +226,46 @@ voicemail_extension=*97
                              {"100@default": 1, "101@default": 2})
             esc.tool("mailbox", "forget", "100@default")
             self.assertIn("Voice-Message: 2/0 (0/0)\r\n", carol.notify().body)
+
+    def test_watchers_of_all_workers(self):
+        """Whoever asks sees the subscriptions of every worker, wherever the kernel put them and her."""
+        extensions = "[users]\nexten => alice,hint,Custom:1000\n"
+        with Extstated({"extensions.conf": extensions}) as esc, contextlib.ExitStack() as phones:
+            dialogs = {}
+
+            def watchers(body):
+                return dict(re.findall(r'<watcher id="([^"]+)" status="([^"]+)"', body))
+
+            def ask(expires):
+                alice = phones.enter_context(Phone(esc.port))
+                self.assertEqual(alice.subscribe("alice", event="presence.winfo", expires=expires).status, 200)
+                return alice, alice.notify().body
+
+            for _ in range(12):
+                bob = phones.enter_context(Phone(esc.port, user="bob"))
+                answer = bob.subscribe("alice", event="presence")
+                self.assertEqual(answer.status, 200)
+                bob.notify()
+                dialogs[bob] = Subscription(answer)
+            for _ in range(6):
+                _, body = ask(0)
+                self.assertEqual(len(watchers(body)), 12, body)
+            self.assertEqual({i.split("-")[0] for i in watchers(body)}, {"0", "1"})
+            alice, body = ask(600)
+            known = watchers(body)
+            self.assertIn('version="0" state="full"', body)
+            for bob, dialog in dialogs.items():
+                self.assertEqual(bob.subscribe("alice", event="presence", expires=0, dialog=dialog).status, 200)
+                bob.notify()
+            version = 0
+            while known:
+                body = alice.notify(8).body
+                version += 1
+                self.assertIn(f'version="{version}" state="partial"', body)
+                for i, status in watchers(body).items():
+                    self.assertEqual(status, "terminated")
+                    del known[i]
+            self.assertEqual(watchers(ask(0)[1]), {})
 
     def test_drain(self):
         with self.daemon() as esc, contextlib.ExitStack() as phones:
