@@ -213,8 +213,10 @@ static void waiting_end(struct watcher *w, enum es_watcher_event event)
 
 static struct watcher *waiting_oldest(const struct watcher_info *wi)
 {
-    return list_empty(&wi->waiting) ? NULL
-                                    : CONTAINER_OF(wi->waiting.next, struct watcher, waiting);
+    struct list *first = wi->waiting.next;
+
+    // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is freed is no longer linked
+    return list_empty(&wi->waiting) ? NULL : CONTAINER_OF(first, struct watcher, waiting);
 }
 
 static void give_up_arm(struct watcher_info *wi)
@@ -231,10 +233,14 @@ static void give_up_arm(struct watcher_info *wi)
 static void give_up_fire(struct timer *t)
 {
     struct watcher_info *wi = CONTAINER_OF(t, struct watcher_info, give_up);
-    struct watcher *w;
 
-    while ((w = waiting_oldest(wi)) && w->waiting_ms + wi->give_up_ms <= now_ms(wi))
+    LIST_FOREACH_SAFE (it, &wi->waiting) {
+        struct watcher *w = CONTAINER_OF(it, struct watcher, waiting);
+
+        if (w->waiting_ms + wi->give_up_ms > now_ms(wi))
+            break;
         waiting_end(w, ES_WATCHER_GIVEUP);
+    }
     give_up_arm(wi);
 }
 

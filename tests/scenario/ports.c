@@ -16,7 +16,7 @@ struct posted {
     bool flag;
     int result;
     struct publication_answer answer; /* its texts are on the heap */
-    struct str of[3];                 /* package, context, extension: likewise */
+    struct resource_name of;          /* likewise */
 };
 
 static struct posted *post(struct world *w, void (*run)(struct world *w, struct posted *p))
@@ -43,8 +43,9 @@ static void posted_free(struct posted *p)
     snapshot_unref(p->snapshot);
     str_free(&p->answer.etag);
     str_free(&p->answer.why);
-    for (size_t i = 0; i < ARRAY_LEN(p->of); i++)
-        str_free(&p->of[i]);
+    str_free(&p->of.package);
+    str_free(&p->of.context);
+    str_free(&p->of.extension);
     free(p);
 }
 
@@ -159,27 +160,21 @@ struct notifier_port world_notifier_port(struct world *w)
 
 /* ---- who watches ---- */
 
-static struct resource_name posted_of(const struct posted *p)
-{
-    return (struct resource_name){ p->of[0], p->of[1], p->of[2] };
-}
-
 static void run_winfo(struct world *w, struct posted *p)
 {
-    const struct resource_name of = posted_of(p);
-
     if (p->flag)
-        notifier_winfo_start(w->engine.notifier, &of, p->resource_id, p->cookie);
+        notifier_winfo_start(w->engine.notifier, &p->of, p->resource_id, p->cookie);
     else
-        notifier_winfo_stop(w->engine.notifier, &of);
+        notifier_winfo_stop(w->engine.notifier, &p->of);
 }
 
 static struct posted *post_winfo(struct world *w, const struct resource_name *of)
 {
     struct posted *p = post(w, run_winfo);
 
-    BUG_UNLESS(str_dup(&p->of[0], of->package) == 0 && str_dup(&p->of[1], of->context) == 0 &&
-               str_dup(&p->of[2], of->extension) == 0);
+    BUG_UNLESS(str_dup(&p->of.package, of->package) == 0);
+    BUG_UNLESS(str_dup(&p->of.context, of->context) == 0);
+    BUG_UNLESS(str_dup(&p->of.extension, of->extension) == 0);
     return p;
 }
 
