@@ -248,7 +248,7 @@ static void package_ask(struct asterisk_locals *l, struct str package)
 /* The same states of somebody else. */
 static void entity_change(struct asterisk_locals *l, struct str eid)
 {
-    BUG_UNLESS(eid.n == ASTERISK_EID_LEN);
+    BUG_UNLESS(eid.p && eid.n == ASTERISK_EID_LEN);
     if (str_equal(str_of(l->eid), eid))
         return;
     memcpy(l->eid, eid.p, eid.n);

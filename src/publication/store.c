@@ -200,7 +200,8 @@ out:
 /* ---- initial, and what it supersedes ---- */
 
 /* A sum of hashes, which no order changes: the same set, for all practical purposes. The id alone
- * may be a counter that every telephone of a publisher begins at one. */
+ * may be a counter that every telephone of a publisher begins at one, so the Call-ID counts, too.
+ */
 static uint64_t dialog_ids(const struct publication_store *store, const struct event_state *s)
 {
     uint64_t sum = 0;
@@ -211,20 +212,11 @@ static uint64_t dialog_ids(const struct publication_store *store, const struct e
     return sum;
 }
 
-static bool have_call_ids(const struct event_state *s)
-{
-    for (size_t i = 0; i < s->n_dialogs; i++)
-        if (!s->dialogs[i].call_id.n)
-            return false;
-    return true;
-}
-
 static bool same_dialogs(const struct publication_store *store, const struct event_state *a,
                          const struct event_state *b)
 {
     return a && b && a->has_dialogs && b->has_dialogs && a->n_dialogs &&
-           a->n_dialogs == b->n_dialogs && have_call_ids(a) &&
-           dialog_ids(store, a) == dialog_ids(store, b);
+           a->n_dialogs == b->n_dialogs && dialog_ids(store, a) == dialog_ids(store, b);
 }
 
 /* A publisher that lost its tag begins anew: known by its Call-ID, or by telling the same dialogs.
