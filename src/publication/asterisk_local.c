@@ -248,10 +248,10 @@ static void package_ask(struct asterisk_locals *l, struct str package)
 /* The same states of somebody else. */
 static void entity_change(struct asterisk_locals *l, struct str eid)
 {
-    BUG_UNLESS(eid.p && eid.n == ASTERISK_EID_LEN);
-    if (str_equal(str_of(l->eid), eid))
+    BUG_UNLESS(eid.n == ASTERISK_EID_LEN);
+    if (memcmp(l->eid, eid.p, ASTERISK_EID_LEN) == 0)
         return;
-    memcpy(l->eid, eid.p, eid.n);
+    memcpy(l->eid, eid.p, ASTERISK_EID_LEN);
     MAP_FOREACH_SAFE (node, &l->by_name)
         local_tell(l, CONTAINER_OF(node, struct local, node), true);
 }
