@@ -3,6 +3,7 @@
  * waiting. Of several addresses the first that one of our transports reaches is taken. */
 #include <stdlib.h>
 
+#include "daemon/choose.h"
 #include "daemon/threads.h"
 
 struct resolution {
@@ -35,18 +36,19 @@ static void resolution_drop(struct inbox_message *m)
     free(CONTAINER_OF(m, struct resolution, m));
 }
 
+static bool is_reached(void *ctx, const struct addr *remote)
+{
+    struct flow flow;
+
+    return worker_route(ctx, STR_EMPTY, remote, &flow) == 0;
+}
+
 static void on_addrinfo(uv_getaddrinfo_t *uv, int status, struct addrinfo *list)
 {
     struct resolution *q = CONTAINER_OF(uv, struct resolution, uv);
-    uint16_t port = addr_port(&q->remote);
-    struct flow flow; /* only to know that a transport reaches it */
 
-    for (struct addrinfo *a = status == 0 ? list : NULL; a && !q->found; a = a->ai_next) {
-        if (addr_from_sockaddr(&q->remote, a->ai_addr))
-            continue;
-        addr_port_set(&q->remote, port);
-        q->found = worker_route(q->worker, STR_EMPTY, &q->remote, &flow) == 0;
-    }
+    q->found = status == 0 &&
+               address_choose(&q->remote, list, addr_port(&q->remote), is_reached, q->worker);
     uv_freeaddrinfo(list);
     resolution_finish(q);
 }

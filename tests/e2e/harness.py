@@ -367,5 +367,14 @@ def sipp(scenario, port, patience=30, status=0, **keys):
             raise AssertionError(f"sipp {scenario}: exit {done.returncode}\n{done.stdout[-2000:]}\n{logs}")
 
 
+def preload(shim):
+    """What LD_PRELOAD names for one of our shims; under a sanitizer its runtime must come first."""
+    linked = subprocess.run(["ldd", EXTSTATED], capture_output=True, text=True).stdout
+    paths = [line.split("=>")[1].split()[0] for line in linked.splitlines() if "=>" in line]
+    runtimes = [path for name in ("libasan", "libtsan", "libubsan") for path in paths if name in path]
+    libraries = [*runtimes, str(BUILD / f"tests/e2e/{shim}.so")]
+    return ":".join(libraries)
+
+
 def main():
     unittest.main(verbosity=2)

@@ -9,7 +9,7 @@ import time
 import unittest
 
 import harness
-from harness import BUILD, DEFAULT_FILES, Extstated
+from harness import BUILD, DEFAULT_FILES, Extstated, preload
 
 WATCHERS = HINTS = int(os.environ.get("EXTSTATE_WATCHERS", 10000))
 BASE = 100000
@@ -71,7 +71,7 @@ class Loss(unittest.TestCase):
     def run_with(self, extensions, changes, rounds):
         hints = "".join(f"exten => {BASE + i},hint,Custom:{BASE + i}\n" for i in range(HINTS))
         files = {"pjsip.conf": DEFAULT_FILES["pjsip.conf"], "extensions.conf": "[users]\n" + hints}
-        environment = {"LD_PRELOAD": preload(), "LOSSY_PERCENT": "5"}
+        environment = {"LD_PRELOAD": preload("lossy"), "LOSSY_PERCENT": "5"}
         draw = random.Random(extensions)
         with Extstated(files, environment=environment) as daemon, \
                 Swarm(daemon.port, extensions, WATCHERS) as swarm:
@@ -108,15 +108,6 @@ class Loss(unittest.TestCase):
 
     def test_many_extensions(self):
         self.run_with(extensions=HINTS, changes=HINTS // 2, rounds=3)
-
-
-def preload():
-    """The shim; under a sanitizer its runtime must come first."""
-    linked = subprocess.run(["ldd", harness.EXTSTATED], capture_output=True, text=True).stdout
-    paths = [line.split("=>")[1].split()[0] for line in linked.splitlines() if "=>" in line]
-    runtimes = [path for name in ("libasan", "libtsan", "libubsan") for path in paths if name in path]
-    libraries = [*runtimes, str(BUILD / "tests/e2e/lossy.so")]
-    return ":".join(libraries)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import subprocess
 import unittest
 
 import harness
-from harness import BUILD, DEFAULT_FILES, EXTSTATED, Extstated, Phone, wait_for
+from harness import BUILD, DEFAULT_FILES, EXTSTATED, Extstated, Phone, preload, wait_for
 
 HINT_WITH_NAME = "[users]\nexten => 1000,hint,Custom:1000(Alice Smith)\n"
 
@@ -430,6 +430,20 @@ match=127.0.0.0/8
         with Extstated({"pjsip.conf": pjsip}) as daemon, Phone(daemon.port, "nobody") as phone:
             self.assertEqual(phone.subscribe("1000").status, 200)
             phone.notify()
+
+    def test_compositor_with_an_address_out_of_reach(self):
+        """Its name has an IPv6 address, too, and before the other; we have a transport for IPv4 alone."""
+        with Phone(server=None) as esc:
+            pjsip = DEFAULT_FILES["pjsip.conf"] + f"""
+[esc]
+type=outbound-publish
+server_uri=sip:esc.test:{esc.port}
+event=dialog
+multi_user=yes
+@body=application/dialog-info+xml
+"""
+            with Extstated({"pjsip.conf": pjsip}, environment={"LD_PRELOAD": preload("names")}):
+                self.assertEqual(esc.receive().method, "PUBLISH")
 
     def test_garbage_is_survived(self):
         with Extstated() as daemon, Phone(daemon.port) as phone:
