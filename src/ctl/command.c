@@ -93,6 +93,23 @@ static void on_workers(struct ctl_request *q, void (*run)(struct ctl_job *, void
     done_answer(&q->job);
 }
 
+static void worker_passed(struct ctl_job *job, void *worker)
+{
+    (void)job;
+    (void)worker;
+}
+
+/* What was posted to the workers before is in force on each of them at `done`. When they have too
+ * much to do it will be all the same, only later. */
+static void after_workers(struct ctl_request *q, void (*done)(struct ctl_job *))
+{
+    const struct ctl_port *port = request_port(q);
+
+    q->job = (struct ctl_job){ .run = worker_passed, .done = done };
+    if (!port || port->on_workers(port->ctx, &q->job))
+        done(&q->job);
+}
+
 static void command_devstate_list(struct ctl_request *q)
 {
     on_state(q, state_devices, done_answer);
@@ -231,6 +248,14 @@ static void print_report(struct ctl_request *q, struct json *out)
     json_add_str(out, "report", buf_str(&q->message));
 }
 
+static void reload_answer(struct ctl_job *job)
+{
+    struct ctl_request *q = request_of(job);
+
+    request_finish(q, q->error ? NULL : print_report);
+    request_answer(q);
+}
+
 static void command_reload(struct ctl_request *q)
 {
     const struct ctl_port *port = request_port(q);
@@ -241,8 +266,7 @@ static void command_reload(struct ctl_request *q)
         q->error = "failed"; /* the message is the report */
     if (r < 0 && !q->message.n)
         request_fail(q, "failed", "%s", strerror(-r));
-    request_finish(q, r < 0 ? NULL : print_report);
-    request_answer(q);
+    after_workers(q, reload_answer);
 }
 
 static void command_log_level(struct ctl_request *q)
@@ -280,7 +304,7 @@ static void command_trace(struct ctl_request *q)
     }
     if (!q->error)
         port->trace(port->ctx, all, peers, n);
-    done_answer(&q->job);
+    after_workers(q, done_answer);
 }
 
 static void print_watch_hint(struct ctl_request *q, struct json *out)

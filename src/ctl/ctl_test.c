@@ -31,6 +31,7 @@ struct fixture {
     size_t n;
     bool busy, hold;
     int reload_result;
+    unsigned worker_jobs;
     struct ctl_job *held[2];
     size_t n_held;
     enum log_level level;
@@ -60,6 +61,7 @@ static int fake_on_workers(void *ctx, struct ctl_job *job)
 
     if (f->busy)
         return -EAGAIN;
+    f->worker_jobs++;
     job->done(job); /* there are no workers here */
     return 0;
 }
@@ -504,7 +506,14 @@ static void test_busy_and_failed_reload(void **state)
     assert_non_null(strstr(ask(f, "{\"command\":\"reload\"}", 1),
                            "\"ok\":true,\"rows\":0,\"partly\":true,\"report\":\"pjsip.conf:3: "));
     f->reload_result = 0;
+    f->worker_jobs = 0;
     assert_non_null(strstr(ask(f, "{\"command\":\"reload\"}", 1), "\"partly\":false"));
+    assert_int_equal(f->worker_jobs, 1); /* the answer has waited for them */
+    f->busy = true;
+    assert_non_null(strstr(ask(f, "{\"command\":\"reload\"}", 1), "\"partly\":false"));
+    f->busy = false;
+    ask(f, "{\"command\":\"trace\",\"all\":true}", 1);
+    assert_int_equal(f->worker_jobs, 2);
 }
 
 static void test_several_lines_at_once_and_pieces(void **state)
