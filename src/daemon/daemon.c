@@ -279,9 +279,8 @@ static void daemon_fini(struct daemon *d)
 {
     ctl_destroy(d->ctl);
     for (unsigned i = 0; i < d->n_workers_ready; i++)
-        if (d->workers[i].started && d->n_workers_stopped < d->n_workers)
-            loop_stop(&d->workers[i]
-                           .loop); /* an end without worker_post_stop: starting failed half-way */
+        if (d->workers[i].started)
+            loop_stop(&d->workers[i].loop);
     for (unsigned i = 0; i < d->n_workers_ready; i++)
         worker_join(&d->workers[i]);
     if (d->state_ready)

@@ -378,9 +378,10 @@ static void on_stop_poll(struct timer *t)
     if (busy)
         log_warn(w->log, "worker.stop_unanswered", KV_U("worker", w->index),
                  KV_U("requests", busy));
+    /* The loop goes on: the kernel may give this worker's sockets the answers that others wait for.
+     */
     w->stopped_told = true;
     w->stopped(w->stopped_ctx, w);
-    loop_stop(&w->loop);
 }
 
 static void stop_run(struct inbox_message *m, void *owner)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A phone, a daemon, and the operator's tool: the first lamps."""
+import contextlib
 import re
 import socket
 import subprocess
@@ -132,6 +133,22 @@ class Lamp(unittest.TestCase):
             daemon.process.terminate()
             self.assertEqual(phone.notify()["Subscription-State"], "terminated;reason=deactivated")
             daemon.process.wait(harness.PATIENCE)
+
+    def test_orderly_end_hears_every_answer(self):
+        """Subscriptions of one worker, whose phones answer from where the kernel gives most to the other three."""
+        with Extstated(workers=4) as daemon, Phone(daemon.port) as proxy, contextlib.ExitStack() as stack:
+            phones = [stack.enter_context(Phone(daemon.port)) for _ in range(8)]
+            for phone in phones:
+                proxy.subscribe("1000", headers=[("Contact", f"<sip:alice@127.0.0.1:{phone.port}>")])
+                phone.notify()
+            daemon.process.terminate()
+            ends = [phone.receive() for phone in phones]
+            time.sleep(0.2)  # idle workers have said that they are done
+            for phone, end in zip(phones, ends):
+                self.assertEqual(end["Subscription-State"], "terminated;reason=deactivated")
+                phone.reply(end, "200 OK")
+            daemon.process.wait(harness.PATIENCE)
+            self.assertNotIn("worker.stop_unanswered", daemon.log())
 
     def test_two_workers_and_a_phone_that_moves(self):
         """A phone whose port changes reaches the other worker's socket; its dialog is found all the same."""
