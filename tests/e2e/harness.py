@@ -343,15 +343,15 @@ class Kamailio:
         self.process = None
 
 
-def run_sipp(path, port, patience):
+def run_sipp(path, port, patience, arguments=()):
     """Run a scenario once against 127.0.0.1:port; what it logs is left beside it."""
     command = ["sipp", f"127.0.0.1:{port}", "-sf", path, "-i", "127.0.0.1", "-p", str(free_port()), "-m", "1",
-               "-nostdin", "-trace_err", "-trace_msg", "-timeout", f"{patience}s", "-timeout_error"]
+               "-nostdin", "-trace_err", "-trace_msg", "-timeout", f"{patience}s", "-timeout_error", *arguments]
     return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=path.parent,
                           timeout=patience + 10, env=dict(os.environ, TERM="dumb"))
 
 
-def sipp(scenario, port, patience=30, status=0, **keys):
+def sipp(scenario, port, patience=30, status=0, arguments=(), **keys):
     """Run one of the sipp scenarios beside this file against 127.0.0.1:port; `keys` replace [name] in it."""
     with tempfile.TemporaryDirectory(prefix="extstate-sipp-") as directory:
         lines = []
@@ -361,7 +361,7 @@ def sipp(scenario, port, patience=30, status=0, **keys):
             lines.append(line)
         path = pathlib.Path(directory) / scenario
         path.write_text("\n".join(lines) + "\n")
-        done = run_sipp(path, port, patience)
+        done = run_sipp(path, port, patience, arguments)
         if done.returncode != status:
             logs = "\n".join(p.read_text(errors="replace")[-6000:] for p in pathlib.Path(directory).glob("*.log"))
             raise AssertionError(f"sipp {scenario}: exit {done.returncode}\n{done.stdout[-2000:]}\n{logs}")
