@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import random
 import re
 import select
 import shlex
@@ -21,13 +22,24 @@ EXTSTATED = BUILD / "src/daemon/extstated"
 EXTSTATECTL = BUILD / "tools/extstatectl"
 KAMAILIO = shutil.which("kamailio") or "/usr/sbin/kamailio"
 PATIENCE = 20  # seconds; only what never comes takes that long
+claims = []  # on the ports of free_port
 
 
 def free_port():
-    """A UDP port nobody has. Another test may take it meanwhile; ports are spread by the kernel, so it does not."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A UDP port nobody has and none of our tests is given while this process lives: a name that the kernel forgets with
+    us stands for it. It is below those that the kernel chooses for sockets that want any."""
+    while True:
+        port = random.randrange(20000, 32768)
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            claim.bind(f"\0extstate-test-port-{port}")
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+                s.bind(("127.0.0.1", port))
+        except OSError:
+            claim.close()
+            continue
+        claims.append(claim)
+        return port
 
 
 def wait_for(what, condition, patience=PATIENCE):
