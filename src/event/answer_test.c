@@ -241,6 +241,30 @@ static void test_send_fails(void **state)
     }
 }
 
+/* However many states in a row are too large to be sent, the next one is tried at once; and nothing
+ * but that: the same one waits. */
+static void test_too_large(void **state)
+{
+    struct fixture *f = fixture_create(NULL);
+    struct sub s = sub_plain("c1");
+    char tag[64];
+
+    (void)state;
+    fixture_state(f, "100", EXTENSION_IDLE);
+    establish(f, &s, tag);
+    for (unsigned i = 0; i < 5; i++) {
+        f->send_result = -EMSGSIZE;
+        fixture_state(f, "100", i % 2 ? EXTENSION_RINGING : EXTENSION_INUSE);
+    }
+    f->send_result = 0;
+    fixture_pass(f, 10000);
+    expect_nothing(f);
+    fixture_state(f, "100", EXTENSION_ONHOLD);
+    expect_notify(f, "active;expires=590", "+sip.rendering");
+    assert_int_equal(fixture_counters(f).notify_failed, 5);
+    fixture_destroy(f);
+}
+
 static void test_send_fails_later(void **state)
 {
     struct fixture *f = fixture_create(NULL);
@@ -298,6 +322,7 @@ int main(void)
         cmocka_unit_test(test_refused_with_news),
         cmocka_unit_test(test_unanswered),
         cmocka_unit_test(test_send_fails),
+        cmocka_unit_test(test_too_large),
         cmocka_unit_test(test_send_fails_later),
         cmocka_unit_test(test_moved),
     };

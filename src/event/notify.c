@@ -272,8 +272,8 @@ static void notify_not_started(struct subscription *s, int error)
         subscription_gone(s, "the last NOTIFY could not be sent");
     else if (memory)
         retry_at(s, CONGESTED_MS, true);
-    else if (body)
-        retry_at(s, back_off_ms(s), true);
+    else if (body) /* of this state: nobody refused anything, and the next one may well be told */
+        retry_at(s, BACK_OFF_FIRST_MS, false);
     else
         subscription_gone(s, "its address cannot be reached");
 }
