@@ -12,8 +12,10 @@
 
 enum {
     DOCUMENT_DEPTH_MAX = 32,
-    DOCUMENT_MEMORY_MAX = 256 * 1024, /* of the tree */
-    DOCUMENT_TEXT_MAX = 64 * 1024,    /* of the texts in it, and of the whole when printed */
+    DOCUMENT_TEXT_MAX = 64 * 1024, /* of the texts in it, and of the whole when printed */
+    /* Of the tree, which has a dozen bytes for each that is printed where elements are shortest: it
+     * is full behind the paper. */
+    DOCUMENT_MEMORY_MAX = 16 * DOCUMENT_TEXT_MAX,
     DOCUMENT_NAME_MAX = 128,
 };
 

@@ -42,5 +42,16 @@ NODISCARD int dialogs_merge(struct event_state **out, const struct event_state *
  * facets say. 0 or -ENOMEM. */
 NODISCARD int event_state_pack(struct event_state **out, const struct event_state *s);
 size_t event_state_bytes(const struct event_state *s); /* that such a copy takes; 0 for NULL */
+
+/* What one NOTIFY may say of a resource, in bytes as event_state_shown counts them. A datagram over
+ * IPv4 carries 65507; the rest is for the message's head, the root of the document and a hint. */
+enum { COMPOSITE_SHOWN_MAX = 56 * 1024 };
+/* Bytes that it has in any body of ours, or more. Those of documents that add up are, added, those
+ * of their composite or more, also when some of them have gone. */
+size_t event_state_shown(const struct event_state *s);
+/* Do both show in one body, each by itself? Messages are summed up, and of what is not understood
+ * one document shows. */
+bool event_states_add_up(const struct event_state *a, const struct event_state *b);
+
 /* composite_same with the timestamps counted. */
 bool event_state_same(const struct event_state *a, const struct event_state *b);

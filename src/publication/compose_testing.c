@@ -393,7 +393,7 @@ static struct event_state *compose(const struct composition_case *c, bool backwa
 {
     struct composition_input in[COMPOSITION_INPUTS];
     struct event_state *out = NULL;
-    size_t n = 0;
+    size_t n = 0, shown = 0;
 
     while (n < COMPOSITION_INPUTS && c->inputs[n].document)
         n++;
@@ -408,9 +408,11 @@ static struct event_state *compose(const struct composition_case *c, bool backwa
         };
     assert_int_equal(composite_create(&out, in, n), 0);
     for (size_t i = 0; i < n; i++) { /* the result owes them nothing */
+        shown += event_state_shown(in[i].document);
         event_state_unref(in[i].document);
         event_state_unref(in[i].former);
     }
+    assert_true(event_state_shown(out) <= shown + 1024); /* which is left for ids made unique */
     return out;
 }
 

@@ -124,6 +124,19 @@ static void call_id_keep(struct publication *p, struct str call_id)
 
 /* ---- refresh, modify, remove ---- */
 
+/* Would the resource be too much for one NOTIFY? Then its watchers would see nothing any more, and
+ * not only of this publisher. It is settled here, where somebody can be told: no composite of what
+ * was accepted is larger, whichever publications end. */
+static bool overflows(const struct publication *p, const struct event_state *next)
+{
+    size_t n = event_state_shown(next);
+
+    LIST_FOREACH (it, &p->resource->publications)
+        if (published_at(it) != p && event_states_add_up(published_at(it)->says.state, next))
+            n += event_state_shown(published_at(it)->says.state);
+    return n > COMPOSITE_SHOWN_MAX;
+}
+
 /* `p` says what the request says, in place of `former`. */
 static int settle(struct publication *p, const struct publication_request *rq,
                   const struct publication_document *former, const struct list *gone,
@@ -138,7 +151,12 @@ static int settle(struct publication *p, const struct publication_request *rq,
     r = publication_document_make(store, rq, former, &next, answer);
     if (r)
         return r;
-    r = published_settle(p, &next, gone);
+    if (overflows(p, next.state))
+        r = published_refuse(store, answer, 413,
+                             STR("all that is published for this resource would be too large to be "
+                                 "sent to its watchers"));
+    else
+        r = published_settle(p, &next, gone);
     if (r)
         publication_document_fini(store, &next);
     return r;

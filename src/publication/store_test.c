@@ -293,6 +293,91 @@ static void test_quota_edges(void **state)
     bench_fini(&b);
 }
 
+/* ---- what one NOTIFY can carry ---- */
+
+/* `n` dialogs with that prefix, of which 36 are more than a third of what a resource may show. */
+enum { THIRD = 36 };
+static const char *dialogs_text(char *room, size_t size, char prefix, unsigned n)
+{
+    int at = snprintf(room, size, "dialogs");
+
+    for (unsigned i = 0; i < n; i++)
+        at += snprintf(room + at, size - (size_t)at, " %c%u=confirmed|local=sip:%0100u", prefix, i,
+                       i);
+    assert_true((size_t)at < size);
+    return room;
+}
+
+static void assert_too_large(struct store_bench *b, struct publication_request rq)
+{
+    struct publication_answer answer;
+
+    assert_int_equal(publication_apply(b->store, &rq, &answer), PUBLICATION_BAD_BODY);
+    assert_int_equal(answer.status, 413);
+    assert_true(str_starts(answer.why, STR("all that is published for this resource")));
+    assert_refused(b, rq, PUBLICATION_BAD_BODY);
+}
+
+/* Whoever would make the resource too large is refused, and the others are shown as before. */
+static void test_too_large(void **state)
+{
+    static char room[1 << 17];
+    struct store_bench b;
+    struct publication_request rq;
+    etag_text a = "", c = "";
+
+    (void)state;
+    bench_init(&b);
+    assert_too_large(&b, bench_request("a", NULL, dialogs_text(room, sizeof(room), 'a', 900)));
+    assert_int_equal(bench_counters(&b).resources, 0);
+    assert_int_equal(bench_publish(&b, "a", a, dialogs_text(room, sizeof(room), 'a', THIRD)), 0);
+    assert_int_equal(bench_publish(&b, "b", NULL, dialogs_text(room, sizeof(room), 'b', THIRD)), 0);
+    assert_int_equal(bench_publish(&b, "c", c, BUSY), 0);
+    buf_reset(&b.told);
+    dialogs_text(room, sizeof(room), 'c', THIRD);
+    assert_too_large(&b, bench_request("c", c, room));
+    assert_too_large(&b, bench_request("d", NULL, room));
+    rq = bench_request("c", NULL, room);
+    rq.supersede = true;
+    assert_too_large(&b, rq);
+
+    rq = bench_request("d", NULL, room); /* another resource, and another body of this one */
+    rq.extension = STR("1001");
+    assert_int_equal(bench_apply(&b, &rq, NULL), 0);
+    rq = bench_request("d", NULL, "presence tuple:t=open");
+    rq.package = STR("presence");
+    assert_int_equal(bench_apply(&b, &rq, NULL), 0);
+    assert_int_equal(bench_publish(&b, "a", a, BUSY), 0); /* which makes room */
+    assert_int_equal(bench_publish(&b, "c", c, room), 0);
+    bench_fini(&b);
+}
+
+/* Of documents that nobody understands one shows: each is measured by itself. */
+static void test_too_large_opaque(void **state)
+{
+    static char room[COMPOSITE_SHOWN_MAX + 64];
+    struct store_bench b;
+
+    (void)state;
+    bench_init(&b);
+    for (unsigned i = 0; i < 3; i++) {
+        struct publication_request rq;
+        int at = snprintf(room, sizeof(room), "opaque:x/y:%u", i);
+
+        memset(room + at, 'x', sizeof(room) - (size_t)at);
+        room[COMPOSITE_SHOWN_MAX + sizeof("opaque::") - 1 + (i == 2)] = '\0';
+        rq = bench_request(i ? "b" : "a", NULL, room);
+        rq.package = STR("conference");
+        if (i < 2) {
+            assert_int_equal(bench_apply(&b, &rq, NULL), 0);
+            buf_reset(&b.told);
+        } else {
+            assert_too_large(&b, rq);
+        }
+    }
+    bench_fini(&b);
+}
+
 /* ---- time ---- */
 
 /* To the tick of the wheel, which never is early. */
@@ -845,6 +930,7 @@ int main(void)
         cmocka_unit_test(test_nothing_kept), cmocka_unit_test(test_order_of_checks),
         cmocka_unit_test(test_refusal),      cmocka_unit_test(test_race),
         cmocka_unit_test(test_quota),        cmocka_unit_test(test_quota_edges),
+        cmocka_unit_test(test_too_large),    cmocka_unit_test(test_too_large_opaque),
         cmocka_unit_test(test_expiry),       cmocka_unit_test(test_expiry_delayed),
         cmocka_unit_test(test_crowd),        cmocka_unit_test(test_two_publishers),
         cmocka_unit_test(test_ends),         cmocka_unit_test(test_packages),

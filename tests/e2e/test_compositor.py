@@ -176,6 +176,29 @@ multi_user=yes
                        ("Content-Type", "application/dialog-info+xml")], body)
         return phone.response()
 
+    def test_too_large_to_be_told(self):
+        """Who would make the lamp unsendable is refused, and its watchers see what the others publish."""
+        def publish(phone, dialogs):
+            body = ('<dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info" version="0" state="full" '
+                    'entity="sip:1500@example.com">' + "".join(dialogs) + "</dialog-info>")
+            phone.request("PUBLISH", "sip:1500@example.com",
+                          [("Event", "dialog"), ("Expires", 600), ("Contact", None),
+                           ("Content-Type", "application/dialog-info+xml")], body)
+            return phone.response().status
+
+        small = [f'<dialog id="{i}"><state>confirmed</state></dialog>' for i in range(900)]
+        with self.daemon() as esc, Phone(esc.port) as good, Phone(esc.port) as bad, Phone(esc.port) as lamp:
+            subscribe(lamp, "1500")
+            self.assertTrue(idle(lamp.notify().body))
+            self.assertEqual(publish(bad, small), 413)
+            self.assertEqual(publish(good, small[:200]), 200)
+            self.assertEqual(lamp.notify().body.count("<dialog "), 200)
+            # A few of each more than fit together.
+            self.assertEqual([publish(bad, small[i:i + 30]) for i in range(200, 320, 30)], [200, 200, 413, 413])
+            self.assertTrue(until(lamp, lambda body: body.count("<dialog ") == 260, "260 dialogs"))
+            self.assertEqual(self.publish(good, "1500", "early", call="one")["Expires"], "600")
+            self.assertTrue(until(lamp, lambda body: body.count("<dialog ") == 261, "one more"))
+
     def test_one_tag_has_one_winner(self):
         """A hundred PUBLISHes race on one tag, from sockets that the kernel spreads over the workers."""
         with self.daemon() as esc, contextlib.ExitStack() as phones:
