@@ -27,8 +27,8 @@ struct ctl_state { /* what a job may look at and change on the state thread */
     struct asterisk_sources *sources;
 };
 
-struct ctl_worker { /* what a job may look at on a worker's thread */
-    unsigned index;
+struct ctl_worker {          /* what a job may look at on a worker's thread */
+    unsigned index, workers; /* which of how many it is */
     struct notifier *notifier;
     struct publisher *publisher;
     struct compositor *compositor;

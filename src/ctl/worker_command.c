@@ -92,14 +92,17 @@ void worker_publications(struct ctl_job *job, void *worker)
 void worker_drain(struct ctl_job *job, void *worker)
 {
     const struct ctl_request *q = request_of(job);
-    uint32_t rate = 1, retry_after_s = 0;
-    bool probation = str_equal(request_text(q, "reason"), STR("probation"));
+    const struct ctl_worker *w = worker;
+    struct notifier_drain how = { .reason = str_equal(request_text(q, "reason"), STR("probation"))
+                                                ? NOTIFIER_DRAIN_PROBATION
+                                                : NOTIFIER_DRAIN_DEACTIVATED,
+                                  .worker = w->index,
+                                  .workers = w->workers };
 
-    if (request_u32(q, "rate", &rate) || request_u32(q, "retry_after_s", &retry_after_s))
+    if (request_u32(q, "rate", &how.rate_per_s) ||
+        request_u32(q, "retry_after_s", &how.retry_after_s))
         return; /* has been checked */
-    notifier_drain(((struct ctl_worker *)worker)->notifier,
-                   probation ? NOTIFIER_DRAIN_PROBATION : NOTIFIER_DRAIN_DEACTIVATED, retry_after_s,
-                   rate);
+    notifier_drain(w->notifier, &how);
 }
 
 void worker_resume(struct ctl_job *job, void *worker)

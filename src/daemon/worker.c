@@ -331,6 +331,7 @@ static void workers_job_run(struct inbox_message *m, void *owner)
     struct worker *w = owner;
 
     j->job->run(j->job, &(struct ctl_worker){ .index = w->index,
+                                              .workers = j->n,
                                               .notifier = w->engine.notifier,
                                               .publisher = w->engine.publisher,
                                               .compositor = w->engine.compositor,

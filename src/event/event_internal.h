@@ -60,8 +60,8 @@ struct notify_tail {
 struct drain { /* subscribers are asked to go elsewhere, some at a time */
     struct timer timer;
     bool active;
-    enum notifier_drain_reason reason;
-    uint32_t retry_after_s, rate_per_s;
+    struct notifier_drain how;
+    uint64_t begun_ms, n_due; /* the latter of ours, when it was last looked */
 };
 
 struct notifier {

@@ -79,8 +79,13 @@ void notifier_winfo_stop(struct notifier *n, const struct resource_name *of);
  * reason=deactivated (they subscribe anew at once) or reason=probation;retry-after=... (not before
  * that), and answer new SUBSCRIBEs 503 with Retry-After. Until notifier_resume. */
 enum notifier_drain_reason { NOTIFIER_DRAIN_DEACTIVATED, NOTIFIER_DRAIN_PROBATION };
-void notifier_drain(struct notifier *n, enum notifier_drain_reason reason, uint32_t retry_after_s,
-                    uint32_t rate_per_s);
+struct notifier_drain {
+    enum notifier_drain_reason reason;
+    uint32_t retry_after_s;
+    uint32_t rate_per_s;      /* of all workers together; 0 counts as 1 */
+    unsigned worker, workers; /* which of how many this is: it ends every workers-th */
+};
+void notifier_drain(struct notifier *n, const struct notifier_drain *how);
 void notifier_resume(struct notifier *n);
 
 /* End every subscription with terminated;reason=deactivated (phones then subscribe anew at once).

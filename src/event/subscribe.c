@@ -49,8 +49,8 @@ void request_refuse(struct notifier *n, struct server_txn *st, unsigned status, 
 {
     if (status == 503) /* spread, or all of them return at once */
         sip_print_header_u64(&n->headers, STR("Retry-After"),
-                             n->drain.active && n->drain.retry_after_s
-                                 ? n->drain.retry_after_s
+                             n->drain.active && n->drain.how.retry_after_s
+                                 ? n->drain.how.retry_after_s
                                  : 5 + rng_below(n->cfg.rng, 10));
     if (status == 489)
         sip_print_header(&n->headers, STR("Allow-Events"), buf_str(&n->allow_events));

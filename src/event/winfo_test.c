@@ -161,7 +161,10 @@ static void by_stop(struct fixture *f)
 
 static void by_drain(struct fixture *f)
 {
-    notifier_drain(f->notifier, NOTIFIER_DRAIN_PROBATION, 60, 100);
+    notifier_drain(f->notifier, &(struct notifier_drain){ .reason = NOTIFIER_DRAIN_PROBATION,
+                                                          .retry_after_s = 60,
+                                                          .rate_per_s = 100,
+                                                          .workers = 1 });
     fixture_pass(f, 1000);
 }
 

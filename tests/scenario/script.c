@@ -160,18 +160,18 @@ static int do_drain(struct script *s, struct str rest)
 {
     struct str reason = word_next(&rest), after = word_next(&rest), per_second = word_next(&rest);
     struct notifier *n = s->world.engine.notifier;
-    uint32_t retry_after_s, rate;
+    struct notifier_drain how = { .reason = str_equal(reason, STR("probation"))
+                                                ? NOTIFIER_DRAIN_PROBATION
+                                                : NOTIFIER_DRAIN_DEACTIVATED,
+                                  .workers = 1 };
 
     if (str_equal(reason, STR("off"))) {
         notifier_resume(n);
         return 0;
     }
-    if (str_to_u32(&retry_after_s, after) || str_to_u32(&rate, per_second))
+    if (str_to_u32(&how.retry_after_s, after) || str_to_u32(&how.rate_per_s, per_second))
         return SCRIPT_FAIL(s, "drain REASON RETRY_AFTER RATE");
-    notifier_drain(n,
-                   str_equal(reason, STR("probation")) ? NOTIFIER_DRAIN_PROBATION
-                                                       : NOTIFIER_DRAIN_DEACTIVATED,
-                   retry_after_s, rate);
+    notifier_drain(n, &how);
     return 0;
 }
 

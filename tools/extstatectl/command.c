@@ -394,8 +394,7 @@ static int run_drain(const struct invocation *given)
                               "rate", rate),
                     NULL);
     if (r == EXIT_OK && !in.options->json)
-        printf("Moving subscribers away, %lld a second on each worker; extstatectl drain --stop "
-               "ends that\n",
+        printf("Moving subscribers away, %lld a second; extstatectl drain --stop ends that\n",
                rate);
     return r;
 }
