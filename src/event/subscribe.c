@@ -276,7 +276,6 @@ static void resource_of_namesake(struct ask *a)
 
 static bool check_resource(struct ask *a)
 {
-    struct str user = a->rq->uri.user;
     struct buf name;
 
     buf_init_on(&a->package, a->package_room, sizeof(a->package_room));
@@ -286,9 +285,7 @@ static bool check_resource(struct ask *a)
         return false;
     }
     buf_init_on(&name, a->resource_room, sizeof(a->resource_room));
-    if (a->rq->settings->global.ignore_uri_user_options)
-        user.n = str_find_char(user, ';');
-    sip_uri_user_decode(&name, user);
+    sip_uri_user_decode(&name, a->rq->uri.user);
     if (name.error)
         return refuse(a, 404, "the name of the resource is longer than 79 bytes");
     if (!address_resolve(&a->resource, a->rq, a->event.package, buf_str(&name), &a->package))
