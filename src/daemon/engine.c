@@ -126,5 +126,6 @@ void engine_stop(struct engine *e)
 
 size_t engine_busy(const struct engine *e)
 {
-    return notifier_unanswered(e->notifier) + publisher_busy(e->publisher);
+    return notifier_unanswered(e->notifier) + publisher_busy(e->publisher) +
+           compositor_unanswered(e->compositor);
 }

@@ -37,7 +37,7 @@ void engine_fini(struct engine *e);
 /* A datagram came in. */
 void engine_receive(struct engine *e, const struct flow *from, struct str datagram);
 void engine_settings_set(struct engine *e, const struct settings *settings);
-/* Begin the polite end: subscriptions deactivated, publications removed. Over when engine_busy is
- * 0. */
+/* Begin the polite end: subscriptions deactivated, publications removed, who has published
+ * answered. Over when engine_busy is 0. */
 void engine_stop(struct engine *e);
 size_t engine_busy(const struct engine *e);

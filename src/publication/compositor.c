@@ -235,6 +235,11 @@ void compositor_stop(struct compositor *c)
     c->stopping = true;
 }
 
+size_t compositor_unanswered(const struct compositor *c)
+{
+    return c->pending.count;
+}
+
 void compositor_counters_get(const struct compositor *c, struct compositor_counters *out)
 {
     *out = c->counters;

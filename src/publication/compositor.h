@@ -40,8 +40,10 @@ void compositor_publish(void *compositor, const struct uas_request *rq);
 void compositor_answer(struct compositor *c, uint64_t cookie, int result,
                        const struct publication_answer *answer);
 void compositor_settings_set(struct compositor *c, const struct settings *settings);
-/* From now on every PUBLISH is answered 503: the server is about to stop. */
+/* From now on every new PUBLISH is answered 503: the server is about to stop. */
 void compositor_stop(struct compositor *c);
+/* Requests that wait for the store: it may have done already what they ask. */
+size_t compositor_unanswered(const struct compositor *c);
 
 struct compositor_counters {
     uint64_t requests, accepted, pending;
