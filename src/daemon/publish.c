@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT
-/* PUBLISH between the threads: a worker's request to the state thread, and its answer back. Both
- * carry copies of what they borrow. */
+/* PUBLISH between the threads: a worker's request to the state thread, and the answer back. Copies
+ * of what both borrow go along. */
 #include <stdlib.h>
 
 #include "daemon/threads.h"
 #include "publication/asterisk_event.h"
-
-/* ---- to the state thread ---- */
 
 /* The texts of a request: one list for their lengths and their copies. */
 static size_t request_texts(struct publication_request *rq, struct str *texts[static 10])
@@ -19,13 +17,17 @@ static size_t request_texts(struct publication_request *rq, struct str *texts[st
     return ARRAY_LEN(all);
 }
 
+/* It comes back as the answer: what has been applied must not stay unanswered for want of memory.
+ */
 struct publication_message {
     struct inbox_message m;
     unsigned worker;
     uint64_t cookie;
     struct publication_request rq;
     struct asterisk_event event; /* of the request, if it has one */
-    char text[];
+    int result;
+    struct publication_answer answer;
+    char answer_text[PUBLICATION_ANSWER_MAX], text[];
 };
 
 static void publication_drop(struct inbox_message *m)
@@ -36,15 +38,27 @@ static void publication_drop(struct inbox_message *m)
     free(p);
 }
 
+static void answer_run(struct inbox_message *m, void *owner)
+{
+    struct publication_message *p = CONTAINER_OF(m, struct publication_message, m);
+
+    compositor_answer(((struct worker *)owner)->engine.compositor, p->cookie, p->result,
+                      p->result < 0 ? NULL : &p->answer);
+    publication_drop(m);
+}
+
 static void publication_run(struct inbox_message *m, void *owner)
 {
     struct publication_message *p = CONTAINER_OF(m, struct publication_message, m);
     struct state_thread *s = owner;
-    struct publication_answer answer = { 0 };
-    int r = publication_apply(s->engine.publications, &p->rq, &answer);
+    char *at = p->answer_text;
 
-    worker_post_publication_answer(&s->workers[p->worker], p->cookie, r, &answer);
-    publication_drop(m);
+    p->result = publication_apply(s->engine.publications, &p->rq, &p->answer);
+    BUG_UNLESS(p->answer.etag.n + p->answer.why.n <= sizeof(p->answer_text));
+    str_keep(&p->answer.etag, &at);
+    str_keep(&p->answer.why, &at);
+    m->run = answer_run;
+    inbox_post_always(&s->workers[p->worker].loop.inbox, m);
 }
 
 int state_post_publication(struct state_thread *s, unsigned worker,
@@ -79,49 +93,4 @@ int state_post_publication(struct state_thread *s, unsigned worker,
     if (r)
         publication_drop(&p->m);
     return r;
-}
-
-/* ---- and back ---- */
-
-struct answer_message {
-    struct inbox_message m;
-    uint64_t cookie;
-    int result;
-    struct publication_answer answer;
-    char text[];
-};
-
-static void answer_drop(struct inbox_message *m)
-{
-    free(CONTAINER_OF(m, struct answer_message, m));
-}
-
-static void answer_run(struct inbox_message *m, void *owner)
-{
-    struct answer_message *a = CONTAINER_OF(m, struct answer_message, m);
-
-    compositor_answer(((struct worker *)owner)->engine.compositor, a->cookie, a->result,
-                      a->result < 0 ? NULL : &a->answer);
-    free(a);
-}
-
-void worker_post_publication_answer(struct worker *w, uint64_t cookie, int result,
-                                    const struct publication_answer *answer)
-{
-    struct answer_message *a = malloc(sizeof(*a) + answer->etag.n + answer->why.n);
-    char *at;
-
-    if (!a) { /* the publisher's transaction times out, and it publishes anew */
-        log_error(w->log, "worker.publication_answer", KV_ERR(-ENOMEM));
-        return;
-    }
-    *a = (struct answer_message){ .m = { .run = answer_run, .drop = answer_drop },
-                                  .cookie = cookie,
-                                  .result = result,
-                                  .answer = *answer };
-    list_init(&a->m.link);
-    at = a->text;
-    str_keep(&a->answer.etag, &at);
-    str_keep(&a->answer.why, &at);
-    inbox_post_always(&w->loop.inbox, &a->m);
 }

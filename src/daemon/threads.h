@@ -106,8 +106,6 @@ void worker_post_snapshot(struct worker *w, const struct snapshot *s, bool notif
                           bool publisher);
 void worker_post_watch_result(struct worker *w, uint64_t cookie, const struct snapshot *s,
                               bool cacheable);
-void worker_post_publication_answer(struct worker *w, uint64_t cookie, int result,
-                                    const struct publication_answer *answer);
 void worker_post_dialplan_changed(struct worker *w);
 void worker_post_republish(struct worker *w, struct str section);
 /* notifier_winfo_start, or without a generation notifier_winfo_stop. */
@@ -121,7 +119,7 @@ void worker_post_stop(struct worker *w, uint64_t grace_ms);
 NODISCARD int state_post_watch(struct state_thread *s, unsigned worker,
                                const struct resource_name *name, struct str served,
                                uint64_t cookie);
-/* Answered by worker_post_publication_answer. The request is copied. */
+/* Answered by compositor_answer of the worker. The request is copied. */
 NODISCARD int state_post_publication(struct state_thread *s, unsigned worker,
                                      const struct publication_request *rq, uint64_t cookie);
 /* The report is copied. */

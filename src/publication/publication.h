@@ -96,7 +96,8 @@ struct publication_request {
     bool supersede; /* a publisher that begins anew replaces what it left behind */
 };
 
-struct publication_answer { /* borrowed until the next call on the store */
+enum { PUBLICATION_ANSWER_MAX = 288 }; /* bytes of both texts */
+struct publication_answer {            /* borrowed until the next call on the store */
     struct str etag; /* of the publication as it is now; also told for one that was removed */
     struct str why;  /* for PUBLICATION_BAD_BODY: one line */
     unsigned status; /* likewise: 400, 413, 415 or 423 */

@@ -67,7 +67,7 @@ struct publication_store {
     struct map words, resources, tags;
     uint64_t last_serial, last_change;
     struct publication_counters counters;
-    char etag[ETAG_DIGITS], why[256]; /* of the answer */
+    char etag[ETAG_DIGITS], why[PUBLICATION_ANSWER_MAX - ETAG_DIGITS]; /* of the answer */
 };
 
 static inline struct str published_word_text(const struct published_word *w)
