@@ -98,6 +98,19 @@ static bool check_allowed(struct ask *a)
     return refuse(a, a->dialog ? 403 : 603, "this endpoint may not subscribe");
 }
 
+static struct subscription *usage_find(const struct ask *a)
+{
+    LIST_FOREACH (it, &a->dialog->usages) {
+        struct subscription *s = CONTAINER_OF(it, struct subscription, of_dialog);
+
+        if (str_equal_nocase(sub_str(s, s->package), a->event.package) &&
+            str_equal(sub_str(s, s->id), a->event.id))
+            return s;
+    }
+    return NULL;
+}
+
+/* Whose subscription this is about was told when it began: now the Request-URI is our Contact. */
 static bool check_event(struct ask *a)
 {
     const struct sip_header *h = sip_header_first(a->rq->msg, SIP_H_EVENT);
@@ -106,7 +119,7 @@ static bool check_event(struct ask *a)
         return refuse(a, 489, "there is no Event header field");
     if (sip_event_parse(&a->event, h->value))
         return refuse(a, 400, "the Event header field cannot be read");
-    if (!package_is_served(a->n, a->rq, a->event.package))
+    if (!(a->dialog && usage_find(a)) && !package_is_served(a->n, a->rq, a->event.package))
         return refuse(a, 489, "this event package is not served");
     if (a->event.params.n > EVENT_PARAMS_MAX)
         return refuse(a, 400, "the parameters of Event are longer than 128 bytes");
@@ -402,18 +415,6 @@ static void begin(struct ask *a)
 }
 
 /* ---- inside a dialog ---- */
-
-static struct subscription *usage_find(const struct ask *a)
-{
-    LIST_FOREACH (it, &a->dialog->usages) {
-        struct subscription *s = CONTAINER_OF(it, struct subscription, of_dialog);
-
-        if (str_equal_nocase(sub_str(s, s->package), a->event.package) &&
-            str_equal(sub_str(s, s->id), a->event.id))
-            return s;
-    }
-    return NULL;
-}
 
 /* Who asks, and is it new? RFC 3261 section 12.2.2. */
 static bool check_dialog(struct ask *a)
