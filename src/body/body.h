@@ -46,8 +46,14 @@ NODISCARD int body_package_opaque_add(struct body_registry *r, struct str packag
 /* Is there any generator for this package? For this (package, media type)? */
 bool body_package_known(const struct body_registry *r, struct str package);
 bool body_type_known(const struct body_registry *r, struct str package, struct str media_type);
-/* The type used without an Accept header: "" when the package is unknown. That of an opaque package
- * is * / *, here and where a profile or a list of types tells it. */
+/* What is told as the type of an opaque package, by a profile, in a list of types, as the default:
+ * its bodies have the type of the document published. */
+#define BODY_ANY_TYPE "*/*"
+static inline bool body_type_is_any(struct str media_type)
+{
+    return str_equal(media_type, STR(BODY_ANY_TYPE));
+}
+/* The type used without an Accept header: "" when the package is unknown. */
 struct str body_default_type(const struct body_registry *r, struct str package);
 /* What generators and body_choose call the package of watcher information, which exists for every
  * other package: `presence.winfo`, `dialog.winfo`. RFC 3857 section 4.1. */

@@ -10,9 +10,6 @@ enum {
     BODY_TYPES_MAX = 128, /* pairs of package and media type */
 };
 
-/* The content type of an opaque package's generator: it writes a document of the type published. */
-#define BODY_ANY_TYPE "*/*"
-
 struct body_part { /* a registered generator or supplement */
     struct body_registry *registry;
     struct body_part *next;                             /* of its kind, first choice first */
@@ -73,11 +70,6 @@ NODISCARD int plugin_options_create(void **out, const struct es_plugin *plugin,
 
 /* Frees the records, the values and closes what was opened. */
 void plugins_close(struct body_plugin *plugins);
-
-static inline bool body_type_is_any(struct str media_type)
-{
-    return str_equal(media_type, STR(BODY_ANY_TYPE));
-}
 
 /* opaque.c */
 struct body_part body_part_published(struct body_registry *r);

@@ -239,7 +239,8 @@ struct subscription {
     uint64_t retry_ms;              /* not before; 0: any time */
     uint64_t told_sequence, number; /* the latter among those of the notifier */
     struct suppression suppress;    /* of the last SUBSCRIBE, until a NOTIFY answers it */
-    uint32_t expires_s;             /* granted; 0: a fetch */
+    struct str accept;  /* of an opaque package: what it takes, owned; empty: anything */
+    uint32_t expires_s; /* granted; 0: a fetch */
     uint32_t version, cseq, sent_expires_s, sent_retry_s; /* of the last NOTIFY */
     uint32_t acknowledged_after_ms;
     uint32_t generation; /* of the settings it was checked against */
@@ -267,6 +268,7 @@ struct subscription_spec { /* borrowed for the call */
     unsigned flags;
     uint32_t expires_s;
     struct suppression suppress;
+    struct str accept; /* of an opaque package */
     struct str event, local, remote, display;
 };
 static inline struct str sub_str(const struct subscription *s, struct span span)
@@ -277,6 +279,11 @@ static inline struct str sub_str(const struct subscription *s, struct span span)
 NODISCARD int subscription_create(struct subscription **out, const struct subscription_spec *spec);
 /* Silently; it must not owe an answer. */
 void subscription_destroy(struct subscription *s);
+/* An opaque package's bodies have the type published, which nobody knows before. That of what this
+ * subscriber would be shown, without parameters, if such an Accept does not cover it; else empty.
+ */
+struct str subscription_unaccepted(const struct subscription *s, const struct watched *w,
+                                   struct str accept);
 /* From resp_wait. Both answer the SUBSCRIBE; the subscription may be gone afterwards. */
 void subscription_accept(struct subscription *s, struct watched *w);
 void subscription_refuse(struct subscription *s, unsigned status, const char *why);
@@ -284,8 +291,9 @@ void subscription_refuse(struct subscription *s, unsigned status, const char *wh
 struct refresh { /* borrowed for the call */
     struct server_txn *request;
     struct dialog_head *head;           /* its reference is taken */
-    const struct body_profile *profile; /* NULL: as before */
+    const struct body_profile *profile; /* NULL: as before, and `accept`, too */
     unsigned flags;
+    struct str accept;  /* of an opaque package, on the heap: ownership passes */
     uint32_t expires_s; /* 0: unsubscribe */
     struct suppression suppress;
 };
@@ -326,7 +334,8 @@ struct watched { /* a resource with subscriptions */
     struct map_node node;
     struct notifier *notifier;
     const struct snapshot *newest;
-    const struct snapshot *neutral; /* for those who may not see it; NULL until somebody asks */
+    const struct snapshot *neutral; /* for those who may not see it, or do not take its type; NULL
+                                       until somebody asks */
     struct list told; /* subscriptions that know what is newest, or are told on their next answer */
     struct list behind; /* those still to be attended to, the longest behind first */
     struct list names;  /* name.link */
@@ -344,8 +353,8 @@ void watched_find(struct subscription *s, const struct watched_name *key);
 void watched_join(struct watched *w, struct subscription *s);
 void watched_leave(struct notifier *n, struct subscription *s); /* in resp_wait too */
 bool watched_is_removed(const struct watched *w);
-/* What this subscriber may see: the newest state, or a neutral one that never changes. NULL: there
- * is no memory for that. */
+/* What this subscriber may see and can show: the newest state, or a neutral one that never changes.
+ * NULL: there is no memory for that. */
 const struct snapshot *watched_view(const struct subscription *s);
 void watched_fan_out_all(struct notifier *n); /* every subscription is attended to, soon */
 void watched_fan_out_fire(struct timer *t);

@@ -15,12 +15,13 @@ struct ask { /* one SUBSCRIBE */
     uint32_t expires_s; /* granted */
     struct suppression suppress;
     unsigned flags;
-    const struct body_profile *profile; /* NULL: as before */
+    const struct body_profile *profile; /* NULL: as before, and so is `accept` */
+    struct str accept;                  /* of an opaque package */
     const struct subscription
         *namesake; /* another usage of the dialog: it is about the same resource */
     struct watched_name resource;
     struct buf package;
-    char resource_room[RESOURCE_MAX], package_room[128];
+    char resource_room[RESOURCE_MAX], package_room[128], accept_room[ACCEPT_MAX];
 };
 
 /* ---- answers ---- */
@@ -169,17 +170,32 @@ static bool join_accept(const struct sip_message *msg, struct buf *out)
     return any;
 }
 
-static bool refuse_accept(struct ask *a)
+static bool refuse_accept(struct ask *a, struct str types)
+{
+    if (a->rq->settings->compatibility.unacceptable_489)
+        return refuse(a, 489, "no media type in Accept can be made for this package");
+    sip_print_header(&a->n->headers, STR("Accept"), types);
+    return refuse(a, 406, "no media type in Accept can be made for this package");
+}
+
+static bool refuse_accept_any(struct ask *a)
 {
     struct buf types;
     char room[512];
 
-    if (a->rq->settings->compatibility.unacceptable_489)
-        return refuse(a, 489, "no media type in Accept can be made for this package");
     buf_init_on(&types, room, sizeof(room));
     body_types_print(a->n->cfg.bodies, package_of_bodies(a->event.package), &types);
-    sip_print_header(&a->n->headers, STR("Accept"), buf_str(&types));
-    return refuse(a, 406, "no media type in Accept can be made for this package");
+    return refuse_accept(a, buf_str(&types));
+}
+
+/* Of a package whose bodies have whatever type is published. */
+static bool check_accept_opaque(struct ask *a, struct str accept)
+{
+    struct str type =
+        a->usage ? subscription_unaccepted(a->usage, a->usage->resource, accept) : STR_EMPTY;
+
+    a->accept = accept;
+    return type.n && refuse_accept(a, type);
 }
 
 static bool check_accept(struct ask *a)
@@ -192,21 +208,23 @@ static bool check_accept(struct ask *a)
                                            a->dialog ? dialog_user_agent(a->dialog) : agent),
                                        .endpoint = es_text_from(rq->endpoint->id) };
     struct buf accept;
-    char room[ACCEPT_MAX];
     bool given;
     int r;
 
-    buf_init_on(&accept, room, sizeof(room));
+    buf_init_on(&accept, a->accept_room, sizeof(a->accept_room));
     given = join_accept(rq->msg, &accept);
     if (!given && a->usage)
         return false;
     if (given && !accept.n) /* says that nothing is acceptable: RFC 3261 section 20.1 */
-        return refuse_accept(a);
+        return refuse_accept_any(a);
     a->flags = body_flags_of(rq->settings, rq->endpoint);
     r = body_negotiate(a->n->cfg.bodies, &who, buf_str(&accept), a->flags, &a->profile);
     if (r == BODY_NO_GENERATOR)
-        return refuse_accept(a);
-    return r && refuse(a, 503, "there is no memory for this subscription");
+        return refuse_accept_any(a);
+    if (r)
+        return refuse(a, 503, "there is no memory for this subscription");
+    return body_type_is_any(body_profile_content_type(a->profile)) &&
+           check_accept_opaque(a, buf_str(&accept));
 }
 
 static bool check_expires(struct ask *a)
@@ -365,6 +383,7 @@ static int make_usage(struct ask *a, struct subscription **out)
                                         .flags = a->flags,
                                         .expires_s = a->expires_s,
                                         .suppress = a->suppress,
+                                        .accept = a->accept,
                                         .event = { b->p, event_n },
                                         .local = { b->p + event_n, local_n },
                                         .remote = { b->p + event_n + local_n, remote_n },
@@ -473,14 +492,18 @@ static void apply_refresh(struct ask *a)
                          .flags = a->flags,
                          .expires_s = a->expires_s,
                          .suppress = a->suppress };
-    int result = dialog_head_after(a->dialog, a->rq, a->has_contact ? &a->contact : NULL, &r.head);
+    int result = a->accept.n ? str_dup(&r.accept, a->accept) : 0;
 
-    if (result)
-        refuse(a, result == -ENOMEM ? 503 : 400,
-               result == -ENOMEM ? "there is no memory for this request"
-                                 : "the Contact is too long to be kept");
-    else
+    if (!result)
+        result = dialog_head_after(a->dialog, a->rq, a->has_contact ? &a->contact : NULL, &r.head);
+    if (!result) {
         subscription_refresh(a->usage, &r);
+        return;
+    }
+    str_free(&r.accept);
+    refuse(a, result == -ENOMEM ? 503 : 400,
+           result == -ENOMEM ? "there is no memory for this request"
+                             : "the Contact is too long to be kept");
 }
 
 static void subscribe_inside(struct ask *a)

@@ -58,6 +58,7 @@ static void subscription_link(struct subscription *s)
 int subscription_create(struct subscription **out, const struct subscription_spec *spec)
 {
     size_t size = spec->event.n + spec->local.n + spec->remote.n + spec->display.n;
+    struct str accept = STR_EMPTY;
     struct subscription *s;
     struct sip_event e;
     int r;
@@ -68,14 +69,17 @@ int subscription_create(struct subscription **out, const struct subscription_spe
     if (r)
         return r;
     s = malloc(sizeof(*s) + size);
-    if (!s)
+    if (!s || (spec->accept.n && str_dup(&accept, spec->accept))) {
+        free(s);
         return -ENOMEM;
+    }
     *s = (struct subscription){ .dialog = spec->dialog,
                                 .request = spec->request,
                                 .profile = spec->profile,
                                 .flags = (uint8_t)spec->flags,
                                 .expires_s = spec->expires_s,
                                 .suppress = spec->suppress,
+                                .accept = accept,
                                 .generation = spec->dialog->notifier->generation,
                                 .number = ++spec->dialog->notifier->last_number,
                                 .winfo = winfo_watched(e.package).n > 0,
@@ -112,6 +116,7 @@ void subscription_destroy(struct subscription *s)
     d->n_usages--;
     watched_leave(n, s);
     snapshot_unref(s->sent);
+    str_free(&s->accept);
     free(s);
     n->counters.subscriptions--;
     n->cfg.port.release(n->cfg.port.ctx);
@@ -186,7 +191,8 @@ static struct server_txn *request_take(struct subscription *s)
     return st;
 }
 
-void subscription_refuse(struct subscription *s, unsigned status, const char *why)
+/* `accept`: for the answer's Accept, or empty. */
+static void refuse(struct subscription *s, unsigned status, const char *why, struct str accept)
 {
     struct notifier *n = s->dialog->notifier;
     struct server_txn *st = request_take(s);
@@ -195,8 +201,15 @@ void subscription_refuse(struct subscription *s, unsigned status, const char *wh
              KV("endpoint", dialog_endpoint(s->dialog)), KV("uri", sub_str(s, s->local)),
              KV("call_id", head_str(s->dialog->head, s->dialog->head->call_id)));
     buf_reset(&n->headers);
+    if (accept.n)
+        sip_print_header(&n->headers, STR("Accept"), accept);
     subscription_destroy(s);
     request_refuse(n, st, status, why);
+}
+
+void subscription_refuse(struct subscription *s, unsigned status, const char *why)
+{
+    refuse(s, status, why, STR_EMPTY);
 }
 
 /* ---- who may see what ---- */
@@ -237,6 +250,33 @@ static bool handling_apply(struct subscription *s, enum watcher_handling handlin
     return true;
 }
 
+struct str subscription_unaccepted(const struct subscription *s, const struct watched *w,
+                                   struct str accept)
+{
+    const struct event_state *published = w->newest->published;
+    struct str type;
+
+    if (!accept.n || s->handling != WATCHER_ALLOW || !published || !published->has_opaque)
+        return STR_EMPTY;
+    type = published->opaque.content_type;
+    type = str_next(&type, ';');
+    return body_type_accepted(accept, type) ? STR_EMPTY : type;
+}
+
+/* RFC 6665 section 4.2.1.1, RFC 3261 section 21.4.7. */
+static bool can_show(struct subscription *s, const struct watched *w)
+{
+    struct str type = subscription_unaccepted(s, w, s->accept);
+
+    if (!type.n)
+        return true;
+    if (s->dialog->notifier->settings->compatibility.unacceptable_489)
+        refuse(s, 489, "what is published has no media type in Accept", STR_EMPTY);
+    else
+        refuse(s, 406, "what is published has no media type in Accept", type);
+    return false;
+}
+
 /* Is there a body to tell? Better now than after a 200 that no NOTIFY can follow. */
 static bool can_render(struct subscription *s, const struct watched *w)
 {
@@ -269,7 +309,7 @@ void subscription_accept(struct subscription *s, struct watched *w)
         subscription_refuse(s, 403, "this subscriber may not watch this resource");
         return;
     }
-    if (!can_render(s, w))
+    if (!can_show(s, w) || !can_render(s, w))
         return;
     watched_join(w, s);
     sub_move(s, s->handling == WATCHER_CONFIRM ? SUB_PENDING : SUB_ACTIVE);
@@ -309,6 +349,8 @@ static void refresh_apply(struct subscription *s, const struct refresh *r)
     if (r->profile) {
         s->profile = r->profile;
         s->flags = (uint8_t)r->flags;
+        str_free(&s->accept);
+        s->accept = r->accept;
     }
     s->retry_ms = 0; /* whatever it had us wait for: now it asks */
     s->hold = false;

@@ -177,7 +177,9 @@ const struct snapshot *watched_view(const struct subscription *s)
 {
     struct watched *w = s->resource;
 
-    return s->handling == WATCHER_ALLOW ? w->newest : neutral_of(w);
+    return s->handling == WATCHER_ALLOW && !subscription_unaccepted(s, w, s->accept).n
+               ? w->newest
+               : neutral_of(w);
 }
 
 /* Give it back, unless a question is open: it may turn out to mean this very resource, and whoever

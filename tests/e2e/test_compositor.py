@@ -250,6 +250,27 @@ voicemail_extension=*97
             esc.tool("mailbox", "forget", "100@default")
             self.assertIn("Voice-Message: 2/0 (0/0)\r\n", carol.notify().body)
 
+    def test_opaque(self):
+        """A package that nobody here understands: served as it is published, to those who take its type."""
+        reginfo = '<reginfo xmlns="urn:ietf:params:xml:ns:reginfo" version="0" state="full"/>'
+        with self.daemon(**{"extstate.conf": COMPOSITOR + "opaque=reg\n"}) as esc, \
+                Phone(esc.port) as pbx, Phone(esc.port) as watcher, Phone(esc.port) as reader:
+            answer = watcher.subscribe("1500", event="reg")  # of the daemon's address, which is no domain of ours
+            self.assertEqual(answer.status, 489)
+            subscribe(watcher, "1500", event="reg", accept="application/reginfo+xml")
+            self.assertEqual(watcher.notify().body, "")
+            pbx.request("PUBLISH", "sip:1500@example.com",
+                        [("Event", "reg"), ("Expires", 600), ("Contact", None),
+                         ("Content-Type", "application/reginfo+xml;charset=utf-8")], reginfo)
+            self.assertEqual(pbx.response().status, 200)
+            message = watcher.notify()
+            self.assertEqual((message["Content-Type"], message.body),
+                             ("application/reginfo+xml;charset=utf-8", reginfo))
+            reader.request("SUBSCRIBE", "sip:1500@example.com",
+                           [("Event", "reg"), ("Expires", 600), ("Accept", "text/plain")])
+            refused = reader.response()
+            self.assertEqual((refused.status, refused["Accept"]), (406, "application/reginfo+xml"))
+
     def test_watchers_of_all_workers(self):
         """Whoever asks sees the subscriptions of every worker, wherever the kernel put them and her."""
         extensions = "[users]\nexten => alice,hint,Custom:1000\n"
