@@ -347,6 +347,44 @@ static void test_limits(void **state)
     buf_fini(&bomb);
 }
 
+/* As many operations as fit into a body, in a document that is as large. */
+static void test_many(void **state)
+{
+    enum { TUPLES = 700, OPERATIONS = 650 };
+    struct buf base, diff, out, why;
+    struct str rest;
+    size_t closed = 0;
+
+    (void)state;
+    buf_init(&base, INBOUND_BODY_MAX);
+    buf_init(&diff, INBOUND_BODY_MAX);
+    buf_init(&out, 1 << 20);
+    buf_init(&why, 1 << 10);
+    buf_add(&base, STR(WHOLE));
+    for (unsigned i = 0; i < TUPLES; i++)
+        buf_printf(&base,
+                   "<tuple id=\"t%u\"><status><basic>open</basic></status>"
+                   "<contact>x</contact></tuple>\n",
+                   i);
+    buf_add(&base, STR(WHOLE_END));
+    buf_add(&diff, STR(OPS));
+    for (unsigned i = 0; i < OPERATIONS; i++)
+        buf_printf(&diff,
+                   "<p:replace sel=\"*/tuple[@id='t%u']/status/basic/text()\">closed</p:replace>",
+                   TUPLES - 1 - i);
+    buf_add(&diff, STR(OPS_END));
+    assert_int_equal(base.error, 0);
+    assert_int_equal(diff.error, 0);
+    assert_int_equal(inbound_patch(buf_str(&base), buf_str(&diff), &out, &why), 0);
+    for (rest = buf_str(&out); rest.p; (void)str_next(&rest, '>'))
+        closed += str_starts(rest, STR("closed<"));
+    assert_int_equal(closed, OPERATIONS);
+    buf_fini(&base);
+    buf_fini(&diff);
+    buf_fini(&out);
+    buf_fini(&why);
+}
+
 static void test_is_diff(void **state)
 {
     static const struct {
@@ -379,7 +417,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_example), cmocka_unit_test(test_operations),
         cmocka_unit_test(test_refused), cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_is_diff),
+        cmocka_unit_test(test_many),    cmocka_unit_test(test_is_diff),
     };
 
     inbound_init();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* inbound_select.c - a selector is parsed into steps; then each element that is as deep as there
- * are steps is asked whether it and its ancestors fit them. No sets of nodes, no recursion, and a
- * limit on how many nodes are looked at. */
+/* inbound_select.c - a selector is parsed into steps; then each element is asked whether it fits
+ * the step of its depth, and if so, those in it. No sets of nodes, no recursion, and a limit on how
+ * many nodes are looked at. */
 #include "body/inbound_select.h"
 
 enum { STEPS_MAX = XML_DEPTH_MAX, PREDICATES_MAX = 4 };
@@ -265,29 +265,40 @@ static bool step_fits(struct selector *s, const struct step *step, const struct 
     return true;
 }
 
-static bool path_fits(struct selector *s, const struct xml_node *base, const struct xml_node *n)
+/* The next element that is not below `n`, and how many steps down it is; NULL: none at `depth` 0 or
+ * more. */
+static struct xml_node *walk_beside(const struct xml_node *n, size_t *depth)
 {
-    for (size_t i = s->n; i-- > 0; n = n->parent)
-        if (!n || n == base || !step_fits(s, &s->steps[i], n))
-            return false;
-    return n == base;
+    struct xml_node *next = xml_next(n);
+
+    for (; !next && *depth; next = xml_next(n)) {
+        n = n->parent;
+        --*depth;
+    }
+    return next;
 }
 
-/* NULL unless it is exactly one. */
+/* Below `base`, or from the root; NULL unless it is exactly one. What does not fit its step is not
+ * looked into. */
 static struct xml_node *element_find(struct selector *s, struct xml_node *root,
                                      const struct xml_node *base)
 {
-    struct xml_node *found = NULL;
+    struct xml_node *n = base ? xml_first(base) : root, *found = NULL;
+    size_t depth = 0;
 
-    for (struct xml_node *n = root; n; n = xml_walk(n, root)) {
-        if (*s->work > SELECT_WORK_MAX)
+    while (n && s->n) {
+        bool fits = step_fits(s, &s->steps[depth], n), last = depth + 1 == s->n;
+
+        if (*s->work > SELECT_WORK_MAX || (fits && last && found))
             return NULL;
-        ++*s->work;
-        if (xml_is_text(n) || !path_fits(s, base, n))
-            continue;
-        if (found)
-            return NULL;
-        found = n;
+        if (fits && last)
+            found = n;
+        if (fits && !last && xml_first(n)) {
+            n = xml_first(n);
+            depth++;
+        } else {
+            n = walk_beside(n, &depth);
+        }
     }
     return found;
 }
