@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* From the body of a request to what is kept of it. */
+#include "body/inbound.h"
 #include "publication/compose.h"
 #include "publication/store_internal.h"
 
@@ -42,14 +43,9 @@ static int document_merge(struct publication_store *store, const struct publicat
         return published_refuse(store, answer, 400,
                                 STR("the version is not higher than that of the last document"));
     r = dialogs_merge(&merged, former->state, rq->document);
-    if (r)
-        return r;
-    if (merged->n_dialogs > DOCUMENT_DIALOGS) {
-        event_state_unref(merged);
-        return published_refuse(store, answer, 413, STR("too many dialogs"));
-    }
-    *out = merged;
-    return 0;
+    if (r == 0)
+        *out = merged;
+    return r;
 }
 
 /* The document as it will be: *out has one reference. */
@@ -83,7 +79,7 @@ static int document_patch(struct publication_store *store, const struct publicat
     struct buf body, why;
     int r;
 
-    buf_init(&body, DOCUMENT_BYTES);
+    buf_init(&body, INBOUND_BODY_MAX);
     buf_init_on(&why, reason, sizeof(reason));
     r = store->cfg.port.patch(store->cfg.port.ctx, &patch, &body, &document, &why);
     if (r > 0)

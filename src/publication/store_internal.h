@@ -8,8 +8,6 @@
 enum {
     ETAG_BYTES = 16, /* 128 random bits; told as twice as many hexadecimal digits */
     ETAG_DIGITS = 2 * ETAG_BYTES,
-    DOCUMENT_DIALOGS = 1000,     /* that partial documents may heap up */
-    DOCUMENT_BYTES = 256 * 1024, /* that diffs may */
 };
 
 /* ---- words: texts that thousands of publications share, each kept once ---- */

@@ -295,11 +295,12 @@ static void test_quota_edges(void **state)
 
 /* ---- what one NOTIFY can carry ---- */
 
-/* `n` dialogs with that prefix, of which 36 are more than a third of what a resource may show. */
+/* `n` dialogs with that prefix (`+`: a partial document), of which 36 are more than a third of what
+ * a resource may show. */
 enum { THIRD = 36 };
 static const char *dialogs_text(char *room, size_t size, char prefix, unsigned n)
 {
-    int at = snprintf(room, size, "dialogs");
+    int at = snprintf(room, size, prefix == '+' ? "partial:7" : "dialogs");
 
     for (unsigned i = 0; i < n; i++)
         at += snprintf(room + at, size - (size_t)at, " %c%u=confirmed|local=sip:%0100u", prefix, i,
@@ -340,6 +341,10 @@ static void test_too_large(void **state)
     rq = bench_request("c", NULL, room);
     rq.supersede = true;
     assert_too_large(&b, rq);
+
+    dialogs_text(room, sizeof(room), '+', THIRD); /* what is not named stays */
+    assert_too_large(&b, bench_request("a", a, room));
+    dialogs_text(room, sizeof(room), 'c', THIRD);
 
     rq = bench_request("d", NULL, room); /* another resource, and another body of this one */
     rq.extension = STR("1001");
