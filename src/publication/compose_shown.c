@@ -5,7 +5,8 @@
 
 enum { /* bytes of markup, indentation and line ends; with what makes an id unique */
        DIALOG_MARKUP = 200,
-       PARTY_MARKUP = 160,
+       PARTY_MARKUP = 96,
+       SESSION_MARKUP = 56,
        PARAM_MARKUP = 32,
        TUPLE_MARKUP = 192,
        PERSON_MARKUP = 180,
@@ -34,9 +35,11 @@ static size_t id_shown(struct es_text id)
 
 static size_t party_shown(const struct es_dialog_party *p)
 {
-    size_t n = 2 * text_shown(p->identity) + text_shown(p->display) + text_shown(p->target) +
-               text_shown(p->session_type) + text_shown(p->session);
+    size_t n = text_shown(p->identity) + text_shown(p->display) +
+               text_shown(p->target.n ? p->target : p->identity);
 
+    if (p->session_type.n || p->session.n)
+        n += SESSION_MARKUP + text_shown(p->session_type) + text_shown(p->session);
     for (size_t i = 0; i < p->n_params; i++)
         n += PARAM_MARKUP + text_shown(p->params[i].name) + text_shown(p->params[i].value);
     return n ? PARTY_MARKUP + n : 0;
