@@ -104,9 +104,10 @@ struct publication_answer {            /* borrowed until the next call on the st
 };
 
 /* Everything is borrowed for the call and copied when kept. The first failing check decides, in
- * this order: entity-tag, `refusal`, a missing body, quota. A removal does not look at the last
- * three; an initial publication with `expires_s` 0 leaves nothing behind, and succeeds. The body
- * itself is kept only where a later diff needs it: of application/pidf-diff+xml (RFC 5264
+ * this order: entity-tag, `refusal`, a missing body, quota, the body (a diff, a partial document,
+ * and whether all of the resource still fits into one NOTIFY: 413). A removal does not look at the
+ * last four; an initial publication with `expires_s` 0 leaves nothing behind, and succeeds. The
+ * body itself is kept only where a later diff needs it: of application/pidf-diff+xml (RFC 5264
  * section 4.2). Returns 0, a publication_outcome, or a negative errno; unless 0, nothing has
  * changed. */
 NODISCARD int publication_apply(struct publication_store *store,
