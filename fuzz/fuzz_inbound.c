@@ -50,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (!size)
         return 0;
-    inbound_init();
+    xml_init();
     package = kinds[data[0] % ARRAY_LEN(kinds)].package;
     type = kinds[data[0] % ARRAY_LEN(kinds)].type;
     body = (struct str){ (const char *)data + 1, size - 1 };

@@ -37,7 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (!at)
         return 0;
-    inbound_init();
+    xml_init();
     base = str_sub(input, 0, (size_t)(at - input.p));
     diff = str_sub(input, base.n + between.n, input.n);
     buf_init(&out, 1 << 18);

@@ -4,7 +4,6 @@
 #include "sip/field.h"
 
 enum {
-    EXCERPT_MAX = 48, /* bytes of what a peer wrote, in a reason */
     ROWS_MAX =
         1024, /* dialogs, or tuples and the like, of one document: each is compared with all */
 };
@@ -68,31 +67,6 @@ void inbound_types_print(struct str package, struct buf *out)
 }
 
 /* ---- what all readers need ---- */
-
-/* Half a character at the end becomes U+FFFD. */
-static void excerpt_print(struct buf *why, struct str text)
-{
-    buf_add_json(why, str_sub(text, 0, EXCERPT_MAX));
-    if (text.n > EXCERPT_MAX)
-        buf_add(why, STR("..."));
-}
-
-int inbound_refuse(struct buf *why, unsigned line, struct str element, const char *what,
-                   struct str value)
-{
-    buf_printf(why, "line %u", line);
-    if (element.n) {
-        buf_add(why, STR(", "));
-        excerpt_print(why, element);
-    }
-    buf_printf(why, ": %s", what);
-    if (value.p) {
-        buf_add(why, STR(" '"));
-        excerpt_print(why, value);
-        buf_add(why, STR("'"));
-    }
-    return INBOUND_MALFORMED;
-}
 
 int inbound_content(struct inbound *in, struct es_text *out, const struct xml_node *n)
 {
@@ -193,7 +167,7 @@ static int body_open(const struct package *p, struct str content_type, struct st
         r = type_find(p, &range, type);
     if (r) {
         buf_add(why, STR("not a type, or not a charset, for this package: '"));
-        excerpt_print(why, content_type);
+        xml_excerpt_print(why, content_type);
         buf_add(why, STR("'"));
     }
     return r;
@@ -240,35 +214,13 @@ static int xml_read(struct inbound *in, enum body_type type, struct str body)
                       root->name.namespace.n ? root->name.namespace : STR(""));
 }
 
-int inbound_text_check(struct str body, struct buf *why)
-{
-    unsigned line = 1;
-
-    if (body.n > INBOUND_BODY_MAX) {
-        buf_printf(why, "more than %d bytes", INBOUND_BODY_MAX);
-        return INBOUND_TOO_LARGE;
-    }
-    for (size_t i = 0; i < body.n;) {
-        unsigned char c = (unsigned char)body.p[i];
-        size_t length = c < 0x80 ? 1 : str_utf8_length(str_sub(body, i, body.n));
-
-        if (length == 0)
-            return inbound_refuse(why, line, STR_EMPTY, "not UTF-8", STR_EMPTY);
-        if (c < ' ' && c != '\t' && c != '\r' && c != '\n')
-            return inbound_refuse(why, line, STR_EMPTY, "a control character", STR_EMPTY);
-        line += c == '\n';
-        i += length;
-    }
-    return 0;
-}
-
 static int body_read(struct inbound *in, const struct package *p, struct str content_type,
                      struct str body)
 {
     enum body_type type;
     int r = body_open(p, content_type, &body, &type, in->why);
     if (r == 0)
-        r = inbound_text_check(body, in->why);
+        r = xml_text_check(body, in->why);
     if (r)
         return r;
     return type == TYPE_SUMMARY ? inbound_messages_read(in, body) : xml_read(in, type, body);
@@ -312,7 +264,7 @@ bool inbound_is_diff(struct str package, struct str content_type, struct str bod
         type != TYPE_PIDF_DIFF)
         return false;
     buf_init_on(&why, reason, sizeof(reason));
-    diff = inbound_text_check(body, &why) == 0 && xml_tree_parse(&t, body, &why) == 0 &&
+    diff = xml_text_check(body, &why) == 0 && xml_tree_parse(&t, body, &why) == 0 &&
            xml_is(t.root, NS_PIDF_DIFF, STR("pidf-diff"));
     xml_tree_fini(&t);
     return diff;

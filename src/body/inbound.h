@@ -1,29 +1,25 @@
 // SPDX-License-Identifier: MIT
 /* inbound.h - bodies of PUBLISH requests, read into event state.
  *
- * XML is read with libxml2 in SAX2 mode: UTF-8 only, no document type, hence no entities but the
- * five of XML, no network, and limits on depth, elements, attributes and sizes. What is not well
- * formed, or not of its schema, is refused whole with a reason: nothing that was accepted can spoil
- * the document of others. Known liberties of publishers are taken as meant: elements out of the
- * schema's order, `display-name` for `display`, `pvalue` for `pval`, a person, device or tuple
- * without an id (it gets one), twice the same id (the last one counts). What only orders or adorns
- * counts as absent when it is wrong: an unknown basic, a priority, a timestamp. Elements that no
- * RFC of the package knows are kept as XML. Threads: pure functions, once inbound_init was called.
- */
+ * XML is read as xml.h says. What is not well formed, or not of its schema, is refused whole with a
+ * reason: nothing that was accepted can spoil the document of others. Known liberties of publishers
+ * are taken as meant: elements out of the schema's order, `display-name` for `display`, `pvalue`
+ * for `pval`, a person, device or tuple without an id (it gets one), twice the same id (the last
+ * one counts). What only orders or adorns counts as absent when it is wrong: an unknown basic, a
+ * priority, a timestamp. Elements that no RFC of the package knows are kept as XML. Threads: pure
+ * functions, once xml_init was called. */
 #pragma once
 #include "base/buf.h"
 #include "state/event_state.h"
+#include "xml/xml.h"
 
-enum { INBOUND_BODY_MAX = 64 * 1024 }; /* bytes */
+enum { INBOUND_BODY_MAX = XML_TEXT_MAX }; /* bytes */
 
 enum inbound_outcome {
-    INBOUND_WRONG_TYPE = 1, /* not a type, or charset, this package has     -> 415 */
-    INBOUND_MALFORMED,      /* what it is says the reason                   -> 400 */
-    INBOUND_TOO_LARGE,      /* over the limit of elements, depth, texts     -> 413 */
+    INBOUND_WRONG_TYPE = 1,            /* not a type, or charset, this package has     -> 415 */
+    INBOUND_MALFORMED = XML_MALFORMED, /* what it is says the reason                   -> 400 */
+    INBOUND_TOO_LARGE = XML_TOO_LARGE, /* over the limit of elements, depth, texts     -> 413 */
 };
-
-/* Prepare libxml2. Before the first thread is made. */
-void inbound_init(void);
 
 /* Can anything be published for this package? `dialog`, `presence` and `message-summary` can. */
 bool inbound_package_known(struct str package);

@@ -209,6 +209,6 @@ int main(void)
         cmocka_unit_test(test_refused),
     };
 
-    inbound_init();
+    xml_init();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

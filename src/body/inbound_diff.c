@@ -407,10 +407,10 @@ static int patch_print(struct patch *p, struct buf *out)
 int inbound_patch(struct str base, struct str diff, struct buf *out, struct buf *why)
 {
     struct patch p = { .why = why };
-    int r = inbound_text_check(base, why);
+    int r = xml_text_check(base, why);
 
     if (r == 0)
-        r = inbound_text_check(diff, why);
+        r = xml_text_check(diff, why);
     if (r == 0)
         r = xml_tree_parse(&p.base, base, why);
     if (r == 0)

@@ -420,6 +420,6 @@ int main(void)
         cmocka_unit_test(test_many),    cmocka_unit_test(test_is_diff),
     };
 
-    inbound_init();
+    xml_init();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

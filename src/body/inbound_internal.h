@@ -3,14 +3,13 @@
  * for each kind of document. Threads: one owner. */
 #pragma once
 #include "body/inbound.h"
-#include "body/inbound_xml.h"
+#include "xml/xml.h"
 
 #define NS_DIALOG_INFO STR("urn:ietf:params:xml:ns:dialog-info")
 #define NS_PIDF STR("urn:ietf:params:xml:ns:pidf")
 #define NS_PIDF_DIFF STR("urn:ietf:params:xml:ns:pidf-diff")
 #define NS_DATA_MODEL STR("urn:ietf:params:xml:ns:pidf:data-model")
 #define NS_RPID STR("urn:ietf:params:xml:ns:pidf:rpid")
-#define NS_XML STR("http://www.w3.org/XML/1998/namespace")
 
 enum { INBOUND_XML_MAX = 256 * 1024 }; /* all XML that one state may keep */
 
@@ -21,20 +20,6 @@ struct inbound { /* one body while it is read */
     size_t kept_xml; /* bytes so far */
     struct buf *why;
 };
-
-/* "line 3, state: unknown state 'x'". The element may be empty, and the value's pointer NULL.
- * Returns INBOUND_MALFORMED. */
-int inbound_refuse(struct buf *why, unsigned line, struct str element, const char *what,
-                   struct str value);
-static inline int xml_refuse(struct buf *why, const struct xml_node *n, const char *what,
-                             struct str value)
-{
-    (void)inbound_refuse(why, n->line, n->name.local, what, value);
-    return INBOUND_MALFORMED; /* said here as well, for those who analyse a caller alone */
-}
-
-/* UTF-8 without control characters, and not too much? 0, INBOUND_MALFORMED, INBOUND_TOO_LARGE. */
-NODISCARD int inbound_text_check(struct str body, struct buf *why);
 
 /* The text of an element, or one of its attributes (empty when it has none), without blanks around.
  * 0 or -ENOMEM. */

@@ -52,7 +52,7 @@ static int waiting_read(struct summary *s, struct str name, struct str value)
     bool yes = str_equal_nocase(value, STR("yes"));
 
     if (!yes && !str_equal_nocase(value, STR("no")))
-        return inbound_refuse(s->in->why, s->line, name, "neither yes nor no but", value);
+        return xml_refuse_at(s->in->why, s->line, name, "neither yes nor no but", value);
     s->in->state->messages.waiting = yes;
     s->told = true;
     return 0;
@@ -71,7 +71,7 @@ static int line_read(struct summary *s, struct str line)
     struct str name = str_trim(str_sub(line, 0, colon)), value;
 
     if (colon == line.n || name.n == 0)
-        return inbound_refuse(s->in->why, s->line, STR_EMPTY, "not a field:", line);
+        return xml_refuse_at(s->in->why, s->line, STR_EMPTY, "not a field:", line);
     value = str_trim(str_sub(line, colon + 1, line.n));
     if (str_equal_nocase(name, STR("Messages-Waiting")))
         return waiting_read(s, name, value);
@@ -80,7 +80,7 @@ static int line_read(struct summary *s, struct str line)
     for (size_t i = 0; i < ES_MESSAGE_CLASSES; i++)
         if (str_equal_nocase(name, classes[i]) &&
             !count_parse(&s->in->state->messages.counts[i], value))
-            return inbound_refuse(s->in->why, s->line, name, "no counters:", value);
+            return xml_refuse_at(s->in->why, s->line, name, "no counters:", value);
     return 0;
 }
 
@@ -99,7 +99,7 @@ int inbound_messages_read(struct inbound *in, struct str body)
             break;
     }
     if (r == 0 && !s.told)
-        r = inbound_refuse(in->why, s.line, STR_EMPTY, "no Messages-Waiting", STR_EMPTY);
+        r = xml_refuse_at(in->why, s.line, STR_EMPTY, "no Messages-Waiting", STR_EMPTY);
     in->state->has_messages = true;
     return r;
 }

@@ -104,19 +104,19 @@ int inbound_multipart_root(struct str params, struct str body, struct str *conte
     bool last;
 
     if (boundary.n == 0 || boundary.n > BOUNDARY_MAX)
-        return inbound_refuse(why, 1, STR_EMPTY, "multipart/related without a boundary", STR_EMPTY);
+        return xml_refuse_at(why, 1, STR_EMPTY, "multipart/related without a boundary", STR_EMPTY);
     if (!delimiter_next(&body, boundary, &before, &last) || last)
-        return inbound_refuse(why, 1, STR_EMPTY, "multipart/related without a part", STR_EMPTY);
+        return xml_refuse_at(why, 1, STR_EMPTY, "multipart/related without a part", STR_EMPTY);
     do {
         if (!delimiter_next(&body, boundary, &before, &last))
-            return inbound_refuse(why, 1, STR_EMPTY, "multipart/related that does not end",
-                                  STR_EMPTY);
+            return xml_refuse_at(why, 1, STR_EMPTY, "multipart/related that does not end",
+                                 STR_EMPTY);
         p = part_parse(before);
     } while (!last && start.n && !str_equal(p.id, start));
     if (start.n && !str_equal(p.id, start))
-        return inbound_refuse(why, 1, STR_EMPTY, "multipart/related has no part", start);
+        return xml_refuse_at(why, 1, STR_EMPTY, "multipart/related has no part", start);
     if (!encoding_fits(p.encoding))
-        return inbound_refuse(why, 1, STR_EMPTY, "Content-Transfer-Encoding", p.encoding);
+        return xml_refuse_at(why, 1, STR_EMPTY, "Content-Transfer-Encoding", p.encoding);
     *content_type = p.content_type;
     *root = p.body;
     return 0;

@@ -196,6 +196,6 @@ int main(void)
 
     if (xmlMemSetup(free, xml_malloc, xml_realloc, xml_strdup))
         return 1;
-    inbound_init();
+    xml_init();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

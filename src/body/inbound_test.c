@@ -174,6 +174,6 @@ int main(void)
         cmocka_unit_test(test_messages),
     };
 
-    inbound_init();
+    xml_init();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* What XML can do to whoever reads it, the limits, and elements copied out of their document. */
 #include "body/inbound_cases.h"
-#include "body/inbound_xml.h"
+#include "xml/xml.h"
 
 #define P "presence", PIDF
 #define OPEN "<presence xmlns='urn:ietf:params:xml:ns:pidf'"
@@ -224,6 +224,6 @@ int main(void)
         cmocka_unit_test(test_copies),
     };
 
-    inbound_init();
+    xml_init();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

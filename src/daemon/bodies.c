@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/bodies.h"
 
-#include "body/inbound.h"
 
 static int opaques_add(const struct settings *settings, struct body_registry *registry,
                        struct diag *diag)
@@ -41,9 +40,7 @@ int bodies_create(struct body_registry **out, const struct settings *settings, s
     struct body_registry *registry;
     int r;
 
-    inbound_init();
     r = body_registry_create(&registry, log, options, ARRAY_LEN(options), NULL);
-
     if (r)
         return r;
     r = opaques_add(settings, registry, diag);

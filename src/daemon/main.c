@@ -7,6 +7,7 @@
 #include "config/settings.h"
 #include "daemon/daemon.h"
 #include "daemon/place.h"
+#include "xml/xml.h"
 
 #define DEFAULT_CONFIG_DIR EXTSTATE_SYSCONFDIR "/extstate"
 #define DEFAULT_STATE_DIR EXTSTATE_LOCALSTATEDIR "/lib/extstate"
@@ -107,6 +108,7 @@ int main(int argc, char **argv)
 
     if (!overrides)
         return EXIT_FAILURE;
+    xml_init();
     options.overrides = overrides;
     while ((c = getopt_long(argc, argv, "c:s:fl:Vh", long_options, NULL)) != -1) {
         switch (c) {

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "xml/xml.h"
+
 enum { FILE_MAX_BYTES = 1 << 20 };
 
 static int read_file(const char *path, struct str *out)
@@ -107,6 +109,7 @@ int main(int argc, char **argv)
     uint64_t seed = 7;
     int option, failed = 0;
 
+    xml_init();
     while ((option = getopt(argc, argv, "vs:")) != -1) {
         if (option == 'v') {
             verbose = true;

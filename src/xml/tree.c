@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* inbound_tree.c - looking things up in a tree, and writing parts of it down. Nothing here recurses
+/* tree.c - looking things up in a tree, and writing parts of it down. Nothing here recurses
  * or trusts the depth of a tree. */
-#include "body/inbound_internal.h"
+#include "xml/xml.h"
 
 static struct xml_node *node_of(const struct list *link, const struct list *head)
 {

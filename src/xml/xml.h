@@ -1,17 +1,26 @@
 // SPDX-License-Identifier: MIT
-/* inbound_xml.h - private to the readers of inbound bodies: an XML document as a small tree.
+/* xml.h - an XML document from outside as a small tree.
  *
- * Made from libxml2's SAX2 callbacks, within limits. Comments and processing instructions are not
- * kept; texts on both sides of one are one text. Names keep their prefixes, but what counts is the
- * namespace: a node may be moved anywhere, into another tree as well, and xml_print declares what
- * is not declared where it went. Everything lives as long as the tree it was parsed into. Threads:
- * one owner. */
+ * Made from libxml2's SAX2 callbacks: UTF-8 only, no document type, hence no entities but the five
+ * of XML, no network, and limits on depth, elements, attributes and sizes. Comments and processing
+ * instructions are not kept; texts on both sides of one are one text. Names keep their prefixes,
+ * but what counts is the namespace: a node may be moved anywhere, into another tree as well, and
+ * xml_print declares what is not declared where it went. Everything lives as long as the tree it
+ * was parsed into. Threads: one owner for each tree, once xml_init was called. */
 #pragma once
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/list.h"
 
-enum { /* INBOUND_TOO_LARGE beyond */
+#define NS_XML STR("http://www.w3.org/XML/1998/namespace")
+
+enum xml_outcome { /* 1 is free for who reads more than XML: see body/inbound.h */
+                   XML_MALFORMED = 2,
+                   XML_TOO_LARGE,
+};
+
+enum {                           /* XML_TOO_LARGE beyond */
+       XML_TEXT_MAX = 64 * 1024, /* bytes */
        XML_DEPTH_MAX = 32,
        XML_ELEMENTS_MAX = 4096,
        XML_ATTRIBUTES_MAX = 64, /* of one element, declarations of namespaces among them */
@@ -50,8 +59,13 @@ struct xml_tree { /* begins zeroed */
     void *parser; /* of libxml2: names live in its dictionary */
 };
 
-/* 0; INBOUND_MALFORMED or INBOUND_TOO_LARGE with the reason in `why`; -ENOMEM. Whichever it is,
- * xml_tree_fini ends it. `body` has passed inbound_text_check. */
+/* Prepare libxml2. Before the first thread is made. */
+void xml_init(void);
+
+/* UTF-8 without control characters, and not too much? 0, XML_MALFORMED, XML_TOO_LARGE. */
+NODISCARD int xml_text_check(struct str body, struct buf *why);
+/* 0; XML_MALFORMED or XML_TOO_LARGE with the reason in `why`; -ENOMEM. Whichever it is,
+ * xml_tree_fini ends it. `body` has passed xml_text_check. */
 NODISCARD int xml_tree_parse(struct xml_tree *t, struct str body, struct buf *why);
 void xml_tree_fini(struct xml_tree *t);
 
@@ -91,3 +105,18 @@ NODISCARD int xml_binding_add(struct arena *a, struct xml_node *n, struct xml_bi
  * `blanks`: as it was written; otherwise without the blanks between elements. The missing
  * declarations are added to the nodes, in `arena`. 0 (but see the buffer's error), -ENOMEM. */
 NODISCARD int xml_print(struct arena *arena, struct xml_node *top, bool blanks, struct buf *out);
+
+/* ---- reasons ---- */
+
+/* "line 3, state: unknown state 'x'". The element may be empty, and the value's pointer NULL.
+ * Returns XML_MALFORMED. */
+int xml_refuse_at(struct buf *why, unsigned line, struct str element, const char *what,
+                  struct str value);
+static inline int xml_refuse(struct buf *why, const struct xml_node *n, const char *what,
+                             struct str value)
+{
+    (void)xml_refuse_at(why, n->line, n->name.local, what, value);
+    return XML_MALFORMED; /* said here as well, for those who analyse a caller alone */
+}
+/* The beginning of what a peer wrote; half a character at the end becomes U+FFFD. */
+void xml_excerpt_print(struct buf *why, struct str text);

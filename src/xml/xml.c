@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-/* inbound_xml.c - libxml2 parses, this builds. A document type is refused as soon as it begins, so
+/* xml.c - libxml2 parses, this builds. A document type is refused as soon as it begins, so
  * no entity is ever declared: nothing can expand, and nothing outside is asked for. */
-#include "body/inbound_internal.h"
+#include "xml/xml.h"
 #include <libxml/SAX2.h>
 #include <libxml/parser.h>
 
 enum {
+    EXCERPT_MAX = 48,  /* bytes of what a peer wrote, in a reason */
     MESSAGE_MAX = 120, /* of libxml2's remarks, in bytes */
     TREE_BLOCK = 8192,
 };
@@ -33,12 +34,38 @@ static void no_message(void *ctx, const char *format, ...)
     (void)format;
 }
 
-void inbound_init(void)
+void xml_init(void)
 {
     xmlInitParser();
     /* What has no parser to complain to goes to stderr otherwise: here and in threads to come. */
     xmlSetGenericErrorFunc(NULL, no_message);
     xmlThrDefSetGenericErrorFunc(NULL, no_message);
+}
+
+/* ---- reasons ---- */
+
+void xml_excerpt_print(struct buf *why, struct str text)
+{
+    buf_add_json(why, str_sub(text, 0, EXCERPT_MAX));
+    if (text.n > EXCERPT_MAX)
+        buf_add(why, STR("..."));
+}
+
+int xml_refuse_at(struct buf *why, unsigned line, struct str element, const char *what,
+                  struct str value)
+{
+    buf_printf(why, "line %u", line);
+    if (element.n) {
+        buf_add(why, STR(", "));
+        xml_excerpt_print(why, element);
+    }
+    buf_printf(why, ": %s", what);
+    if (value.p) {
+        buf_add(why, STR(" '"));
+        xml_excerpt_print(why, value);
+        buf_add(why, STR("'"));
+    }
+    return XML_MALFORMED;
 }
 
 /* ---- while libxml2 parses ---- */
@@ -53,8 +80,8 @@ static void stop(struct reader *r, int result, const char *what)
     if (r->result == 0) {
         r->result = result;
         if (result > 0)
-            (void)inbound_refuse(r->why, (unsigned)xmlSAX2GetLineNumber(r->parser), STR_EMPTY, what,
-                                 STR_EMPTY);
+            (void)xml_refuse_at(r->why, (unsigned)xmlSAX2GetLineNumber(r->parser), STR_EMPTY, what,
+                                STR_EMPTY);
     }
     xmlStopParser(r->parser);
 }
@@ -70,7 +97,7 @@ static void on_error(void *ctx, error_arg e)
         r->result = -ENOMEM;
         return;
     }
-    r->result = INBOUND_MALFORMED;
+    r->result = XML_MALFORMED;
     buf_printf(r->why, "line %d: ", e->line);
     buf_add_json(r->why, str_sub(message, 0, MESSAGE_MAX));
 }
@@ -81,7 +108,7 @@ static void on_doctype(void *ctx, const xmlChar *name, const xmlChar *external,
     (void)name;
     (void)external;
     (void)system;
-    stop(ctx, INBOUND_MALFORMED, "a document type is not accepted");
+    stop(ctx, XML_MALFORMED, "a document type is not accepted");
 }
 
 static void on_text(void *ctx, const xmlChar *text, int n)
@@ -92,7 +119,7 @@ static void on_text(void *ctx, const xmlChar *text, int n)
         r->text_line = (unsigned)xmlSAX2GetLineNumber(r->parser);
     buf_add(&r->text, (struct str){ (const char *)text, (size_t)n });
     if (r->text.error)
-        stop(r, r->text.error == -ENOMEM ? -ENOMEM : INBOUND_TOO_LARGE, "a text too long");
+        stop(r, r->text.error == -ENOMEM ? -ENOMEM : XML_TOO_LARGE, "a text too long");
 }
 
 static struct xml_node *node_add(struct reader *r, unsigned line)
@@ -136,7 +163,7 @@ static int attribute_add(struct reader *r, struct xml_node *n, const xmlChar **a
     struct str value = { (const char *)a[3], (size_t)(a[4] - a[3]) };
 
     if (!name_fits(&attribute.name))
-        return INBOUND_TOO_LARGE;
+        return XML_TOO_LARGE;
     if (arena_str(&r->tree->arena, &attribute.value, value) ||
         ARRAY_GROW_IN(&r->tree->arena, n->attributes, n->n_attributes))
         return -ENOMEM;
@@ -154,7 +181,7 @@ static int element_add(struct reader *r, const struct xml_name *name, const xmlC
         return result;
     if (++r->elements > XML_ELEMENTS_MAX || ++r->depth > XML_DEPTH_MAX || !name_fits(name) ||
         n_bindings + n_attributes > XML_ATTRIBUTES_MAX)
-        return INBOUND_TOO_LARGE;
+        return XML_TOO_LARGE;
     n = node_add(r, (unsigned)xmlSAX2GetLineNumber(r->parser));
     if (!n)
         return -ENOMEM;
@@ -163,7 +190,7 @@ static int element_add(struct reader *r, const struct xml_name *name, const xmlC
         struct xml_binding b = { str_from(bindings[0]), str_from(bindings[1]) };
 
         if (b.prefix.n > XML_NAME_MAX || b.namespace.n > XML_NAME_MAX)
-            return INBOUND_TOO_LARGE;
+            return XML_TOO_LARGE;
         result = xml_binding_add(&r->tree->arena, n, b);
     }
     for (int i = 0; i < n_attributes && result == 0; i++, attributes += 5)
@@ -252,26 +279,48 @@ static struct str declared_encoding(struct str body)
     return cursor_char(&c, '"') ? cursor_until(&c, '"') : STR_EMPTY;
 }
 
+int xml_text_check(struct str body, struct buf *why)
+{
+    unsigned line = 1;
+
+    if (body.n > XML_TEXT_MAX) {
+        buf_printf(why, "more than %d bytes", XML_TEXT_MAX);
+        return XML_TOO_LARGE;
+    }
+    for (size_t i = 0; i < body.n;) {
+        unsigned char c = (unsigned char)body.p[i];
+        size_t length = c < 0x80 ? 1 : str_utf8_length(str_sub(body, i, body.n));
+
+        if (length == 0)
+            return xml_refuse_at(why, line, STR_EMPTY, "not UTF-8", STR_EMPTY);
+        if (c < ' ' && c != '\t' && c != '\r' && c != '\n')
+            return xml_refuse_at(why, line, STR_EMPTY, "a control character", STR_EMPTY);
+        line += c == '\n';
+        i += length;
+    }
+    return 0;
+}
+
 int xml_tree_parse(struct xml_tree *t, struct str body, struct buf *why)
 {
     struct reader r = { .tree = t, .why = why };
     struct str encoding = declared_encoding(body);
 
     if (encoding.n && !charset_fits(encoding))
-        return inbound_refuse(why, 1, STR_EMPTY, "the encoding is not UTF-8 but", encoding);
+        return xml_refuse_at(why, 1, STR_EMPTY, "the encoding is not UTF-8 but", encoding);
     if (body.n == 0)
-        return inbound_refuse(why, 1, STR_EMPTY, "no document", STR_EMPTY);
+        return xml_refuse_at(why, 1, STR_EMPTY, "no document", STR_EMPTY);
     r.parser = xmlCreatePushParserCtxt((xmlSAXHandler *)&handler, &r, NULL, 0, NULL);
     if (!r.parser)
         return -ENOMEM;
     t->parser = r.parser;
     t->arena.block_size = TREE_BLOCK;
-    buf_init(&r.text, INBOUND_BODY_MAX);
+    buf_init(&r.text, XML_TEXT_MAX);
     /* NOENT: without it &amp; in an attribute arrives as &#38;. There are no other entities. */
     xmlCtxtUseOptions(r.parser, XML_PARSE_NONET | XML_PARSE_NOENT | XML_PARSE_IGNORE_ENC);
     (void)xmlParseChunk(r.parser, body.p, (int)body.n, 1);
     if (r.result == 0 && (!r.parser->wellFormed || !r.parser->nsWellFormed || !t->root || r.open))
-        r.result = inbound_refuse(why, 1, STR_EMPTY, "not well-formed", STR_EMPTY);
+        r.result = xml_refuse_at(why, 1, STR_EMPTY, "not well-formed", STR_EMPTY);
     buf_fini(&r.text);
     return r.result;
 }
