@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/bodies.h"
 
-
 static int opaques_add(const struct settings *settings, struct body_registry *registry,
                        struct diag *diag)
 {
