@@ -311,19 +311,16 @@ static bool has_lost_domains(struct reading *r, const struct compositor_settings
     if (c->n_domains || !domains || !domains->value.n)
         return false;
     reading_tell(r, DIAG_ERROR, domains->at,
-                 "compositor [%.*s] is refused: none of its domains is one", STR_FMT(s->name));
+                 "compositor [%.*s] is refused: none of its domains is one%s", STR_FMT(s->name),
+                 r->former ? "; what was loaded before goes on" : "");
     return true;
 }
 
-static int finish(struct reading *r, struct settings *s, struct compositor_draft *d,
-                  const struct conf_section *section)
+static void settle(struct reading *r, struct compositor_draft *d,
+                   const struct conf_section *section)
 {
     struct compositor_settings *c = &d->c;
-    size_t index = s->n_compositors;
-    int result;
 
-    if (has_lost_domains(r, c, section))
-        return 0;
     settle_expiry(r, c, section);
     if (!c->context.n)
         c->context = STR("default");
@@ -333,7 +330,14 @@ static int finish(struct reading *r, struct settings *s, struct compositor_draft
                      "published there",
                      STR_FMT(section->name));
     c->any_user = d->users == USERS_ANY;
-    result = arena_str(r->arena, &c->id, section->name);
+}
+
+/* Into the settings. */
+static int keep(struct reading *r, struct settings *s, struct compositor_settings *c,
+                const struct conf_section *section)
+{
+    size_t index = s->n_compositors;
+    int result = arena_str(r->arena, &c->id, section->name);
     if (result == 0)
         result = reading_place(r, section->at, &c->at);
     if (result == 0)
@@ -348,22 +352,57 @@ static int finish(struct reading *r, struct settings *s, struct compositor_draft
     return result;
 }
 
+/* What the section was before a reload; several may have one name. */
+static const struct compositor_settings *former_of(const struct reading *r,
+                                                   const struct settings *s, struct str id)
+{
+    const struct settings *former = r->source->former;
+    size_t before = 0;
+
+    for (size_t i = 0; i < s->n_compositors; i++)
+        before += str_equal(s->compositors[i].id, id);
+    for (size_t i = 0; former && i < former->n_compositors; i++)
+        if (str_equal(former->compositors[i].id, id) && before-- == 0)
+            return &former->compositors[i];
+    return NULL;
+}
+
+static int read_section(struct reading *r, struct settings *s, const struct schema_use *use,
+                        const struct conf_section *section)
+{
+    const struct compositor_settings *former = former_of(r, s, section->name);
+    struct compositor_draft d;
+    bool refused;
+    int result;
+
+    r->former = former != NULL;
+    result = schema_read(r, use, &d, section);
+    if (result < 0)
+        goto out;
+    refused =
+        result == SCHEMA_REFUSED || (former && r->faults) || has_lost_domains(r, &d.c, section);
+    result = 0;
+    if (!refused)
+        settle(r, &d, section);
+    else if (former)
+        result = compositor_former(r, &d.c, former);
+    if (result == 0 && (!refused || former))
+        result = keep(r, s, &d.c, section);
+out:
+    r->former = false;
+    return result;
+}
+
 int compositor_conf_read(struct reading *r, struct settings *s, const struct conf *conf)
 {
-    struct compositor_draft d;
     struct schema_use use;
     int result = schema_use_init(r, &use, &compositor_schema);
 
     for (size_t i = 0; result == 0 && i < conf->n_sections; i++) {
         const struct conf_section *section = &conf->sections[i];
 
-        if (section->is_template || !compositor_conf_is(section))
-            continue;
-        result = schema_read(r, &use, &d, section);
-        if (result == 0)
-            result = finish(r, s, &d, section);
-        else if (result == SCHEMA_REFUSED)
-            result = 0;
+        if (!section->is_template && compositor_conf_is(section))
+            result = read_section(r, s, &use, section);
     }
     schema_use_fini(&use);
     return result;

@@ -453,6 +453,62 @@ static void test_general(void **state)
     unload(&l);
 }
 
+/* ---- who publishes ---- */
+
+static void test_compositors(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *told; /* the beginning */
+        uint32_t max_body;
+        bool served; /* example.com, by the section */
+    } cases[] = {
+        { "[compositor]\nmax_body=many\ndomains=example.org\n",
+          "etc/extstate.conf:2: error: max_body = many: not a whole number from 1 to 65536; what "
+          "was loaded before goes on\n",
+          7, true },
+        { "[compositor]\nmax_body=8\ndomains=a b\n",
+          "etc/extstate.conf:3: error: domains = a b: not a host name or an address without a "
+          "port; what was loaded before goes on\n",
+          7, true },
+        { "[compositor]\nmax_body=8\ndomains=,\n",
+          "etc/extstate.conf:3: error: compositor [compositor] is refused: none of its domains is "
+          "one; what was loaded before goes on\n",
+          7, true },
+        { "[compositor]\nmax_body=8\ndomains=example.com\n", "", 8, true },
+        /* A new one has no form but this. */
+        { "[new]\ntype=compositor\nmax_body=many\ndomains=example.org\n",
+          "etc/extstate.conf:3: error: max_body = many: not a whole number from 1 to 65536; the "
+          "default 65536 is used instead\n",
+          65536, false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct loaded former =
+                          load(UDP, "[compositor]\ndomains=example.com\ncontext=users\nmax_body=7\n"
+                                    "packages=dialog\nopaque=conference\npublishers=a,b\n"),
+                      l = reload(&former, UDP, cases[i].text);
+        const struct compositor_settings *c;
+
+        unload(&former);
+        test_assert_text("told", cases[i].text,
+                         str_sub(buf_str(&l.diag.text), 0, strlen(cases[i].told)), cases[i].told);
+        assert_int_equal(l.s->n_compositors, 1);
+        c = l.s->compositors;
+        assert_int_equal(c->max_body, cases[i].max_body);
+        assert_true((settings_compositor(l.s, STR("example.com")) == c) == cases[i].served);
+        if (c->max_body == 7) {
+            assert_str(c->id, "compositor");
+            assert_str(c->context, "users");
+            assert_str(c->packages[0], "dialog");
+            assert_str(c->opaques[0], "conference");
+            assert_str(c->publishers[1], "b");
+        }
+        unload(&l);
+    }
+}
+
 /* ---- servers that tell each other states ---- */
 
 #define SERVERS(publish, asterisk, inbound)                                          \
@@ -525,7 +581,8 @@ int main(void)
         cmocka_unit_test(test_all_of_an_object), cmocka_unit_test(test_told),
         cmocka_unit_test(test_strict),           cmocka_unit_test(test_lost_name),
         cmocka_unit_test(test_singles),          cmocka_unit_test(test_general),
-        cmocka_unit_test(test_servers),          cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_compositors),      cmocka_unit_test(test_servers),
+        cmocka_unit_test(test_bodies),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -145,6 +145,9 @@ NODISCARD int pjsip_keep_former(struct pjsip_reader *p, enum pjsip_kind kind,
 /* Drafts of what there is one of, as it was in the former settings. 0 or a negative errno. */
 NODISCARD int global_former(struct pjsip_reader *p, void *draft);
 NODISCARD int system_former(struct pjsip_reader *p, void *draft);
+/* A former compositor in memory of its own. 0 or -ENOMEM. */
+NODISCARD int compositor_former(struct reading *r, struct compositor_settings *c,
+                                const struct compositor_settings *former);
 
 /* pjsip_match.c: one element of `match` of an identify section, added to it. As option.read. */
 NODISCARD int match_read(struct reading *r, struct identify_settings *i, struct str part,

@@ -34,6 +34,15 @@ static const struct copied global_copied[] = {
     END,
 };
 
+static const struct copied compositor_copied[] = {
+    LIST(COPY_STRS, compositor_settings, domains, n_domains),
+    TEXT(compositor_settings, context),
+    LIST(COPY_STRS, compositor_settings, packages, n_packages),
+    LIST(COPY_STRS, compositor_settings, opaques, n_opaques),
+    LIST(COPY_STRS, compositor_settings, publishers, n_publishers),
+    END,
+};
+
 static const struct copied transport_copied[] = {
     TEXT(transport_settings, domain),
     TEXT(transport_settings, external_address),
@@ -301,4 +310,13 @@ int system_former(struct pjsip_reader *p, void *draft)
     *(struct system_draft *)draft = (struct system_draft){ g->timer_t1_ms, g->timer_b_ms,
                                                            g->compact_headers, g->disable_rport };
     return 0;
+}
+
+int compositor_former(struct reading *r, struct compositor_settings *c,
+                      const struct compositor_settings *former)
+{
+    size_t renewed;
+
+    *c = *former;
+    return object_renew(r->arena, compositor_copied, (char *)c, &renewed);
 }
