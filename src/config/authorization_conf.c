@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* [authorization] of extstate.conf: who may watch what. */
 #include "config/conf_reader.h"
+#include "config/presence_rules.h"
 #include "config/schema.h"
 #include "state/watcher.h"
 
@@ -26,8 +27,17 @@ static int pattern_read(struct regex **out, struct str pattern, struct buf *why)
     return r == -EINVAL ? OPTION_BAD : r;
 }
 
-static int rule_read(struct reading *r, struct authorization_rule *rule, struct str value,
-                     struct buf *why)
+/* What a rule is about, behind what it begins with. */
+static int resource_read(struct authorization_settings *a, struct authorization_rule *rule,
+                         struct str resource, struct str package, struct buf *why)
+{
+    int result = pattern_read(&rule->resource, resource, why);
+
+    return result ? result : arena_str(&a->arena, &rule->package, package);
+}
+
+static int rule_read(struct authorization_settings *a, struct authorization_rule *rule,
+                     struct str value, struct buf *why)
 {
     struct str rest = value, watcher = str_next(&rest, ','), resource = str_next(&rest, ','),
                package = str_next(&rest, ',');
@@ -37,16 +47,26 @@ static int rule_read(struct reading *r, struct authorization_rule *rule, struct 
         return option_bad(why, "not WATCHER, RESOURCE, PACKAGE, of which the last two may be left "
                                "out");
     result = pattern_read(&rule->watcher, watcher, why);
-    if (result)
-        return result;
-    result = pattern_read(&rule->resource, resource, why);
-    return result ? result : arena_str(r->arena, &rule->package, package);
+    return result ? result : resource_read(a, rule, resource, package, why);
 }
 
 static void rule_fini(struct authorization_rule *rule)
 {
     regex_destroy(rule->watcher);
     regex_destroy(rule->resource);
+    presence_rules_destroy(rule->document);
+}
+
+/* Takes over what the rule has, unless there is a result already. */
+static int rule_add(struct authorization_settings *a, struct authorization_rule *rule, int result)
+{
+    if (!result)
+        result = ARRAY_GROW(a->rules, a->n_rules);
+    if (result)
+        rule_fini(rule);
+    else
+        a->rules[a->n_rules++] = *rule;
+    return result;
 }
 
 static enum watcher_handling handling_named(struct str name)
@@ -62,18 +82,53 @@ static int read_rule(struct reading *r, const struct option *o, void *object,
                      const struct conf_entry *e, struct buf *why)
 {
     struct authorization_settings *a = &((struct authorization_draft *)object)->a;
-    struct authorization_rule rule = { .handling = handling_named(str_of(o->name)), .at = e->at };
-    int result = rule_read(r, &rule, e->value, why);
+    struct authorization_rule rule = { .handling = handling_named(str_of(o->name)) };
 
-    if (!result)
-        result = reading_place(r, e->at, &rule.at);
-    if (!result)
-        result = ARRAY_GROW(a->rules, a->n_rules);
-    if (result)
-        rule_fini(&rule);
-    else
-        a->rules[a->n_rules++] = rule;
+    (void)r;
+    return rule_add(a, &rule, rule_read(a, &rule, e->value, why));
+}
+
+/* 0 also when there is none: that has been told, and the rule blocks. */
+static int document_read(struct reading *r, struct authorization_rule *rule,
+                         const struct conf_entry *e, struct str file)
+{
+    struct str text = STR_EMPTY;
+    struct buf path;
+    int result;
+
+    buf_init(&path, CONF_PATH_MAX);
+    conf_path_print(&path, r->source->directory, file);
+    result = path.error ? path.error : conf_load(&r->source->files, buf_str(&path), &text);
+    if (result == 0)
+        result = presence_rules_parse(&rule->document, text, buf_str(&path), r->diag);
+    if (result && result != -ENOMEM) {
+        reading_fault(r, e, file,
+                      result == PRESENCE_RULES_FAULTY ? STR("the document has a fault")
+                      : result == -ENOENT             ? STR("there is no such file")
+                                                      : str_of(conf_load_error(result)),
+                      STR("its resources are blocked"));
+        result = 0;
+    }
+    buf_fini(&path);
+    str_free(&text);
     return result;
+}
+
+static int read_document(struct reading *r, const struct option *o, void *object,
+                         const struct conf_entry *e, struct buf *why)
+{
+    struct authorization_settings *a = &((struct authorization_draft *)object)->a;
+    struct authorization_rule rule = { .handling = WATCHER_BLOCK };
+    struct str rest = e->value, file = str_next(&rest, ','), resource = str_next(&rest, ','),
+               package = str_next(&rest, ',');
+    int result;
+
+    (void)o;
+    if (!file.n || rest.p)
+        return option_bad(why, "not FILE, RESOURCE, PACKAGE, of which the last two may be left "
+                               "out");
+    result = resource_read(a, &rule, resource, package, why);
+    return rule_add(a, &rule, result ? result : document_read(r, &rule, e, file));
 }
 
 #define RULE(word, text)                                    \
@@ -96,6 +151,13 @@ static const struct option authorization_options[] = {
     { RULE("polite-block", "Shows a resource that is always unavailable.") },
     { RULE("confirm", "Keeps the watcher pending until a reload brings a rule that allows it.") },
     { RULE("block", "Refuses the watcher with 403.") },
+    { "presence_rules", OPTION_CUSTOM, .read = read_document,
+      .type_text = "FILE[, RESOURCE[, PACKAGE]], repeatable",
+      .meaning = "A presence authorization document (RFC 5025), relative to the configuration "
+                 "directory: it decides about every watcher of these resources, and blocks whom "
+                 "none of its rules grants anything. Tried in the order of the file, like the "
+                 "other rules. One that cannot be read or has a fault blocks everybody; at a "
+                 "reload, [authorization] stays as it was." },
 };
 
 const struct schema authorization_schema = {
@@ -109,28 +171,50 @@ const struct schema authorization_schema = {
     .closed = true,
 };
 
-int authorization_conf_read(struct reading *r, struct settings *s, const struct conf *conf)
+static struct authorization_settings *authorization_ref(struct authorization_settings *a)
 {
-    struct authorization_draft d;
-    struct schema_use use;
-    int result = schema_use_init(r, &use, &authorization_schema);
-
-    if (result)
-        goto out;
-    memcpy(&d, use.defaults, sizeof(d));
-    result = schema_apply_sections(r, &use, &d, conf, STR("authorization"));
-    d.a.otherwise = (enum watcher_handling)d.otherwise;
-    s->authorization = d.a; /* what there is of it is freed with the settings */
-out:
-    schema_use_fini(&use);
-    return result;
+    atomic_fetch_add_explicit(&a->refs, 1, memory_order_relaxed);
+    return a;
 }
 
-void authorization_fini(struct authorization_settings *a)
+void authorization_unref(struct authorization_settings *a)
 {
+    if (!a || atomic_fetch_sub_explicit(&a->refs, 1, memory_order_acq_rel) != 1)
+        return;
     for (size_t i = 0; i < a->n_rules; i++)
         rule_fini(&a->rules[i]);
     free(a->rules);
+    arena_fini(&a->arena);
+    free(a);
+}
+
+/* One bad line or document, and at a reload all stays as it was. */
+int authorization_conf_read(struct reading *r, struct settings *s, const struct conf *conf)
+{
+    struct authorization_draft *d = calloc(1, sizeof(*d));
+    struct schema_use use;
+    int result;
+
+    if (!d)
+        return -ENOMEM;
+    result = schema_use_init(r, &use, &authorization_schema);
+    if (result == 0) {
+        memcpy(d, use.defaults, sizeof(*d));
+        d->a.arena.block_size = 1024;
+        r->faults = 0;
+        r->former = r->source->former;
+        result = schema_apply_sections(r, &use, d, conf, STR("authorization"));
+    }
+    d->a.otherwise = (enum watcher_handling)d->otherwise;
+    atomic_init(&d->a.refs, 1);
+    s->authorization = &d->a; /* the draft begins with it */
+    if (result == 0 && r->former && r->faults) {
+        s->authorization = authorization_ref(r->source->former->authorization);
+        authorization_unref(&d->a);
+    }
+    r->former = false;
+    schema_use_fini(&use);
+    return result;
 }
 
 /* ---- deciding ---- */
@@ -143,8 +227,18 @@ static bool rule_matches(const struct authorization_rule *rule, const struct wat
         return false;
     if (rule->resource && !regex_matches(rule->resource, resource, NULL))
         return false;
-    return regex_matches(rule->watcher, q->endpoint, NULL) ||
+    return !rule->watcher || regex_matches(rule->watcher, q->endpoint, NULL) ||
            regex_matches(rule->watcher, q->uri, NULL);
+}
+
+/* Who is served as anybody has no identity: RFC 5025 section 3.1.1.1. */
+static enum watcher_handling rule_decide(const struct authorization_rule *rule,
+                                         const struct watcher_question *q)
+{
+    if (!rule->document)
+        return rule->handling;
+    return presence_rules_decide(
+        rule->document, str_equal(q->endpoint, STR("anonymous")) ? STR_EMPTY : q->uri, q->wall_ms);
 }
 
 /* RFC 3857 section 4.6: who watches is the business of who is watched. */
@@ -153,14 +247,14 @@ static enum watcher_handling unruled(const struct settings *s, const struct watc
     const struct endpoint_settings *e;
 
     if (!winfo_watched(q->package).n)
-        return s->authorization.otherwise;
+        return s->authorization->otherwise;
     e = settings_endpoint(s, q->endpoint);
     return e && settings_owns(e, q->extension) ? WATCHER_ALLOW : WATCHER_BLOCK;
 }
 
 enum watcher_handling settings_authorize(const struct settings *s, const struct watcher_question *q)
 {
-    const struct authorization_settings *a = &s->authorization;
+    const struct authorization_settings *a = s->authorization;
     struct buf resource;
     char room[512];
 
@@ -174,6 +268,21 @@ enum watcher_handling settings_authorize(const struct settings *s, const struct 
         return WATCHER_BLOCK;
     for (size_t i = 0; i < a->n_rules; i++)
         if (rule_matches(&a->rules[i], q, buf_str(&resource)))
-            return a->rules[i].handling;
+            return rule_decide(&a->rules[i], q);
     return unruled(s, q);
+}
+
+uint64_t settings_authorization_next_ms(const struct settings *s, uint64_t wall_ms)
+{
+    const struct authorization_settings *a = s->authorization;
+    uint64_t next = UINT64_MAX;
+
+    for (size_t i = 0; i < a->n_rules; i++) {
+        uint64_t own = a->rules[i].document ? presence_rules_next_ms(a->rules[i].document, wall_ms)
+                                            : UINT64_MAX;
+
+        if (own < next)
+            next = own;
+    }
+    return next;
 }

@@ -94,11 +94,87 @@ static void test_problems(void **state)
     }
 }
 
+/* Line 2 of extstate.conf names a document. */
+static struct loaded load_document(const char *line, const char *document)
+{
+    char conf[128];
+    const struct test_file files[] = { { "etc/pjsip.conf", PJSIP },
+                                       { "etc/extstate.conf", conf },
+                                       { "etc/r.xml", document },
+                                       { NULL, NULL } };
+    struct settings_source source = { .directory = STR("etc"),
+                                      .state_directory = STR("/nowhere"),
+                                      .resolve = test_resolve,
+                                      .files = test_conf_source(files) };
+    struct loaded l = { .s = NULL };
+
+    snprintf(conf, sizeof(conf), "[authorization]\n%s\n", line);
+    diag_init(&l.diag);
+    l.result = settings_read(&l.s, &source, &l.diag);
+    assert_int_equal(l.result, 0);
+    return l;
+}
+
+static void test_documents(void **state)
+{
+#define CONFIRM_ALICE                                                                    \
+    "<ruleset xmlns='urn:ietf:params:xml:ns:common-policy'><rule><conditions><identity>" \
+    "<one id='sip:alice@x'/></identity></conditions><actions><sub-handling "             \
+    "xmlns='urn:ietf:params:xml:ns:pres-rules'>confirm</sub-handling></actions></rule></ruleset>"
+    static const struct {
+        const char *line, *document, *endpoint, *package, *resource;
+        enum watcher_handling handling;
+        const char *problem; /* the first one begins like this */
+    } cases[] = {
+        { "presence_rules=r.xml", CONFIRM_ALICE, "alice", "dialog", "1@u", WATCHER_CONFIRM, "" },
+        { "presence_rules=r.xml", CONFIRM_ALICE, "bob", "dialog", "1@u", WATCHER_CONFIRM, "" },
+        { "presence_rules=r.xml", CONFIRM_ALICE, "anonymous", "dialog", "1@u", WATCHER_BLOCK, "" },
+        { "presence_rules=r.xml,^2@", CONFIRM_ALICE, "alice", "dialog", "1@u", WATCHER_ALLOW, "" },
+        { "presence_rules=r.xml,,presence", CONFIRM_ALICE, "alice", "dialog", "1@u", WATCHER_ALLOW,
+          "" },
+        { "polite-block=alice\npresence_rules=r.xml", CONFIRM_ALICE, "alice", "dialog", "1@u",
+          WATCHER_POLITE_BLOCK, "" },
+        /* Who watches is not for everybody whom a document grants something. */
+        { "presence_rules=r.xml", CONFIRM_ALICE, "bob", "dialog.winfo", "1000@u", WATCHER_BLOCK,
+          "" },
+        { "presence_rules=r.xml", CONFIRM_ALICE, "alice", "dialog.winfo", "1000@u", WATCHER_ALLOW,
+          "" },
+        /* What cannot be used shows nothing to anybody. */
+        { "presence_rules=r.xml", "<ruleset/>", "alice", "dialog", "1@u", WATCHER_BLOCK,
+          "etc/r.xml:1: error: ruleset: not a ruleset of common-policy" },
+        { "presence_rules=x.xml", "", "alice", "dialog", "1@u", WATCHER_BLOCK,
+          "etc/extstate.conf:2: error: presence_rules = x.xml: there is no such file; its "
+          "resources are blocked" },
+        { "presence_rules=", "", "alice", "dialog", "1@u", WATCHER_ALLOW,
+          "etc/extstate.conf:2: error: presence_rules = : not FILE, RESOURCE, PACKAGE" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct loaded l = load_document(cases[i].line, cases[i].document);
+        struct str rest = str_of(cases[i].resource), extension = str_next(&rest, '@');
+
+        assert_int_equal(settings_authorize(
+                             l.s, &(struct watcher_question){ .endpoint = str_of(cases[i].endpoint),
+                                                              .uri = STR("sip:alice@x"),
+                                                              .package = str_of(cases[i].package),
+                                                              .context = rest,
+                                                              .extension = extension }),
+                         cases[i].handling);
+        test_assert_text("problem", cases[i].line,
+                         str_sub(buf_str(&l.diag.text), 0, strlen(cases[i].problem)),
+                         cases[i].problem);
+        assert_true((l.diag.errors > 0) == (cases[i].problem[0] != 0));
+        unload(&l);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rules),
         cmocka_unit_test(test_problems),
+        cmocka_unit_test(test_documents),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -279,7 +279,7 @@ static int read_main_file(struct conf_reader *r)
 
     if (result)
         return result;
-    result = conf_load(r, path, &text);
+    result = conf_load(r->source, path, &text);
     if (result == -ENOENT || result == -ENOMEM)
         return result;
     if (result) {

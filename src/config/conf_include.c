@@ -97,10 +97,8 @@ const char *conf_load_error(int result)
     }
 }
 
-int conf_load(struct conf_reader *r, struct str path, struct str *text)
+int conf_load(const struct conf_source *source, struct str path, struct str *text)
 {
-    const struct conf_source *source = r->source;
-
     return source->read ? source->read(source->ctx, path, text) : disk_read(path, text);
 }
 
@@ -203,7 +201,7 @@ static int include_path(const struct inclusion *in, struct str path)
 
     if (!may_include(in, path))
         return 0;
-    result = conf_load(r, path, &text);
+    result = conf_load(r->source, path, &text);
     if (result == -ENOENT && in->may_be_absent)
         return 0;
     if (result == -EISDIR && in->n_paths) /* a pattern also matches directories */

@@ -80,7 +80,7 @@ NODISCARD int conf_section_add(struct arena *a, struct conf_section *s, struct s
 
 /* conf_include.c: the text of a file, to be freed with str_free; -ENOENT, -EISDIR, ... are the
  * caller's to tell. */
-NODISCARD int conf_load(struct conf_reader *r, struct str path, struct str *text);
+NODISCARD int conf_load(const struct conf_source *source, struct str path, struct str *text);
 const char *conf_load_error(int result);
 /* Read a text as a file below `includer` (NULL: the main file), which starts in the newest section.
  */

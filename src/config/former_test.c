@@ -453,7 +453,7 @@ static void test_general(void **state)
     unload(&l);
 }
 
-/* ---- who publishes ---- */
+/* ---- who publishes, who watches ---- */
 
 static void test_compositors(void **state)
 {
@@ -507,6 +507,37 @@ static void test_compositors(void **state)
         }
         unload(&l);
     }
+}
+
+static enum watcher_handling bob_watching(const struct loaded *l)
+{
+    return settings_authorize(l->s, &(struct watcher_question){ .endpoint = STR("bob"),
+                                                                .uri = STR("sip:bob@x"),
+                                                                .package = STR("dialog"),
+                                                                .context = STR("c"),
+                                                                .extension = STR("1") });
+}
+
+static void test_authorization(void **state)
+{
+    struct loaded former = load(UDP, "[authorization]\nconfirm=^bob$,^1@c$,dialog\n"
+                                     "confirm_timeout=9\n"),
+                  l = reload(&former, UDP, "[authorization]\nallow=.\nblock=(\n");
+
+    (void)state;
+    unload(&former);
+    assert_true(str_ends(buf_str(&l.diag.text), STR("; what was loaded before goes on\n")));
+    assert_int_equal(l.s->authorization->give_up_s, 9);
+    assert_int_equal(bob_watching(&l), WATCHER_CONFIRM);
+    former = l;
+    l = reload(&former, UDP, "[authorization]\ndefault=perhaps\n");
+    unload(&former);
+    assert_int_equal(bob_watching(&l), WATCHER_CONFIRM);
+    former = l;
+    l = reload(&former, UDP, "");
+    unload(&former);
+    assert_int_equal(bob_watching(&l), WATCHER_ALLOW);
+    unload(&l);
 }
 
 /* ---- servers that tell each other states ---- */
@@ -581,8 +612,8 @@ int main(void)
         cmocka_unit_test(test_all_of_an_object), cmocka_unit_test(test_told),
         cmocka_unit_test(test_strict),           cmocka_unit_test(test_lost_name),
         cmocka_unit_test(test_singles),          cmocka_unit_test(test_general),
-        cmocka_unit_test(test_compositors),      cmocka_unit_test(test_servers),
-        cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_compositors),      cmocka_unit_test(test_authorization),
+        cmocka_unit_test(test_servers),          cmocka_unit_test(test_bodies),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

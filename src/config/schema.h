@@ -167,7 +167,7 @@ NODISCARD int schema_apply_sections(struct reading *r, const struct schema_use *
 /* authorization_conf.c */
 NODISCARD int authorization_conf_read(struct reading *r, struct settings *s,
                                       const struct conf *conf);
-void authorization_fini(struct authorization_settings *a);
+void authorization_unref(struct authorization_settings *a);
 
 /* compositor_conf.c: is this section one? */
 bool compositor_conf_is(const struct conf_section *s);

@@ -165,7 +165,7 @@ static void settings_destroy(struct settings *s)
     free(s->inbound_publications);
     free(s->plugins);
     free(s->compositors);
-    authorization_fini(&s->authorization);
+    authorization_unref(s->authorization);
     free(s->aliases);
     map_fini(&owned->ids);
     conf_destroy(owned->extstate);

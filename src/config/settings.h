@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "base/addr.h"
+#include "base/arena.h"
 #include "base/regex.h"
 #include "config/conf.h"
 #include "sip/digest.h"
@@ -163,17 +164,21 @@ struct compositor_settings { /* extstate.conf [compositor], or any section with 
 /* What becomes of a watcher: the sub-handling of RFC 5025 section 3.2.1, from least to most. */
 enum watcher_handling { WATCHER_BLOCK, WATCHER_CONFIRM, WATCHER_POLITE_BLOCK, WATCHER_ALLOW };
 
-struct authorization_settings {           /* extstate.conf [authorization] */
-    enum watcher_handling otherwise;      /* where no rule matches */
-    uint32_t give_up_s;                   /* how long a watcher waits to be confirmed */
-    struct authorization_rule {           /* the first that matches decides */
+struct presence_rules;
+
+struct authorization_settings {      /* extstate.conf [authorization] */
+    atomic_uint refs;                /* one that a reload refuses goes on in the next settings */
+    enum watcher_handling otherwise; /* where no rule matches */
+    uint32_t give_up_s;              /* how long a watcher waits to be confirmed */
+    struct authorization_rule {      /* the first that matches decides */
         struct regex *watcher, *resource; /* of the endpoint's id or its URI; of extension@context;
                                              NULL: any */
         struct str package;               /* empty: any */
         enum watcher_handling handling;
-        struct diag_place at;
+        struct presence_rules *document; /* decides instead of `handling`; NULL: none */
     } * rules;
     size_t n_rules;
+    struct arena arena;
 };
 
 struct compatibility_settings { /* extstate.conf [compatibility]; each named after the behaviour it
@@ -242,7 +247,7 @@ struct settings {
     atomic_uint refs;
     struct general_settings general;
     struct compatibility_settings compatibility;
-    struct authorization_settings authorization;
+    struct authorization_settings *authorization; /* a reference */
     struct dialog_info_settings dialog_info;
     struct global_settings global;
     struct transport_settings *transports;
@@ -325,11 +330,14 @@ const struct compositor_settings *settings_compositor(const struct settings *s, 
 struct watcher_question {     /* may this one watch that? Everything is borrowed */
     struct str endpoint, uri; /* who: the endpoint's id, and the URI of its From */
     struct str package, context, extension;
+    uint64_t wall_ms; /* when */
 };
 /* Of watcher information (`presence.winfo`): what the rules that name the package say, else its
  * owner may see it and nobody else. */
 enum watcher_handling settings_authorize(const struct settings *s,
                                          const struct watcher_question *q);
+/* When the answers may change next by themselves, after `wall_ms`; UINT64_MAX: never. */
+uint64_t settings_authorization_next_ms(const struct settings *s, uint64_t wall_ms);
 /* Is this user the endpoint itself: its id, or that of one of its AORs? */
 bool settings_owns(const struct endpoint_settings *e, struct str user);
 /* True when the endpoint has at least one AOR with a static contact. */

@@ -83,8 +83,10 @@ struct notifier {
     struct timer fan_out_timer;
     uint64_t next_cookie, last_number; /* of questions and of subscriptions */
     uint32_t generation;               /* of the settings */
-    size_t outstanding;                /* NOTIFYs */
-    int print_result;                  /* of the last notify_print */
+    struct timer rules_timer;
+    uint64_t rules_due_ms; /* of the wall clock: who may watch changes then; UINT64_MAX: never */
+    size_t outstanding;    /* NOTIFYs */
+    int print_result;      /* of the last notify_print */
     bool stopping, destroying;
     struct drain drain;
     struct notifier_counters counters;

@@ -37,6 +37,36 @@ static int maps_init(struct notifier *n)
     return 0;
 }
 
+/* ---- rules that begin and end ---- */
+
+enum { RULES_LOOK_MS = 10000 }; /* somebody may set the clock */
+
+static void rules_arm(struct notifier *n)
+{
+    uint64_t now_ms = clock_wall_ms(n->cfg.clock), left_ms;
+
+    n->rules_due_ms = settings_authorization_next_ms(n->settings, now_ms);
+    if (n->rules_due_ms == UINT64_MAX) {
+        timer_stop(n->cfg.wheel, &n->rules_timer);
+        return;
+    }
+    left_ms = n->rules_due_ms - now_ms;
+    timer_start(n->cfg.wheel, &n->rules_timer, left_ms < RULES_LOOK_MS ? left_ms : RULES_LOOK_MS);
+}
+
+static void rules_fire(struct timer *t)
+{
+    struct notifier *n = CONTAINER_OF(t, struct notifier, rules_timer);
+
+    if (clock_wall_ms(n->cfg.clock) >= n->rules_due_ms) {
+        n->generation++;
+        watched_fan_out_all(n);
+    }
+    rules_arm(n);
+}
+
+/* ---- life ---- */
+
 static void notifier_init(struct notifier *n, const struct notifier_config *cfg)
 {
     *n =
@@ -48,6 +78,7 @@ static void notifier_init(struct notifier *n, const struct notifier_config *cfg)
     list_init(&n->idle);
     list_init(&n->fan_out);
     timer_init(&n->fan_out_timer, watched_fan_out_fire);
+    timer_init(&n->rules_timer, rules_fire);
     drain_init(n);
     body_packages_print(cfg->bodies, &n->allow_events);
 }
@@ -72,6 +103,7 @@ int notifier_create(struct notifier **out, const struct notifier_config *cfg)
     r = notify_tail_create(&n->tail, n);
     if (r)
         goto out;
+    rules_arm(n);
     *out = n;
     n = NULL;
 out:
@@ -103,6 +135,7 @@ void notifier_destroy(struct notifier *n)
         watched_fini(n);
     BUG_UNLESS(n->counters.subscriptions == 0 && n->outstanding == 0);
     timer_stop(n->cfg.wheel, &n->fan_out_timer);
+    timer_stop(n->cfg.wheel, &n->rules_timer);
     timer_stop(n->cfg.wheel, &n->drain.timer);
     map_fini(&n->dialogs);
     map_fini(&n->resources);
@@ -136,6 +169,7 @@ void notifier_settings_set(struct notifier *n, const struct settings *settings)
     } else {
         log_warn(n->cfg.log, "notifier.head_kept", KV_ERR(-ENOMEM));
     }
+    rules_arm(n);
     watched_refuse_barred(n);
     watched_fan_out_all(n);
 }

@@ -190,7 +190,7 @@ static uint32_t retry_after_s(const struct subscription *s)
 {
     const struct notifier *n = s->dialog->notifier;
 
-    return s->reason == END_GIVEUP ? n->settings->authorization.give_up_s
+    return s->reason == END_GIVEUP ? n->settings->authorization->give_up_s
                                    : n->drain.how.retry_after_s;
 }
 

@@ -218,12 +218,14 @@ static enum watcher_handling handling_of(const struct subscription *s, const str
 {
     const struct dialog_head *h = s->dialog->head;
 
-    return settings_authorize(s->dialog->notifier->settings,
-                              &(struct watcher_question){ .endpoint = dialog_endpoint(s->dialog),
-                                                          .uri = head_str(h, h->remote_uri),
-                                                          .package = sub_str(s, s->package),
-                                                          .context = w->newest->context,
-                                                          .extension = w->newest->extension });
+    return settings_authorize(
+        s->dialog->notifier->settings,
+        &(struct watcher_question){ .endpoint = dialog_endpoint(s->dialog),
+                                    .uri = head_str(h, h->remote_uri),
+                                    .package = sub_str(s, s->package),
+                                    .context = w->newest->context,
+                                    .extension = w->newest->extension,
+                                    .wall_ms = clock_wall_ms(s->dialog->notifier->cfg.clock) });
 }
 
 /* The rules have changed. Who waited and is allowed now is told; who was allowed and must be
@@ -313,7 +315,7 @@ void subscription_accept(struct subscription *s, struct watched *w)
         return;
     watched_join(w, s);
     sub_move(s, s->handling == WATCHER_CONFIRM ? SUB_PENDING : SUB_ACTIVE);
-    s->give_up_ms = notifier_now(n) + 1000ull * n->settings->authorization.give_up_s;
+    s->give_up_ms = notifier_now(n) + 1000ull * n->settings->authorization->give_up_s;
     expiry_set(s, s->expires_s);
     s->answer_due = true;
     request_accept(n, request_take(s), d, 200, s->expires_s);

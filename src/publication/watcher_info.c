@@ -269,16 +269,17 @@ static void waiting_join(struct watcher_info *wi, struct watcher *w)
 
 void watcher_info_configure(struct watcher_info *wi, const struct settings *settings)
 {
-    wi->give_up_ms = 1000ull * settings->authorization.give_up_s;
+    wi->give_up_ms = 1000ull * settings->authorization->give_up_s;
     LIST_FOREACH_SAFE (it, &wi->waiting) {
         struct watcher *w = CONTAINER_OF(it, struct watcher, waiting);
         const struct resource_name *of = &w->set->of;
-        enum watcher_handling h =
-            settings_authorize(settings, &(struct watcher_question){ .endpoint = w->endpoint,
-                                                                     .uri = w->uri,
-                                                                     .package = of->package,
-                                                                     .context = of->context,
-                                                                     .extension = of->extension });
+        enum watcher_handling h = settings_authorize(
+            settings, &(struct watcher_question){ .endpoint = w->endpoint,
+                                                  .uri = w->uri,
+                                                  .package = of->package,
+                                                  .context = of->context,
+                                                  .extension = of->extension,
+                                                  .wall_ms = clock_wall_ms(wi->cfg.clock) });
 
         if (h != WATCHER_CONFIRM)
             waiting_end(w, h == WATCHER_BLOCK ? ES_WATCHER_REJECTED : ES_WATCHER_APPROVED);
