@@ -336,6 +336,7 @@ struct watcher_question {     /* may this one watch that? Everything is borrowed
  * owner may see it and nobody else. */
 enum watcher_handling settings_authorize(const struct settings *s,
                                          const struct watcher_question *q);
+enum { RULES_LOOK_MS = 10000 }; /* how often somebody who waits for that looks at the clock */
 /* When the answers may change next by themselves, after `wall_ms`; UINT64_MAX: never. */
 uint64_t settings_authorization_next_ms(const struct settings *s, uint64_t wall_ms);
 /* Is this user the endpoint itself: its id, or that of one of its AORs? */

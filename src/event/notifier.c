@@ -39,8 +39,6 @@ static int maps_init(struct notifier *n)
 
 /* ---- rules that begin and end ---- */
 
-enum { RULES_LOOK_MS = 10000 }; /* somebody may set the clock */
-
 static void rules_arm(struct notifier *n)
 {
     uint64_t now_ms = clock_wall_ms(n->cfg.clock), left_ms;
@@ -50,7 +48,7 @@ static void rules_arm(struct notifier *n)
         timer_stop(n->cfg.wheel, &n->rules_timer);
         return;
     }
-    left_ms = n->rules_due_ms - now_ms;
+    left_ms = n->rules_due_ms - now_ms; /* not too long: somebody may set the clock */
     timer_start(n->cfg.wheel, &n->rules_timer, left_ms < RULES_LOOK_MS ? left_ms : RULES_LOOK_MS);
 }
 

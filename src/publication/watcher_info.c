@@ -51,8 +51,9 @@ struct watcher_info {
     struct map sets, watched, watchers;
     struct list waiting; /* the oldest first */
     size_t n_waiting;
-    struct timer give_up;
+    struct timer give_up, rules;
     uint64_t give_up_ms, generation;
+    const struct settings *settings; /* a reference; NULL: not configured yet */
 };
 
 static uint64_t now_ms(const struct watcher_info *wi)
@@ -267,24 +268,47 @@ static void waiting_join(struct watcher_info *wi, struct watcher *w)
     give_up_arm(wi);
 }
 
-void watcher_info_configure(struct watcher_info *wi, const struct settings *settings)
+/* About whom there is a rule now; and when that is asked again, for what begins and ends. */
+static void rules_apply(struct watcher_info *wi)
 {
-    wi->give_up_ms = 1000ull * settings->authorization->give_up_s;
+    uint64_t wall_ms = clock_wall_ms(wi->cfg.clock);
+    uint64_t next_ms = settings_authorization_next_ms(wi->settings, wall_ms), left_ms;
+
     LIST_FOREACH_SAFE (it, &wi->waiting) {
         struct watcher *w = CONTAINER_OF(it, struct watcher, waiting);
         const struct resource_name *of = &w->set->of;
-        enum watcher_handling h = settings_authorize(
-            settings, &(struct watcher_question){ .endpoint = w->endpoint,
-                                                  .uri = w->uri,
-                                                  .package = of->package,
-                                                  .context = of->context,
-                                                  .extension = of->extension,
-                                                  .wall_ms = clock_wall_ms(wi->cfg.clock) });
+        enum watcher_handling h =
+            settings_authorize(wi->settings, &(struct watcher_question){ .endpoint = w->endpoint,
+                                                                         .uri = w->uri,
+                                                                         .package = of->package,
+                                                                         .context = of->context,
+                                                                         .extension = of->extension,
+                                                                         .wall_ms = wall_ms });
 
         if (h != WATCHER_CONFIRM)
             waiting_end(w, h == WATCHER_BLOCK ? ES_WATCHER_REJECTED : ES_WATCHER_APPROVED);
     }
     give_up_arm(wi);
+    left_ms = next_ms - wall_ms;
+    if (next_ms == UINT64_MAX)
+        timer_stop(wi->cfg.wheel, &wi->rules);
+    else /* not too long: somebody may set the clock */
+        timer_start(wi->cfg.wheel, &wi->rules, left_ms < RULES_LOOK_MS ? left_ms : RULES_LOOK_MS);
+}
+
+static void rules_fire(struct timer *t)
+{
+    rules_apply(CONTAINER_OF(t, struct watcher_info, rules));
+}
+
+void watcher_info_configure(struct watcher_info *wi, const struct settings *settings)
+{
+    const struct settings *former = wi->settings;
+
+    wi->settings = settings_ref(settings);
+    settings_unref(former);
+    wi->give_up_ms = 1000ull * settings->authorization->give_up_s;
+    rules_apply(wi);
 }
 
 /* ---- documents ---- */
@@ -585,6 +609,7 @@ int watcher_info_create(struct watcher_info **out, const struct watcher_info_con
     wi->cfg = *cfg;
     list_init(&wi->waiting);
     timer_init(&wi->give_up, give_up_fire);
+    timer_init(&wi->rules, rules_fire);
     r = map_init(&wi->sets, cfg->rng);
     if (!r)
         r = map_init(&wi->watched, cfg->rng);
@@ -615,6 +640,8 @@ void watcher_info_destroy(struct watcher_info *wi)
         MAP_FOREACH_SAFE (node, &wi->sets)
             set_destroy(CONTAINER_OF(node, struct watcher_set, by_name));
     timer_stop(wi->cfg.wheel, &wi->give_up);
+    timer_stop(wi->cfg.wheel, &wi->rules);
+    settings_unref(wi->settings);
     map_fini(&wi->sets);
     map_fini(&wi->watched);
     map_fini(&wi->watchers);

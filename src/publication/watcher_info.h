@@ -45,7 +45,7 @@ NODISCARD int watcher_info_create(struct watcher_info **out, const struct watche
 void watcher_info_destroy(struct watcher_info *wi); /* NULL is fine */
 
 /* Waiting watchers about whom there is a rule now are forgotten, and the others when they have
- * waited for [authorization] confirm_timeout. */
+ * waited for [authorization] confirm_timeout. A reference to the settings is taken. */
 void watcher_info_configure(struct watcher_info *wi, const struct settings *settings);
 
 struct watcher_info_question { /* borrowed for the call */

@@ -363,6 +363,31 @@ static void test_waiting_ends(void **state)
     testing_destroy(t);
 }
 
+/* A rule about him begins by itself: the clock began at 1 s. */
+static void test_waiting_until_a_rule_begins(void **state)
+{
+    struct testing *t = testing_create();
+    struct settings *s = settings_fixture_texts((struct settings_fixture_texts){
+        "", RULES "presence_rules=r.xml\n",
+        "<ruleset xmlns='urn:ietf:params:xml:ns:common-policy'>"
+        "<rule><actions><h:sub-handling xmlns:h='urn:ietf:params:xml:ns:pres-rules'>confirm"
+        "</h:sub-handling></actions></rule><rule><conditions><validity>"
+        "<from>1970-01-01T00:00:21Z</from><until>1970-01-01T01:00:00Z</until></validity>"
+        "</conditions><actions><h:sub-handling xmlns:h='urn:ietf:params:xml:ns:pres-rules'>"
+        "polite-block</h:sub-handling></actions></rule></ruleset>" });
+
+    (void)state;
+    watcher_info_configure(t->info, s);
+    settings_unref(s);
+    begin(t);
+    tell(t, 0, 1, "bob", ES_WATCHER_WAITING, ES_WATCHER_TIMEOUT);
+    pass(t, 19900);
+    check(t, "0-1 bob waiting 5 *");
+    pass(t, 200);
+    check(t, "0-1 bob terminated 1 *");
+    testing_destroy(t);
+}
+
 static void test_waiting_is_bounded(void **state)
 {
     struct testing *t = testing_create();
@@ -416,6 +441,7 @@ int main(void)
         cmocka_unit_test(test_stop),
         cmocka_unit_test(test_waiting),
         cmocka_unit_test(test_waiting_ends),
+        cmocka_unit_test(test_waiting_until_a_rule_begins),
         cmocka_unit_test(test_waiting_is_bounded),
         cmocka_unit_test(test_too_many),
     };

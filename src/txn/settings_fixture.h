@@ -5,12 +5,15 @@
 
 struct settings_fixture_texts {
     const char *pjsip_conf, *extstate_conf; /* NULL: the file does not exist */
+    const char *document;                   /* every .xml */
 };
 
 static inline int settings_fixture_open(void *ctx, struct str path, struct str *text)
 {
     const struct settings_fixture_texts *t = ctx;
-    const char *found = str_ends(path, STR("pjsip.conf")) ? t->pjsip_conf : t->extstate_conf;
+    const char *found = str_ends(path, STR("pjsip.conf")) ? t->pjsip_conf
+                        : str_ends(path, STR(".xml"))     ? t->document
+                                                          : t->extstate_conf;
 
     return found ? str_dup(text, str_of(found)) : -ENOENT;
 }
@@ -24,10 +27,8 @@ static inline int settings_fixture_expand(void *ctx, struct str pattern,
     return 0;
 }
 
-static inline struct settings *settings_fixture_with(const char *pjsip_conf,
-                                                     const char *extstate_conf)
+static inline struct settings *settings_fixture_texts(struct settings_fixture_texts texts)
 {
-    struct settings_fixture_texts texts = { pjsip_conf, extstate_conf };
     struct settings_source source = {
         .directory = STR("/nowhere"),
         .state_directory = STR("/nowhere"),
@@ -41,6 +42,13 @@ static inline struct settings *settings_fixture_with(const char *pjsip_conf,
         fail_msg("%.*s", STR_FMT(buf_str(&diag.text)));
     diag_fini(&diag);
     return s;
+}
+
+static inline struct settings *settings_fixture_with(const char *pjsip_conf,
+                                                     const char *extstate_conf)
+{
+    return settings_fixture_texts(
+        (struct settings_fixture_texts){ pjsip_conf, extstate_conf, NULL });
 }
 
 static inline struct settings *settings_fixture(const char *pjsip_conf)
