@@ -209,19 +209,19 @@ static bool number_take(struct cursor *c, int n, int *out)
     return true;
 }
 
-/* Minutes east of UTC. */
-static bool zone_take(struct cursor *c, int *out)
+/* Seconds east of UTC. */
+static bool zone_take(struct cursor *c, int *zone_s)
 {
     bool west = cursor_char(c, '-');
     int hours, minutes;
 
-    *out = 0;
+    *zone_s = 0;
     if (!west && cursor_char(c, 'Z'))
         return true;
     if ((!west && !cursor_char(c, '+')) || !number_take(c, 2, &hours) || !cursor_char(c, ':') ||
         !number_take(c, 2, &minutes) || hours > 14 || minutes > 59)
         return false;
-    *out = (west ? -1 : 1) * (hours * 60 + minutes);
+    *zone_s = (west ? -1 : 1) * (hours * 60 + minutes) * 60;
     return true;
 }
 
@@ -247,7 +247,7 @@ static bool time_parse(struct str text, uint64_t *ms)
     struct cursor c = cursor_on(text);
     struct tm t = { .tm_isdst = 0 }, normal;
     uint64_t fraction_ms;
-    int zone;
+    int zone_s;
     time_t s;
 
     if (!number_take(&c, 4, &t.tm_year) || !cursor_char(&c, '-') ||
@@ -255,16 +255,16 @@ static bool time_parse(struct str text, uint64_t *ms)
         !number_take(&c, 2, &t.tm_mday) || !cursor_char(&c, 'T') ||
         !number_take(&c, 2, &t.tm_hour) || !cursor_char(&c, ':') ||
         !number_take(&c, 2, &t.tm_min) || !cursor_char(&c, ':') || !number_take(&c, 2, &t.tm_sec) ||
-        !fraction_take(&c, &fraction_ms) || !zone_take(&c, &zone) || !cursor_done(&c))
+        !fraction_take(&c, &fraction_ms) || !zone_take(&c, &zone_s) || !cursor_done(&c))
         return false;
     t.tm_year -= 1900;
     t.tm_mon--;
     normal = t;
     s = timegm(&normal);
     if (normal.tm_mon != t.tm_mon || normal.tm_mday != t.tm_mday || normal.tm_hour != t.tm_hour ||
-        normal.tm_min != t.tm_min || normal.tm_sec != t.tm_sec || s < zone * 60)
+        normal.tm_min != t.tm_min || normal.tm_sec != t.tm_sec || s < zone_s)
         return false;
-    *ms = (uint64_t)(s - zone * 60) * 1000 + fraction_ms;
+    *ms = (uint64_t)(s - zone_s) * 1000 + fraction_ms;
     return true;
 }
 
