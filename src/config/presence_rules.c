@@ -419,14 +419,13 @@ static int ruleset_read(struct rules_reader *r, const struct xml_node *root)
 /* The reason begins with "line 3": that is where it is. */
 static void tell_fault(const struct rules_reader *r)
 {
-    struct str reason = buf_str(r->why), number = STR_EMPTY;
+    struct str reason = buf_str(r->why);
     uint64_t line = 0;
 
     if (str_starts(reason, STR("line "))) {
         struct cursor c = cursor_on(str_sub(reason, 5, reason.n));
 
-        number = cursor_token(&c);
-        if (str_to_u64(&line, number) || line > UINT32_MAX)
+        if (str_to_u64(&line, cursor_token(&c)) || line > UINT32_MAX)
             line = 0;
         else
             reason = str_sub(cursor_rest(&c), 1, cursor_rest(&c).n);
