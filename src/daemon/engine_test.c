@@ -9,9 +9,9 @@
 
 #include <cmocka.h> /* after what it needs: setjmp, stdarg, stddef, stdint */
 
-#include "body/inbound.h"
 #include "daemon/engine.h"
 #include "txn/settings_fixture.h"
+#include "xml/xml.h"
 
 struct bench {
     uint64_t now_ms;
@@ -59,7 +59,7 @@ static void bench_init(struct bench *b)
     rng_init_seeded(&b->rng, 1);
     wheel_init(&b->wheel, b->now_ms);
     b->wheel.clock = &b->clock;
-    inbound_init();
+    xml_init();
     assert_int_equal(body_registry_create(&b->bodies, NULL, NULL, 0, NULL), 0);
     b->settings = settings_fixture_with("[udp]\ntype=transport\nbind=192.0.2.1:5060\n"
                                         "[pbx]\ntype=endpoint\n",
