@@ -42,8 +42,10 @@ static void endpoint_print(struct buf *out, const struct endpoint_settings *e)
 {
     buf_printf(out, "\nendpoint %d %u %d %u %d %d", e->allow_subscribe, e->sub_min_expiry_s,
                e->notify_early_inuse_ringing, e->identify_by, e->force_rport, e->rewrite_contact);
+    buf_printf(out, " %d %d ", e->aggregate_mwi, e->mwi_subscribe_replaces_unsolicited);
     TEXTS(out, e->id, e->context, e->transport, e->contact_user, e->callerid_name,
-          e->callerid_number, e->from_domain);
+          e->callerid_number, e->from_domain, e->mailboxes, e->voicemail_extension,
+          e->mwi_from_user, e->incoming_mwi_mailbox);
     strs_print(out, e->auths, e->n_auths);
     strs_print(out, e->aors, e->n_aors);
 }
@@ -70,9 +72,10 @@ static void identify_print(struct buf *out, const struct identify_settings *d)
 
 static void global_print(struct buf *out, const struct global_settings *g)
 {
-    buf_printf(out, "global %u %d %d %d %u %u %d %d %u", g->max_forwards, g->disable_multi_domain,
-               g->ignore_uri_user_options, g->debug, g->timer_t1_ms, g->timer_b_ms,
-               g->compact_headers, g->disable_rport, g->algorithms_uac);
+    buf_printf(out, "global %u %d %d %d %u %u %d %d %u %d", g->max_forwards,
+               g->disable_multi_domain, g->ignore_uri_user_options, g->debug, g->timer_t1_ms,
+               g->timer_b_ms, g->compact_headers, g->disable_rport, g->algorithms_uac,
+               g->mwi_disable_initial_unsolicited);
     TEXTS(out, g->user_agent, g->debug_host);
     for (size_t i = 0; i < ARRAY_LEN(g->identifier_order); i++)
         buf_printf(out, " %u", g->identifier_order[i]);
@@ -112,7 +115,7 @@ static void print(struct buf *out, const struct settings *s)
 #define ALL(bad_number, bad_transport, bad_auth, bad_uri, bad_regex, lacking)                            \
     "[global]\nmax_forwards=60\nuser_agent=agent\ndisable_multi_domain=yes\n"                            \
     "ignore_uri_user_options=yes\ndebug=192.0.2.0/24\ndefault_auth_algorithms_uac=SHA-256\n"             \
-    "endpoint_identifier_order=header,ip\n" bad_number(                                                  \
+    "endpoint_identifier_order=header,ip\nmwi_disable_initial_unsolicited=yes\n" bad_number(             \
         "max_forwards") "[system]\ntimer_t1=200\ntimer_b=20000\ncompact_headers=yes\ndisable_"           \
                         "rport=yes\n" bad_number(                                                        \
                             "timer_t1") "[t]\ntype=transport\nbind=127.0.0."                             \
@@ -149,6 +152,10 @@ static void print(struct buf *out, const struct settings *s)
                                                        "\"Name\" <12>\n"                                 \
                                                        "from_domain=f."                                  \
                                                        "example"                                         \
+                                                       "\nmailboxes=2@d\nvoicemail_extension=*"          \
+                                                       "98\naggregate_mwi=no\nmwi_subscribe_"            \
+                                                       "replaces_unsolicited=yes\nmwi_from_user="        \
+                                                       "mwi\nincoming_mwi_mailbox=3@d"                   \
                                                        "\n" bad_number(                                  \
                                                            "sub_min_expiry") "[e]\ntype=aor\n"           \
                                                                              "[i]\ntype="                \

@@ -194,6 +194,21 @@ static const struct option endpoint_options[] = {
       .meaning = "Domain in the From of requests outside a dialog." },
     { "callerid", OPTION_CUSTOM, .read = read_callerid, .type_text = "`\"Name\" <number>`",
       .meaning = "Name and number for listings." },
+    { "mailboxes", OPTION_STR, AT(endpoint_draft, e.mailboxes),
+      .meaning =
+          "Its mailboxes, comma separated, whose states it is told without a subscription." },
+    { "voicemail_extension", OPTION_STR, AT(endpoint_draft, e.voicemail_extension), .max = 255,
+      .meaning = "User part of the Message-Account that it is told then." },
+    { "aggregate_mwi", OPTION_BOOL, AT(endpoint_draft, e.aggregate_mwi), .fallback = "yes",
+      .meaning = "One message with the sum of its mailboxes, not one for each." },
+    { "mwi_subscribe_replaces_unsolicited", OPTION_BOOL,
+      AT(endpoint_draft, e.mwi_subscribe_replaces_unsolicited), .fallback = "no",
+      .meaning = "A subscription to one of its mailboxes ends what it is told unasked; otherwise "
+                 "that subscription is refused." },
+    { "mwi_from_user", OPTION_STR, AT(endpoint_draft, e.mwi_from_user), .max = 255,
+      .meaning = "User part of From in what it is told unasked." },
+    { "incoming_mwi_mailbox", OPTION_STR, AT(endpoint_draft, e.incoming_mwi_mailbox), .max = 79,
+      .meaning = "Mailbox whose state this endpoint tells us by NOTIFY, as box@context." },
     UNSERVED("acl", "Names of address rules in acl.conf."),
     UNSERVED("permit", "Networks it may send from."),
     UNSERVED("deny", "Networks it may not send from."),
@@ -210,7 +225,7 @@ const struct schema endpoint_schema = {
     OPTIONS(endpoint_options),
     .object_size = sizeof(struct endpoint_draft),
     .ignored =
-        "100rel accept_multiple_sdp_answers accountcode aggregate_mwi allow allow_overlap "
+        "100rel accept_multiple_sdp_answers accountcode allow allow_overlap "
         "allow_transfer "
         "allow_unauthenticated_options asymmetric_rtp_codec bind_rtp_to_media_address bundle "
         "call_group callerid_privacy "
@@ -226,12 +241,12 @@ const struct schema endpoint_schema = {
         "follow_redirect_methods force_avp "
         "from_user g726_non_standard geoloc_incoming_call_profile geoloc_outgoing_call_profile "
         "ice_support "
-        "ignore_183_without_sdp inband_progress incoming_call_offer_pref incoming_mwi_mailbox "
-        "language mailboxes "
+        "ignore_183_without_sdp inband_progress incoming_call_offer_pref "
+        "language "
         "max_audio_streams max_video_streams media_address media_encryption "
         "media_encryption_optimistic "
-        "media_use_received_transport message_context moh_passthrough moh_suggest mwi_from_user "
-        "mwi_subscribe_replaces_unsolicited named_call_group named_pickup_group "
+        "media_use_received_transport message_context moh_passthrough moh_suggest "
+        "named_call_group named_pickup_group "
         "one_touch_recording outbound_auth "
         "outbound_proxy outgoing_call_offer_pref overlap_context pickup_group preferred_codec_only "
         "record_off_feature "
@@ -247,7 +262,7 @@ const struct schema endpoint_schema = {
         "t38_udptl_maxdatagram t38_udptl_nat "
         "tenantid timers timers_min_se timers_sess_expires tone_zone tos_audio tos_video "
         "trust_connected_line "
-        "trust_id_inbound trust_id_outbound use_avpf use_ptime user_eq_phone voicemail_extension "
+        "trust_id_inbound trust_id_outbound use_avpf use_ptime user_eq_phone "
         "webrtc ",
 };
 

@@ -186,6 +186,39 @@ static void test_endpoint_problems(void **state)
         "etc/pjsip.conf:6: error: contact = sip:@@: not a sip: or sips: URI; it is left out\n");
 }
 
+/* ---- mailboxes ---- */
+
+static void test_mailboxes(void **state)
+{
+    struct loaded l = load(UDP "[a]\ntype=endpoint\nmailboxes=1@default,2@default\n"
+                               "voicemail_extension=*97\naggregate_mwi=no\n"
+                               "mwi_subscribe_replaces_unsolicited=yes\nmwi_from_user=voicemail\n"
+                               "incoming_mwi_mailbox=3@default\n[b]\ntype=endpoint\n",
+                           NULL);
+    const struct endpoint_settings *a = settings_endpoint(l.s, STR("a")),
+                                   *b = settings_endpoint(l.s, STR("b"));
+
+    (void)state;
+    assert_str(buf_str(&l.diag.text), "");
+    assert_str(a->mailboxes, "1@default,2@default");
+    assert_str(a->voicemail_extension, "*97");
+    assert_false(a->aggregate_mwi);
+    assert_true(a->mwi_subscribe_replaces_unsolicited);
+    assert_str(a->mwi_from_user, "voicemail");
+    assert_str(a->incoming_mwi_mailbox, "3@default");
+    assert_str(b->mailboxes, "");
+    assert_str(b->voicemail_extension, "");
+    assert_true(b->aggregate_mwi);
+    assert_false(b->mwi_subscribe_replaces_unsolicited);
+    assert_str(b->mwi_from_user, "");
+    assert_str(b->incoming_mwi_mailbox, "");
+    unload(&l);
+    check_diag("[e]\ntype=endpoint\naggregate_mwi=some\nmailbox=1\n", NULL,
+               "etc/pjsip.conf:6: warning: aggregate_mwi = some counts as no; write yes or no\n"
+               "etc/pjsip.conf:7: warning: unknown option mailbox in endpoint is ignored; did you "
+               "mean mailboxes?\n");
+}
+
 /* ---- identify ---- */
 
 static void test_identify(void **state)
@@ -270,9 +303,13 @@ static void test_identify_problems(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_auth),     cmocka_unit_test(test_auth_problems),
-        cmocka_unit_test(test_endpoint), cmocka_unit_test(test_endpoint_problems),
-        cmocka_unit_test(test_identify), cmocka_unit_test(test_identify_problems),
+        cmocka_unit_test(test_auth),
+        cmocka_unit_test(test_auth_problems),
+        cmocka_unit_test(test_endpoint),
+        cmocka_unit_test(test_endpoint_problems),
+        cmocka_unit_test(test_mailboxes),
+        cmocka_unit_test(test_identify),
+        cmocka_unit_test(test_identify_problems),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -118,6 +118,9 @@ static const struct option global_options[] = {
     { "debug", OPTION_CUSTOM, .fallback = "no", .read = read_debug,
       .type_text = "yes, no, an address or a network",
       .meaning = "Write SIP messages to the log: all of them, or those from and to an address." },
+    { "mwi_disable_initial_unsolicited", OPTION_BOOL,
+      AT(global_draft, g.mwi_disable_initial_unsolicited), .fallback = "no",
+      .meaning = "Tell mailboxes of endpoints unasked only when they change, not at the start." },
     { "default_auth_algorithms_uac", OPTION_CUSTOM, AT(global_draft, g.algorithms_uac),
       .fallback = "MD5", .read = algorithms_read, .type_text = "list of MD5, SHA-256, SHA-512-256",
       .meaning = "Digest algorithms we answer challenges with, where an auth section names none." },
@@ -138,7 +141,7 @@ const struct schema global_schema = {
         "all_codecs_on_empty_reinvite allow_sending_180_after_183 "
         "contact_expiration_check_interval "
         "default_auth_algorithms_uas default_from_user default_outbound_endpoint default_realm "
-        "keep_alive_interval max_initial_qualify_time mwi_disable_initial_unsolicited "
+        "keep_alive_interval max_initial_qualify_time "
         "mwi_tps_queue_high "
         "mwi_tps_queue_low norefersub regcontext send_contact_status_on_update_registration "
         "taskprocessor_overload_trigger unidentified_request_count unidentified_request_period "

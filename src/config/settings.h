@@ -75,6 +75,12 @@ struct endpoint_settings {
     struct str transport; /* id; empty: the one the request came in on */
     bool force_rport, rewrite_contact;
     struct str contact_user, callerid_name, callerid_number, from_domain;
+    /* Its mailboxes, comma separated: their states are told to it unasked. */
+    struct str mailboxes, voicemail_extension; /* the latter: user of Message-Account then */
+    bool aggregate_mwi;                        /* one message with all of them, not one for each */
+    bool mwi_subscribe_replaces_unsolicited;
+    struct str mwi_from_user;        /* user of From of such a message; empty: none */
+    struct str incoming_mwi_mailbox; /* whose state its NOTIFYs tell us; empty: none's */
     struct diag_place at;
 };
 
@@ -236,6 +242,7 @@ struct global_settings { /* pjsip.conf global and system */
     struct str debug_host; /* an address or network, empty: all */
     uint32_t timer_t1_ms, timer_b_ms;
     bool compact_headers, disable_rport;
+    bool mwi_disable_initial_unsolicited; /* mailboxes are told unasked only when they change */
     uint32_t algorithms_uac; /* BIT(enum digest_algorithm), of auth sections that name none */
 };
 
