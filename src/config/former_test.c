@@ -45,7 +45,7 @@ static void endpoint_print(struct buf *out, const struct endpoint_settings *e)
     buf_printf(out, " %d %d ", e->aggregate_mwi, e->mwi_subscribe_replaces_unsolicited);
     TEXTS(out, e->id, e->context, e->transport, e->contact_user, e->callerid_name,
           e->callerid_number, e->from_domain, e->mailboxes, e->voicemail_extension,
-          e->mwi_from_user, e->incoming_mwi_mailbox);
+          e->mwi_from_user, e->incoming_mwi_mailbox, e->from_user, e->outbound_proxy);
     strs_print(out, e->auths, e->n_auths);
     strs_print(out, e->aors, e->n_aors);
 }
@@ -155,7 +155,8 @@ static void print(struct buf *out, const struct settings *s)
                                                        "\nmailboxes=2@d\nvoicemail_extension=*"          \
                                                        "98\naggregate_mwi=no\nmwi_subscribe_"            \
                                                        "replaces_unsolicited=yes\nmwi_from_user="        \
-                                                       "mwi\nincoming_mwi_mailbox=3@d"                   \
+                                                       "mwi\nincoming_mwi_mailbox=3@d\nfrom_user="       \
+                                                       "fu\noutbound_proxy=sip:p.example\\;lr"           \
                                                        "\n" bad_number(                                  \
                                                            "sub_min_expiry") "[e]\ntype=aor\n"           \
                                                                              "[i]\ntype="                \

@@ -129,6 +129,9 @@ void asterisk_publication_settle(struct pjsip_reader *p, void *publication,
 void inbound_publication_settle(struct pjsip_reader *p, void *publication,
                                 const struct conf_section *s);
 
+/* What a proxy without ;lr is most likely meant to be. */
+void pjsip_check_proxy(struct pjsip_reader *p, const struct conf_section *s, const char *kind,
+                       struct str proxy);
 /* pjsip_publish.c: the pattern of this option compiled into *out, nothing for an empty one. 0;
  * SCHEMA_REFUSED when it is none, which has been told; -ENOMEM. */
 NODISCARD int pjsip_compile(struct pjsip_reader *p, const struct conf_section *s, const char *kind,

@@ -76,6 +76,8 @@ static const struct copied endpoint_copied[] = {
     TEXT(endpoint_settings, callerid_name),
     TEXT(endpoint_settings, callerid_number),
     TEXT(endpoint_settings, from_domain),
+    TEXT(endpoint_settings, from_user),
+    TEXT(endpoint_settings, outbound_proxy),
     TEXT(endpoint_settings, mailboxes),
     TEXT(endpoint_settings, voicemail_extension),
     TEXT(endpoint_settings, mwi_from_user),

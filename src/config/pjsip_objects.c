@@ -149,6 +149,7 @@ void endpoint_settle(struct pjsip_reader *p, void *endpoint, const struct conf_s
         pjsip_check_reference(p, s, STR("aors"), PJSIP_AOR, e->aors[i]);
     if (e->transport.n)
         pjsip_check_reference(p, s, STR("transport"), PJSIP_TRANSPORT, e->transport);
+    pjsip_check_proxy(p, s, "endpoint", e->outbound_proxy);
 }
 
 int endpoint_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s)

@@ -192,6 +192,12 @@ static const struct option endpoint_options[] = {
       .meaning = "User part of our Contact." },
     { "from_domain", OPTION_STR, AT(endpoint_draft, e.from_domain), .max = 255,
       .meaning = "Domain in the From of requests outside a dialog." },
+    { "from_user", OPTION_STR, AT(endpoint_draft, e.from_user), .max = 255,
+      .meaning = "User part in it." },
+    { "outbound_proxy", OPTION_URI, AT(endpoint_draft, e.outbound_proxy),
+      .meaning =
+          "Next hop of requests outside a dialog. Write `\\;lr`, because a semicolon begins a "
+          "comment." },
     { "callerid", OPTION_CUSTOM, .read = read_callerid, .type_text = "`\"Name\" <number>`",
       .meaning = "Name and number for listings." },
     { "mailboxes", OPTION_STR, AT(endpoint_draft, e.mailboxes),
@@ -206,7 +212,7 @@ static const struct option endpoint_options[] = {
       .meaning = "A subscription to one of its mailboxes ends what it is told unasked; otherwise "
                  "that subscription is refused." },
     { "mwi_from_user", OPTION_STR, AT(endpoint_draft, e.mwi_from_user), .max = 255,
-      .meaning = "User part of From in what it is told unasked." },
+      .meaning = "User part of From in what it is told unasked; otherwise from_user." },
     { "incoming_mwi_mailbox", OPTION_STR, AT(endpoint_draft, e.incoming_mwi_mailbox), .max = 79,
       .meaning = "Mailbox whose state this endpoint tells us by NOTIFY, as box@context." },
     UNSERVED("acl", "Names of address rules in acl.conf."),
@@ -239,7 +245,7 @@ const struct schema endpoint_schema = {
         "dtls_rekey dtls_setup "
         "dtls_verify dtmf_mode fax_detect fax_detect_timeout follow_early_media_fork "
         "follow_redirect_methods force_avp "
-        "from_user g726_non_standard geoloc_incoming_call_profile geoloc_outgoing_call_profile "
+        "g726_non_standard geoloc_incoming_call_profile geoloc_outgoing_call_profile "
         "ice_support "
         "ignore_183_without_sdp inband_progress incoming_call_offer_pref "
         "language "
@@ -248,7 +254,7 @@ const struct schema endpoint_schema = {
         "media_use_received_transport message_context moh_passthrough moh_suggest "
         "named_call_group named_pickup_group "
         "one_touch_recording outbound_auth "
-        "outbound_proxy outgoing_call_offer_pref overlap_context pickup_group preferred_codec_only "
+        "outgoing_call_offer_pref overlap_context pickup_group preferred_codec_only "
         "record_off_feature "
         "record_on_feature redirect_method refer_blind_progress rpid_immediate rtcp_mux rtp_engine "
         "rtp_ipv6 rtp_keepalive "

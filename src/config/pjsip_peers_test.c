@@ -193,7 +193,8 @@ static void test_mailboxes(void **state)
     struct loaded l = load(UDP "[a]\ntype=endpoint\nmailboxes=1@default,2@default\n"
                                "voicemail_extension=*97\naggregate_mwi=no\n"
                                "mwi_subscribe_replaces_unsolicited=yes\nmwi_from_user=voicemail\n"
-                               "incoming_mwi_mailbox=3@default\n[b]\ntype=endpoint\n",
+                               "from_user=pbx\noutbound_proxy=sip:192.0.2.6\\;lr\nincoming_mwi_"
+                               "mailbox=3@default\n[b]\ntype=endpoint\n",
                            NULL);
     const struct endpoint_settings *a = settings_endpoint(l.s, STR("a")),
                                    *b = settings_endpoint(l.s, STR("b"));
@@ -205,6 +206,8 @@ static void test_mailboxes(void **state)
     assert_false(a->aggregate_mwi);
     assert_true(a->mwi_subscribe_replaces_unsolicited);
     assert_str(a->mwi_from_user, "voicemail");
+    assert_str(a->from_user, "pbx");
+    assert_str(a->outbound_proxy, "sip:192.0.2.6;lr");
     assert_str(a->incoming_mwi_mailbox, "3@default");
     assert_str(b->mailboxes, "");
     assert_str(b->voicemail_extension, "");
@@ -217,6 +220,27 @@ static void test_mailboxes(void **state)
                "etc/pjsip.conf:6: warning: aggregate_mwi = some counts as no; write yes or no\n"
                "etc/pjsip.conf:7: warning: unknown option mailbox in endpoint is ignored; did you "
                "mean mailboxes?\n");
+    check_diag("[e]\ntype=endpoint\noutbound_proxy=sip:h\n", NULL,
+               "etc/pjsip.conf:6: warning: endpoint [e]: outbound_proxy has no lr parameter; write "
+               "\\;lr, because ; alone begins a comment\n");
+}
+
+static void test_mailbox_names(void **state)
+{
+    char list[120];
+    struct str rest, name;
+
+    (void)state;
+    snprintf(list, sizeof(list), " 1@a ,,%080d,2", 7);
+    rest = str_of(list);
+    assert_true(mailbox_next(&rest, &name));
+    assert_str(name, "1@a");
+    assert_true(mailbox_next(&rest, &name));
+    assert_str(name, "2");
+    assert_false(mailbox_next(&rest, &name));
+    assert_true(mailboxes_meet(STR("1@a,2"), STR("3,2")));
+    assert_false(mailboxes_meet(STR("1@a,,2"), STR("1@b,,3")));
+    assert_false(mailboxes_meet(STR_EMPTY, STR_EMPTY));
 }
 
 /* ---- identify ---- */
@@ -303,13 +327,10 @@ static void test_identify_problems(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_auth),
-        cmocka_unit_test(test_auth_problems),
-        cmocka_unit_test(test_endpoint),
-        cmocka_unit_test(test_endpoint_problems),
-        cmocka_unit_test(test_mailboxes),
-        cmocka_unit_test(test_identify),
-        cmocka_unit_test(test_identify_problems),
+        cmocka_unit_test(test_auth),      cmocka_unit_test(test_auth_problems),
+        cmocka_unit_test(test_endpoint),  cmocka_unit_test(test_endpoint_problems),
+        cmocka_unit_test(test_mailboxes), cmocka_unit_test(test_mailbox_names),
+        cmocka_unit_test(test_identify),  cmocka_unit_test(test_identify_problems),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

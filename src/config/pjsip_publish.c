@@ -65,13 +65,18 @@ static int publish_check_options(struct pjsip_reader *p, const struct publish_se
         return SCHEMA_REFUSED;
     }
     publish_check_users(p, u, s);
-    if (u->outbound_proxy.n && !str_contains_nocase(u->outbound_proxy, STR(";lr")))
-        reading_tell(p->r, DIAG_WARNING, pjsip_place(s, STR("outbound_proxy")),
-                     "outbound-publish [%.*s]: outbound_proxy has no lr parameter; write \\;lr, "
-                     "because ; alone begins a "
-                     "comment",
-                     STR_FMT(s->name));
+    pjsip_check_proxy(p, s, "outbound-publish", u->outbound_proxy);
     return 0;
+}
+
+void pjsip_check_proxy(struct pjsip_reader *p, const struct conf_section *s, const char *kind,
+                       struct str proxy)
+{
+    if (proxy.n && !str_contains_nocase(proxy, STR(";lr")))
+        reading_tell(p->r, DIAG_WARNING, pjsip_place(s, STR("outbound_proxy")),
+                     "%s [%.*s]: outbound_proxy has no lr parameter; write \\;lr, because ; alone "
+                     "begins a comment",
+                     kind, STR_FMT(s->name));
 }
 
 int pjsip_compile(struct pjsip_reader *p, const struct conf_section *s, const char *kind,

@@ -74,12 +74,14 @@ struct endpoint_settings {
     size_t n_aors;
     struct str transport; /* id; empty: the one the request came in on */
     bool force_rport, rewrite_contact;
-    struct str contact_user, callerid_name, callerid_number, from_domain;
-    /* Its mailboxes, comma separated: their states are told to it unasked. */
+    struct str contact_user, callerid_name, callerid_number;
+    struct str from_user, from_domain; /* of From outside a dialog; empty: none, our address */
+    struct str outbound_proxy;         /* of requests outside a dialog: "sip:host;lr", or empty */
+    /* Its mailboxes, see mailbox_next: their states are told to it unasked. */
     struct str mailboxes, voicemail_extension; /* the latter: user of Message-Account then */
     bool aggregate_mwi;                        /* one message with all of them, not one for each */
     bool mwi_subscribe_replaces_unsolicited;
-    struct str mwi_from_user;        /* user of From of such a message; empty: none */
+    struct str mwi_from_user;        /* user of From of such a message; empty: from_user */
     struct str incoming_mwi_mailbox; /* whose state its NOTIFYs tell us; empty: none's */
     struct diag_place at;
 };
@@ -348,6 +350,13 @@ enum { RULES_LOOK_MS = 10000 }; /* how often somebody who waits for that looks a
 uint64_t settings_authorization_next_ms(const struct settings *s, uint64_t wall_ms);
 /* Is this user the endpoint itself: its id, or that of one of its AORs? */
 bool settings_owns(const struct endpoint_settings *e, struct str user);
+enum { MAILBOX_NAME_MAX = 79 };
+/* Names of `mailboxes` one by one: call until false. What can be none (empty, or too long) is
+ * skipped. */
+bool mailbox_next(struct str *rest, struct str *name);
+bool mailboxes_have(struct str list, struct str mailbox);
+/* Is there a mailbox in both? */
+bool mailboxes_meet(struct str a, struct str b);
 /* True when the endpoint has at least one AOR with a static contact. */
 bool settings_endpoint_reachable(const struct settings *s, const struct endpoint_settings *e);
 

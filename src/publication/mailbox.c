@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MAILBOX_NAME_MAX = 79 };
-
 struct report {
     struct str source; /* on the heap */
     struct mailbox_counts counts;
@@ -391,14 +389,12 @@ static bool is_member(const struct membership *members, size_t n, const struct m
 static int members_add(struct mailboxes *m, struct group *g, struct membership *members, size_t *n,
                        struct str list)
 {
-    while (list.p) {
-        struct str name = str_next(&list, ',');
-        struct mailbox *b;
-        int r;
+    struct str name;
 
-        if (name_is_bad(name))
-            continue;
-        r = mailbox_get(m, name, &b);
+    while (mailbox_next(&list, &name)) {
+        struct mailbox *b;
+        int r = mailbox_get(m, name, &b);
+
         if (r)
             return r;
         if (is_member(members, *n, b))
