@@ -122,13 +122,17 @@ struct target { /* where a dialog's NOTIFYs go */
     struct addr sent_by; /* for their Via */
     bool ask_rport;
     struct buf uri;     /* the remote target */
+    struct buf self;    /* what we call ourselves there: host:port */
     struct buf contact; /* ours, with <> */
-    char uri_room[EVENT_URI_MAX + 64], contact_room[EVENT_URI_MAX];
+    char uri_room[EVENT_URI_MAX + 64], self_room[EVENT_URI_MAX], contact_room[2 * EVENT_URI_MAX];
 };
 /* `contact` is the subscriber's; `routes` the route set, comma separated. 0 or -EMSGSIZE. */
 NODISCARD int target_choose(struct target *t, const struct notifier *n,
                             const struct uas_request *rq, const struct sip_uri *contact,
                             struct str routes);
+/* With the flow chosen, the rest but for the uri. 0 or -EMSGSIZE. */
+NODISCARD int target_finish(struct target *t, const struct notifier *n,
+                            const struct endpoint_settings *e, bool secure);
 /* For bodies, escaped for XML: the resource as this subscriber named it, and the subscriber by
  * From: who she is, without port and transport, which say where. */
 void print_resource_uri(struct buf *out, const struct sip_uri *request_uri, struct str resource);

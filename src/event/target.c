@@ -175,11 +175,9 @@ static bool is_secure(const struct uas_request *rq, const struct sip_uri *contac
            str_starts_nocase(route.uri, STR("sips:"));
 }
 
-/* Our Contact and sent-by: the local address, or what the transport shows to those outside. */
-static void print_contact(struct target *t, const struct notifier *n, const struct uas_request *rq,
-                          bool secure)
+/* The local address, or what the transport shows to those outside. */
+static void choose_self(struct target *t, const struct transport_settings *ts)
 {
-    const struct transport_settings *ts = transport_of(n, t->flow.transport);
     bool outside = ts && is_outside(ts, &t->flow.remote);
     struct str shown = outside ? ts->external_address : STR_EMPTY;
     struct addr a = t->flow.local;
@@ -192,31 +190,42 @@ static void print_contact(struct target *t, const struct notifier *n, const stru
         shown = STR_EMPTY;
     }
     t->sent_by = a; /* a name stands in Contact only: a Via is answered by rport */
+    if (shown.n) {
+        buf_add(&t->self, shown);
+        buf_add_char(&t->self, ':');
+        buf_add_u64(&t->self, port);
+    } else {
+        addr_print(&t->self, &a);
+    }
+}
+
+int target_finish(struct target *t, const struct notifier *n, const struct endpoint_settings *e,
+                  bool secure)
+{
+    buf_init_on(&t->self, t->self_room, sizeof(t->self_room));
+    buf_init_on(&t->contact, t->contact_room, sizeof(t->contact_room));
+    t->ask_rport = !n->settings->global.disable_rport;
+    choose_self(t, transport_of(n, t->flow.transport));
     buf_add(&t->contact, secure ? STR("<sips:") : STR("<sip:"));
-    if (rq->endpoint->contact_user.n) {
-        buf_add(&t->contact, rq->endpoint->contact_user);
+    if (e->contact_user.n) {
+        buf_add(&t->contact, e->contact_user);
         buf_add_char(&t->contact, '@');
     }
-    if (shown.n) {
-        buf_add(&t->contact, shown);
-        buf_add_char(&t->contact, ':');
-        buf_add_u64(&t->contact, port);
-    } else {
-        addr_print(&t->contact, &a);
-    }
+    buf_add(&t->contact, buf_str(&t->self));
     buf_add_char(&t->contact, '>');
+    return t->self.error ? t->self.error : t->contact.error;
 }
 
 int target_choose(struct target *t, const struct notifier *n, const struct uas_request *rq,
                   const struct sip_uri *contact, struct str routes)
 {
+    int r;
+
     buf_init_on(&t->uri, t->uri_room, sizeof(t->uri_room));
-    buf_init_on(&t->contact, t->contact_room, sizeof(t->contact_room));
-    t->ask_rport = !n->settings->global.disable_rport;
     choose_flow(t, n, rq, contact, routes);
     print_target(t, rq, contact, routes);
-    print_contact(t, n, rq, is_secure(rq, contact));
-    return t->uri.error ? t->uri.error : t->contact.error;
+    r = target_finish(t, n, rq->endpoint, is_secure(rq, contact));
+    return t->uri.error ? t->uri.error : r;
 }
 
 /* ---- URIs for bodies ---- */
