@@ -241,6 +241,10 @@ static const struct counter notifier_fields[] = {
     COUNTER(notifier_counters, notify_timeout),
     COUNTER(notifier_counters, coalesced),
     COUNTER(notifier_counters, swallowed),
+    COUNTER(notifier_counters, unsolicited),
+    COUNTER(notifier_counters, unsolicited_sent),
+    COUNTER(notifier_counters, unsolicited_acknowledged),
+    COUNTER(notifier_counters, unsolicited_failed),
 };
 
 static const struct counter publisher_fields[] = {
@@ -254,13 +258,21 @@ static const struct counter publisher_fields[] = {
 };
 
 static const struct counter compositor_fields[] = {
-    COUNTER(compositor_counters, requests),      COUNTER(compositor_counters, accepted),
-    COUNTER(compositor_counters, pending),       COUNTER(compositor_counters, refused_400),
-    COUNTER(compositor_counters, refused_403),   COUNTER(compositor_counters, refused_404),
-    COUNTER(compositor_counters, refused_412),   COUNTER(compositor_counters, refused_413),
-    COUNTER(compositor_counters, refused_415),   COUNTER(compositor_counters, refused_423),
-    COUNTER(compositor_counters, refused_489),   COUNTER(compositor_counters, refused_503),
+    COUNTER(compositor_counters, requests),
+    COUNTER(compositor_counters, accepted),
+    COUNTER(compositor_counters, pending),
+    COUNTER(compositor_counters, refused_400),
+    COUNTER(compositor_counters, refused_403),
+    COUNTER(compositor_counters, refused_404),
+    COUNTER(compositor_counters, refused_412),
+    COUNTER(compositor_counters, refused_413),
+    COUNTER(compositor_counters, refused_415),
+    COUNTER(compositor_counters, refused_423),
+    COUNTER(compositor_counters, refused_489),
+    COUNTER(compositor_counters, refused_503),
     COUNTER(compositor_counters, refused_other),
+    COUNTER(compositor_counters, mailboxes_reported),
+    COUNTER(compositor_counters, mailboxes_refused),
 };
 
 static const struct counter store_fields[] = {

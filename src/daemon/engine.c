@@ -51,7 +51,9 @@ int engine_init(struct engine *e, const struct engine_config *cfg)
                                           .bodies = cfg->bodies,
                                           .settings = cfg->settings,
                                           .net = cfg->net,
-                                          .allow = STR("OPTIONS, SUBSCRIBE, PUBLISH"),
+                                          .worker = cfg->worker,
+                                          .workers = cfg->workers,
+                                          .allow = STR("OPTIONS, SUBSCRIBE, NOTIFY, PUBLISH"),
                                           .port = cfg->notifier,
                                       });
     if (r)
@@ -78,6 +80,7 @@ int engine_init(struct engine *e, const struct engine_config *cfg)
     if (r)
         goto out;
     uas_method_set(e->uas, SIP_PUBLISH, STR_EMPTY, compositor_publish, e->compositor);
+    uas_method_set(e->uas, SIP_NOTIFY, STR_EMPTY, compositor_notify, e->compositor);
 out:
     if (r)
         engine_fini(e);

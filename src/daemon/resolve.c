@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* Names of compositors to addresses: by libuv's threads, so that a slow resolver keeps nobody
- * waiting. Of several addresses the first that one of our transports reaches is taken. */
+/* Names of compositors and telephones to addresses: by libuv's threads, so that a slow resolver
+ * keeps nobody waiting. Of several addresses the first that one of our transports reaches is taken.
+ */
 #include <stdlib.h>
 
 #include "daemon/choose.h"
@@ -10,6 +11,7 @@ struct resolution {
     uv_getaddrinfo_t uv;
     struct inbox_message m;
     struct worker *worker;
+    void (*answer)(struct engine *e, uint64_t cookie, const struct addr *remote);
     uint64_t cookie;
     struct addr remote;
     bool found;
@@ -21,7 +23,7 @@ static void resolution_finish(struct resolution *q)
 
     w->resolving--;
     if (w->engine_ready)
-        publisher_resolved(w->engine.publisher, q->cookie, q->found ? &q->remote : NULL);
+        q->answer(&w->engine, q->cookie, q->found ? &q->remote : NULL);
     free(q);
 }
 
@@ -53,18 +55,19 @@ static void on_addrinfo(uv_getaddrinfo_t *uv, int status, struct addrinfo *list)
     resolution_finish(q);
 }
 
-void worker_resolve(void *ctx, struct str host, uint16_t port, uint64_t cookie)
+static void resolve(struct worker *w, struct str host, uint16_t port, uint64_t cookie,
+                    void (*answer)(struct engine *e, uint64_t cookie, const struct addr *remote))
 {
     static const struct addrinfo hints = { .ai_socktype = SOCK_DGRAM };
-    struct worker *w = ctx;
     struct resolution *q = calloc(1, sizeof(*q));
     char name[256];
 
     if (!q) {
         log_error(w->log, "worker.resolve", KV_ERR(-ENOMEM));
-        return; /* the publisher asks again when its retry timer fires */
+        return; /* whoever asks has a timer for that */
     }
     q->worker = w;
+    q->answer = answer;
     q->cookie = cookie;
     q->m = (struct inbox_message){ .run = resolution_run, .drop = resolution_drop };
     list_init(&q->m.link);
@@ -79,4 +82,24 @@ void worker_resolve(void *ctx, struct str host, uint16_t port, uint64_t cookie)
             return;
     }
     inbox_post_always(&w->loop.inbox, &q->m);
+}
+
+static void answer_publisher(struct engine *e, uint64_t cookie, const struct addr *remote)
+{
+    publisher_resolved(e->publisher, cookie, remote);
+}
+
+void worker_publisher_resolve(void *ctx, struct str host, uint16_t port, uint64_t cookie)
+{
+    resolve(ctx, host, port, cookie, answer_publisher);
+}
+
+static void answer_notifier(struct engine *e, uint64_t cookie, const struct addr *remote)
+{
+    notifier_resolved(e->notifier, cookie, remote);
+}
+
+void worker_notifier_resolve(void *ctx, struct str host, uint16_t port, uint64_t question)
+{
+    resolve(ctx, host, port, question, answer_notifier);
 }

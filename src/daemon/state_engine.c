@@ -83,6 +83,13 @@ static void on_mailbox_here(void *ctx, struct str mailbox, const struct mailbox_
     asterisk_local_mailbox(((struct state_engine *)ctx)->locals, mailbox, counts);
 }
 
+static void on_unsolicited(void *ctx, struct str mailbox, const struct mailbox_counts *counts)
+{
+    const struct state_engine_port *port = &((struct state_engine *)ctx)->port;
+
+    port->mailbox(port->state.ctx, mailbox, counts);
+}
+
 static void on_local(void *ctx, const struct snapshot *s)
 {
     struct state_engine *e = ctx;
@@ -200,7 +207,7 @@ int state_engine_init(struct state_engine *e, const struct state_engine_config *
     if (r)
         goto out;
     r = mailboxes_create(&e->mailboxes, e->core, e->publications,
-                         &(struct mailbox_port){ e, on_mailbox_here }, cfg->rng);
+                         &(struct mailbox_port){ e, on_mailbox_here, on_unsolicited }, cfg->rng);
     if (r)
         goto out;
     r = create_sources(e, cfg);

@@ -20,6 +20,8 @@ struct state_engine_port {
     /* Publish everything again by this outbound-publish section: the other server asks for it.
      * `ctx` is that of `state`. */
     void (*republish)(void *ctx, struct str section);
+    /* mailbox_port.unsolicited, for all workers; `ctx` likewise. */
+    void (*mailbox)(void *ctx, struct str mailbox, const struct mailbox_counts *counts);
 };
 
 struct state_engine {

@@ -80,6 +80,14 @@ static void on_republish(void *ctx, struct str section)
         worker_post_republish(&s->workers[w], section);
 }
 
+static void on_mailbox(void *ctx, struct str mailbox, const struct mailbox_counts *counts)
+{
+    struct state_thread *s = ctx;
+
+    for (unsigned w = 0; w < s->n_workers; w++)
+        worker_post_mailbox(&s->workers[w], mailbox, counts);
+}
+
 static void on_answer(void *ctx, unsigned worker, uint64_t cookie, const struct snapshot *snap,
                       bool cacheable)
 {
@@ -279,7 +287,8 @@ int state_thread_init(struct state_thread *s, const struct state_thread_config *
                                                    .device = on_device,
                                                    .presence = on_presence },
                                         .publishers = UINT64_C(1) << CONSUMER_PUBLISHERS,
-                                        .republish = on_republish },
+                                        .republish = on_republish,
+                                        .mailbox = on_mailbox },
                               .workers = { .ctx = s,
                                            .start = state_winfo_start,
                                            .stop = state_winfo_stop,

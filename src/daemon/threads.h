@@ -47,6 +47,7 @@ struct worker {
     size_t n_transports;
     struct engine engine;
     bool engine_ready, stopped_told;
+    bool finishing; /* all threads have ended, and nobody is told anything any more */
     struct timer stop_poll;
     uint64_t stop_deadline_ms;
     unsigned resolving;
@@ -94,9 +95,14 @@ NODISCARD int worker_start(struct worker *w);
 void worker_join(struct worker *w);
 void worker_fini(struct worker *w);
 
-/* Ports of its publisher; ctx is the worker. */
+/* Ports of its publisher and its notifier; ctx is the worker. */
 int worker_route(void *ctx, struct str transport_id, const struct addr *remote, struct flow *out);
-void worker_resolve(void *ctx, struct str host, uint16_t port, uint64_t cookie);
+void worker_publisher_resolve(void *ctx, struct str host, uint16_t port, uint64_t cookie);
+void worker_notifier_resolve(void *ctx, struct str host, uint16_t port, uint64_t question);
+struct solicitation *worker_solicit(void *ctx, struct str endpoint, struct str aor);
+void worker_unsolicit(void *ctx, struct solicitation *s);
+/* Port of its compositor; ctx is the worker. */
+int worker_report_mailbox(void *ctx, struct str mailbox, uint32_t new_count, uint32_t old_count);
 /* [global] debug = yes, or an address. */
 void worker_trace_settings(struct net *net, const struct global_settings *g);
 
@@ -108,6 +114,8 @@ void worker_post_watch_result(struct worker *w, uint64_t cookie, const struct sn
                               bool cacheable);
 void worker_post_dialplan_changed(struct worker *w);
 void worker_post_republish(struct worker *w, struct str section);
+/* As mailbox_port.unsolicited. */
+void worker_post_mailbox(struct worker *w, struct str mailbox, const struct mailbox_counts *counts);
 /* notifier_winfo_start, or without a generation notifier_winfo_stop. */
 void worker_post_winfo(struct worker *w, const struct resource_name *of, uint64_t resource_id,
                        uint64_t generation);

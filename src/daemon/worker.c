@@ -476,27 +476,32 @@ static int worker_listen(struct worker *w, const struct worker_config *cfg)
 static int worker_init_engine(struct worker *w, const struct worker_config *cfg)
 {
     return engine_init(
-        &w->engine, &(struct engine_config){
-                        .wheel = &w->loop.wheel,
-                        .clock = cfg->clock,
-                        .rng = &w->rng,
-                        .log = cfg->log,
-                        .bodies = cfg->bodies,
-                        .settings = cfg->settings,
-                        .net = w->net,
-                        .worker = w->index,
-                        .workers = w->n_peers,
-                        .max_server = WORKER_SERVER_TXN_MAX,
-                        .txn = { .ctx = w, .send = port_send, .forward = port_forward },
-                        .notifier = { .ctx = w,
-                                      .watch = port_watch,
-                                      .unwatch = port_unwatch,
-                                      .admit = port_admit,
-                                      .release = port_release,
-                                      .watcher = port_watcher },
-                        .publisher = { .ctx = w, .resolve = worker_resolve, .route = worker_route },
-                        .compositor = { .ctx = w, .apply = port_apply },
-                    });
+        &w->engine,
+        &(struct engine_config){
+            .wheel = &w->loop.wheel,
+            .clock = cfg->clock,
+            .rng = &w->rng,
+            .log = cfg->log,
+            .bodies = cfg->bodies,
+            .settings = cfg->settings,
+            .net = w->net,
+            .worker = w->index,
+            .workers = w->n_peers,
+            .max_server = WORKER_SERVER_TXN_MAX,
+            .txn = { .ctx = w, .send = port_send, .forward = port_forward },
+            .notifier = { .ctx = w,
+                          .watch = port_watch,
+                          .unwatch = port_unwatch,
+                          .admit = port_admit,
+                          .release = port_release,
+                          .watcher = port_watcher,
+                          .resolve = worker_notifier_resolve,
+                          .route = worker_route,
+                          .solicit = worker_solicit,
+                          .unsolicit = worker_unsolicit },
+            .publisher = { .ctx = w, .resolve = worker_publisher_resolve, .route = worker_route },
+            .compositor = { .ctx = w, .apply = port_apply, .mailbox = worker_report_mailbox },
+        });
 }
 
 void worker_trace_settings(struct net *net, const struct global_settings *g)
@@ -573,6 +578,7 @@ void worker_join(struct worker *w)
 
 void worker_fini(struct worker *w)
 {
+    w->finishing = true;
     timer_stop(&w->loop.wheel, &w->stop_poll);
     inbox_close(&w->loop.inbox);
     if (w->engine_ready)

@@ -8,7 +8,7 @@ bool package_is_extension(struct str package)
     return str_equal_nocase(package, STR("dialog")) || str_equal_nocase(package, STR("presence"));
 }
 
-static bool package_is_messages(struct str package)
+bool package_is_messages(struct str package)
 {
     return str_equal_nocase(package, STR("message-summary"));
 }

@@ -13,9 +13,11 @@
  * target.c        where a NOTIFY goes, what we call ourselves
  * watched.c       what names mean, and the fan-out of a change
  * winfo.c         who watches, for those who want to know
- * drain.c         moving the subscribers away */
+ * drain.c         moving the subscribers away
+ * unsolicited.h   what is told without a subscription */
 #pragma once
 #include "event/notifier.h"
+#include "event/unsolicited.h"
 
 /* What we keep of a peer's texts: more is refused. */
 enum {
@@ -89,6 +91,7 @@ struct notifier {
     int print_result;      /* of the last notify_print */
     bool stopping, destroying;
     struct drain drain;
+    struct unsolicited unsolicited;
     struct notifier_counters counters;
 };
 
@@ -101,6 +104,7 @@ static inline uint64_t notifier_now(const struct notifier *n)
 
 struct watched_name;
 
+bool package_is_messages(struct str package);
 /* Is this a package whose resources are extensions: `dialog`, `presence`? */
 bool package_is_extension(struct str package);
 /* Can this package be subscribed to at the Request-URI? */
@@ -242,9 +246,10 @@ struct subscription {
     struct dialog_head *sent_head;
     struct notify_tail *sent_tail;
     uint64_t expires_ms;
-    uint64_t retry_ms;              /* not before; 0: any time */
-    uint64_t told_sequence, number; /* the latter among those of the notifier */
-    struct suppression suppress;    /* of the last SUBSCRIBE, until a NOTIFY answers it */
+    uint64_t retry_ms;                 /* not before; 0: any time */
+    uint64_t told_sequence, number;    /* the latter among those of the notifier */
+    struct suppression suppress;       /* of the last SUBSCRIBE, until a NOTIFY answers it */
+    struct solicitation *solicitation; /* NULL: it tells nothing that is told unasked */
     struct str accept;  /* of an opaque package: what it takes, owned; empty: anything */
     uint32_t expires_s; /* granted; 0: a fetch */
     uint32_t version, cseq, sent_expires_s, sent_retry_s; /* of the last NOTIFY */

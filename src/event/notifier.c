@@ -26,7 +26,13 @@ static int transport_ids_copy(struct notifier *n, const struct settings *setting
 
 static int maps_init(struct notifier *n)
 {
-    struct map *maps[] = { &n->dialogs, &n->resources, &n->names, &n->winfos };
+    struct map *maps[] = { &n->dialogs,
+                           &n->resources,
+                           &n->names,
+                           &n->winfos,
+                           &n->unsolicited.boxes,
+                           &n->unsolicited.addressees,
+                           &n->unsolicited.seeking };
 
     for (size_t i = 0; i < ARRAY_LEN(maps); i++) {
         int r = map_init(maps[i], n->cfg.rng);
@@ -78,6 +84,7 @@ static void notifier_init(struct notifier *n, const struct notifier_config *cfg)
     timer_init(&n->fan_out_timer, watched_fan_out_fire);
     timer_init(&n->rules_timer, rules_fire);
     drain_init(n);
+    unsolicited_init(n);
     body_packages_print(cfg->bodies, &n->allow_events);
 }
 
@@ -99,6 +106,9 @@ int notifier_create(struct notifier **out, const struct notifier_config *cfg)
     if (r)
         goto out;
     r = notify_tail_create(&n->tail, n);
+    if (r)
+        goto out;
+    r = unsolicited_configure(n, n->settings->global.mwi_disable_initial_unsolicited);
     if (r)
         goto out;
     rules_arm(n);
@@ -139,6 +149,7 @@ void notifier_destroy(struct notifier *n)
     map_fini(&n->resources);
     map_fini(&n->names);
     winfo_fini(n);
+    unsolicited_fini(n);
     notify_tail_unref(n->tail);
     for (size_t i = 0; i < n->n_transport_ids; i++)
         str_free(&n->transport_ids[i]);
@@ -170,6 +181,8 @@ void notifier_settings_set(struct notifier *n, const struct settings *settings)
     rules_arm(n);
     watched_refuse_barred(n);
     watched_fan_out_all(n);
+    if (!n->stopping)
+        (void)unsolicited_configure(n, false);
 }
 
 void notifier_stop(struct notifier *n)
@@ -181,11 +194,13 @@ void notifier_stop(struct notifier *n)
     log_info(n->cfg.log, "notifier.stop", KV_U("subscriptions", n->counters.subscriptions));
     watched_refuse_all(n);
     watched_fan_out_all(n);
+    unsolicited_stop(n);
 }
 
 size_t notifier_unanswered(const struct notifier *n)
 {
-    return n->stopping ? (size_t)n->counters.subscriptions : n->outstanding;
+    return n->unsolicited.outstanding +
+           (n->stopping ? (size_t)n->counters.subscriptions : n->outstanding);
 }
 
 /* ---- listings ---- */

@@ -32,6 +32,23 @@ struct notifier_port {
     /* Who watches: see notifier_winfo_start. With number 0: all that there were have been told. One
      * that was pending until its subscription ended is told unasked. */
     void (*watcher)(void *ctx, const struct watcher_report *report);
+    /* For what is told unasked. Find where to send for `host` (name or literal) and port (0:
+     * default); answer with notifier_resolved, never from inside. An answer that does not come
+     * counts as none after half a minute. */
+    void (*resolve)(void *ctx, struct str host, uint16_t port, uint64_t question);
+    /* The transport to send by: the named one, or the best for this remote. Fills transport and
+     * local. 0 or -errno. */
+    int (*route)(void *ctx, struct str transport_id, const struct addr *remote, struct flow *out);
+    /* A subscription tells this endpoint the mailboxes of this AOR: see notifier_solicit. NULL
+     * without memory: then it is told both ways. */
+    struct solicitation *(*solicit)(void *ctx, struct str endpoint, struct str aor);
+    /* It has ended, and what solicit returned goes, too. */
+    void (*unsolicit)(void *ctx, struct solicitation *s);
+};
+
+struct solicitation { /* the port's; the home of the endpoint keeps it in a list */
+    struct list link;
+    struct str endpoint, aor;
 };
 
 struct notifier_config {
@@ -42,8 +59,9 @@ struct notifier_config {
     struct log *log;
     struct body_registry *bodies;
     const struct settings *settings; /* a reference is taken */
-    struct net *net;  /* may be NULL in tests: then flows' local addresses are used as they are */
-    struct str allow; /* methods served, for 200; borrowed */
+    struct net *net; /* may be NULL in tests: then flows' local addresses are used as they are */
+    unsigned worker, workers; /* our number, and how many there are */
+    struct str allow;         /* methods served, for 200; borrowed */
     struct notifier_port port;
 };
 NODISCARD int notifier_create(struct notifier **out, const struct notifier_config *cfg);
@@ -75,6 +93,22 @@ void notifier_winfo_start(struct notifier *n, const struct resource_name *of, ui
                           uint64_t generation);
 void notifier_winfo_stop(struct notifier *n, const struct resource_name *of);
 
+/* ---- mailboxes told unasked (`mailboxes` of endpoints) ---- */
+
+/* Which of `workers` tells this endpoint. */
+unsigned notifier_home(struct str endpoint, unsigned workers);
+/* The counts of a mailbox that some endpoint is told, or that none is any more (`exists` false): as
+ * mailbox_port.unsolicited says. */
+void notifier_mailbox(struct notifier *n, struct str mailbox, bool exists, uint32_t new_count,
+                      uint32_t old_count);
+void notifier_resolved(struct notifier *n, uint64_t question,
+                       const struct addr *remote /* NULL: not found */);
+/* To the home of the endpoint: from now on, until notifier_unsolicit, a subscription tells it the
+ * mailboxes of this AOR, and nothing of them is told unasked. `s` is borrowed until then, but no
+ * longer than the notifier lives. */
+void notifier_solicit(struct notifier *n, struct solicitation *s);
+void notifier_unsolicit(struct notifier *n, struct solicitation *s);
+
 /* Move the subscribers away: end `rate_per_s` subscriptions a second, with terminated;
  * reason=deactivated (they subscribe anew at once) or reason=probation;retry-after=... (not before
  * that), and answer new SUBSCRIBEs 503 with Retry-After. Until notifier_resume. */
@@ -91,7 +125,8 @@ void notifier_resume(struct notifier *n);
 /* End every subscription with terminated;reason=deactivated (phones then subscribe anew at once).
  */
 void notifier_stop(struct notifier *n);
-/* NOTIFYs still waiting for an answer; after notifier_stop also those still to be sent. */
+/* NOTIFYs still waiting for an answer; after notifier_stop also those still to be sent to
+ * subscribers. */
 size_t notifier_unanswered(const struct notifier *n);
 
 struct subscription_view { /* borrowed for the call */
@@ -117,5 +152,7 @@ struct notifier_counters {
     uint64_t rejected_400, rejected_403, rejected_404, rejected_406, rejected_423, rejected_481,
         rejected_489, rejected_503, rejected_other;
     uint64_t notify_sent, notify_acknowledged, notify_failed, notify_timeout, coalesced, swallowed;
+    uint64_t unsolicited; /* contacts that are told unasked, for each mailbox or for all */
+    uint64_t unsolicited_sent, unsolicited_acknowledged, unsolicited_failed;
 };
 void notifier_counters_get(const struct notifier *n, struct notifier_counters *out);

@@ -41,6 +41,12 @@ struct fixture_resource {          /* as the state thread has it */
     bool watched;
 };
 
+struct fixture_seek { /* a question for an address */
+    uint64_t question;
+    char host[80];
+    uint16_t port;
+};
+
 struct fixture_report { /* as told, and as one line */
     uint64_t generation, number;
     char line[160];
@@ -71,6 +77,9 @@ struct fixture {
     uint64_t next_id, held, limit;
     struct fixture_report reports[16]; /* those told since the test looked */
     size_t n_reports;
+    struct fixture_seek *seeks;
+    size_t n_seeks;
+    int route_result;
     unsigned branch;
     struct sip_message msg; /* the last one looked at */
 };
@@ -164,6 +173,37 @@ static inline void fixture_watcher(void *ctx, const struct watcher_report *r)
                  STR_FMT(r->of.extension), STR_FMT(r->of.context));
 }
 
+static inline void fixture_resolve(void *ctx, struct str host, uint16_t port, uint64_t question)
+{
+    struct fixture *f = ctx;
+    struct fixture_seek *s;
+
+    f->seeks = realloc(f->seeks, (f->n_seeks + 1) * sizeof(*f->seeks));
+    assert_non_null(f->seeks);
+    s = &f->seeks[f->n_seeks++];
+    *s = (struct fixture_seek){ .question = question, .port = port };
+    snprintf(s->host, sizeof(s->host), "%.*s", STR_FMT(host));
+}
+
+static inline int fixture_route(void *ctx, struct str transport_id, const struct addr *remote,
+                                struct flow *out)
+{
+    struct fixture *f = ctx;
+
+    (void)transport_id;
+    *out = (struct flow){ .local = f->from.local, .remote = *remote };
+    return f->route_result;
+}
+
+/* There is no memory for any. */
+static inline struct solicitation *fixture_solicit(void *ctx, struct str endpoint, struct str aor)
+{
+    (void)ctx;
+    (void)endpoint;
+    (void)aor;
+    return NULL;
+}
+
 /* ---- life ---- */
 
 static inline struct addr fixture_addr(const char *text)
@@ -190,19 +230,22 @@ static inline void fixture_create_engine(struct fixture *f)
                                                                .max_server = 1000000,
                                                                .server = STR("extstate/test") }),
                      0);
-    assert_int_equal(notifier_create(&f->notifier,
-                                     &(struct notifier_config){
-                                         .txn = f->txn,
-                                         .wheel = &f->wheel,
-                                         .clock = &f->clock,
-                                         .rng = &f->rng,
-                                         .log = f->log,
-                                         .bodies = f->bodies,
-                                         .settings = f->settings,
-                                         .allow = STR("OPTIONS, SUBSCRIBE"),
-                                         .port = { f, fixture_watch, fixture_unwatch, fixture_admit,
-                                                   fixture_release, fixture_watcher } }),
-                     0);
+    assert_int_equal(
+        notifier_create(
+            &f->notifier,
+            &(struct notifier_config){ .txn = f->txn,
+                                       .wheel = &f->wheel,
+                                       .clock = &f->clock,
+                                       .rng = &f->rng,
+                                       .log = f->log,
+                                       .bodies = f->bodies,
+                                       .settings = f->settings,
+                                       .allow = STR("OPTIONS, SUBSCRIBE"),
+                                       .workers = 1,
+                                       .port = { f, fixture_watch, fixture_unwatch, fixture_admit,
+                                                 fixture_release, fixture_watcher, fixture_resolve,
+                                                 fixture_route, fixture_solicit, NULL } }),
+        0);
     uas_method_set(f->uas, SIP_SUBSCRIBE, STR_EMPTY, notifier_subscribe, f->notifier);
 }
 
@@ -244,6 +287,7 @@ static inline void fixture_destroy(struct fixture *f)
         str_free(&f->sent[--f->n_sent].bytes);
     free(f->sent);
     free(f->questions);
+    free(f->seeks);
     log_destroy(f->log);
     close(f->log_fd);
     free(f);

@@ -324,6 +324,21 @@ static bool check_resource(struct ask *a)
     return false;
 }
 
+/* What an endpoint is told unasked it cannot subscribe to, unless that takes the place: it would be
+ * told twice. One without a contact is told nothing. */
+static bool check_unsolicited(struct ask *a)
+{
+    const struct uas_request *rq = a->rq;
+    const struct endpoint_settings *e = rq->endpoint;
+    const struct aor_settings *aor = settings_aor(rq->settings, a->resource.name.extension);
+
+    if (!package_is_messages(a->event.package) || e->mwi_subscribe_replaces_unsolicited || !aor ||
+        !mailboxes_meet(e->mailboxes, aor->mailboxes) ||
+        !settings_endpoint_reachable(rq->settings, e))
+        return false;
+    return refuse(a, 500, "this endpoint is told these mailboxes without a subscription");
+}
+
 /* ---- making a subscription ---- */
 
 static int make_dialog(struct ask *a)
@@ -512,7 +527,8 @@ static void subscribe_inside(struct ask *a)
                                                       check_expires, check_usage, check_contact };
     static bool (*const staying[])(struct ask * a) = { check_stopping, check_allowed, check_brief,
                                                        check_accept };
-    static bool (*const joining[])(struct ask * a) = { check_sizes, check_resource };
+    static bool (*const joining[])(struct ask * a) = { check_sizes, check_resource,
+                                                       check_unsolicited };
 
     if (!checks_pass(a, always, ARRAY_LEN(always)))
         return;
@@ -526,10 +542,10 @@ static void subscribe_inside(struct ask *a)
 
 static void subscribe_new(struct ask *a)
 {
-    static bool (*const checks[])(struct ask * a) = { check_stopping, check_allowed, check_event,
-                                                      check_suppress, check_contact, check_accept,
-                                                      check_expires,  check_brief,   check_sizes,
-                                                      check_resource };
+    static bool (*const checks[])(struct ask * a) = {
+        check_stopping, check_allowed, check_event, check_suppress, check_contact,    check_accept,
+        check_expires,  check_brief,   check_sizes, check_resource, check_unsolicited
+    };
 
     if (checks_pass(a, checks, ARRAY_LEN(checks)))
         begin(a);

@@ -55,6 +55,26 @@ static void subscription_link(struct subscription *s)
     n->counters.subscriptions++;
 }
 
+/* What is told unasked otherwise. */
+static void solicitation_begin(struct subscription *s)
+{
+    const struct notifier_port *port = &s->dialog->notifier->cfg.port;
+    struct str id = dialog_endpoint(s->dialog);
+    const struct endpoint_settings *e = settings_endpoint(s->dialog->notifier->settings, id);
+
+    if (!s->solicitation && e && e->mailboxes.n && package_is_messages(sub_str(s, s->package)))
+        s->solicitation = port->solicit(port->ctx, id, s->resource->newest->extension);
+}
+
+static void solicitation_end(struct subscription *s)
+{
+    const struct notifier_port *port = &s->dialog->notifier->cfg.port;
+
+    if (s->solicitation)
+        port->unsolicit(port->ctx, s->solicitation);
+    s->solicitation = NULL;
+}
+
 int subscription_create(struct subscription **out, const struct subscription_spec *spec)
 {
     size_t size = spec->event.n + spec->local.n + spec->remote.n + spec->display.n;
@@ -110,6 +130,7 @@ void subscription_destroy(struct subscription *s)
         n->counters.ended++;
     sub_move(s, SUB_GONE);
     notify_forget(s);
+    solicitation_end(s);
     timer_stop(n->cfg.wheel, &s->timer);
     dialog_pin(d);
     list_remove(&s->of_dialog);
@@ -314,6 +335,7 @@ void subscription_accept(struct subscription *s, struct watched *w)
     if (!can_show(s, w) || !can_render(s, w))
         return;
     watched_join(w, s);
+    solicitation_begin(s);
     sub_move(s, s->handling == WATCHER_CONFIRM ? SUB_PENDING : SUB_ACTIVE);
     s->give_up_ms = notifier_now(n) + 1000ull * n->settings->authorization->give_up_s;
     expiry_set(s, s->expires_s);
@@ -479,6 +501,8 @@ bool subscription_recheck(struct subscription *s)
     if (flags != s->flags)
         rechoose(s, flags);
     s->generation = n->generation;
+    if (s->resource)
+        solicitation_begin(s);
     return !s->resource || handling_apply(s, handling_of(s, s->resource));
 }
 

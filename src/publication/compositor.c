@@ -74,22 +74,27 @@ static void refusal_count(struct compositor_counters *c, unsigned status)
     c->refused_other++;
 }
 
-void compositor_refuse(struct compositor *c, struct server_txn *st, const struct asker *by,
-                       unsigned status, struct str why)
+void compositor_reject(struct compositor *c, struct server_txn *st, unsigned status, struct str why)
 {
     char text[WHY_MAX + 1] = "";
     struct buf b;
 
-    log_info(c->cfg.log, "publish.refused", KV_U("status", status), KV("why", why),
-             KV("endpoint", by->endpoint), KV("package", by->package), KV("uri", by->uri),
-             KV("call_id", by->call_id));
     buf_init_on(&b, text, WHY_MAX);
     buf_add(&b, str_sub(why, 0, WHY_MAX));
     if (status == 503) /* spread, or all of them return at once */
         sip_print_header_u64(&c->headers, STR("Retry-After"), 5 + rng_below(c->cfg.rng, 10));
     uas_print_warning(&c->headers, c->settings->global.user_agent, text);
-    refusal_count(&c->counters, status);
     server_txn_reject(st, status, buf_str(&c->headers));
+}
+
+void compositor_refuse(struct compositor *c, struct server_txn *st, const struct asker *by,
+                       unsigned status, struct str why)
+{
+    log_info(c->cfg.log, "publish.refused", KV_U("status", status), KV("why", why),
+             KV("endpoint", by->endpoint), KV("package", by->package), KV("uri", by->uri),
+             KV("call_id", by->call_id));
+    refusal_count(&c->counters, status);
+    compositor_reject(c, st, status, why);
 }
 
 static void refuse_failed(struct compositor *c, const struct pending *p, int result)

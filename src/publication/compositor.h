@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* compositor.h - one worker's side of the event state compositor: it answers PUBLISH.
+/* compositor.h - one worker's side of the event state compositor: it answers PUBLISH, and the
+ * NOTIFYs that tell a mailbox.
  *
  * A request is checked in the order of RFC 3903 section 6, its body is read here, and what is left
  * to decide is asked of the store behind a port; requests for one resource are asked in the order
@@ -21,6 +22,8 @@ struct compositor_port {
      * the document may be taken). The answer comes by compositor_answer with the same cookie, in
      * order, never from inside. Negative: nothing was asked, the publisher gets 503. */
     int (*apply)(void *ctx, const struct publication_request *rq, uint64_t cookie);
+    /* An endpoint reports its incoming_mwi_mailbox. Borrowed. Negative: nothing came of it. */
+    int (*mailbox)(void *ctx, struct str mailbox, uint32_t new_count, uint32_t old_count);
 };
 
 struct compositor_config {
@@ -36,6 +39,9 @@ void compositor_destroy(struct compositor *c);
 
 /* The handler of PUBLISH: register with uas_method_set, ctx the struct compositor. */
 void compositor_publish(void *compositor, const struct uas_request *rq);
+/* The handler of NOTIFY: one outside a dialog with a message-summary sets the incoming_mwi_mailbox
+ * of its endpoint, 200; 404 when there is none, or the body says nothing about voice messages. */
+void compositor_notify(void *compositor, const struct uas_request *rq);
 /* What publication_apply returned, and its answer (borrowed; NULL when result is negative). */
 void compositor_answer(struct compositor *c, uint64_t cookie, int result,
                        const struct publication_answer *answer);
@@ -49,5 +55,6 @@ struct compositor_counters {
     uint64_t requests, accepted, pending;
     uint64_t refused_400, refused_403, refused_404, refused_412, refused_413, refused_415,
         refused_423, refused_489, refused_503, refused_other;
+    uint64_t mailboxes_reported, mailboxes_refused; /* NOTIFYs */
 };
 void compositor_counters_get(const struct compositor *c, struct compositor_counters *out);

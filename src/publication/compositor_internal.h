@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* compositor_internal.h - private to the compositor: publish.c asks, publish_stream.c what is
- * different for Asterisk's packages, compositor.c answers. */
+ * different for Asterisk's packages, compositor.c answers. notified.c answers NOTIFY. */
 #pragma once
 #include "publication/asterisk_event.h"
 #include "publication/compositor.h"
@@ -37,7 +37,11 @@ struct pending { /* a request that waits for the store */
 /* One more, with copies of what `by` says; NULL without memory. */
 struct pending *pending_create(struct compositor *c, struct server_txn *st, const struct asker *by);
 void pending_destroy(struct compositor *c, struct pending *p);
-/* With the header lines that are in c->headers already. */
+/* Answers with the header lines that are in c->headers already, a Warning that says why, and what
+ * the status demands. */
+void compositor_reject(struct compositor *c, struct server_txn *st, unsigned status,
+                       struct str why);
+/* Likewise to a PUBLISH, which is logged and counted. */
 void compositor_refuse(struct compositor *c, struct server_txn *st, const struct asker *by,
                        unsigned status, struct str why);
 

@@ -16,6 +16,9 @@ struct mailbox {
     struct list groups;     /* membership.of_mailbox */
     struct report *reports; /* the newest last */
     size_t n_reports, room;
+    uint64_t generation; /* of the configuration in which an endpoint named it last; 0: none did */
+    bool told;           /* by port.unsolicited, and what */
+    struct mailbox_counts told_counts;
     struct str name;
     char text[];
 };
@@ -145,7 +148,7 @@ static int mailbox_get(struct mailboxes *m, struct str name, struct mailbox **ou
 /* Nobody reports it, and nobody is to see it. */
 static void mailbox_release(struct mailboxes *m, struct mailbox *b)
 {
-    if (b->n_reports || !list_empty(&b->groups))
+    if (b->n_reports || b->told || !list_empty(&b->groups))
         return;
     map_remove(&m->by_name, &b->node);
     mailbox_free(b);
@@ -234,11 +237,26 @@ static int device_tell(struct mailboxes *m, const struct mailbox *b)
     return r < 0 ? r : 0;
 }
 
-static int mailbox_tell(struct mailboxes *m, const struct mailbox *b)
+static void unsolicited_tell(struct mailboxes *m, struct mailbox *b)
+{
+    const struct report *newest = mailbox_newest(b);
+    struct mailbox_counts counts = newest ? newest->counts : (struct mailbox_counts){ 0 };
+    bool same = b->told && counts.new_count == b->told_counts.new_count &&
+                counts.old_count == b->told_counts.old_count;
+
+    if (same || !b->generation)
+        return;
+    b->told = true;
+    b->told_counts = counts;
+    m->port.unsolicited(m->port.ctx, b->name, &counts);
+}
+
+static int mailbox_tell(struct mailboxes *m, struct mailbox *b)
 {
     int r = device_tell(m, b);
 
     m->port.here(m->port.ctx, b->name, counts_here(b));
+    unsolicited_tell(m, b);
     LIST_FOREACH (it, &b->groups) {
         int told = group_tell(m, CONTAINER_OF(it, struct membership, of_mailbox)->group);
 
@@ -458,8 +476,6 @@ static int groups_sweep(struct mailboxes *m)
         map_remove(&m->groups, &g->node);
         group_free(g);
     }
-    MAP_FOREACH_SAFE (node, &m->by_name)
-        mailbox_release(m, CONTAINER_OF(node, struct mailbox, node));
     return 0;
 }
 
@@ -482,6 +498,36 @@ static int aor_configure(struct mailboxes *m, const struct settings *s,
     return r;
 }
 
+static int endpoint_configure(struct mailboxes *m, const struct endpoint_settings *e)
+{
+    struct str rest = e->mailboxes, name;
+    struct mailbox *b;
+    int r = 0;
+
+    while (!r && mailbox_next(&rest, &name)) {
+        r = mailbox_get(m, name, &b);
+        if (r)
+            break;
+        b->generation = m->generation;
+        unsolicited_tell(m, b);
+    }
+    return r;
+}
+
+static void mailboxes_sweep(struct mailboxes *m)
+{
+    MAP_FOREACH_SAFE (node, &m->by_name) {
+        struct mailbox *b = CONTAINER_OF(node, struct mailbox, node);
+
+        if (b->told && b->generation != m->generation) {
+            m->port.unsolicited(m->port.ctx, b->name, NULL);
+            b->told = false;
+            b->generation = 0;
+        }
+        mailbox_release(m, b);
+    }
+}
+
 int mailboxes_configure(struct mailboxes *m, const struct settings *settings)
 {
     int r = 0;
@@ -490,7 +536,13 @@ int mailboxes_configure(struct mailboxes *m, const struct settings *settings)
     for (size_t i = 0; i < settings->n_aors && !r; i++)
         if (settings->aors[i].mailboxes.n)
             r = aor_configure(m, settings, &settings->aors[i]);
-    return r ? r : groups_sweep(m);
+    for (size_t i = 0; i < settings->n_endpoints && !r; i++)
+        r = endpoint_configure(m, &settings->endpoints[i]);
+    if (!r)
+        r = groups_sweep(m);
+    if (!r)
+        mailboxes_sweep(m);
+    return r;
 }
 
 /* ---- listings ---- */

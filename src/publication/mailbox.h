@@ -20,6 +20,10 @@ struct mailbox_port {
     /* What our own sources say, those that are no other servers (STATE_SERVER_SOURCE): the newest
      * of their reports, which may be just what it was; NULL: they say nothing any more. */
     void (*here)(void *ctx, struct str mailbox, const struct mailbox_counts *counts);
+    /* A mailbox that an endpoint is told unasked (`mailboxes` of endpoints): its counts, zero while
+     * nobody reports it, when it is named and each time they change; NULL: no endpoint names it any
+     * more. */
+    void (*unsolicited)(void *ctx, struct str mailbox, const struct mailbox_counts *counts);
 };
 
 /* Both outlive it; `port` is copied. 0 or -ENOMEM. */
@@ -28,7 +32,8 @@ NODISCARD int mailboxes_create(struct mailboxes **out, struct state_core *core,
                                const struct mailbox_port *port, struct rng *rng);
 void mailboxes_destroy(struct mailboxes *m); /* NULL is fine; what it told stays told */
 
-/* AORs and their mailboxes: who may be asked for from now on. 0 or -ENOMEM, then some of it may
+/* AORs and endpoints and their mailboxes: who may be asked for, and what is told unasked, from now
+ * on. 0 or -ENOMEM, then some of it may
  * have been done, and doing it again does the rest. */
 NODISCARD int mailboxes_configure(struct mailboxes *m, const struct settings *settings);
 

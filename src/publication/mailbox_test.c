@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -17,6 +18,7 @@ struct testing {
     struct publication_store *store;
     struct mailboxes *mailboxes;
     unsigned composed;
+    char unsolicited[120]; /* all that was told, as "100@d:1/2 101@d:gone " */
 };
 
 static int on_composed(void *ctx, const struct resource_name *name,
@@ -48,6 +50,18 @@ static void on_here(void *ctx, struct str mailbox, const struct mailbox_counts *
     (void)counts;
 }
 
+static void on_unsolicited(void *ctx, struct str mailbox, const struct mailbox_counts *counts)
+{
+    struct testing *t = ctx;
+    size_t n = strlen(t->unsolicited);
+
+    if (counts)
+        snprintf(t->unsolicited + n, sizeof(t->unsolicited) - n, "%.*s:%u/%u ", STR_FMT(mailbox),
+                 counts->new_count, counts->old_count);
+    else
+        snprintf(t->unsolicited + n, sizeof(t->unsolicited) - n, "%.*s:gone ", STR_FMT(mailbox));
+}
+
 static void testing_init(struct testing *t)
 {
     *t = (struct testing){ 0 };
@@ -63,9 +77,12 @@ static void testing_init(struct testing *t)
                                                      .clock = &clock_system,
                                                      .rng = &t->rng }),
         0);
-    assert_int_equal(mailboxes_create(&t->mailboxes, t->core, t->store,
-                                      &(struct mailbox_port){ .here = on_here }, &t->rng),
-                     0);
+    assert_int_equal(
+        mailboxes_create(
+            &t->mailboxes, t->core, t->store,
+            &(struct mailbox_port){ .ctx = t, .here = on_here, .unsolicited = on_unsolicited },
+            &t->rng),
+        0);
 }
 
 static void testing_fini(struct testing *t)
@@ -166,6 +183,40 @@ static void test_repetition_is_silent(void **state)
     testing_fini(&t);
 }
 
+static void assert_unsolicited(struct testing *t, const char *expected)
+{
+    assert_string_equal(t->unsolicited, expected);
+    t->unsolicited[0] = '\0';
+}
+
+/* What endpoints are told unasked, and nothing else. */
+static void test_unsolicited(void **state)
+{
+    struct testing t;
+
+    (void)state;
+    testing_init(&t);
+    assert_int_equal(report(&t, "a", "100@d", 1, 2), 0);
+    assert_unsolicited(&t, "");
+    configure(
+        &t, "[e]\ntype=endpoint\nmailboxes=100@d,101@d\n[f]\ntype=endpoint\nmailboxes=100@d\n", "");
+    assert_unsolicited(&t, "100@d:1/2 101@d:0/0 ");
+    assert_int_equal(report(&t, "a", "102@d", 1, 0), 0);
+    assert_int_equal(report(&t, "b", "100@d", 1, 2), 0);
+    assert_unsolicited(&t, "");
+    assert_int_equal(report(&t, "a", "101@d", 3, 0), 0);
+    assert_unsolicited(&t, "101@d:3/0 ");
+    assert_int_equal(mailbox_forget(t.mailboxes, STR("a"), STR("101@d")), 0);
+    assert_unsolicited(&t, "101@d:0/0 ");
+    configure(&t, "[f]\ntype=endpoint\nmailboxes=100@d\n", "");
+    assert_unsolicited(&t, "101@d:gone ");
+    assert_int_equal(report(&t, "a", "101@d", 1, 0), 0);
+    assert_unsolicited(&t, "");
+    configure(&t, "[f]\ntype=endpoint\nmailboxes=101@d\n", "");
+    assert_true(strstr(t.unsolicited, "101@d:1/0 ") && strstr(t.unsolicited, "100@d:gone "));
+    testing_fini(&t);
+}
+
 static void test_device(void **state)
 {
     struct testing t;
@@ -255,6 +306,7 @@ int main(void)
         cmocka_unit_test(test_sums),
         cmocka_unit_test(test_sources),
         cmocka_unit_test(test_repetition_is_silent),
+        cmocka_unit_test(test_unsolicited),
         cmocka_unit_test(test_device),
         cmocka_unit_test(test_configuration),
         cmocka_unit_test(test_bad_names),

@@ -17,6 +17,8 @@ struct posted {
     int result;
     struct publication_answer answer; /* its texts are on the heap */
     struct resource_name of;          /* likewise */
+    struct mailbox_counts counts;     /* of the mailbox of.extension */
+    struct solicitation *solicitation;
 };
 
 static struct posted *post(struct world *w, void (*run)(struct world *w, struct posted *p))
@@ -148,6 +150,87 @@ static void port_release(void *ctx)
     ((struct world *)ctx)->admitted--;
 }
 
+/* ---- mailboxes ---- */
+
+static struct posted *post_mailbox(struct world *w, struct str mailbox,
+                                   const struct mailbox_counts *counts,
+                                   void (*run)(struct world *w, struct posted *p))
+{
+    struct posted *p = post(w, run);
+
+    BUG_UNLESS(str_dup(&p->of.extension, mailbox) == 0);
+    p->flag = counts != NULL;
+    if (counts)
+        p->counts = *counts;
+    return p;
+}
+
+static void run_mailbox(struct world *w, struct posted *p)
+{
+    notifier_mailbox(w->engine.notifier, p->of.extension, p->flag, p->counts.new_count,
+                     p->counts.old_count);
+}
+
+static void on_mailbox(void *ctx, struct str mailbox, const struct mailbox_counts *counts)
+{
+    (void)post_mailbox(ctx, mailbox, counts, run_mailbox);
+}
+
+static void run_report(struct world *w, struct posted *p)
+{
+    BUG_UNLESS(mailbox_set(w->state.mailboxes, STR("notify"), p->of.extension, p->counts.new_count,
+                           p->counts.old_count) == 0);
+}
+
+static int port_mailbox(void *ctx, struct str mailbox, uint32_t new_count, uint32_t old_count)
+{
+    (void)post_mailbox(ctx, mailbox, &(struct mailbox_counts){ new_count, old_count }, run_report);
+    return 0;
+}
+
+static void run_solicit(struct world *w, struct posted *p)
+{
+    notifier_solicit(w->engine.notifier, p->solicitation);
+}
+
+static struct solicitation *port_solicit(void *ctx, struct str endpoint, struct str aor)
+{
+    struct solicitation *s = calloc(1, sizeof(*s));
+
+    BUG_UNLESS(s && str_dup(&s->endpoint, endpoint) == 0 && str_dup(&s->aor, aor) == 0);
+    list_init(&s->link);
+    post(ctx, run_solicit)->solicitation = s;
+    return s;
+}
+
+static void solicitation_free(struct solicitation *s)
+{
+    list_remove(&s->link);
+    str_free(&s->endpoint);
+    str_free(&s->aor);
+    free(s);
+}
+
+static void run_unsolicit(struct world *w, struct posted *p)
+{
+    notifier_unsolicit(w->engine.notifier, p->solicitation);
+    solicitation_free(p->solicitation);
+}
+
+static void port_unsolicit(void *ctx, struct solicitation *s)
+{
+    struct world *w = ctx;
+
+    if (w->finishing)
+        solicitation_free(s);
+    else
+        post(w, run_unsolicit)->solicitation = s;
+}
+
+static int port_route(void *ctx, struct str transport_id, const struct addr *remote,
+                      struct flow *out);
+static void port_seek(void *ctx, struct str host, uint16_t port, uint64_t question);
+
 struct notifier_port world_notifier_port(struct world *w)
 {
     return (struct notifier_port){ .ctx = w,
@@ -155,7 +238,11 @@ struct notifier_port world_notifier_port(struct world *w)
                                    .unwatch = port_unwatch,
                                    .admit = port_admit,
                                    .release = port_release,
-                                   .watcher = port_watcher };
+                                   .watcher = port_watcher,
+                                   .resolve = port_seek,
+                                   .route = port_route,
+                                   .solicit = port_solicit,
+                                   .unsolicit = port_unsolicit };
 }
 
 /* ---- who watches ---- */
@@ -226,7 +313,7 @@ static int port_apply(void *ctx, const struct publication_request *rq, uint64_t 
 
 struct compositor_port world_compositor_port(struct world *w)
 {
-    return (struct compositor_port){ .ctx = w, .apply = port_apply };
+    return (struct compositor_port){ .ctx = w, .apply = port_apply, .mailbox = port_mailbox };
 }
 
 /* ---- the publisher's ---- */
@@ -236,15 +323,31 @@ static void run_resolved(struct world *w, struct posted *p)
     publisher_resolved(w->engine.publisher, p->cookie, p->flag ? &p->remote : NULL);
 }
 
-/* Addresses are themselves, and no name has one. */
-static void port_resolve(void *ctx, struct str host, uint16_t port, uint64_t cookie)
+static void run_found(struct world *w, struct posted *p)
 {
-    struct posted *p = post(ctx, run_resolved);
+    notifier_resolved(w->engine.notifier, p->cookie, p->flag ? &p->remote : NULL);
+}
+
+/* Addresses are themselves, and no name has one. */
+static void post_address(struct world *w, struct str host, uint16_t port, uint64_t cookie,
+                         void (*run)(struct world *w, struct posted *p))
+{
+    struct posted *p = post(w, run);
 
     p->cookie = cookie;
     p->flag = addr_parse(&p->remote, host, 5060) == 0;
     if (p->flag && port)
         addr_port_set(&p->remote, port);
+}
+
+static void port_resolve(void *ctx, struct str host, uint16_t port, uint64_t cookie)
+{
+    post_address(ctx, host, port, cookie, run_resolved);
+}
+
+static void port_seek(void *ctx, struct str host, uint16_t port, uint64_t question)
+{
+    post_address(ctx, host, port, question, run_found);
 }
 
 static int port_route(void *ctx, struct str transport_id, const struct addr *remote,
@@ -316,6 +419,7 @@ struct state_engine_port world_state_port(struct world *w)
                    .presence = on_presence },
         .publishers = CONSUMER_PUBLISHER,
         .republish = on_republish,
+        .mailbox = on_mailbox,
     };
 }
 

@@ -39,7 +39,7 @@ struct world {
     struct body_registry *bodies;
     struct settings *settings;
     struct engine engine;
-    bool started, verbose;
+    bool started, verbose, finishing;
     bool networkless;   /* sending fails */
     uint32_t admitted;  /* subscriptions */
     struct list sent;   /* struct waiting, oldest first */

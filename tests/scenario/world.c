@@ -217,6 +217,7 @@ static void peer_free(struct peer *p)
 
 void world_fini(struct world *w)
 {
+    w->finishing = true;
     if (w->started)
         engine_fini(&w->engine);
     world_drop_posted(w);

@@ -1,0 +1,449 @@
+// SPDX-License-Identifier: MIT
+/* Who is told of which mailboxes unasked. Source: RFC 3842 for the body; NOTIFY without a
+ * subscription is what Asterisk does, and telephones expect. */
+#include "event/event_internal.h"
+
+#include <stdlib.h>
+
+enum { REPAIR_MS = 1000 };
+
+unsigned notifier_home(struct str endpoint, unsigned workers)
+{
+    uint32_t h = 2166136261u; /* FNV-1a: only to spread */
+
+    for (size_t i = 0; i < endpoint.n; i++)
+        h = (h ^ (unsigned char)endpoint.p[i]) * 16777619u;
+    return h % workers;
+}
+
+struct str addressee_id(const struct addressee *a)
+{
+    return (struct str){ a->id, a->id_n };
+}
+
+/* ---- mailboxes ---- */
+
+static bool box_is(const struct map_node *node, const void *key)
+{
+    const struct box *box = CONTAINER_OF(node, const struct box, node);
+
+    return str_equal((struct str){ box->name, box->name_n }, *(const struct str *)key);
+}
+
+static struct box *box_find(const struct notifier *n, struct str name)
+{
+    const struct map *boxes = &n->unsolicited.boxes;
+    struct map_node *node = map_find(boxes, map_hash(boxes, name), box_is, &name);
+
+    return node ? CONTAINER_OF(node, struct box, node) : NULL;
+}
+
+/* With one more reference; NULL: no memory. */
+static struct box *box_get(struct notifier *n, struct str name)
+{
+    struct map *boxes = &n->unsolicited.boxes;
+    struct box *box = box_find(n, name);
+
+    if (!box) {
+        box = malloc(sizeof(*box) + name.n);
+        if (!box)
+            return NULL;
+        *box = (struct box){ .name_n = name.n };
+        memcpy(box->name, name.p, name.n);
+        list_init(&box->members);
+        map_add(boxes, &box->node, map_hash(boxes, name));
+    }
+    box->refs++;
+    return box;
+}
+
+static void box_settle(struct notifier *n, struct box *box)
+{
+    if (box->refs || box->known)
+        return;
+    map_remove(&n->unsolicited.boxes, &box->node);
+    free(box);
+}
+
+void box_unref(struct notifier *n, struct box *box)
+{
+    if (!box)
+        return;
+    box->refs--;
+    box_settle(n, box);
+}
+
+void notifier_mailbox(struct notifier *n, struct str mailbox, bool exists, uint32_t new_count,
+                      uint32_t old_count)
+{
+    struct box *box = exists ? box_get(n, mailbox) : box_find(n, mailbox);
+
+    if (!box) {
+        if (exists)
+            log_error(n->cfg.log, "unsolicited.mailbox", KV("mailbox", mailbox), KV_ERR(-ENOMEM));
+        return;
+    }
+    box->known = exists;
+    box->new_count = new_count;
+    box->old_count = old_count;
+    LIST_FOREACH (it, &box->members)
+        LIST_FOREACH (notice, &CONTAINER_OF(it, struct member, of_box)->addressee->notices)
+            notice_attend(CONTAINER_OF(notice, struct notice, of_addressee), false);
+    if (exists)
+        box->refs--;
+    box_settle(n, box);
+}
+
+/* ---- what there is to tell ---- */
+
+static bool solicitation_covers(const struct notifier *n, const struct solicitation *s,
+                                const struct box *box)
+{
+    const struct aor_settings *aor = settings_aor(n->settings, s->aor);
+
+    return aor && mailboxes_have(aor->mailboxes, (struct str){ box->name, box->name_n });
+}
+
+static bool is_solicited(const struct addressee *a, const struct box *box)
+{
+    LIST_FOREACH (it, &a->solicitations)
+        if (solicitation_covers(a->notifier, CONTAINER_OF(it, struct solicitation, link), box))
+            return true;
+    return false;
+}
+
+/* Counts stop at what a message-summary can carry. */
+static uint32_t count_add(uint32_t a, uint32_t b)
+{
+    return a > UINT32_MAX - b ? UINT32_MAX : a + b;
+}
+
+int notice_sum(const struct notice *t, struct es_message_count *out)
+{
+    const struct addressee *a = t->addressee;
+    bool any = false;
+
+    *out = (struct es_message_count){ .given = true };
+    for (size_t i = 0; i < a->n_members; i++) {
+        const struct box *box = a->members[i].box;
+
+        if ((t->box && t->box != box) || is_solicited(a, box))
+            continue;
+        if (!box->known) /* it will be soon: half a sum is no state that ever was */
+            return NOTICE_NOTHING;
+        out->new_count = count_add(out->new_count, box->new_count);
+        out->old_count = count_add(out->old_count, box->old_count);
+        any = true;
+    }
+    return any ? 0 : NOTICE_NOTHING;
+}
+
+/* ---- endpoints ---- */
+
+static bool addressee_is(const struct map_node *node, const void *key)
+{
+    return str_equal(addressee_id(CONTAINER_OF(node, const struct addressee, node)),
+                     *(const struct str *)key);
+}
+
+static struct addressee *addressee_find(const struct notifier *n, struct str id)
+{
+    const struct map *all = &n->unsolicited.addressees;
+    struct map_node *node = map_find(all, map_hash(all, id), addressee_is, &id);
+
+    return node ? CONTAINER_OF(node, struct addressee, node) : NULL;
+}
+
+/* Their endpoint has begun, or ceased, to be told. */
+static void solicitations_adopt(struct addressee *a)
+{
+    LIST_FOREACH_SAFE (it, &a->notifier->unsolicited.orphans) {
+        if (!str_equal(CONTAINER_OF(it, struct solicitation, link)->endpoint, addressee_id(a)))
+            continue;
+        list_remove(it);
+        list_append(&a->solicitations, it);
+    }
+}
+
+static struct addressee *addressee_get(struct notifier *n, struct str id)
+{
+    struct map *all = &n->unsolicited.addressees;
+    struct addressee *a = addressee_find(n, id);
+
+    if (a)
+        return a;
+    a = malloc(sizeof(*a) + id.n);
+    if (!a)
+        return NULL;
+    *a = (struct addressee){ .notifier = n, .id_n = id.n };
+    memcpy(a->id, id.p, id.n);
+    list_init(&a->notices);
+    list_init(&a->solicitations);
+    map_add(all, &a->node, map_hash(all, id));
+    solicitations_adopt(a);
+    return a;
+}
+
+static void members_free(struct notifier *n, struct member *members, size_t n_members)
+{
+    for (size_t i = 0; i < n_members; i++) {
+        list_remove(&members[i].of_box);
+        box_unref(n, members[i].box);
+    }
+    free(members);
+}
+
+static void addressee_destroy(struct addressee *a)
+{
+    struct notifier *n = a->notifier;
+
+    LIST_FOREACH_SAFE (it, &a->notices)
+        notice_destroy(CONTAINER_OF(it, struct notice, of_addressee));
+    members_free(n, a->members, a->n_members);
+    list_splice(&n->unsolicited.orphans, &a->solicitations);
+    map_remove(&n->unsolicited.addressees, &a->node);
+    free(a);
+}
+
+/* A mailbox that is named twice counts once. */
+static int members_renew(struct addressee *a, struct str list)
+{
+    struct notifier *n = a->notifier;
+    struct member *members, *former = a->members;
+    size_t most = 0, n_members = 0, n_former = a->n_members;
+    struct str rest = list, name;
+
+    while (mailbox_next(&rest, &name))
+        most++;
+    members = calloc(most + 1, sizeof(*members));
+    if (!members)
+        return -ENOMEM;
+    while (mailbox_next(&list, &name)) {
+        struct box *box = box_get(n, name);
+        struct member *m = &members[n_members];
+        bool twice = false;
+
+        if (!box) {
+            members_free(n, members, n_members);
+            return -ENOMEM;
+        }
+        for (size_t i = 0; i < n_members; i++)
+            twice = twice || members[i].box == box;
+        if (twice) {
+            box_unref(n, box);
+            continue;
+        }
+        *m = (struct member){ .box = box, .addressee = a };
+        list_init(&m->of_box);
+        list_append(&box->members, &m->of_box);
+        n_members++;
+    }
+    a->members = members;
+    a->n_members = n_members;
+    members_free(n, former, n_former);
+    return 0;
+}
+
+static int notice_renew(struct addressee *a, struct str contact, struct box *box, bool quiet)
+{
+    struct notice *t = NULL;
+
+    LIST_FOREACH (it, &a->notices) {
+        struct notice *other = CONTAINER_OF(it, struct notice, of_addressee);
+
+        if (other->box == box && str_equal(notice_contact(other), contact))
+            t = other;
+    }
+    if (!t)
+        t = notice_create(a, contact, box, quiet);
+    if (!t)
+        return -ENOMEM;
+    t->generation = a->notifier->generation;
+    return 0;
+}
+
+/* By UDP. */
+static bool is_reached(const struct addressee *a, struct str contact)
+{
+    struct sip_uri uri;
+    struct str transport;
+    bool reached = sip_uri_parse(&uri, contact) == 0 && !uri.secure && contact.n <= EVENT_URI_MAX &&
+                   (!sip_param_find(uri.params, STR("transport"), &transport) ||
+                    str_equal_nocase(transport, STR("udp")));
+
+    if (!reached)
+        log_warn(a->notifier->cfg.log, "unsolicited.contact_not_served",
+                 KV("endpoint", addressee_id(a)), KV("contact", contact));
+    return reached;
+}
+
+static int contact_renew(struct addressee *a, const struct endpoint_settings *e, struct str contact,
+                         bool quiet)
+{
+    int r = 0;
+
+    if (!is_reached(a, contact))
+        return 0;
+    if (e->aggregate_mwi)
+        return notice_renew(a, contact, NULL, quiet);
+    for (size_t i = 0; i < a->n_members && !r; i++)
+        r = notice_renew(a, contact, a->members[i].box, quiet);
+    return r;
+}
+
+/* What is not configured any more is told nothing, not even an end: there is none in this. */
+static int notices_renew(struct addressee *a, const struct endpoint_settings *e, bool quiet)
+{
+    const struct settings *s = a->notifier->settings;
+    int r = 0;
+
+    for (size_t i = 0; i < e->n_aors; i++) {
+        const struct aor_settings *aor = settings_aor(s, e->aors[i]);
+
+        for (size_t k = 0; aor && k < aor->n_contacts && !r; k++)
+            r = contact_renew(a, e, aor->contacts[k], quiet);
+    }
+    if (r)
+        return r;
+    LIST_FOREACH_SAFE (it, &a->notices) {
+        struct notice *t = CONTAINER_OF(it, struct notice, of_addressee);
+
+        if (t->generation == a->notifier->generation)
+            notice_attend(t, true);
+        else
+            notice_destroy(t);
+    }
+    return 0;
+}
+
+static int addressee_renew(struct notifier *n, const struct endpoint_settings *e, bool quiet)
+{
+    const struct es_subscriber who = { .size = sizeof(who),
+                                       .package = ES_TEXT("message-summary"),
+                                       .endpoint = es_text_from(e->id) };
+    struct addressee *a = addressee_get(n, e->id);
+    int r = -ENOMEM;
+
+    if (!a)
+        return r;
+    a->generation = n->generation;
+    r = body_choose(n->cfg.bodies, &who, STR("application/simple-message-summary"),
+                    body_flags_of(n->settings, e), &a->profile);
+    BUG_UNLESS(r <= 0); /* it is built in */
+    if (!r)
+        r = members_renew(a, e->mailboxes);
+    return r ? r : notices_renew(a, e, quiet);
+}
+
+int unsolicited_configure(struct notifier *n, bool quiet)
+{
+    const struct settings *s = n->settings;
+    int r = 0;
+
+    for (size_t i = 0; i < s->n_endpoints && !r; i++) {
+        const struct endpoint_settings *e = &s->endpoints[i];
+
+        if (e->mailboxes.n && notifier_home(e->id, n->cfg.workers) == n->cfg.worker)
+            r = addressee_renew(n, e, quiet);
+    }
+    if (r) {
+        log_error(n->cfg.log, "unsolicited.settings", KV_ERR(r));
+        timer_start(n->cfg.wheel, &n->unsolicited.repair, REPAIR_MS);
+        return r;
+    }
+    MAP_FOREACH_SAFE (node, &n->unsolicited.addressees) {
+        struct addressee *a = CONTAINER_OF(node, struct addressee, node);
+
+        if (a->generation != n->generation)
+            addressee_destroy(a);
+    }
+    return 0;
+}
+
+static void on_repair(struct timer *t)
+{
+    (void)unsolicited_configure(CONTAINER_OF(t, struct notifier, unsolicited.repair), false);
+}
+
+/* ---- subscriptions that tell the same ---- */
+
+/* Of what it tells nothing is told unasked; of the rest it may be another sum now. */
+void notifier_solicit(struct notifier *n, struct solicitation *s)
+{
+    struct addressee *a = addressee_find(n, s->endpoint);
+
+    list_init(&s->link);
+    list_append(a ? &a->solicitations : &n->unsolicited.orphans, &s->link);
+    if (!a)
+        return;
+    LIST_FOREACH (it, &a->notices)
+        notice_attend(CONTAINER_OF(it, struct notice, of_addressee), false);
+}
+
+static bool notice_is_covered(const struct notice *t, const struct solicitation *s)
+{
+    const struct addressee *a = t->addressee;
+
+    for (size_t i = 0; i < a->n_members; i++)
+        if ((!t->box || t->box == a->members[i].box) &&
+            solicitation_covers(a->notifier, s, a->members[i].box))
+            return true;
+    return false;
+}
+
+/* What the telephone shows now is what the subscription said last: it is told afresh. */
+void notifier_unsolicit(struct notifier *n, struct solicitation *s)
+{
+    struct addressee *a = addressee_find(n, s->endpoint);
+
+    list_remove(&s->link);
+    if (!a)
+        return;
+    LIST_FOREACH (it, &a->notices) {
+        struct notice *t = CONTAINER_OF(it, struct notice, of_addressee);
+
+        if (!notice_is_covered(t, s))
+            continue;
+        t->is_told = t->quiet = false;
+        notice_attend(t, false);
+    }
+}
+
+/* ---- life ---- */
+
+void unsolicited_init(struct notifier *n)
+{
+    struct unsolicited *u = &n->unsolicited;
+
+    list_init(&u->due);
+    list_init(&u->orphans);
+    timer_init(&u->turn, notices_turn);
+    timer_init(&u->repair, on_repair);
+}
+
+void unsolicited_stop(struct notifier *n)
+{
+    timer_stop(n->cfg.wheel, &n->unsolicited.repair);
+    MAP_FOREACH (node, &n->unsolicited.addressees)
+        LIST_FOREACH (it, &CONTAINER_OF(node, struct addressee, node)->notices)
+            notice_rest(CONTAINER_OF(it, struct notice, of_addressee));
+}
+
+void unsolicited_fini(struct notifier *n)
+{
+    struct unsolicited *u = &n->unsolicited;
+
+    if (u->addressees.buckets)
+        MAP_FOREACH_SAFE (node, &u->addressees)
+            addressee_destroy(CONTAINER_OF(node, struct addressee, node));
+    if (u->boxes.buckets)
+        MAP_FOREACH_SAFE (node, &u->boxes)
+            free(CONTAINER_OF(node, struct box, node));
+    LIST_FOREACH_SAFE (it, &u->orphans)
+        list_remove(it); /* their subscriptions have them */
+    timer_stop(n->cfg.wheel, &u->turn);
+    timer_stop(n->cfg.wheel, &u->repair);
+    map_fini(&u->addressees);
+    map_fini(&u->boxes);
+    map_fini(&u->seeking);
+}

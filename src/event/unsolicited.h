@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+/* unsolicited.h - what endpoints are told of their mailboxes without a subscription: a part of the
+ * notifier.
+ *
+ *   notifier ──< addressee ──< notice
+ *      │             └──< member >──┐
+ *      └──────────────────────────< box
+ *
+ * unsolicited.c         who is told what: settings, mailboxes, subscriptions that tell it already
+ * unsolicited_notice.c  one notice: when it is sent, as what bytes, and what its answer means
+ *
+ * An endpoint lives in one worker (notifier_home). Each of its contacts gets a NOTIFY outside any
+ * dialog, with one Call-ID and a rising CSeq. It is no subscription: nobody confirms it, and
+ * nothing ends it but the configuration. */
+#pragma once
+#include "base/list.h"
+#include "base/map.h"
+#include "body/body.h"
+#include "config/settings.h"
+#include "event/notifier.h"
+#include "txn/txn.h"
+
+struct box { /* a mailbox, as the state thread tells it */
+    struct map_node node;
+    struct list members; /* member.of_box */
+    unsigned refs; /* of members and notices; it goes when there are none and it is not known */
+    bool known;
+    uint32_t new_count, old_count;
+    size_t name_n;
+    char name[];
+};
+
+struct member {
+    struct list of_box;
+    struct box *box; /* a reference */
+    struct addressee *addressee;
+};
+
+struct addressee { /* an endpoint with `mailboxes` */
+    struct map_node node;
+    struct notifier *notifier;
+    const struct body_profile *profile;
+    struct member *members;
+    size_t n_members;
+    struct list notices;
+    struct list solicitations; /* subscriptions that tell it */
+    uint32_t generation;       /* of the settings that named it last */
+    size_t id_n;
+    char id[];
+};
+
+/*  idle ──change──▶ due ──its turn──▶ seeking ──address──▶ sending
+ *   ▲                │▲                  │                    ││
+ *   └─nothing to tell┘└──time, change── waiting ◀─────failed──┘│
+ *   └───────────────────────────────── due ◀──────────────told─┘ */
+enum notice_state {
+    NOTICE_IDLE,
+    NOTICE_DUE,     /* in unsolicited.due */
+    NOTICE_SEEKING, /* in unsolicited.seeking: the address of the next hop was asked for */
+    NOTICE_SENDING,
+    NOTICE_WAITING, /* for another try */
+    NOTICE_STATES
+};
+
+struct notice { /* what one contact is told: of one mailbox, or of all of them */
+    struct map_node node;
+    struct list of_addressee, due;
+    struct addressee *addressee;
+    struct box *box; /* a reference; NULL: the sum of all */
+    struct client_txn txn;
+    struct timer timer; /* seeking: patience; waiting: the next try */
+    enum notice_state state;
+    const struct draft *draft; /* while the NOTIFY is written for the first time */
+    struct str message;        /* and what it was: a reload must not change its retransmissions */
+    int print_error;
+    uint64_t question;   /* of the address */
+    uint64_t told, sent; /* digests of bodies */
+    bool is_told;        /* `told` is what it shows */
+    bool quiet;          /* the first state is taken for told */
+    bool hold;           /* a change does not end the wait */
+    uint32_t generation; /* of the settings that named it last */
+    uint32_t cseq, failures;
+    char tag[TXN_TAG_MAX], call_id[32];
+    uint8_t tag_n;
+    size_t contact_n;
+    char contact[];
+};
+
+struct unsolicited {
+    struct map boxes, addressees, seeking;
+    struct list due;     /* notices, the longest due first */
+    struct list orphans; /* solicitations of endpoints that are no addressees */
+    struct timer turn, repair;
+    uint64_t last_question;
+    size_t outstanding;
+};
+
+/* ---- unsolicited.c ---- */
+
+void unsolicited_init(struct notifier *n);
+/* The settings are others now. Where `quiet`, what they add is not told before it changes. 0 or
+ * -ENOMEM: some of it is done, and the rest is tried again soon. */
+int unsolicited_configure(struct notifier *n, bool quiet);
+void unsolicited_stop(struct notifier *n); /* begin no more */
+void unsolicited_fini(struct notifier *n);
+struct str addressee_id(const struct addressee *a);
+void box_unref(struct notifier *n, struct box *box); /* NULL is fine */
+
+enum { NOTICE_NOTHING = 1 /* it is told by a subscription, or not all is known */ };
+/* What there is to tell. 0, NOTICE_NOTHING. */
+NODISCARD int notice_sum(const struct notice *t, struct es_message_count *out);
+
+/* ---- unsolicited_notice.c ---- */
+
+/* For a contact that UDP reaches. NULL: no memory. */
+struct notice *notice_create(struct addressee *a, struct str contact, struct box *box, bool quiet);
+void notice_destroy(struct notice *t);
+struct str notice_contact(const struct notice *t);
+/* Something may have changed; `retry`: whatever it waits for, try now. */
+void notice_attend(struct notice *t, bool retry);
+void notice_rest(struct notice *t); /* unless it is sending */
+void notices_turn(struct timer *t); /* unsolicited.turn */

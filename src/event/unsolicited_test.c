@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT
+/* What the scenarios do not see of what is told unasked: addresses that do not come, or too late;
+ * many contacts; counts at their limit. */
+#include "event/notifier_fixture.h"
+
+#define UDP "[udp]\ntype=transport\nprotocol=udp\nbind=192.0.2.1:5060\n"
+#define ALICE                                                     \
+    UDP "[alice]\ntype=endpoint\naors=alice\nmailboxes=1@d,2@d\n" \
+        "[alice]\ntype=aor\ncontact=sip:alice@phone.example:5070\n"
+
+static void settings_become(struct fixture *f, const char *pjsip)
+{
+    struct settings *s = settings_fixture(pjsip);
+
+    notifier_settings_set(f->notifier, s);
+    settings_unref(f->settings);
+    f->settings = s;
+}
+
+static struct fixture *begin(const char *pjsip)
+{
+    struct fixture *f = fixture_create(pjsip);
+
+    notifier_mailbox(f->notifier, STR("1@d"), true, 0, 0);
+    notifier_mailbox(f->notifier, STR("2@d"), true, 0, 0);
+    fixture_pass(f, WHEEL_TICK_MS);
+    return f;
+}
+
+/* The oldest question; `address` NULL: there is none. */
+static uint64_t seek_answer(struct fixture *f, const char *address)
+{
+    struct fixture_seek s;
+    struct addr a;
+
+    assert_true(f->n_seeks > 0);
+    s = f->seeks[0];
+    memmove(f->seeks, f->seeks + 1, --f->n_seeks * sizeof(s));
+    if (address)
+        a = fixture_addr(address);
+    notifier_resolved(f->notifier, s.question, address ? &a : NULL);
+    return s.question;
+}
+
+static void told(struct fixture *f, const char *in_body)
+{
+    (void)seek_answer(f, "192.0.2.7:5070");
+    expect_notify(f, "active", in_body);
+    answer_last(f, 200);
+    fixture_pass(f, WHEEL_TICK_MS);
+}
+
+static void test_address(void **state)
+{
+    struct fixture *f = begin(ALICE);
+    uint64_t first;
+    struct addr a = fixture_addr("192.0.2.8:5070");
+
+    (void)state;
+    assert_int_equal(f->n_seeks, 1);
+    assert_string_equal(f->seeks[0].host, "phone.example");
+    assert_int_equal(f->seeks[0].port, 5070);
+    first = seek_answer(f, NULL);
+    assert_int_equal(fixture_counters(f).unsolicited_failed, 1);
+    fixture_pass(f, 31000);
+    assert_int_equal(f->n_seeks, 0);
+    fixture_pass(f, 1100);
+    notifier_resolved(f->notifier, first, &a); /* a question that is none any more */
+    expect_nothing(f);
+    told(f, "Voice-Message: 0/0");
+    expect_nothing(f);
+    fixture_destroy(f);
+}
+
+/* Nobody answers the question: that is a failure, too, and what comes later is for the next. */
+static void test_address_patience(void **state)
+{
+    struct fixture *f = begin(ALICE);
+
+    (void)state;
+    fixture_pass(f, 29900);
+    assert_int_equal(fixture_counters(f).unsolicited_failed, 0);
+    fixture_pass(f, 200);
+    assert_int_equal(fixture_counters(f).unsolicited_failed, 1);
+    (void)seek_answer(f, "192.0.2.7:5070");
+    expect_nothing(f);
+    fixture_pass(f, 32100);
+    told(f, "Voice-Message: 0/0");
+    fixture_destroy(f);
+}
+
+/* What changes while the address is looked up is told at once; what is back where it was is not. */
+static void test_change_while_seeking(void **state)
+{
+    struct fixture *f = begin(ALICE);
+
+    (void)state;
+    notifier_mailbox(f->notifier, STR("1@d"), true, 1, 0);
+    told(f, "Voice-Message: 1/0");
+    assert_int_equal(f->n_seeks, 0);
+    notifier_mailbox(f->notifier, STR("1@d"), true, 2, 0);
+    fixture_pass(f, WHEEL_TICK_MS);
+    notifier_mailbox(f->notifier, STR("1@d"), false, 0, 0); /* no endpoint has it any more */
+    (void)seek_answer(f, "192.0.2.7:5070");
+    expect_nothing(f);
+    assert_int_equal(notifier_unanswered(f->notifier), 0);
+    fixture_destroy(f);
+}
+
+/* A reload asks anew: the address may be another's by now. */
+static void test_reload_while_seeking(void **state)
+{
+    struct fixture *f = begin(ALICE);
+
+    (void)state;
+    settings_become(f, UDP "[alice]\ntype=endpoint\naors=alice\nmailboxes=1@d\n"
+                           "outbound_proxy=sip:192.0.2.9\\;lr\n"
+                           "[alice]\ntype=aor\ncontact=sip:alice@phone.example:5070\n");
+    fixture_pass(f, WHEEL_TICK_MS);
+    assert_int_equal(f->n_seeks, 2);
+    (void)seek_answer(f, "192.0.2.7:5070");
+    expect_nothing(f);
+    assert_string_equal(f->seeks[0].host, "192.0.2.9");
+    told(f, "Voice-Message: 0/0");
+    /* Gone while it is asked for. */
+    notifier_mailbox(f->notifier, STR("1@d"), true, 1, 0);
+    fixture_pass(f, WHEEL_TICK_MS);
+    settings_become(f, UDP);
+    assert_int_equal(fixture_counters(f).unsolicited, 0);
+    (void)seek_answer(f, "192.0.2.9:5060");
+    expect_nothing(f);
+    fixture_destroy(f);
+}
+
+static void test_no_way(void **state)
+{
+    struct fixture *f = begin(ALICE);
+
+    (void)state;
+    f->route_result = -EAFNOSUPPORT;
+    (void)seek_answer(f, "[2001:db8::1]:5060");
+    assert_int_equal(fixture_counters(f).unsolicited_failed, 1);
+    f->route_result = 0;
+    fixture_pass(f, 32100);
+    f->send_result = -ENOBUFS; /* our own trouble: soon over, and nobody's failure */
+    (void)seek_answer(f, "192.0.2.7:5060");
+    f->send_result = 0;
+    fixture_pass(f, 1100);
+    assert_int_equal(fixture_counters(f).unsolicited_failed, 1);
+    told(f, "Voice-Message: 0/0");
+    fixture_destroy(f);
+}
+
+/* At the start everybody is due: not all in one go. */
+static void test_many(void **state)
+{
+    enum { CONTACTS = 600 };
+    struct fixture *f;
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, 1 << 20);
+    buf_add(&b, STR(UDP "[alice]\ntype=endpoint\naors=alice\nmailboxes=1@d\n[alice]\ntype=aor\n"));
+    for (int i = 0; i < CONTACTS; i++)
+        buf_printf(&b, "contact=sip:alice@192.0.2.7:%d\n", 6000 + i);
+    buf_add_char(&b, '\0');
+    f = begin(b.p);
+    assert_int_equal(fixture_counters(f).unsolicited, CONTACTS);
+    assert_in_range(f->n_seeks, 1, CONTACTS - 1);
+    fixture_pass(f, 100);
+    assert_int_equal(f->n_seeks, CONTACTS);
+    while (f->n_seeks)
+        told(f, "Voice-Message: 0/0");
+    assert_int_equal(fixture_counters(f).unsolicited_acknowledged, CONTACTS);
+    buf_fini(&b);
+    fixture_destroy(f);
+}
+
+static void test_limits(void **state)
+{
+    struct fixture *f = begin(ALICE);
+
+    (void)state;
+    notifier_mailbox(f->notifier, STR("1@d"), true, UINT32_MAX, 1);
+    notifier_mailbox(f->notifier, STR("2@d"), true, 1, UINT32_MAX);
+    told(f, "Voice-Message: 4294967295/4294967295 (0/0)");
+    fixture_destroy(f);
+}
+
+/* Half a sum is not told, and an endpoint is told by one worker. */
+static void test_home_and_parts(void **state)
+{
+    struct fixture *f = fixture_create(ALICE);
+    unsigned homes[4] = { 0 };
+    char id[16];
+
+    (void)state;
+    notifier_mailbox(f->notifier, STR("1@d"), true, 1, 0);
+    notifier_mailbox(f->notifier, STR("9@d"), true, 1, 0);
+    fixture_pass(f, 1000);
+    assert_int_equal(f->n_seeks, 0);
+    notifier_mailbox(f->notifier, STR("2@d"), true, 0, 0);
+    fixture_pass(f, WHEEL_TICK_MS);
+    told(f, "Voice-Message: 1/0");
+    for (int i = 0; i < 400; i++) {
+        snprintf(id, sizeof(id), "%d", 1000 + i);
+        homes[notifier_home(str_of(id), ARRAY_LEN(homes))]++;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(homes); i++)
+        assert_in_range(homes[i], 50, 150);
+    fixture_destroy(f);
+}
+
+/* Without memory to say so the endpoint is told both ways, which is no harm. */
+static void test_solicited_without_memory(void **state)
+{
+    struct fixture *f =
+        begin(UDP "[alice]\ntype=endpoint\ncontext=users\naors=alice\nmailboxes=1@d\n"
+                  "mwi_subscribe_replaces_unsolicited=yes\n"
+                  "[alice]\ntype=aor\nmailboxes=1@d\ncontact=sip:alice@192.0.2.7\n");
+    struct sub s = sub_plain("one");
+
+    (void)state;
+    told(f, "Voice-Message: 0/0");
+    fixture_state(f, "alice", EXTENSION_IDLE);
+    s.uri = "sip:alice@192.0.2.1:5060";
+    s.event = "message-summary";
+    s.accept = NULL;
+    sub_send(f, &s);
+    fixture_answer_questions(f, 1);
+    expect_status(f, 200);
+    expect_notify(f, "active;expires=600", "Voice-Message");
+    answer_last(f, 200);
+    notifier_mailbox(f->notifier, STR("1@d"), true, 1, 0);
+    fixture_pass(f, WHEEL_TICK_MS);
+    told(f, "Voice-Message: 1/0");
+    fixture_destroy(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_address),
+        cmocka_unit_test(test_address_patience),
+        cmocka_unit_test(test_change_while_seeking),
+        cmocka_unit_test(test_reload_while_seeking),
+        cmocka_unit_test(test_no_way),
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_home_and_parts),
+        cmocka_unit_test(test_solicited_without_memory),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
