@@ -175,6 +175,11 @@ static void command_mailbox_forget(struct ctl_request *q)
     on_state(q, state_mailbox_drop, done_answer);
 }
 
+static void command_mailbox_told(struct ctl_request *q)
+{
+    on_workers(q, worker_notices, done_answer);
+}
+
 static void command_sources(struct ctl_request *q)
 {
     on_state(q, state_sources, done_answer);
@@ -343,6 +348,7 @@ static const struct {
     { "mailbox.list", command_mailbox_list },
     { "mailbox.set", command_mailbox_set },
     { "mailbox.forget", command_mailbox_forget },
+    { "mailbox.told", command_mailbox_told },
     { "sources", command_sources },
     { "drain", command_drain },
     { "drain.stop", command_drain_stop },

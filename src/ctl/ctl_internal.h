@@ -77,6 +77,7 @@ void state_status(struct ctl_job *job, void *subject);
 /* worker_command.c: on each worker's thread */
 void worker_subscriptions(struct ctl_job *job, void *worker);
 void worker_publications(struct ctl_job *job, void *worker);
+void worker_notices(struct ctl_job *job, void *worker);
 void worker_drain(struct ctl_job *job, void *worker);
 void worker_resume(struct ctl_job *job, void *worker);
 void worker_count_watchers(struct ctl_job *job, void *worker);

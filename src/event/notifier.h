@@ -109,6 +109,19 @@ void notifier_resolved(struct notifier *n, uint64_t question,
 void notifier_solicit(struct notifier *n, struct solicitation *s);
 void notifier_unsolicit(struct notifier *n, struct solicitation *s);
 
+/* "told": it shows what there is. "silent": a subscription tells it, or not all of it is known.
+ * "sending". "waiting": for another try. */
+struct notice_view { /* borrowed for the call */
+    struct str endpoint, contact;
+    struct str mailbox;      /* empty: the sum of all */
+    const char *state;       /* one of the words above */
+    unsigned last_status;    /* 0: none; 408: no answer, 503: not reached */
+    uint32_t retry_s;        /* until the next try; 0: none is waiting */
+    uint32_t cseq, failures; /* failures in a row */
+};
+void notifier_notices_each(const struct notifier *n,
+                           void (*each)(void *ctx, const struct notice_view *v), void *ctx);
+
 /* Move the subscribers away: end `rate_per_s` subscriptions a second, with terminated;
  * reason=deactivated (they subscribe anew at once) or reason=probation;retry-after=... (not before
  * that), and answer new SUBSCRIBEs 503 with Retry-After. Until notifier_resume. */

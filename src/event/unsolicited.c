@@ -409,6 +409,38 @@ void notifier_unsolicit(struct notifier *n, struct solicitation *s)
     }
 }
 
+/* ---- listings ---- */
+
+static struct notice_view view_of(const struct notifier *n, const struct notice *t)
+{
+    struct notice_view v = { .endpoint = addressee_id(t->addressee),
+                             .contact = notice_contact(t),
+                             .state = notice_state_name(t),
+                             .last_status = t->last_status,
+                             .cseq = t->cseq,
+                             .failures = t->failures };
+
+    if (t->box)
+        v.mailbox = (struct str){ t->box->name, t->box->name_n };
+    if (t->state == NOTICE_WAITING)
+        v.retry_s = (uint32_t)(timer_left_ms(n->cfg.wheel, &t->timer) / 1000) + 1;
+    return v;
+}
+
+void notifier_notices_each(const struct notifier *n,
+                           void (*each)(void *ctx, const struct notice_view *v), void *ctx)
+{
+    MAP_FOREACH (node, &n->unsolicited.addressees) {
+        const struct addressee *a = CONTAINER_OF(node, const struct addressee, node);
+
+        LIST_FOREACH (it, &a->notices) {
+            struct notice_view v = view_of(n, CONTAINER_OF(it, const struct notice, of_addressee));
+
+            each(ctx, &v);
+        }
+    }
+}
+
 /* ---- life ---- */
 
 void unsolicited_init(struct notifier *n)

@@ -80,6 +80,7 @@ struct notice { /* what one contact is told: of one mailbox, or of all of them *
     bool hold;           /* a change does not end the wait */
     uint32_t generation; /* of the settings that named it last */
     uint32_t cseq, failures;
+    unsigned last_status; /* 0: none; 408: no answer, 503: not reached */
     char tag[TXN_TAG_MAX], call_id[32];
     uint8_t tag_n;
     size_t contact_n;
@@ -116,6 +117,7 @@ NODISCARD int notice_sum(const struct notice *t, struct es_message_count *out);
 struct notice *notice_create(struct addressee *a, struct str contact, struct box *box, bool quiet);
 void notice_destroy(struct notice *t);
 struct str notice_contact(const struct notice *t);
+const char *notice_state_name(const struct notice *t);
 /* Something may have changed; `retry`: whatever it waits for, try now. */
 void notice_attend(struct notice *t, bool retry);
 void notice_rest(struct notice *t); /* unless it is sending */

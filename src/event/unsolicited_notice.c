@@ -30,6 +30,18 @@ struct str notice_contact(const struct notice *t)
     return (struct str){ t->contact, t->contact_n };
 }
 
+const char *notice_state_name(const struct notice *t)
+{
+    switch (t->state) {
+    case NOTICE_IDLE:
+        return t->is_told ? "told" : "silent";
+    case NOTICE_WAITING:
+        return "waiting";
+    default:
+        return "sending";
+    }
+}
+
 /* ---- moves ---- */
 
 static void notice_leave(struct notice *t)
@@ -116,6 +128,7 @@ static void notice_fail(struct notice *t, unsigned status, const struct sip_mess
     uint64_t told_ms = retry_after_ms(response), delay_ms;
 
     t->failures++;
+    t->last_status = status;
     delay_ms = told_ms ? told_ms : back_off_ms(t);
     n->counters.unsolicited_failed++;
     LOG_AT(n->cfg.log, t->failures == 1 ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "unsolicited.failed",
@@ -423,7 +436,7 @@ static void on_timer(struct timer *timer)
 
 /* ---- answers ---- */
 
-static void answer_told(struct notice *t)
+static void answer_told(struct notice *t, unsigned status)
 {
     struct notifier *n = notifier_of(t);
 
@@ -434,6 +447,7 @@ static void answer_told(struct notice *t)
     t->is_told = true;
     t->told = t->sent;
     t->failures = 0;
+    t->last_status = status;
     notice_due(t); /* there may be news */
 }
 
@@ -442,7 +456,7 @@ static void on_done(struct client_txn *ct, unsigned status, const struct sip_mes
     struct notice *t = CONTAINER_OF(ct, struct notice, txn);
 
     if (status / 100 == 2)
-        answer_told(t);
+        answer_told(t, status);
     else
         notice_fail(t, status, response);
     if (notifier_of(t)->stopping)

@@ -176,6 +176,48 @@ static void test_many(void **state)
     fixture_destroy(f);
 }
 
+static void on_view(void *ctx, const struct notice_view *v)
+{
+    char *line = ctx;
+    size_t n = strlen(line);
+
+    snprintf(line + n, 200 - n, "%.*s %.*s %.*s: %s %u %u %u %u\n", STR_FMT(v->endpoint),
+             STR_FMT(v->contact), STR_FMT(v->mailbox), v->state, v->last_status, v->failures,
+             v->retry_s, v->cseq);
+}
+
+static void assert_listed(const struct fixture *f, const char *expected)
+{
+    char lines[200] = "";
+
+    notifier_notices_each(f->notifier, on_view, lines);
+    assert_string_equal(lines, expected);
+}
+
+static void test_listing(void **state)
+{
+    struct fixture *f =
+        fixture_create(UDP "[alice]\ntype=endpoint\naors=alice\nmailboxes=1@d\n"
+                           "aggregate_mwi=no\n[alice]\ntype=aor\ncontact=sip:alice@h\n");
+
+    (void)state;
+    fixture_pass(f, WHEEL_TICK_MS);
+    assert_listed(f, "alice sip:alice@h 1@d: silent 0 0 0 0\n");
+    notifier_mailbox(f->notifier, STR("1@d"), true, 0, 0);
+    fixture_pass(f, WHEEL_TICK_MS);
+    assert_listed(f, "alice sip:alice@h 1@d: sending 0 0 0 0\n");
+    (void)seek_answer(f, "192.0.2.7:5060");
+    assert_listed(f, "alice sip:alice@h 1@d: sending 0 0 0 1\n");
+    expect_notify(f, "active", "0/0");
+    answer_last(f, 486);
+    assert_listed(f, "alice sip:alice@h 1@d: waiting 486 1 33 1\n");
+    fixture_pass(f, 32000 + WHEEL_TICK_MS);
+    fixture_pass(f, WHEEL_TICK_MS);
+    told(f, "0/0");
+    assert_listed(f, "alice sip:alice@h 1@d: told 200 0 0 2\n");
+    fixture_destroy(f);
+}
+
 static void test_limits(void **state)
 {
     struct fixture *f = begin(ALICE);
@@ -246,6 +288,7 @@ int main(void)
         cmocka_unit_test(test_reload_while_seeking),
         cmocka_unit_test(test_no_way),
         cmocka_unit_test(test_many),
+        cmocka_unit_test(test_listing),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_home_and_parts),
         cmocka_unit_test(test_solicited_without_memory),

@@ -4,7 +4,7 @@ import contextlib
 import unittest
 
 import harness
-from harness import Extstated, Phone, Subscription
+from harness import Extstated, Phone, Subscription, wait_for
 
 PHONES = 8
 BODY = "Messages-Waiting: yes\r\nVoice-Message: {} (0/0)\r\n"
@@ -40,6 +40,11 @@ class Mailboxes(unittest.TestCase):
             for i, phone in enumerate(phones):
                 daemon.tool("mailbox", "change", f"box{i}@default", str(i + 1), "1")
                 self.assert_told(phone, f"{i + 1}/1")
+
+            expected = {(phone.user, "told", 2) for phone in phones}
+            wait_for("the last answer", lambda: expected == {
+                (r["endpoint"], r["state"], r["cseq"]) for r in daemon.tool("mailbox", "told")})
+            self.assertIn("all", daemon.tool("mailbox", "told", "p3", plain=True))
 
             # A subscription takes the place, whichever worker has it, and gives it back when it ends.
             dialogs = []

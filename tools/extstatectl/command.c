@@ -326,6 +326,33 @@ static int run_mailbox_forget(const struct invocation *given)
                        NULL);
 }
 
+static void cell_mailbox(const json_t *row, char *out, size_t room)
+{
+    const char *mailbox = row_text(row, "mailbox");
+
+    snprintf(out, room, "%s", *mailbox ? mailbox : "all");
+}
+
+static const struct column notice_columns[] = {
+    { .title = "ENDPOINT", .key = "endpoint" },
+    { .title = "CONTACT", .key = "contact" },
+    { .title = "MAILBOX", .print = cell_mailbox },
+    { .title = "STATE", .key = "state" },
+    { .title = "LAST ANSWER", .key = "last_status", .right = true },
+    { .title = "FAILURES", .key = "failures", .right = true },
+    { .title = "RETRY IN", .key = "retry_s", .right = true },
+    { .title = "CSEQ", .key = "cseq", .right = true },
+};
+
+static int run_mailbox_told(const struct invocation *in)
+{
+    if (in->n > 1)
+        return usage_of("mailbox told");
+    return show_rows(
+        in, json_pack("{ss ss}", "command", "mailbox.told", "like", in->n ? in->words[0] : ""),
+        notice_columns, ARRAY_LEN(notice_columns), "nobody is told without a subscription");
+}
+
 /* ---- other servers ---- */
 
 static void cell_heard(const json_t *row, char *out, size_t room)
@@ -527,6 +554,8 @@ const struct command own_commands[] = {
       run_mailbox_change, false },
     { "mailbox forget", "MAILBOX [--source NAME]", "say nothing about a mailbox any more",
       run_mailbox_forget, false },
+    { "mailbox told", "[LIKE]", "who is told without a subscription, and how that goes",
+      run_mailbox_told, false },
     { "sources", "", "other servers, what they tell, and whether they live", run_sources, false },
     { "drain", "[--reason deactivated|probation] [--retry-after S] [--rate N] | --stop",
       "have subscribers go elsewhere before this server stops", run_drain, false },
