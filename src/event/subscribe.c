@@ -325,7 +325,7 @@ static bool check_resource(struct ask *a)
 }
 
 /* What an endpoint is told unasked it cannot subscribe to, unless that takes the place: it would be
- * told twice. One without a contact is told nothing. */
+ * told twice. One without a contact that we reach is told nothing. */
 static bool check_unsolicited(struct ask *a)
 {
     const struct uas_request *rq = a->rq;
@@ -333,8 +333,7 @@ static bool check_unsolicited(struct ask *a)
     const struct aor_settings *aor = settings_aor(rq->settings, a->resource.name.extension);
 
     if (!package_is_messages(a->event.package) || e->mwi_subscribe_replaces_unsolicited || !aor ||
-        !mailboxes_meet(e->mailboxes, aor->mailboxes) ||
-        !settings_endpoint_reachable(rq->settings, e))
+        !mailboxes_meet(e->mailboxes, aor->mailboxes) || !unsolicited_reaches(rq->settings, e))
         return false;
     return refuse(a, 500, "this endpoint is told these mailboxes without a subscription");
 }

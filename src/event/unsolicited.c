@@ -263,18 +263,27 @@ static int notice_renew(struct addressee *a, struct str contact, struct box *box
 }
 
 /* By UDP. */
-static bool is_reached(const struct addressee *a, struct str contact)
+static bool is_reached(struct str contact)
 {
     struct sip_uri uri;
     struct str transport;
-    bool reached = sip_uri_parse(&uri, contact) == 0 && !uri.secure && contact.n <= EVENT_URI_MAX &&
-                   (!sip_param_find(uri.params, STR("transport"), &transport) ||
-                    str_equal_nocase(transport, STR("udp")));
 
-    if (!reached)
-        log_warn(a->notifier->cfg.log, "unsolicited.contact_not_served",
-                 KV("endpoint", addressee_id(a)), KV("contact", contact));
-    return reached;
+    if (contact.n > EVENT_URI_MAX || sip_uri_parse(&uri, contact) || uri.secure)
+        return false;
+    return !sip_param_find(uri.params, STR("transport"), &transport) ||
+           str_equal_nocase(transport, STR("udp"));
+}
+
+bool unsolicited_reaches(const struct settings *s, const struct endpoint_settings *e)
+{
+    for (size_t i = 0; i < e->n_aors; i++) {
+        const struct aor_settings *aor = settings_aor(s, e->aors[i]);
+
+        for (size_t k = 0; aor && k < aor->n_contacts; k++)
+            if (is_reached(aor->contacts[k]))
+                return true;
+    }
+    return false;
 }
 
 static int contact_renew(struct addressee *a, const struct endpoint_settings *e, struct str contact,
@@ -282,8 +291,11 @@ static int contact_renew(struct addressee *a, const struct endpoint_settings *e,
 {
     int r = 0;
 
-    if (!is_reached(a, contact))
+    if (!is_reached(contact)) {
+        log_warn(a->notifier->cfg.log, "unsolicited.contact_not_served",
+                 KV("endpoint", addressee_id(a)), KV("contact", contact));
         return 0;
+    }
     if (e->aggregate_mwi)
         return notice_renew(a, contact, NULL, quiet);
     for (size_t i = 0; i < a->n_members && !r; i++)

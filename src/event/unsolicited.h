@@ -104,6 +104,8 @@ void unsolicited_init(struct notifier *n);
 int unsolicited_configure(struct notifier *n, bool quiet);
 void unsolicited_stop(struct notifier *n); /* begin no more */
 void unsolicited_fini(struct notifier *n);
+/* Has it a contact that can be told? */
+bool unsolicited_reaches(const struct settings *s, const struct endpoint_settings *e);
 struct str addressee_id(const struct addressee *a);
 void box_unref(struct notifier *n, struct box *box); /* NULL is fine */
 
