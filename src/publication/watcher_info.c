@@ -629,6 +629,7 @@ static void set_destroy(struct watcher_set *set)
     LIST_FOREACH_SAFE (it, &set->questions)
         free(CONTAINER_OF(it, struct question, link));
     timer_stop(set->info->cfg.wheel, &set->timer);
+    map_remove(&set->info->sets, &set->by_name);
     free(set);
 }
 

@@ -432,6 +432,27 @@ static void test_too_many(void **state)
     testing_destroy(t);
 }
 
+/* All of them gone while their table grows. */
+static void test_end_of_many(void **state)
+{
+    char name[16];
+
+    (void)state;
+    for (unsigned many = 1; many < 300; many += 7) {
+        struct testing *t = testing_create();
+
+        for (unsigned i = 0; i < many; i++) {
+            snprintf(name, sizeof(name), "%u", i);
+            watcher_info_watch(t->info, &(struct watcher_info_question){
+                                            .of = { STR("presence"), STR("users"), str_of(name) },
+                                            .resource_id = 17,
+                                            .cookie = 1,
+                                            .cacheable = true });
+        }
+        testing_destroy(t);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -444,6 +465,7 @@ int main(void)
         cmocka_unit_test(test_waiting_until_a_rule_begins),
         cmocka_unit_test(test_waiting_is_bounded),
         cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_end_of_many),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
