@@ -481,8 +481,10 @@ void unsolicited_fini(struct notifier *n)
         MAP_FOREACH_SAFE (node, &u->addressees)
             addressee_destroy(CONTAINER_OF(node, struct addressee, node));
     if (u->boxes.buckets)
-        MAP_FOREACH_SAFE (node, &u->boxes)
+        MAP_FOREACH_SAFE (node, &u->boxes) {
+            map_remove(&u->boxes, node);
             free(CONTAINER_OF(node, struct box, node));
+        }
     LIST_FOREACH_SAFE (it, &u->orphans)
         list_remove(it); /* their subscriptions have them */
     timer_stop(n->cfg.wheel, &u->turn);

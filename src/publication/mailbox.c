@@ -81,15 +81,17 @@ static void members_free(struct membership *members, size_t n)
     free(members);
 }
 
-static void group_free(struct group *g)
+static void group_free(struct mailboxes *m, struct group *g)
 {
+    map_remove(&m->groups, &g->node);
     members_free(g->members, g->n_members);
     str_free(&g->account);
     free(g);
 }
 
-static void mailbox_free(struct mailbox *b)
+static void mailbox_free(struct mailboxes *m, struct mailbox *b)
 {
+    map_remove(&m->by_name, &b->node);
     for (size_t i = 0; i < b->n_reports; i++)
         str_free(&b->reports[i].source);
     free(b->reports);
@@ -102,10 +104,10 @@ void mailboxes_destroy(struct mailboxes *m)
         return;
     if (m->groups.buckets)
         MAP_FOREACH_SAFE (node, &m->groups)
-            group_free(CONTAINER_OF(node, struct group, node));
+            group_free(m, CONTAINER_OF(node, struct group, node));
     if (m->by_name.buckets)
         MAP_FOREACH_SAFE (node, &m->by_name)
-            mailbox_free(CONTAINER_OF(node, struct mailbox, node));
+            mailbox_free(m, CONTAINER_OF(node, struct mailbox, node));
     map_fini(&m->groups);
     map_fini(&m->by_name);
     free(m);
@@ -150,8 +152,7 @@ static void mailbox_release(struct mailboxes *m, struct mailbox *b)
 {
     if (b->n_reports || b->told || !list_empty(&b->groups))
         return;
-    map_remove(&m->by_name, &b->node);
-    mailbox_free(b);
+    mailbox_free(m, b);
 }
 
 static const struct report *mailbox_newest(const struct mailbox *b)
@@ -473,8 +474,7 @@ static int groups_sweep(struct mailboxes *m)
                                      NULL);
         if (r)
             return r;
-        map_remove(&m->groups, &g->node);
-        group_free(g);
+        group_free(m, g);
     }
     return 0;
 }

@@ -217,6 +217,23 @@ static void test_unsolicited(void **state)
     testing_fini(&t);
 }
 
+/* More than a table has room for in the beginning, all of them gone while it grows. */
+static void test_many(void **state)
+{
+    struct testing t;
+    char name[16];
+
+    (void)state;
+    for (unsigned many = 1; many < 300; many += 7) {
+        testing_init(&t);
+        for (unsigned i = 0; i < many; i++) {
+            snprintf(name, sizeof(name), "%u@d", i);
+            assert_int_equal(report(&t, "a", name, 1, 0), 0);
+        }
+        testing_fini(&t);
+    }
+}
+
 static void test_device(void **state)
 {
     struct testing t;
@@ -307,6 +324,7 @@ int main(void)
         cmocka_unit_test(test_sources),
         cmocka_unit_test(test_repetition_is_silent),
         cmocka_unit_test(test_unsolicited),
+        cmocka_unit_test(test_many),
         cmocka_unit_test(test_device),
         cmocka_unit_test(test_configuration),
         cmocka_unit_test(test_bad_names),
