@@ -80,6 +80,7 @@ struct fixture {
     struct fixture_seek *seeks;
     size_t n_seeks;
     int route_result;
+    void (*guard)(bool subject); /* true: what runs now is the notifier, not the fixture; or NULL */
     unsigned branch;
     struct sip_message msg; /* the last one looked at */
 };
@@ -91,12 +92,19 @@ static inline uint64_t fixture_clock(void *ctx)
     return ((struct fixture *)ctx)->now_ms;
 }
 
+static inline void fixture_guard(const struct fixture *f, bool subject)
+{
+    if (f->guard)
+        f->guard(subject);
+}
+
 static inline int fixture_send(void *ctx, const struct flow *to, struct str bytes)
 {
     struct fixture *f = ctx;
 
     if (f->send_result)
         return f->send_result;
+    fixture_guard(f, false);
     if (f->n_sent == f->room) {
         f->room = f->room ? 2 * f->room : 64;
         f->sent = realloc(f->sent, f->room * sizeof(*f->sent));
@@ -104,6 +112,7 @@ static inline int fixture_send(void *ctx, const struct flow *to, struct str byte
     }
     f->sent[f->n_sent] = (struct fixture_sent){ f->now_ms, *to, STR_EMPTY };
     assert_int_equal(str_dup(&f->sent[f->n_sent++].bytes, bytes), 0);
+    fixture_guard(f, true);
     return 0;
 }
 
@@ -178,8 +187,10 @@ static inline void fixture_resolve(void *ctx, struct str host, uint16_t port, ui
     struct fixture *f = ctx;
     struct fixture_seek *s;
 
+    fixture_guard(f, false);
     f->seeks = realloc(f->seeks, (f->n_seeks + 1) * sizeof(*f->seeks));
     assert_non_null(f->seeks);
+    fixture_guard(f, true);
     s = &f->seeks[f->n_seeks++];
     *s = (struct fixture_seek){ .question = question, .port = port };
     snprintf(s->host, sizeof(s->host), "%.*s", STR_FMT(host));

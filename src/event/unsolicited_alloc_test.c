@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+/* Each allocation fails in turn: in the end every contact shows the newest state all the same, and
+ * nothing leaks. The linker puts our functions before the C library's (--wrap). */
+#include "event/notifier_fixture.h"
+
+static struct { /* the C library's functions have no context to carry this */
+    bool armed, failed;
+    unsigned countdown; /* 1: the next one fails; 0: none */
+} memory;
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t n);
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t n);
+
+static bool memory_fails(void)
+{
+    if (!memory.armed || !memory.countdown || --memory.countdown)
+        return false;
+    memory.failed = true;
+    return true;
+}
+
+void *__wrap_malloc(size_t n)
+{
+    return memory_fails() ? NULL : __real_malloc(n);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+    return memory_fails() ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t n)
+{
+    return memory_fails() ? NULL : __real_realloc(p, n);
+}
+
+static void memory_guard(bool subject)
+{
+    memory.armed = subject;
+}
+
+#define UDP "[udp]\ntype=transport\nprotocol=udp\nbind=192.0.2.1:5060\n"
+#define CONTACTS                                                                              \
+    UDP "[alice]\ntype=endpoint\naors=alice\nmailboxes=1@d,2@d\n[alice]\ntype=aor\ncontact="  \
+        "sip:alice@192.0.2.7:5070,sip:alice@192.0.2.7:5071\n[bob]\ntype=endpoint\naors=bob\n" \
+        "mailboxes=1@d\naggregate_mwi=no\nvoicemail_extension=*97\n[bob]\ntype=aor\n"         \
+        "contact=sip:bob@192.0.2.7:5072\n"
+
+/* What each contact shows, by its port. */
+struct shown {
+    bool waiting[3], any[3];
+};
+
+/* Time passes; addresses are found, and every NOTIFY is answered. */
+static void run(struct fixture *f, struct shown *shown, uint64_t ms)
+{
+    for (uint64_t end = f->now_ms + ms; f->now_ms < end;) {
+        memory_guard(true);
+        fixture_pass(f, WHEEL_TICK_MS);
+        while (f->n_seeks) {
+            struct fixture_seek s = f->seeks[--f->n_seeks];
+            struct addr a = fixture_addr(s.host);
+
+            addr_port_set(&a, s.port);
+            notifier_resolved(f->notifier, s.question, &a);
+        }
+        memory_guard(false);
+        while (f->seen < f->n_sent) {
+            size_t i = addr_port(&f->sent[f->seen].to.remote) - 5070u;
+
+            assert_true(i < ARRAY_LEN(shown->any));
+            shown->any[i] = true;
+            shown->waiting[i] = has(fixture_next(f), "Messages-Waiting: yes");
+            answer_last(f, 200);
+        }
+    }
+}
+
+/* False when no memory was missing. */
+static bool told_without(unsigned nth)
+{
+    struct fixture *f = fixture_create(UDP);
+    struct settings *s = settings_fixture(CONTACTS);
+    struct shown shown = { 0 };
+
+    f->guard = memory_guard;
+    memory.failed = false;
+    memory.countdown = nth;
+    memory_guard(true);
+    notifier_settings_set(f->notifier, s);
+    memory_guard(false);
+    settings_unref(f->settings);
+    f->settings = s;
+    notifier_mailbox(f->notifier, STR("1@d"), true, 0, 0);
+    notifier_mailbox(f->notifier, STR("2@d"), true, 0, 1);
+    run(f, &shown, 5000);
+    for (size_t i = 0; i < ARRAY_LEN(shown.any); i++)
+        assert_true(shown.any[i] && !shown.waiting[i]);
+    notifier_mailbox(f->notifier, STR("1@d"), true, 1, 0);
+    run(f, &shown, 5000);
+    for (size_t i = 0; i < ARRAY_LEN(shown.any); i++)
+        assert_true(shown.waiting[i]);
+    memory.countdown = 0;
+    fixture_destroy(f);
+    return memory.failed;
+}
+
+static void test_told_in_the_end(void **state)
+{
+    unsigned nth = 1;
+
+    (void)state;
+    while (told_without(nth))
+        nth++;
+    assert_in_range(nth, 40, 1000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_told_in_the_end) };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
