@@ -49,10 +49,14 @@ struct addressee { /* an endpoint with `mailboxes` */
     char id[];
 };
 
-/*  idle ──change──▶ due ──its turn──▶ seeking ──address──▶ sending
- *   ▲                │▲                  │                    ││
- *   └─nothing to tell┘└──time, change── waiting ◀─────failed──┘│
- *   └───────────────────────────────── due ◀──────────────told─┘ */
+/*   ┌── nothing to tell ──┬──────────────────┐
+ *   ▼                     │                  │
+ *  idle ──change──▶ due ──┴──its turn──▶ seeking ──address──▶ sending ──told──▶ due
+ *                    ▲                      │                     │
+ *                    └──time, change── waiting ◀─────failed───────┘
+ *
+ * A reload makes due whatever is seeking or waiting; the end of the process lets all but the
+ * sending rest. */
 enum notice_state {
     NOTICE_IDLE,
     NOTICE_DUE,     /* in unsolicited.due */
