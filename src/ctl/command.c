@@ -93,10 +93,10 @@ static void on_workers(struct ctl_request *q, void (*run)(struct ctl_job *, void
     done_answer(&q->job);
 }
 
-static void worker_passed(struct ctl_job *job, void *worker)
+static void thread_passed(struct ctl_job *job, void *thread)
 {
     (void)job;
-    (void)worker;
+    (void)thread;
 }
 
 /* What was posted to the workers before is in force on each of them at `done`. When they have too
@@ -105,7 +105,7 @@ static void after_workers(struct ctl_request *q, void (*done)(struct ctl_job *))
 {
     const struct ctl_port *port = request_port(q);
 
-    q->job = (struct ctl_job){ .run = worker_passed, .done = done };
+    q->job = (struct ctl_job){ .run = thread_passed, .done = done };
     if (!port || port->on_workers(port->ctx, &q->job))
         done(&q->job);
 }
@@ -261,6 +261,12 @@ static void reload_answer(struct ctl_job *job)
     request_answer(q);
 }
 
+/* The settings go by the state thread to the workers, and so does this. */
+static void reload_applied(struct ctl_job *job)
+{
+    after_workers(request_of(job), reload_answer);
+}
+
 static void command_reload(struct ctl_request *q)
 {
     const struct ctl_port *port = request_port(q);
@@ -271,7 +277,9 @@ static void command_reload(struct ctl_request *q)
         q->error = "failed"; /* the message is the report */
     if (r < 0 && !q->message.n)
         request_fail(q, "failed", "%s", strerror(-r));
-    after_workers(q, reload_answer);
+    q->job = (struct ctl_job){ .run = thread_passed, .done = reload_applied };
+    if (port->on_state(port->ctx, &q->job))
+        reload_applied(&q->job);
 }
 
 static void command_log_level(struct ctl_request *q)

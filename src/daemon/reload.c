@@ -55,8 +55,6 @@ int daemon_reload(struct daemon *d, struct buf *report)
         atomic_store(&d->admission.limit, c.settings->general.max_subscriptions);
         log_level_follow(d, c.settings);
         d->files_present = configuration_present(d->options);
-        for (unsigned i = 0; i < d->n_workers; i++)
-            worker_post_settings(&d->workers[i], c.settings);
         settings_unref(d->settings);
         d->settings = c.settings;
         c.settings = NULL;

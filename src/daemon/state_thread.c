@@ -132,8 +132,13 @@ static void apply_run(struct inbox_message *m, void *owner)
 {
     struct apply_message *a = CONTAINER_OF(m, struct apply_message, m);
     struct state_thread *s = owner;
-    int r = apply(s, a->settings, a->dialplan);
+    int r;
 
+    /* Before whatever they have the state core tell: a subscription whose hint goes asks for what
+     * its name means by the new ones. */
+    for (unsigned w = 0; w < s->n_workers; w++)
+        worker_post_settings(&s->workers[w], a->settings);
+    r = apply(s, a->settings, a->dialplan);
     if (r)
         log_error(s->log, "state.apply", KV_ERR(r));
     else

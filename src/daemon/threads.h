@@ -67,7 +67,8 @@ struct state_thread_config {
 };
 NODISCARD int state_thread_init(struct state_thread *s, const struct state_thread_config *cfg);
 /* Hand over a dialplan with the device defaults and switches of these settings. Before the thread
- * runs: directly; later: by message. Takes ownership of `dp` on 0. */
+ * runs: directly; later: by message, and each worker is sent the settings before it hears of any
+ * change that they make. Takes ownership of `dp` on 0. */
 NODISCARD int state_thread_apply(struct state_thread *s, const struct settings *settings,
                                  struct dialplan *dp);
 NODISCARD int state_thread_start(struct state_thread *s);

@@ -24,10 +24,10 @@ static struct str list_find(const struct str *list, size_t n, struct str word)
 
 /* The compositor that serves this package for the domain of the Request-URI; `*spelling` is the
  * package as it is configured. */
-static const struct compositor_settings *compositor_of(const struct uas_request *rq,
-                                                       struct str package, struct str *spelling)
+static const struct compositor_settings *compositor_of(const struct address *at, struct str package,
+                                                       struct str *spelling)
 {
-    const struct compositor_settings *c = settings_compositor(rq->settings, rq->uri.host);
+    const struct compositor_settings *c = settings_compositor(at->settings, at->host);
 
     if (!c)
         return NULL;
@@ -43,7 +43,7 @@ struct str package_of_bodies(struct str package)
 }
 
 /* Watchers can be asked for of every package that is one itself; not the watchers of watchers. */
-bool package_is_served(const struct notifier *n, const struct uas_request *rq, struct str package)
+bool package_is_served(const struct notifier *n, const struct address *at, struct str package)
 {
     struct str spelling, watched = winfo_watched(package);
 
@@ -52,7 +52,7 @@ bool package_is_served(const struct notifier *n, const struct uas_request *rq, s
     if (!body_package_known(n->cfg.bodies, package))
         return false;
     return package_is_extension(package) || package_is_messages(package) ||
-           compositor_of(rq, package, &spelling);
+           compositor_of(at, package, &spelling);
 }
 
 /* ---- mailboxes: the resource is an AOR ---- */
@@ -65,10 +65,10 @@ static const struct aor_settings *aor_with_mailboxes(const struct settings *s, s
 }
 
 /* Many telephones subscribe to the number they call to hear their messages. */
-static struct str aor_of_number(const struct uas_request *rq, struct str user)
+static struct str aor_of_number(const struct address *at, struct str user)
 {
-    for (size_t i = 0; i < rq->endpoint->n_aors; i++) {
-        const struct aor_settings *a = aor_with_mailboxes(rq->settings, rq->endpoint->aors[i]);
+    for (size_t i = 0; i < at->endpoint->n_aors; i++) {
+        const struct aor_settings *a = aor_with_mailboxes(at->settings, at->endpoint->aors[i]);
 
         if (a && user.n && str_equal_nocase(a->voicemail_extension, user))
             return a->id;
@@ -77,10 +77,10 @@ static struct str aor_of_number(const struct uas_request *rq, struct str user)
 }
 
 /* Without a user part it is the endpoint's own: of several AORs, the first that has mailboxes. */
-static struct str aor_of_endpoint(const struct uas_request *rq)
+static struct str aor_of_endpoint(const struct address *at)
 {
-    for (size_t i = 0; i < rq->endpoint->n_aors; i++) {
-        const struct aor_settings *a = aor_with_mailboxes(rq->settings, rq->endpoint->aors[i]);
+    for (size_t i = 0; i < at->endpoint->n_aors; i++) {
+        const struct aor_settings *a = aor_with_mailboxes(at->settings, at->endpoint->aors[i]);
 
         if (a)
             return a->id;
@@ -88,9 +88,9 @@ static struct str aor_of_endpoint(const struct uas_request *rq)
     return STR_EMPTY;
 }
 
-static struct str mailbox_owner(const struct uas_request *rq, struct str user)
+static struct str mailbox_owner(const struct address *at, struct str user)
 {
-    struct str aor = user.n ? aor_of_number(rq, user) : aor_of_endpoint(rq);
+    struct str aor = user.n ? aor_of_number(at, user) : aor_of_endpoint(at);
 
     return aor.n ? aor : user;
 }
@@ -102,14 +102,14 @@ static bool is_known(const struct settings *s, struct str user)
     return settings_endpoint(s, user) || settings_aor(s, user);
 }
 
-struct str address_package(const struct uas_request *rq, struct str package, struct buf *room)
+struct str address_package(const struct address *at, struct str package, struct buf *room)
 {
     struct str watched = winfo_watched(package), spelling = STR_EMPTY;
     struct str of = watched.n ? watched : package;
 
     if (package_is_extension(of))
         spelling = str_equal_nocase(of, STR("dialog")) ? STR("dialog") : STR("presence");
-    else if (!compositor_of(rq, of, &spelling))
+    else if (!compositor_of(at, of, &spelling))
         spelling = STR("message-summary");
     if (!watched.n)
         return package_is_extension(of) ? STR_EMPTY : spelling;
@@ -120,23 +120,35 @@ struct str address_package(const struct uas_request *rq, struct str package, str
 
 /* A domain that a section names is its context's, whoever asks. Where any domain will do, the
  * subscriber's own dialplan is asked first. */
-bool address_resolve(struct watched_name *out, const struct uas_request *rq, struct str package,
+bool address_resolve(struct watched_name *out, const struct address *at, struct str package,
                      struct str user, struct buf *room)
 {
     struct str spelling, watched = winfo_watched(package);
     struct str of = watched.n ? watched : package;
-    const struct compositor_settings *c = compositor_of(rq, of, &spelling);
+    const struct compositor_settings *c = compositor_of(at, of, &spelling);
     bool extension = package_is_extension(of);
 
-    *out = (struct watched_name){ .name = { .package = address_package(rq, package, room),
+    *out = (struct watched_name){ .name = { .package = address_package(at, package, room),
                                             .extension = user } };
     if (extension)
-        out->name.context = rq->endpoint->context;
+        out->name.context = at->endpoint->context;
     if (package_is_messages(of))
-        out->name.extension = mailbox_owner(rq, user);
+        out->name.extension = mailbox_owner(at, user);
     if (c && (c->n_domains || !extension))
         out->name.context = c->context;
-    if (c && (c->any_user || is_known(rq->settings, user)))
+    if (c && (c->any_user || is_known(at->settings, user)))
         out->served = c->context;
     return out->name.extension.n > 0 && !room->error;
+}
+
+bool address_again(struct watched_name *out, const struct subscription *s, struct buf *room)
+{
+    const struct notifier *n = s->dialog->notifier;
+    const struct address at = { n->settings,
+                                settings_endpoint(n->settings, dialog_endpoint(s->dialog)),
+                                sub_str(s, s->host) };
+    struct str package = sub_str(s, s->package);
+
+    return at.endpoint && package_is_served(n, &at, package) &&
+           address_resolve(out, &at, package, sub_str(s, s->user), room);
 }

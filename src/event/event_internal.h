@@ -12,6 +12,7 @@
  * dialog.c        dialogs, and the part of a NOTIFY that they fix
  * target.c        where a NOTIFY goes, what we call ourselves
  * watched.c       what names mean, and the fan-out of a change
+ * follow.c        subscriptions go where their names lead now
  * winfo.c         who watches, for those who want to know
  * drain.c         moving the subscribers away
  * unsolicited.h   what is told without a subscription */
@@ -85,6 +86,7 @@ struct notifier {
     struct timer fan_out_timer;
     uint64_t next_cookie, last_number; /* of questions and of subscriptions */
     uint32_t generation;               /* of the settings */
+    uint32_t lookup;                   /* counts dialplans: names may mean something else now */
     struct timer rules_timer;
     uint64_t rules_due_ms; /* of the wall clock: who may watch changes then; UINT64_MAX: never */
     size_t outstanding;    /* NOTIFYs */
@@ -103,19 +105,28 @@ static inline uint64_t notifier_now(const struct notifier *n)
 /* ---- address.c ---- */
 
 struct watched_name;
+struct subscription;
+
+struct address { /* borrowed */
+    const struct settings *settings;
+    const struct endpoint_settings *endpoint; /* whose subscription it is */
+    struct str host;                          /* of the Request-URI */
+};
 
 bool package_is_messages(struct str package);
 /* Is this a package whose resources are extensions: `dialog`, `presence`? */
 bool package_is_extension(struct str package);
 /* Can this package be subscribed to at the Request-URI? */
-bool package_is_served(const struct notifier *n, const struct uas_request *rq, struct str package);
+bool package_is_served(const struct notifier *n, const struct address *at, struct str package);
 /* The package of that resource, as the state core has it: empty for an extension. Borrows from
  * both, and is printed on `room` if it is of watcher information. */
-struct str address_package(const struct uas_request *rq, struct str package, struct buf *room);
+struct str address_package(const struct address *at, struct str package, struct buf *room);
 /* What the Request-URI names for a subscription of this package, with its user part decoded as
  * `user`. Borrows from all of them. False: it names nothing. */
-bool address_resolve(struct watched_name *out, const struct uas_request *rq, struct str package,
+bool address_resolve(struct watched_name *out, const struct address *at, struct str package,
                      struct str user, struct buf *room);
+/* The same for a subscription that is there, by the settings of now. */
+bool address_again(struct watched_name *out, const struct subscription *s, struct buf *room);
 /* The package whose bodies it has: that of watcher information is a template. */
 struct str package_of_bodies(struct str package);
 
@@ -232,7 +243,8 @@ struct watched;
 
 struct subscription {
     struct list of_dialog;
-    struct list of_resource; /* watched.told or .behind; in resp_wait name.waiting */
+    struct list of_resource; /* watched.told or .behind */
+    struct list of_question; /* name.waiting, while what it is about is asked */
     struct dialog *dialog;
     struct watched *resource;           /* NULL in resp_wait */
     struct server_txn *request;         /* in resp_wait: the SUBSCRIBE to be answered */
@@ -255,6 +267,7 @@ struct subscription {
     uint32_t version, cseq, sent_expires_s, sent_retry_s; /* of the last NOTIFY */
     uint32_t acknowledged_after_ms;
     uint32_t generation; /* of the settings it was checked against */
+    uint32_t lookup;     /* notifier.lookup when it was asked what it is about */
     uint16_t failures;   /* in a row */
     uint8_t state, reason, sent_reason, flags;
     uint8_t handling;    /* enum watcher_handling; who is not allowed sees the neutral state */
@@ -268,8 +281,9 @@ struct subscription {
     bool hold;           /* a change does not end the wait for retry_ms */
     bool winfo;          /* it is about watchers */
     bool approved;       /* it was pending once */
-    struct span event, package, id, local, remote, display;
-    char text[]; /* Event's value; URIs for the body, escaped; what the subscriber calls herself */
+    struct span event, package, id, local, remote, display, host, user;
+    char text[]; /* Event's value; URIs for the body, escaped; what the subscriber calls herself;
+                    what the Request-URI named */
 };
 
 struct subscription_spec { /* borrowed for the call */
@@ -280,7 +294,7 @@ struct subscription_spec { /* borrowed for the call */
     uint32_t expires_s;
     struct suppression suppress;
     struct str accept; /* of an opaque package */
-    struct str event, local, remote, display;
+    struct str event, local, remote, display, host, user;
 };
 static inline struct str sub_str(const struct subscription *s, struct span span)
 {
@@ -290,6 +304,8 @@ static inline struct str sub_str(const struct subscription *s, struct span span)
 NODISCARD int subscription_create(struct subscription **out, const struct subscription_spec *spec);
 /* Silently; it must not owe an answer. */
 void subscription_destroy(struct subscription *s);
+/* What it tells of is told unasked again, as far as nobody else tells it. */
+void subscription_unsolicit(struct subscription *s);
 /* An opaque package's bodies have the type published, which nobody knows before. That of what this
  * subscriber would be shown, without parameters, if such an Accept does not cover it; else empty.
  */
@@ -322,8 +338,10 @@ static inline bool sub_runs(const struct subscription *s)
 void subscription_arm(struct subscription *s);
 uint32_t subscription_left_s(const struct subscription *s);
 unsigned body_flags_of(const struct settings *settings, const struct endpoint_settings *e);
-/* The settings may have changed. False when it may no longer subscribe. */
-bool subscription_recheck(struct subscription *s);
+/* The settings may have changed: END_NONE, or why it is to be ended. What it is shown, also in its
+ * last NOTIFY, is from now on what it may see. */
+NODISCARD enum end_reason subscription_recheck(struct subscription *s);
+void subscription_retry(struct subscription *s, uint64_t delay_ms, bool hold);
 
 /* ---- notify.c ---- */
 
@@ -347,6 +365,7 @@ struct watched { /* a resource with subscriptions */
     const struct snapshot *newest;
     const struct snapshot *neutral; /* for those who may not see it, or do not take its type; NULL
                                        until somebody asks */
+    const struct snapshot *gone;    /* for those whom it is not shown any more; likewise */
     struct list told; /* subscriptions that know what is newest, or are told on their next answer */
     struct list behind; /* those still to be attended to, the longest behind first */
     struct list names;  /* name.link */
@@ -361,11 +380,15 @@ struct watched_name { /* what a subscriber asks for: see notifier_port.watch */
 };
 /* Find what the name means, now or later: the subscription is accepted or refused. */
 void watched_find(struct subscription *s, const struct watched_name *key);
+/* The same for one that runs: watched_settle, now or later. Negative: it cannot be asked. */
+NODISCARD int watched_find_again(struct subscription *s, const struct watched_name *key);
 void watched_join(struct watched *w, struct subscription *s);
+/* From its resource to this one, where it is attended to, soon. */
+void watched_move(struct subscription *s, struct watched *to);
 void watched_leave(struct notifier *n, struct subscription *s); /* in resp_wait too */
 bool watched_is_removed(const struct watched *w);
-/* What this subscriber may see and can show: the newest state, or a neutral one that never changes.
- * NULL: there is no memory for that. */
+/* What this subscriber may see and can show: the newest state, or a neutral one that never changes;
+ * or the end of a resource that she is not shown any more. NULL: there is no memory for that. */
 const struct snapshot *watched_view(const struct subscription *s);
 void watched_fan_out_all(struct notifier *n); /* every subscription is attended to, soon */
 void watched_fan_out_fire(struct timer *t);
@@ -376,10 +399,25 @@ void watched_fini(struct notifier *n);
 
 struct watched *watched_by_id(const struct notifier *n, uint64_t resource_id); /* or NULL */
 
+/* ---- follow.c ---- */
+
+struct watched_answer {
+    struct watched *resource; /* NULL: there is none, or no memory for it */
+    bool exists;
+    bool always; /* there is none at any time of day */
+};
+/* A running subscription goes where its name leads now. False: there is nothing to tell until the
+ * answer comes, or it is gone. */
+bool follow(struct subscription *s);
+/* The answer; it may be gone afterwards. */
+void follow_answer(struct subscription *s, const struct watched_answer *a);
+
 /* ---- winfo.c ---- */
 
 /* It has come from another state: whoever wants to know is told. */
 void winfo_moved(const struct subscription *s, enum sub_state from);
+/* It is about to go on as a watcher of another resource. */
+void winfo_follows(const struct subscription *s, const struct watched *to);
 void winfo_fini(struct notifier *n);
 
 /* ---- drain.c ---- */

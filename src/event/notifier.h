@@ -74,13 +74,16 @@ void notifier_destroy(struct notifier *n);
 void notifier_subscribe(void *notifier, const struct uas_request *rq);
 
 /* The answer to port.watch: a snapshot to start with (borrowed), or NULL: no such resource, 404.
- * `cacheable`: the same name gives the same resource until notifier_dialplan_changed. */
+ * `cacheable`: the same name gives the same resource until notifier_dialplan_changed; of NULL: at
+ * any time of day. */
 void notifier_watch_result(struct notifier *n, uint64_t cookie, const struct snapshot *s,
                            bool cacheable);
-/* A resource changed (borrowed). One that nobody here watches is ignored. EXTENSION_REMOVED ends
- * its subscriptions with reason=noresource. */
+/* A resource changed (borrowed). One that nobody here watches is ignored. After EXTENSION_REMOVED
+ * what its subscriptions name is asked for anew: they go on with that, or end with
+ * reason=noresource. */
 void notifier_snapshot(struct notifier *n, const struct snapshot *s);
-/* Names may now mean other resources: cached answers are forgotten. */
+/* Names may now mean other resources, and notifier_settings_set has been called: cached answers are
+ * forgotten, and running subscriptions go where their names lead now, as a new one would. */
 void notifier_dialplan_changed(struct notifier *n);
 /* Running subscriptions keep going; those whose endpoint is gone or may no longer subscribe end
  * with reason=rejected. */

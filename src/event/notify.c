@@ -240,13 +240,6 @@ static void notify_uncompose(struct subscription *s, uint32_t former_cseq)
     release_sent(s);
 }
 
-static void retry_at(struct subscription *s, uint64_t delay_ms, bool hold)
-{
-    s->retry_ms = notifier_now(s->dialog->notifier) + delay_ms;
-    s->hold = hold;
-    subscription_arm(s);
-}
-
 static uint64_t back_off_ms(struct subscription *s)
 {
     uint64_t delay = BACK_OFF_FIRST_MS;
@@ -272,9 +265,9 @@ static void notify_not_started(struct subscription *s, int error)
     if (!sub_runs(s))
         subscription_gone(s, "the last NOTIFY could not be sent");
     else if (memory)
-        retry_at(s, CONGESTED_MS, true);
+        subscription_retry(s, CONGESTED_MS, true);
     else if (body) /* of this state: nobody refused anything, and the next one may well be told */
-        retry_at(s, BACK_OFF_FIRST_MS, false);
+        subscription_retry(s, BACK_OFF_FIRST_MS, false);
     else
         subscription_gone(s, "its address cannot be reached");
 }
@@ -287,7 +280,7 @@ static void notify_send(struct subscription *s)
     int r;
 
     if (!view) {
-        retry_at(s, CONGESTED_MS, true);
+        subscription_retry(s, CONGESTED_MS, true);
         return;
     }
     notify_compose(s, view);
@@ -468,7 +461,7 @@ static void answer_refused(struct subscription *s, unsigned status,
     else
         log_info(n->cfg.log, "notify.refused", KV_U("status", status),
                  KV("endpoint", dialog_endpoint(s->dialog)), KV_U("retry_ms", delay));
-    retry_at(s, delay, told_when || status == 503);
+    subscription_retry(s, delay, told_when || status == 503);
 }
 
 /* RFC 3857 section 4.10. */
@@ -477,7 +470,7 @@ static void pace(struct subscription *s, uint64_t sent_ms)
     uint64_t now = notifier_now(s->dialog->notifier), due = sent_ms + WINFO_PACE_MS;
 
     if (due > now)
-        retry_at(s, due - now, true);
+        subscription_retry(s, due - now, true);
 }
 
 /* `response` is NULL when nobody answered, or nothing could be sent again. */
@@ -510,7 +503,7 @@ static void notify_done(struct client_txn *ct, unsigned status, const struct sip
         answer_refused(s, status, response);
     else if (s->winfo && sub_runs(s))
         pace(s, ct->started_ms);
-    notify_due(s);
+    subscription_attend(s);
 }
 
 static const struct client_txn_ops notify_ops = { .print = notify_print, .done = notify_done };

@@ -9,6 +9,7 @@ struct ask { /* one SUBSCRIBE */
     const struct uas_request *rq;
     struct dialog *dialog;      /* NULL: it makes one */
     struct subscription *usage; /* NULL: it makes one */
+    struct address at;
     struct sip_event event;
     struct sip_uri contact;
     bool has_contact;
@@ -20,6 +21,7 @@ struct ask { /* one SUBSCRIBE */
     const struct subscription
         *namesake; /* another usage of the dialog: it is about the same resource */
     struct watched_name resource;
+    struct str user; /* what names it */
     struct buf package;
     char resource_room[RESOURCE_MAX], package_room[128], accept_room[ACCEPT_MAX];
 };
@@ -120,7 +122,7 @@ static bool check_event(struct ask *a)
         return refuse(a, 489, "there is no Event header field");
     if (sip_event_parse(&a->event, h->value))
         return refuse(a, 400, "the Event header field cannot be read");
-    if (!(a->dialog && usage_find(a)) && !package_is_served(a->n, a->rq, a->event.package))
+    if (!(a->dialog && usage_find(a)) && !package_is_served(a->n, &a->at, a->event.package))
         return refuse(a, 489, "this event package is not served");
     if (a->event.params.n > EVENT_PARAMS_MAX)
         return refuse(a, 400, "the parameters of Event are longer than 128 bytes");
@@ -298,11 +300,13 @@ static void resource_of_namesake(struct ask *a)
 {
     const struct snapshot *s = a->namesake->resource->newest;
     a->resource = (struct watched_name){ .name = { .package = address_package(
-                                                       a->rq, a->event.package, &a->package),
+                                                       &a->at, a->event.package, &a->package),
                                                    .context = s->context,
                                                    .extension = s->extension } };
     if (!s->has_hint)
         a->resource.served = s->context;
+    a->at.host = sub_str(a->namesake, a->namesake->host);
+    a->user = s->extension;
 }
 
 static bool check_resource(struct ask *a)
@@ -319,7 +323,8 @@ static bool check_resource(struct ask *a)
     sip_uri_user_decode(&name, a->rq->uri.user);
     if (name.error)
         return refuse(a, 404, "the name of the resource is longer than 79 bytes");
-    if (!address_resolve(&a->resource, a->rq, a->event.package, buf_str(&name), &a->package))
+    a->user = buf_str(&name);
+    if (!address_resolve(&a->resource, &a->at, a->event.package, a->user, &a->package))
         return refuse(a, 404, "the Request-URI names no resource");
     return false;
 }
@@ -403,6 +408,8 @@ static int make_usage(struct ask *a, struct subscription **out)
                                         .remote = { b->p + event_n + local_n, remote_n },
                                         .display = { b->p + event_n + local_n + remote_n,
                                                      b->n - event_n - local_n - remote_n },
+                                        .host = a->at.host,
+                                        .user = a->user,
                                     });
 }
 
@@ -552,7 +559,7 @@ static void subscribe_new(struct ask *a)
 
 void notifier_subscribe(void *notifier, const struct uas_request *rq)
 {
-    struct ask a = { .n = notifier, .rq = rq };
+    struct ask a = { .n = notifier, .rq = rq, .at = { rq->settings, rq->endpoint, rq->uri.host } };
 
     buf_reset(&a.n->headers);
     if (rq->msg->to_tag.n)

@@ -46,6 +46,7 @@ static void subscription_link(struct subscription *s)
     struct notifier *n = d->notifier;
 
     list_init(&s->of_resource);
+    list_init(&s->of_question);
     list_init(&s->of_dialog);
     list_append(&d->usages, &s->of_dialog);
     d->n_usages++;
@@ -66,7 +67,7 @@ static void solicitation_begin(struct subscription *s)
         s->solicitation = port->solicit(port->ctx, id, s->resource->newest->extension);
 }
 
-static void solicitation_end(struct subscription *s)
+void subscription_unsolicit(struct subscription *s)
 {
     const struct notifier_port *port = &s->dialog->notifier->cfg.port;
 
@@ -77,7 +78,8 @@ static void solicitation_end(struct subscription *s)
 
 int subscription_create(struct subscription **out, const struct subscription_spec *spec)
 {
-    size_t size = spec->event.n + spec->local.n + spec->remote.n + spec->display.n;
+    size_t size = spec->event.n + spec->local.n + spec->remote.n + spec->display.n + spec->host.n +
+                  spec->user.n;
     struct str accept = STR_EMPTY;
     struct subscription *s;
     struct sip_event e;
@@ -115,6 +117,10 @@ int subscription_create(struct subscription **out, const struct subscription_spe
     memcpy(s->text + s->local.at, spec->local.p, spec->local.n);
     memcpy(s->text + s->remote.at, spec->remote.p, spec->remote.n);
     memcpy(s->text + s->display.at, spec->display.p, spec->display.n);
+    s->host = (struct span){ (uint16_t)(s->display.at + s->display.n), (uint16_t)spec->host.n };
+    memcpy(s->text + s->host.at, spec->host.p, spec->host.n);
+    s->user = (struct span){ (uint16_t)(s->host.at + s->host.n), (uint16_t)spec->user.n };
+    memcpy(s->text + s->user.at, spec->user.p, spec->user.n);
     subscription_link(s);
     *out = s;
     return 0;
@@ -130,7 +136,7 @@ void subscription_destroy(struct subscription *s)
         n->counters.ended++;
     sub_move(s, SUB_GONE);
     notify_forget(s);
-    solicitation_end(s);
+    subscription_unsolicit(s);
     timer_stop(n->cfg.wheel, &s->timer);
     dialog_pin(d);
     list_remove(&s->of_dialog);
@@ -184,7 +190,14 @@ static void subscription_fire(struct timer *timer)
         s->hold = false;
     }
     subscription_arm(s);
-    notify_due(s);
+    subscription_attend(s);
+}
+
+void subscription_retry(struct subscription *s, uint64_t delay_ms, bool hold)
+{
+    s->retry_ms = notifier_now(s->dialog->notifier) + delay_ms;
+    s->hold = hold;
+    subscription_arm(s);
 }
 
 /* Rounded down: what a NOTIFY says never reaches beyond what was granted. */
@@ -250,27 +263,25 @@ static enum watcher_handling handling_of(const struct subscription *s, const str
 }
 
 /* The rules have changed. Who waited and is allowed now is told; who was allowed and must be
- * confirmed asks anew. False: it is no longer welcome. */
-static bool handling_apply(struct subscription *s, enum watcher_handling handling)
+ * confirmed asks anew. */
+static enum end_reason handling_apply(struct subscription *s, enum watcher_handling handling)
 {
     enum watcher_handling former = s->handling;
 
     if (handling == former)
-        return true;
-    if (handling == WATCHER_BLOCK)
-        return false;
-    if (handling == WATCHER_CONFIRM) {
-        subscription_end(s, END_DEACTIVATED);
-        return true;
-    }
+        return END_NONE;
     s->handling = (uint8_t)handling;
+    if (handling == WATCHER_BLOCK)
+        return END_REJECTED;
+    if (handling == WATCHER_CONFIRM)
+        return END_DEACTIVATED;
     if (s->state == SUB_PENDING) {
         s->approved = true;
         sub_move(s, SUB_ACTIVE);
         s->answer_due = true; /* RFC 6665 section 4.2.1.2: the new state is told at once */
     }
     s->acknowledged = false; /* what it was shown was something else */
-    return true;
+    return END_NONE;
 }
 
 struct str subscription_unaccepted(const struct subscription *s, const struct watched *w,
@@ -323,7 +334,7 @@ void subscription_accept(struct subscription *s, struct watched *w)
     struct dialog *d = s->dialog;
     struct notifier *n = d->notifier;
 
-    if (!subscription_recheck(s)) {
+    if (subscription_recheck(s)) {
         subscription_refuse(s, 403, "this endpoint may not subscribe");
         return;
     }
@@ -351,7 +362,7 @@ void subscription_accept(struct subscription *s, struct watched *w)
     }
     n->counters.accepted++;
     subscription_arm(s);
-    notify_due(s);
+    subscription_attend(s);
 }
 
 /* The subscriber has moved: what is under way to its old address would time out there, and end a
@@ -363,7 +374,7 @@ static void usages_follow(struct dialog *d)
 
         if (s->txn.running && s->sent_head != d->head && (sub_runs(s) || s->state == SUB_ENDING)) {
             notify_abandon(s);
-            notify_due(s);
+            subscription_attend(s);
         }
     }
 }
@@ -434,6 +445,7 @@ void subscription_end(struct subscription *s, enum end_reason reason)
 
     if (!sub_runs(s))
         return;
+    (void)!subscription_recheck(s); /* a last look shows no more than the newest rules let it */
     log_info(d->notifier->cfg.log, "subscription.ended", KV("reason", reasons[reason]),
              KV("endpoint", dialog_endpoint(d)),
              KV("call_id", head_str(d->head, d->head->call_id)));
@@ -486,36 +498,38 @@ static void rechoose(struct subscription *s, unsigned flags)
     s->flags = (uint8_t)flags;
 }
 
-bool subscription_recheck(struct subscription *s)
+enum end_reason subscription_recheck(struct subscription *s)
 {
     struct notifier *n = s->dialog->notifier;
     const struct endpoint_settings *e;
     unsigned flags;
 
     if (s->generation == n->generation)
-        return true;
+        return END_NONE;
     e = settings_endpoint(n->settings, dialog_endpoint(s->dialog));
     if (!e || !e->allow_subscribe)
-        return false;
+        return END_REJECTED;
     flags = body_flags_of(n->settings, e);
     if (flags != s->flags)
         rechoose(s, flags);
     s->generation = n->generation;
     if (s->resource)
         solicitation_begin(s);
-    return !s->resource || handling_apply(s, handling_of(s, s->resource));
+    return s->resource ? handling_apply(s, handling_of(s, s->resource)) : END_NONE;
 }
 
 void subscription_attend(struct subscription *s)
 {
-    if (!sub_runs(s))
+    enum end_reason reason = END_NONE;
+
+    if (sub_runs(s) && s->dialog->notifier->stopping)
+        reason = END_DEACTIVATED;
+    else if (sub_runs(s) && !follow(s))
         return;
-    if (s->dialog->notifier->stopping)
-        subscription_end(s, END_DEACTIVATED);
-    else if (!subscription_recheck(s))
-        subscription_end(s, END_REJECTED);
-    else if (watched_is_removed(s->resource))
-        subscription_end(s, END_NORESOURCE);
-    else if (sub_runs(s)) /* the rules may have ended it */
+    else if (sub_runs(s))
+        reason = subscription_recheck(s);
+    if (reason)
+        subscription_end(s, reason);
+    else
         notify_due(s);
 }

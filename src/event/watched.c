@@ -12,7 +12,7 @@ struct name { /* what a name means, or the question what it means */
     struct map_node node;
     struct list link;         /* asked: notifier.questions; known: watched.names */
     struct watched *resource; /* NULL: asked */
-    struct list waiting;      /* subscription.of_resource, of those that want to know */
+    struct list waiting;      /* subscription.of_question, of those that want to know */
     uint64_t cookie;
     bool stale; /* asked of a dialplan that may be the former one: the answer is good for once */
     struct watched_name key; /* its texts are below */
@@ -142,6 +142,7 @@ static void resource_destroy(struct watched *w)
     list_remove(&w->idle);
     map_remove(&w->notifier->resources, &w->node);
     snapshot_unref(w->neutral);
+    snapshot_unref(w->gone);
     snapshot_unref(w->newest);
     free(w);
 }
@@ -152,34 +153,34 @@ bool watched_is_removed(const struct watched *w)
 }
 
 /* Of another resource id than anybody's, so that it is told from what the resource really shows. */
-static const struct snapshot *neutral_of(struct watched *w)
+static const struct snapshot *stand_in(const struct snapshot **kept, const struct snapshot *s,
+                                       enum extension_state state)
 {
-    const struct snapshot *s = w->newest;
     struct snapshot *made;
 
-    if (w->neutral)
-        return w->neutral;
-    if (snapshot_create(&made, &(struct snapshot_spec){ .sequence = 1,
-                                                        .changed_wall_ms = s->changed_wall_ms,
-                                                        .state = EXTENSION_UNAVAILABLE,
-                                                        .hint_state = EXTENSION_UNAVAILABLE,
-                                                        .has_hint = true,
-                                                        .presence = PRESENCE_NOT_SET,
-                                                        .package = s->package,
-                                                        .context = s->context,
-                                                        .extension = s->extension }))
-        return NULL;
-    w->neutral = made;
-    return made;
+    if (!*kept &&
+        !snapshot_create(&made, &(struct snapshot_spec){ .sequence = 1,
+                                                         .changed_wall_ms = s->changed_wall_ms,
+                                                         .state = state,
+                                                         .hint_state = EXTENSION_UNAVAILABLE,
+                                                         .has_hint = true,
+                                                         .presence = PRESENCE_NOT_SET,
+                                                         .package = s->package,
+                                                         .context = s->context,
+                                                         .extension = s->extension }))
+        *kept = made;
+    return *kept;
 }
 
 const struct snapshot *watched_view(const struct subscription *s)
 {
     struct watched *w = s->resource;
 
-    return s->handling == WATCHER_ALLOW && !subscription_unaccepted(s, w, s->accept).n
-               ? w->newest
-               : neutral_of(w);
+    if (s->handling != WATCHER_ALLOW || subscription_unaccepted(s, w, s->accept).n)
+        return stand_in(&w->neutral, w->newest, EXTENSION_UNAVAILABLE);
+    if (s->reason == END_NORESOURCE && !watched_is_removed(w))
+        return stand_in(&w->gone, w->newest, EXTENSION_REMOVED);
+    return w->newest;
 }
 
 /* Give it back, unless a question is open: it may turn out to mean this very resource, and whoever
@@ -225,26 +226,61 @@ void watched_join(struct watched *w, struct subscription *s)
 /* The last one who waited has gone: the answer, if it ever comes, finds nobody. */
 static void leave_question(struct notifier *n, struct subscription *s)
 {
-    struct list *neighbour = s->of_resource.next;
-    bool alone = neighbour != &s->of_resource && neighbour == s->of_resource.prev;
+    struct list *neighbour = s->of_question.next;
+    bool alone = neighbour != &s->of_question && neighbour == s->of_question.prev;
 
-    list_remove(&s->of_resource);
+    list_remove(&s->of_question);
     if (alone) /* but for the head of the list */
         name_forget(n, CONTAINER_OF(neighbour, struct name, waiting));
 }
 
 void watched_leave(struct notifier *n, struct subscription *s)
 {
-    if (!s->resource) {
-        leave_question(n, s);
-        idle_settle(n);
-        return;
-    }
+    leave_question(n, s);
     list_remove(&s->of_resource);
-    watched_release(s->resource);
+    if (s->resource)
+        watched_release(s->resource);
+    idle_settle(n);
+}
+
+/* ---- from one to another ---- */
+
+static void fan_out_wake(struct notifier *n)
+{
+    if (!list_empty(&n->fan_out) && !timer_running(&n->fan_out_timer))
+        timer_start(n->cfg.wheel, &n->fan_out_timer, 0);
+}
+
+void watched_move(struct subscription *s, struct watched *to)
+{
+    struct watched *former = s->resource;
+
+    if (to == former)
+        return;
+    log_debug(to->notifier->cfg.log, "subscription.follows",
+              KV("call_id", head_str(s->dialog->head, s->dialog->head->call_id)),
+              KV("context", to->newest->context), KV("extension", to->newest->extension));
+    winfo_follows(s, to);
+    subscription_unsolicit(s);
+    list_remove(&s->of_resource);
+    list_remove(&to->idle);
+    s->resource = to;
+    list_append(&to->behind, &s->of_resource);
+    if (list_empty(&to->queued))
+        list_append(&to->notifier->fan_out, &to->queued);
+    fan_out_wake(to->notifier);
+    s->generation = to->notifier->generation - 1; /* there are rules about this one, too */
+    watched_release(former);
 }
 
 /* ---- asking ---- */
+
+/* A question asked of the former dialplan tells nothing about this one. */
+static void question_join(struct name *m, struct subscription *s)
+{
+    s->lookup = s->dialog->notifier->lookup - (m->stale ? 1 : 0);
+    list_append(&m->waiting, &s->of_question);
+}
 
 void watched_find(struct subscription *s, const struct watched_name *key)
 {
@@ -252,6 +288,7 @@ void watched_find(struct subscription *s, const struct watched_name *key)
     struct name *m = name_find(n, key);
 
     if (m && m->resource) {
+        s->lookup = n->lookup;
         subscription_accept(s, m->resource);
         return;
     }
@@ -265,7 +302,22 @@ void watched_find(struct subscription *s, const struct watched_name *key)
             return;
         }
     }
-    list_append(&m->waiting, &s->of_resource);
+    question_join(m, s);
+}
+
+int watched_find_again(struct subscription *s, const struct watched_name *key)
+{
+    struct notifier *n = s->dialog->notifier;
+    struct name *m = name_find(n, key);
+    int r = 0;
+
+    if (!m)
+        r = name_ask(&m, n, key);
+    if (!r && m->resource)
+        watched_move(s, m->resource);
+    else if (!r)
+        question_join(m, s);
+    return r;
 }
 
 /* Each is unlinked first: accepting or refusing one may end it, and even another. */
@@ -275,8 +327,8 @@ static struct subscription *waiting_take(struct list *waiting)
 
     if (list_empty(waiting))
         return NULL;
-    s = CONTAINER_OF(waiting->next, struct subscription, of_resource);
-    list_remove(&s->of_resource);
+    s = CONTAINER_OF(waiting->next, struct subscription, of_question);
+    list_remove(&s->of_question);
     return s;
 }
 
@@ -285,7 +337,8 @@ static void waiting_refuse(struct list *waiting, unsigned status, const char *wh
     struct subscription *s;
 
     while ((s = waiting_take(waiting)))
-        subscription_refuse(s, status, why);
+        if (s->state == SUB_RESP_WAIT)
+            subscription_refuse(s, status, why);
 }
 
 /* The name is no question any more; who waited for it is handed out. */
@@ -330,39 +383,26 @@ static struct watched *answer_resource(struct notifier *n, const struct snapshot
     return w;
 }
 
-static void answer_waiting(struct list *waiting, const struct snapshot *snap, struct watched *w)
+static void answer_new(struct subscription *s, const struct watched_answer *a)
+{
+    if (!a->exists || (a->resource && watched_is_removed(a->resource)))
+        subscription_refuse(s, 404, "nothing of that name can be watched");
+    else if (!a->resource)
+        subscription_refuse(s, 503, "there is no memory for this resource");
+    else
+        subscription_accept(s, a->resource);
+}
+
+static void answer_waiting(struct list *waiting, const struct watched_answer *a)
 {
     struct subscription *s;
 
-    if (!snap || snap->state == EXTENSION_REMOVED || (w && watched_is_removed(w)))
-        waiting_refuse(waiting, 404, "nothing of that name can be watched");
-    else if (!w)
-        waiting_refuse(waiting, 503, "there is no memory for this resource");
-    while ((s = waiting_take(waiting)))
-        subscription_accept(s, w);
-}
-
-void notifier_watch_result(struct notifier *n, uint64_t cookie, const struct snapshot *snap,
-                           bool cacheable)
-{
-    bool exists = snap && snap->state != EXTENSION_REMOVED;
-    struct name *m = question_find(n, cookie);
-    struct watched *w = exists ? answer_resource(n, snap) : NULL;
-    struct list waiting;
-
-    list_init(&waiting);
-    if (w)
-        w->pins++;
-    if (m)
-        question_close(n, m, w, cacheable, &waiting);
-    if (w)
-        notifier_snapshot(n, snap); /* nothing new, unless a change was lost on its way */
-    answer_waiting(&waiting, snap, w);
-    if (w) {
-        w->pins--;
-        watched_release(w);
+    while ((s = waiting_take(waiting))) {
+        if (s->state == SUB_RESP_WAIT)
+            answer_new(s, a);
+        else
+            follow_answer(s, a);
     }
-    idle_settle(n);
 }
 
 /* ---- the fan-out ---- */
@@ -383,12 +423,6 @@ static size_t attend(struct watched *w, size_t budget)
     }
     w->pins--;
     return done;
-}
-
-static void fan_out_wake(struct notifier *n)
-{
-    if (!list_empty(&n->fan_out) && !timer_running(&n->fan_out_timer))
-        timer_start(n->cfg.wheel, &n->fan_out_timer, 0);
 }
 
 /* Everybody of this resource is behind. */
@@ -449,8 +483,36 @@ void notifier_snapshot(struct notifier *n, const struct snapshot *snap)
     fan_out_wake(n);
 }
 
+void notifier_watch_result(struct notifier *n, uint64_t cookie, const struct snapshot *snap,
+                           bool cacheable)
+{
+    struct watched_answer a = { .exists = snap && snap->state != EXTENSION_REMOVED,
+                                .always = cacheable };
+    struct name *m = question_find(n, cookie);
+    struct watched *w = a.exists ? answer_resource(n, snap) : NULL;
+    struct list waiting;
+
+    a.resource = w;
+    list_init(&waiting);
+    if (w)
+        w->pins++;
+    if (m)
+        question_close(n, m, w, cacheable, &waiting);
+    if (w)
+        notifier_snapshot(n, snap); /* nothing new, unless a change was lost on its way */
+    answer_waiting(&waiting, &a);
+    if (w) {
+        (void)attend(w, FAN_OUT_SLICE); /* those that have come here from elsewhere */
+        w->pins--;
+        attended(w);
+        fan_out_wake(n);
+    }
+    idle_settle(n);
+}
+
 void notifier_dialplan_changed(struct notifier *n)
 {
+    n->lookup++;
     MAP_FOREACH_SAFE (node, &n->names) {
         struct name *m = CONTAINER_OF(node, struct name, node);
 
@@ -459,6 +521,7 @@ void notifier_dialplan_changed(struct notifier *n)
         else
             m->stale = true;
     }
+    watched_fan_out_all(n);
 }
 
 /* ---- all that wait ---- */
@@ -485,7 +548,7 @@ void watched_refuse_barred(struct notifier *n)
 
         list_init(&barred);
         LIST_FOREACH_SAFE (at, waiting) {
-            if (!is_barred(n, CONTAINER_OF(at, struct subscription, of_resource)))
+            if (!is_barred(n, CONTAINER_OF(at, struct subscription, of_question)))
                 continue;
             list_remove(at);
             list_append(&barred, at);

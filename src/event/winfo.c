@@ -35,9 +35,9 @@ static struct winfo *winfo_find(const struct notifier *n, const struct resource_
 
 /* ---- reports ---- */
 
-static struct resource_name watched_by(const struct subscription *s)
+static struct resource_name watched_in(const struct subscription *s, const struct watched *w)
 {
-    const struct snapshot *snap = s->resource->newest;
+    const struct snapshot *snap = w->newest;
     struct str package = snap->package;
 
     if (!package.n)
@@ -46,8 +46,14 @@ static struct resource_name watched_by(const struct subscription *s)
     return (struct resource_name){ package, snap->context, snap->extension };
 }
 
-static void report(const struct subscription *s, uint64_t generation, enum es_watcher_status status,
-                   enum es_watcher_event event)
+static struct resource_name watched_by(const struct subscription *s)
+{
+    return watched_in(s, s->resource);
+}
+
+static void report_in(const struct subscription *s, const struct watched *resource,
+                      uint64_t generation, enum es_watcher_status status,
+                      enum es_watcher_event event)
 {
     const struct notifier_port *port = &s->dialog->notifier->cfg.port;
     const struct dialog_head *h = s->dialog->head;
@@ -56,7 +62,7 @@ static void report(const struct subscription *s, uint64_t generation, enum es_wa
 
     buf_init_on(&uri, room, sizeof(room));
     subscriber_uri_add(&uri, head_str(h, h->remote_uri));
-    port->watcher(port->ctx, &(struct watcher_report){ .of = watched_by(s),
+    port->watcher(port->ctx, &(struct watcher_report){ .of = watched_in(s, resource),
                                                        .generation = generation,
                                                        .number = s->number,
                                                        .endpoint = dialog_endpoint(s->dialog),
@@ -64,6 +70,12 @@ static void report(const struct subscription *s, uint64_t generation, enum es_wa
                                                        .display = sub_str(s, s->display),
                                                        .status = status,
                                                        .event = event });
+}
+
+static void report(const struct subscription *s, uint64_t generation, enum es_watcher_status status,
+                   enum es_watcher_event event)
+{
+    report_in(s, s->resource, generation, status, event);
 }
 
 static enum es_watcher_event event_of(const struct subscription *s)
@@ -108,6 +120,31 @@ void winfo_moved(const struct subscription *s, enum sub_state from)
     }
 }
 
+static void report_running(const struct subscription *s, const struct watched *resource,
+                           uint64_t generation)
+{
+    report_in(s, resource, generation,
+              s->state == SUB_PENDING ? ES_WATCHER_PENDING : ES_WATCHER_ACTIVE,
+              s->approved ? ES_WATCHER_APPROVED : ES_WATCHER_SUBSCRIBE);
+}
+
+/* Told to both, even of one name: its watchers may have been asked for in between. */
+void winfo_follows(const struct subscription *s, const struct watched *to)
+{
+    struct notifier *n = s->dialog->notifier;
+    struct resource_name from_name = watched_by(s), to_name = watched_in(s, to);
+    const struct winfo *w;
+
+    if (s->winfo || !n->winfos.count)
+        return;
+    w = resource_name_equal(&from_name, &to_name) ? NULL : winfo_find(n, &from_name);
+    if (w)
+        report(s, w->generation, ES_WATCHER_TERMINATED, ES_WATCHER_NORESOURCE);
+    w = winfo_find(n, &to_name);
+    if (w)
+        report_running(s, to, w->generation);
+}
+
 /* ---- who asks ---- */
 
 static void list_report(const struct winfo *w, const struct list *subscriptions)
@@ -116,9 +153,7 @@ static void list_report(const struct winfo *w, const struct list *subscriptions)
         const struct subscription *s = CONTAINER_OF(it, const struct subscription, of_resource);
 
         if (sub_runs(s) && str_equal(watched_by(s).package, w->of.package))
-            report(s, w->generation,
-                   s->state == SUB_PENDING ? ES_WATCHER_PENDING : ES_WATCHER_ACTIVE,
-                   s->approved ? ES_WATCHER_APPROVED : ES_WATCHER_SUBSCRIBE);
+            report_running(s, s->resource, w->generation);
     }
 }
 

@@ -152,6 +152,7 @@ static void by_silence(struct fixture *f)
 static void by_removal(struct fixture *f)
 {
     fixture_state(f, "100", EXTENSION_REMOVED);
+    fixture_answer_questions(f, 1);
 }
 
 static void by_stop(struct fixture *f)

@@ -15,6 +15,7 @@ struct search {
     struct frame frames[INCLUDE_DEPTH_MAX];
     size_t depth;
     bool stable; /* nothing was passed by that may have this extension at another time */
+    bool shut;   /* an include was passed by that holds at another time */
 };
 
 /* Is the hint in this context itself? */
@@ -69,6 +70,7 @@ static bool step(struct search *s)
         return false;
     if (inc->timed && !time_rule_holds(&inc->rule, s->what->wall_ms)) {
         s->stable = false;
+        s->shut = true;
         return false;
     }
     enter(s, next, f->timed || inc->timed);
@@ -87,18 +89,21 @@ int dialplan_search(const struct dialplan_search *what, struct dialplan_match *o
     struct search s; /* large: frames are written before they are read */
     bool entered = true;
 
+    *out = (struct dialplan_match){ .cacheable = true };
     if (!start || what->extension.n == 0 || what->extension.n > NAME_MAX_LEN)
         return DIALPLAN_NO_HINT;
     s.what = what;
     s.number = search_number(what->dialplan);
     s.depth = 0;
     s.stable = true;
+    s.shut = false;
     enter(&s, start, false);
     while (s.depth) {
         if (entered && context_has(&s, s.frames[s.depth - 1].context, out))
             return 0;
         entered = step(&s);
     }
+    out->cacheable = !s.shut;
     return DIALPLAN_NO_HINT;
 }
 

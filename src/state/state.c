@@ -225,11 +225,12 @@ static int hint_resolve(struct state_core *core, struct str context, struct str 
         .has = core_has,
         .ctx = core,
     };
-    struct dialplan_match match;
+    struct dialplan_match match = { .cacheable = true };
+    int r = core->dialplan ? dialplan_search(&search, &match) : DIALPLAN_NO_HINT;
 
-    if (!core->dialplan || dialplan_search(&search, &match))
-        return STATE_NO_HINT;
     *cacheable = match.cacheable;
+    if (r)
+        return STATE_NO_HINT;
     *out = hint_find(core, match.context->name, extension);
     return *out && (*out)->origin != HINT_NONE ? 0 : materialise(core, &match, extension, out);
 }
@@ -285,22 +286,23 @@ int state_watch(struct state_core *core, const struct resource_name *name, bool 
                 unsigned consumer, const struct snapshot **out, bool *cacheable)
 {
     struct hint *h = NULL;
-    bool stable = false;
+    bool stable = true;
     int r;
 
     BUG_UNLESS(consumer < 64);
     r = name->package.n ? STATE_NO_HINT
                         : hint_resolve(core, name->context, name->extension, &h, &stable);
     if (r == STATE_NO_HINT) {
-        stable = served;
         r = bare_resolve(core, name, served, &h);
+        if (r == 0)
+            stable = served;
     }
+    if (cacheable)
+        *cacheable = stable;
     if (r)
         return r;
     h->consumers |= 1ull << consumer;
     hint_idle_update(core, h);
-    if (cacheable)
-        *cacheable = stable;
     *out = h->snapshot;
     return 0;
 }

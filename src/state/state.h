@@ -130,7 +130,8 @@ NODISCARD int state_orders_set(struct state_core *core, const struct context_ord
  * that the one that nobody has watched for longest ends (state_watch_all not counted), and when all
  * are watched there is STATE_NO_HINT. *out is borrowed until the resource changes. 0,
  * STATE_NO_HINT, -ENOMEM. `*cacheable` (may be NULL): the answer for this name holds until the next
- * dialplan or the resource's end. */
+ * dialplan or the resource's end; with STATE_NO_HINT: no include that holds at another time was
+ * passed by. */
 NODISCARD int state_watch(struct state_core *core, const struct resource_name *name, bool served,
                           unsigned consumer, const struct snapshot **out, bool *cacheable);
 void state_unwatch(struct state_core *core, uint64_t resource_id, unsigned consumer);

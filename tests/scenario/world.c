@@ -173,7 +173,8 @@ int world_start(struct world *w, struct buf *problems)
     return r;
 }
 
-/* The state core posts, and the settings overtake that: a worker has them first. */
+/* The state core posts, and the settings overtake that: a worker has them first, as from the state
+ * thread. */
 int world_reload(struct world *w, struct buf *problems)
 {
     struct settings *settings = NULL;
