@@ -2,6 +2,7 @@
 #include "daemon/state_engine.h"
 
 #include "body/inbound.h"
+#include "publication/compositor.h"
 
 #include <stdlib.h>
 
@@ -15,6 +16,11 @@ static int on_composed(void *ctx, const struct resource_name *name,
 
     BUG_UNLESS(r <= 0); /* a worker lets nobody publish for what can have no name */
     return r;
+}
+
+static bool on_served(void *ctx, const struct publication_place *place)
+{
+    return compositor_serves(((struct state_engine *)ctx)->settings, place);
 }
 
 static unsigned status_of(enum inbound_outcome outcome)
@@ -181,7 +187,10 @@ int state_engine_init(struct state_engine *e, const struct state_engine_config *
                                      .device_here = on_device_here };
     int r;
 
-    *e = (struct state_engine){ .port = cfg->port, .workers = cfg->workers, .log = cfg->log };
+    *e = (struct state_engine){ .port = cfg->port,
+                                .workers = cfg->workers,
+                                .settings = settings_ref(cfg->settings),
+                                .log = cfg->log };
     BUG_UNLESS(cfg->eid.n == ASTERISK_EID_LEN);
     memcpy(e->eid, cfg->eid.p, cfg->eid.n);
     r = create_locals(e, cfg);
@@ -196,6 +205,7 @@ int state_engine_init(struct state_engine *e, const struct state_engine_config *
         goto out;
     r = publication_store_create(&e->publications,
                                  &(struct publication_config){ .port = { .ctx = e,
+                                                                         .served = on_served,
                                                                          .composed = on_composed,
                                                                          .patch = on_patch,
                                                                          .event = on_event,
@@ -228,6 +238,7 @@ void state_engine_fini(struct state_engine *e)
     publication_store_destroy(e->publications);
     state_destroy(e->core);
     asterisk_locals_destroy(e->locals);
+    settings_unref(e->settings);
     *e = (struct state_engine){ 0 };
 }
 
@@ -297,15 +308,19 @@ static int apply_orders(struct state_core *core, const struct settings *settings
 int state_engine_apply(struct state_engine *e, const struct settings *settings, struct dialplan *dp)
 {
     struct state_switches switches = switches_of(settings);
+    const struct settings *former = e->settings;
     struct str eid = settings->general.entityid;
     int r;
 
+    e->settings = settings_ref(settings);
+    settings_unref(former);
     if (!eid.n)
         eid = str_of(e->eid);
     state_switches_set(e->core, &switches);
     asterisk_sources_configure(e->sources, settings, eid);
     asterisk_locals_configure(e->locals, settings, eid);
     watcher_info_configure(e->watchers, settings);
+    publication_store_prune(e->publications);
     r = apply_device_defaults(e->core, settings);
     if (r)
         return r;

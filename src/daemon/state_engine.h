@@ -31,6 +31,7 @@ struct state_engine {
     struct asterisk_sources *sources; /* other servers */
     struct asterisk_locals *locals;   /* for other servers */
     struct watcher_info *watchers;
+    const struct settings *settings; /* those applied last: a reference */
     struct state_engine_port port;
     struct watcher_info_port workers;
     struct log *log;

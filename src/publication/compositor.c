@@ -172,6 +172,9 @@ void compositor_answer(struct compositor *c, uint64_t cookie, int result,
     case PUBLICATION_BAD_BODY:
         refuse_body(c, p, answer);
         break;
+    case PUBLICATION_UNSERVED:
+        compositor_refuse(c, p->txn, &p->by, 404, STR("this is not served any more"));
+        break;
     case PUBLICATION_QUOTA:
         compositor_refuse(c, p->txn, &p->by, 503,
                           STR("this publisher or this resource has too many publications"));

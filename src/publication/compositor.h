@@ -42,6 +42,8 @@ void compositor_publish(void *compositor, const struct uas_request *rq);
 /* The handler of NOTIFY: one outside a dialog with a message-summary sets the incoming_mwi_mailbox
  * of its endpoint, 200; 404 when there is none, or the body says nothing about voice messages. */
 void compositor_notify(void *compositor, const struct uas_request *rq);
+/* May this be published, whoever does it: as far as the sections of the settings say? */
+bool compositor_serves(const struct settings *settings, const struct publication_place *place);
 /* What publication_apply returned, and its answer (borrowed; NULL when result is negative). */
 void compositor_answer(struct compositor *c, uint64_t cookie, int result,
                        const struct publication_answer *answer);

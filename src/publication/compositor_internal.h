@@ -73,5 +73,6 @@ void ask_refuse_later(struct ask *a, unsigned status, struct str why);
 bool stream_is_asked(struct ask *a);
 /* True when it has answered. */
 bool stream_check_resource(struct ask *a);
+bool stream_is_served(const struct settings *settings, const struct publication_place *place);
 /* 0, or -ENOMEM; a refusal is noted. */
 NODISCARD int stream_read_body(struct ask *a);

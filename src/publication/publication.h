@@ -27,8 +27,16 @@ struct publication_event { /* of a stream; borrowed for the call */
     const struct asterisk_event *event;
 };
 
+struct publication_place { /* what was published, and where; borrowed for the call */
+    struct str package, context, extension;
+    struct str domain; /* that of the Request-URI used last */
+    bool stream;
+};
+
 struct publication_port {
     void *ctx;
+    /* Does the configuration of now have a place for this? NULL: it always does. */
+    bool (*served)(void *ctx, const struct publication_place *place);
     /* The composite of a resource is another one now; NULL: nothing is published any more.
      * Borrowed. The name's package is empty for `dialog` and `presence`, which are one resource.
      * 0 or -ENOMEM: then the store does not change either. Must not call back into the store. */
@@ -65,6 +73,7 @@ enum publication_outcome {                           /* answers, not failures */
                                                     failed: see why */
                            PUBLICATION_QUOTA, /* this publisher, or this resource, has its maximum
                                                  -> 503 */
+                           PUBLICATION_UNSERVED, /* a reload has just taken its place -> 404 */
 };
 
 /* A body, or a time, that cannot be accepted; told only to those whose precondition holds: RFC 3903
@@ -77,6 +86,7 @@ struct publication_refusal {
 struct publication_request {
     struct str package;            /* of Event: "dialog", "presence", "message-summary", ... */
     struct str context, extension; /* the resource */
+    struct str domain;             /* of the Request-URI */
     struct str publisher;          /* who sent it; entity-tags are bound to that */
     struct str call_id;
     struct str if_match;                /* empty: an initial publication */
@@ -104,15 +114,19 @@ struct publication_answer {            /* borrowed until the next call on the st
 };
 
 /* Everything is borrowed for the call and copied when kept. The first failing check decides, in
- * this order: entity-tag, `refusal`, a missing body, quota, the body (a diff, a partial document,
- * and whether all of the resource still fits into one NOTIFY: 413). A removal does not look at the
- * last four; an initial publication with `expires_s` 0 leaves nothing behind, and succeeds. The
- * body itself is kept only where a later diff needs it: of application/pidf-diff+xml (RFC 5264
- * section 4.2). Returns 0, a publication_outcome, or a negative errno; unless 0, nothing has
- * changed. */
+ * this order: place, entity-tag, `refusal`, a missing body, quota, the body (a diff, a partial
+ * document, and whether all of the resource still fits into one NOTIFY: 413). A removal does not
+ * look at the last four; an initial publication with `expires_s` 0 leaves nothing behind, and
+ * succeeds. The body itself is kept only where a later diff needs it: of application/pidf-diff+xml
+ * (RFC 5264 section 4.2). Returns 0, a publication_outcome, or a negative errno; unless 0, nothing
+ * has changed. */
 NODISCARD int publication_apply(struct publication_store *store,
                                 const struct publication_request *rq,
                                 struct publication_answer *answer);
+
+/* The configuration has changed: publications for which there is no place any more end as if they
+ * were removed, their publishers get 412 (or 404). For want of memory some end a little later. */
+void publication_store_prune(struct publication_store *store);
 
 /* One that no PUBLISH made and no time ends: `source` says this about the resource, until it says
  * something else or NULL. How mailboxes come into message-summary. 0 or -ENOMEM. */

@@ -144,14 +144,29 @@ static bool check_right(struct ask *a)
     return false;
 }
 
+static bool user_is_known(const struct settings *s, const struct compositor_settings *section,
+                          struct str user)
+{
+    return section->any_user || settings_endpoint(s, user) || settings_aor(s, user);
+}
+
 static bool check_known(struct ask *a)
 {
-    const struct settings *s = a->rq->settings;
+    return !user_is_known(a->rq->settings, a->section, a->p.extension) &&
+           ask_refuse(a, 404, "there is no such user");
+}
 
-    if (a->section->any_user || settings_endpoint(s, a->p.extension) ||
-        settings_aor(s, a->p.extension))
-        return false;
-    return ask_refuse(a, 404, "there is no such user");
+bool compositor_serves(const struct settings *settings, const struct publication_place *place)
+{
+    const struct compositor_settings *s;
+
+    if (place->stream)
+        return stream_is_served(settings, place);
+    s = settings_compositor(settings, place->domain);
+    return s && str_equal(s->context, place->context) &&
+           (list_has(s->packages, s->n_packages, place->package) ||
+            list_has(s->opaques, s->n_opaques, place->package)) &&
+           user_is_known(settings, s, place->extension);
 }
 
 /* Step 3, as far as it can be seen here. */
@@ -290,6 +305,7 @@ static void ask_store(struct ask *a)
     int r;
 
     a->p.publisher = name_publisher(a);
+    a->p.domain = a->rq->uri.host;
     a->p.document = a->document;
     a->p.grace_s = s->expiry_grace_s;
     a->p.max_per_publisher = s->max_per_publisher;

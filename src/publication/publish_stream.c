@@ -49,6 +49,14 @@ bool stream_check_resource(struct ask *a)
     return false;
 }
 
+bool stream_is_served(const struct settings *settings, const struct publication_place *place)
+{
+    const struct inbound_publication_settings *in =
+        settings_inbound_publication(settings, place->extension);
+
+    return in && settings_asterisk_publication(settings, in, place->package);
+}
+
 static bool is_wanted(const struct asterisk_publication_settings *s, const struct asterisk_event *e)
 {
     const struct regex *filter = NULL;

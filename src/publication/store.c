@@ -73,12 +73,26 @@ static struct publication *publication_matching(struct publication_store *store,
 
 /* ---- granted ---- */
 
+/* Without memory for it the one before goes on: it was of the same section. */
+static void domain_keep(struct publication *p, struct str domain)
+{
+    struct publication_store *store = p->resource->store;
+    struct published_word *former = p->domain, *next;
+
+    if (str_equal(published_word_text(former), domain) ||
+        published_word_get(store, WORD_DOMAIN, domain, &next))
+        return;
+    p->domain = next;
+    published_word_put(store, former);
+}
+
 /* The answer to a success: `p` lives on under a new tag, until its new end. */
 static void publication_grant(struct publication *p, const struct publication_request *rq,
                               struct publication_answer *answer)
 {
     struct publication_store *store = p->resource->store;
 
+    domain_keep(p, rq->domain);
     p->expires_s = rq->expires_s;
     p->grace_s = rq->grace_s;
     timer_start(store->cfg.wheel, &p->expiry, ((uint64_t)rq->expires_s + rq->grace_s) * 1000);
@@ -290,6 +304,7 @@ static int initial_settle(struct published_resource *resource, struct publicatio
     const struct published_identity who = { .publisher = rq->publisher,
                                             .package = rq->package,
                                             .call_id = rq->call_id,
+                                            .domain = rq->domain,
                                             .stream = rq->stream };
     struct publication_store *store = resource->store;
     struct publication *p = heir, *created = NULL;
@@ -346,6 +361,66 @@ static int apply_initial(struct publication_store *store, const struct publicati
     return 0;
 }
 
+/* ---- what has a place ---- */
+
+static bool is_served(const struct publication_store *store, const struct publication_place *place)
+{
+    const struct publication_port *port = &store->cfg.port;
+
+    return !port->served || port->served(port->ctx, place);
+}
+
+static bool keeps_place(const struct publication *p)
+{
+    const struct published_resource *resource = p->resource;
+
+    return p->internal ||
+           is_served(resource->store,
+                     &(struct publication_place){ .package = published_word_text(p->package),
+                                                  .context = published_word_text(resource->context),
+                                                  .extension = published_extension(resource),
+                                                  .domain = published_word_text(p->domain),
+                                                  .stream = p->stream });
+}
+
+static void resource_prune(struct published_resource *resource)
+{
+    struct publication_store *store = resource->store;
+    struct list gone = { &gone, &gone };
+    size_t n;
+
+    LIST_FOREACH_SAFE (it, &resource->publications) {
+        const struct publication *p = published_at(it);
+
+        if (keeps_place(p))
+            continue;
+        log_info(store->cfg.log, "publication.unserved",
+                 KV("package", published_word_text(p->package)),
+                 KV("context", published_word_text(resource->context)),
+                 KV("extension", published_extension(resource)),
+                 KV("domain", published_word_text(p->domain)),
+                 KV("publisher", published_word_text(p->publisher)));
+        list_remove(it);
+        list_append(&gone, it);
+    }
+    n = published_length(&gone);
+    if (!n)
+        return;
+    if (published_remove_all(resource, &gone) == 0) {
+        store->counters.removed += n;
+        return;
+    }
+    LIST_FOREACH (it, &resource->publications)
+        if (!keeps_place(published_at(it)))
+            published_remove_later(published_at(it));
+}
+
+void publication_store_prune(struct publication_store *store)
+{
+    MAP_FOREACH_SAFE (node, &store->resources)
+        resource_prune(resource_of(node));
+}
+
 /* ---- one request ---- */
 
 static int apply(struct publication_store *store, const struct publication_request *rq,
@@ -353,6 +428,12 @@ static int apply(struct publication_store *store, const struct publication_reque
 {
     struct publication *p = rq->if_match.n ? publication_matching(store, rq) : NULL;
 
+    if (!is_served(store, &(struct publication_place){ .package = rq->package,
+                                                       .context = rq->context,
+                                                       .extension = rq->extension,
+                                                       .domain = rq->domain,
+                                                       .stream = rq->stream }))
+        return PUBLICATION_UNSERVED;
     if (rq->if_match.n && !p)
         return PUBLICATION_NO_MATCH;
     if (!rq->expires_s) {
@@ -378,7 +459,7 @@ int publication_apply(struct publication_store *store, const struct publication_
                rq->refusal.status);
     *answer = (struct publication_answer){ .status = 0 };
     r = apply(store, rq, answer);
-    counters->no_match += r == PUBLICATION_NO_MATCH;
+    counters->no_match += r == PUBLICATION_NO_MATCH || r == PUBLICATION_UNSERVED;
     counters->refused += r == PUBLICATION_NO_BODY || r == PUBLICATION_BAD_BODY;
     counters->over_quota += r == PUBLICATION_QUOTA;
     return r;

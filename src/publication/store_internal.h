@@ -12,7 +12,14 @@ enum {
 
 /* ---- words: texts that thousands of publications share, each kept once ---- */
 
-enum published_word_kind { WORD_PUBLISHER, WORD_SOURCE, WORD_PACKAGE, WORD_CONTEXT, WORD_TYPE };
+enum published_word_kind {
+    WORD_PUBLISHER,
+    WORD_SOURCE,
+    WORD_PACKAGE,
+    WORD_CONTEXT,
+    WORD_TYPE,
+    WORD_DOMAIN,
+};
 
 struct published_word {
     struct map_node node;
@@ -38,6 +45,7 @@ struct publication {
     struct timer expiry; /* at what was granted and the grace */
     struct published_resource *resource;
     struct published_word *publisher, *package;
+    struct published_word *domain; /* NULL: internal */
     struct publication_document says;
     struct str call_id;
     uint64_t serial, published_wall_ms;
@@ -136,7 +144,7 @@ int published_refuse(struct publication_store *store, struct publication_answer 
 /* ---- store_settle.c: whatever happens to a resource ---- */
 
 struct published_identity { /* borrowed */
-    struct str publisher, package, call_id;
+    struct str publisher, package, call_id, domain;
     bool internal, stream;
 };
 /* Not yet in the resource, and saying nothing. 0 or -ENOMEM. */
@@ -154,4 +162,8 @@ NODISCARD int published_settle_stream(struct publication *p, const struct public
                                       const struct list *gone);
 /* Ends it, and its resource with the last one. 0 or -ENOMEM, then nothing has changed. */
 NODISCARD int published_remove(struct publication *p);
+/* The same for those in `gone`, all of one kind, which have left the list of their resource and are
+ * back there on failure; to be tried again with published_remove_later. */
+NODISCARD int published_remove_all(struct published_resource *resource, struct list *gone);
+void published_remove_later(struct publication *p);
 void published_count(struct publication *p); /* its bytes, after a change */

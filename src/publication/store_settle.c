@@ -145,6 +145,8 @@ int published_create(struct published_resource *resource, const struct published
                            &p->publisher);
     if (r == 0)
         r = published_word_get(store, WORD_PACKAGE, who->package, &p->package);
+    if (r == 0 && !who->internal)
+        r = published_word_get(store, WORD_DOMAIN, who->domain, &p->domain);
     if (r == 0 && who->call_id.n)
         r = str_dup(&p->call_id, who->call_id);
     if (r)
@@ -167,6 +169,7 @@ void published_destroy(struct publication_store *store, struct publication *p)
     publication_document_fini(store, &p->says);
     published_word_put(store, p->publisher);
     published_word_put(store, p->package);
+    published_word_put(store, p->domain);
     str_free(&p->call_id);
     free(p);
 }
@@ -279,24 +282,39 @@ int published_settle_stream(struct publication *p, const struct publication_requ
     return 0;
 }
 
-int published_remove(struct publication *p)
+int published_remove_all(struct published_resource *resource, struct list *gone)
 {
-    struct published_resource *resource = p->resource;
-    int r;
+    int r = published_at(gone->next)->stream ? 0 : resource_compose(resource, NULL, NULL);
 
-    list_remove(&p->of_resource);
-    r = p->stream ? 0 : resource_compose(resource, NULL, NULL);
     if (r) {
-        list_append(&resource->publications, &p->of_resource);
+        list_splice(&resource->publications, gone);
         return r;
     }
-    published_end(p);
+    LIST_FOREACH_SAFE (it, gone) {
+        list_remove(it);
+        published_end(published_at(it));
+    }
     resource_count(resource);
     published_resource_tidy(resource);
     return 0;
 }
 
+int published_remove(struct publication *p)
+{
+    struct list gone = { &gone, &gone };
+
+    list_remove(&p->of_resource);
+    list_append(&gone, &p->of_resource);
+    return published_remove_all(p->resource, &gone);
+}
+
 /* The end must not be lost for want of memory. */
+void published_remove_later(struct publication *p)
+{
+    log_warn(p->resource->store->cfg.log, "publication.end_delayed");
+    timer_start(p->resource->store->cfg.wheel, &p->expiry, EXPIRY_RETRY_MS);
+}
+
 static void publication_expired(struct timer *t)
 {
     struct publication *p = CONTAINER_OF(t, struct publication, expiry);
@@ -306,10 +324,8 @@ static void publication_expired(struct timer *t)
              KV("context", published_word_text(p->resource->context)),
              KV("extension", published_extension(p->resource)),
              KV("publisher", published_word_text(p->publisher)));
-    if (published_remove(p)) {
-        log_warn(store->cfg.log, "publication.expiry_delayed");
-        timer_start(store->cfg.wheel, &p->expiry, EXPIRY_RETRY_MS);
-        return;
-    }
-    store->counters.expired++;
+    if (published_remove(p))
+        published_remove_later(p);
+    else
+        store->counters.expired++;
 }
