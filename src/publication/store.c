@@ -231,24 +231,38 @@ out:
 
 /* ---- initial, and what it supersedes ---- */
 
-/* A sum of hashes, which no order changes: the same set, for all practical purposes. The id alone
- * may be a counter that every telephone of a publisher begins at one, so the Call-ID counts, too.
- */
-static uint64_t dialog_ids(const struct publication_store *store, const struct event_state *s)
+/* The id alone may be a counter that every telephone of a publisher begins at one, and so they may
+ * all be one publisher: those behind one address who do not say who they are. Only the Call-ID
+ * tells a call from others, and the local tag who of those that it was forked to. A publication
+ * that is superseded wrongly hides a call, one that is left too long only shows what is over. */
+static bool same_dialog(const struct es_dialog *a, const struct es_dialog *b)
 {
-    uint64_t sum = 0;
+    struct str tags[] = { es_str(a->local_tag), es_str(b->local_tag) };
 
-    for (size_t i = 0; i < s->n_dialogs; i++)
-        sum += map_hash_mix(map_hash(&store->tags, es_str(s->dialogs[i].id)),
-                            map_hash(&store->tags, es_str(s->dialogs[i].call_id)));
-    return sum;
+    return a->call_id.n && str_equal(es_str(a->call_id), es_str(b->call_id)) &&
+           str_equal(es_str(a->id), es_str(b->id)) &&
+           (!tags[0].n || !tags[1].n || str_equal(tags[0], tags[1]));
 }
 
-static bool same_dialogs(const struct publication_store *store, const struct event_state *a,
-                         const struct event_state *b)
+/* Mostly they are in the same order. */
+static bool dialogs_within(const struct event_state *a, const struct event_state *b)
+{
+    for (size_t i = 0; i < a->n_dialogs; i++) {
+        size_t n = 0;
+
+        while (n < b->n_dialogs &&
+               !same_dialog(&a->dialogs[i], &b->dialogs[(i + n) % b->n_dialogs]))
+            n++;
+        if (n == b->n_dialogs)
+            return false;
+    }
+    return true;
+}
+
+static bool same_dialogs(const struct event_state *a, const struct event_state *b)
 {
     return a && b && a->has_dialogs && b->has_dialogs && a->n_dialogs &&
-           a->n_dialogs == b->n_dialogs && dialog_ids(store, a) == dialog_ids(store, b);
+           a->n_dialogs == b->n_dialogs && dialogs_within(a, b) && dialogs_within(b, a);
 }
 
 /* A publisher that lost its tag begins anew: known by its Call-ID, or by telling the same dialogs.
@@ -260,8 +274,7 @@ static bool is_superseded(const struct publication *p, const struct publication_
         return false;
     if (rq->call_id.n && str_equal(p->call_id, rq->call_id))
         return true;
-    return str_equal(rq->package, STR("dialog")) &&
-           same_dialogs(p->resource->store, p->says.state, rq->document);
+    return str_equal(rq->package, STR("dialog")) && same_dialogs(p->says.state, rq->document);
 }
 
 /* The first one found goes on as the new publication, which so keeps its place and the ids of its

@@ -359,19 +359,10 @@ struct request {
     bool body, supersede;
 };
 
-static bool same_ids(const struct document *a, const struct document *b)
-{
-    for (unsigned id = 0; id < IDS; id++)
-        if (document_has(a, id) != document_has(b, id))
-            return false;
-    return a->n > 0;
-}
-
 static bool model_superseded(const struct entry *e, const struct request *rq)
 {
     return rq->supersede && e->publisher == rq->publisher && e->resource == rq->resource &&
-           e->package == rq->package &&
-           (e->call == rq->call || (e->package == DIALOG && same_ids(&e->says, &rq->document)));
+           e->package == rq->package && e->call == rq->call;
 }
 
 static bool model_over_quota(const struct property *p, const struct request *rq)

@@ -719,6 +719,8 @@ static void test_diff_answer(void **state)
 
 /* ---- a publisher that begins anew ---- */
 
+#define OLD "dialogs x=confirmed|call=u:: y=terminated|call=v:w:"
+
 static void test_supersede(void **state)
 {
     static const struct {
@@ -728,22 +730,31 @@ static void test_supersede(void **state)
     } cases[] = {
         { "the same Call-ID", "a", "a", "dialog", "dialogs z=trying",
           "1000@users dialogs z=trying\n", true, 1 },
-        { "the same dialogs", "a", "n", "dialog", "dialogs y=early x=early",
-          "1000@users dialogs y=early x=early\n", true, 1 },
-        { "just the same", "a", "n", "dialog", "dialogs x=confirmed y=terminated", "", true, 1 },
+        { "the same dialogs", "a", "n", "dialog", "dialogs y=early|call=v:: x=early|call=u:t:s",
+          "1000@users dialogs y=early|call=v:: x=early|call=u:t:s\n", true, 1 },
+        { "just the same", "a", "n", "dialog", OLD, "", true, 1 },
         { "partial, but a beginning", "a", "a", "dialog", "partial:0 z=trying",
           "1000@users dialogs z=trying\n", true, 1 },
         { "not where it is not wanted", "a", "a", "dialog", "dialogs z=trying",
-          "1000@users dialogs x=confirmed z=trying\n", false, 2 },
-        { "not another publisher's", "b", "a", "dialog", "dialogs x=early y=early",
-          "1000@users dialogs x-2=early y-2=early x=confirmed\n", true, 2 },
+          "1000@users dialogs x=confirmed|call=u:: z=trying\n", false, 2 },
+        { "not another publisher's", "b", "n", "dialog", OLD,
+          "1000@users dialogs x-2=confirmed|call=u:: x=confirmed|call=u::\n", true, 2 },
         { "not of another package", "a", "a", "presence", "presence",
-          "1000@users dialogs x=confirmed presence\n", true, 2 },
-        { "not with other dialogs", "a", "n", "dialog", "dialogs x=trying",
-          "1000@users dialogs x=confirmed x-2=trying\n", true, 2 },
+          "1000@users dialogs x=confirmed|call=u:: presence\n", true, 2 },
+        { "not with other dialogs", "a", "n", "dialog", "dialogs x=trying|call=u::",
+          "1000@users dialogs x=confirmed|call=u:: x-2=trying|call=u::\n", true, 2 },
+        { "not with other calls", "a", "n", "dialog", "dialogs x=trying|call=u:: y=early|call=w::",
+          "1000@users dialogs y-2=early|call=w:: x=confirmed|call=u:: x-2=trying|call=u::\n", true,
+          2 },
+        { "not with calls that may be others", "a", "n", "dialog", "dialogs x=early y=early",
+          "1000@users dialogs x-2=early y-2=early x=confirmed|call=u::\n", true, 2 },
+        { "not with another branch of a call", "a", "n", "dialog",
+          "dialogs x=early|call=u:t: y=early|call=v:t:",
+          "1000@users dialogs x-2=early|call=u:t: y-2=early|call=v:t: x=confirmed|call=u::\n", true,
+          2 },
         { "not without any", "a", "n", "dialog", "dialogs", "", true, 2 },
         { "not without a Call-ID", "a", "", "dialog", "dialogs z=trying",
-          "1000@users dialogs x=confirmed z=trying\n", true, 2 },
+          "1000@users dialogs x=confirmed|call=u:: z=trying\n", true, 2 },
     };
 
     (void)state;
@@ -754,7 +765,7 @@ static void test_supersede(void **state)
 
         bench_init(&b);
         print_message("    %s\n", cases[i].what);
-        assert_int_equal(bench_publish(&b, "a", old, "dialogs x=confirmed y=terminated"), 0);
+        assert_int_equal(bench_publish(&b, "a", old, OLD), 0);
         buf_reset(&b.told);
         rq = bench_request(cases[i].publisher, NULL, cases[i].document);
         rq.call_id = str_of(cases[i].call_id);
