@@ -309,6 +309,27 @@ static void test_told(void **state)
         { "absent", PUBLISH(GOOD), "", "", 0 },
         { "a template now", PUBLISH(GOOD), "[p](!)\ntype=outbound-publish\n", "", 0 },
         { "another type now", PUBLISH(GOOD), "[p]\ntype=aor\n", "", 0 },
+        { "a type that there is not", PUBLISH(GOOD), "[p]\ntype=outbound-publsh\n" GOOD,
+          GOES_ON(4, "outbound-publish", "p")
+              AT(5) ": error: unknown type outbound-publsh; did you mean outbound-publish?\n",
+          1 },
+        { "a type that is like none", PUBLISH(GOOD), "[p]\ntype=x\n" GOOD,
+          GOES_ON(4, "outbound-publish", "p")
+              AT(5) ": error: unknown type x; did you mean outbound-publish?\n",
+          1 },
+        { "no type", PUBLISH(GOOD), "[p]\n" GOOD,
+          AT(4) ": error: [p] has no type; add type = outbound-publish\n" GOES_ON(
+              4, "outbound-publish", "p"),
+          1 },
+        { "a type that there is not, beside one that is there", PUBLISH(GOOD),
+          "[p]\ntype=outbound-publsh\n" PUBLISH(GOOD),
+          AT(5) ": warning: unknown type outbound-publsh, the section is ignored; did you mean "
+                "outbound-publish?\n",
+          1 },
+        { "a type that there was not", "", "[p]\ntype=outbound-publsh\n" GOOD,
+          AT(5) ": warning: unknown type outbound-publsh, the section is ignored; did you mean "
+                "outbound-publish?\n",
+          0 },
         { "new and faulty", "", PUBLISH(GOOD "server_uri=http:192.0.2.5\n"),
           AT(10) ": error: server_uri = http:192.0.2.5: not a sip: or sips: URI; its section is "
                  "refused\n",
@@ -419,6 +440,8 @@ static void test_singles(void **state)
         { UDP, "extstate", 70, 500, 0 }, /* not written any more */
         { UDP "[global]\nuser_agent=other\nmax_forwards=x\n", "mine", 20, 500, 1 },
         { UDP "[global]\n[g]\ntype=global\n", "mine", 20, 500, 1 },
+        { UDP "[global]\ntype=golbal\nmax_forwards=30\n", "mine", 20, 500, 2 },
+        { UDP "[g]\ntype=globl\nmax_forwards=30\n", "mine", 20, 500, 2 },
         { UDP "[system]\ntimer_t1=1\n[global]\nmax_forwards=30\n", "extstate", 30, 300, 1 },
     };
     struct loaded former = load(good, NULL);

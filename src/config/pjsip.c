@@ -112,35 +112,23 @@ void pjsip_check_reference(struct pjsip_reader *p, const struct conf_section *s,
 struct selected { /* what becomes of a section */
     enum pjsip_kind kind;
     bool discarded; /* read, but not kept */
+    bool misspelt;  /* the kind is what it was before the reload */
 };
+
+static bool names_have(const char *const *names, size_t n, struct str name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (str_equal(name, str_of(names[i])))
+            return true;
+    return false;
+}
 
 static void tell_unserved(struct pjsip_reader *p, const struct conf_section *s, struct str type)
 {
-    for (size_t i = 0; i < ARRAY_LEN(unserved_types); i++)
-        if (str_equal(type, str_of(unserved_types[i])))
-            reading_tell(p->r, DIAG_WARNING, s->at,
-                         "[%.*s]: type = %.*s is not served in this version; the section is idle",
-                         STR_FMT(s->name), STR_FMT(type));
-}
-
-/* An unknown type is none of our business, unless it looks like a slip. */
-static void tell_unknown_type(struct pjsip_reader *p, const struct conf_entry *e)
-{
-    const char *names[PJSIP_KINDS + ARRAY_LEN(unserved_types) + ARRAY_LEN(foreign_types)];
-    const char *nearest;
-    size_t n = 0;
-
-    for (size_t i = 0; i < PJSIP_KINDS; i++)
-        names[n++] = kinds[i].type;
-    for (size_t i = 0; i < ARRAY_LEN(unserved_types); i++)
-        names[n++] = unserved_types[i];
-    for (size_t i = 0; i < ARRAY_LEN(foreign_types); i++)
-        names[n++] = foreign_types[i];
-    nearest = nearest_name(e->value, names, n);
-    if (nearest && !str_equal(e->value, str_of(nearest)))
-        reading_tell(p->r, DIAG_WARNING, e->at,
-                     "unknown type %.*s, the section is ignored; did you mean %s?",
-                     STR_FMT(e->value), nearest);
+    if (names_have(unserved_types, ARRAY_LEN(unserved_types), type))
+        reading_tell(p->r, DIAG_WARNING, s->at,
+                     "[%.*s]: type = %.*s is not served in this version; the section is idle",
+                     STR_FMT(s->name), STR_FMT(type));
 }
 
 static enum pjsip_kind kind_of(struct pjsip_reader *p, const struct conf_section *s)
@@ -153,10 +141,8 @@ static enum pjsip_kind kind_of(struct pjsip_reader *p, const struct conf_section
         if (type ? str_equal(type->value, str_of(kinds[k].type))
                  : kinds[k].single && str_equal(s->name, str_of(kinds[k].type)))
             return (enum pjsip_kind)k;
-    if (type) {
+    if (type)
         tell_unserved(p, s, type->value);
-        tell_unknown_type(p, type);
-    }
     return PJSIP_NO_KIND;
 }
 
@@ -202,6 +188,97 @@ static int select_section(struct pjsip_reader *p, struct selected *selected,
     return 0;
 }
 
+/* ---- types that nobody knows ---- */
+
+/* Of all types there are; NULL: none is like it. */
+static const char *nearest_type(struct str type)
+{
+    const char *names[PJSIP_KINDS + ARRAY_LEN(unserved_types) + ARRAY_LEN(foreign_types)];
+    size_t n = 0;
+
+    for (size_t i = 0; i < PJSIP_KINDS; i++)
+        names[n++] = kinds[i].type;
+    for (size_t i = 0; i < ARRAY_LEN(unserved_types); i++)
+        names[n++] = unserved_types[i];
+    for (size_t i = 0; i < ARRAY_LEN(foreign_types); i++)
+        names[n++] = foreign_types[i];
+    return nearest_name(type, names, n);
+}
+
+static bool kind_is_there(const struct pjsip_reader *p, const struct selected *selected,
+                          enum pjsip_kind kind, struct str id)
+{
+    for (size_t i = 0; i < p->conf->n_sections; i++)
+        if (selected[i].kind == kind &&
+            (kinds[kind].single || str_equal(p->conf->sections[i].name, id)))
+            return true;
+    return false;
+}
+
+static bool was_kind(const struct pjsip_reader *p, enum pjsip_kind kind, struct str id,
+                     const char *meant)
+{
+    const char *type = kinds[kind].type;
+    size_t index;
+
+    if (kinds[kind].single)
+        return str_equal(id, str_of(type)) || (meant && strcmp(meant, type) == 0);
+    return settings_id_find(p->r->source->former, kind, id, &index);
+}
+
+/* What a section of that name was before the reload and nothing is any more: the kind that is
+ * meant, or else the first. */
+static enum pjsip_kind former_kind(const struct pjsip_reader *p, const struct selected *selected,
+                                   struct str id, const char *meant)
+{
+    enum pjsip_kind first = PJSIP_NO_KIND;
+
+    for (size_t k = 0; k < PJSIP_KINDS && p->r->source->former; k++) {
+        enum pjsip_kind kind = (enum pjsip_kind)k;
+
+        if (!was_kind(p, kind, id, meant) || kind_is_there(p, selected, kind, id))
+            continue;
+        if (meant && strcmp(meant, kinds[k].type) == 0)
+            return kind;
+        if (first == PJSIP_NO_KIND)
+            first = kind;
+    }
+    return first;
+}
+
+/* An unknown type is none of our business, unless it looks like a slip. At a reload the section is
+ * not one that is gone. */
+static int select_misspelt(struct pjsip_reader *p, struct selected *selected, size_t i)
+{
+    const struct conf_section *s = &p->conf->sections[i];
+    const struct conf_entry *e = conf_entry_find(s, STR("type"));
+    struct str type = e ? e->value : STR_EMPTY;
+    const char *meant;
+    enum pjsip_kind kind;
+
+    if (s->is_template || selected[i].kind != PJSIP_NO_KIND ||
+        names_have(unserved_types, ARRAY_LEN(unserved_types), type) ||
+        names_have(foreign_types, ARRAY_LEN(foreign_types), type))
+        return 0;
+    meant = nearest_type(type);
+    kind = former_kind(p, selected, s->name, meant);
+    if (kind == PJSIP_NO_KIND) {
+        if (e && meant)
+            reading_tell(p->r, DIAG_WARNING, e->at,
+                         "unknown type %.*s, the section is ignored; did you mean %s?",
+                         STR_FMT(type), meant);
+        return 0;
+    }
+    if (e)
+        reading_tell(p->r, DIAG_ERROR, e->at, "unknown type %.*s; did you mean %s?", STR_FMT(type),
+                     kinds[kind].type);
+    else
+        reading_tell(p->r, DIAG_ERROR, s->at, "[%.*s] has no type; add type = %s", STR_FMT(s->name),
+                     kinds[kind].type);
+    selected[i] = (struct selected){ .kind = kind, .misspelt = true };
+    return kinds[kind].single ? 0 : id_note(p, s, kind);
+}
+
 static int select_sections(struct pjsip_reader *p, struct selected *selected)
 {
     bool all_discarded[PJSIP_KINDS + 1] = { false };
@@ -213,8 +290,13 @@ static int select_sections(struct pjsip_reader *p, struct selected *selected)
             return r;
         all_discarded[selected[i].kind] |= selected[i].discarded && p->r->strict;
     }
-    for (size_t i = 0; i < p->conf->n_sections; i++)
-        selected[i].discarded |= all_discarded[selected[i].kind];
+    for (size_t i = 0; i < p->conf->n_sections; i++) {
+        int r = select_misspelt(p, selected, i);
+
+        if (r)
+            return r;
+        selected[i].discarded |= selected[i].misspelt || all_discarded[selected[i].kind];
+    }
     return 0;
 }
 
@@ -252,7 +334,7 @@ static int read_single(struct pjsip_reader *p, enum pjsip_kind kind,
         p->r->former = former;
         r = schema_read(p->r, use, draft, found);
         p->r->former = false;
-        faulty |= r == SCHEMA_REFUSED || (former && p->r->faults);
+        faulty |= r == SCHEMA_REFUSED || selected[i].misspelt || (former && p->r->faults);
     }
     if (r < 0)
         return r;
