@@ -89,10 +89,11 @@ static const struct option general_options[] = {
           "Longest pause before a compositor that does not answer is asked again, and how often "
           "one publication is refreshed to find out whether it has forgotten us." },
     { "entityid", OPTION_CUSTOM, .read = read_entity_id, .type_text = "six octets",
-      .meaning = "Who we are among Asterisk servers that tell each other states, as "
-                 "`02:00:5e:00:53:01`; made from the machine and the control socket when not "
-                 "given, and then no variable of hints; else `${ENTITYID}` is it. With all zeros "
-                 "nothing is told." },
+      .meaning =
+          "Who we are among Asterisk servers that tell each other states, as "
+          "`02:00:5e:00:53:01`; made from the machine, its name and the control socket when not "
+          "given, and then no variable of hints; else `${ENTITYID}` is it. With all zeros "
+          "nothing is told." },
     { "systemname", OPTION_STR, AT(general_settings, systemname), .max = 79,
       .meaning = "`${SYSTEMNAME}` of hints." },
     { "source_grace", OPTION_DURATION, AT(general_settings, source_grace_s), .fallback = "30",
