@@ -417,7 +417,7 @@ void follow_answer(struct subscription *s, const struct watched_answer *a);
 /* It has come from another state: whoever wants to know is told. */
 void winfo_moved(const struct subscription *s, enum sub_state from);
 /* It is about to go on as a watcher of another resource. */
-void winfo_follows(const struct subscription *s, const struct watched *to);
+void winfo_follows(struct subscription *s, const struct watched *to);
 void winfo_fini(struct notifier *n);
 
 /* ---- drain.c ---- */

@@ -128,18 +128,22 @@ static void report_running(const struct subscription *s, const struct watched *r
               s->approved ? ES_WATCHER_APPROVED : ES_WATCHER_SUBSCRIBE);
 }
 
-/* Told to both, even of one name: its watchers may have been asked for in between. */
-void winfo_follows(const struct subscription *s, const struct watched *to)
+/* There it is another watcher. Of the same name it is told once more: its watchers may have been
+ * asked for in between. */
+void winfo_follows(struct subscription *s, const struct watched *to)
 {
     struct notifier *n = s->dialog->notifier;
     struct resource_name from_name = watched_by(s), to_name = watched_in(s, to);
     const struct winfo *w;
 
-    if (s->winfo || !n->winfos.count)
+    if (s->winfo)
         return;
-    w = resource_name_equal(&from_name, &to_name) ? NULL : winfo_find(n, &from_name);
-    if (w)
-        report(s, w->generation, ES_WATCHER_TERMINATED, ES_WATCHER_NORESOURCE);
+    if (!resource_name_equal(&from_name, &to_name)) {
+        w = winfo_find(n, &from_name);
+        if (w)
+            report(s, w->generation, ES_WATCHER_TERMINATED, ES_WATCHER_NORESOURCE);
+        s->number = ++n->last_number;
+    }
     w = winfo_find(n, &to_name);
     if (w)
         report_running(s, to, w->generation);

@@ -212,6 +212,44 @@ static void test_reasons(void **state)
     }
 }
 
+/* After a reload its name leads elsewhere: there it is another watcher. */
+static void test_moves(void **state)
+{
+    static const struct resource_name there = { STR_INIT("dialog"), STR_INIT("elsewhere"),
+                                                STR_INIT("100") };
+    struct fixture *f = begin(NULL);
+    struct sub s = sub_by("bob", "c1");
+    struct snapshot *elsewhere;
+    uint64_t number;
+    char tag[64];
+
+    (void)state;
+    start(f, 1);
+    establish(f, &s, tag);
+    number = f->reports[0].number;
+    expect_report(f, 1, BOB "active 0");
+    notifier_winfo_start(f->notifier, &there, 99, 2);
+    expect_report(f, 2, "dialog of 100@elsewhere");
+    assert_int_equal(
+        snapshot_create(&elsewhere, &(struct snapshot_spec){ .resource_id = 99,
+                                                             .sequence = 1,
+                                                             .state = EXTENSION_INUSE,
+                                                             .has_hint = true,
+                                                             .presence = PRESENCE_NOT_SET,
+                                                             .context = there.context,
+                                                             .extension = there.extension }),
+        0);
+    notifier_dialplan_changed(f->notifier);
+    notifier_watch_result(f->notifier, f->questions[0].cookie, elsewhere, true);
+    snapshot_unref(elsewhere);
+    assert_int_equal(f->reports[0].number, number);
+    expect_report(f, 1, BOB "terminated 7");
+    assert_int_not_equal(f->reports[0].number, number);
+    expect_report(f, 2, "dialog of 100@elsewhere:  <sip:bob@example.com;user=phone> active 0");
+    expect_nothing(f); /* its lamp shows the same */
+    fixture_destroy(f);
+}
+
 /* Pending, then approved; whoever asks later is told that he was. */
 static void test_approval(void **state)
 {
@@ -264,9 +302,10 @@ static void test_waiting(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_listing),  cmocka_unit_test(test_changes),
-        cmocka_unit_test(test_fetch),    cmocka_unit_test(test_reasons),
-        cmocka_unit_test(test_approval), cmocka_unit_test(test_waiting),
+        cmocka_unit_test(test_listing), cmocka_unit_test(test_changes),
+        cmocka_unit_test(test_fetch),   cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_moves),   cmocka_unit_test(test_approval),
+        cmocka_unit_test(test_waiting),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -571,6 +571,8 @@ static void set_report(struct watcher_set *set, uint64_t id, const struct watche
 
     if (!w && r->status == ES_WATCHER_TERMINATED)
         return;
+    if (w && w->status == r->status && w->event == r->event)
+        return; /* told again */
     w = w ? w : watcher_create(set, id, r);
     if (!w) {
         log_error(wi->cfg.log, "watcher_info.report", KV("resource", r->of.extension),
