@@ -69,7 +69,8 @@ struct dialplan_match {
 enum { DIALPLAN_NO_HINT = 1 };
 /* Find the hint for `extension` seen from `context`: literals, patterns, then includes in order,
  * depth first, cycles cut, at most 128 deep. `wall_ms` decides time specifications. 0 or
- * DIALPLAN_NO_HINT. */
+ * DIALPLAN_NO_HINT: then `out` is empty, but `cacheable` says that no include was passed by that
+ * holds at another time. */
 NODISCARD int dialplan_find(const struct dialplan *dp, struct str context, struct str extension,
                             uint64_t wall_ms, struct dialplan_match *out);
 
