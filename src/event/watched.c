@@ -134,13 +134,13 @@ static struct watched *resource_create(struct notifier *n, const struct snapshot
     return w;
 }
 
-static void resource_destroy(struct watched *w)
+static void resource_destroy(struct notifier *n, struct watched *w)
 {
     BUG_UNLESS(list_empty(&w->told) && list_empty(&w->behind));
     names_forget(w);
     list_remove(&w->queued);
     list_remove(&w->idle);
-    map_remove(&w->notifier->resources, &w->node);
+    map_remove(&n->resources, &w->node);
     snapshot_unref(w->neutral);
     snapshot_unref(w->gone);
     snapshot_unref(w->newest);
@@ -200,7 +200,7 @@ static void idle_settle(struct notifier *n)
 
         if (w->idle_cookie > oldest)
             break;
-        resource_destroy(w);
+        resource_destroy(n, w);
         n->cfg.port.unwatch(n->cfg.port.ctx, id);
     }
 }
@@ -237,10 +237,12 @@ static void leave_question(struct notifier *n, struct subscription *s)
 void watched_leave(struct notifier *n, struct subscription *s)
 {
     leave_question(n, s);
+    if (!s->resource) {
+        idle_settle(n);
+        return;
+    }
     list_remove(&s->of_resource);
-    if (s->resource)
-        watched_release(s->resource);
-    idle_settle(n);
+    watched_release(s->resource);
 }
 
 /* ---- from one to another ---- */
@@ -562,5 +564,5 @@ void watched_fini(struct notifier *n)
     MAP_FOREACH_SAFE (node, &n->names)
         name_forget(n, CONTAINER_OF(node, struct name, node));
     MAP_FOREACH_SAFE (node, &n->resources)
-        resource_destroy(CONTAINER_OF(node, struct watched, node));
+        resource_destroy(n, CONTAINER_OF(node, struct watched, node));
 }
