@@ -244,7 +244,7 @@ static void test_queue_is_full(void **state)
     establish(f, &s, tag);
     f->watch_result = -EAGAIN;
     fixture_state(f, "100", EXTENSION_REMOVED);
-    fixture_pass(f, 3 * CONGESTED_MS);
+    fixture_pass(f, UINT64_C(3) * CONGESTED_MS);
     expect_nothing(f);
     fixture_state(f, "100", EXTENSION_RINGING);
     f->watch_result = 0;
