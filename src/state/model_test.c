@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* A core against a naive model of it: whatever is reported, forgotten and reloaded in whatever
- * order, each lamp shows what reckoning it afresh gives, and each change of one is told once. */
+ * order, and whatever is published beside the hints or without one, each lamp shows what reckoning
+ * it afresh gives, and each change of one is told once. */
 #include <stdio.h>
 
 #include "state/state.h"
@@ -16,12 +17,17 @@ static const char *const provider_names[PROVIDERS] = { "CustomPresence:a", "Cust
 struct lamp_model {
     enum extension_state state;
     enum presence_state presence;
-    unsigned note; /* subtype and message are made of it */
+    unsigned note;     /* subtype and message are made of it */
+    unsigned has_hint; /* no bool: two are compared by their bytes */
+    enum extension_state hint_state;
+    unsigned composite; /* the one shown; 0: none */
 };
 
 struct hint_model {
     bool there;
     unsigned devices, providers; /* sets */
+    unsigned composite;          /* its number; 0: nothing is published */
+    enum device_state published; /* what that says */
     struct lamp_model lamp;
     uint64_t id, sequence;
     unsigned told; /* since the last step */
@@ -36,6 +42,8 @@ struct model {
     enum presence_state presence[PROVIDERS];
     unsigned notes[PROVIDERS];
     struct hint_model hints[HINTS];
+    enum composition_order order;
+    unsigned composites;
 };
 
 /* ---- the model ---- */
@@ -80,23 +88,33 @@ static enum device_state model_device(const struct model *m, unsigned d)
 static struct lamp_model model_lamp(const struct model *m, const struct hint_model *h,
                                     const struct lamp_model *former)
 {
-    struct lamp_model lamp = { EXTENSION_IDLE, PRESENCE_NOT_SET, 0 };
-    enum device_state states[DEVICES];
-    unsigned rank = 0;
-    size_t n = 0;
+    struct lamp_model lamp = { .presence = PRESENCE_NOT_SET };
+    enum device_state states[DEVICES], both[2];
+    unsigned rank = 0, providers = h->there ? h->providers : 0;
+    size_t n = 0, n_both = 0;
 
     for (unsigned d = 0; d < DEVICES; d++)
         if (h->devices >> d & 1)
             states[n++] = model_device(m, d);
     for (unsigned p = 0; p < PROVIDERS; p++)
-        if ((h->providers >> p & 1) && presence_state_rank(m->presence[p]) > rank) {
+        if ((providers >> p & 1) && presence_state_rank(m->presence[p]) > rank) {
             rank = presence_state_rank(m->presence[p]);
             lamp.presence = m->presence[p];
             lamp.note = m->notes[p];
         }
-    if (rank == 0 && h->providers && former)
-        lamp = *former;
-    lamp.state = extension_state_of(strongest(states, n));
+    if (rank == 0 && providers && former) {
+        lamp.presence = former->presence;
+        lamp.note = former->note;
+    }
+    lamp.has_hint = h->there && !(h->composite && m->order == COMPOSE_PUBLICATION_FIRST);
+    if (lamp.has_hint)
+        both[n_both++] = strongest(states, n);
+    lamp.hint_state = lamp.has_hint ? extension_state_of(both[0]) : EXTENSION_UNAVAILABLE;
+    if (h->composite && !(h->there && m->order == COMPOSE_HINT_FIRST)) {
+        lamp.composite = h->composite;
+        both[n_both++] = h->published;
+    }
+    lamp.state = extension_state_of(strongest(both, n_both));
     return lamp;
 }
 
@@ -122,26 +140,42 @@ static void on_snapshot(void *ctx, const struct snapshot *s, uint64_t consumers)
     h->told_removed = s->state == EXTENSION_REMOVED;
 }
 
-static void check_hint(struct model *m, unsigned i, const struct hint_model *before)
+static bool exists(const struct hint_model *h)
 {
-    struct hint_model *h = &m->hints[i];
-    const struct snapshot *s;
-    char name[16], note[32];
+    return h->there || h->composite;
+}
 
-    if (!h->there) {
-        assert_int_equal(h->told, before->there);
-        assert_true(h->told_removed == before->there);
-        return;
-    }
-    snprintf(name, sizeof(name), "%u", 1000 + i);
-    s = watch(&m->t, "a", name, 0);
+static void check_lamp(const struct hint_model *h, const struct snapshot *s)
+{
+    char note[32];
+
     assert_int_equal(s->state, h->lamp.state);
     assert_int_equal(s->presence, h->lamp.presence);
     note_print(h->lamp.note, "subtype", note);
     assert_true(str_equal(s->presence_subtype, str_of(note)));
     note_print(h->lamp.note, "message", note);
     assert_true(str_equal(s->presence_message, str_of(note)));
-    if (before->there) {
+    assert_int_equal(s->has_hint, h->lamp.has_hint);
+    assert_int_equal(s->hint_state, h->lamp.hint_state);
+    assert_int_equal(s->published ? s->published->version : 0, h->lamp.composite);
+}
+
+static void check_hint(struct model *m, unsigned i, const struct hint_model *before)
+{
+    struct hint_model *h = &m->hints[i];
+    const struct snapshot *s;
+    char name[16];
+
+    if (!exists(h)) {
+        /* Without a hint the last publication leaves it unavailable, until nobody watches. */
+        assert_int_equal(h->told, !exists(before) ? 0 : before->there ? 1 : 2);
+        assert_true(h->told_removed == exists(before));
+        return;
+    }
+    snprintf(name, sizeof(name), "%u", 1000 + i);
+    s = watch(&m->t, "a", name, 0);
+    check_lamp(h, s);
+    if (exists(before)) {
         bool changed = memcmp(&h->lamp, &before->lamp, sizeof(h->lamp)) != 0;
 
         assert_int_equal(h->told, changed);
@@ -149,7 +183,7 @@ static void check_hint(struct model *m, unsigned i, const struct hint_model *bef
         assert_int_equal(s->sequence, before->sequence + changed);
     } else {
         assert_int_equal(h->told, 1);
-        assert_int_equal(s->sequence, 1);
+        assert_int_equal(s->sequence, h->there ? 1 : 2);
         assert_true(s->resource_id > before->id);
     }
     h->id = s->resource_id;
@@ -212,6 +246,42 @@ static void step_presence(struct model *m)
     r = state_presence_set(m->t.core, str_of(provider_names[p]), m->presence[p], str_of(subtype),
                            str_of(message));
     assert_true(r == 0 || r == STATE_UNCHANGED);
+}
+
+/* The composite is known by its version. */
+static void step_publish(struct model *m)
+{
+    unsigned i = rng_below(&m->rng, HINTS);
+    struct hint_model *h = &m->hints[i];
+    struct event_state *s = NULL;
+    bool ends = rng_below(&m->rng, 3) == 0, ended = ends && h->composite && !h->there;
+    struct resource_name name = { .context = STR("a") };
+    char extension[16];
+
+    h->composite = 0;
+    if (!ends) {
+        h->composite = ++m->composites;
+        h->published = (enum device_state)rng_below(&m->rng, DEVICE_STATES);
+        assert_int_equal(event_state_create(&s), 0);
+        s->has_dialogs = true;
+        s->device = h->published;
+        s->version = h->composite;
+    }
+    snprintf(extension, sizeof(extension), "%u", 1000 + i);
+    name.extension = str_of(extension);
+    assert_int_equal(state_published(m->t.core, &name, s), 0);
+    event_state_unref(s);
+    if (ended)
+        state_unwatch(m->t.core, h->id, 0);
+}
+
+static void step_order(struct model *m)
+{
+    struct context_order order = { .context = STR("a") };
+
+    m->order = (enum composition_order)rng_below(&m->rng, 3);
+    order.order = m->order;
+    assert_int_equal(state_orders_set(m->t.core, &order, m->order == COMPOSE_AGGREGATE ? 0 : 1), 0);
 }
 
 static void names_print(char *out, size_t room, const char *const *names, unsigned set)
@@ -281,12 +351,22 @@ static void step(struct model *m)
         step_presence(m);
         break;
     case 6:
+        step_order(m);
+        break;
     case 7:
     case 8:
     case 9:
     case 10:
     case 11:
         step_forget(m);
+        break;
+    case 12:
+    case 13:
+    case 14:
+    case 15:
+    case 16:
+    case 17:
+        step_publish(m);
         break;
     default:
         step_report(m);
@@ -297,7 +377,7 @@ static void step(struct model *m)
             before[i].there &&
             (same[i] || (h->devices == before[i].devices && h->providers == before[i].providers));
 
-        if (h->there)
+        if (exists(h))
             h->lamp = model_lamp(m, h, goes_on ? &before[i].lamp : NULL);
         check_hint(m, i, &before[i]);
     }
