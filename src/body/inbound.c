@@ -250,7 +250,7 @@ int inbound_parse(struct event_state **out, struct str package, struct str conte
     return r;
 }
 
-bool inbound_is_diff(struct str package, struct str content_type, struct str body)
+int inbound_is_diff(bool *out, struct str package, struct str content_type, struct str body)
 {
     const struct package *p = package_find(package);
     struct xml_tree t = { .root = NULL };
@@ -258,14 +258,17 @@ bool inbound_is_diff(struct str package, struct str content_type, struct str bod
     enum body_type type;
     struct buf why;
     char reason[64]; /* inbound_parse tells it again */
-    bool diff;
+    int r;
 
+    *out = false;
     if (!p || sip_media_range_parse(&range, content_type) || type_find(p, &range, &type) ||
         type != TYPE_PIDF_DIFF)
-        return false;
+        return 0;
     buf_init_on(&why, reason, sizeof(reason));
-    diff = xml_text_check(body, &why) == 0 && xml_tree_parse(&t, body, &why) == 0 &&
-           xml_is(t.root, NS_PIDF_DIFF, STR("pidf-diff"));
+    r = xml_text_check(body, &why);
+    if (r == 0)
+        r = xml_tree_parse(&t, body, &why);
+    *out = r == 0 && xml_is(t.root, NS_PIDF_DIFF, STR("pidf-diff"));
     xml_tree_fini(&t);
-    return diff;
+    return r < 0 ? r : 0;
 }

@@ -35,8 +35,9 @@ NODISCARD int inbound_parse(struct event_state **out, struct str package, struct
                             struct str body, struct buf *why);
 
 /* Is this a partial document that changes another one (application/pidf-diff+xml with a pidf-diff
- * root, RFC 5264)? Such a one cannot be parsed by itself. */
-bool inbound_is_diff(struct str package, struct str content_type, struct str body);
+ * root, RFC 5264)? Such a one cannot be parsed by itself. 0 or -ENOMEM. */
+NODISCARD int inbound_is_diff(bool *out, struct str package, struct str content_type,
+                              struct str body);
 /* `base`, the PIDF document published before (application/pidf+xml, or application/pidf-diff+xml
  * with a pidf-full root), changed as the diff says: RFC 5261, RFC 5262. What comes out has the type
  * of the base, is well-formed and within the limits, and has neither comments nor processing

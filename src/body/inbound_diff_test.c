@@ -406,10 +406,14 @@ static void test_is_diff(void **state)
     };
 
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
-        assert_int_equal(
-            inbound_is_diff(str_of(cases[i].package), str_of(cases[i].type), str_of(cases[i].body)),
-            cases[i].diff);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        bool diff = !cases[i].diff;
+
+        assert_int_equal(inbound_is_diff(&diff, str_of(cases[i].package), str_of(cases[i].type),
+                                         str_of(cases[i].body)),
+                         0);
+        assert_int_equal(diff, cases[i].diff);
+    }
 }
 
 int main(void)

@@ -177,12 +177,18 @@ static void test_all(void **state)
 
 static void test_is_diff(void **state)
 {
+    bool diff = false, failed;
     long n = 0;
+    int r;
 
     (void)state;
     do {
+        theirs = false;
         allocations_left = n++;
-    } while (!inbound_is_diff(STR("presence"), STR(DIFF), STR(DIFFERENCE)));
+        r = inbound_is_diff(&diff, STR("presence"), STR(DIFF), STR(DIFFERENCE));
+        failed = allocations_left < 0;
+        assert_true(r == -ENOMEM ? failed : diff || (failed && theirs));
+    } while (failed);
     allocations_left = -1;
     assert_true(n > 5);
 }

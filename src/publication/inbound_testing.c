@@ -31,8 +31,9 @@ int inbound_parse(struct event_state **out, struct str package, struct str conte
     return event_state_create(out);
 }
 
-bool inbound_is_diff(struct str package, struct str content_type, struct str body)
+int inbound_is_diff(bool *out, struct str package, struct str content_type, struct str body)
 {
     (void)content_type;
-    return str_equal(package, STR("presence")) && str_starts(body, STR("diff"));
+    *out = str_equal(package, STR("presence")) && str_starts(body, STR("diff"));
+    return 0;
 }

@@ -261,6 +261,8 @@ static bool check_type(struct ask *a)
  * errno. */
 static int read_body(struct ask *a)
 {
+    int r;
+
     if (!a->p.expires_s)
         return 0;
     a->p.body = a->rq->msg->body;
@@ -272,9 +274,9 @@ static int read_body(struct ask *a)
         return stream_read_body(a);
     if (a->opaque)
         return read_opaque(a);
-    a->p.diff = inbound_is_diff(a->p.package, a->p.content_type, a->p.body);
-    if (!a->p.diff)
-        return read_document(a);
+    r = inbound_is_diff(&a->p.diff, a->p.package, a->p.content_type, a->p.body);
+    if (r || !a->p.diff)
+        return r ? r : read_document(a);
     if (!a->p.if_match.n) /* RFC 5264 section 4.3.2 */
         ask_refuse_later(a, 400, STR("a partial document cannot begin a publication"));
     return 0;
