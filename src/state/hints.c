@@ -473,23 +473,21 @@ void hints_rollback(struct state_core *core)
     }
 }
 
-int hint_release(struct state_core *core, struct hint *h)
+void hint_release(struct state_core *core, struct hint *h)
 {
-    int r;
-
     if (h->origin != HINT_NONE || h->contribution.published || h->consumers)
-        return 0;
+        return;
     if (!h->announced) {
         hint_leave(core, h);
         hint_destroy(core, h);
-        return 0;
+        return;
     }
-    r = hint_stage_end(core, h);
-    if (r)
-        return r;
+    if (hint_stage_end(core, h)) {
+        log_warn(core->log, "state.resource_kept", KV("extension", h->snapshot->extension));
+        return;
+    }
     hints_commit(core);
     hints_tell(core);
-    return 0;
 }
 
 bool hint_is_unknown(const struct hint *h)

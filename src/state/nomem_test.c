@@ -93,7 +93,7 @@ static void dump(const struct testing *t, struct buf *b)
 
 /* ---- operations ---- */
 
-enum { DEVICE, FORGET, DEFAULTS, NO_DEFAULTS, PRESENCE, APPLY, WATCH };
+enum { DEVICE, FORGET, DEFAULTS, NO_DEFAULTS, PRESENCE, APPLY, WATCH, PUBLISH, END, ORDER };
 
 struct step {
     int what;
@@ -137,15 +137,28 @@ static const struct step steps[] = {
     { WATCH, "39", 0, NULL },
     { NO_DEFAULTS, NULL, 0, NULL },
     { APPLY, NULL, 0, before_text },
+    { PUBLISH, "1", DEVICE_INUSE, NULL },
+    { PUBLISH, "1", DEVICE_RINGING, NULL },
+    { PUBLISH, "9", DEVICE_INUSE, NULL }, /* without a hint */
+    { PUBLISH, "9", DEVICE_RINGING, NULL },
+    { ORDER, "a", COMPOSE_HINT_FIRST, NULL },
+    { ORDER, "a", COMPOSE_PUBLICATION_FIRST, NULL },
+    { APPLY, NULL, 0, after_text },
+    { END, "1", 0, NULL },
+    { END, "9", 0, NULL },
+    { PUBLISH, "1", DEVICE_RINGING, NULL },
     { APPLY, NULL, 0, "" },
 };
 
-static int step_run(struct testing *t, const struct step *s)
+/* `composite` is what a PUBLISH says. */
+static int step_run(struct testing *t, const struct step *s, const struct event_state *composite)
 {
     static const struct str names[] = { STR_INIT("PJSIP/x"), STR_INIT("PJSIP/b"),
                                         STR_INIT("PJSIP/d") };
     const enum device_state states[] = { DEVICE_INUSE, s->value ? DEVICE_BUSY : DEVICE_ONHOLD,
                                          DEVICE_NOT_INUSE };
+    const struct resource_name name = { .context = STR("a"), .extension = str_of(s->name) };
+    const struct context_order order = { name.extension, (enum composition_order)s->value };
     const struct snapshot *snapshot;
 
     switch (s->what) {
@@ -161,10 +174,14 @@ static int step_run(struct testing *t, const struct step *s)
     case PRESENCE:
         return state_presence_set(t->core, str_of(s->name), (enum presence_state)s->value,
                                   str_of("sub"), str_of(s->text));
+    case PUBLISH:
+        return state_published(t->core, &name, composite);
+    case END:
+        return state_published(t->core, &name, NULL);
+    case ORDER:
+        return state_orders_set(t->core, &order, 1);
     default:
-        return state_watch(
-            t->core, &(struct resource_name){ .context = STR("a"), .extension = str_of(s->name) },
-            false, 1, &snapshot, NULL);
+        return state_watch(t->core, &name, false, 1, &snapshot, NULL);
     }
 }
 
@@ -173,12 +190,17 @@ static int step_run(struct testing *t, const struct step *s)
 static bool step_limited(struct testing *t, const struct step *s, long allocations, int *result)
 {
     struct dialplan *dp = s->what == APPLY ? plan_of(s->text) : NULL;
+    struct event_state *composite = NULL;
     bool failed;
 
+    assert_int_equal(event_state_create(&composite), 0);
+    composite->has_dialogs = true;
+    composite->device = (enum device_state)s->value;
     allocations_left = allocations;
-    *result = dp ? state_dialplan_apply(t->core, dp) : step_run(t, s);
+    *result = dp ? state_dialplan_apply(t->core, dp) : step_run(t, s, composite);
     failed = allocations >= 0 && allocations_left < 0;
     allocations_left = -1;
+    event_state_unref(composite);
     if (*result)
         dialplan_destroy(dp);
     return failed;
@@ -228,7 +250,10 @@ static bool step_fails(size_t i, long n, const char *events)
         step_limited(&t, &steps[i], -1, &r);
         assert_int_equal(r, 0);
     }
-    assert_events(&t, events);
+    if (steps[i].what == END && failed) /* what nothing holds any more may be gone later */
+        assert_true(t.events.n && str_starts(str_of(events), buf_str(&t.events)));
+    else
+        assert_events(&t, events);
     buf_fini(&before);
     buf_fini(&after);
     testing_fini(&t);

@@ -54,12 +54,13 @@ int state_published(struct state_core *core, const struct resource_name *name,
     }
     r = hint_stage_contribution(core, h, &c);
     if (r) {
-        (void)!hint_release(core, h);
+        hint_release(core, h);
         return r;
     }
     hints_commit(core);
     hints_tell(core);
-    return hint_release(core, h);
+    hint_release(core, h);
+    return 0;
 }
 
 /* ---- orders ---- */

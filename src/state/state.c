@@ -316,8 +316,7 @@ void state_unwatch(struct state_core *core, uint64_t resource_id, unsigned consu
         return;
     h->consumers &= ~(1ull << consumer);
     hint_idle_update(core, h);
-    if (hint_release(core, h)) /* it stays until somebody else lets go of it */
-        log_warn(core->log, "state.resource_kept", KV("extension", h->snapshot->extension));
+    hint_release(core, h);
 }
 
 void state_watch_all(struct state_core *core, unsigned consumer)

@@ -106,8 +106,9 @@ enum composition_order {
 
 /* What publications make of a resource, composed anew; NULL: nothing is published any more (a
  * reference is taken). The resource is made when there is none, from a pattern hint of its context
- * if one matches, and ends when it has neither hint nor publication nor watcher. An equal state is
- * told all the same: whoever composes compares.
+ * if one matches, and ends when it has neither hint nor publication nor watcher (without memory to
+ * tell that, when somebody lets go of it again). An equal state is told all the same: whoever
+ * composes compares.
  * 0; STATE_BAD_NAME: an extension that could be no hint's either (a pattern, over 79 bytes, control
  * characters); -ENOMEM. Unless 0, nothing has changed. */
 NODISCARD int state_published(struct state_core *core, const struct resource_name *name,

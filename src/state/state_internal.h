@@ -208,8 +208,9 @@ NODISCARD int hint_stage_hintless(struct state_core *core, struct hint *h);
 /* Other publications; always told. It must have nothing staged. */
 NODISCARD int hint_stage_contribution(struct state_core *core, struct hint *h,
                                       const struct contribution *c);
-/* End it now if nothing holds it any more: no hint, no publication, no watcher. 0 or -ENOMEM. */
-NODISCARD int hint_release(struct state_core *core, struct hint *h);
+/* End it now if nothing holds it any more: no hint, no publication, no watcher. Without memory to
+ * tell that, it stays until somebody else lets go of it. */
+void hint_release(struct state_core *core, struct hint *h);
 /* Carry out what is staged, without telling; then tell it. Or forget it. */
 void hints_commit(struct state_core *core);
 void hints_tell(struct state_core *core);
