@@ -163,7 +163,7 @@ NODISCARD int published_settle_stream(struct publication *p, const struct public
 /* Ends it, and its resource with the last one. 0 or -ENOMEM, then nothing has changed. */
 NODISCARD int published_remove(struct publication *p);
 /* The same for those in `gone`, all of one kind, which have left the list of their resource and are
- * back there on failure; to be tried again with published_remove_later. */
+ * at its end again on failure; to be tried again with published_remove_later. */
 NODISCARD int published_remove_all(struct published_resource *resource, struct list *gone);
 void published_remove_later(struct publication *p);
 void published_count(struct publication *p); /* its bytes, after a change */

@@ -301,11 +301,17 @@ int published_remove_all(struct published_resource *resource, struct list *gone)
 
 int published_remove(struct publication *p)
 {
-    struct list gone = { &gone, &gone };
+    struct list gone = { &gone, &gone }, *next = p->of_resource.next;
+    int r;
 
     list_remove(&p->of_resource);
     list_append(&gone, &p->of_resource);
-    return published_remove_all(p->resource, &gone);
+    r = published_remove_all(p->resource, &gone);
+    if (r) { /* where it was */
+        list_remove(&p->of_resource);
+        list_append(next, &p->of_resource);
+    }
+    return r;
 }
 
 /* The end must not be lost for want of memory. */
