@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* Several publishers do anything: begin, modify, refresh, remove, tell parts, lose answers, repeat
  * themselves, forget their tags, fall silent. After each step the store has told what a model says
- * that knows nothing but a list of documents, and composes them in the dullest way. */
+ * that knows nothing but a list of documents, and composes them in the dullest way: dialogs,
+ * tuples, activities, mood, notes, devices, messages. */
 #include "publication/store_testing.h"
 
 #include <stdio.h>
@@ -11,6 +12,8 @@ enum {
     RESOURCES = 2,
     PACKAGES = 3,
     IDS = 3, /* of dialogs, of tuples */
+    ACTIVITIES = 3,
+    FACETS = 5, /* of a presence document: what only the newest one says counts */
     ROOM = 64,
     STEPS = 3000,
     SEEDS = 12,
@@ -25,6 +28,9 @@ static const char *const states[] = { "none",  "trying",    "proceeding",
                                       "early", "confirmed", "terminated" };
 static const unsigned ranks[] = { 9, 3, 2, 0, 1, 4 }; /* by state */
 
+static const char *const activities[] = { "busy", "away", "meal" };
+static const char *const facets[] = { "mood", "note:en", "note:de", "device:a", "device:b" };
+
 struct row {
     unsigned id, state; /* of a tuple the state is 1, open, or 2, closed; the last one has a
                            contact */
@@ -34,6 +40,7 @@ struct document {
     struct row rows[IDS];
     size_t n;
     unsigned version, account, count;
+    unsigned activities, facets[FACETS]; /* a set; numbers, 0: says nothing of it */
     bool partial, waiting;
 };
 
@@ -71,7 +78,7 @@ static unsigned draw(struct property *p, unsigned limit)
 /* ---- one text for both ---- */
 
 struct lines {
-    char text[3 * ROOM * IDS][96];
+    char text[3 * ROOM * IDS + ACTIVITIES + FACETS][96];
     size_t n;
 };
 
@@ -105,6 +112,28 @@ static const char *text_of(struct es_text t)
     return text;
 }
 
+static void presence_told(struct lines *l, const struct es_presence *p)
+{
+    const struct es_person *person = p->persons;
+
+    assert_true(p->n_persons <= 1);
+    for (size_t i = 0; i < p->n_tuples; i++)
+        line_add(l, "tuple", text_of(p->tuples[i].id),
+                 p->tuples[i].basic == ES_BASIC_OPEN ? "open" : "closed");
+    for (size_t i = 0; p->n_persons && i < person->n_activities; i++)
+        line_add(l, "activity", text_of(person->activities[i].name), "");
+    for (size_t i = 0; p->n_persons && i < person->n_elements; i++)
+        line_add(l, "facet", "mood", text_of(person->elements[i].xml));
+    for (size_t i = 0; i < p->n_notes; i++)
+        line_add(l, "facet",
+                 str_equal(es_str(p->notes[i].language), STR("en")) ? "note:en" : "note:de",
+                 text_of(p->notes[i].text));
+    for (size_t i = 0; i < p->n_devices; i++)
+        line_add(l, "facet",
+                 str_equal(es_str(p->devices[i].device_id), STR("u3")) ? "device:a" : "device:b",
+                 text_of(p->devices[i].elements[0].xml));
+}
+
 static void property_told(void *ctx, const struct resource_name *name, const struct event_state *s)
 {
     static struct lines l;
@@ -124,9 +153,8 @@ static void property_told(void *ctx, const struct resource_name *name, const str
         rank = ranks[s->dialogs[i].state];
         line_add(&l, "dialog", text_of(s->dialogs[i].id), states[s->dialogs[i].state]);
     }
-    for (size_t i = 0; s && i < s->presence.n_tuples; i++)
-        line_add(&l, "tuple", text_of(s->presence.tuples[i].id),
-                 s->presence.tuples[i].basic == ES_BASIC_OPEN ? "open" : "closed");
+    if (s)
+        presence_told(&l, &s->presence);
     lines_finish(&l, head, out);
 }
 
@@ -199,10 +227,39 @@ static void row_add(struct lines *l, const struct entry *e, const struct row *ro
         line_add(l, "tuple", id, row->state == 1 ? "open" : "closed");
 }
 
-static const char *lamp(bool dialogs, const unsigned count[6], bool open)
+/* Of the activities all count, of everything else what the newest document has it. */
+static unsigned model_person(const struct property *p, unsigned resource, struct lines *l)
+{
+    unsigned all = 0;
+
+    for (size_t i = 0; i < p->n; i++)
+        if (in_class(&p->entries[i], resource, false))
+            all |= p->entries[i].says.activities;
+    for (unsigned a = 0; a < ACTIVITIES; a++)
+        if (all >> a & 1)
+            line_add(l, "activity", activities[a], "");
+    for (size_t f = 0; f < FACETS; f++) {
+        const struct entry *newest = NULL;
+        char text[16];
+
+        for (size_t i = 0; i < p->n; i++) {
+            const struct entry *e = &p->entries[i];
+
+            if (in_class(e, resource, false) && e->says.facets[f] &&
+                (!newest || e->changed > newest->changed))
+                newest = e;
+        }
+        (void)snprintf(text, sizeof(text), "%u", newest ? newest->says.facets[f] : 0);
+        if (newest)
+            line_add(l, "facet", facets[f], text);
+    }
+    return all;
+}
+
+static const char *lamp(bool dialogs, const unsigned count[6], bool open, bool busy)
 {
     if (!dialogs)
-        return open ? "NOT_INUSE" : "UNAVAILABLE";
+        return !open ? "UNAVAILABLE" : busy ? "INUSE" : "NOT_INUSE";
     if (count[3])
         return count[1] + count[2] + count[4] ? "RINGINUSE" : "RINGING";
     return count[1] + count[2] + count[4] ? "INUSE" : "NOT_INUSE";
@@ -215,9 +272,10 @@ static void model_extension(struct property *p, unsigned resource, const struct 
     static struct lines l;
     unsigned live[6] = { 0 };
     uint64_t last_end = 0;
-    bool any = false, dialogs = false, open = false;
+    bool any = false, dialogs = false, open = false, busy;
 
     l.n = 0;
+    busy = model_person(p, resource, &l) & 1;
     for (size_t i = 0; i < p->n; i++) {
         const struct entry *e = &p->entries[i];
 
@@ -252,7 +310,7 @@ static void model_extension(struct property *p, unsigned resource, const struct 
                 row_add(&l, e, &e->says.rows[k]);
         }
     }
-    lines_finish(&l, any ? lamp(dialogs, live, open) : "-", p->model[resource][0]);
+    lines_finish(&l, any ? lamp(dialogs, live, open, busy) : "-", p->model[resource][0]);
 }
 
 static void model_messages(struct property *p, unsigned resource)
@@ -308,7 +366,8 @@ static void model_drop(struct property *p, size_t at)
 static bool document_equal(const struct document *a, const struct document *b)
 {
     if (a->n != b->n || a->account != b->account || a->count != b->count ||
-        a->waiting != b->waiting)
+        a->waiting != b->waiting || a->activities != b->activities ||
+        memcmp(a->facets, b->facets, sizeof(a->facets)) != 0)
         return false;
     return memcmp(a->rows, b->rows, a->n * sizeof(a->rows[0])) == 0;
 }
@@ -468,6 +527,22 @@ static void model_expire(struct property *p)
 
 /* ---- the same to the store ---- */
 
+static void person_print(const struct document *d, char *out, size_t room)
+{
+    static const char *const begins[] = { " person:p|e=mood", " note:en", " note:de",
+                                          " device:a|d=u3|e=class", " device:b|d=u4|e=class" };
+    size_t n = 0;
+
+    for (size_t f = 0; f < FACETS; f++)
+        if (d->facets[f])
+            n += (size_t)snprintf(out + n, room - n, "%s:%u", begins[f], d->facets[f]);
+    /* a second person of one document is the same one */
+    for (unsigned a = 0; a < ACTIVITIES; a++)
+        if (d->activities >> a & 1)
+            n += (size_t)snprintf(out + n, room - n, " person:q|a=%s", activities[a]);
+    assert_true(n < room);
+}
+
 static void document_print(const struct request *rq, char out[512])
 {
     const struct document *d = &rq->document;
@@ -492,6 +567,8 @@ static void document_print(const struct request *rq, char out[512])
         else
             n += (size_t)snprintf(out + n, 512 - n, " %u=%s", row->id, states[row->state]);
     }
+    if (rq->package == PRESENCE)
+        person_print(d, out + n, 512 - n);
 }
 
 static void property_check(const struct property *p)
@@ -549,6 +626,10 @@ static struct document document_random(struct property *p, enum package package)
         d.count = draw(p, 3);
         d.account = draw(p, 3);
     }
+    for (unsigned a = 0; package == PRESENCE && a < ACTIVITIES; a++)
+        d.activities |= draw(p, 4) == 0 ? 1u << a : 0;
+    for (size_t f = 0; package == PRESENCE && f < FACETS; f++)
+        d.facets[f] = draw(p, 2) * draw(p, 4);
     for (unsigned i = 0; package != MESSAGES && i < IDS; i++)
         if (draw(p, 2))
             d.rows[d.n++] =
