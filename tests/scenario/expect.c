@@ -73,31 +73,32 @@ static int check_start(struct script *s, const struct sip_message *m, struct str
     return r ? r : fits ? 0 : fail_line(s, line, m->raw);
 }
 
+/* "body ~ pattern", "!body ~ pattern" */
 static int check_body_pattern(struct script *s, const struct sip_message *m, struct str line,
                               struct str pattern)
 {
     bool fits = false;
     int r = text_fits(s, pattern, true, m->body, &fits);
 
-    return r ? r : fits ? 0 : fail_line(s, line, m->raw);
+    return r ? r : fits != str_starts(line, STR("!")) ? 0 : fail_line(s, line, m->raw);
 }
 
-/* "Name: value" exactly, "Name ~ pattern", "!Name" absent, "body ~ pattern". Of several header
- * fields of the name one is enough. */
+/* "Name: value" exactly, "Name ~ pattern", "!Name" absent; or of the body. Of several header fields
+ * of the name one is enough. */
 static int check_header(struct script *s, const struct sip_message *m, struct str line)
 {
     size_t colon = str_find_char(line, ':'), tilde = str_find_char(line, '~');
     size_t end = colon < tilde ? colon : tilde;
-    struct str name = str_trim(str_sub(line, 0, end));
+    bool absent = str_starts(line, STR("!"));
+    struct str name = str_trim(str_sub(line, absent ? 1 : 0, end));
     struct str wanted = str_trim(str_sub(line, end + 1, line.n));
 
-    if (str_starts(line, STR("!")))
-        return sip_header_named(m, str_trim(str_sub(line, 1, line.n))) ? fail_line(s, line, m->raw)
-                                                                       : 0;
-    if (end == line.n)
-        return SCRIPT_FAIL(s, "neither Name: value, Name ~ pattern nor !Name: %.*s", STR_FMT(line));
     if (str_equal(name, STR("body")) && tilde < colon)
         return check_body_pattern(s, m, line, wanted);
+    if (absent && end == line.n)
+        return sip_header_named(m, name) ? fail_line(s, line, m->raw) : 0;
+    if (absent || end == line.n)
+        return SCRIPT_FAIL(s, "neither Name: value, Name ~ pattern nor !Name: %.*s", STR_FMT(line));
     for (const struct sip_header *h = sip_header_named(m, name); h; h = sip_header_next(m, h)) {
         bool fits = false;
         int r = text_fits(s, wanted, tilde < colon, h->value, &fits);
