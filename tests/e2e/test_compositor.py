@@ -219,6 +219,29 @@ multi_user=yes
                 subscribe(lamp, "racer")
                 self.assertIn(f'<dialog id="p{winners[0]}"', lamp.notify().body)
 
+    def test_order_of_arrival(self):
+        """A hundred PUBLISHes for several resources are under way at once. Of each resource the last one sent is the
+        last word, and nobody is shown an older one after a newer."""
+        users = [f"order{n}" for n in range(4)]
+        with self.daemon() as esc, contextlib.ExitStack() as stack, Phone(esc.port) as pbx:
+            phones = {user: stack.enter_context(Phone(esc.port)) for user in users}
+            for user, phone in phones.items():
+                subscribe(phone, user, event="presence", accept="application/pidf+xml")
+                phone.notify()
+            lamps = {user: stack.enter_context(Lamp(phone)) for user, phone in phones.items()}
+            for i in range(100):
+                user = f"sip:{users[i % 4]}@example.com"
+                body = (f'<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="{user}"><tuple id="t{i:03}">'
+                        '<status><basic>open</basic></status><contact>sip:one</contact></tuple></presence>')
+                pbx.request("PUBLISH", user,
+                            [("Event", "presence"), ("Expires", 600), ("Call-ID", f"order-{i}"),
+                             ("Content-Type", "application/pidf+xml")], body)
+            self.assertEqual([pbx.response().status for _ in range(100)], [200] * 100)
+            for n, user in enumerate(users):
+                wait_for(user, lambda n=n, user=user: f'"t{96 + n:03}"' in "".join(lamps[user].shown[-1:]))
+                seen = [re.search(r'<tuple id="(t\d+)"', body).group(1) for body in lamps[user].shown]
+                self.assertEqual(seen, sorted(seen))
+
     def test_expires_by_itself(self):
         with self.daemon(**{"extstate.conf": COMPOSITOR + "minimum_expiry=1\n"}) as esc, Phone(esc.port) as pbx, \
                 Phone(esc.port) as lamp:
