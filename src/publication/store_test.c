@@ -513,6 +513,46 @@ static void test_crowd(void **state)
     bench_fini(&c.b);
 }
 
+/* Each to the tick of what it was granted last, whatever moved it before, be it alone or with a
+ * third of all. */
+static void test_crowd_moves(void **state)
+{
+    enum { CROWD = 30000 };
+    struct crowd c = { .n = 0 };
+    etag_text *tags = calloc(CROWD, sizeof(*tags));
+
+    (void)state;
+    bench_init(&c.b);
+    c.b.silent = true;
+    c.b.watch = crowd_watch;
+    c.b.watch_ctx = &c;
+    c.due_ms = calloc(CROWD, sizeof(*c.due_ms));
+    assert_true(c.due_ms && tags);
+    for (uint32_t i = 0; i < 3 * CROWD; i++) { /* begun, then refreshed at random, then together */
+        uint32_t of = i / CROWD == 1 ? rng_below(&c.b.rng, CROWD) : i % CROWD;
+        struct publication_request rq = bench_request("a", tags[of], i < CROWD ? EARLY : NULL);
+        char extension[16];
+
+        if (i >= 2 * CROWD && of % 3)
+            continue;
+        (void)snprintf(extension, sizeof(extension), "%u", of);
+        rq.extension = str_of(extension);
+        rq.expires_s = i < 2 * CROWD ? 60 + rng_below(&c.b.rng, 300) : 200;
+        c.due_ms[of] = c.b.now_ms + (rq.expires_s + 10) * UINT64_C(1000);
+        assert_int_equal(bench_apply(&c.b, &rq, tags[of]), 0);
+        if (i < 2 * CROWD)
+            bench_run(&c.b, 1);
+    }
+    assert_int_equal(c.n, 0);
+    bench_run(&c.b, 400000);
+    assert_int_equal(c.n, CROWD);
+    assert_int_equal(c.late, 0);
+    assert_int_equal(bench_counters(&c.b).expired, CROWD);
+    free(tags);
+    free(c.due_ms);
+    bench_fini(&c.b);
+}
+
 /* ---- several publishers of one resource ---- */
 
 static void test_two_publishers(void **state)
@@ -942,18 +982,31 @@ static void test_views(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_life),         cmocka_unit_test(test_tags),
-        cmocka_unit_test(test_nothing_kept), cmocka_unit_test(test_order_of_checks),
-        cmocka_unit_test(test_refusal),      cmocka_unit_test(test_race),
-        cmocka_unit_test(test_quota),        cmocka_unit_test(test_quota_edges),
-        cmocka_unit_test(test_too_large),    cmocka_unit_test(test_too_large_opaque),
-        cmocka_unit_test(test_expiry),       cmocka_unit_test(test_expiry_delayed),
-        cmocka_unit_test(test_crowd),        cmocka_unit_test(test_two_publishers),
-        cmocka_unit_test(test_ends),         cmocka_unit_test(test_packages),
-        cmocka_unit_test(test_priority),     cmocka_unit_test(test_partial),
-        cmocka_unit_test(test_diff),         cmocka_unit_test(test_diff_answer),
-        cmocka_unit_test(test_supersede),    cmocka_unit_test(test_supersede_several),
-        cmocka_unit_test(test_internal),     cmocka_unit_test(test_port_fails),
+        cmocka_unit_test(test_life),
+        cmocka_unit_test(test_tags),
+        cmocka_unit_test(test_nothing_kept),
+        cmocka_unit_test(test_order_of_checks),
+        cmocka_unit_test(test_refusal),
+        cmocka_unit_test(test_race),
+        cmocka_unit_test(test_quota),
+        cmocka_unit_test(test_quota_edges),
+        cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_too_large_opaque),
+        cmocka_unit_test(test_expiry),
+        cmocka_unit_test(test_expiry_delayed),
+        cmocka_unit_test(test_crowd),
+        cmocka_unit_test(test_crowd_moves),
+        cmocka_unit_test(test_two_publishers),
+        cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_packages),
+        cmocka_unit_test(test_priority),
+        cmocka_unit_test(test_partial),
+        cmocka_unit_test(test_diff),
+        cmocka_unit_test(test_diff_answer),
+        cmocka_unit_test(test_supersede),
+        cmocka_unit_test(test_supersede_several),
+        cmocka_unit_test(test_internal),
+        cmocka_unit_test(test_port_fails),
         cmocka_unit_test(test_views),
     };
 
