@@ -27,6 +27,10 @@ fuzz:
 	scripts/setup test
 	scripts/fuzz
 
+bench: build
+	ninja -C build bench/expiry
+	build/bench/expiry
+
 doc: build
 	ninja -C build doc
 	build/src/daemon/extstated --print-reference >doc/configuration.md
@@ -41,4 +45,4 @@ install:
 clean:
 	rm -rf build build-*
 
-.PHONY: build run test lint format fuzz doc install clean
+.PHONY: build run test lint format fuzz bench doc install clean
