@@ -189,6 +189,7 @@ static void stage_store(struct stage *s, const struct fixture_asked *q, const st
 
     rq.package = str_of(q->package);
     rq.context = str_of(q->context);
+    rq.domain = str_of(q->domain);
     rq.extension = str_of(q->extension);
     rq.publisher = str_of(q->publisher);
     rq.call_id = str_of(q->call_id);

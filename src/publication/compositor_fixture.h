@@ -39,8 +39,8 @@ struct fixture_sent {
 
 struct fixture_asked { /* a question to the store */
     uint64_t cookie;
-    char package[40], context[40], extension[80], publisher[80], call_id[40], if_match[40],
-        content_type[80], body[120], why[260];
+    char package[40], context[40], domain[40], extension[80], publisher[80], call_id[40],
+        if_match[40], content_type[80], body[120], why[260];
     unsigned refusal;
     size_t body_len;
     struct publication_request rq; /* its texts are gone */
@@ -117,6 +117,7 @@ static inline int fixture_apply(void *ctx, const struct publication_request *rq,
                                  .document = event_state_ref(rq->document) };
     FIXTURE_COPY(q->package, rq->package);
     FIXTURE_COPY(q->context, rq->context);
+    FIXTURE_COPY(q->domain, rq->domain);
     FIXTURE_COPY(q->extension, rq->extension);
     FIXTURE_COPY(q->publisher, rq->publisher);
     FIXTURE_COPY(q->call_id, rq->call_id);
