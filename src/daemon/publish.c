@@ -7,11 +7,11 @@
 #include "publication/asterisk_event.h"
 
 /* The texts of a request: one list for their lengths and their copies. */
-static size_t request_texts(struct publication_request *rq, struct str *texts[static 11])
+static size_t request_texts(struct publication_request *rq, struct str *texts[static 12])
 {
-    struct str *all[] = { &rq->package,   &rq->context,     &rq->extension,     &rq->domain,
-                          &rq->publisher, &rq->call_id,     &rq->if_match,      &rq->content_type,
-                          &rq->body,      &rq->refusal.why, &rq->answer_section };
+    struct str *all[] = { &rq->package,      &rq->context, &rq->extension,   &rq->domain,
+                          &rq->publisher,    &rq->origin,  &rq->call_id,     &rq->if_match,
+                          &rq->content_type, &rq->body,    &rq->refusal.why, &rq->answer_section };
 
     memcpy(texts, all, sizeof(all));
     return ARRAY_LEN(all);
@@ -65,7 +65,7 @@ int state_post_publication(struct state_thread *s, unsigned worker,
                            const struct publication_request *rq, uint64_t cookie)
 {
     struct publication_request copy = *rq;
-    struct str *texts[11];
+    struct str *texts[12];
     size_t n = request_texts(&copy, texts), size = 0;
     struct publication_message *p;
     char *at;

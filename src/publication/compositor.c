@@ -204,6 +204,7 @@ int compositor_create(struct compositor **out, const struct compositor_config *c
     c->settings = settings_ref(cfg->settings);
     buf_init(&c->headers, SIP_MESSAGE_MAX);
     buf_init(&c->publisher, SIP_MESSAGE_MAX);
+    buf_init(&c->origin, SIP_MESSAGE_MAX);
     buf_init(&c->content_type, SIP_MESSAGE_MAX);
     buf_init(&c->why, WHY_MAX);
     *out = c;
@@ -225,6 +226,7 @@ void compositor_destroy(struct compositor *c)
     settings_unref(c->settings);
     buf_fini(&c->headers);
     buf_fini(&c->publisher);
+    buf_fini(&c->origin);
     buf_fini(&c->content_type);
     buf_fini(&c->why);
     free(c);

@@ -16,8 +16,8 @@ struct compositor {
     struct map pending;              /* struct pending by cookie */
     uint64_t next_cookie;
     bool stopping;
-    struct buf headers;                      /* of the response being made */
-    struct buf publisher, content_type, why; /* of the request being looked at */
+    struct buf headers;                              /* of the response being made */
+    struct buf publisher, origin, content_type, why; /* of the request being looked at */
     struct compositor_counters counters;
 };
 

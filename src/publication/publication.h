@@ -88,6 +88,7 @@ struct publication_request {
     struct str context, extension; /* the resource */
     struct str domain;             /* of the Request-URI */
     struct str publisher;          /* who sent it; entity-tags are bound to that */
+    struct str origin;             /* which of its hosts, as far as can be told; or empty */
     struct str call_id;
     struct str if_match;                /* empty: an initial publication */
     struct str content_type, body;      /* as received; an empty body: a refresh */

@@ -299,6 +299,29 @@ static struct str name_publisher(const struct ask *a)
     return buf_str(b);
 }
 
+/* The host that made the request, by its name for itself in the last Via, at the address it reached
+ * us from: that of a proxy, or of a NAT, behind which there may be several. */
+static struct str name_origin(const struct ask *a)
+{
+    const struct sip_header *h = sip_header_first(a->rq->msg, SIP_H_VIA), *next;
+    struct buf *b = &a->c->origin;
+    struct str list, value, last = STR_EMPTY;
+    struct sip_via via;
+
+    while ((next = sip_header_next(a->rq->msg, h)))
+        h = next;
+    list = h->value;
+    while (sip_list_next(&list, &value))
+        last = value;
+    if (sip_via_parse(&via, last))
+        return STR_EMPTY;
+    addr_print_host(b, &a->rq->flow->remote);
+    buf_add_char(b, ' ');
+    buf_add(b, via.host);
+    buf_printf(b, " %u", via.port ? via.port : 5060U);
+    return b->error ? STR_EMPTY : buf_str(b);
+}
+
 static void ask_store(struct ask *a)
 {
     const struct compositor_port *port = &a->c->cfg.port;
@@ -307,6 +330,7 @@ static void ask_store(struct ask *a)
     int r;
 
     a->p.publisher = name_publisher(a);
+    a->p.origin = name_origin(a);
     a->p.domain = a->rq->uri.host;
     a->p.document = a->document;
     a->p.grace_s = s->expiry_grace_s;
@@ -358,6 +382,7 @@ void compositor_publish(void *compositor, const struct uas_request *rq)
     c->counters.requests++;
     buf_reset(&c->headers);
     buf_reset(&c->publisher);
+    buf_reset(&c->origin);
     buf_reset(&c->content_type);
     buf_reset(&c->why);
     if (!checks_pass(&a, always, ARRAY_LEN(always)))

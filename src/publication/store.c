@@ -86,6 +86,12 @@ static void domain_keep(struct publication *p, struct str domain)
     published_word_put(store, former);
 }
 
+static uint64_t origin_of(const struct publication_store *store,
+                          const struct publication_request *rq)
+{
+    return rq->origin.n ? map_hash(&store->words, rq->origin) : 0;
+}
+
 /* The answer to a success: `p` lives on under a new tag, until its new end. */
 static void publication_grant(struct publication *p, const struct publication_request *rq,
                               struct publication_answer *answer)
@@ -93,6 +99,7 @@ static void publication_grant(struct publication *p, const struct publication_re
     struct publication_store *store = p->resource->store;
 
     domain_keep(p, rq->domain);
+    p->origin = origin_of(store, rq);
     p->expires_s = rq->expires_s;
     p->grace_s = rq->grace_s;
     timer_start(store->cfg.wheel, &p->expiry, ((uint64_t)rq->expires_s + rq->grace_s) * 1000);
@@ -231,15 +238,12 @@ out:
 
 /* ---- initial, and what it supersedes ---- */
 
-/* The id alone may be a counter that every telephone of a publisher begins at one, and so they may
- * all be one publisher: those behind one address who do not say who they are. Only the Call-ID
- * tells a call from others, and the local tag who of those that it was forked to. A publication
- * that is superseded wrongly hides a call, one that is left too long only shows what is over. */
+/* The local tag tells those apart to whom one call was forked. */
 static bool same_dialog(const struct es_dialog *a, const struct es_dialog *b)
 {
     struct str tags[] = { es_str(a->local_tag), es_str(b->local_tag) };
 
-    return a->call_id.n && str_equal(es_str(a->call_id), es_str(b->call_id)) &&
+    return str_equal(es_str(a->call_id), es_str(b->call_id)) &&
            str_equal(es_str(a->id), es_str(b->id)) &&
            (!tags[0].n || !tags[1].n || str_equal(tags[0], tags[1]));
 }
@@ -261,20 +265,66 @@ static bool dialogs_within(const struct event_state *a, const struct event_state
 
 static bool same_dialogs(const struct event_state *a, const struct event_state *b)
 {
-    return a && b && a->has_dialogs && b->has_dialogs && a->n_dialogs &&
-           a->n_dialogs == b->n_dialogs && dialogs_within(a, b) && dialogs_within(b, a);
+    return a->n_dialogs == b->n_dialogs && dialogs_within(a, b) && dialogs_within(b, a);
 }
 
-/* A publisher that lost its tag begins anew: known by its Call-ID, or by telling the same dialogs.
- */
-static bool is_superseded(const struct publication *p, const struct publication_request *rq)
+static size_t n_named(const struct event_state *e)
 {
+    size_t n = 0;
+
+    for (size_t i = 0; i < e->n_dialogs; i++)
+        n += e->dialogs[i].call_id.n > 0;
+    return n;
+}
+
+/* Without a Call-ID the id alone may be a counter that every telephone of a publisher begins at
+ * one, and so they may all be one publisher: those behind one address who do not say who they are.
+ * Then it must be the same host, which may have nothing to tell now. A publication that is
+ * superseded wrongly hides a call. */
+static bool tells_the_same_dialogs(const struct event_state *a, const struct event_state *b,
+                                   bool same_host)
+{
+    if (n_named(a) == a->n_dialogs && n_named(b) == b->n_dialogs && a->n_dialogs && b->n_dialogs)
+        return same_dialogs(a, b);
+    return same_host && !n_named(a) && !n_named(b) &&
+           (!a->n_dialogs || !b->n_dialogs || same_dialogs(a, b));
+}
+
+static bool has_tuple(const struct es_presence *p, struct str id)
+{
+    for (size_t i = 0; i < p->n_tuples; i++)
+        if (str_equal(es_str(p->tuples[i].id), id))
+            return true;
+    return false;
+}
+
+/* The ids of tuples are one document's own (RFC 3863 section 4.1.2), and those of one host. */
+static bool tells_the_same_tuples(const struct es_presence *a, const struct es_presence *b)
+{
+    for (size_t i = 0; i < a->n_tuples; i++)
+        if (!has_tuple(b, es_str(a->tuples[i].id)))
+            return false;
+    return a->n_tuples && a->n_tuples == b->n_tuples;
+}
+
+/* A publisher that lost its tag begins anew: known by its Call-ID, or by what it tells. */
+static bool is_superseded(const struct publication_store *store, const struct publication *p,
+                          const struct publication_request *rq)
+{
+    bool same_host = p->origin && p->origin == origin_of(store, rq);
+    const struct event_state *former = p->says.state, *now = rq->document;
+
     if (p->internal || !str_equal(published_word_text(p->publisher), rq->publisher) ||
         !str_equal(published_word_text(p->package), rq->package))
         return false;
     if (rq->call_id.n && str_equal(p->call_id, rq->call_id))
         return true;
-    return str_equal(rq->package, STR("dialog")) && same_dialogs(p->says.state, rq->document);
+    if (!former || !now)
+        return false;
+    if (former->has_dialogs && now->has_dialogs)
+        return tells_the_same_dialogs(former, now, same_host);
+    return same_host && former->has_presence && now->has_presence &&
+           tells_the_same_tuples(&former->presence, &now->presence);
 }
 
 /* The first one found goes on as the new publication, which so keeps its place and the ids of its
@@ -287,7 +337,7 @@ static struct publication *supersede(struct published_resource *resource,
     if (!rq->supersede)
         return NULL;
     LIST_FOREACH_SAFE (it, &resource->publications) {
-        if (!is_superseded(published_at(it), rq))
+        if (!is_superseded(resource->store, published_at(it), rq))
             continue;
         if (heir) {
             list_remove(it);

@@ -49,6 +49,7 @@ struct publication {
     struct publication_document says;
     struct str call_id;
     uint64_t serial, published_wall_ms;
+    uint64_t origin; /* hashed, of the PUBLISH that came last; 0: not known */
     uint32_t expires_s, grace_s;
     uint32_t bytes; /* as counted */
     bool internal;  /* made by no PUBLISH: it has no tag, and no end of its own */

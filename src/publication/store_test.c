@@ -824,6 +824,53 @@ static void test_supersede(void **state)
     }
 }
 
+/* Where nothing in the documents tells calls apart, the host does. */
+static void test_supersede_of_one_host(void **state)
+{
+    static const struct {
+        const char *package, *origin, *former, *now;
+        bool superseded;
+    } cases[] = {
+        { "dialog", "h", "dialogs x=confirmed", "dialogs x=terminated", true },
+        { "dialog", "i", "dialogs x=confirmed", "dialogs x=terminated", false },
+        { "dialog", "", "dialogs x=confirmed", "dialogs x=terminated", false },
+        { "dialog", "h", "dialogs x=confirmed", "dialogs", true },
+        { "dialog", "i", "dialogs x=confirmed", "dialogs", false },
+        { "dialog", "h", "dialogs", "dialogs x=early", true },
+        { "dialog", "h", "dialogs x=confirmed", "dialogs y=terminated", false },
+        { "dialog", "h", "dialogs x=confirmed|call=u::", "dialogs x=terminated", false },
+        { "dialog", "h", "dialogs x=confirmed|call=u::", "dialogs", false },
+        { "dialog", "h", "dialogs x=confirmed|call=u::", "dialogs x=early|call=v::", false },
+        { "dialog", "i", "dialogs x=confirmed|call=u::", "dialogs x=early|call=u::", true },
+        { "presence", "h", "presence tuple:a=open", "presence tuple:a=closed", true },
+        { "presence", "i", "presence tuple:a=open", "presence tuple:a=closed", false },
+        { "presence", "h", "presence tuple:a=open", "presence tuple:b=closed", false },
+        { "presence", "h", "presence tuple:a=open tuple:b=open", "presence tuple:a=open", false },
+        { "presence", "h", "presence", "presence", false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct store_bench b;
+        struct publication_request rq;
+
+        bench_init(&b);
+        print_message("    %s, then %s\n", cases[i].former, cases[i].now);
+        rq = bench_request("a", NULL, cases[i].former);
+        rq.package = str_of(cases[i].package);
+        rq.origin = str_of(*cases[i].origin ? "h" : "");
+        assert_int_equal(bench_apply(&b, &rq, NULL), 0);
+        rq = bench_request("a", NULL, cases[i].now);
+        rq.package = str_of(cases[i].package);
+        rq.origin = str_of(cases[i].origin);
+        rq.call_id = STR("n");
+        rq.supersede = true;
+        assert_int_equal(bench_apply(&b, &rq, NULL), 0);
+        assert_int_equal(bench_counters(&b).superseded, cases[i].superseded);
+        bench_fini(&b);
+    }
+}
+
 /* All that a publisher left behind goes at once, and none of it for a request that fails. */
 static void test_supersede_several(void **state)
 {
@@ -1004,6 +1051,7 @@ int main(void)
         cmocka_unit_test(test_diff),
         cmocka_unit_test(test_diff_answer),
         cmocka_unit_test(test_supersede),
+        cmocka_unit_test(test_supersede_of_one_host),
         cmocka_unit_test(test_supersede_several),
         cmocka_unit_test(test_internal),
         cmocka_unit_test(test_port_fails),

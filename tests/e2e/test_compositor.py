@@ -164,6 +164,11 @@ multi_user=yes
                     pbx.set("Custom:1000", state)
                     until(lamp, lambda b, shown=shown: shown in b, state)
                     until(friend, lambda b, note=note: note in b, note)
+                pbx.kill()  # and it knows nothing any more: neither what it said nor its entity-tags
+                pbx.start()
+                until(lamp, idle, "what the new one says")
+                pbx.set("Custom:1000", "INUSE")
+                until(lamp, lambda b: "<state>confirmed</state>" in b, "INUSE")
                 pbx.stop()  # in order: what it published is removed
                 until(lamp, idle, "nothing")
                 self.assertEqual(esc.tool("publications", "inbound", status=None), [])
