@@ -1,57 +1,21 @@
 // SPDX-License-Identifier: MIT
 /* Each allocation fails in turn, ours and libxml2's: nothing is given out, nothing leaks, and what
  * is accepted all the same says what it always says. */
+#include "base/memory_testing.h"
 #include "body/inbound_cases.h"
 
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t count, size_t n);
-void *__real_realloc(void *p, size_t n);
-void *__real_reallocarray(void *p, size_t count, size_t n);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t count, size_t n);
-void *__wrap_realloc(void *p, size_t n);
-void *__wrap_reallocarray(void *p, size_t count, size_t n);
-
-static long allocations_left = -1; /* negative: plenty */
-static bool theirs;                /* the one that failed was libxml2's */
-
-static bool fails(void)
-{
-    if (allocations_left < 0)
-        return false;
-    return allocations_left-- == 0;
-}
-
-void *__wrap_malloc(size_t n)
-{
-    return fails() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t count, size_t n)
-{
-    return fails() ? NULL : __real_calloc(count, n);
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-    return fails() ? NULL : __real_realloc(p, n);
-}
-
-void *__wrap_reallocarray(void *p, size_t count, size_t n)
-{
-    return fails() ? NULL : __real_reallocarray(p, count, n);
-}
+static bool theirs; /* the one that failed was libxml2's */
 
 static void *xml_malloc(size_t n)
 {
-    theirs = theirs || allocations_left == 0;
-    return fails() ? NULL : __real_malloc(n);
+    theirs = theirs || memory.left == 0;
+    return malloc(n);
 }
 
 static void *xml_realloc(void *p, size_t n)
 {
-    theirs = theirs || allocations_left == 0;
-    return fails() ? NULL : __real_realloc(p, n);
+    theirs = theirs || memory.left == 0;
+    return realloc(p, n);
 }
 
 static char *xml_strdup(const char *text)
@@ -116,14 +80,14 @@ static bool run(size_t i, long n, struct buf *says, struct buf *why, int *result
     buf_reset(says);
     buf_reset(why);
     theirs = false;
-    allocations_left = n;
+    memory.left = n;
     if (i < ARRAY_LEN(bodies))
         *result = inbound_parse(&s, str_of(bodies[i].package), str_of(bodies[i].type),
                                 str_of(bodies[i].body), why);
     else
         *result = inbound_patch(STR(PATCHED), STR(DIFFERENCE), says, why);
-    failed = n >= 0 && allocations_left < 0;
-    allocations_left = -1;
+    failed = n >= 0 && memory.left < 0;
+    memory.left = -1;
     assert_int_equal(s != NULL, *result == 0 && i < ARRAY_LEN(bodies));
     if (s)
         event_state_dump(says, s);
@@ -184,12 +148,12 @@ static void test_is_diff(void **state)
     (void)state;
     do {
         theirs = false;
-        allocations_left = n++;
+        memory.left = n++;
         r = inbound_is_diff(&diff, STR("presence"), STR(DIFF), STR(DIFFERENCE));
-        failed = allocations_left < 0;
+        failed = memory.left < 0;
         assert_true(r == -ENOMEM ? failed : diff || (failed && theirs));
     } while (failed);
-    allocations_left = -1;
+    memory.left = -1;
     assert_true(n > 5);
 }
 
@@ -199,6 +163,8 @@ int main(void)
         cmocka_unit_test(test_all),
         cmocka_unit_test(test_is_diff),
     };
+
+    memory.armed = true;
 
     if (xmlMemSetup(free, xml_malloc, xml_realloc, xml_strdup))
         return 1;

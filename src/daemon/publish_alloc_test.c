@@ -1,50 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* A PUBLISH on its way through the threads, each allocation failing in turn: it is answered once
- * all the same, and what waits for an answer gets it. The linker puts our functions before the C
- * library's (--wrap). */
+ * all the same, and what waits for an answer gets it. */
 #include "publication/compositor_fixture.h"
 
+#include "base/memory_testing.h"
 #include "daemon/threads.h"
-
-static struct { /* the C library's functions have no context to carry this */
-    bool armed, failed;
-    unsigned countdown; /* 1: the next one fails; 0: none */
-} memory;
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t n);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t n);
-
-static bool memory_fails(void)
-{
-    if (!memory.armed || !memory.countdown || --memory.countdown)
-        return false;
-    memory.failed = true;
-    return true;
-}
-
-void *__wrap_malloc(size_t n)
-{
-    return memory_fails() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return memory_fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-    return memory_fails() ? NULL : __real_realloc(p, n);
-}
-
-static void memory_guard(bool subject)
-{
-    memory.armed = subject;
-}
 
 /* ---- two threads without threads ---- */
 
@@ -116,7 +76,7 @@ static bool publish_without(unsigned nth, const char *if_match)
     p.event = "reg";
     p.if_match = if_match;
     memory.failed = false;
-    memory.countdown = nth;
+    memory.left = (long)nth - 1;
     publish_send(t.f, &p);
     memory.armed = true;
     (void)inbox_run(&t.state.loop.inbox, 1);

@@ -1,55 +1,12 @@
 // SPDX-License-Identifier: MIT
 /* From a PUBLISH on the wire to the snapshot of its resource, each allocation fails in turn: the
  * publisher is answered 500 or 503, all is as before, nobody was told anything, and with memory the
- * same request succeeds. The linker puts our functions before the C library's (--wrap). */
+ * same request succeeds. */
+#include "base/memory_testing.h"
 #include "daemon/state_engine.h"
 #include "publication/compositor_fixture.h"
 #include "state/state_testing.h"
 #include "xml/xml.h"
-
-static struct { /* the C library's functions have no context to carry this */
-    bool armed;
-    long left; /* allocations until one fails; negative: plenty, or it has failed */
-} memory = { .left = -1 };
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t n);
-void *__real_reallocarray(void *p, size_t count, size_t n);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t n);
-void *__wrap_reallocarray(void *p, size_t count, size_t n);
-
-static bool memory_fails(void)
-{
-    return memory.armed && memory.left >= 0 && memory.left-- == 0;
-}
-
-void *__wrap_malloc(size_t n)
-{
-    return memory_fails() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return memory_fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-    return memory_fails() ? NULL : __real_realloc(p, n);
-}
-
-void *__wrap_reallocarray(void *p, size_t count, size_t n)
-{
-    return memory_fails() ? NULL : __real_reallocarray(p, count, n);
-}
-
-static void memory_guard(bool subject)
-{
-    memory.armed = subject;
-}
 
 /* ---- what is published, one after the other ---- */
 

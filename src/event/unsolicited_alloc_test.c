@@ -1,47 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* Each allocation fails in turn: in the end every contact shows the newest state all the same, and
- * nothing leaks. The linker puts our functions before the C library's (--wrap). */
+ * nothing leaks. */
+#include "base/memory_testing.h"
 #include "event/notifier_fixture.h"
-
-static struct { /* the C library's functions have no context to carry this */
-    bool armed, failed;
-    unsigned countdown; /* 1: the next one fails; 0: none */
-} memory;
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t n);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t n);
-
-static bool memory_fails(void)
-{
-    if (!memory.armed || !memory.countdown || --memory.countdown)
-        return false;
-    memory.failed = true;
-    return true;
-}
-
-void *__wrap_malloc(size_t n)
-{
-    return memory_fails() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return memory_fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-    return memory_fails() ? NULL : __real_realloc(p, n);
-}
-
-static void memory_guard(bool subject)
-{
-    memory.armed = subject;
-}
 
 #define UDP "[udp]\ntype=transport\nprotocol=udp\nbind=192.0.2.1:5060\n"
 #define CONTACTS                                                                              \
@@ -89,7 +50,7 @@ static bool told_without(unsigned nth)
 
     f->guard = memory_guard;
     memory.failed = false;
-    memory.countdown = nth;
+    memory.left = (long)nth - 1;
     memory_guard(true);
     notifier_settings_set(f->notifier, s);
     memory_guard(false);
@@ -104,7 +65,7 @@ static bool told_without(unsigned nth)
     run(f, &shown, 5000);
     for (size_t i = 0; i < ARRAY_LEN(shown.any); i++)
         assert_true(shown.waiting[i]);
-    memory.countdown = 0;
+    memory.left = -1;
     fixture_destroy(f);
     return memory.failed;
 }

@@ -1,47 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* Each allocation fails in turn: every request is answered once all the same, or waits, and nothing
- * leaks. The linker puts our functions before the C library's (--wrap). */
+ * leaks. */
+#include "base/memory_testing.h"
 #include "publication/compositor_fixture.h"
-
-static struct { /* the C library's functions have no context to carry this */
-    bool armed, failed;
-    unsigned countdown; /* 1: the next one fails; 0: none */
-} memory;
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t n);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t n);
-
-static bool memory_fails(void)
-{
-    if (!memory.armed || !memory.countdown || --memory.countdown)
-        return false;
-    memory.failed = true;
-    return true;
-}
-
-void *__wrap_malloc(size_t n)
-{
-    return memory_fails() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return memory_fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-    return memory_fails() ? NULL : __real_realloc(p, n);
-}
-
-static void memory_guard(bool subject)
-{
-    memory.armed = subject;
-}
 
 static void publish_guarded(void *compositor, const struct uas_request *rq)
 {
@@ -58,7 +19,7 @@ static bool publish_without(unsigned nth)
     struct publish p = publish_plain();
 
     memory.failed = false;
-    memory.countdown = nth;
+    memory.left = (long)nth - 1;
     f->guard = memory_guard;
     memory.armed = false;
     uas_method_set(f->uas, SIP_PUBLISH, STR_EMPTY, publish_guarded, f->compositor);
@@ -82,7 +43,7 @@ static bool publish_without(unsigned nth)
         else
             assert_true(memory.failed && str_starts(f->sent[0].bytes, STR("SIP/2.0 50")));
     }
-    memory.countdown = 0;
+    memory.left = -1;
     f->guard = NULL;
     fixture_destroy(f);
     return memory.failed;
@@ -109,7 +70,7 @@ static void test_create(void **state)
     do {
         struct compositor *c = NULL;
 
-        memory.countdown = ++nth;
+        memory.left = nth++;
         memory.armed = true;
         r = compositor_create(&c, &cfg);
         memory.armed = false;

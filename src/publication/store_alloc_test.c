@@ -1,55 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* Each allocation of each operation fails in turn: the operation says so, nobody is told anything,
- * everything is as it was, and with memory it works. The linker puts our functions before the C
- * library's (--wrap). */
+ * everything is as it was, and with memory it works. */
+#include "base/memory_testing.h"
 #include "publication/store_testing.h"
 
 #include <stdio.h>
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t count, size_t n);
-void *__real_realloc(void *p, size_t n);
-void *__real_reallocarray(void *p, size_t count, size_t n);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t count, size_t n);
-void *__wrap_realloc(void *p, size_t n);
-void *__wrap_reallocarray(void *p, size_t count, size_t n);
-
-static long allocations_left = -1; /* negative: plenty; no context could carry it */
-
-static bool others; /* ours never fail */
-
-static void guard(bool subject)
-{
-    others = !subject;
-}
-
-static bool fails(void)
-{
-    if (others || allocations_left < 0)
-        return false;
-    return allocations_left-- == 0;
-}
-
-void *__wrap_malloc(size_t n)
-{
-    return fails() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t count, size_t n)
-{
-    return fails() ? NULL : __real_calloc(count, n);
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-    return fails() ? NULL : __real_realloc(p, n);
-}
-
-void *__wrap_reallocarray(void *p, size_t count, size_t n)
-{
-    return fails() ? NULL : __real_reallocarray(p, count, n);
-}
 
 /* ---- steps ---- */
 
@@ -121,11 +76,11 @@ static bool step_run(struct stage *s, const struct step *step, long allocations,
         rq.body = str_of(step->document);
     if (step->kind == REMOVE)
         rq.expires_s = 0;
-    allocations_left = allocations;
+    memory.left = allocations;
     *result = step->kind == SOURCE ? source_run(s, step, rq.document)
                                    : publication_apply(s->b.store, &rq, &answer);
-    failed = allocations >= 0 && allocations_left < 0;
-    allocations_left = -1;
+    failed = allocations >= 0 && memory.left < 0;
+    memory.left = -1;
     event_state_unref(rq.document);
     if (*result == 0 && step->kind != SOURCE)
         (void)snprintf(tag, ETAG_ROOM, "%.*s", STR_FMT(answer.etag));
@@ -150,7 +105,7 @@ static void prepare(struct stage *s, size_t n)
 
     *s = (struct stage){ .tags = { "" } };
     bench_init(&s->b);
-    s->b.guard = guard;
+    s->b.guard = memory_guard;
     reserve(&s->b.told);
     for (size_t i = 0; i < n; i++) {
         step_run(s, &steps[i], -1, &r);
@@ -224,10 +179,10 @@ static void test_expiry(void **state)
 
         prepare(&s, 2);
         bench_run(&s.b, 69000);
-        allocations_left = n;
+        memory.left = n;
         bench_run(&s.b, 1010);
-        failed = allocations_left < 0;
-        allocations_left = -1;
+        failed = memory.left < 0;
+        memory.left = -1;
         bench_run(&s.b, 1500);
         assert_int_equal(bench_counters(&s.b).publications, 0);
         assert_int_equal(bench_counters(&s.b).expired, 2);
@@ -255,9 +210,9 @@ static void test_compose(void **state)
         in[i] = (struct composition_input){ .document = document, .serial = i, .changed = i };
     for (n = 0; r == -ENOMEM; n++) {
         assert_null(out);
-        allocations_left = n;
+        memory.left = n;
         r = composite_create(&out, in, MANY);
-        allocations_left = -1;
+        memory.left = -1;
     }
     assert_int_equal(r, 0);
     assert_int_equal(out->n_dialogs, MANY + 1);
@@ -266,9 +221,9 @@ static void test_compose(void **state)
     out = NULL;
     for (n = 0, r = -ENOMEM; r == -ENOMEM; n++) {
         assert_null(out);
-        allocations_left = n;
+        memory.left = n;
         r = dialogs_merge(&out, document, change);
-        allocations_left = -1;
+        memory.left = -1;
     }
     assert_event_state(out, "dialogs x=early|call=c:l:r y=trying z=trying");
     event_state_unref(out);
@@ -288,9 +243,9 @@ static void test_create(void **state)
     bench_init(&b);
     for (n = 0; r == -ENOMEM; n++) {
         assert_null(store);
-        allocations_left = n;
+        memory.left = n;
         r = publication_store_create(&store, &cfg);
-        allocations_left = -1;
+        memory.left = -1;
     }
     assert_int_equal(r, 0);
     assert_true(n > 3);
@@ -307,5 +262,6 @@ int main(void)
         cmocka_unit_test(test_create),
     };
 
+    memory.armed = true;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

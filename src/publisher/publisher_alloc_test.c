@@ -1,49 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* Each allocation fails in turn: nothing breaks, nothing leaks, and in the end the server knows all
- * the same. The linker puts our functions before the C library's (--wrap). */
+ * the same. */
 #include <stdio.h>
 
+#include "base/memory_testing.h"
 #include "publisher/publisher_testing.h"
-
-static struct { /* the C library's functions have no context to carry this */
-    bool armed, failed;
-    unsigned countdown; /* 1: the next one fails; 0: none */
-} memory;
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t n);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t n);
-
-static bool memory_fails(void)
-{
-    if (!memory.armed || !memory.countdown || --memory.countdown)
-        return false;
-    memory.failed = true;
-    return true;
-}
-
-void *__wrap_malloc(size_t n)
-{
-    return memory_fails() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return memory_fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-    return memory_fails() ? NULL : __real_realloc(p, n);
-}
-
-static void memory_guard(bool subject)
-{
-    memory.armed = subject;
-}
 
 /* ---- the publisher's life ---- */
 
@@ -106,9 +67,9 @@ static void test_each_allocation(void **state)
         b->quiet = true;
         b->guard = memory_guard;
         memory.failed = false;
-        memory.countdown = ++n;
+        memory.left = n++;
         live(b);
-        memory.countdown = 0;
+        memory.left = -1;
         assert_int_equal(bench_count(b), 2 * b->publisher->resources.count);
         /* Of a hint that could not even be noted only its next change tells. */
         states_set(b);
@@ -136,14 +97,14 @@ static void test_no_memory_at_all(void **state)
     bench_run(b, 1000);
     b->guard = memory_guard;
     for (unsigned i = 0; i < 60; i++) {
-        memory.countdown = 1 + i % 2;
+        memory.left = i % 2;
         bench_set(b, "1000@users", i % 2 ? EXTENSION_RINGING : EXTENSION_IDLE);
         bench_set(b, "1004@users", EXTENSION_IDLE);
-        memory.countdown = 1;
+        memory.left = 0;
         bench_run(b, 1000);
         bench_remove(b, "1004@users");
     }
-    memory.countdown = 0;
+    memory.left = -1;
     bench_run(b, 120000);
     assert_shown(b);
     b->guard = NULL;
@@ -162,7 +123,7 @@ static void test_create(void **state)
         struct publisher *p = NULL;
 
         memory.failed = false;
-        memory.countdown = ++n;
+        memory.left = n++;
         memory.armed = true;
         r = publisher_create(&p, &cfg);
         memory.armed = false;
@@ -170,7 +131,7 @@ static void test_create(void **state)
         assert_true(memory.failed || r == 0);
         publisher_destroy(p);
     } while (memory.failed);
-    memory.countdown = 0;
+    memory.left = -1;
     bench_destroy(b);
 }
 

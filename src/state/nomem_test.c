@@ -3,48 +3,9 @@
  * everything is as it was, and with memory it works. */
 #include <errno.h>
 
+#include "base/memory_testing.h"
 #include "state/state.h"
 #include "state/state_testing.h"
-
-/* ---- memory that runs out ---- */
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t count, size_t n);
-void *__real_realloc(void *p, size_t n);
-void *__real_reallocarray(void *p, size_t count, size_t n);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t count, size_t n);
-void *__wrap_realloc(void *p, size_t n);
-void *__wrap_reallocarray(void *p, size_t count, size_t n);
-
-static long allocations_left = -1; /* negative: plenty */
-
-static bool fails(void)
-{
-    if (allocations_left < 0)
-        return false;
-    return allocations_left-- == 0;
-}
-
-void *__wrap_malloc(size_t n)
-{
-    return fails() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t count, size_t n)
-{
-    return fails() ? NULL : __real_calloc(count, n);
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-    return fails() ? NULL : __real_realloc(p, n);
-}
-
-void *__wrap_reallocarray(void *p, size_t count, size_t n)
-{
-    return fails() ? NULL : __real_reallocarray(p, count, n);
-}
 
 /* ---- everything there is to see ---- */
 
@@ -196,10 +157,10 @@ static bool step_limited(struct testing *t, const struct step *s, long allocatio
     assert_int_equal(event_state_create(&composite), 0);
     composite->has_dialogs = true;
     composite->device = (enum device_state)s->value;
-    allocations_left = allocations;
+    memory.left = allocations;
     *result = dp ? state_dialplan_apply(t->core, dp) : step_run(t, s, composite);
-    failed = allocations >= 0 && allocations_left < 0;
-    allocations_left = -1;
+    failed = allocations >= 0 && memory.left < 0;
+    memory.left = -1;
     event_state_unref(composite);
     if (*result)
         dialplan_destroy(dp);
@@ -294,9 +255,9 @@ static void test_create(void **state)
     testing_init(&t);
     cfg = testing_config(&t);
     for (n = 0;; n++) {
-        allocations_left = n;
+        memory.left = n;
         r = state_create(&core, &cfg);
-        allocations_left = -1;
+        memory.left = -1;
         if (r != -ENOMEM)
             break;
         assert_null(core);
@@ -340,11 +301,11 @@ static void test_dialplan(void **state)
 
     (void)state;
     for (n = 0;; n++) {
-        allocations_left = n;
+        memory.left = n;
         r = dialplan_create(&dp);
         if (r == 0)
             r = plan_fill(dp);
-        allocations_left = -1;
+        memory.left = -1;
         dialplan_destroy(dp);
         dp = NULL;
         if (r != -ENOMEM)
@@ -362,14 +323,14 @@ static void test_others(void **state)
     int r = 0;
 
     (void)state;
-    allocations_left = 0;
+    memory.left = 0;
     assert_int_equal(snapshot_create(&s, &spec), -ENOMEM);
     assert_null(s);
     for (long n = 0; n == 0 || r == -ENOMEM; n++) {
-        allocations_left = n;
+        memory.left = n;
         r = timespec_holds(STR("*,*,*,*,UTC"), 0, &holds);
     }
-    allocations_left = -1;
+    memory.left = -1;
     assert_true(r == 0 || r == DIALPLAN_BAD_TIME);
 }
 
@@ -382,5 +343,6 @@ int main(void)
         cmocka_unit_test(test_others),
     };
 
+    memory.armed = true;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
