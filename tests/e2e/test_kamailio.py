@@ -157,7 +157,7 @@ class WithKamailio(unittest.TestCase):
                 until(lamp, None)
             self.published(daemon, 2)
             pjsip = (daemon.config / "pjsip.conf").read_text()
-            daemon.write("pjsip.conf", pjsip.replace("[esc-presence]\ntype=outbound-publish", "[esc-presence]\ntype=none"))
+            daemon.write("pjsip.conf", pjsip[:pjsip.index("[esc-presence]")])
             daemon.tool("reload")
             self.published(daemon, 1)
             daemon.write("pjsip.conf", pjsip)
