@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: MIT
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "bench.h"
+#include "process.h"
+
+enum {
+    BEGIN_BATCH = 256,  /* operations begun in a turn: answers want their turn too */
+    SETTLE_US = 200000, /* what comes after the end may still be wrong, and costs the server */
+    WINDOW = 256,
+    WINDOW_CHANGES = 32,
+    PUBLISHES = 10000,
+};
+
+void phase_progress(struct bench *b)
+{
+    b->phase.progress_us = now_us();
+}
+
+void phase_finish(struct bench *b, bool ok)
+{
+    b->phase.finished++;
+    b->phase.failed += !ok;
+    phase_progress(b);
+}
+
+/* ---- operations ---- */
+
+static void set_publication(struct bench *b, uint64_t k)
+{
+    struct publication *p =
+        &b->publications[b->options->resources + (uint32_t)(k % PUBLISH_RESOURCES)];
+
+    publication_set(p, lamp_next(p->wanted));
+}
+
+static void for_watcher(struct bench *b, uint64_t k)
+{
+    struct watcher *w = &b->watchers[shape_order((uint32_t)k, b->options->watchers)];
+    enum phase_kind kind = b->phase.spec.kind;
+
+    if (kind == PHASE_SUBSCRIBE || kind == PHASE_STORM)
+        watcher_subscribe(w);
+    else if (w->dead || w->task != TASK_NONE || !watcher_subscribed(w))
+        /* The dead do nothing more; who subscribes anew after a restart refreshes thereby. */
+        phase_finish(b, w->dead || (kind == PHASE_RESTART && w->task != TASK_NONE));
+    else if (kind == PHASE_UNSUBSCRIBE)
+        watcher_end(w);
+    else
+        watcher_refresh(w);
+}
+
+static void begin_operation(struct bench *b, uint64_t k)
+{
+    uint32_t resource = (uint32_t)(k % b->options->resources);
+
+    if (b->phase.priming)
+        change_make(b, resource, LAMP_BUSY);
+    else if (b->phase.spec.kind == PHASE_FANOUT)
+        change_make(b, resource, lamp_next(b->resources[resource].lamp));
+    else if (b->phase.spec.kind == PHASE_PUBLISH)
+        set_publication(b, k);
+    else
+        for_watcher(b, k);
+}
+
+/* Closed loop: the next change, or PUBLISH, waits until the former one of its resource is over. */
+static bool must_wait(const struct bench *b)
+{
+    const struct phase *p = &b->phase;
+
+    if (p->spec.kind == PHASE_FANOUT || p->priming)
+        return b->resources[p->begun % b->options->resources].changing;
+    return p->spec.kind == PHASE_PUBLISH &&
+           request_running(
+               &b->publications[b->options->resources + p->begun % PUBLISH_RESOURCES].request);
+}
+
+static void arm_pacer(struct bench *b)
+{
+    uint64_t at_us = pace_time_us(&b->phase.pace, b->phase.begun);
+    const struct itimerspec at = { .it_value = { .tv_sec = (time_t)(at_us / 1000000),
+                                                 .tv_nsec = (long)(at_us % 1000000 * 1000) } };
+
+    timerfd_settime(b->pacer_fd, TFD_TIMER_ABSTIME, &at, NULL);
+}
+
+/* Keeps the loop from sleeping. */
+static void on_busy(uv_idle_t *idle)
+{
+    (void)idle;
+}
+
+static void begin_operations(struct bench *b)
+{
+    struct phase *p = &b->phase;
+    unsigned batch = 0;
+
+    for (; batch < BEGIN_BATCH && p->begun < p->total; batch++) {
+        uint64_t now = now_us();
+
+        if (p->pace.per_second ? p->begun >= pace_due(&p->pace, now)
+                               : p->begun >= p->finished + p->window || must_wait(b))
+            break;
+        if (p->pace.per_second && now - pace_time_us(&p->pace, p->begun) > p->late_us)
+            p->late_us = now - pace_time_us(&p->pace, p->begun);
+        begin_operation(b, p->begun++);
+    }
+    if (batch == BEGIN_BATCH)
+        uv_idle_start(&b->busy, on_busy);
+    else
+        uv_idle_stop(&b->busy);
+    if (p->pace.per_second && p->begun < p->total && batch < BEGIN_BATCH)
+        arm_pacer(b);
+}
+
+/* ---- the restart ---- */
+
+static void on_restart_closed(uv_handle_t *h)
+{
+    free(h);
+}
+
+static void on_restarted(uv_process_t *process, int64_t status, int signal)
+{
+    struct bench *b = process->data;
+
+    uv_close((uv_handle_t *)process, on_restart_closed);
+    if (status || signal) {
+        bench_complain(b, "the restart command has failed");
+        b->phase.failed++;
+    }
+    change_close(b);
+    if (change_open(b))
+        b->phase.failed++;
+    b->phase.restarted = true;
+    b->phase.pace.begin_us = now_us();
+    phase_progress(b);
+}
+
+static int begin_restart(struct bench *b)
+{
+    char *words[] = { "sh", "-c", (char *)b->options->restart, NULL };
+    uv_stdio_container_t stdio[] = { { .flags = UV_IGNORE },
+                                     { .flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO },
+                                     { .flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO } };
+    const uv_process_options_t options = {
+        .file = "/bin/sh", .args = words, .stdio = stdio, .stdio_count = 3, .exit_cb = on_restarted
+    };
+    uv_process_t *process = calloc(1, sizeof(*process));
+    int r;
+
+    if (!process)
+        return -ENOMEM;
+    process->data = b;
+    r = uv_spawn(&b->loop.uv, process, &options);
+    if (r)
+        uv_close((uv_handle_t *)process, on_restart_closed);
+    return loop_result(r);
+}
+
+/* Every lamp is changed, so that a right one shows that its watcher has been told since. */
+static void begin_restart_changes(struct bench *b)
+{
+    struct phase *p = &b->phase;
+
+    for (unsigned i = 0; i < BEGIN_BATCH && p->changes_begun < b->options->resources; i++) {
+        struct resource *r = &b->resources[p->changes_begun++];
+
+        change_make(b, p->changes_begun - 1, lamp_next(r->lamp));
+    }
+}
+
+/* ---- the turn ---- */
+
+static bool asks_for_lamps(enum phase_kind kind)
+{
+    return kind != PHASE_PUBLISH && kind != PHASE_UNSUBSCRIBE;
+}
+
+static bool is_done(const struct bench *b)
+{
+    const struct phase *p = &b->phase;
+
+    if (p->finished < p->total || (asks_for_lamps(p->spec.kind) && b->wrong))
+        return false;
+    return p->spec.kind != PHASE_RESTART ||
+           (p->restarted && p->changes_begun == b->options->resources);
+}
+
+static void end_when_over(struct bench *b)
+{
+    struct phase *p = &b->phase;
+    uint64_t now = now_us();
+
+    if (!is_done(b)) {
+        p->end_us = 0;
+        if (now - p->progress_us > b->options->patience_s * UINT64_C(1000000))
+            loop_stop(&b->loop);
+    } else if (!p->end_us) {
+        p->end_us = p->progress_us;
+    } else if (now - p->progress_us > SETTLE_US && list_empty(&b->late)) {
+        loop_stop(&b->loop);
+    }
+}
+
+void phase_turn(void *bench)
+{
+    struct bench *b = bench;
+
+    if (b->phase.spec.kind == PHASE_RESTART && !b->phase.priming && b->phase.restarted)
+        begin_restart_changes(b);
+    if (b->phase.spec.kind != PHASE_RESTART || b->phase.priming || b->phase.restarted)
+        begin_operations(b);
+    change_flush(b);
+    net_flush(b->net);
+    end_when_over(b);
+}
+
+/* ---- the report ---- */
+
+struct use {
+    struct process_use server;
+    pid_t server_pid;
+    bool server_known;
+    uint64_t bench_cpu_ns;
+};
+
+/* --server-pid: a number, or a file with one. */
+static pid_t server_pid(const char *text)
+{
+    FILE *f = strchr(text, '/') ? fopen(text, "re") : NULL;
+    char line[32] = "";
+
+    if (f) {
+        if (!fgets(line, sizeof(line), f))
+            line[0] = '\0';
+        fclose(f);
+        text = line;
+    }
+    return (pid_t)strtol(text, NULL, 10);
+}
+
+static void use_get(struct use *out, struct bench *b)
+{
+    struct rusage own;
+    int r = 0;
+
+    *out = (struct use){ 0 };
+    getrusage(RUSAGE_SELF, &own);
+    out->bench_cpu_ns =
+        ((uint64_t)own.ru_utime.tv_sec + (uint64_t)own.ru_stime.tv_sec) * 1000000000 +
+        ((uint64_t)own.ru_utime.tv_usec + (uint64_t)own.ru_stime.tv_usec) * 1000;
+    if (!b->options->server_pid)
+        return;
+    out->server_pid = server_pid(b->options->server_pid);
+    r = out->server_pid > 0 ? process_tree_use(&out->server, out->server_pid) : -ESRCH;
+    if (r)
+        bench_complain(b, "--server-pid %s: %s", b->options->server_pid, strerror(-r));
+    out->server_known = r == 0;
+}
+
+/* One by one, and from what they were told alone. */
+static uint64_t count_wrong(const struct bench *b)
+{
+    uint64_t wrong = 0;
+
+    for (uint32_t i = 0; i < b->options->watchers; i++) {
+        const struct watcher *w = &b->watchers[i];
+        const struct resource *r = &b->resources[w->resource];
+
+        wrong += w->counted && r->known && w->lamp != r->lamp;
+    }
+    return wrong;
+}
+
+static void tell_subscribers(struct bench *b, struct report *r)
+{
+    const struct phase *p = &b->phase;
+
+    r->operation = "NOTIFY";
+    r->phase = p->spec.kind == PHASE_SUBSCRIBE ? "initial" : "storm-lamps";
+    r->latency = &p->first_notify;
+    r->operations = p->first_notify.n;
+    r->server_cpu_ns = r->bench_cpu_ns = REPORT_UNKNOWN; /* is in the line before */
+    r->memory_per_watcher = false;
+    report_tell(b, r);
+}
+
+static void tell(struct bench *b, const struct use *before, const struct use *after)
+{
+    const struct phase *p = &b->phase;
+    const struct counters *c = &p->counters;
+    bool told =
+        before->server_known && after->server_known && before->server_pid == after->server_pid;
+    struct report r = {
+        .phase = p->name,
+        .operation = p->operation,
+        .watchers = b->options->watchers,
+        .resources = b->options->resources,
+        .operations = p->finished - p->failed,
+        .elapsed_us = (p->end_us ? p->end_us : now_us()) - p->begin_us,
+        .latency = &p->latency,
+        .changes = c->changes,
+        .merged = c->merged,
+        .wrong = asks_for_lamps(p->spec.kind) ? count_wrong(b) : 0,
+        .undone = p->total - p->finished + p->failed,
+        .sent_again = c->sent_again,
+        .received_again = c->received_again,
+        .overtaken = c->overtaken,
+        .timeouts = c->timeouts,
+        .refused = c->refused,
+        .subscribed_again = c->subscribed_again,
+        .lost_on_purpose = c->lost_on_purpose,
+        .late_us = p->late_us,
+        .server_cpu_ns = told ? after->server.cpu_ns - before->server.cpu_ns : REPORT_UNKNOWN,
+        .bench_cpu_ns = after->bench_cpu_ns - before->bench_cpu_ns,
+        .memory_bytes = after->server_known ? after->server.memory_bytes : REPORT_UNKNOWN,
+        .memory_per_watcher = told && p->spec.kind == PHASE_SUBSCRIBE && !p->priming,
+    };
+
+    r.memory_growth_bytes =
+        (int64_t)after->server.memory_bytes - (int64_t)before->server.memory_bytes;
+    if (p->spec.kind == PHASE_FANOUT && !p->priming)
+        r.operations = c->notifies;
+    if (p->spec.kind == PHASE_RESTART && !p->priming)
+        r.operations = p->latency.n;
+    report_tell(b, &r);
+    if (!p->priming && (p->spec.kind == PHASE_SUBSCRIBE || p->spec.kind == PHASE_STORM))
+        tell_subscribers(b, &r);
+}
+
+/* ---- running one ---- */
+
+static uint64_t operations_of(const struct bench *b, const struct phase_spec *s)
+{
+    uint64_t n = s->kind == PHASE_FANOUT    ? b->options->resources
+                 : s->kind == PHASE_PUBLISH ? PUBLISHES
+                                            : b->options->watchers;
+
+    if (!s->n || (s->n > n && s->kind != PHASE_FANOUT && s->kind != PHASE_PUBLISH))
+        return n; /* each watcher once */
+    return s->n;
+}
+
+static void phase_init(struct bench *b, const struct phase_spec *s, bool priming)
+{
+    struct phase *p = &b->phase;
+
+    *p = (struct phase){ .spec = *s, .priming = priming };
+    p->name = priming ? "prime" : phase_name(s->kind);
+    p->operation = priming                    ? "change"
+                   : s->kind == PHASE_RESTART ? "lamp"
+                   : s->kind == PHASE_FANOUT  ? "NOTIFY"
+                   : s->kind == PHASE_PUBLISH ? "PUBLISH"
+                                              : "SUBSCRIBE";
+    p->total = priming ? b->options->resources : operations_of(b, s);
+    p->window = s->window                             ? s->window
+                : s->kind == PHASE_FANOUT && !priming ? WINDOW_CHANGES
+                                                      : WINDOW;
+    if (s->kind == PHASE_STORM && !priming && !s->window)
+        p->window = p->total;
+    if (s->kind == PHASE_RESTART && !priming && !s->rate)
+        p->pace.per_second = b->options->watchers / 10 + 1; /* refreshes within ten seconds */
+    if (s->rate && !priming)
+        p->pace.per_second = s->rate;
+    p->begin_us = p->progress_us = p->pace.begin_us = now_us();
+}
+
+static int run(struct bench *b, const struct phase_spec *spec, bool priming)
+{
+    struct use before, after;
+    int r = 0;
+
+    use_get(&before, b);
+    phase_init(b, spec, priming);
+    if (spec->kind == PHASE_RESTART && !priming)
+        r = begin_restart(b);
+    if (r == 0) {
+        loop_run(&b->loop);
+        use_get(&after, b);
+        tell(b, &before, &after);
+    }
+    return r;
+}
+
+int phase_run(struct bench *b, const struct phase_spec *spec)
+{
+    int r = 0;
+
+    if (!b->primed && b->options->change != CHANGE_NONE && asks_for_lamps(spec->kind))
+        r = run(b, spec, true);
+    b->primed |= asks_for_lamps(spec->kind);
+    return r ? r : run(b, spec, false);
+}

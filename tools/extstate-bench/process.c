@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+#include "process.h"
+
+#include <dirent.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+
+struct process {
+    pid_t pid, parent;
+    bool in; /* of the tree */
+};
+
+static bool read_file(const char *path, char *out, size_t room)
+{
+    FILE *f = fopen(path, "re");
+    size_t n = f ? fread(out, 1, room - 1, f) : 0;
+
+    if (f)
+        fclose(f);
+    out[n] = '\0';
+    return n > 0;
+}
+
+static bool read_parent(pid_t pid, pid_t *parent)
+{
+    char path[64], text[512];
+    const char *name_end;
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    if (!read_file(path, text, sizeof(text)))
+        return false;
+    name_end = strrchr(text, ')'); /* the name may hold anything */
+    if (!name_end || strlen(name_end) < 4)
+        return false;
+    *parent = (pid_t)strtol(name_end + 4, NULL, 10); /* ") S 123" */
+    return true;
+}
+
+static int list_processes(struct process **out, size_t *n)
+{
+    DIR *d = opendir("/proc");
+    struct dirent *e;
+    int r = d ? 0 : -errno;
+
+    *out = NULL;
+    *n = 0;
+    while (r == 0 && (e = readdir(d))) {
+        struct process p = { .pid = (pid_t)strtol(e->d_name, NULL, 10) };
+
+        if (p.pid <= 0 || !read_parent(p.pid, &p.parent))
+            continue;
+        r = ARRAY_GROW(*out, *n);
+        if (r == 0)
+            (*out)[(*n)++] = p;
+    }
+    if (d)
+        closedir(d);
+    return r;
+}
+
+/* The scheduler's own nanoseconds: the ticks of /proc/PID/stat are too coarse for a short phase. */
+static uint64_t read_cpu_ns(pid_t pid)
+{
+    char path[320], text[128];
+    uint64_t sum = 0;
+    struct dirent *e;
+    DIR *d;
+
+    snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+    d = opendir(path);
+    while (d && (e = readdir(d))) {
+        snprintf(path, sizeof(path), "/proc/%d/task/%s/schedstat", (int)pid, e->d_name);
+        if (e->d_name[0] != '.' && read_file(path, text, sizeof(text)))
+            sum += strtoull(text, NULL, 10);
+    }
+    if (d)
+        closedir(d);
+    return sum;
+}
+
+/* The proportional set size: of a page that n processes share each has the n-th part. */
+static int read_memory(pid_t pid, uint64_t *bytes)
+{
+    char path[64], text[2048];
+    const char *pss;
+
+    snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)pid);
+    if (!read_file(path, text, sizeof(text)))
+        return -EACCES;
+    pss = strstr(text, "\nPss:");
+    *bytes += pss ? strtoull(pss + 5, NULL, 10) * 1024 : 0;
+    return 0;
+}
+
+static void mark_tree(struct process *p, size_t n, pid_t root)
+{
+    bool more = true;
+
+    for (size_t i = 0; i < n; i++)
+        p[i].in = p[i].pid == root;
+    while (more) {
+        more = false;
+        for (size_t i = 0; i < n; i++)
+            for (size_t k = 0; !p[i].in && k < n; k++)
+                if (p[k].in && p[k].pid == p[i].parent)
+                    p[i].in = more = true;
+    }
+}
+
+int process_tree_use(struct process_use *out, pid_t root)
+{
+    struct process_use use = { 0 };
+    struct process *p;
+    size_t n;
+    int r = list_processes(&p, &n);
+
+    if (r == 0)
+        mark_tree(p, n, root);
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        if (!p[i].in)
+            continue;
+        use.processes++;
+        use.cpu_ns += read_cpu_ns(p[i].pid);
+        r = read_memory(p[i].pid, &use.memory_bytes);
+    }
+    free(p);
+    if (r == 0 && !use.processes)
+        r = -ESRCH;
+    if (r == 0)
+        *out = use;
+    return r;
+}
