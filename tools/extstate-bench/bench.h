@@ -193,8 +193,9 @@ struct bench {
     struct watcher *watchers;
     struct publication *publications;
     struct change_stream *stream;
-    pid_t command;  /* the process behind the stream; 0: none was started */
-    uint64_t wrong; /* over all resources */
+    pid_t command;         /* the process behind the stream; 0: none was started */
+    uint64_t wrong;        /* over all resources */
+    uint64_t memory_empty; /* the server's before the first subscription; 0: not known */
     bool primed, incomplete, titled;
     unsigned complaints;
     FILE *json, *table;

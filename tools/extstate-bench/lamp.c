@@ -58,12 +58,16 @@ void lamp_print(struct buf *out, enum lamp lamp, struct str entity, uint32_t ver
                "state=\"full\" entity=\"",
                version);
     buf_add_xml(out, entity);
-    buf_printf(out, "\">\n<dialog id=\"bench\" direction=\"initiator\"><state>%s</state>",
-               lamps[lamp].dialog_state);
+    buf_add(out, STR("\">\n"));
+    if (lamp != LAMP_IDLE)
+        buf_printf(out, "<dialog id=\"bench\" direction=\"initiator\"><state>%s</state>",
+                   lamps[lamp].dialog_state);
     if (lamp == LAMP_HELD) {
         buf_add(out, STR("<local><target uri=\""));
         buf_add_xml(out, entity);
         buf_add(out, STR("\"><param pname=\"" RENDERING "\" pvalue=\"no\"/></target></local>"));
     }
-    buf_add(out, STR("</dialog>\n</dialog-info>\n"));
+    if (lamp != LAMP_IDLE)
+        buf_add(out, STR("</dialog>\n"));
+    buf_add(out, STR("</dialog-info>\n"));
 }

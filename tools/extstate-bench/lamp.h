@@ -23,5 +23,6 @@ static inline enum lamp lamp_next(enum lamp lamp)
 /* What an application/dialog-info+xml document shows; LAMP_DARK when it is empty or shows something
  * else. Of several dialogs the first counts. RFC 4235. */
 enum lamp lamp_read(struct str document);
-/* The document that a publisher of this lamp sends: one dialog. */
+/* The document that a publisher of this lamp sends: one dialog, or none when idle, since Kamailio
+ * leaves a publication as it is whose dialog has once been terminated. */
 void lamp_print(struct buf *out, enum lamp lamp, struct str entity, uint32_t version);

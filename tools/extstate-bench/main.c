@@ -28,6 +28,7 @@ static const char help[] =
     "  publish      n PUBLISHes (10000) for resources that nobody watches\n"
     "  storm        all phones at once, after a power cut: each subscribes anew\n"
     "  restart      --restart COMMAND, then until every lamp is right again\n"
+    "  rest         nothing for n seconds (10): memory, when all is quiet\n"
     "  unsubscribe  each watcher ends its subscription\n"
     "  limit        what this machine could do: bare datagrams between two threads\n"
     "rate=N begins so many operations a second (open loop); window=N has so many under way.\n"

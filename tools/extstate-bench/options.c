@@ -6,9 +6,11 @@
 #include <stdlib.h>
 
 static const char *const phase_names[PHASE_KINDS] = {
-    [PHASE_SUBSCRIBE] = "subscribe",     [PHASE_FANOUT] = "fanout", [PHASE_REFRESH] = "refresh",
-    [PHASE_PUBLISH] = "publish",         [PHASE_STORM] = "storm",   [PHASE_RESTART] = "restart",
-    [PHASE_UNSUBSCRIBE] = "unsubscribe", [PHASE_LIMIT] = "limit",
+    [PHASE_SUBSCRIBE] = "subscribe", [PHASE_FANOUT] = "fanout",
+    [PHASE_REFRESH] = "refresh",     [PHASE_PUBLISH] = "publish",
+    [PHASE_STORM] = "storm",         [PHASE_RESTART] = "restart",
+    [PHASE_REST] = "rest",           [PHASE_UNSUBSCRIBE] = "unsubscribe",
+    [PHASE_LIMIT] = "limit",
 };
 
 const char *phase_name(enum phase_kind kind)

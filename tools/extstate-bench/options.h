@@ -10,6 +10,7 @@ enum phase_kind {
     PHASE_PUBLISH,
     PHASE_STORM,
     PHASE_RESTART,
+    PHASE_REST,
     PHASE_UNSUBSCRIBE,
     PHASE_LIMIT,
     PHASE_KINDS

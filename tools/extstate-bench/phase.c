@@ -13,6 +13,7 @@ enum {
     WINDOW = 256,
     WINDOW_CHANGES = 32,
     PUBLISHES = 10000,
+    REST_S = 10,
 };
 
 void phase_progress(struct bench *b)
@@ -63,6 +64,8 @@ static void begin_operation(struct bench *b, uint64_t k)
         change_make(b, resource, lamp_next(b->resources[resource].lamp));
     else if (b->phase.spec.kind == PHASE_PUBLISH)
         set_publication(b, k);
+    else if (b->phase.spec.kind == PHASE_REST)
+        phase_finish(b, true);
     else
         for_watcher(b, k);
 }
@@ -178,7 +181,7 @@ static void begin_restart_changes(struct bench *b)
 
 static bool asks_for_lamps(enum phase_kind kind)
 {
-    return kind != PHASE_PUBLISH && kind != PHASE_UNSUBSCRIBE;
+    return kind != PHASE_PUBLISH && kind != PHASE_UNSUBSCRIBE && kind != PHASE_REST;
 }
 
 static bool is_done(const struct bench *b)
@@ -319,11 +322,11 @@ static void tell(struct bench *b, const struct use *before, const struct use *af
         .server_cpu_ns = told ? after->server.cpu_ns - before->server.cpu_ns : REPORT_UNKNOWN,
         .bench_cpu_ns = after->bench_cpu_ns - before->bench_cpu_ns,
         .memory_bytes = after->server_known ? after->server.memory_bytes : REPORT_UNKNOWN,
-        .memory_per_watcher = told && p->spec.kind == PHASE_SUBSCRIBE && !p->priming,
+        .memory_per_watcher = told && b->memory_empty && !p->priming &&
+                              (p->spec.kind == PHASE_SUBSCRIBE || p->spec.kind == PHASE_REST),
     };
 
-    r.memory_growth_bytes =
-        (int64_t)after->server.memory_bytes - (int64_t)before->server.memory_bytes;
+    r.memory_growth_bytes = (int64_t)after->server.memory_bytes - (int64_t)b->memory_empty;
     if (p->spec.kind == PHASE_FANOUT && !p->priming)
         r.operations = c->notifies;
     if (p->spec.kind == PHASE_RESTART && !p->priming)
@@ -339,11 +342,11 @@ static uint64_t operations_of(const struct bench *b, const struct phase_spec *s)
 {
     uint64_t n = s->kind == PHASE_FANOUT    ? b->options->resources
                  : s->kind == PHASE_PUBLISH ? PUBLISHES
+                 : s->kind == PHASE_REST    ? REST_S
                                             : b->options->watchers;
+    bool once = s->kind != PHASE_FANOUT && s->kind != PHASE_PUBLISH && s->kind != PHASE_REST;
 
-    if (!s->n || (s->n > n && s->kind != PHASE_FANOUT && s->kind != PHASE_PUBLISH))
-        return n; /* each watcher once */
-    return s->n;
+    return !s->n || (once && s->n > n) ? n : s->n;
 }
 
 static void phase_init(struct bench *b, const struct phase_spec *s, bool priming)
@@ -356,6 +359,7 @@ static void phase_init(struct bench *b, const struct phase_spec *s, bool priming
                    : s->kind == PHASE_RESTART ? "lamp"
                    : s->kind == PHASE_FANOUT  ? "NOTIFY"
                    : s->kind == PHASE_PUBLISH ? "PUBLISH"
+                   : s->kind == PHASE_REST    ? "second"
                                               : "SUBSCRIBE";
     p->total = priming ? b->options->resources : operations_of(b, s);
     p->window = s->window                             ? s->window
@@ -365,7 +369,9 @@ static void phase_init(struct bench *b, const struct phase_spec *s, bool priming
         p->window = p->total;
     if (s->kind == PHASE_RESTART && !priming && !s->rate)
         p->pace.per_second = b->options->watchers / 10 + 1; /* refreshes within ten seconds */
-    if (s->rate && !priming)
+    if (s->kind == PHASE_REST)
+        p->pace.per_second = 1;
+    else if (s->rate && !priming)
         p->pace.per_second = s->rate;
     p->begin_us = p->progress_us = p->pace.begin_us = now_us();
 }
@@ -377,6 +383,8 @@ static int run(struct bench *b, const struct phase_spec *spec, bool priming)
 
     use_get(&before, b);
     phase_init(b, spec, priming);
+    if (!b->memory_empty && spec->kind == PHASE_SUBSCRIBE && !priming)
+        b->memory_empty = before.server.memory_bytes;
     if (spec->kind == PHASE_RESTART && !priming)
         r = begin_restart(b);
     if (r == 0) {

@@ -22,7 +22,7 @@ struct report {
     uint64_t late_us;                     /* open loop: how late the meter itself was at worst */
     uint64_t server_cpu_ns, bench_cpu_ns; /* REPORT_UNKNOWN without --server-pid */
     uint64_t memory_bytes;                /* the server's, at the end; or REPORT_UNKNOWN */
-    int64_t memory_growth_bytes;          /* since the phase began */
+    int64_t memory_growth_bytes;          /* since before the first subscription */
     bool memory_per_watcher;              /* the growth is that of the subscriptions */
 };
 
