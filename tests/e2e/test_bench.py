@@ -10,7 +10,7 @@ import threading
 import unittest
 
 import harness
-from harness import BUILD, Extstated
+from harness import BUILD, TOP, Extstated
 
 BENCH = BUILD / "tools/extstate-bench"
 WATCHERS, RESOURCES = 300, 30
@@ -167,6 +167,24 @@ class Bench(unittest.TestCase):
         with Extstated({"extensions.conf": "[users]\n"}) as daemon:
             rows = bench(daemon, "--change", "none", "--patience", "1", "subscribe", status=1)
             self.assertEqual(rows["subscribe"]["undone"], WATCHERS)
+
+
+class Comparison(unittest.TestCase):
+    def test_quick(self):
+        """scripts/bench on both servers, as small as it goes."""
+        with tempfile.TemporaryDirectory() as directory:
+            done = subprocess.run([TOP / "scripts/bench", "--quick", "--results", directory], stdin=subprocess.DEVNULL,
+                                  capture_output=True, text=True, timeout=90)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            results = pathlib.Path(directory)
+            for server in ("extstate", "kamailio"):
+                rows = [json.loads(line) for line in (results / f"{server}-size-10000.json").read_text().splitlines()]
+                self.assertEqual([row["phase"] for row in rows],
+                                 ["prime", "subscribe", "initial", "fanout", "fanout", "publish", "refresh", "unsubscribe"])
+            self.assertEqual(json.loads((results / "machine.json").read_text())["left_out"], [])
+            table = (results / "table.md").read_text()
+            self.assertRegex(table, r"\| NOTIFY sent and acknowledged, 1,000 watchers \| [\d.,]+ \| [\d.,]+ \| [\d.,]+ \|")
+            self.assertEqual((results / "cost.svg").read_text().count("<polyline"), 2)
 
 
 if __name__ == "__main__":

@@ -86,6 +86,7 @@ void resource_count(struct bench *b, struct resource *r, int watchers, enum lamp
 void resource_show(struct bench *b, struct resource *r, enum lamp from, enum lamp to);
 void resource_change(struct bench *b, struct resource *r, enum lamp lamp);
 void resource_acknowledge(struct bench *b, struct resource *r);
+void resource_refuse(struct bench *b, struct resource *r); /* the server does not take the change */
 void resource_user(struct buf *out, const struct bench *b, uint32_t resource); /* "1017" */
 
 /* ---- watchers ---- */
@@ -122,6 +123,7 @@ struct publication {
     char *etag;
     enum lamp lamp;   /* as last sent */
     enum lamp wanted; /* as last set */
+    bool operation;   /* the phase waits for its answer */
     bool again;       /* wanted while a PUBLISH is under way */
     uint32_t version; /* of the document */
 };
@@ -155,7 +157,6 @@ struct counters {
 struct phase {
     struct phase_spec spec;
     const char *name, *operation;
-    bool priming; /* set every lamp once, before the first phase */
     uint64_t total, begun, finished, failed;
     uint64_t window;
     struct pace pace;
@@ -172,7 +173,7 @@ void phase_finish(struct bench *b, bool ok);
 void phase_progress(struct bench *b);
 /* The loop's flush hook: begins operations, sends what waits, ends the phase. */
 void phase_turn(void *bench);
-/* Run one and print its report, after the priming that it needs. 0 or a negative errno. */
+/* Run one and print its report, after a PHASE_PRIME if it needs that. 0 or a negative errno. */
 NODISCARD int phase_run(struct bench *b, const struct phase_spec *spec);
 
 NODISCARD int limit_run(struct bench *b, const struct phase_spec *spec);

@@ -20,13 +20,6 @@ struct change_stream {
     char room[65536];
 };
 
-/* What an answer says. */
-struct answer {
-    uint32_t resource;
-    bool ok;
-    struct str message;
-};
-
 /* ---- the languages ---- */
 
 static void print_change(struct buf *out, const struct bench *b, uint32_t resource, enum lamp lamp)
@@ -53,13 +46,14 @@ static void read_ctl(struct bench *b, struct str line)
     json_error_t why;
     json_t *answer = json_loadb(line.p, line.n, 0, &why);
     json_int_t id = json_integer_value(json_object_get(answer, "id"));
+    struct resource *r = id >= 0 && id < b->options->resources ? &b->resources[id] : NULL;
 
-    if (answer && json_is_true(json_object_get(answer, "ok")) && id >= 0 &&
-        id < b->options->resources) {
-        resource_acknowledge(b, &b->resources[id]);
+    if (r && json_is_true(json_object_get(answer, "ok"))) {
+        resource_acknowledge(b, r);
     } else {
         bench_complain(b, "the control socket says %.*s", STR_FMT(line));
-        phase_finish(b, false);
+        if (r)
+            resource_refuse(b, r);
     }
     json_decref(answer);
 }
@@ -68,6 +62,7 @@ static void read_ctl(struct bench *b, struct str line)
 static void read_ami(struct bench *b, struct str block)
 {
     struct str rest = block, response = STR_EMPTY, id = STR_EMPTY;
+    struct resource *r = NULL;
     uint32_t resource;
 
     while (rest.p) {
@@ -78,13 +73,16 @@ static void read_ami(struct bench *b, struct str block)
         else if (str_equal_nocase(key, STR("ActionID")))
             id = str_trim(value);
     }
-    if (!response.n || str_equal(id, STR("login-ok")))
+    if (!response.n)
         return;
+    if (!str_to_u32(&resource, id) && resource < b->options->resources)
+        r = &b->resources[resource];
     if (!str_equal_nocase(response, STR("Success"))) {
         bench_complain(b, "the manager interface says %.*s", STR_FMT(str_trim(block)));
-        phase_finish(b, false);
-    } else if (str_to_u32(&resource, id) == 0 && resource < b->options->resources) {
-        resource_acknowledge(b, &b->resources[resource]);
+        if (r)
+            resource_refuse(b, r);
+    } else if (r) { /* else it is the login's */
+        resource_acknowledge(b, r);
     }
 }
 
@@ -199,7 +197,7 @@ static int open_ami(struct buf *out, const char *where)
         addr_parse(&to, host, (uint16_t)number))
         return -EINVAL;
     buf_printf(out,
-               "Action: Login\r\nActionID: login-ok\r\nUsername: %.*s\r\nSecret: %.*s\r\n"
+               "Action: Login\r\nActionID: login\r\nUsername: %.*s\r\nSecret: %.*s\r\n"
                "Events: off\r\n\r\n",
                STR_FMT(user), STR_FMT(rest));
     return connect_to(&to.sa, addr_socklen(&to));

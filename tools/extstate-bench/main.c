@@ -22,6 +22,8 @@ static const char help[] =
     "Loads a SIP event server over UDP and says what that costs it, and whether every watcher was\n"
     "told the truth. Phases, in the order they are named (without any: subscribe fanout refresh\n"
     "unsubscribe):\n"
+    "  prime        every lamp is lit once; happens by itself before the first phase that needs "
+    "it\n"
     "  subscribe    each watcher subscribes and is told its lamp\n"
     "  fanout       n changes (each resource once) are told to all watchers\n"
     "  refresh      each watcher refreshes its subscription\n"

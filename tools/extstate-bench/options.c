@@ -6,10 +6,15 @@
 #include <stdlib.h>
 
 static const char *const phase_names[PHASE_KINDS] = {
-    [PHASE_SUBSCRIBE] = "subscribe", [PHASE_FANOUT] = "fanout",
-    [PHASE_REFRESH] = "refresh",     [PHASE_PUBLISH] = "publish",
-    [PHASE_STORM] = "storm",         [PHASE_RESTART] = "restart",
-    [PHASE_REST] = "rest",           [PHASE_UNSUBSCRIBE] = "unsubscribe",
+    [PHASE_PRIME] = "prime",
+    [PHASE_SUBSCRIBE] = "subscribe",
+    [PHASE_FANOUT] = "fanout",
+    [PHASE_REFRESH] = "refresh",
+    [PHASE_PUBLISH] = "publish",
+    [PHASE_STORM] = "storm",
+    [PHASE_RESTART] = "restart",
+    [PHASE_REST] = "rest",
+    [PHASE_UNSUBSCRIBE] = "unsubscribe",
     [PHASE_LIMIT] = "limit",
 };
 
@@ -251,7 +256,8 @@ static int check(const struct options *o)
 
         if (kind != PHASE_LIMIT && !o->has_server)
             return complain("--server ADDRESS[:PORT] is missing for", phase_name(kind));
-        if ((kind == PHASE_FANOUT || kind == PHASE_RESTART) && o->change == CHANGE_NONE)
+        if ((kind == PHASE_PRIME || kind == PHASE_FANOUT || kind == PHASE_RESTART) &&
+            o->change == CHANGE_NONE)
             return complain("without changes (--change) there is no", phase_name(kind));
         if (kind == PHASE_RESTART && !o->restart)
             return complain("--restart COMMAND is missing for", phase_name(kind));

@@ -4,6 +4,7 @@
 #include "base/addr.h"
 
 enum phase_kind {
+    PHASE_PRIME,
     PHASE_SUBSCRIBE,
     PHASE_FANOUT,
     PHASE_REFRESH,

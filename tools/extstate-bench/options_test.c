@@ -31,6 +31,7 @@ static void test_phases(void **state)
         { "fanout:n=2000,rate=200", 0, { PHASE_FANOUT, 2000, 200, 0 } },
         { "publish:window=7", 0, { PHASE_PUBLISH, 0, 0, 7 } },
         { "limit:n=1", 0, { PHASE_LIMIT, 1 } },
+        { "prime", 0, { PHASE_PRIME } },
         { "subscribed", -EINVAL, { 0 } },
         { "", -EINVAL, { 0 } },
         { "fanout:", -EINVAL, { 0 } },

@@ -12,8 +12,7 @@ enum {
     SETTLE_US = 200000, /* what comes after the end may still be wrong, and costs the server */
     WINDOW = 256,
     WINDOW_CHANGES = 32,
-    PUBLISHES = 10000,
-    REST_S = 10,
+    RESTART_REFRESH_S = 10, /* within which all phones refresh, when no rate is given */
 };
 
 void phase_progress(struct bench *b)
@@ -58,7 +57,7 @@ static void begin_operation(struct bench *b, uint64_t k)
 {
     uint32_t resource = (uint32_t)(k % b->options->resources);
 
-    if (b->phase.priming)
+    if (b->phase.spec.kind == PHASE_PRIME)
         change_make(b, resource, LAMP_BUSY);
     else if (b->phase.spec.kind == PHASE_FANOUT)
         change_make(b, resource, lamp_next(b->resources[resource].lamp));
@@ -75,7 +74,7 @@ static bool must_wait(const struct bench *b)
 {
     const struct phase *p = &b->phase;
 
-    if (p->spec.kind == PHASE_FANOUT || p->priming)
+    if (p->spec.kind == PHASE_FANOUT || p->spec.kind == PHASE_PRIME)
         return b->resources[p->begun % b->options->resources].changing;
     return p->spec.kind == PHASE_PUBLISH &&
            request_running(
@@ -214,9 +213,9 @@ void phase_turn(void *bench)
 {
     struct bench *b = bench;
 
-    if (b->phase.spec.kind == PHASE_RESTART && !b->phase.priming && b->phase.restarted)
+    if (b->phase.restarted)
         begin_restart_changes(b);
-    if (b->phase.spec.kind != PHASE_RESTART || b->phase.priming || b->phase.restarted)
+    if (b->phase.restarted || b->phase.spec.kind != PHASE_RESTART)
         begin_operations(b);
     change_flush(b);
     net_flush(b->net);
@@ -304,6 +303,7 @@ static void tell(struct bench *b, const struct use *before, const struct use *af
         .operation = p->operation,
         .watchers = b->options->watchers,
         .resources = b->options->resources,
+        .rate = p->pace.per_second,
         .operations = p->finished - p->failed,
         .elapsed_us = (p->end_us ? p->end_us : now_us()) - p->begin_us,
         .latency = &p->latency,
@@ -322,70 +322,96 @@ static void tell(struct bench *b, const struct use *before, const struct use *af
         .server_cpu_ns = told ? after->server.cpu_ns - before->server.cpu_ns : REPORT_UNKNOWN,
         .bench_cpu_ns = after->bench_cpu_ns - before->bench_cpu_ns,
         .memory_bytes = after->server_known ? after->server.memory_bytes : REPORT_UNKNOWN,
-        .memory_per_watcher = told && b->memory_empty && !p->priming &&
+        .memory_per_watcher = told && b->memory_empty &&
                               (p->spec.kind == PHASE_SUBSCRIBE || p->spec.kind == PHASE_REST),
     };
 
     r.memory_growth_bytes = (int64_t)after->server.memory_bytes - (int64_t)b->memory_empty;
-    if (p->spec.kind == PHASE_FANOUT && !p->priming)
+    if (p->spec.kind == PHASE_FANOUT)
         r.operations = c->notifies;
-    if (p->spec.kind == PHASE_RESTART && !p->priming)
+    if (p->spec.kind == PHASE_RESTART)
         r.operations = p->latency.n;
     report_tell(b, &r);
-    if (!p->priming && (p->spec.kind == PHASE_SUBSCRIBE || p->spec.kind == PHASE_STORM))
+    if (p->spec.kind == PHASE_SUBSCRIBE || p->spec.kind == PHASE_STORM)
         tell_subscribers(b, &r);
 }
 
 /* ---- running one ---- */
 
+static const struct {
+    const char *operation;
+    uint32_t n; /* 0: given below */
+} phases[PHASE_KINDS] = {
+    [PHASE_PRIME] = { "change" },           [PHASE_SUBSCRIBE] = { "SUBSCRIBE" },
+    [PHASE_FANOUT] = { "NOTIFY" },          [PHASE_REFRESH] = { "SUBSCRIBE" },
+    [PHASE_PUBLISH] = { "PUBLISH", 10000 }, [PHASE_STORM] = { "SUBSCRIBE" },
+    [PHASE_RESTART] = { "lamp" },           [PHASE_REST] = { "second", 10 },
+    [PHASE_UNSUBSCRIBE] = { "SUBSCRIBE" },
+};
+
 static uint64_t operations_of(const struct bench *b, const struct phase_spec *s)
 {
-    uint64_t n = s->kind == PHASE_FANOUT    ? b->options->resources
-                 : s->kind == PHASE_PUBLISH ? PUBLISHES
-                 : s->kind == PHASE_REST    ? REST_S
-                                            : b->options->watchers;
-    bool once = s->kind != PHASE_FANOUT && s->kind != PHASE_PUBLISH && s->kind != PHASE_REST;
+    const struct options *o = b->options;
 
-    return !s->n || (once && s->n > n) ? n : s->n;
+    if (phases[s->kind].n)
+        return s->n ? s->n : phases[s->kind].n;
+    if (s->kind == PHASE_PRIME)
+        return o->resources;
+    if (s->kind == PHASE_FANOUT)
+        return s->n ? s->n : o->resources;
+    return s->n && s->n < o->watchers ? s->n : o->watchers; /* each once */
 }
 
-static void phase_init(struct bench *b, const struct phase_spec *s, bool priming)
+static uint64_t window_of(const struct phase_spec *s, uint64_t total)
+{
+    if (s->window)
+        return s->window;
+    return s->kind == PHASE_STORM ? total : s->kind == PHASE_FANOUT ? WINDOW_CHANGES : WINDOW;
+}
+
+static uint32_t rate_of(const struct bench *b, const struct phase_spec *s)
+{
+    if (s->kind == PHASE_REST)
+        return 1;
+    if (s->kind == PHASE_RESTART && !s->rate)
+        return b->options->watchers / RESTART_REFRESH_S + 1;
+    return s->rate;
+}
+
+/* What a former phase has given up is no operation of this one. */
+static void forget_operations(struct bench *b)
+{
+    for (uint32_t i = 0; i < b->options->watchers; i++)
+        b->watchers[i].operation = false;
+    for (uint32_t i = 0; i < b->options->resources; i++)
+        b->resources[i].changing = false;
+    for (uint32_t i = 0; i < b->options->resources + PUBLISH_RESOURCES; i++)
+        b->publications[i].operation = false;
+}
+
+static void phase_init(struct bench *b, const struct phase_spec *s)
 {
     struct phase *p = &b->phase;
 
-    *p = (struct phase){ .spec = *s, .priming = priming };
-    p->name = priming ? "prime" : phase_name(s->kind);
-    p->operation = priming                    ? "change"
-                   : s->kind == PHASE_RESTART ? "lamp"
-                   : s->kind == PHASE_FANOUT  ? "NOTIFY"
-                   : s->kind == PHASE_PUBLISH ? "PUBLISH"
-                   : s->kind == PHASE_REST    ? "second"
-                                              : "SUBSCRIBE";
-    p->total = priming ? b->options->resources : operations_of(b, s);
-    p->window = s->window                             ? s->window
-                : s->kind == PHASE_FANOUT && !priming ? WINDOW_CHANGES
-                                                      : WINDOW;
-    if (s->kind == PHASE_STORM && !priming && !s->window)
-        p->window = p->total;
-    if (s->kind == PHASE_RESTART && !priming && !s->rate)
-        p->pace.per_second = b->options->watchers / 10 + 1; /* refreshes within ten seconds */
-    if (s->kind == PHASE_REST)
-        p->pace.per_second = 1;
-    else if (s->rate && !priming)
-        p->pace.per_second = s->rate;
+    forget_operations(b);
+    *p = (struct phase){ .spec = *s, .name = phase_name(s->kind) };
+    p->operation = phases[s->kind].operation;
+    p->total = operations_of(b, s);
+    p->window = window_of(s, p->total);
+    p->pace.per_second = rate_of(b, s);
     p->begin_us = p->progress_us = p->pace.begin_us = now_us();
 }
 
-static int run(struct bench *b, const struct phase_spec *spec, bool priming)
+static int run(struct bench *b, const struct phase_spec *spec)
 {
     struct use before, after;
     int r = 0;
 
     use_get(&before, b);
-    phase_init(b, spec, priming);
-    if (!b->memory_empty && spec->kind == PHASE_SUBSCRIBE && !priming)
+    phase_init(b, spec);
+    if (!b->memory_empty && spec->kind == PHASE_SUBSCRIBE)
         b->memory_empty = before.server.memory_bytes;
-    if (spec->kind == PHASE_RESTART && !priming)
+    if (spec->kind == PHASE_RESTART)
         r = begin_restart(b);
     if (r == 0) {
         loop_run(&b->loop);
@@ -397,10 +423,12 @@ static int run(struct bench *b, const struct phase_spec *spec, bool priming)
 
 int phase_run(struct bench *b, const struct phase_spec *spec)
 {
+    bool needed = b->options->change != CHANGE_NONE && asks_for_lamps(spec->kind) &&
+                  spec->kind != PHASE_PRIME;
     int r = 0;
 
-    if (!b->primed && b->options->change != CHANGE_NONE && asks_for_lamps(spec->kind))
-        r = run(b, spec, true);
-    b->primed |= asks_for_lamps(spec->kind);
-    return r ? r : run(b, spec, false);
+    if (needed && !b->primed)
+        r = run(b, &(struct phase_spec){ .kind = PHASE_PRIME });
+    b->primed |= needed || spec->kind == PHASE_PRIME;
+    return r ? r : run(b, spec);
 }

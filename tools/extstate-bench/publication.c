@@ -53,16 +53,15 @@ void publication_set(struct publication *p, enum lamp lamp)
     struct bench *b = p->request.bench;
 
     p->wanted = lamp;
-    if (!request_running(&p->request)) {
-        publish(p);
-        return;
-    }
-    /* RFC 3903 section 4: one at a time. Who counts changes has been told that two are one. */
-    p->again = true;
-    if (!watched(p)) {
+    if (p->operation) { /* the former one is not waited for any more */
         b->phase.counters.merged++;
         phase_finish(b, true);
     }
+    p->operation = !watched(p);
+    if (request_running(&p->request))
+        p->again = true; /* RFC 3903 section 4: one at a time */
+    else
+        publish(p);
 }
 
 static void finish(struct publication *p, bool ok)
@@ -71,13 +70,13 @@ static void finish(struct publication *p, bool ok)
 
     struct resource *r = watched(p) ? &b->resources[p->request.id.index] : NULL;
 
-    if (r && ok) {
+    if (r && ok)
         resource_acknowledge(b, r);
-        return;
-    }
-    if (r)
-        r->changing = false;
-    phase_finish(b, ok);
+    else if (r)
+        resource_refuse(b, r);
+    else if (p->operation)
+        phase_finish(b, ok);
+    p->operation = false;
 }
 
 static void keep_etag(struct publication *p, struct str etag)
@@ -97,7 +96,7 @@ void publication_response(struct publication *p, const struct sip_message *m)
     request_stop(&p->request);
     if (m->status < 300) {
         keep_etag(p, sip_header_value(m, SIP_H_SIP_ETAG));
-        if (b->phase.priming || b->phase.spec.kind == PHASE_PUBLISH)
+        if (b->phase.spec.kind == PHASE_PRIME || b->phase.spec.kind == PHASE_PUBLISH)
             histogram_add(&b->phase.latency, now_us() - p->request.first_us);
         phase_progress(b);
         if (p->again)

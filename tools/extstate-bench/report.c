@@ -58,6 +58,7 @@ void report_print_json(struct buf *out, const struct report *r)
     json_add_bool(&j, "complete", report_complete(r));
     json_add_u64(&j, "watchers", r->watchers);
     json_add_u64(&j, "resources", r->resources);
+    add_number(&j, "rate", r->rate ? r->rate : REPORT_UNKNOWN);
     json_add_u64(&j, "operations", r->operations);
     json_add_u64(&j, "elapsed_us", r->elapsed_us);
     json_add_u64(&j, "per_second", report_per_second(r));

@@ -11,6 +11,7 @@ struct report {
     const char *phase;
     const char *operation; /* what `operations` counts: "NOTIFY" */
     uint32_t watchers, resources;
+    uint32_t rate; /* a second, asked for; 0: a closed loop */
     uint64_t operations, elapsed_us;
     const struct histogram *latency; /* microseconds */
     /* Completeness. `wrong` watchers do not show the true lamp at the end, looked at one by one;

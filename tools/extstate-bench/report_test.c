@@ -70,6 +70,7 @@ static void test_json(void **state)
     assert_int_equal(number(j, "bench_cpu_ns_per_operation"), 9000);
     assert_int_equal(number(j, "memory_bytes_per_subscription"), 600);
     assert_int_equal(number(j, "sent_again"), 3);
+    assert_true(json_is_null(json_object_get(j, "rate")));
     assert_int_equal(number(l, "count"), 1000);
     assert_in_range(number(l, "p50"), 500, 508);
     assert_in_range(number(l, "p999"), 999, 1000);
@@ -93,9 +94,11 @@ static void test_unknown_is_null(void **state)
     assert_true(json_is_null(json_object_get(json_object_get(j, "latency_us"), "p50")));
     json_decref(j);
     r.operations = 0; /* nothing to divide by */
+    r.rate = 200;
     r.server_cpu_ns = 1;
     j = as_json(&r);
     assert_true(json_is_null(json_object_get(j, "server_cpu_ns_per_operation")));
+    assert_int_equal(number(j, "rate"), 200);
     json_decref(j);
 }
 

@@ -6,13 +6,19 @@ uint32_t resource_wrong(const struct resource *r)
     return r->known ? r->watchers - r->shows[r->lamp] : 0;
 }
 
+/* Whether it is changes that the phase counts. */
+static bool is_operation(const struct bench *b)
+{
+    return b->phase.spec.kind == PHASE_PRIME || b->phase.spec.kind == PHASE_FANOUT;
+}
+
 /* Everyone shows it and the server has it: the change is over. */
 static void check_shown(struct bench *b, struct resource *r)
 {
     if (!r->changing || !r->acknowledged || resource_wrong(r))
         return;
     r->changing = false;
-    if (b->phase.priming || b->phase.spec.kind == PHASE_FANOUT)
+    if (is_operation(b))
         phase_finish(b, true);
 }
 
@@ -36,7 +42,7 @@ void resource_show(struct bench *b, struct resource *r, enum lamp from, enum lam
 
 void resource_change(struct bench *b, struct resource *r, enum lamp lamp)
 {
-    if (r->changing && b->phase.spec.kind == PHASE_FANOUT) { /* nobody waits for the former one */
+    if (r->changing && is_operation(b)) { /* nobody waits for the former one */
         b->phase.counters.merged++;
         phase_finish(b, true);
     }
@@ -54,6 +60,15 @@ void resource_acknowledge(struct bench *b, struct resource *r)
 {
     r->acknowledged = true;
     check_shown(b, r);
+}
+
+void resource_refuse(struct bench *b, struct resource *r)
+{
+    if (is_operation(b) && r->changing)
+        phase_finish(b, false);
+    else
+        b->phase.failed++;
+    r->changing = false;
 }
 
 void resource_user(struct buf *out, const struct bench *b, uint32_t resource)
