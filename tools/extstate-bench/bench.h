@@ -67,6 +67,8 @@ void wire_close(struct bench *b);
 /* Answer a request; `later_ms` > 0: after so long. */
 void wire_reply(struct bench *b, const struct sip_message *m, const struct flow *from,
                 unsigned status, uint32_t later_ms);
+/* Datagrams that the kernel has thrown away, on our sockets and on those of the server's port. */
+void wire_drops(const struct bench *b, uint64_t *bench, uint64_t *server);
 struct str wire_local(const struct bench *b, uint32_t index); /* "127.0.0.1:40000" */
 
 /* ---- resources: the truth ---- */
@@ -161,9 +163,10 @@ struct phase {
     uint64_t window;
     struct pace pace;
     uint64_t begin_us, progress_us, late_us;
-    uint64_t end_us;        /* when the last thing came right; 0: something is not */
-    uint32_t changes_begun; /* restart: of all resources */
-    bool restarted;         /* restart: the command has ended */
+    uint64_t turn_us, stall_us; /* the last turn of the loop; the longest time between two */
+    uint64_t end_us;            /* when the last thing came right; 0: something is not */
+    uint32_t changes_begun;     /* restart: of all resources */
+    bool restarted;             /* restart: the command has ended */
     struct counters counters;
     struct histogram latency, first_notify;
 };
@@ -189,6 +192,7 @@ struct bench {
     struct list late; /* answers that slow watchers give later */
     uint32_t run;     /* drawn: a former run's dialogs are not ours */
     struct str *local_texts;
+    uint16_t *local_ports;
     struct str server_text, domain;
     struct resource *resources;
     struct watcher *watchers;

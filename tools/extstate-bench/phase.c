@@ -212,7 +212,11 @@ static void end_when_over(struct bench *b)
 void phase_turn(void *bench)
 {
     struct bench *b = bench;
+    uint64_t now = now_us();
 
+    if (now - b->phase.turn_us > b->phase.stall_us)
+        b->phase.stall_us = now - b->phase.turn_us;
+    b->phase.turn_us = now;
     if (b->phase.restarted)
         begin_restart_changes(b);
     if (b->phase.restarted || b->phase.spec.kind != PHASE_RESTART)
@@ -228,7 +232,7 @@ struct use {
     struct process_use server;
     pid_t server_pid;
     bool server_known;
-    uint64_t bench_cpu_ns;
+    uint64_t bench_cpu_ns, bench_dropped, server_dropped;
 };
 
 /* --server-pid: a number, or a file with one. */
@@ -252,6 +256,7 @@ static void use_get(struct use *out, struct bench *b)
     int r = 0;
 
     *out = (struct use){ 0 };
+    wire_drops(b, &out->bench_dropped, &out->server_dropped);
     getrusage(RUSAGE_SELF, &own);
     out->bench_cpu_ns =
         ((uint64_t)own.ru_utime.tv_sec + (uint64_t)own.ru_stime.tv_sec) * 1000000000 +
@@ -318,7 +323,12 @@ static void tell(struct bench *b, const struct use *before, const struct use *af
         .refused = c->refused,
         .subscribed_again = c->subscribed_again,
         .lost_on_purpose = c->lost_on_purpose,
+        .bench_dropped = after->bench_dropped - before->bench_dropped,
+        .server_dropped = after->server_dropped < before->server_dropped
+                              ? after->server_dropped /* it was restarted */
+                              : after->server_dropped - before->server_dropped,
         .late_us = p->late_us,
+        .stall_us = p->stall_us,
         .server_cpu_ns = told ? after->server.cpu_ns - before->server.cpu_ns : REPORT_UNKNOWN,
         .bench_cpu_ns = after->bench_cpu_ns - before->bench_cpu_ns,
         .memory_bytes = after->server_known ? after->server.memory_bytes : REPORT_UNKNOWN,
@@ -399,7 +409,7 @@ static void phase_init(struct bench *b, const struct phase_spec *s)
     p->total = operations_of(b, s);
     p->window = window_of(s, p->total);
     p->pace.per_second = rate_of(b, s);
-    p->begin_us = p->progress_us = p->pace.begin_us = now_us();
+    p->begin_us = p->progress_us = p->turn_us = p->pace.begin_us = now_us();
 }
 
 static int run(struct bench *b, const struct phase_spec *spec)

@@ -74,7 +74,10 @@ void report_print_json(struct buf *out, const struct report *r)
     json_add_u64(&j, "refused", r->refused);
     json_add_u64(&j, "subscribed_again", r->subscribed_again);
     json_add_u64(&j, "lost_on_purpose", r->lost_on_purpose);
+    json_add_u64(&j, "bench_dropped", r->bench_dropped);
+    json_add_u64(&j, "server_dropped", r->server_dropped);
     json_add_u64(&j, "late_us", r->late_us);
+    json_add_u64(&j, "stall_us", r->stall_us);
     add_number(&j, "server_cpu_ns", r->server_cpu_ns);
     add_number(&j, "server_cpu_ns_per_operation", per_operation(r, r->server_cpu_ns));
     add_number(&j, "bench_cpu_ns_per_operation", per_operation(r, r->bench_cpu_ns));

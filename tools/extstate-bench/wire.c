@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "drops.h"
 
 enum {
     T1_MS = 500,
@@ -32,6 +33,14 @@ static bool lose(struct bench *b)
 struct str wire_local(const struct bench *b, uint32_t index)
 {
     return b->local_texts[index % b->options->sockets];
+}
+
+void wire_drops(const struct bench *b, uint64_t *bench, uint64_t *server)
+{
+    uint16_t port = addr_port(&b->options->server);
+
+    *bench = drops_count(b->local_ports, b->options->sockets);
+    *server = drops_count(&port, 1);
 }
 
 /* ---- client transactions ---- */
@@ -297,8 +306,9 @@ int wire_open(struct bench *b)
         r = text_of(&b->server_text, &o->server);
     b->domain = o->domain ? str_of(o->domain) : b->server_text;
     b->local_texts = calloc(o->sockets, sizeof(*b->local_texts));
+    b->local_ports = calloc(o->sockets, sizeof(*b->local_ports));
     if (r == 0)
-        r = b->local_texts ? net_create(&b->net, &cfg) : -ENOMEM;
+        r = b->local_texts && b->local_ports ? net_create(&b->net, &cfg) : -ENOMEM;
     for (uint32_t k = 0; r == 0 && k < o->sockets; k++) {
         const struct net_udp_spec spec = { .id = STR("bench"), .bind = local };
         struct addr bound;
@@ -308,6 +318,7 @@ int wire_open(struct bench *b)
         if (r)
             break;
         net_local(b->net, transport, &bound);
+        b->local_ports[k] = addr_port(&bound);
         r = text_of(&b->local_texts[k], &bound);
     }
     if (r)
@@ -324,5 +335,6 @@ void wire_close(struct bench *b)
     for (uint32_t k = 0; b->local_texts && k < b->options->sockets; k++)
         str_free(&b->local_texts[k]);
     free(b->local_texts);
+    free(b->local_ports);
     str_free(&b->server_text);
 }
