@@ -48,7 +48,7 @@ static int list_processes(struct process **out, size_t *n)
 
     *out = NULL;
     *n = 0;
-    while (r == 0 && (e = readdir(d))) {
+    while (d && r == 0 && (e = readdir(d))) {
         struct process p = { .pid = (pid_t)strtol(e->d_name, NULL, 10) };
 
         if (p.pid <= 0 || !read_parent(p.pid, &p.parent))

@@ -94,9 +94,9 @@ void report_print_json(struct buf *out, const struct report *r)
 
 void report_print_title(struct buf *out)
 {
-    buf_printf(out, "%-12s %9s %-9s %9s %8s %8s %8s %8s %8s %8s %7s %7s  %s\n", "phase", "count",
-               "of", "a second", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "CPU-us", "B each",
-               "resent", "wrong", "result");
+    buf_printf(out, "%-12s %9s %-9s %9s %8s %8s %8s %8s %8s %8s %7s %7s %7s  %s\n", "phase",
+               "count", "of", "a second", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "CPU-us",
+               "B each", "resent", "refused", "wrong", "result");
 }
 
 /* A cell of eight characters: thousandths with three digits behind the point. */
@@ -112,6 +112,8 @@ static void add_thousandths(struct buf *out, uint64_t value)
 
 void report_print_row(struct buf *out, const struct report *r)
 {
+    uint64_t resent = r->sent_again + r->received_again;
+
     buf_printf(out, "%-12s %9llu %-9s %9llu", r->phase, (unsigned long long)r->operations,
                r->operation, (unsigned long long)report_per_second(r));
     for (size_t i = 0; i < ARRAY_LEN(percentiles); i++)
@@ -123,6 +125,7 @@ void report_print_row(struct buf *out, const struct report *r)
         buf_printf(out, " %8lld", (long long)(r->memory_growth_bytes / r->watchers));
     else
         buf_printf(out, " %8s", "-");
-    buf_printf(out, " %7llu %7llu  %s\n", (unsigned long long)(r->sent_again + r->received_again),
-               (unsigned long long)r->wrong, report_complete(r) ? "complete" : "INCOMPLETE");
+    buf_printf(out, " %7llu %7llu %7llu  %s\n", (unsigned long long)resent,
+               (unsigned long long)r->refused, (unsigned long long)r->wrong,
+               report_complete(r) ? "complete" : "INCOMPLETE");
 }
