@@ -54,8 +54,9 @@ struct request {
 void request_init(struct request *q, struct bench *b, const struct request_kind *kind,
                   struct identity id);
 void request_start(struct request *q); /* with the next CSeq; a former one is given up */
-/* With the next CSeq, when the Retry-After of this 503 is over. RFC 3261 section 21.5.4. */
-void request_start_later(struct request *q, const struct sip_message *m);
+void request_start_later(struct request *q, uint32_t delay_s);
+/* The same when the Retry-After of this 503 is over. RFC 3261 section 21.5.4. */
+void request_refused(struct request *q, const struct sip_message *m);
 void request_stop(struct request *q);
 bool request_running(const struct request *q);
 /* The headers both methods begin with. `to_tag` may be empty. */
@@ -102,6 +103,7 @@ struct watcher {
     uint32_t resource, notify_cseq;
     enum lamp lamp;
     enum watcher_task task;
+    bool wanted;             /* to be subscribed, whether it could be or not */
     bool counted;            /* in its resource */
     bool operation;          /* the phase waits for the task */
     bool answered, notified; /* of the task */

@@ -110,6 +110,8 @@ static const struct option long_options[] = {
     { 0 },
 };
 
+enum { TEXT_MAX = 128 };
+
 static int complain(const char *what, const char *value)
 {
     fprintf(stderr, "extstate-bench: %s: \"%s\"\n", what, value);
@@ -161,6 +163,21 @@ static int take_address(struct addr *out, bool *has, const char *value, uint16_t
     return 0;
 }
 
+/* What goes into messages as it is has nothing in it that means something there. */
+static int take_text(const char **out, const char *value, const char *besides)
+{
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+    char allowed[128];
+    size_t n = strlen(value);
+
+    snprintf(allowed, sizeof(allowed), "%s%s", letters, besides);
+    if (n == 0 || n > TEXT_MAX || strspn(value, allowed) != n)
+        return complain("empty, too long, or with a character that has no place there", value);
+    *out = value;
+    return 0;
+}
+
 static int take_zipf(double *out, const char *value)
 {
     char *end;
@@ -202,16 +219,13 @@ static int take_option(struct options *o, int option, char *value)
     case OPTION_SLOW_MS:
         return take_number(&o->slow_ms, value, 1, 30000);
     case OPTION_FROM:
-        o->from = value;
-        return 0;
+        return take_text(&o->from, value, "+*~");
     case OPTION_DOMAIN:
-        o->domain = value;
-        return 0;
+        return take_text(&o->domain, value, "[]:");
     case OPTION_CHANGE:
         return take_change(o, value);
     case OPTION_DEVICE:
-        o->device = value;
-        return 0;
+        return take_text(&o->device, value, "/:@");
     case OPTION_SERVER_PID:
         o->server_pid = value;
         return 0;

@@ -8,7 +8,7 @@
 
 #include <cmocka.h> /* after what it needs: setjmp, stdarg, stddef, stdint */
 
-enum { WORDS = 12 };
+enum { WORDS = 16 };
 
 static int parse(struct options *o, char *words[WORDS])
 {
@@ -58,12 +58,14 @@ static void test_a_whole_line(void **state)
     struct options o;
 
     (void)state;
-    assert_int_equal(parse(&o, (char *[WORDS]){ "--server", "[::1]:5070", "--watchers=10",
-                                                "--change", "ctl:/run/x.sock", "--zipf", "1.5",
-                                                "subscribe", "fanout:n=3", NULL }),
-                     0);
+    assert_int_equal(
+        parse(&o, (char *[WORDS]){ "--server", "[::1]:5070", "--watchers=10", "--change",
+                                   "ctl:/run/x.sock", "--zipf", "1.5", "--domain", "[::1]:5070",
+                                   "subscribe", "fanout:n=3", NULL }),
+        0);
     assert_int_equal(addr_port(&o.server), 5070);
     assert_int_equal(o.watchers, 10);
+    assert_string_equal(o.domain, "[::1]:5070");
     assert_int_equal(o.change, CHANGE_CTL);
     assert_string_equal(o.change_to, "/run/x.sock");
     assert_true(o.zipf > 1.49 && o.zipf < 1.51);
@@ -96,6 +98,10 @@ static void test_refused(void **state)
         { "--server", "127.0.0.1", "--change", "ctl" },            /* which? */
         { "--server", "127.0.0.1", "--change", "ctl:" },           /* which? */
         { "--server", "127.0.0.1", "--change", "publish:x" },      /* takes nothing */
+        { "--server", "127.0.0.1", "--from", "a>" },
+        { "--server", "127.0.0.1", "--from", "" },
+        { "--server", "127.0.0.1", "--domain", "a b" },
+        { "--server", "127.0.0.1", "--device", "\"" },
         { "--server", "127.0.0.1", "--loss", "91" },
         { "--server", "127.0.0.1", "--resources", "0" },
         { "--server", "127.0.0.1", "--zipf", "-1" },

@@ -279,7 +279,7 @@ static uint64_t count_wrong(const struct bench *b)
         const struct watcher *w = &b->watchers[i];
         const struct resource *r = &b->resources[w->resource];
 
-        wrong += w->counted && r->known && w->lamp != r->lamp;
+        wrong += w->wanted && !w->dead && r->known && w->lamp != r->lamp;
     }
     return wrong;
 }

@@ -107,7 +107,7 @@ void publication_response(struct publication *p, const struct sip_message *m)
         keep_etag(p, STR_EMPTY);
         publish(p);
     } else if (m->status == 503) {
-        request_start_later(&p->request, m);
+        request_refused(&p->request, m);
     } else {
         bench_complain(b, "a PUBLISH was answered %u %.*s", m->status, STR_FMT(m->reason));
         finish(p, false);

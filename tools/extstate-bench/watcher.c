@@ -59,44 +59,48 @@ static void show(struct watcher *w, enum lamp lamp)
     w->lamp = lamp;
 }
 
-static void begin(struct watcher *w, enum watcher_task task)
+static void begin(struct watcher *w, enum watcher_task task, uint32_t delay_s)
 {
     w->task = task;
     w->answered = w->notified = false;
-    request_start(&w->request);
+    if (delay_s)
+        request_start_later(&w->request, delay_s);
+    else
+        request_start(&w->request);
 }
 
 /* The same task in a new dialog. */
-static void subscribe_again(struct watcher *w)
+static void subscribe_again(struct watcher *w, uint32_t delay_s)
 {
     dialog_forget(w);
     w->request.id.generation++;
     w->heard = false;
     show(w, LAMP_DARK);
     count(w, true);
-    begin(w, TASK_SUBSCRIBE);
+    begin(w, TASK_SUBSCRIBE, delay_s);
 }
 
 void watcher_subscribe(struct watcher *w)
 {
-    w->operation = true;
+    w->operation = w->wanted = true;
     w->asked_us = now_us();
-    subscribe_again(w);
+    subscribe_again(w, 0);
 }
 
 void watcher_refresh(struct watcher *w)
 {
     w->operation = true;
     w->asked_us = now_us();
-    begin(w, TASK_REFRESH);
+    begin(w, TASK_REFRESH, 0);
 }
 
 void watcher_end(struct watcher *w)
 {
     w->operation = true;
+    w->wanted = false;
     w->asked_us = now_us();
     count(w, false);
-    begin(w, TASK_END);
+    begin(w, TASK_END, 0);
 }
 
 bool watcher_subscribed(const struct watcher *w)
@@ -116,8 +120,16 @@ static void finish(struct watcher *w, bool ok)
     w->operation = false;
 }
 
+/* The server does not let it watch. */
+static void denied(struct watcher *w)
+{
+    show(w, LAMP_DARK);
+    count(w, false);
+    finish(w, false);
+}
+
 /* The subscription is gone, though the phone still wants it. */
-static void lost(struct watcher *w)
+static void lost(struct watcher *w, uint32_t delay_s)
 {
     if (w->task == TASK_END) {
         finish(w, true);
@@ -126,7 +138,7 @@ static void lost(struct watcher *w)
     if (w->task == TASK_NONE)
         w->asked_us = now_us();
     w->request.bench->phase.counters.subscribed_again++;
-    subscribe_again(w);
+    subscribe_again(w, delay_s);
 }
 
 static void check_finished(struct watcher *w)
@@ -169,13 +181,12 @@ void watcher_response(struct watcher *w, const struct sip_message *m)
         phase_progress(b);
         check_finished(w);
     } else if (m->status == 481 || m->status == 408) {
-        lost(w);
+        lost(w, 0);
     } else if (m->status == 503) {
-        request_start_later(&w->request, m);
+        request_refused(&w->request, m);
     } else {
         bench_complain(b, "a SUBSCRIBE was answered %u %.*s", m->status, STR_FMT(m->reason));
-        count(w, false);
-        finish(w, false);
+        denied(w);
     }
 }
 
@@ -186,7 +197,7 @@ static void on_expired(struct request *q)
     if (w->task == TASK_END)
         finish(w, false);
     else
-        lost(w);
+        lost(w, 0);
 }
 
 static const struct request_kind subscribe_kind = { print_subscribe, on_expired };
@@ -228,6 +239,17 @@ static void note_lamp(struct watcher *w, struct str body)
     show(w, lamp);
 }
 
+/* 0 when it does not say. */
+static uint32_t retry_after_s(struct str state)
+{
+    struct str params = str_sub(state, str_find_char(state, ';'), state.n), value;
+    uint32_t s = 0;
+
+    if (sip_param_find(params, STR("retry-after"), &value) && sip_delta_seconds_parse(&s, value))
+        s = 0;
+    return s;
+}
+
 /* RFC 6665 section 4.1.3: what becomes of a subscription that the notifier ends. */
 static void note_end(struct watcher *w, struct str state)
 {
@@ -237,10 +259,9 @@ static void note_end(struct watcher *w, struct str state)
     } else if (str_contains_nocase(state, STR("reason=noresource")) ||
                str_contains_nocase(state, STR("reason=rejected"))) {
         bench_complain(w->request.bench, "a subscription was ended: %.*s", STR_FMT(state));
-        count(w, false);
-        finish(w, false);
+        denied(w);
     } else {
-        lost(w);
+        lost(w, retry_after_s(state));
     }
 }
 

@@ -124,15 +124,19 @@ void request_start(struct request *q)
     request_arm(q);
 }
 
-void request_start_later(struct request *q, const struct sip_message *m)
+void request_start_later(struct request *q, uint32_t delay_s)
+{
+    q->interval_ms = 0;
+    timer_start(&q->bench->loop.wheel, &q->timer, delay_s * UINT64_C(1000));
+}
+
+void request_refused(struct request *q, const struct sip_message *m)
 {
     uint32_t s;
 
-    if (sip_delta_seconds_parse(&s, sip_header_value(m, SIP_H_RETRY_AFTER)))
-        s = 1;
     q->bench->phase.counters.refused++;
-    q->interval_ms = 0;
-    timer_start(&q->bench->loop.wheel, &q->timer, s * UINT64_C(1000));
+    request_start_later(q, sip_delta_seconds_parse(&s, sip_header_value(m, SIP_H_RETRY_AFTER)) ? 1
+                                                                                               : s);
 }
 
 void request_stop(struct request *q)
