@@ -96,11 +96,11 @@ class Bench(unittest.TestCase):
 
     def test_publish_and_loss(self):
         with Extstated({"extstate.conf": COMPOSITOR}) as daemon:
-            rows = bench(daemon, "--loss", "3", "--zipf", "1", "subscribe", "fanout", "publish:n=500", "unsubscribe")
-            self.assertEqual(rows["publish"]["operations"], 500)
+            rows = bench(daemon, "--loss", "3", "--zipf", "1", "subscribe", "fanout", "publish:n=200", "unsubscribe")
+            self.assertEqual(rows["publish"]["operations"], 200)
             self.assertGreater(sum(row["lost_on_purpose"] for row in rows.values()), 0)
             self.assertGreater(sum(row["sent_again"] for row in rows.values()), 0)
-            self.assertEqual(len(daemon.tool("publications", "inbound")), RESOURCES + 500)
+            self.assertEqual(len(daemon.tool("publications", "inbound")), RESOURCES + 200)
 
     def test_slow_and_dead_watchers(self):
         with Extstated() as daemon:
@@ -134,8 +134,8 @@ class Bench(unittest.TestCase):
             pause = pathlib.Path(directory) / "drain"
             pause.write_text(f"{daemon.command('drain', '--reason', 'probation', '--retry-after', '1', '--rate', '1000')};"
                              f"sleep 1; {daemon.command('drain', '--stop')}")
-            rows = bench(daemon, "--change", f"ctl:{daemon.socket}", "--restart", f"sh {pause}", "subscribe", "restart",
-                         "fanout", "unsubscribe")
+            rows = bench(daemon, "--change", f"ctl:{daemon.socket}", "--restart", f"sh {pause}", "subscribe",
+                         "restart:rate=1000", "fanout", "unsubscribe")
             self.assertEqual(rows["restart"]["operations"], WATCHERS)
             self.assertGreaterEqual(rows["restart"]["subscribed_again"], WATCHERS)
 
