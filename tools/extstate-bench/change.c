@@ -46,10 +46,14 @@ static void read_ctl(struct bench *b, struct str line)
     json_error_t why;
     json_t *answer = json_loadb(line.p, line.n, 0, &why);
     json_int_t id = json_integer_value(json_object_get(answer, "id"));
+    const char *error = json_string_value(json_object_get(answer, "error"));
     struct resource *r = id >= 0 && id < b->options->resources ? &b->resources[id] : NULL;
 
     if (r && json_is_true(json_object_get(answer, "ok"))) {
         resource_acknowledge(b, r);
+    } else if (r && error && strcmp(error, "busy") == 0) { /* a queue is full: once more */
+        b->phase.counters.refused++;
+        print_change(&b->stream->out, b, (uint32_t)id, r->lamp);
     } else {
         bench_complain(b, "the control socket says %.*s", STR_FMT(line));
         if (r)
