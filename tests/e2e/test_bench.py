@@ -71,6 +71,35 @@ class FakeManager(threading.Thread):
         self.control.close()
 
 
+class BusyControl(threading.Thread):
+    """The control socket of a daemon, behind one that is too busy for the first request of each id."""
+
+    def __init__(self, daemon, path):
+        super().__init__(daemon=True)
+        self.control = socket.socket(socket.AF_UNIX)
+        self.control.connect(str(daemon.socket))
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(path))
+        self.listener.listen()
+
+    def run(self):
+        connection, seen = self.listener.accept()[0], set()
+        with connection, connection.makefile() as lines, self.control.makefile() as answers:
+            for line in lines:
+                number = json.loads(line)["id"]
+                if number in seen:
+                    self.control.sendall(line.encode())
+                    connection.sendall(answers.readline().encode())
+                else:
+                    seen.add(number)
+                    answer = {"id": number, "ok": False, "error": "busy", "message": "later"}
+                    connection.sendall(json.dumps(answer).encode() + b"\n")
+
+    def close(self):
+        self.listener.close()
+        self.control.close()
+
+
 class Bench(unittest.TestCase):
     def test_control_socket(self):
         with Extstated() as daemon:
@@ -121,6 +150,16 @@ class Bench(unittest.TestCase):
             self.assertEqual(rows["fanout"]["operations"], WATCHERS)
             self.assertEqual(manager.logins, [("bench", "se:cret")])
             manager.join(10)
+
+    def test_busy_control_socket(self):
+        with Extstated() as daemon, tempfile.TemporaryDirectory() as directory:
+            control = BusyControl(daemon, pathlib.Path(directory) / "socket")
+            self.addCleanup(control.close)
+            control.start()
+            rows = bench(daemon, "--change", f"ctl:{directory}/socket", "subscribe", "fanout", "unsubscribe")
+            self.assertEqual(rows["prime"]["refused"], RESOURCES)
+            self.assertEqual(rows["fanout"]["operations"], WATCHERS)
+            control.join(10)
 
     def test_command(self):
         with Extstated() as daemon:
@@ -182,6 +221,12 @@ class Bench(unittest.TestCase):
             self.assertEqual(rows["subscribe"]["operations"], WATCHERS // 3)
             self.assertEqual(rows["fanout"]["operations"], WATCHERS // 3)
             self.assertEqual(rows["fanout"]["wrong"], WATCHERS * 2 // 3)
+
+    def test_refused_changes_are_found(self):
+        """Without [compositor] nobody may publish."""
+        with Extstated() as daemon:
+            rows = bench(daemon, "--patience", "1", "prime", status=1)
+            self.assertEqual(rows["prime"]["undone"], RESOURCES)
 
 
 class Comparison(unittest.TestCase):
