@@ -283,6 +283,27 @@ static void test_leaving_while_asked(void **state)
     fixture_destroy(f);
 }
 
+/* The answer brings a change that was lost on its way, and whoever asked cannot be told of it. */
+static void test_ends_by_the_answer(void **state)
+{
+    struct fixture *f = begin();
+    struct sub s = sub_plain("c1"), t = sub_plain("c2");
+    char tag[64];
+
+    (void)state;
+    establish(f, &s, tag);
+    notifier_dialplan_changed(f->notifier);
+    fixture_resource(f, "100")->watched = false;
+    fixture_state(f, "100", EXTENSION_RINGING);
+    f->send_result = -ENETUNREACH;
+    fixture_answer_questions(f, 1);
+    assert_int_equal(live(f), 0);
+    f->send_result = 0;
+    f->n_questions = 0;
+    establish(f, &t, tag);
+    fixture_destroy(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +316,7 @@ int main(void)
         cmocka_unit_test(test_not_now),
         cmocka_unit_test(test_queue_is_full),
         cmocka_unit_test(test_leaving_while_asked),
+        cmocka_unit_test(test_ends_by_the_answer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

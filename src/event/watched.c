@@ -490,18 +490,19 @@ void notifier_watch_result(struct notifier *n, uint64_t cookie, const struct sna
 {
     struct watched_answer a = { .exists = snap && snap->state != EXTENSION_REMOVED,
                                 .always = cacheable };
-    struct name *m = question_find(n, cookie);
     struct watched *w = a.exists ? answer_resource(n, snap) : NULL;
     struct list waiting;
+    struct name *m;
 
     a.resource = w;
     list_init(&waiting);
-    if (w)
+    if (w) {
         w->pins++;
+        notifier_snapshot(n, snap); /* nothing new, unless a change was lost on its way */
+    }
+    m = question_find(n, cookie); /* that change may have ended whoever asked */
     if (m)
         question_close(n, m, w, cacheable, &waiting);
-    if (w)
-        notifier_snapshot(n, snap); /* nothing new, unless a change was lost on its way */
     answer_waiting(&waiting, &a);
     if (w) {
         (void)attend(w, FAN_OUT_SLICE); /* those that have come here from elsewhere */
