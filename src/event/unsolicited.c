@@ -112,6 +112,16 @@ static bool is_solicited(const struct addressee *a, const struct box *box)
     return false;
 }
 
+unsigned notice_solicited(const struct notice *t)
+{
+    const struct addressee *a = t->addressee;
+    unsigned solicited = 0;
+
+    for (size_t i = 0; i < a->n_members; i++)
+        solicited += (!t->box || t->box == a->members[i].box) && is_solicited(a, a->members[i].box);
+    return solicited;
+}
+
 /* Counts stop at what a message-summary can carry. */
 static uint32_t count_add(uint32_t a, uint32_t b)
 {

@@ -84,6 +84,7 @@ struct notice { /* what one contact is told: of one mailbox, or of all of them *
     bool hold;           /* a change does not end the wait */
     uint32_t generation; /* of the settings that named it last */
     uint32_t cseq, failures;
+    unsigned solicited;   /* notice_solicited, when it was last looked at */
     unsigned last_status; /* 0: none; 408: no answer, 503: not reached */
     char tag[TXN_TAG_MAX], call_id[32];
     uint8_t tag_n;
@@ -116,6 +117,8 @@ void box_unref(struct notifier *n, struct box *box); /* NULL is fine */
 enum { NOTICE_NOTHING = 1 /* it is told by a subscription, or not all is known */ };
 /* What there is to tell. 0, NOTICE_NOTHING. */
 NODISCARD int notice_sum(const struct notice *t, struct es_message_count *out);
+/* How many of its mailboxes subscriptions tell. */
+unsigned notice_solicited(const struct notice *t);
 
 /* ---- unsolicited_notice.c ---- */
 

@@ -82,6 +82,17 @@ void notice_rest(struct notice *t)
         notice_move(t, NOTICE_IDLE);
 }
 
+/* What a subscription told until a reload had it tell something else is not what was told unasked
+ * before that. */
+static void solicited_look(struct notice *t)
+{
+    unsigned solicited = notice_solicited(t);
+
+    if (solicited < t->solicited)
+        t->is_told = t->quiet = false;
+    t->solicited = solicited;
+}
+
 /* After a failure the next change may try again at once, but only after the first one. */
 void notice_attend(struct notice *t, bool retry)
 {
@@ -89,6 +100,7 @@ void notice_attend(struct notice *t, bool retry)
 
     if (notifier_of(t)->stopping)
         return;
+    solicited_look(t);
     if (t->state == NOTICE_IDLE || (t->state == NOTICE_WAITING && may_retry) ||
         (t->state == NOTICE_SEEKING && retry))
         notice_due(t);
