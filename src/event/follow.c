@@ -58,8 +58,8 @@ void follow_answer(struct subscription *s, const struct watched_answer *a)
         (void)follow(s); /* it was asked of a former dialplan: once more */
     else if (a->resource && !watched_is_removed(a->resource))
         watched_move(s, a->resource);
-    else if (a->exists && removed)
-        subscription_end(s, END_DEACTIVATED); /* no memory */
-    else if (!a->exists && (removed || a->always))
+    else if (a->exists)
+        subscription_end(s, END_DEACTIVATED); /* no memory, or gone already: it asks anew */
+    else if (removed || a->always)
         (void)nowhere(s);
 }

@@ -280,7 +280,10 @@ static void notify_send(struct subscription *s)
     int r;
 
     if (!view) {
-        subscription_retry(s, CONGESTED_MS, true);
+        if (sub_runs(s))
+            subscription_retry(s, CONGESTED_MS, true);
+        else
+            subscription_gone(s, "the last NOTIFY could not be made");
         return;
     }
     notify_compose(s, view);
