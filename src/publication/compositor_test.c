@@ -54,6 +54,7 @@ static void test_refused_here(void **state)
         { { .uri = "sip:any" }, 404, "names no resource" },
         { { .uri = "sip:" USER_79 "0@any" }, 404, "longer than 79" },
         { { .uri = "sip:100@elsewhere", .event = "-" }, 404, "domain" },
+        { { .uri = "sip:nobody@known", .from = "bob@known", .event = "-" }, 404, "no such user" },
         /* the package */
         { { .event = "-" },
           489,

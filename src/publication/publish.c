@@ -368,8 +368,8 @@ void compositor_publish(void *compositor, const struct uas_request *rq)
 {
     static bool (*const always[])(struct ask * a) = { check_stopping, check_load, check_dialog,
                                                       check_call_id };
-    static bool (*const composed[])(struct ask * a) = { check_domain, check_user,  check_event,
-                                                        check_name,   check_right, check_known };
+    static bool (*const composed[])(struct ask * a) = { check_domain, check_user, check_known,
+                                                        check_event,  check_name, check_right };
     static bool (*const streamed[])(struct ask * a) = { check_user, stream_check_resource };
     static bool (*const behind[])(struct ask * a) = { check_precondition, check_expires };
     struct compositor *c = compositor;
