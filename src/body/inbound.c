@@ -149,20 +149,26 @@ static bool is_multipart(const struct sip_media_range *range)
            str_equal_nocase(range->subtype, STR("related"));
 }
 
+int inbound_root(struct str *content_type, struct str *body, struct buf *why)
+{
+    struct sip_media_range range;
+
+    if (sip_media_range_parse(&range, *content_type) || !is_multipart(&range))
+        return 0;
+    return inbound_multipart_root(range.params, *body, content_type, body, why);
+}
+
 /* The type of the body; of a multipart/related one that of the root part, which `body` becomes. 0,
  * INBOUND_WRONG_TYPE, INBOUND_MALFORMED. */
 static int body_open(const struct package *p, struct str content_type, struct str *body,
                      enum body_type *type, struct buf *why)
 {
     struct sip_media_range range;
-    int r = sip_media_range_parse(&range, content_type) ? INBOUND_WRONG_TYPE : 0;
+    int r = inbound_root(&content_type, body, why);
 
-    if (r == 0 && is_multipart(&range)) {
-        r = inbound_multipart_root(range.params, *body, &content_type, body, why);
-        if (r)
-            return r;
-        r = sip_media_range_parse(&range, content_type) ? INBOUND_WRONG_TYPE : 0;
-    }
+    if (r)
+        return r;
+    r = sip_media_range_parse(&range, content_type) ? INBOUND_WRONG_TYPE : 0;
     if (r == 0)
         r = type_find(p, &range, type);
     if (r) {

@@ -34,6 +34,11 @@ void inbound_types_print(struct str package, struct buf *out);
 NODISCARD int inbound_parse(struct event_state **out, struct str package, struct str content_type,
                             struct str body, struct buf *why);
 
+/* The root part of a multipart/related body, and its type, in place of both: RFC 2387 section 3.
+ * Slices of `body`. Whatever is of another type stays as it is. 0, or INBOUND_MALFORMED with the
+ * reason in `why`. */
+NODISCARD int inbound_root(struct str *content_type, struct str *body, struct buf *why);
+
 /* Is this a partial document that changes another one (application/pidf-diff+xml with a pidf-diff
  * root, RFC 5264)? Such a one cannot be parsed by itself. 0 or -ENOMEM. */
 NODISCARD int inbound_is_diff(bool *out, struct str package, struct str content_type,

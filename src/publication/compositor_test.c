@@ -140,6 +140,7 @@ static void test_refused_by_store(void **state)
           "Warning: 399 extstate \"line 1: not a document??but \\\"broken\\\"\"\r\n" },
         { { .body = "wordless" }, 400, "the body cannot be read" },
         { { .body = "huge" }, 413, "the body holds too much" },
+        { { .content_type = "multipart/related" }, 400, "no root part" },
         { { .body = "diff", .event = "presence" }, 400, "cannot begin a publication" },
     };
 
@@ -252,6 +253,16 @@ static void test_expiry_and_body(void **state)
         { { .body = "-", .if_match = "t" }, 600, "", false, false },
         { { .body = "-", .content_type = "-" }, 600, "", false, false },
         { { .body = "diff", .event = "presence", .if_match = "t" }, 600, "diff", false, true },
+        /* the root of a multipart is the document */
+        { { .body = "part fine", .content_type = "multipart/related" }, 600, "fine", true, false },
+        { { .body = "part diff",
+            .content_type = "multipart/related",
+            .event = "presence",
+            .if_match = "t" },
+          600,
+          "diff",
+          false,
+          true },
         /* a removal's body does not count, and whatever it is, it does no harm */
         { { .expires = "0" }, 0, "", false, false },
         { { .expires = "0", .content_type = "text/plain" }, 0, "", false, false },

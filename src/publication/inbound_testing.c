@@ -37,3 +37,18 @@ int inbound_is_diff(bool *out, struct str package, struct str content_type, stru
     *out = str_equal(package, STR("presence")) && str_starts(body, STR("diff"));
     return 0;
 }
+
+int inbound_root(struct str *content_type, struct str *body, struct buf *why)
+{
+    struct str part = STR("part ");
+
+    if (!str_equal(*content_type, STR("multipart/related")))
+        return 0;
+    if (!str_starts(*body, part)) {
+        buf_add(why, STR("no root part"));
+        return INBOUND_MALFORMED;
+    }
+    *content_type = STR("application/root");
+    *body = str_sub(*body, part.n, body->n);
+    return 0;
+}

@@ -257,12 +257,35 @@ static bool check_type(struct ask *a)
     return !a->p.refusal.status;
 }
 
+/* Of a multipart/related the root part is what is published: only that can be changed by a diff,
+ * and be one. 0 or a negative errno. */
+static int read_composed(struct ask *a)
+{
+    struct buf *why = &a->c->why;
+    struct str type = a->p.content_type;
+    int r = inbound_root(&type, &a->p.body, why);
+
+    if (r) {
+        ask_refuse_later(a, 400, buf_str(why));
+        return 0;
+    }
+    if (type.p != a->p.content_type.p) {
+        buf_reset(&a->c->content_type);
+        sip_print_unfolded(&a->c->content_type, type);
+        a->p.content_type = buf_str(&a->c->content_type);
+    }
+    r = inbound_is_diff(&a->p.diff, a->p.package, a->p.content_type, a->p.body);
+    if (r || !a->p.diff)
+        return r ? r : read_document(a);
+    if (!a->p.if_match.n) /* RFC 5264 section 4.3.2 */
+        ask_refuse_later(a, 400, STR("a partial document cannot begin a publication"));
+    return 0;
+}
+
 /* Step 5. A removal's body is of no interest, nor is one that nobody will see. 0 or a negative
  * errno. */
 static int read_body(struct ask *a)
 {
-    int r;
-
     if (!a->p.expires_s)
         return 0;
     a->p.body = a->rq->msg->body;
@@ -272,14 +295,7 @@ static int read_body(struct ask *a)
         return 0;
     if (a->p.stream)
         return stream_read_body(a);
-    if (a->opaque)
-        return read_opaque(a);
-    r = inbound_is_diff(&a->p.diff, a->p.package, a->p.content_type, a->p.body);
-    if (r || !a->p.diff)
-        return r ? r : read_document(a);
-    if (!a->p.if_match.n) /* RFC 5264 section 4.3.2 */
-        ask_refuse_later(a, 400, STR("a partial document cannot begin a publication"));
-    return 0;
+    return a->opaque ? read_opaque(a) : read_composed(a);
 }
 
 /* ---- the question ---- */
