@@ -164,7 +164,7 @@ struct compositor_settings { /* extstate.conf [compositor], or any section with 
     uint32_t expiry_grace_s; /* how much longer a publication is kept than was granted */
     uint32_t max_per_publisher, max_per_resource, max_body; /* publications, publications, bytes */
     enum composition_order order;
-    bool any_user;  /* users without a hint, an AOR or an endpoint are served too */
+    bool any_user;  /* users that no AOR or endpoint is named after are served too */
     bool supersede; /* a publisher that begins anew replaces what it left behind */
     struct diag_place at;
 };
