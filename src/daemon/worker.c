@@ -444,7 +444,7 @@ static int worker_listen(struct worker *w, const struct worker_config *cfg)
     for (size_t i = 0; i < s->n_transports; i++) {
         const struct transport_settings *t = &s->transports[i];
         struct net_udp_spec spec = {
-            .id = t->id, .bind = t->bind, .tos = t->tos, .reuse_port = cfg->n_peers > 1
+            .id = t->id, .bind = t->bind, .tos = t->tos, .sharers = cfg->n_peers
         };
         uint32_t index;
         int r;

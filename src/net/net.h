@@ -3,8 +3,10 @@
  * behind the same calls.
  *
  * Several workers bind the same address with SO_REUSEPORT; the kernel gives each peer to one of
- * them. Sending copies into a batch that net_flush writes once per loop turn. Threads: the worker
- * that owns it. */
+ * them, and PUBLISH requests by the beginning of their Request-URI, from whomever they come: RFC
+ * 3903 section 6 has those for one resource take effect in the order in which they arrive. Sending
+ * copies into a batch that net_flush writes once per loop turn. Threads: the worker that owns it.
+ */
 #pragma once
 #include "base/addr.h"
 #include "base/log.h"
@@ -40,7 +42,7 @@ struct net_udp_spec {
     struct str id;
     struct addr bind; /* port 0: the kernel chooses; read it back with net_local */
     uint32_t tos;
-    bool reuse_port;
+    unsigned sharers; /* how many sockets will be bound there; 0 or 1: this one alone */
 };
 /* `*transport` is its index, 0, 1, ... in order of calls. -EADDRINUSE and friends. */
 NODISCARD int net_listen_udp(struct net *n, const struct net_udp_spec *spec, uint32_t *transport);

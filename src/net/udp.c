@@ -2,6 +2,7 @@
 /* One UDP socket: recvmmsg into the ring, sendmmsg from a queue. */
 #include "net/net_private.h"
 
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -257,6 +258,42 @@ static void enlarge_buffers(int fd)
         (void)!set_option(fd, SOL_SOCKET, SO_SNDBUF, KERNEL_BUFFER);
 }
 
+/* Which of the sockets that share an address is to read a PUBLISH: a number made of the first 16
+ * bytes behind "PUBLISH sip:". Everything else is left to the kernel, which it is by a number that
+ * no socket has. Best effort: without it the peer decides as for other requests. */
+static void share_publishes(int fd, unsigned sharers)
+{
+    enum { METHOD = 0x5055424c /* "PUBL" */, MIX = 0x9e3779b1, URI = 12, URI_END = URI + 16 };
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, URI_END, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, METHOD, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, URI),
+        BPF_STMT(BPF_ALU | BPF_MUL | BPF_K, MIX),
+        BPF_STMT(BPF_MISC | BPF_TAX, 0),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, URI + 4),
+        BPF_STMT(BPF_ALU | BPF_ADD | BPF_X, 0),
+        BPF_STMT(BPF_ALU | BPF_MUL | BPF_K, MIX),
+        BPF_STMT(BPF_MISC | BPF_TAX, 0),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, URI + 8),
+        BPF_STMT(BPF_ALU | BPF_ADD | BPF_X, 0),
+        BPF_STMT(BPF_ALU | BPF_MUL | BPF_K, MIX),
+        BPF_STMT(BPF_MISC | BPF_TAX, 0),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, URI + 12),
+        BPF_STMT(BPF_ALU | BPF_ADD | BPF_X, 0),
+        BPF_STMT(BPF_ALU | BPF_MUL | BPF_K, MIX),
+        BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 16),
+        BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, sharers),
+        BPF_STMT(BPF_RET | BPF_A, 0),
+    };
+    const struct sock_fprog program = { .len = ARRAY_LEN(code), .filter = code };
+
+    (void)!setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program));
+}
+
 static int set_options(int fd, const struct net_udp_spec *spec)
 {
     bool v6 = spec->bind.sa.sa_family == AF_INET6, wildcard = addr_is_any(&spec->bind);
@@ -264,7 +301,7 @@ static int set_options(int fd, const struct net_udp_spec *spec)
 
     if (v6)
         r = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-    if (!r && spec->reuse_port)
+    if (!r && spec->sharers > 1)
         r = set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     if (!r && wildcard)
         r = v6 ? set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
@@ -319,6 +356,8 @@ int udp_open(struct udp_socket **out, struct net *n, const struct net_udp_spec *
     r = bind_to(&s->local, s->fd, &spec->bind);
     if (r)
         goto out;
+    if (spec->sharers > 1)
+        share_publishes(s->fd, spec->sharers);
     r = loop_result(uv_poll_init(&n->cfg.loop->uv, &s->poll, s->fd));
     if (r)
         goto out;

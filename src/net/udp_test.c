@@ -104,10 +104,10 @@ static struct addr address(const char *text)
     return a;
 }
 
-static int side_listen(struct side *s, struct addr bind_to, bool reuse_port, uint32_t tos)
+static int side_listen(struct side *s, struct addr bind_to, unsigned sharers, uint32_t tos)
 {
     struct net_udp_spec spec = {
-        .id = STR("test"), .bind = bind_to, .tos = tos, .reuse_port = reuse_port
+        .id = STR("test"), .bind = bind_to, .tos = tos, .sharers = sharers
     };
     uint32_t transport = 99;
     int r = net_listen_udp(s->net, &spec, &transport);
@@ -130,7 +130,7 @@ static int side_try(struct side *s, struct bench *b, const char *bind_to)
                                                                .ctx = s,
                                                                .send_queue_max = 4096 }),
                      0);
-    return side_listen(s, address(bind_to), false, 0);
+    return side_listen(s, address(bind_to), 0, 0);
 }
 
 static void side_open(struct side *s, struct bench *b, const char *bind_to)
@@ -260,7 +260,7 @@ static void test_families_apart(void **state)
                                                                    .send_queue_max = 4 }),
                          0);
         addr_port_set(&same, addr_port(&v6.local));
-        assert_int_equal(side_listen(&v4, same, false, 0), 0);
+        assert_int_equal(side_listen(&v4, same, 0, 0), 0);
         net_destroy(v4.net);
     }
     net_destroy(v6.net);
@@ -284,11 +284,64 @@ static void test_reuse_port(void **state)
                                                                      .send_queue_max = 4 }),
                          0);
     }
-    assert_int_equal(side_listen(&s[0], address("127.0.0.1"), true, 0), 0);
-    assert_int_equal(side_listen(&s[1], s[0].local, true, 0), 0);
-    assert_int_equal(side_listen(&s[2], s[0].local, false, 0), -EADDRINUSE);
+    assert_int_equal(side_listen(&s[0], address("127.0.0.1"), 2, 0), 0);
+    assert_int_equal(side_listen(&s[1], s[0].local, 2, 0), 0);
+    assert_int_equal(side_listen(&s[2], s[0].local, 0, 0), -EADDRINUSE);
     for (size_t i = 0; i < ARRAY_LEN(s); i++)
         net_destroy(s[i].net);
+    bench_destroy(b);
+}
+
+/* Of several sockets one reads what is published for a resource, whoever sends it. */
+static void test_publishes_by_resource(void **state)
+{
+    enum { READERS = 3, RESOURCES = 40, SENDERS = 6 };
+    struct bench *b = bench_create();
+    struct side to[READERS], from[SENDERS];
+    size_t readers = 0, got = 0;
+
+    (void)state;
+    for (size_t i = 0; i < READERS; i++) {
+        to[i] = (struct side){ .bench = b };
+        assert_int_equal(net_create(&to[i].net, &(struct net_config){ .loop = &b->loop,
+                                                                      .log = b->log,
+                                                                      .receive = on_receive,
+                                                                      .ctx = &to[i],
+                                                                      .send_queue_max = 4 }),
+                         0);
+        assert_int_equal(side_listen(&to[i], i ? to[0].local : address("127.0.0.1"), READERS, 0),
+                         0);
+    }
+    for (size_t i = 0; i < SENDERS; i++)
+        side_open(&from[i], b, "127.0.0.1");
+    for (size_t k = 0; k < RESOURCES; k++) {
+        struct flow f = flow_to("127.0.0.1", &to[0]);
+        char text[80];
+        size_t n = (size_t)snprintf(text, sizeof(text), "PUBLISH sip:+4930%04zu@example.com", k);
+        size_t before[READERS], shares = 0;
+
+        for (size_t i = 0; i < READERS; i++)
+            before[i] = to[i].received;
+        for (size_t i = 0; i < SENDERS; i++) {
+            assert_int_equal(net_send(from[i].net, &f, (struct str){ text, n }), 0);
+            net_flush(from[i].net);
+        }
+        for (size_t i = 0; i < READERS; i++) /* whoever it is, the last of them ends the loop */
+            to[i].until = to[i].received + SENDERS;
+        bench_run(b);
+        for (size_t i = 0; i < READERS; i++)
+            shares += to[i].received > before[i];
+        assert_int_equal(shares, 1);
+    }
+    for (size_t i = 0; i < READERS; i++) {
+        readers += to[i].received > 0;
+        got += to[i].received;
+        net_destroy(to[i].net);
+    }
+    assert_int_equal(readers, READERS);
+    assert_int_equal(got, RESOURCES * SENDERS);
+    for (size_t i = 0; i < SENDERS; i++)
+        net_destroy(from[i].net);
     bench_destroy(b);
 }
 
@@ -398,7 +451,7 @@ static void test_destroy_sends_the_rest(void **state)
                                                               .ctx = &s,
                                                               .send_queue_max = 4 }),
                      0);
-    assert_int_equal(side_listen(&s, address("127.0.0.1"), false, 0x60), 0);
+    assert_int_equal(side_listen(&s, address("127.0.0.1"), 0, 0x60), 0);
     assert_int_equal(addr_from_sockaddr(&to.remote, (struct sockaddr *)&at), 0);
     assert_int_equal(net_send(s.net, &to, STR("last words")), 0);
     net_destroy(s.net);
@@ -466,6 +519,7 @@ int main(void)
         cmocka_unit_test(test_ipv6),
         cmocka_unit_test(test_families_apart),
         cmocka_unit_test(test_reuse_port),
+        cmocka_unit_test(test_publishes_by_resource),
         cmocka_unit_test(test_refused_datagrams),
         cmocka_unit_test(test_refused_calls),
         cmocka_unit_test(test_local_for),

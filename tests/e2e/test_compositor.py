@@ -247,6 +247,23 @@ multi_user=yes
                 seen = [re.search(r'<tuple id="(t\d+)"', body).group(1) for body in lamps[user].shown]
                 self.assertEqual(seen, sorted(seen))
 
+    def test_order_of_several_publishers(self):
+        """Ten publishers tell the same resource, one right after the other: the last one is the last word. The kernel
+        spreads their addresses over the workers."""
+        with self.daemon() as esc, contextlib.ExitStack() as stack, Phone(esc.port) as alice:
+            publishers = [stack.enter_context(Phone(esc.port)) for _ in range(10)]
+            for n in range(30):
+                user = f"sip:several{n}@example.com"
+                for i, publisher in enumerate(publishers):
+                    body = (f'<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="{user}"><tuple id="t{i}">'
+                            '<status><basic>open</basic></status><contact>sip:one</contact></tuple></presence>')
+                    publisher.request("PUBLISH", user, [("Event", "presence"), ("Expires", 600),
+                                                        ("Content-Type", "application/pidf+xml")], body)
+                self.assertEqual([p.response().status for p in publishers], [200] * 10)
+                alice.request("SUBSCRIBE", user, [("Event", "presence"), ("Expires", 0)])
+                self.assertEqual(alice.response().status, 200)
+                self.assertEqual(re.findall(r'<tuple id="(\w+)"', alice.notify().body), ["t9"])
+
     def test_expires_by_itself(self):
         with self.daemon(**{"extstate.conf": COMPOSITOR + "minimum_expiry=1\n"}) as esc, Phone(esc.port) as pbx, \
                 Phone(esc.port) as lamp:
