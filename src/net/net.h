@@ -3,7 +3,7 @@
  * behind the same calls.
  *
  * Several workers bind the same address with SO_REUSEPORT; the kernel gives each peer to one of
- * them, and PUBLISH requests by the beginning of their Request-URI, from whomever they come: RFC
+ * them, and PUBLISH requests by the user part of their Request-URI, from whomever they come: RFC
  * 3903 section 6 has those for one resource take effect in the order in which they arrive. Sending
  * copies into a batch that net_flush writes once per loop turn. Threads: the worker that owns it.
  */

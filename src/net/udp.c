@@ -258,37 +258,46 @@ static void enlarge_buffers(int fd)
         (void)!set_option(fd, SOL_SOCKET, SO_SNDBUF, KERNEL_BUFFER);
 }
 
-/* Which of the sockets that share an address is to read a PUBLISH: a number made of the first 16
- * bytes behind "PUBLISH sip:". Everything else is left to the kernel, which it is by a number that
- * no socket has. Best effort: without it the peer decides as for other requests. */
+/* Which of the sockets that share an address is to read a PUBLISH: a number made of the user part
+ * of "PUBLISH sip:USER@HOST", of USER_MAX bytes at most. Everything else is left to the kernel,
+ * which it is by a number that no socket has. Best effort: without it the peer decides as for other
+ * requests.
+ */
 static void share_publishes(int fd, unsigned sharers)
 {
-    enum { METHOD = 0x5055424c /* "PUBL" */, MIX = 0x9e3779b1, URI = 12, URI_END = URI + 16 };
-    struct sock_filter code[] = {
+    enum { METHOD = 0x5055424c /* "PUBL" */, MIX = 0x9e3779b1, USER = 12, USER_MAX = 24, EACH = 6 };
+    const struct sock_filter before[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
-        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, URI_END, 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, USER + USER_MAX, 1, 0),
         BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, METHOD, 1, 0),
         BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, URI),
-        BPF_STMT(BPF_ALU | BPF_MUL | BPF_K, MIX),
-        BPF_STMT(BPF_MISC | BPF_TAX, 0),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, URI + 4),
-        BPF_STMT(BPF_ALU | BPF_ADD | BPF_X, 0),
-        BPF_STMT(BPF_ALU | BPF_MUL | BPF_K, MIX),
-        BPF_STMT(BPF_MISC | BPF_TAX, 0),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, URI + 8),
-        BPF_STMT(BPF_ALU | BPF_ADD | BPF_X, 0),
-        BPF_STMT(BPF_ALU | BPF_MUL | BPF_K, MIX),
-        BPF_STMT(BPF_MISC | BPF_TAX, 0),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, URI + 12),
-        BPF_STMT(BPF_ALU | BPF_ADD | BPF_X, 0),
-        BPF_STMT(BPF_ALU | BPF_MUL | BPF_K, MIX),
+        BPF_STMT(BPF_LDX | BPF_IMM, 0), /* the number so far */
+    };
+    const struct sock_filter after[] = {
+        BPF_STMT(BPF_MISC | BPF_TXA, 0),
         BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 16),
         BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, sharers),
         BPF_STMT(BPF_RET | BPF_A, 0),
     };
+    struct sock_filter code[ARRAY_LEN(before) + USER_MAX * EACH + ARRAY_LEN(after)], *at = code;
+
+    memcpy(at, before, sizeof(before));
+    at += ARRAY_LEN(before);
+    for (unsigned i = 0; i < USER_MAX; i++, at += EACH) {
+        uint8_t rest = (uint8_t)((USER_MAX - i) * EACH - 2); /* from the first jump to `after` */
+        const struct sock_filter byte[EACH] = {
+            BPF_STMT(BPF_LD | BPF_B | BPF_ABS, USER + i),
+            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, '@', rest, 0),
+            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ' ', (uint8_t)(rest - 1), 0),
+            BPF_STMT(BPF_ALU | BPF_ADD | BPF_X, 0),
+            BPF_STMT(BPF_ALU | BPF_MUL | BPF_K, MIX),
+            BPF_STMT(BPF_MISC | BPF_TAX, 0),
+        };
+        memcpy(at, byte, sizeof(byte));
+    }
+    memcpy(at, after, sizeof(after));
     const struct sock_fprog program = { .len = ARRAY_LEN(code), .filter = code };
 
     (void)!setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program));

@@ -292,7 +292,8 @@ static void test_reuse_port(void **state)
     bench_destroy(b);
 }
 
-/* Of several sockets one reads what is published for a resource, whoever sends it. */
+/* Of several sockets one reads what is published for a resource, whoever sends it to whichever
+ * domain. */
 static void test_publishes_by_resource(void **state)
 {
     enum { READERS = 3, RESOURCES = 40, SENDERS = 6 };
@@ -316,13 +317,15 @@ static void test_publishes_by_resource(void **state)
         side_open(&from[i], b, "127.0.0.1");
     for (size_t k = 0; k < RESOURCES; k++) {
         struct flow f = flow_to("127.0.0.1", &to[0]);
-        char text[80];
-        size_t n = (size_t)snprintf(text, sizeof(text), "PUBLISH sip:+4930%04zu@example.com", k);
         size_t before[READERS], shares = 0;
 
         for (size_t i = 0; i < READERS; i++)
             before[i] = to[i].received;
-        for (size_t i = 0; i < SENDERS; i++) {
+        for (size_t i = 0; i < SENDERS; i++) { /* each with a domain of its own */
+            char text[80];
+            size_t n = (size_t)snprintf(text, sizeof(text),
+                                        "PUBLISH sip:1%02zu@%zu.example.com SIP/2.0\r\n", k, i);
+
             assert_int_equal(net_send(from[i].net, &f, (struct str){ text, n }), 0);
             net_flush(from[i].net);
         }
