@@ -172,3 +172,25 @@ void asterisk_event_print(const struct asterisk_event *e, struct buf *out)
     add_text(out, "eid", str_of(e->eid));
     buf_add_char(out, '}');
 }
+
+bool asterisk_event_wanted(const struct asterisk_publication_settings *s,
+                           enum asterisk_event_type type, struct str name)
+{
+    const struct regex *filter = NULL;
+
+    switch (type) {
+    case ASTERISK_REFRESH:
+        return true;
+    case ASTERISK_DEVICE_STATE:
+        filter = s->device_filter;
+        if (!s->device_state)
+            return false;
+        break;
+    case ASTERISK_MAILBOX_STATE:
+        filter = s->mailbox_filter;
+        if (!s->mailbox_state)
+            return false;
+        break;
+    }
+    return !filter || regex_matches(filter, name, NULL);
+}

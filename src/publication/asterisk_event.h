@@ -25,5 +25,8 @@ enum { ASTERISK_EVENT_REFUSED = 1 };
  * something, or is not of this package; -ENOMEM. */
 NODISCARD int asterisk_event_parse(struct asterisk_event *out, struct str package, struct str body,
                                    struct buf *why);
+/* Is a state of this device or mailbox taken: switched on, and not filtered? A refresh always. */
+bool asterisk_event_wanted(const struct asterisk_publication_settings *s,
+                           enum asterisk_event_type type, struct str name);
 /* As a body. */
 void asterisk_event_print(const struct asterisk_event *e, struct buf *out);

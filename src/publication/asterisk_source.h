@@ -2,10 +2,10 @@
 /* asterisk_source.h - other servers as sources of device states and mailbox counts.
  *
  * What a server says is filed under its entity id, as source "eid:02:00:5e:00:53:01", so that
- * several servers' reports of one device are combined like any others. Its states are its own as
- * long as one of the publications by which it was heard lives; when the last of them has ended and
- * nothing else is heard of it within [general] source_grace, all it told is withdrawn. (Asterisk
- * keeps it for ever: [compatibility] lapsed_states_stay.)
+ * several servers' reports of one device are combined like any others. A state lives as long as the
+ * publication that said it last; when that has ended, and no other of the server says it again
+ * within [general] source_grace, it is withdrawn. (Asterisk keeps it for ever: [compatibility]
+ * lapsed_states_stay.) So is what a new configuration does not take any more, at once.
  *
  * What is not cachable is of no lasting meaning and ignored, as is what bears our own entity id.
  * Threads: the state thread. */
@@ -37,7 +37,7 @@ NODISCARD int asterisk_sources_create(struct asterisk_sources **out,
                                       const struct asterisk_sources_config *cfg);
 void asterisk_sources_destroy(struct asterisk_sources *a); /* NULL is fine; what it told stays */
 
-/* `eid` is ours. */
+/* `eid` is ours; a reference to the settings is kept. Before the first event. */
 void asterisk_sources_configure(struct asterisk_sources *a, const struct settings *settings,
                                 struct str eid);
 

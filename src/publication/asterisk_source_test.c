@@ -2,6 +2,7 @@
 /* Other servers as sources, on a stepped clock. */
 #include "publication/asterisk_source.h"
 #include "publication/compose_testing.h"
+#include "txn/settings_fixture.h"
 
 #include <stdio.h>
 
@@ -14,8 +15,8 @@ struct bench {
     struct publication_store *publications;
     struct mailboxes *mailboxes;
     struct asterisk_sources *sources;
-    struct settings settings;
-    struct buf told; /* devices that changed, questions */
+    const char *takes; /* options of the asterisk-publication */
+    struct buf told;   /* devices that changed, questions */
 };
 
 static uint64_t bench_now(void *ctx)
@@ -52,9 +53,19 @@ static void on_refresh(void *ctx, struct str section)
 
 static void bench_configure(struct bench *b, uint32_t grace_s, bool stay)
 {
-    b->settings.general.source_grace_s = grace_s;
-    b->settings.compatibility.lapsed_states_stay = stay;
-    asterisk_sources_configure(b->sources, &b->settings, STR("02:00:00:00:00:01"));
+    char text[256];
+    struct settings *settings;
+
+    (void)snprintf(text, sizeof(text),
+                   "[udp]\ntype=transport\nbind=127.0.0.1\n"
+                   "[in]\ntype=inbound-publication\nevent_asterisk-devicestate=take\n"
+                   "[take]\ntype=asterisk-publication\n%s\n",
+                   b->takes ? b->takes : "device_state=yes");
+    settings = settings_fixture(text);
+    settings->general.source_grace_s = grace_s;
+    settings->compatibility.lapsed_states_stay = stay;
+    asterisk_sources_configure(b->sources, settings, STR("02:00:00:00:00:01"));
+    settings_unref(settings);
 }
 
 static int start(void **state)
@@ -139,8 +150,9 @@ static struct asterisk_event event_of(unsigned server, const char *name, enum de
 static void say(struct bench *b, uint64_t serial, const struct asterisk_event *event)
 {
     assert_int_equal(
-        asterisk_sources_event(b->sources,
-                               &(struct publication_event){ .serial = serial, .event = event }),
+        asterisk_sources_event(
+            b->sources,
+            &(struct publication_event){ .serial = serial, .inbound = STR("in"), .event = event }),
         0);
 }
 
@@ -160,26 +172,45 @@ static struct asterisk_sources_counters counters(struct bench *b)
     return c;
 }
 
-/* As long as any publication by which it was heard lives, and a grace. */
+/* A state lives as long as the publication that said it last, and a grace. */
 static void test_lapse(void **state)
 {
     struct bench *b = *state;
 
     device(b, 1, 7, "Custom:a", DEVICE_INUSE);
+    device(b, 1, 7, "Custom:b", DEVICE_INUSE);
     device(b, 2, 7, "Custom:b", DEVICE_BUSY);
-    assert_told(b, "Custom:a INUSE\nCustom:b BUSY\n");
+    assert_told(b, "Custom:a INUSE\nCustom:b INUSE\nCustom:b BUSY\n");
     asterisk_sources_ended(b->sources, 1);
     asterisk_sources_ended(b->sources, 99);
+    run(b, 29990);
+    assert_told(b, "");
+    run(b, 20);
+    assert_told(b, "Custom:a UNKNOWN\n");
     run(b, 60000);
     assert_told(b, "");
     asterisk_sources_ended(b->sources, 2);
     run(b, 29990);
     assert_told(b, "");
     run(b, 20);
-    assert_told(b, "Custom:a UNKNOWN\nCustom:b UNKNOWN\n");
+    assert_told(b, "Custom:b UNKNOWN\n");
     assert_int_equal(counters(b).servers, 0);
     assert_int_equal(counters(b).states, 0);
-    assert_int_equal(counters(b).lapsed, 1);
+    assert_int_equal(counters(b).lapsed, 2);
+}
+
+/* A server that was killed and comes back says what it has, and no more what it had. */
+static void test_restart(void **state)
+{
+    struct bench *b = *state;
+
+    device(b, 1, 7, "Custom:a", DEVICE_INUSE);
+    device(b, 1, 7, "Custom:b", DEVICE_INUSE);
+    device(b, 2, 7, "Custom:b", DEVICE_INUSE); /* it is back, before the former one has expired */
+    asterisk_sources_ended(b->sources, 1);
+    run(b, 31000);
+    assert_told(b, "Custom:a INUSE\nCustom:b INUSE\nCustom:a UNKNOWN\n");
+    assert_int_equal(counters(b).servers, 1);
 }
 
 static void test_return(void **state)
@@ -206,7 +237,7 @@ static void test_relay(void **state)
     asterisk_sources_ended(b->sources, 1);
     run(b, 31000);
     assert_int_equal(counters(b).servers, 1);
-    assert_told(b, "");
+    assert_told(b, "Custom:a UNKNOWN\n");
     device(b, 2, 8, "Custom:a", DEVICE_RINGING);
     assert_told(b, "Custom:a RINGING\n");
 }
@@ -274,6 +305,25 @@ static void test_configure(void **state)
     assert_told(b, "Custom:a UNKNOWN\n");
 }
 
+/* What a reload switches off, or filters, is withdrawn while its publication goes on. */
+static void test_unwanted(void **state)
+{
+    struct bench *b = *state;
+
+    device(b, 1, 7, "Custom:a", DEVICE_INUSE);
+    device(b, 1, 7, "Custom:d", DEVICE_INUSE);
+    assert_told(b, "Custom:a INUSE\nCustom:d INUSE\n");
+    bench_configure(b, 30, false);
+    assert_told(b, "");
+    b->takes = "device_state=yes\ndevice_state_filter=d$";
+    bench_configure(b, 30, false);
+    assert_told(b, "Custom:a UNKNOWN\n");
+    b->takes = "device_state=no";
+    bench_configure(b, 30, false);
+    assert_told(b, "Custom:d UNKNOWN\n");
+    assert_int_equal(counters(b).states, 0);
+}
+
 static void test_limits(void **state)
 {
     struct bench *b = *state;
@@ -302,8 +352,9 @@ static void test_limits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_lapse),    TEST(test_return),  TEST(test_relay),     TEST(test_ignored),
-        TEST(test_question), TEST(test_mailbox), TEST(test_configure), TEST(test_limits),
+        TEST(test_lapse),     TEST(test_restart), TEST(test_unwanted), TEST(test_return),
+        TEST(test_relay),     TEST(test_ignored), TEST(test_question), TEST(test_mailbox),
+        TEST(test_configure), TEST(test_limits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,7 +23,7 @@ struct publication_patch {            /* borrowed for the call */
 
 struct publication_event { /* of a stream; borrowed for the call */
     uint64_t serial;       /* of the publication, constant for its life */
-    struct str publisher, package, answer_section;
+    struct str publisher, package, inbound, answer_section; /* inbound: an inbound-publication */
     const struct asterisk_event *event;
 };
 

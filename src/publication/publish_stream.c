@@ -57,27 +57,6 @@ bool stream_is_served(const struct settings *settings, const struct publication_
     return in && settings_asterisk_publication(settings, in, place->package);
 }
 
-static bool is_wanted(const struct asterisk_publication_settings *s, const struct asterisk_event *e)
-{
-    const struct regex *filter = NULL;
-
-    switch (e->type) {
-    case ASTERISK_REFRESH:
-        return true;
-    case ASTERISK_DEVICE_STATE:
-        filter = s->device_filter;
-        if (!s->device_state)
-            return false;
-        break;
-    case ASTERISK_MAILBOX_STATE:
-        filter = s->mailbox_filter;
-        if (!s->mailbox_state)
-            return false;
-        break;
-    }
-    return !filter || regex_matches(filter, (struct str){ e->name, e->name_n }, NULL);
-}
-
 int stream_read_body(struct ask *a)
 {
     struct str rest = a->p.content_type, type = str_next(&rest, ';');
@@ -93,7 +72,8 @@ int stream_read_body(struct ask *a)
         ask_refuse_later(a, 400, buf_str(why));
     if (r)
         return r < 0 ? r : 0;
-    if (is_wanted(a->asterisk, &a->asterisk_event))
+    if (asterisk_event_wanted(a->asterisk, a->asterisk_event.type,
+                              (struct str){ a->asterisk_event.name, a->asterisk_event.name_n }))
         a->p.event = &a->asterisk_event;
     a->p.answer_section = str_equal(a->p.package, ASTERISK_DEVICES)
                               ? a->asterisk->devicestate_publish

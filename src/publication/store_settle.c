@@ -253,6 +253,7 @@ static int event_tell(const struct publication *p, const struct publication_requ
     const struct publication_event e = { .serial = p->serial,
                                          .publisher = rq->publisher,
                                          .package = rq->package,
+                                         .inbound = published_extension(p->resource),
                                          .answer_section = rq->answer_section,
                                          .event = rq->event };
 

@@ -118,7 +118,7 @@ class Servers(unittest.TestCase):
             far.kill()
             self.until(here, idle)
             self.assertEqual(hub.tool("sources", status=None), [])
-            self.assertIn("source.lapsed", hub.log())
+            self.assertIn("source.withdrawn", hub.log())
 
 
 if __name__ == "__main__":
