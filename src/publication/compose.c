@@ -29,6 +29,7 @@ int composition_messages(struct composition *c)
 {
     struct choice *accounts = arena_alloc(&c->scratch, (c->n + 1) * sizeof(*accounts)), **winners;
     size_t n = 0;
+    bool several = false;
     int r;
 
     if (!accounts)
@@ -53,8 +54,11 @@ int composition_messages(struct composition *c)
         messages_add(&c->view.messages, m);
         if (!c->view.messages.account.n)
             c->view.messages.account = m->account;
+        several |= m->account.n && !es_text_same(m->account, c->view.messages.account);
         c->view.has_messages = true;
     }
+    if (several) /* their sum is nobody's */
+        c->view.messages.account = (struct es_text){ NULL, 0 };
     return r;
 }
 

@@ -217,10 +217,39 @@ static void row_absorb(struct row *into, struct row *other)
     other->hidden = true;
 }
 
+/* A call of the resource with itself has two ends, and each publisher may tell one or both. */
+struct call {
+    struct row *ends[2];
+    const struct composition_input *last[2]; /* who has told the end last */
+    size_t n_ends;
+};
+
+/* Publishers come one after the other. */
+static void call_take(struct call *call, struct row *row)
+{
+    size_t end = call->n_ends;
+
+    for (size_t i = 0; i < call->n_ends; i++)
+        if (call->last[i] != row->owner &&
+            (end == call->n_ends ||
+             es_text_same(call->ends[i]->dialog.local_tag, row->dialog.local_tag)))
+            end = i;
+    if (end < call->n_ends) {
+        row_absorb(call->ends[end], row);
+    } else if (end < ARRAY_LEN(call->ends)) {
+        call->ends[end] = row;
+        call->n_ends++;
+    } else {
+        return; /* it tells one end twice */
+    }
+    call->last[end] = row->owner;
+}
+
 static int rows_merge(struct composition *c, struct row *rows, size_t n)
 {
     struct row **list = arena_alloc(&c->scratch, (n + 1) * sizeof(*list));
-    size_t named = 0, first = 0;
+    struct call call = { .n_ends = 0 };
+    size_t named = 0;
 
     if (!list)
         return -ENOMEM;
@@ -228,11 +257,10 @@ static int rows_merge(struct composition *c, struct row *rows, size_t n)
         if (names_its_call(&rows[i].dialog))
             list[named++] = &rows[i];
     qsort(list, named, sizeof(*list), by_call);
-    for (size_t i = 1; i < named; i++) {
-        if (call_compare(&list[first]->dialog, &list[i]->dialog) != 0)
-            first = i;
-        else if (list[i]->owner != list[i - 1]->owner) /* both ends at one publisher are two */
-            row_absorb(list[first], list[i]);
+    for (size_t i = 0; i < named; i++) {
+        if (i && call_compare(&list[i - 1]->dialog, &list[i]->dialog) != 0)
+            call.n_ends = 0;
+        call_take(&call, list[i]);
     }
     return 0;
 }

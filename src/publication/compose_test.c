@@ -109,6 +109,21 @@ static const struct composition_case dialog_cases[] = {
       { { "dialogs a=confirmed|call=c:l:r b=confirmed|call=c:r:l" } },
       "dialogs a=confirmed|call=c:l:r b=confirmed|call=c:r:l",
       DEVICE_INUSE },
+    { "both ends, by two",
+      { { "dialogs a=confirmed|call=c:l:r b=confirmed|call=c:r:l" },
+        { "dialogs e=confirmed|call=c:l:r f=confirmed|call=c:r:l" } },
+      "dialogs a=confirmed|call=c:l:r b=confirmed|call=c:r:l",
+      DEVICE_INUSE },
+    { "both ends by one, the other by another",
+      { { "dialogs a=early|call=c:l:r b=trying|call=c:r:l" },
+        { "dialogs e=confirmed|call=c:r:l" } },
+      "dialogs a=early|call=c:l:r b=confirmed|call=c:r:l",
+      DEVICE_RINGINUSE },
+    { "an end told twice by one",
+      { { "dialogs a=confirmed|call=c:l:r b=confirmed|call=c:r:l d=confirmed|call=c:l:r" },
+        { "dialogs e=confirmed|call=c:l:r" } },
+      "dialogs a=confirmed|call=c:l:r b=confirmed|call=c:r:l d=confirmed|call=c:l:r",
+      DEVICE_INUSE },
     { "without tags they may be two forks",
       { { "dialogs a=early|call=c:l:" }, { "dialogs b=early|call=c:l:" } },
       "dialogs b=early|call=c:l: a=early|call=c:l:",
@@ -193,16 +208,16 @@ static const struct composition_case facet_cases[] = {
       { { .document = "messages:yes|account=sip:a|voice=9/9/0/0", .changed = 1 },
         { .document = "messages:no|account=sip:a|voice=0/3/0/0", .changed = 2 },
         { .document = "messages:yes|account=sip:b|voice=1/0/0/0", .changed = 0 } },
-      "messages:yes|account=sip:b|voice=1/3/0/0",
+      "messages:yes|voice=1/3/0/0",
       DEVICE_INVALID },
     { "or by the more important",
       { { .document = "messages:yes|account=sip:a|voice=9/9/0/0", .priority = 1 },
         { .document = "messages:no|account=sip:a|voice=0/3/0/0" } },
       "messages:yes|account=sip:a|voice=9/9/0/0",
       DEVICE_INVALID },
-    { "the newest account that there is",
-      { { "messages:no|account=sip:a" }, { "messages:no|account=sip:b" }, { "messages:no" } },
-      "messages:no|account=sip:b",
+    { "the only account that there is",
+      { { "messages:no|account=sip:a" }, { "messages:no|account=sip:a" }, { "messages:no" } },
+      "messages:no|account=sip:a",
       DEVICE_INVALID },
     { "opaque: the newest",
       { { .document = "opaque:text/a:1", .changed = 3 },
@@ -427,7 +442,7 @@ static void test_many(void **state)
     for (size_t i = 0; i < MANY; i++)
         in[i] = (struct composition_input){ .document = s, .serial = i + 1, .changed = i / 3 };
     assert_int_equal(composite_create(&out, in, MANY), 0);
-    assert_int_equal(out->n_dialogs, 2 * MANY + 1); /* a second end at each publisher is its own */
+    assert_int_equal(out->n_dialogs, MANY + 2); /* both ends of one call, and theirs */
     assert_int_equal(out->presence.n_tuples, MANY + 1);
     assert_int_equal(out->presence.n_persons, 1);
     assert_int_equal(out->presence.persons[0].n_activities, 1);

@@ -315,9 +315,8 @@ static void model_extension(struct property *p, unsigned resource, const struct 
 
 static void model_messages(struct property *p, unsigned resource)
 {
-    unsigned count = 0, account = 0;
-    uint64_t newest = 0;
-    bool any = false, waiting = false;
+    unsigned count = 0;
+    bool any = false, waiting = false, named[3] = { false };
 
     for (size_t i = 0; i < p->n; i++) {
         const struct entry *e = &p->entries[i];
@@ -334,14 +333,14 @@ static void model_messages(struct property *p, unsigned resource)
             continue;
         count += e->says.count;
         waiting |= e->says.waiting;
-        if (e->says.account && e->changed > newest) {
-            newest = e->changed;
-            account = e->says.account;
-        }
+        named[e->says.account] = true;
     }
     if (any)
         (void)snprintf(p->model[resource][1], sizeof(p->model[resource][1]), "%d %u %s", waiting,
-                       count, account ? account == 1 ? "sip:a" : "sip:b" : "");
+                       count,
+                       named[1] == named[2] ? ""
+                       : named[1]           ? "sip:a"
+                                            : "sip:b");
     else
         (void)snprintf(p->model[resource][1], sizeof(p->model[resource][1]), "-");
 }
