@@ -3,10 +3,10 @@
  * tuples, notes, person and devices (RFC 3863, RFC 4479, RFC 4480) in the order that the schemas
  * want.
  *
- * A hint counts as one more tuple, with the words of its state as a note, and puts the person on
- * the phone. There is exactly one person, as those who read them expect, and at least one tuple:
- * nobody there is said by a closed one, not by an empty document. With ES_FLAG_ASTERISK the notes
- * stand before the tuples; for what else is published Asterisk has no form. */
+ * A hint, or a call, counts as one more tuple, with the words of its state as a note, and puts the
+ * person on the phone. There is exactly one person, as those who read them expect, and at least one
+ * tuple: nobody there is said by a closed one, not by an empty document. With ES_FLAG_ASTERISK the
+ * notes stand before the tuples; for what else is published Asterisk has no form. */
 #include "body/pidf.h"
 
 #define RPID "urn:ietf:params:xml:ns:pidf:rpid"
@@ -75,10 +75,20 @@ static void tuple_print(const struct es_body_request *rq, struct es_node *presen
     text_if_given(api, tuple, "timestamp", t->timestamp);
 }
 
-/* What the hint says; without one it is nobody who is there. */
+/* In a call, as published dialogs have it; the first one matters most. */
+static bool has_call(const struct es_snapshot *s)
+{
+    return s->n_dialogs && s->dialogs[0].state != ES_DIALOG_TERMINATED;
+}
+
+/* What the hint says, and dialogs; without either it is nobody who is there. */
 static struct pidf_state resource_state(const struct es_body_request *rq)
 {
-    return pidf_state(rq->snapshot->has_hint ? builtin_hint_state(rq) : ES_EXTENSION_UNAVAILABLE);
+    const struct es_snapshot *s = rq->snapshot;
+
+    return pidf_state(has_call(s)   ? builtin_state(rq)
+                      : s->has_hint ? builtin_hint_state(rq)
+                                    : ES_EXTENSION_UNAVAILABLE);
 }
 
 static void tuples_print(const struct es_body_request *rq, struct es_node *presence)
@@ -91,7 +101,7 @@ static void tuples_print(const struct es_body_request *rq, struct es_node *prese
 
     for (size_t i = 0; i < p->n_tuples; i++)
         tuple_print(rq, presence, i);
-    if (p->n_tuples && !s->has_hint)
+    if (p->n_tuples && !s->has_hint && !has_call(s))
         return;
     tuple = pidf_state_tuple(rq, presence, pidf_item_id(room, s, pidf_resource_item(p)), &state);
     rq->api->text(rq->api->child(tuple, "note"), es_text_of(state.note));
@@ -109,22 +119,13 @@ static bool is_activity(const struct es_element *e, const char *name)
     return text_is(e->namespace, RPID) && text_is(e->name, name);
 }
 
-/* In a call, as the hint or published dialogs have it; the first dialog matters most. */
-static bool on_the_phone(const struct es_body_request *rq)
-{
-    const struct es_snapshot *s = rq->snapshot;
-
-    return resource_state(rq).on_the_phone ||
-           (s->n_dialogs && s->dialogs[0].state != ES_DIALOG_TERMINATED);
-}
-
 /* What is unknown is so no longer when the person is on the phone: the schema of RFC 4480 has it
  * alone. */
 static void activities_print(const struct es_body_request *rq, struct es_node *person,
                              const struct es_person *p)
 {
     const struct es_document_api *api = rq->api;
-    bool calling = on_the_phone(rq), told = false;
+    bool calling = resource_state(rq).on_the_phone || has_call(rq->snapshot), told = false;
     struct es_node *activities;
 
     if (!p->n_activities && !calling)

@@ -221,7 +221,10 @@ static void test_person(void **state)
         { &persons[3], NULL, false, 0, PRESENCE(TUPLE("t", "open") PERSON("me")) },
         { &persons[4], NULL, false, 0, PRESENCE(TUPLE("t", "open") PERSON("p1000")) },
         /* who publishes a call beside it is on the phone as well */
-        { &persons[3], &trying, false, 0, PRESENCE(TUPLE("t", "open") ACTIVE("me", ON_THE_PHONE)) },
+        { &persons[3], &trying, false, 0,
+          PRESENCE(TUPLE("t", "open") BUSY_HINT ACTIVE("me", ON_THE_PHONE)) },
+        { &persons[3], &trying, true, EXTENSION_IDLE,
+          PRESENCE(TUPLE("t", "open") BUSY_HINT ACTIVE("me", ON_THE_PHONE)) },
         { &persons[3], &ended, false, 0, PRESENCE(TUPLE("t", "open") PERSON("me")) },
     };
     static const struct es_tuple open = { .basic = ES_BASIC_OPEN };
@@ -396,6 +399,7 @@ static void test_xpidf(void **state)
         bool has_hint;
         enum extension_state hint;
         const char *status;
+        const struct es_dialog *dialog;
     } cases[] = {
         { open, EXTENSION_IDLE, false, 0, "status=\"open\"" },
         { open, EXTENSION_INUSE, false, 0, "status=\"inuse\"" },
@@ -405,6 +409,8 @@ static void test_xpidf(void **state)
         { closed, EXTENSION_IDLE, true, EXTENSION_IDLE, "status=\"open\"" },
         { closed, EXTENSION_IDLE, true, EXTENSION_UNAVAILABLE, "status=\"closed\"" },
         { closed, EXTENSION_INUSE, true, EXTENSION_INUSE, "status=\"inuse\"" },
+        { closed, EXTENSION_INUSE, false, 0, "status=\"inuse\"", &trying },
+        { closed, EXTENSION_INUSE, false, 0, "status=\"closed\"", &ended },
     };
     static const char *const types[] = { "application/xpidf+xml", "application/cpim-pidf+xml" };
 
@@ -414,7 +420,10 @@ static void test_xpidf(void **state)
         const struct published_resource of = { .state = cases[i / 2].state,
                                                .has_hint = cases[i / 2].has_hint,
                                                .hint_state = cases[i / 2].hint,
-                                               .presence = &presence };
+                                               .presence = &presence,
+                                               .has_dialogs = cases[i / 2].dialog != NULL,
+                                               .dialogs = cases[i / 2].dialog,
+                                               .n_dialogs = cases[i / 2].dialog != NULL };
         struct snapshot *s = published_snapshot(&of);
         char *text = body_text(profile_for(*state, watcher("presence", ""), types[i % 2], 0), s);
 

@@ -27,12 +27,15 @@ static struct xpidf_state xpidf_state(enum es_extension_state state)
     return (struct xpidf_state){ "open", "online" };
 }
 
-/* Presence was published, and nobody is there: no tuple is open, nor would the hint's be. */
+/* Presence was published, and nobody is there: no tuple is open, nor would the hint's be, nor is
+ * there a call. */
 static bool nobody_there(const struct es_body_request *rq)
 {
-    const struct es_presence *p = rq->snapshot->published_presence;
+    const struct es_snapshot *s = rq->snapshot;
+    const struct es_presence *p = s->published_presence;
 
-    if (!p || (rq->snapshot->has_hint && builtin_hint_state(rq) != ES_EXTENSION_UNAVAILABLE))
+    if (!p || (s->has_hint && builtin_hint_state(rq) != ES_EXTENSION_UNAVAILABLE) ||
+        (s->n_dialogs && s->dialogs[0].state != ES_DIALOG_TERMINATED))
         return false;
     for (size_t i = 0; i < p->n_tuples; i++)
         if (p->tuples[i].basic == ES_BASIC_OPEN)
