@@ -28,6 +28,20 @@ static int number_read(uint32_t *out, struct buf *why, const struct xml_node *n,
 
 /* ---- state ---- */
 
+/* Why it has come so; a word that is none says nothing. */
+static int event_read(struct inbound *in, struct es_dialog *d, const struct xml_node *state)
+{
+    static const char *const words[] = { "cancelled",  "rejected", "replaced", "local-bye",
+                                         "remote-bye", "error",    "timeout" };
+    struct str word = STR_EMPTY;
+
+    (void)xml_attribute_find(state, STR("event"), &word);
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (str_equal(str_trim(word), str_of(words[i])))
+            return inbound_attribute(in, &d->event, state, STR("event"));
+    return 0;
+}
+
 static int state_read(struct inbound *in, struct es_dialog *d, const struct xml_node *n)
 {
     static const char *const words[] = { NULL,    "trying",    "proceeding",
@@ -43,7 +57,7 @@ static int state_read(struct inbound *in, struct es_dialog *d, const struct xml_
         return xml_refuse(in->why, n, "unknown state", word.n ? word : STR(""));
     r = number_read(&code, in->why, n, STR("code"), 100, 699);
     d->code = code;
-    return r ? r : inbound_attribute(in, &d->event, n, STR("event"));
+    return r ? r : event_read(in, d, n);
 }
 
 static int direction_read(struct inbound *in, struct es_dialog *d, const struct xml_node *n)
@@ -147,15 +161,40 @@ static bool is_held(const struct es_dialog_party *local)
 
 /* ---- one dialog ---- */
 
+/* Has the element all these attributes, or of those it may have no others, and nothing in it? */
+static bool is_leaf(const struct xml_node *n, const struct str *attributes, size_t n_attributes,
+                    bool all)
+{
+    size_t found = 0;
+
+    for (size_t i = 0; i < n_attributes; i++)
+        found += xml_attribute_of(n, STR_EMPTY, attributes[i]) != NULL;
+    return !xml_first(n) && found == n->n_attributes && (!all || found == n_attributes);
+}
+
+static bool is_hops(const struct xml_node *route_set)
+{
+    for (const struct xml_node *n = xml_first(route_set); n; n = xml_next(n))
+        if (!is_ours(n, "hop") || !is_leaf(n, NULL, 0, true))
+            return false;
+    return !route_set->n_attributes;
+}
+
+/* What is kept as it is has to be of the schema: others' watchers get it. */
 static bool is_detail(const struct xml_node *n)
 {
-    return is_ours(n, "replaces") || is_ours(n, "referred-by") || is_ours(n, "route-set");
+    static const struct str ids[] = { STR_INIT("call-id"), STR_INIT("local-tag"),
+                                      STR_INIT("remote-tag") };
+    static const struct str display[] = { STR_INIT("display-name"), STR_INIT("display") };
+
+    return (is_ours(n, "replaces") && is_leaf(n, ids, ARRAY_LEN(ids), true)) ||
+           (is_ours(n, "referred-by") && is_leaf(n, display, ARRAY_LEN(display), false)) ||
+           (is_ours(n, "route-set") && is_hops(n));
 }
 
 static bool is_extension(const struct xml_node *n)
 {
-    return !is_detail(n) && !is_ours(n, "state") && !is_ours(n, "duration") &&
-           !is_ours(n, "local") && !is_ours(n, "remote");
+    return n->name.namespace.n && !str_equal(n->name.namespace, NS_DIALOG_INFO);
 }
 
 static int attributes_read(struct inbound *in, struct es_dialog *d, const struct xml_node *n)

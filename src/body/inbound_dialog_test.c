@@ -124,6 +124,16 @@ static void test_others(void **state)
           "</sa:appearance><mine xmlns=\"urn:other\" "
           "xmlns:x=\"urn:ietf:params:xml:ns:dialog-info\"><x:state>confirmed</x:state></mine>\n"
           "= RINGING\n" },
+        { "nothing that the schema does not have", D,
+          FULL
+          "stray<bogus/><dialog id='a' mine='1'><state event='foo'>early</state><bar xmlns=''/>"
+          "<replaces call-id='old'/><replaces call-id='a' local-tag='b' remote-tag='c' d='e'/>"
+          "<referred-by from='x'>sip:b@x</referred-by><referred-by>sip:c@x</referred-by>"
+          "<route-set><hop>sip:p1@x</hop><skip/></route-set><foo/>text</dialog>" END,
+          "full 7\ndialog a early\n"
+          " details <referred-by "
+          "xmlns=\"urn:ietf:params:xml:ns:dialog-info\">sip:c@x</referred-by>\n"
+          "= RINGING\n" },
         { "twice the same id: the last counts, in the first's place", D,
           FULL "<dialog id='a'><state>early</state></dialog>"
                "<dialog id='b'><state>confirmed</state></dialog>"
