@@ -176,6 +176,10 @@ static const struct option compositor_options[] = {
                  "name of the endpoint or of one of its AORs), or anybody's." },
     { "publishers", OPTION_LIST, ARRAY_AT(compositor_draft, c.publishers, c.n_publishers),
       .meaning = "Endpoints that may publish; all when not given." },
+    { "priority", OPTION_LIST, ARRAY_AT(compositor_draft, c.priorities, c.n_priorities),
+      .meaning = "Endpoints whose documents count more than those of others where two contradict "
+                 "each other, and whose dialogs stand first among equals: the first one the most. "
+                 "Among the rest the newest counts." },
     { "minimum_expiry", OPTION_DURATION, MEMBER(minimum_expiry_s), .fallback = "5",
       .max = UINT32_MAX, .meaning = "Shortest publication; a shorter wish is answered 423." },
     { "maximum_expiry", OPTION_DURATION, MEMBER(maximum_expiry_s), .fallback = "3600", .min = 1,
@@ -425,6 +429,17 @@ static int alias_add(struct reading *r, struct settings *s, const struct domain_
     return domain_add(r, s, (size_t)(c - s->compositors), a->alias);
 }
 
+static void warn_unknown(struct reading *r, const struct settings *s,
+                         const struct compositor_settings *c, const char *option,
+                         const struct str *endpoints, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!settings_endpoint(s, endpoints[i]))
+            reading_tell(r, DIAG_WARNING, c->at,
+                         "compositor [%.*s]: %s names %.*s, but there is no such endpoint",
+                         STR_FMT(c->id), option, STR_FMT(endpoints[i]));
+}
+
 int compositor_conf_settle(struct reading *r, struct settings *s)
 {
     int result = 0;
@@ -434,12 +449,8 @@ int compositor_conf_settle(struct reading *r, struct settings *s)
     for (size_t i = 0; i < s->n_compositors; i++) {
         const struct compositor_settings *c = &s->compositors[i];
 
-        for (size_t k = 0; k < c->n_publishers; k++)
-            if (!settings_endpoint(s, c->publishers[k]))
-                reading_tell(r, DIAG_WARNING, c->at,
-                             "compositor [%.*s]: publishers names %.*s, but there is no such "
-                             "endpoint",
-                             STR_FMT(c->id), STR_FMT(c->publishers[k]));
+        warn_unknown(r, s, c, "publishers", c->publishers, c->n_publishers);
+        warn_unknown(r, s, c, "priority", c->priorities, c->n_priorities);
     }
     return result;
 }

@@ -81,16 +81,17 @@ static void test_defaults(void **state)
 
 static void test_values(void **state)
 {
-    struct loaded l = load(
-        PJSIP, "[base](!)\ntype=Compositor\ncontext=users\n"
-               "[main](base)\ndomains=Example.com, 192.0.2.1\ndomains=[2001:db8::1]\n"
-               "packages=presence\npackages=dialog, presence\nopaque=reg, conference\nopaque=x-y\n"
-               "publish=ANY\npublishers=alice\nminimum_expiry=2m\nmaximum_expiry=1d\n"
-               "default_expiry=10m\nexpiry_grace=0\nmax_publications_per_publisher=0\n"
-               "max_publications_per_resource=5\nmax_body=2048\norder=hint\nusers=known\n"
-               "supersede=no\n"
-               "[other](base)\npackages=\nopaque=reg\npublish=none\norder=publication\ncontext=\n"
-               "[Compositor]\ndomains=example.net\nusers=any\norder=aggregate\npublish=own\n");
+    struct loaded l =
+        load(PJSIP,
+             "[base](!)\ntype=Compositor\ncontext=users\n"
+             "[main](base)\ndomains=Example.com, 192.0.2.1\ndomains=[2001:db8::1]\n"
+             "packages=presence\npackages=dialog, presence\nopaque=reg, conference\nopaque=x-y\n"
+             "publish=ANY\npublishers=alice\npriority=alice\nminimum_expiry=2m\nmaximum_expiry=1d\n"
+             "default_expiry=10m\nexpiry_grace=0\nmax_publications_per_publisher=0\n"
+             "max_publications_per_resource=5\nmax_body=2048\norder=hint\nusers=known\n"
+             "supersede=no\n"
+             "[other](base)\npackages=\nopaque=reg\npublish=none\norder=publication\ncontext=\n"
+             "[Compositor]\ndomains=example.net\nusers=any\norder=aggregate\npublish=own\n");
     const struct compositor_settings *c = l.s->compositors;
 
     (void)state;
@@ -103,6 +104,7 @@ static void test_values(void **state)
     assert_list(c[0].opaques, c[0].n_opaques, "reg conference x-y");
     assert_int_equal(c[0].publish, PUBLISH_ANY);
     assert_list(c[0].publishers, c[0].n_publishers, "alice");
+    assert_list(c[0].priorities, c[0].n_priorities, "alice");
     assert_int_equal(c[0].minimum_expiry_s, 120);
     assert_int_equal(c[0].maximum_expiry_s, 86400);
     assert_int_equal(c[0].default_expiry_s, 600);
@@ -152,6 +154,8 @@ static void test_problems(void **state)
                               "own is used instead\n" },
         { "publishers=alice,bob\n", "1: warning: compositor [compositor]: publishers names bob, "
                                     "but there is no such endpoint\n" },
+        { "priority=bob,alice\n", "1: warning: compositor [compositor]: priority names bob, but "
+                                  "there is no such endpoint\n" },
         { "minimum_expiry=x\nmaximum_expiry=0\nexpiry_grace=2d\n",
           "2: error: minimum_expiry = x: not a time in seconds (or 90s, 15m, 2h, 7d) from 0 to "
           "4294967295; the default 5 is used instead\n"

@@ -518,7 +518,8 @@ static void test_compositors(void **state)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct loaded former =
                           load(UDP, "[compositor]\ndomains=example.com\ncontext=users\nmax_body=7\n"
-                                    "packages=dialog\nopaque=conference\npublishers=a,b\n"),
+                                    "packages=dialog\nopaque=conference\npublishers=a,b\n"
+                                    "priority=c,d\n"),
                       l = reload(&former, UDP, cases[i].text);
         const struct compositor_settings *c;
 
@@ -535,6 +536,7 @@ static void test_compositors(void **state)
             assert_str(c->packages[0], "dialog");
             assert_str(c->opaques[0], "conference");
             assert_str(c->publishers[1], "b");
+            assert_str(c->priorities[1], "d");
         }
         unload(&l);
     }

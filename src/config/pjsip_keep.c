@@ -40,6 +40,7 @@ static const struct copied compositor_copied[] = {
     LIST(COPY_STRS, compositor_settings, packages, n_packages),
     LIST(COPY_STRS, compositor_settings, opaques, n_opaques),
     LIST(COPY_STRS, compositor_settings, publishers, n_publishers),
+    LIST(COPY_STRS, compositor_settings, priorities, n_priorities),
     END,
 };
 

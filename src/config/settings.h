@@ -160,6 +160,8 @@ struct compositor_settings { /* extstate.conf [compositor], or any section with 
                                    part is its id or one of its AORs), anybody's */
     struct str *publishers;     /* endpoints that may publish; none: all */
     size_t n_publishers;
+    struct str *priorities; /* endpoints that count more than others, the first the most */
+    size_t n_priorities;
     uint32_t minimum_expiry_s, maximum_expiry_s, default_expiry_s;
     uint32_t expiry_grace_s; /* how much longer a publication is kept than was granted */
     uint32_t max_per_publisher, max_per_resource, max_body; /* publications, publications, bytes */

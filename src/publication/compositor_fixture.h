@@ -26,7 +26,7 @@
     "[any]\ntype=compositor\ndomains=any\ncontext=users\npublish=any\nopaque=reg,conference\n"    \
     "max_body=100\nminimum_expiry=100\nmaximum_expiry=1000\ndefault_expiry=500\nexpiry_grace=7\n" \
     "max_publications_per_publisher=3\nmax_publications_per_resource=2\norder=hint\n"             \
-    "supersede=no\n"                                                                              \
+    "supersede=no\npriority=bob,alice\n"                                                          \
     "[none]\ntype=compositor\ndomains=none\npublish=none\n"                                       \
     "[few]\ntype=compositor\ndomains=few\npublish=any\npublishers=bob\npackages=presence\n"       \
     "[known]\ntype=compositor\ndomains=known\npublish=any\nusers=known\n"                         \

@@ -216,6 +216,7 @@ static void test_asked(void **state)
     assert_int_equal(q->rq.grace_s, 7);
     assert_int_equal(q->rq.max_per_publisher, 3);
     assert_int_equal(q->rq.max_per_resource, 2);
+    assert_int_equal(q->rq.priority, 1);
     fixture_destroy(f);
 }
 

@@ -338,6 +338,15 @@ static struct str name_origin(const struct ask *a)
     return b->error ? STR_EMPTY : buf_str(b);
 }
 
+/* The first one named counts the most, who is not named nothing. */
+static uint32_t priority_of(const struct compositor_settings *s, struct str endpoint)
+{
+    for (size_t i = 0; i < s->n_priorities; i++)
+        if (str_equal(s->priorities[i], endpoint))
+            return (uint32_t)(s->n_priorities - i);
+    return 0;
+}
+
 static void ask_store(struct ask *a)
 {
     const struct compositor_port *port = &a->c->cfg.port;
@@ -346,6 +355,7 @@ static void ask_store(struct ask *a)
     int r;
 
     a->p.publisher = name_publisher(a);
+    a->p.priority = priority_of(s, a->rq->endpoint->id);
     a->p.origin = name_origin(a);
     a->p.domain = a->rq->uri.host;
     a->p.document = a->document;
