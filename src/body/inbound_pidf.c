@@ -2,6 +2,7 @@
 /* inbound_pidf.c - application/pidf+xml: RFC 3863, with the data model of RFC 4479, RPID (RFC 4480)
  * and the RPID of older drafts, which some gateways still publish. Elements may come in any order:
  * Asterisk has the note before the tuple. */
+#include "base/timestamp.h"
 #include "body/inbound_internal.h"
 #include <stdio.h>
 
@@ -96,43 +97,12 @@ static int note_add(struct inbound *in, struct notes *to, const struct xml_node 
     return r;
 }
 
-static bool digits_skip(struct cursor *c, size_t n)
-{
-    for (; n; n--, c->p++)
-        if (cursor_done(c) || *c->p < '0' || *c->p > '9')
-            return false;
-    return true;
-}
-
-/* dateTime of XML Schema: RFC 3339's, with or without a zone. */
-static bool timestamp_fits(struct str text)
-{
-    struct cursor c = cursor_on(text);
-
-    if (!digits_skip(&c, 4) || !cursor_char(&c, '-') || !digits_skip(&c, 2) ||
-        !cursor_char(&c, '-') || !digits_skip(&c, 2) || !cursor_char(&c, 'T') ||
-        !digits_skip(&c, 2) || !cursor_char(&c, ':') || !digits_skip(&c, 2) ||
-        !cursor_char(&c, ':') || !digits_skip(&c, 2))
-        return false;
-    if (cursor_char(&c, '.')) {
-        if (!digits_skip(&c, 1))
-            return false;
-        while (digits_skip(&c, 1))
-            ;
-    }
-    if (cursor_done(&c))
-        return true;
-    if (cursor_char(&c, 'Z'))
-        return cursor_done(&c);
-    return (cursor_char(&c, '+') || cursor_char(&c, '-')) && digits_skip(&c, 2) &&
-           cursor_char(&c, ':') && digits_skip(&c, 2) && cursor_done(&c);
-}
-
 static int timestamp_read(struct inbound *in, struct es_text *out, const struct xml_node *n)
 {
     struct str text = str_trim(xml_text(n));
+    struct timestamp t;
 
-    return timestamp_fits(text) ? event_state_text(in->state, out, text) : 0;
+    return timestamp_parse(&t, text) ? event_state_text(in->state, out, text) : 0;
 }
 
 static int element_add(struct inbound *in, struct inbound_elements *to, struct xml_node *n)

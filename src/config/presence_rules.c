@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /* presence_rules.c - the document as a list of rules, and what they say about a watcher. */
 #include "config/presence_rules.h"
+#include "base/timestamp.h"
 #include "sip/field.h"
 #include "xml/xml.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #define NS_POLICY STR("urn:ietf:params:xml:ns:common-policy")
 #define NS_PRES_RULES STR("urn:ietf:params:xml:ns:pres-rules")
@@ -199,84 +199,17 @@ static int identity_read(struct rules_reader *r, const struct xml_node *n, struc
 
 /* ---- times ---- */
 
-static bool number_take(struct cursor *c, int n, int *out)
-{
-    for (*out = 0; n; n--, c->p++) {
-        if (cursor_done(c) || *c->p < '0' || *c->p > '9')
-            return false;
-        *out = *out * 10 + (*c->p - '0');
-    }
-    return true;
-}
-
-/* Seconds east of UTC. */
-static bool zone_take(struct cursor *c, int *zone_s)
-{
-    bool west = cursor_char(c, '-');
-    int hours, minutes;
-
-    *zone_s = 0;
-    if (!west && cursor_char(c, 'Z'))
-        return true;
-    if ((!west && !cursor_char(c, '+')) || !number_take(c, 2, &hours) || !cursor_char(c, ':') ||
-        !number_take(c, 2, &minutes) || hours > 14 || minutes > 59)
-        return false;
-    *zone_s = (west ? -1 : 1) * (hours * 60 + minutes) * 60;
-    return true;
-}
-
-static bool fraction_take(struct cursor *c, uint64_t *ms)
-{
-    int digit;
-
-    *ms = 0;
-    if (!cursor_char(c, '.'))
-        return true;
-    if (!number_take(c, 1, &digit))
-        return false;
-    *ms = 100 * (uint64_t)digit;
-    for (uint64_t worth = 10; number_take(c, 1, &digit); worth /= 10)
-        *ms += worth * (uint64_t)digit;
-    return true;
-}
-
-/* dateTime of XML Schema, with its zone: without one nobody knows when it is. Years 1970 to 9999.
- */
-static bool time_parse(struct str text, uint64_t *ms)
-{
-    struct cursor c = cursor_on(text);
-    struct tm t = { .tm_isdst = 0 }, normal;
-    uint64_t fraction_ms;
-    int zone_s;
-    time_t s;
-
-    if (!number_take(&c, 4, &t.tm_year) || !cursor_char(&c, '-') ||
-        !number_take(&c, 2, &t.tm_mon) || !cursor_char(&c, '-') ||
-        !number_take(&c, 2, &t.tm_mday) || !cursor_char(&c, 'T') ||
-        !number_take(&c, 2, &t.tm_hour) || !cursor_char(&c, ':') ||
-        !number_take(&c, 2, &t.tm_min) || !cursor_char(&c, ':') || !number_take(&c, 2, &t.tm_sec) ||
-        !fraction_take(&c, &fraction_ms) || !zone_take(&c, &zone_s) || !cursor_done(&c))
-        return false;
-    t.tm_year -= 1900;
-    t.tm_mon--;
-    normal = t;
-    s = timegm(&normal);
-    if (normal.tm_mon != t.tm_mon || normal.tm_mday != t.tm_mday || normal.tm_hour != t.tm_hour ||
-        normal.tm_min != t.tm_min || normal.tm_sec != t.tm_sec || s < zone_s)
-        return false;
-    *ms = (uint64_t)(s - zone_s) * 1000 + fraction_ms;
-    return true;
-}
-
+/* Without a zone nobody knows when it is. Years from 1970. */
 static int time_read(struct rules_reader *r, const struct xml_node *n, uint64_t *ms)
 {
     struct str text = str_trim(xml_text(n));
+    struct timestamp t;
 
-    return time_parse(text, ms) ? 0
-                                : xml_refuse(r->why, n,
-                                             "not a date and time with its zone, as "
-                                             "2026-01-31T09:00:00Z:",
-                                             text);
+    if (!timestamp_parse(&t, text) || !t.zoned || t.ms < 0)
+        return xml_refuse(r->why, n,
+                          "not a date and time with its zone, as 2026-01-31T09:00:00Z:", text);
+    *ms = (uint64_t)t.ms;
+    return 0;
 }
 
 /* Pairs of <from> and <until>: RFC 4745 section 7.3. */

@@ -6,7 +6,6 @@
 #include "publication/compose_internal.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 int composition_input_compare(const struct composition_input *a, const struct composition_input *b)
 {
@@ -15,81 +14,6 @@ int composition_input_compare(const struct composition_input *a, const struct co
     if (a->changed != b->changed)
         return a->changed < b->changed ? -1 : 1;
     return (a->serial > b->serial) - (a->serial < b->serial);
-}
-
-/* ---- timestamps: RFC 3339 section 5.6 ---- */
-
-/* `digits` decimal digits, then `end` unless that is NUL. */
-static bool number_take(struct cursor *c, size_t digits, char end, int *out)
-{
-    struct str rest = cursor_rest(c);
-    uint32_t value;
-
-    if (rest.n < digits || str_to_u32(&value, str_sub(rest, 0, digits)))
-        return false;
-    c->p += digits;
-    *out = (int)value;
-    return !end || cursor_char(c, end);
-}
-
-static bool letter_take(struct cursor *c, char upper)
-{
-    return cursor_char(c, upper) || cursor_char(c, (char)(upper | 0x20));
-}
-
-/* ".123": to the millisecond. */
-static bool fraction_take(struct cursor *c, int *ms)
-{
-    int scale = 100, digits = 0;
-
-    *ms = 0;
-    if (!cursor_char(c, '.'))
-        return true;
-    for (; !cursor_done(c) && *c->p >= '0' && *c->p <= '9'; c->p++, digits++) {
-        *ms += (*c->p - '0') * scale;
-        scale /= 10;
-    }
-    return digits > 0;
-}
-
-/* "Z", "+01:00": what has to be subtracted. */
-static bool offset_take(struct cursor *c, int *seconds)
-{
-    int sign = 1, hours, minutes;
-
-    *seconds = 0;
-    if (letter_take(c, 'Z'))
-        return true;
-    if (cursor_char(c, '-'))
-        sign = -1;
-    else if (!cursor_char(c, '+'))
-        return false;
-    if (!number_take(c, 2, ':', &hours) || !number_take(c, 2, '\0', &minutes) || hours > 23 ||
-        minutes > 59)
-        return false;
-    *seconds = sign * (hours * 3600 + minutes * 60);
-    return true;
-}
-
-bool timestamp_parse(int64_t *out, struct str text)
-{
-    struct cursor c = cursor_on(str_trim(text));
-    struct tm t = { .tm_year = 0 };
-    int ms, offset_s;
-
-    if (!number_take(&c, 4, '-', &t.tm_year) || !number_take(&c, 2, '-', &t.tm_mon) ||
-        !number_take(&c, 2, '\0', &t.tm_mday) || !letter_take(&c, 'T') ||
-        !number_take(&c, 2, ':', &t.tm_hour) || !number_take(&c, 2, ':', &t.tm_min) ||
-        !number_take(&c, 2, '\0', &t.tm_sec) || !fraction_take(&c, &ms) ||
-        !offset_take(&c, &offset_s) || !cursor_done(&c))
-        return false;
-    if (t.tm_mon < 1 || t.tm_mon > 12 || t.tm_mday < 1 || t.tm_mday > 31 || t.tm_hour > 23 ||
-        t.tm_min > 59 || t.tm_sec > 60)
-        return false;
-    t.tm_year -= 1900;
-    t.tm_mon -= 1;
-    *out = ((int64_t)timegm(&t) - offset_s) * 1000 + ms;
-    return true;
 }
 
 /* ---- choices ---- */

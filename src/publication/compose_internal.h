@@ -36,8 +36,6 @@ struct choice {
     size_t position; /* in the order of serials */
 };
 
-/* An RFC 3339 timestamp as ms since 1970; false when it is none. */
-bool timestamp_parse(int64_t *out, struct str text);
 /* Gives each its rank: priority, then time told, then arrival. */
 NODISCARD int choices_rank(struct arena *scratch, struct choice *choices, size_t n);
 enum choice_order { CHOICE_BY_POSITION, CHOICE_BY_RANK };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Presence of several publishers: RFC 4479 leaves the policy to the compositor. Tuples stand side
  * by side, since each is a way to reach somebody; the person is one. */
+#include "base/timestamp.h"
 #include "publication/compose_internal.h"
 
 #define RPID "urn:ietf:params:xml:ns:pidf:rpid"
@@ -53,7 +54,10 @@ static void *gathering_settle(struct gathering *g, enum choice_order order, size
 
 static void choice_date(struct choice *choice, struct es_text timestamp)
 {
-    choice->timed = timestamp_parse(&choice->when_ms, es_str(timestamp));
+    struct timestamp t = { 0, false };
+
+    choice->timed = timestamp_parse(&t, es_str(timestamp)) && t.zoned;
+    choice->when_ms = t.ms;
 }
 
 static const struct es_presence *presence_of(const struct composition_input *in)

@@ -2,47 +2,6 @@
 #include "publication/compose_internal.h"
 #include "publication/compose_testing.h"
 
-static void test_timestamp(void **state)
-{
-    static const struct {
-        const char *text;
-        int64_t ms; /* -1: none */
-    } cases[] = {
-        { "1970-01-01T00:00:00Z", 0 },
-        { "2005-10-27T16:49:29Z", 1130431769000 },
-        { "2005-10-27T18:49:29+02:00", 1130431769000 },
-        { "2005-10-27T11:19:29-05:30", 1130431769000 },
-        { " 2005-10-27t16:49:29z\n", 1130431769000 },
-        { "2005-10-27T16:49:29.5Z", 1130431769500 },
-        { "2005-10-27T16:49:29.123456Z", 1130431769123 },
-        { "2000-02-29T00:00:00Z", 951782400000 },
-        { "2016-12-31T23:59:60Z", 1483228800000 },
-        { "", -1 },
-        { "2005-10-27", -1 },
-        { "2005-10-27T16:49:29", -1 },
-        { "2005-10-27T16:49:29.Z", -1 },
-        { "2005-10-27T16:49:29Zx", -1 },
-        { "2005-10-27T16:49:29+0200", -1 },
-        { "2005-10-27T16:49:29+24:00", -1 },
-        { "2005-13-27T16:49:29Z", -1 },
-        { "2005-00-27T16:49:29Z", -1 },
-        { "2005-10-32T16:49:29Z", -1 },
-        { "2005-10-27T24:49:29Z", -1 },
-        { "2005-10-27T16:60:29Z", -1 },
-        { "2005-10-27T16:49:61Z", -1 },
-        { "05-10-27T16:49:29Z", -1 },
-        { "+005-10-27T16:49:29Z", -1 },
-    };
-
-    (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        int64_t ms = -1;
-
-        assert_int_equal(timestamp_parse(&ms, str_of(cases[i].text)), cases[i].ms != -1);
-        assert_int_equal(ms, cases[i].ms);
-    }
-}
-
 #define EARLY "|at=2026-01-01T00:00:00Z"
 #define LATE "|at=2026-01-01T09:00:00+01:00" /* 08:00 */
 #define LATER "|at=2026-01-01T08:30:00Z"
@@ -213,7 +172,6 @@ static void test_documents(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_timestamp),
         cmocka_unit_test(test_tuples),
         cmocka_unit_test(test_persons),
         cmocka_unit_test(test_documents),
