@@ -80,6 +80,8 @@ struct es_tuple {
 
 struct es_person {
     struct es_text id;
+    /* What is told for a time only (`from`, `until`: RFC 4480 section 3.1) is here while it holds.
+     */
     const struct es_element *activities; /* children of rpid:activities, notes not among them */
     size_t n_activities;
     const struct es_element *elements; /* the others, activities and timestamp not among them */

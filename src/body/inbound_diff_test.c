@@ -69,6 +69,35 @@ static void test_example(void **state)
     buf_fini(&why);
 }
 
+/* Both times of activities, one of which is there already. */
+static void test_times(void **state)
+{
+    static const char base[] =
+        WHOLE "<d:person id=\"p\"><r:activities until=\"2026-01-05T13:00:00Z\"><r:busy/>"
+              "</r:activities></d:person>" WHOLE_END;
+    static const char diff[] =
+        OPS "<p:replace sel=\"*/d:person/r:activities/@until\">1970-01-01T00:00:02Z</p:replace>"
+            "<p:add sel=\"*/d:person/r:activities\" "
+            "type=\"@from\">1970-01-01T00:00:01Z</p:add>" OPS_END;
+    static const char wrong[] =
+        OPS "<p:replace sel=\"*/d:person/r:activities/@until\">later</p:replace>" OPS_END;
+    struct buf out, dump, why;
+
+    (void)state;
+    buf_init(&out, 1 << 20);
+    buf_init(&dump, 1 << 20);
+    buf_init(&why, 1 << 10);
+    assert_int_equal(patch(&out, &why, base, diff), 0);
+    assert_int_equal(parse(&dump, &why, "presence", DIFF, buf_str(&out)), 0);
+    assert_true(str_starts(buf_str(&dump), STR("person p\n during 1000-2000 of 0 activity ")));
+    buf_reset(&out);
+    assert_int_equal(patch(&out, &why, base, wrong), 0);
+    assert_int_equal(parse(&dump, &why, "presence", DIFF, buf_str(&out)), INBOUND_MALFORMED);
+    buf_fini(&out);
+    buf_fini(&dump);
+    buf_fini(&why);
+}
+
 /* A document, the operations on it, and what it is then. */
 #define DOC(content) "<presence xmlns=\"urn:ietf:params:xml:ns:pidf\">" content "</presence>"
 #define ADD(attributes, content) "<p:add " attributes ">" content "</p:add>"
@@ -419,9 +448,10 @@ static void test_is_diff(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_example), cmocka_unit_test(test_operations),
-        cmocka_unit_test(test_refused), cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_many),    cmocka_unit_test(test_is_diff),
+        cmocka_unit_test(test_example),    cmocka_unit_test(test_times),
+        cmocka_unit_test(test_operations), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_limits),     cmocka_unit_test(test_many),
+        cmocka_unit_test(test_is_diff),
     };
 
     xml_init();

@@ -48,6 +48,8 @@ static const struct {
       "</e:activities></status><r:y/><contact priority='0.5'>sip:a@x</contact><note "
       "xml:lang='en'>n</note><timestamp>2026-03-01T09:12:44Z</timestamp></tuple>"
       "<d:person><r:activities><r:busy/></r:activities><r:mood><r:sad/></r:mood><d:note>n</d:note>"
+      "<r:activities until='2026-03-01T09:12:44Z'><r:note>t</r:note><r:away/></r:activities>"
+      "<r:mood from='2026-03-01T09:12:44Z'><r:happy/></r:mood>"
       "</d:person><d:device id='d'><d:deviceID>u</d:deviceID><r:user-input>idle</r:user-input>"
       "</d:device><note>&#65;&gt;</note><z xmlns='urn:z'/></presence>" },
     { "presence", XPIDF,

@@ -25,6 +25,8 @@ struct presence {
     struct es_device *devices;
     size_t n_tuples, n_persons, n_devices;
     struct notes notes;
+    struct timed_part *timed;
+    size_t n_timed;
     struct inbound_elements activities; /* found in tuples, as the drafts had it */
     unsigned generated;                 /* ids so far */
 };
@@ -83,13 +85,18 @@ static struct str language_of(const struct xml_node *n)
     return a ? str_trim(a->value) : STR_EMPTY;
 }
 
+static int note_read(struct inbound *in, struct es_note *note, const struct xml_node *n)
+{
+    int r = event_state_text(in->state, &note->language, language_of(n));
+
+    return r ? r : inbound_content(in, &note->text, n);
+}
+
 static int note_add(struct inbound *in, struct notes *to, const struct xml_node *n)
 {
     struct es_note note;
-    int r = event_state_text(in->state, &note.language, language_of(n));
+    int r = note_read(in, &note, n);
 
-    if (r == 0)
-        r = inbound_content(in, &note.text, n);
     if (r == 0)
         r = ARRAY_GROW_IN(&in->state->arena, to->p, to->n);
     if (r == 0)
@@ -105,20 +112,107 @@ static int timestamp_read(struct inbound *in, struct es_text *out, const struct 
     return timestamp_parse(&t, text) ? event_state_text(in->state, out, text) : 0;
 }
 
+static int element_read(struct inbound *in, struct es_element *e, struct xml_node *n)
+{
+    int r = event_state_text(in->state, &e->namespace, n->name.namespace);
+
+    if (r == 0)
+        r = event_state_text(in->state, &e->name, n->name.local);
+    return r ? r : inbound_keep(in, &e->xml, n);
+}
+
 static int element_add(struct inbound *in, struct inbound_elements *to, struct xml_node *n)
 {
     struct es_element e;
-    int r = event_state_text(in->state, &e.namespace, n->name.namespace);
+    int r = element_read(in, &e, n);
 
-    if (r == 0)
-        r = event_state_text(in->state, &e.name, n->name.local);
-    if (r == 0)
-        r = inbound_keep(in, &e.xml, n);
     if (r == 0)
         r = ARRAY_GROW_IN(&in->state->arena, to->p, to->n);
     if (r == 0)
         to->p[to->n++] = e;
     return r;
+}
+
+/* ---- what is told for a time only: RFC 4480 section 3.1 ---- */
+
+static int time_read(struct inbound *in, const struct xml_node *n, const char *name,
+                     uint64_t *wall_ms)
+{
+    struct timestamp t;
+    struct str text;
+
+    if (!xml_attribute_find(n, str_of(name), &text))
+        return 0;
+    if (!timestamp_parse(&t, text))
+        return xml_refuse(in->why, n, "'from' or 'until' is not a date and time:", text);
+    *wall_ms = t.ms < 0 ? 0 : (uint64_t)t.ms;
+    return 0;
+}
+
+/* `from` and `until` of an element, which may have one of them, or none, or be no RPID. */
+static int times_read(struct inbound *in, struct timed_part *t, const struct xml_node *n)
+{
+    int r;
+
+    *t = (struct timed_part){ .until_ms = UINT64_MAX };
+    if (!str_equal(n->name.namespace, NS_RPID))
+        return 0;
+    r = time_read(in, n, "from", &t->from_ms);
+    return r ? r : time_read(in, n, "until", &t->until_ms);
+}
+
+static bool is_timed(const struct timed_part *t)
+{
+    return t->from_ms || t->until_ms != UINT64_MAX;
+}
+
+static int timed_add(struct presence *p, const struct timed_part *t)
+{
+    if (ARRAY_GROW_IN(&p->in->state->arena, p->timed, p->n_timed))
+        return -ENOMEM;
+    p->timed[p->n_timed++] = *t;
+    return 0;
+}
+
+/* To those that are there always; or, when `times` has any, to the others. */
+static int element_put(struct presence *p, struct inbound_elements *to, struct timed_part times,
+                       struct xml_node *n)
+{
+    int r;
+
+    if (!is_timed(&times))
+        return element_add(p->in, to, n);
+    r = element_read(p->in, &times.element, n);
+    return r ? r : timed_add(p, &times);
+}
+
+static int note_put(struct presence *p, struct notes *to, struct timed_part times,
+                    const struct xml_node *n)
+{
+    int r;
+
+    if (!is_timed(&times))
+        return note_add(p->in, to, n);
+    times.kind = TIMED_NOTE;
+    r = note_read(p->in, &times.note, n);
+    return r ? r : timed_add(p, &times);
+}
+
+/* Those from number `first` on are the person's of that place, who has no others. */
+static void timed_settle(struct presence *p, size_t first, size_t person)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < p->n_timed; i++) {
+        struct timed_part t = p->timed[i];
+
+        if (i < first && t.person == person)
+            continue;
+        if (i >= first)
+            t.person = person;
+        p->timed[n++] = t;
+    }
+    p->n_timed = n;
 }
 
 /* ---- tuple ---- */
@@ -199,6 +293,7 @@ int inbound_contact_read(struct inbound *in, struct es_tuple *t, const struct xm
 static int tuple_read(struct presence *p, struct es_tuple *t, const struct xml_node *n)
 {
     struct notes notes = { NULL, 0 };
+    struct timed_part times;
     int r = id_read(p, &t->id, n, 't');
 
     for (const struct xml_node *c = xml_first(n); c && r == 0; c = xml_next(c)) {
@@ -210,6 +305,8 @@ static int tuple_read(struct presence *p, struct es_tuple *t, const struct xml_n
             r = note_add(p->in, &notes, c);
         else if (is_pidf(c, "timestamp"))
             r = timestamp_read(p->in, &t->timestamp, c);
+        else /* told on with its times */
+            r = times_read(p->in, &times, c);
     }
     t->notes = notes.p;
     t->n_notes = notes.n;
@@ -235,14 +332,26 @@ static int tuple_add(struct presence *p, const struct xml_node *n)
 
 /* ---- person ---- */
 
-static int activities_read(struct inbound *in, struct inbound_elements *activities,
+static int activities_read(struct presence *p, struct inbound_elements *activities,
                            struct notes *notes, const struct xml_node *all)
 {
-    int r = 0;
+    struct timed_part times;
+    int r = times_read(p->in, &times, all);
 
     for (struct xml_node *n = xml_first(all); n && r == 0; n = xml_next(n))
-        r = is_one_of_ours(n, "note") ? note_add(in, notes, n) : element_add(in, activities, n);
+        r = is_one_of_ours(n, "note") ? note_put(p, notes, times, n)
+                                      : element_put(p, activities, times, n);
     return r;
+}
+
+static int person_element_read(struct presence *p, struct inbound_elements *elements,
+                               struct xml_node *n)
+{
+    struct timed_part times;
+    int r = times_read(p->in, &times, n);
+
+    times.kind = TIMED_ELEMENT;
+    return r ? r : element_put(p, elements, times, n);
 }
 
 static int person_read(struct presence *p, struct es_person *person, const struct xml_node *n)
@@ -253,13 +362,13 @@ static int person_read(struct presence *p, struct es_person *person, const struc
 
     for (struct xml_node *c = xml_first(n); c && r == 0; c = xml_next(c)) {
         if (xml_is(c, NS_RPID, STR("activities")))
-            r = activities_read(p->in, &activities, &notes, c);
+            r = activities_read(p, &activities, &notes, c);
         else if (is_one_of_ours(c, "note"))
             r = note_add(p->in, &notes, c);
         else if (is_one_of_ours(c, "timestamp"))
             r = timestamp_read(p->in, &person->timestamp, c);
         else
-            r = element_add(p->in, &elements, c);
+            r = person_element_read(p, &elements, c);
     }
     person->activities = activities.p;
     person->n_activities = activities.n;
@@ -270,25 +379,30 @@ static int person_read(struct presence *p, struct es_person *person, const struc
     return r;
 }
 
-static int person_put(struct presence *p, const struct es_person *person)
+/* What it has for a time begins at number `timed`. */
+static int person_put(struct presence *p, const struct es_person *person, size_t timed)
 {
-    for (size_t i = 0; i < p->n_persons; i++)
-        if (str_equal(es_str(p->persons[i].id), es_str(person->id))) {
-            p->persons[i] = *person;
-            return 0;
-        }
-    if (ARRAY_GROW_IN(&p->in->state->arena, p->persons, p->n_persons))
-        return -ENOMEM;
-    p->persons[p->n_persons++] = *person;
+    size_t i = 0;
+
+    while (i < p->n_persons && !str_equal(es_str(p->persons[i].id), es_str(person->id)))
+        i++;
+    if (i == p->n_persons) {
+        if (ARRAY_GROW_IN(&p->in->state->arena, p->persons, p->n_persons))
+            return -ENOMEM;
+        p->n_persons++;
+    }
+    p->persons[i] = *person;
+    timed_settle(p, timed, i);
     return 0;
 }
 
 static int person_add(struct presence *p, const struct xml_node *n)
 {
     struct es_person person = { .id = { NULL, 0 } };
+    size_t timed = p->n_timed;
     int r = person_read(p, &person, n);
 
-    return r ? r : person_put(p, &person);
+    return r ? r : person_put(p, &person, timed);
 }
 
 static int draft_person_add(struct presence *p)
@@ -296,7 +410,7 @@ static int draft_person_add(struct presence *p)
     struct es_person person = { .activities = p->activities.p, .n_activities = p->activities.n };
     int r = p->activities.n ? id_generate(p, &person.id, 'p') : 0;
 
-    return r || !p->activities.n ? r : person_put(p, &person);
+    return r || !p->activities.n ? r : person_put(p, &person, p->n_timed);
 }
 
 /* ---- device ---- */
@@ -392,6 +506,8 @@ int inbound_pidf_read(struct inbound *in, const struct xml_node *root)
         .devices = p.devices,
         .n_devices = p.n_devices,
     };
+    s->timed = p.timed;
+    s->n_timed = p.n_timed;
     s->device = presence_device_state(&s->presence);
     return r ? r : inbound_keep_children(in, &s->presence.extensions, root, is_extension);
 }

@@ -186,6 +186,42 @@ static void test_others(void **state)
                "</tuple><dm:person id='p1'/>" END,
           "tuple x open\nperson p1\nperson p2\n activity " RPID("meeting") " activity " RPID(
               "other") "= NOT_INUSE\n" },
+        { "what holds for a time is kept apart, with its times", P,
+          RICH "<dm:person id='p'><r:activities><r:away/></r:activities>"
+               "<r:activities from='1970-01-01T01:00:01+01:00' until='1970-01-01T00:00:02.5'>"
+               "<r:note>lunch</r:note><r:busy/></r:activities>"
+               "<r:mood until='1970-01-01T00:00:03Z'><r:sad/></r:mood>"
+               "<z:from xmlns:z='urn:z' from='never'/></dm:person>"
+               "<tuple id='a'><status><basic>open</basic></status>"
+               "<r:privacy from='2026-01-01T00:00:00Z'/></tuple>" END,
+          "tuple a open\n extensions <r:privacy xmlns:r=\"urn:ietf:params:xml:ns:pidf:rpid\" "
+          "from=\"2026-01-01T00:00:00Z\"/>\n"
+          "person p\n activity " R "away  <r:away xmlns:r=\"urn:ietf:params:xml:ns:pidf:rpid\"/>\n"
+          " element {urn:z}from  <z:from xmlns:z=\"urn:z\" from=\"never\"/>\n"
+          " during 1000-2500 of 0 note :lunch\n"
+          " during 1000-2500 of 0 activity " R
+          "busy  <r:busy xmlns:r=\"urn:ietf:params:xml:ns:pidf:rpid\"/>\n"
+          " during -3000 of 0 element " R "mood  <r:mood "
+          "xmlns:r=\"urn:ietf:params:xml:ns:pidf:rpid\" until=\"1970-01-01T00:00:03Z\"><r:sad/>"
+          "</r:mood>\n= NOT_INUSE\n" },
+        { "before 1970: it is over, or has begun", P,
+          RICH
+          "<dm:person id='p'><r:activities until='1969-12-31T23:59:59Z'><r:busy/>"
+          "</r:activities><r:mood from='1960-01-01T00:00:00Z'><r:sad/></r:mood></dm:person>" END,
+          "person p\n element " R "mood  <r:mood xmlns:r=\"urn:ietf:params:xml:ns:pidf:rpid\" "
+          "from=\"1960-01-01T00:00:00Z\"><r:sad/></r:mood>\n during -0 of 0 activity " R
+          "busy  <r:busy xmlns:r=\"urn:ietf:params:xml:ns:pidf:rpid\"/>\n= UNAVAILABLE\n" },
+        { "twice the same person: what the first had for a time is gone with it", P,
+          RICH "<dm:person id='o'><r:activities until='1970-01-01T00:00:01Z'><r:busy/>"
+               "</r:activities></dm:person>"
+               "<dm:person id='p'><r:activities until='1970-01-01T00:00:02Z'><r:busy/>"
+               "</r:activities></dm:person>"
+               "<dm:person id='o'><r:activities until='1970-01-01T00:00:03Z'><r:busy/>"
+               "</r:activities></dm:person>" END,
+          "person o\nperson p\n during -2000 of 1 activity " R
+          "busy  <r:busy xmlns:r=\"urn:ietf:params:xml:ns:pidf:rpid\"/>\n"
+          " during -3000 of 0 activity " R
+          "busy  <r:busy xmlns:r=\"urn:ietf:params:xml:ns:pidf:rpid\"/>\n= UNAVAILABLE\n" },
         { "what adorns and is wrong is not there", P,
           OPEN "><tuple id='a'><contact priority='high'>sip:a@x</contact>"
                "<timestamp>yesterday</timestamp></tuple>"
@@ -271,6 +307,16 @@ static void test_refused(void **state)
           "line 1: Namespace prefix dm on person is not defined" },
         { "an attribute twice", P, OPEN " a='1' a='2'/>", INBOUND_MALFORMED,
           "line 1: Attribute a redefined" },
+        { "activities until no time", P,
+          RICH "<dm:person><r:activities until='tomorrow'><r:busy/></r:activities></dm:person>" END,
+          INBOUND_MALFORMED,
+          "line 1, activities: 'from' or 'until' is not a date and time: 'tomorrow'" },
+        { "a mood from no time", P,
+          RICH "<dm:person><r:mood from=''><r:sad/></r:mood></dm:person>" END, INBOUND_MALFORMED,
+          "line 1, mood: 'from' or 'until' is not a date and time: ''" },
+        { "a tuple's privacy until no day", P,
+          RICH "<tuple><r:privacy until='2026-02-30T00:00:00Z'/></tuple>" END, INBOUND_MALFORMED,
+          "line 1, privacy: 'from' or 'until' is not a date and time: '2026-02-30T00:00:00Z'" },
         { "an attribute twice, by namespaces", P,
           OPEN " xmlns:a='urn:x' xmlns:b='urn:x' a:z='1' b:z='2'/>", INBOUND_MALFORMED, NULL },
     };

@@ -97,6 +97,24 @@ static inline void dump_elements(struct buf *b, const char *label, const struct 
     }
 }
 
+/* " during 1000-2000 of 0", and what; "-" alone is an end that is open. */
+static inline void dump_timed(struct buf *b, const struct timed_part *t)
+{
+    static const char *const kinds[] = { "activity", "element" };
+
+    buf_printf(b, " during ");
+    if (t->from_ms)
+        buf_printf(b, "%llu", (unsigned long long)t->from_ms);
+    buf_add_char(b, '-');
+    if (t->until_ms != UINT64_MAX)
+        buf_printf(b, "%llu", (unsigned long long)t->until_ms);
+    buf_printf(b, " of %zu", t->person);
+    if (t->kind == TIMED_NOTE)
+        dump_notes(b, &t->note, 1);
+    else
+        dump_elements(b, kinds[t->kind], &t->element, 1);
+}
+
 static inline void dump_presence(struct buf *b, const struct es_presence *p)
 {
     static const char *const basics[] = { "none", "open", "closed" };
@@ -159,6 +177,10 @@ static inline void event_state_dump(struct buf *b, const struct event_state *s)
         dump_dialog(b, &s->dialogs[i]);
     if (s->has_presence)
         dump_presence(b, &s->presence);
+    for (size_t i = 0; i < s->n_timed; i++) {
+        BUG_UNLESS(s->timed[i].person < s->presence.n_persons);
+        dump_timed(b, &s->timed[i]);
+    }
     if (s->has_messages)
         dump_messages(b, &s->messages);
     if (s->device != DEVICE_INVALID)

@@ -100,9 +100,24 @@ static int composition_inputs(struct composition *c, struct composition_input *i
     return 0;
 }
 
-int composite_create(struct event_state **out, struct composition_input *inputs, size_t n)
+void event_state_period(const struct event_state *s, uint64_t wall_ms, uint64_t *from_ms,
+                        uint64_t *until_ms)
 {
-    struct composition c = { .scratch = { .block_size = SCRATCH_BLOCK } };
+    for (size_t i = 0; s->has_presence && i < s->n_timed; i++) {
+        const uint64_t bounds[] = { s->timed[i].from_ms, s->timed[i].until_ms };
+
+        for (size_t k = 0; k < ARRAY_LEN(bounds); k++)
+            if (bounds[k] <= wall_ms && bounds[k] > *from_ms)
+                *from_ms = bounds[k];
+            else if (bounds[k] > wall_ms && bounds[k] < *until_ms)
+                *until_ms = bounds[k];
+    }
+}
+
+int composite_create(struct event_state **out, struct composition_input *inputs, size_t n,
+                     uint64_t wall_ms)
+{
+    struct composition c = { .scratch = { .block_size = SCRATCH_BLOCK }, .wall_ms = wall_ms };
     int r = composition_inputs(&c, inputs, n);
 
     BUG_UNLESS(n > 0);

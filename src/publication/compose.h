@@ -5,8 +5,8 @@
  * Dialogs (RFC 4235): the union of what is live; the same call told twice is one dialog. Presence
  * (RFC 3863, 4479, 4480): the union of the tuples, one person made of all; what was told with a
  * time is as old as that, what was told without one came after whatever had arrived before it.
- * Times on RPID activities (`from`, `until`) are not looked at. Messages (RFC 3842): sums. Anything
- * else: the newest document. */
+ * What a person is for a time only (RFC 4480 section 3.1) counts while it holds. Messages (RFC
+ * 3842): sums. Anything else: the newest document. */
 #pragma once
 #include "base/str.h"
 #include "state/event_state.h"
@@ -25,10 +25,14 @@ struct composition_input { /* one publication */
     bool scoped;
 };
 
-/* 0 or -ENOMEM. Without inputs there is nothing to compose: do not ask. Where a single document
- * already says it all, *out is a reference to that one. */
-NODISCARD int composite_create(struct event_state **out, struct composition_input *inputs,
-                               size_t n);
+/* What holds at `wall_ms`. 0 or -ENOMEM. Without inputs there is nothing to compose: do not ask.
+ * Where a single document already says it all, *out is a reference to that one. */
+NODISCARD int composite_create(struct event_state **out, struct composition_input *inputs, size_t n,
+                               uint64_t wall_ms);
+/* Nothing of the document begins or ends to hold between the two, of which the first is `wall_ms`
+ * or before it, the second behind it: narrows what is there. */
+void event_state_period(const struct event_state *s, uint64_t wall_ms, uint64_t *from_ms,
+                        uint64_t *until_ms);
 /* Do two composites say the same? Timestamps that only repeat do not count. */
 bool composite_same(const struct event_state *a, const struct event_state *b);
 

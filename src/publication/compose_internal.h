@@ -8,6 +8,7 @@ struct composition { /* one composite in the making */
     struct arena scratch;
     struct composition_input **inputs; /* by serial */
     size_t n;
+    uint64_t wall_ms;
     struct event_state view; /* the result, borrowed */
 };
 

@@ -16,6 +16,7 @@ union packed { /* any element of an array */
     struct es_device device;
     struct es_element element;
     struct es_note note;
+    struct timed_part timed;
 };
 
 typedef void (*pack_fn)(struct packer *p, union packed *u);
@@ -60,6 +61,17 @@ static void pack_element(struct packer *p, union packed *u)
     pack_text(p, &u->element.namespace);
     pack_text(p, &u->element.name);
     pack_text(p, &u->element.xml);
+}
+
+static void pack_timed(struct packer *p, union packed *u)
+{
+    union packed part = { .element = u->timed.element };
+
+    pack_element(p, &part);
+    u->timed.element = part.element;
+    part.note = u->timed.note;
+    pack_note(p, &part);
+    u->timed.note = part.note;
 }
 
 static void pack_param(struct packer *p, union packed *u)
@@ -153,6 +165,9 @@ static void pack(struct packer *p, struct event_state *to, const struct event_st
     if (s->has_presence) {
         to->presence = s->presence;
         pack_presence(p, &to->presence);
+        to->timed = s->timed;
+        to->n_timed = s->n_timed;
+        PACK_ARRAY(p, to->timed, to->n_timed, pack_timed);
     }
     if (s->has_messages) {
         to->messages = s->messages;

@@ -6,6 +6,9 @@
 
 #define RPID "urn:ietf:params:xml:ns:pidf:rpid"
 
+/* In ranks: behind any number of a place in an array. */
+#define TIMED_BEHIND ((uint64_t)1 << 31)
+
 /* Candidates out of all documents, by serial; then those of them that are shown. */
 struct gathering {
     struct composition *c;
@@ -159,6 +162,49 @@ static int devices_compose(struct composition *c, struct naming *names)
     return g.error;
 }
 
+/* ---- what holds for a time ---- */
+
+static size_t timed_room(const struct composition *c)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < c->n; i++)
+        n += presence_of(c->inputs[i])->n_persons ? c->inputs[i]->document->n_timed : 0;
+    return n;
+}
+
+/* What of that kind holds now, of one document; `persons` are its own. It stands behind what its
+ * person always has. */
+static void timed_gather(struct gathering *g, const struct event_state *s, enum timed_kind kind,
+                         const struct choice *persons)
+{
+    for (size_t i = 0; i < s->n_timed; i++) {
+        const struct timed_part *t = &s->timed[i];
+        const struct choice *of = &persons[t->person];
+        struct choice *choice;
+
+        if (t->kind != kind || g->c->wall_ms < t->from_ms || g->c->wall_ms >= t->until_ms)
+            continue;
+        choice =
+            gathering_add(g, kind == TIMED_NOTE ? (const void *)&t->note : &t->element, of->from);
+        choice->key[0] = kind == TIMED_NOTE ? t->note.language : t->element.namespace;
+        choice->key[1] = t->element.name;
+        choice->rank = kind == TIMED_ELEMENT ? of->rank : (of->rank << 32) | TIMED_BEHIND | i;
+    }
+}
+
+static void timed_gather_all(struct gathering *g, enum timed_kind kind,
+                             const struct gathering *persons)
+{
+    const struct choice *first = persons->choices;
+
+    for (size_t i = 0; !g->error && i < g->c->n; i++) {
+        if (presence_of(g->c->inputs[i])->n_persons)
+            timed_gather(g, g->c->inputs[i]->document, kind, first);
+        first += presence_of(g->c->inputs[i])->n_persons;
+    }
+}
+
 /* ---- notes: one for each language ---- */
 
 static void notes_gather(struct gathering *g, const struct es_note *notes, size_t n,
@@ -190,7 +236,7 @@ static int activities_compose(struct composition *c, const struct gathering *per
 {
     struct gathering g;
     struct es_element *activities;
-    size_t room = 0, n = 0;
+    size_t room = timed_room(c), n = 0;
 
     for (size_t i = 0; i < persons->n; i++)
         room += ((const struct es_person *)persons->choices[i].element)->n_activities;
@@ -206,6 +252,7 @@ static int activities_compose(struct composition *c, const struct gathering *per
             choice->rank = (persons->choices[i].rank << 32) | k;
         }
     }
+    timed_gather_all(&g, TIMED_ACTIVITY, persons);
     activities = gathering_settle(&g, CHOICE_BY_RANK, sizeof(*activities));
     for (size_t i = 0; activities && i < g.n; i++) {
         const struct es_element *e = g.winners[i]->element;
@@ -225,7 +272,7 @@ static int elements_compose(struct composition *c, const struct gathering *perso
 {
     struct gathering g;
     struct es_element *elements;
-    size_t room = 0;
+    size_t room = timed_room(c);
 
     for (size_t i = 0; i < persons->n; i++)
         room += ((const struct es_person *)persons->choices[i].element)->n_elements;
@@ -241,6 +288,7 @@ static int elements_compose(struct composition *c, const struct gathering *perso
             choice->rank = persons->choices[i].rank;
         }
     }
+    timed_gather_all(&g, TIMED_ELEMENT, persons);
     elements = gathering_settle(&g, CHOICE_BY_RANK, sizeof(*elements));
     for (size_t i = 0; elements && i < g.n; i++)
         elements[i] = *(const struct es_element *)g.winners[i]->element;
@@ -253,7 +301,7 @@ static int person_notes_compose(struct composition *c, const struct gathering *p
                                 struct es_person *out)
 {
     struct gathering g;
-    size_t room = 0;
+    size_t room = timed_room(c);
 
     for (size_t i = 0; i < persons->n; i++)
         room += ((const struct es_person *)persons->choices[i].element)->n_notes;
@@ -263,6 +311,7 @@ static int person_notes_compose(struct composition *c, const struct gathering *p
 
         notes_gather(&g, p->notes, p->n_notes, &persons->choices[i]);
     }
+    timed_gather_all(&g, TIMED_NOTE, persons);
     notes_settle(&g, &out->notes, &out->n_notes);
     return g.error;
 }

@@ -125,6 +125,61 @@ static const struct composition_case person_cases[] = {
       DEVICE_UNAVAILABLE },
 };
 
+#define LUNCH "presence tuple:t=open person:p|a=away|a@1000-2000=on-the-phone|n@1000-2000=en:lunch"
+
+static const struct composition_case time_cases[] = {
+    { "not yet", { { LUNCH } }, "presence tuple:t=open person:p|a=away", DEVICE_NOT_INUSE, 999 },
+    { "from then on",
+      { { LUNCH } },
+      "presence tuple:t=open person:p|a=away|a=on-the-phone|n=en:lunch",
+      DEVICE_INUSE,
+      1000 },
+    { "until then",
+      { { LUNCH } },
+      "presence tuple:t=open person:p|a=away|a=on-the-phone|n=en:lunch",
+      DEVICE_INUSE,
+      1999 },
+    { "and no longer",
+      { { LUNCH } },
+      "presence tuple:t=open person:p|a=away",
+      DEVICE_NOT_INUSE,
+      2000 },
+    { "one time is enough",
+      { { "presence person:p|a@1000-=busy|a@-1000=away" } },
+      "presence person:p|a=busy",
+      DEVICE_UNAVAILABLE,
+      1000 },
+    { "there and for a time is there once",
+      { { "presence tuple:t=open person:p|a=busy|a@1-2=busy" } },
+      "presence tuple:t=open person:p|a=busy",
+      DEVICE_INUSE,
+      1 },
+    { "of several persons, each with her own",
+      { { "presence person:o person:p|a@1-9=busy person:q|a@9-=meal|a@1-9=tv" },
+        { "presence person:r|a@1-2=away|a=vacation" } },
+      "presence person:o|a=vacation|a=away|a=tv|a=busy",
+      DEVICE_UNAVAILABLE,
+      1 },
+    { "what is not so yet hides nothing that is",
+      { { "presence person:p|e=mood:<old/>|n=en:old" },
+        { "presence person:q|e@5-=mood:<new/>|n@5-=en:new" } },
+      "presence person:p|e=mood:<old/>|n=en:old",
+      DEVICE_UNAVAILABLE,
+      4 },
+    { "and then it does",
+      { { "presence person:p|e=mood:<old/>|n=en:old" },
+        { "presence person:q|e@5-=mood:<new/>|n@5-=en:new" } },
+      "presence person:p|e=mood:<new/>|n=en:new",
+      DEVICE_UNAVAILABLE,
+      5 },
+    { "dialogs beside it",
+      { { "dialogs x=confirmed" }, { LUNCH }, { "presence person:z|a@1000-=meal" } },
+      "dialogs x=confirmed presence tuple:t=open "
+      "person:p|a=meal|a=away|a=on-the-phone|n=en:lunch",
+      DEVICE_INUSE,
+      1500 },
+};
+
 static const struct composition_case document_cases[] = {
     { "a device is told by the newest",
       { { .document = "presence device:a|d=u|e=class:<a/>", .changed = 2 },
@@ -163,6 +218,12 @@ static void test_persons(void **state)
     assert_compositions(person_cases, ARRAY_LEN(person_cases));
 }
 
+static void test_times(void **state)
+{
+    (void)state;
+    assert_compositions(time_cases, ARRAY_LEN(time_cases));
+}
+
 static void test_documents(void **state)
 {
     (void)state;
@@ -174,6 +235,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tuples),
         cmocka_unit_test(test_persons),
+        cmocka_unit_test(test_times),
         cmocka_unit_test(test_documents),
     };
 

@@ -102,6 +102,15 @@ static bool person_same(const void *x, const void *y, bool timestamps)
            timestamp_same(a->timestamp, b->timestamp, timestamps);
 }
 
+static bool timed_same(const void *x, const void *y, bool timestamps)
+{
+    const struct timed_part *a = x, *b = y;
+
+    return a->kind == b->kind && a->person == b->person && a->from_ms == b->from_ms &&
+           a->until_ms == b->until_ms && element_same(&a->element, &b->element, timestamps) &&
+           note_same(&a->note, &b->note, timestamps);
+}
+
 static bool device_same(const void *x, const void *y, bool timestamps)
 {
     const struct es_device *a = x, *b = y;
@@ -148,7 +157,8 @@ static bool facets_same(const struct event_state *a, const struct event_state *b
            a->has_presence == b->has_presence && a->has_messages == b->has_messages &&
            a->has_opaque == b->has_opaque &&
            (!a->has_dialogs || ARRAY_SAME(a, b, dialogs, n_dialogs, dialog_same, timestamps)) &&
-           (!a->has_presence || presence_same(&a->presence, &b->presence, timestamps)) &&
+           (!a->has_presence || (presence_same(&a->presence, &b->presence, timestamps) &&
+                                 ARRAY_SAME(a, b, timed, n_timed, timed_same, timestamps))) &&
            (!a->has_messages || messages_same(&a->messages, &b->messages)) &&
            (!a->has_opaque || opaque_same(&a->opaque, &b->opaque));
 }

@@ -111,6 +111,8 @@ size_t event_state_shown(const struct event_state *s)
 
     if (s->has_presence)
         n += presence_shown(&s->presence);
+    for (size_t i = 0; s->has_presence && i < s->n_timed; i++) /* all may hold at once */
+        n += elements_shown(&s->timed[i].element, 1) + notes_shown(&s->timed[i].note, 1);
     if (s->has_messages)
         n += MESSAGES_SHOWN + s->messages.account.n;
     if (s->has_opaque)

@@ -247,11 +247,11 @@ static void test_scoped(void **state)
                                       { .document = b, .serial = 2 } };
 
     (void)state;
-    assert_int_equal(composite_create(&out, in, 2), 0);
+    assert_int_equal(composite_create(&out, in, 2, 0), 0);
     assert_false(in[0].scoped);
     assert_true(in[1].scoped);
     event_state_unref(out);
-    assert_int_equal(composite_create(&out, &in[1], 1), 0);
+    assert_int_equal(composite_create(&out, &in[1], 1, 0), 0);
     assert_event_state(out, "dialogs x-2=trying y-2=trying");
     event_state_unref(out);
     event_state_unref(a);
@@ -285,7 +285,7 @@ static void test_shared(void **state)
 
         assert_int_equal(event_state_pack(&packed, published), 0);
         in.document = packed;
-        assert_int_equal(composite_create(&out, &in, 1), 0);
+        assert_int_equal(composite_create(&out, &in, 1, 0), 0);
         assert_int_equal(out == packed, cases[i].shared);
         event_state_unref(published);
         event_state_unref(packed);
@@ -441,7 +441,7 @@ static void test_many(void **state)
     assert_non_null(in);
     for (size_t i = 0; i < MANY; i++)
         in[i] = (struct composition_input){ .document = s, .serial = i + 1, .changed = i / 3 };
-    assert_int_equal(composite_create(&out, in, MANY), 0);
+    assert_int_equal(composite_create(&out, in, MANY, 0), 0);
     assert_int_equal(out->n_dialogs, MANY + 2); /* both ends of one call, and theirs */
     assert_int_equal(out->presence.n_tuples, MANY + 1);
     assert_int_equal(out->presence.n_persons, 1);

@@ -27,6 +27,7 @@ struct reader {
     struct es_person *persons;
     struct es_device *devices;
     struct es_note *notes;
+    struct timed_part *timed;
 };
 
 static void *reader_array(struct reader *rd, size_t size)
@@ -142,6 +143,24 @@ static void tuple_read(struct reader *rd, struct str word)
     }
 }
 
+/* "a@1000-2000", with the value behind it */
+static void timed_read(struct reader *rd, struct str key, struct str value)
+{
+    struct timed_part *t = &rd->timed[rd->s->n_timed++];
+    struct str kind = str_next(&key, '@'), from = str_next(&key, '-');
+
+    *t = (struct timed_part){ .person = rd->s->presence.n_persons - 1,
+                              .from_ms = number_of(from),
+                              .until_ms = key.n ? number_of(key) : UINT64_MAX };
+    if (str_equal(kind, STR("n"))) {
+        t->kind = TIMED_NOTE;
+        t->note = note_of(rd, value);
+    } else {
+        t->kind = str_equal(kind, STR("a")) ? TIMED_ACTIVITY : TIMED_ELEMENT;
+        t->element = element_of(rd, value);
+    }
+}
+
 static void person_read(struct reader *rd, struct str word)
 {
     struct es_person *p = &rd->persons[rd->s->presence.n_persons++];
@@ -156,7 +175,9 @@ static void person_read(struct reader *rd, struct str word)
     while (word.p) {
         struct str value = str_next(&word, '|'), key = str_next(&value, '=');
 
-        if (str_equal(key, STR("a")))
+        if (str_find_char(key, '@') < key.n)
+            timed_read(rd, key, value);
+        else if (str_equal(key, STR("a")))
             activities[p->n_activities++] = element_of(rd, value);
         else if (str_equal(key, STR("e")))
             elements[p->n_elements++] = element_of(rd, value);
@@ -259,6 +280,7 @@ struct event_state *event_state_of(const char *text)
     rd.s->presence.persons = rd.persons = reader_array(&rd, sizeof(*rd.persons));
     rd.s->presence.devices = rd.devices = reader_array(&rd, sizeof(*rd.devices));
     rd.s->presence.notes = rd.notes = reader_array(&rd, sizeof(*rd.notes));
+    rd.s->timed = rd.timed = reader_array(&rd, sizeof(*rd.timed));
     while (rest.p) {
         struct str word = str_next(&rest, ' ');
 
@@ -406,7 +428,7 @@ static struct event_state *compose(const struct composition_case *c, bool backwa
             .priority = c->inputs[i].priority,
             .scoped = c->inputs[i].scoped,
         };
-    assert_int_equal(composite_create(&out, in, n), 0);
+    assert_int_equal(composite_create(&out, in, n, c->wall_ms), 0);
     for (size_t i = 0; i < n; i++) { /* the result owes them nothing */
         shown += event_state_shown(in[i].document);
         event_state_unref(in[i].document);

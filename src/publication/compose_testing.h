@@ -3,11 +3,11 @@
  *
  *     dialogs:7 1000=early|r b=confirmed|call=c:l:r|held|local=sip:a|remote=sip:b|event=rejected
  *     presence tuple:t=open|c=sip:a|x=<caps/>|n=en:Hi|at=2026-01-02T03:04:05Z note:en:Hi ext:<x/>
- *     person:p|a=busy|e=mood:<m/>|n=:Hi  device:d|d=urn:1|e=class:<c/>
- *     messages:yes|account=sip:a|voice=1/2/0/0  opaque:text/plain:body
+ *     person:p|a=busy|e=mood:<m/>|n=:Hi|a@1000-2000=meal|e@2000-=mood:<n/>
+ * device:d|d=urn:1|e=class:<c/> messages:yes|account=sip:a|voice=1/2/0/0  opaque:text/plain:body
  *
  * Words are separated by a blank, their parts by a bar. `dialogs` alone has version 0; `partial:7`
- * stands for a partial document. */
+ * stands for a partial document. What is told for a time, behind `@`, is read and not written. */
 #pragma once
 #include "base/buf.h"
 #include "publication/compose.h"
@@ -37,5 +37,6 @@ struct composition_case {
     } inputs[COMPOSITION_INPUTS];
     const char *composite;
     enum device_state device;
+    uint64_t wall_ms;
 };
 void assert_compositions(const struct composition_case *cases, size_t n);

@@ -20,8 +20,9 @@ struct step {
     bool supersede;
 };
 
-#define PIDF \
-    "presence tuple:t=open|c=sip:a person:p|a=busy|e=mood:<m/>|n=en:x device:d|d=u note:en:x"
+#define PIDF                         \
+    "presence tuple:t=open|c=sip:a " \
+    "person:p|a=busy|a@1-9000000=meal|n@1-9000000=de:x|e=mood:<m/>|n=en:x device:d|d=u note:en:x"
 #define PIDF_DIFF "Application/PIDF-diff+xml; charset=utf-8"
 
 static const struct step steps[] = {
@@ -211,7 +212,7 @@ static void test_compose(void **state)
     for (n = 0; r == -ENOMEM; n++) {
         assert_null(out);
         memory.left = n;
-        r = composite_create(&out, in, MANY);
+        r = composite_create(&out, in, MANY, 0);
         memory.left = -1;
     }
     assert_int_equal(r, 0);

@@ -63,8 +63,11 @@ struct published_resource {
     struct list publications;
     struct published_word *package, *context; /* the package's text is empty for extensions */
     const struct event_state *composite;      /* as last told */
-    uint32_t published;                       /* publications that are not internal */
-    uint32_t bytes;                           /* as counted */
+    /* What holds does not change between the two, of the wall clock: RFC 4480 section 3.1. */
+    uint64_t holds_from_ms, holds_until_ms;
+    struct timer turn;  /* runs while there is one of them */
+    uint32_t published; /* publications that are not internal */
+    uint32_t bytes;     /* as counted */
     uint32_t extension_len;
     char extension[];
 };
@@ -149,6 +152,7 @@ struct published_identity { /* borrowed */
     bool internal, stream;
 };
 /* Not yet in the resource, and saying nothing. 0 or -ENOMEM. */
+void published_turn_fire(struct timer *t); /* of a resource */
 NODISCARD int published_create(struct published_resource *resource,
                                const struct published_identity *who, struct publication **out);
 /* One that is not in the resource (any more), with all it has; NULL is fine. */

@@ -41,6 +41,8 @@ struct document {
     size_t n;
     unsigned version, account, count;
     unsigned activities, facets[FACETS]; /* a set; numbers, 0: says nothing of it */
+    unsigned timed;                      /* a set, too, of what is done between the two */
+    uint64_t from_ms, until_ms;
     bool partial, waiting;
 };
 
@@ -227,14 +229,18 @@ static void row_add(struct lines *l, const struct entry *e, const struct row *ro
         line_add(l, "tuple", id, row->state == 1 ? "open" : "closed");
 }
 
-/* Of the activities all count, of everything else what the newest document has it. */
+/* Of the activities all count that hold, of everything else what the newest document has it. */
 static unsigned model_person(const struct property *p, unsigned resource, struct lines *l)
 {
     unsigned all = 0;
 
     for (size_t i = 0; i < p->n; i++)
-        if (in_class(&p->entries[i], resource, false))
-            all |= p->entries[i].says.activities;
+        if (in_class(&p->entries[i], resource, false)) {
+            const struct document *d = &p->entries[i].says;
+
+            all |= d->activities;
+            all |= p->b.now_ms >= d->from_ms && p->b.now_ms < d->until_ms ? d->timed : 0;
+        }
     for (unsigned a = 0; a < ACTIVITIES; a++)
         if (all >> a & 1)
             line_add(l, "activity", activities[a], "");
@@ -365,7 +371,8 @@ static void model_drop(struct property *p, size_t at)
 static bool document_equal(const struct document *a, const struct document *b)
 {
     if (a->n != b->n || a->account != b->account || a->count != b->count ||
-        a->waiting != b->waiting || a->activities != b->activities ||
+        a->waiting != b->waiting || a->activities != b->activities || a->timed != b->timed ||
+        a->from_ms != b->from_ms || a->until_ms != b->until_ms ||
         memcmp(a->facets, b->facets, sizeof(a->facets)) != 0)
         return false;
     return memcmp(a->rows, b->rows, a->n * sizeof(a->rows[0])) == 0;
@@ -513,6 +520,18 @@ static int model_apply(struct property *p, const struct request *rq, struct entr
     return 0;
 }
 
+/* What begins or ends to hold is a change like others. */
+static void model_turn(struct property *p, uint64_t before_ms)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        const struct document *d = &p->entries[i].says;
+
+        if ((d->from_ms > before_ms && d->from_ms <= p->b.now_ms) ||
+            (d->until_ms > before_ms && d->until_ms <= p->b.now_ms))
+            model_compose(p, p->entries[i].resource, PRESENCE, NULL, NULL);
+    }
+}
+
 static void model_expire(struct property *p)
 {
     for (size_t i = 0; i < p->n; i++)
@@ -539,6 +558,10 @@ static void person_print(const struct document *d, char *out, size_t room)
     for (unsigned a = 0; a < ACTIVITIES; a++)
         if (d->activities >> a & 1)
             n += (size_t)snprintf(out + n, room - n, " person:q|a=%s", activities[a]);
+    for (unsigned a = 0; a < ACTIVITIES; a++)
+        if (d->timed >> a & 1)
+            n += (size_t)snprintf(out + n, room - n, " person:q|a@%u-%u=%s", (unsigned)d->from_ms,
+                                  (unsigned)d->until_ms, activities[a]);
     assert_true(n < room);
 }
 
@@ -627,6 +650,11 @@ static struct document document_random(struct property *p, enum package package)
     }
     for (unsigned a = 0; package == PRESENCE && a < ACTIVITIES; a++)
         d.activities |= draw(p, 4) == 0 ? 1u << a : 0;
+    d.timed = package == PRESENCE && draw(p, 2) ? draw(p, 1u << ACTIVITIES) : 0;
+    if (d.timed) {
+        d.from_ms = p->b.now_ms - 2985 + 1000 * draw(p, 8);
+        d.until_ms = d.from_ms + 1000 * draw(p, 6);
+    }
     for (size_t f = 0; package == PRESENCE && f < FACETS; f++)
         d.facets[f] = draw(p, 2) * draw(p, 4);
     for (unsigned i = 0; package != MESSAGES && i < IDS; i++)
@@ -696,7 +724,10 @@ static void property_steal(struct property *p)
 /* Never two times at which anything happens are so near that the wheel's tick matters. */
 static void property_wait(struct property *p)
 {
+    uint64_t before_ms = p->b.now_ms;
+
     bench_run(&p->b, 1030 + 1000 * draw(p, 4));
+    model_turn(p, before_ms);
     model_expire(p);
     property_check(p);
 }

@@ -6,7 +6,10 @@
 
 #include <stdlib.h>
 
-enum { EXPIRY_RETRY_MS = 1000 };
+enum {
+    EXPIRY_RETRY_MS = 1000,
+    CLOCK_LOOK_MS = 10000, /* how often somebody who waits for a time looks at the wall clock */
+};
 
 static void publication_expired(struct timer *t);
 
@@ -84,6 +87,29 @@ static bool composite_is_news(const struct published_resource *resource,
     return !composite || !resource->composite || !composite_same(composite, resource->composite);
 }
 
+/* Somebody may set the clock: it is looked at again before long, and each time whether it is still
+ * within what the composite was made for. */
+static void turn_arm(struct published_resource *resource, uint64_t wall_ms)
+{
+    struct wheel *wheel = resource->store->cfg.wheel;
+    uint64_t left_ms = resource->holds_until_ms - wall_ms;
+
+    if (!resource->holds_from_ms && resource->holds_until_ms == UINT64_MAX)
+        timer_stop(wheel, &resource->turn);
+    else
+        timer_start(wheel, &resource->turn, left_ms < CLOCK_LOOK_MS ? left_ms : CLOCK_LOOK_MS);
+}
+
+static void turn_settle(struct published_resource *resource, uint64_t wall_ms)
+{
+    resource->holds_from_ms = 0;
+    resource->holds_until_ms = UINT64_MAX;
+    LIST_FOREACH (it, &resource->publications)
+        event_state_period(published_at(it)->says.state, wall_ms, &resource->holds_from_ms,
+                           &resource->holds_until_ms);
+    turn_arm(resource, wall_ms);
+}
+
 /* What the resource's list makes now, told if it is news. 0 or -ENOMEM, then nothing has been done.
  */
 static int resource_compose(struct published_resource *resource, const struct publication *changed,
@@ -93,12 +119,13 @@ static int resource_compose(struct published_resource *resource, const struct pu
     size_t n = published_length(&resource->publications);
     struct composition_input *inputs = NULL;
     struct event_state *composite = NULL;
+    uint64_t wall_ms = clock_wall_ms(resource->store->cfg.clock);
     bool news;
     int r = 0;
 
     if (n) {
         inputs = inputs_make(resource, n, changed, former);
-        r = inputs ? composite_create(&composite, inputs, n) : -ENOMEM;
+        r = inputs ? composite_create(&composite, inputs, n, wall_ms) : -ENOMEM;
     }
     if (r)
         goto out;
@@ -109,6 +136,7 @@ static int resource_compose(struct published_resource *resource, const struct pu
         goto out;
     if (inputs)
         scopes_keep(resource, inputs);
+    turn_settle(resource, wall_ms);
     if (news) {
         event_state_unref(resource->composite);
         resource->composite = composite;
@@ -121,6 +149,17 @@ out:
     event_state_unref(composite);
     free(inputs);
     return r;
+}
+
+void published_turn_fire(struct timer *t)
+{
+    struct published_resource *resource = CONTAINER_OF(t, struct published_resource, turn);
+    uint64_t wall_ms = clock_wall_ms(resource->store->cfg.clock);
+
+    if (wall_ms >= resource->holds_from_ms && wall_ms < resource->holds_until_ms)
+        turn_arm(resource, wall_ms);
+    else if (resource_compose(resource, NULL, NULL)) /* must not be lost for want of memory */
+        timer_start(resource->store->cfg.wheel, t, EXPIRY_RETRY_MS);
 }
 
 /* ---- publications ---- */

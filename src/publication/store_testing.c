@@ -9,6 +9,13 @@ static uint64_t bench_now(void *ctx)
     return ((struct store_bench *)ctx)->now_ms;
 }
 
+static uint64_t bench_wall(void *ctx)
+{
+    const struct store_bench *b = ctx;
+
+    return b->now_ms + (uint64_t)b->wall_off_ms;
+}
+
 static int bench_composed(void *ctx, const struct resource_name *name,
                           const struct event_state *composite)
 {
@@ -77,7 +84,7 @@ void bench_init(struct store_bench *b)
     struct publication_config cfg = { .wheel = &b->wheel, .clock = &b->clock, .rng = &b->rng };
 
     *b = (struct store_bench){ .now_ms = 1000000 };
-    b->clock = (struct clock){ bench_now, bench_now, b };
+    b->clock = (struct clock){ bench_now, bench_wall, b };
     rng_init_seeded(&b->rng, 1);
     wheel_init(&b->wheel, b->now_ms);
     b->wheel.clock = &b->clock;

@@ -16,6 +16,7 @@ struct store_bench {
     struct clock clock;
     struct rng rng;
     uint64_t now_ms;
+    int64_t wall_off_ms; /* the wall clock is that much ahead */
     struct buf told;     /* since it was last read */
     unsigned tells;      /* altogether */
     bool silent;         /* nothing is written down */

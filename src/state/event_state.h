@@ -14,6 +14,17 @@ struct opaque_state { /* the last document of a package that is not understood, 
     struct str content_type, body;
 };
 
+/* What a document tells of a person for a time only: RFC 4480 section 3.1. It is not among what
+ * that person has always; a composite has no such parts, but in its person those that hold. */
+enum timed_kind { TIMED_ACTIVITY, TIMED_ELEMENT, TIMED_NOTE };
+struct timed_part {
+    enum timed_kind kind;
+    size_t person;              /* its place in the array */
+    uint64_t from_ms, until_ms; /* of the wall clock; without one 0, UINT64_MAX */
+    struct es_element element;
+    struct es_note note; /* of a TIMED_NOTE, instead of the element */
+};
+
 struct event_state {
     atomic_uint refs;
     bool has_dialogs, has_presence, has_messages, has_opaque, has_watchers;
@@ -27,6 +38,8 @@ struct event_state {
     uint32_t version; /* of a document */
 
     struct es_presence presence;
+    const struct timed_part *timed;
+    size_t n_timed;
     struct es_messages messages;
     struct opaque_state opaque;
 
