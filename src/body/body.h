@@ -83,8 +83,9 @@ NODISCARD int body_negotiate(struct body_registry *r, const struct es_subscriber
 /* Does such an Accept cover this media type (parameters do not count)? An opaque package is
  * negotiated before its type is known: with anything that excludes nothing. */
 bool body_type_accepted(struct str accept, struct str media_type);
-/* The same choice with ES_FLAG_PARTIAL. 0 or -ENOMEM. */
-NODISCARD int body_profile_partial(const struct body_profile *p, const struct body_profile **out);
+/* The same choice with a flag more: ES_FLAG_PARTIAL, ES_FLAG_ENDED. 0 or -ENOMEM. */
+NODISCARD int body_profile_with(const struct body_profile *p, unsigned flag,
+                                const struct body_profile **out);
 struct str body_profile_content_type(const struct body_profile *p);
 struct str body_profile_generator(const struct body_profile *p); /* its name, for listings */
 

@@ -54,7 +54,9 @@ static const struct es_option options[] = {
     { "single_dialog", ES_OPTION_BOOL, offsetof(struct builtin_options, single_dialog), "no",
       "every subscriber does" },
     { "idle_dialog", ES_OPTION_BOOL, offsetof(struct builtin_options, idle_dialog), "yes",
-      "where nothing is going on, a dialog-info has one terminated dialog; no: it has none" },
+      "where nothing is going on, a dialog-info has one terminated dialog; no: it has none, and "
+      "one "
+      "that has ended is told once" },
     { .name = NULL },
 };
 

@@ -149,16 +149,16 @@ int body_choose(struct body_registry *r, const struct es_subscriber *subscriber,
     return 0;
 }
 
-int body_profile_partial(const struct body_profile *p, const struct body_profile **out)
+int body_profile_with(const struct body_profile *p, unsigned flag, const struct body_profile **out)
 {
     size_t size = sizeof(*p) + (p->n_generators + p->n_supplements) * sizeof(struct body_part *);
-    struct body_profile *partial = malloc(size);
+    struct body_profile *with = malloc(size);
 
-    if (!partial)
+    if (!with)
         return -ENOMEM;
-    memcpy(partial, p, size);
-    partial->flags |= ES_FLAG_PARTIAL;
-    *out = body_profile_intern(p->registry, partial);
+    memcpy(with, p, size);
+    with->flags |= flag;
+    *out = body_profile_intern(p->registry, with);
     return 0;
 }
 

@@ -218,6 +218,20 @@ static void dialog_print(const struct es_document_api *api, struct es_node *root
 
 /* ---- the document ---- */
 
+/* Where no idle form is needed, dialogs that have ended, which are the last, are told only once. */
+static size_t dialogs_told(const struct es_body_request *rq)
+{
+    const struct builtin_options *o = rq->options;
+    const struct es_snapshot *s = rq->snapshot;
+    size_t n = s->n_dialogs;
+
+    if (o->idle_dialog || (rq->flags & (ES_FLAG_ASTERISK | ES_FLAG_PUBLISH | ES_FLAG_ENDED)))
+        return n;
+    while (n && s->dialogs[n - 1].state == ES_DIALOG_TERMINATED)
+        n--;
+    return n;
+}
+
 /* A compositor learns that nothing is going on by a document without a dialog. Kamailio takes
  * nothing more for a publication whose dialogs have all terminated: it would answer 200 to the next
  * state, drop it, and leave the lamp dark. Telephones get their one dialog from the compositor, and
@@ -229,7 +243,7 @@ static bool shows_none(const struct es_body_request *rq, const struct hint_dialo
 
     if ((rq->flags & ES_FLAG_ASTERISK) || h->state != ES_DIALOG_TERMINATED)
         return false;
-    if (s->n_dialogs) /* the first one matters most */
+    if (dialogs_told(rq)) /* the first one matters most */
         return (rq->flags & ES_FLAG_PUBLISH) && s->dialogs[0].state == ES_DIALOG_TERMINATED;
     return (rq->flags & ES_FLAG_PUBLISH) || !o->idle_dialog;
 }
@@ -240,11 +254,11 @@ static void dialogs_print(const struct es_body_request *rq, struct es_node *root
 {
     const struct es_snapshot *s = rq->snapshot;
     unsigned hint_rank = dialog_rank(h->state, h->direction);
-    bool hint = h->state != ES_DIALOG_TERMINATED || !s->n_dialogs;
-    size_t next = 0;
+    size_t next = 0, told = dialogs_told(rq);
+    bool hint = h->state != ES_DIALOG_TERMINATED || !told;
 
-    for (size_t n = 0; n < limit && (hint || next < s->n_dialogs); n++) {
-        const struct es_dialog *d = next < s->n_dialogs ? &s->dialogs[next] : NULL;
+    for (size_t n = 0; n < limit && (hint || next < told); n++) {
+        const struct es_dialog *d = next < told ? &s->dialogs[next] : NULL;
 
         if (hint && (!d || hint_rank > dialog_rank(d->state, d->direction))) {
             hint_dialog_print(rq, root, h);

@@ -344,7 +344,10 @@ static void test_idle_dialog(void **state)
                                            inuse = { .state = EXTENSION_INUSE, .has_hint = true },
                                            ended = { .has_dialogs = true,
                                                      .dialogs = &dialogs[4],
-                                                     .n_dialogs = 1 };
+                                                     .n_dialogs = 1 },
+                                           ending = { .has_dialogs = true,
+                                                      .dialogs = &dialogs[3],
+                                                      .n_dialogs = 2 };
     static const char *const agents[] = { "phone", "SPA962" };
     struct body_registry *r;
 
@@ -358,7 +361,10 @@ static void test_idle_dialog(void **state)
         check_published(r, w, DIALOG_INFO, ASTERISK, &nothing, DOCUMENT(TERMINATED));
         check_published(r, w, DIALOG_INFO, ASTERISK, &idle, DOCUMENT(TERMINATED));
         check_published(r, w, DIALOG_INFO, 0, &inuse, DOCUMENT(DIALOG("1000", "", "confirmed")));
-        check_published(r, w, DIALOG_INFO, 0, &ended, DOCUMENT(E));
+        check_published(r, w, DIALOG_INFO, 0, &ended, EMPTY);
+        check_published(r, w, DIALOG_INFO, ES_FLAG_ENDED, &ended, DOCUMENT(E));
+        check_published(r, w, DIALOG_INFO, ASTERISK, &ended, DOCUMENT(E));
+        check_published(r, w, DIALOG_INFO, 0, &ending, DOCUMENT(D));
     }
     body_registry_destroy(r);
 }

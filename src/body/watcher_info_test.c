@@ -85,9 +85,9 @@ static void test_partial(void **state)
     const struct body_profile *p = profile_for(*state, watcher("winfo", ""), WATCHERINFO, 0);
     const struct body_profile *partial, *again;
 
-    assert_int_equal(body_profile_partial(p, &partial), 0);
+    assert_int_equal(body_profile_with(p, ES_FLAG_PARTIAL, &partial), 0);
     assert_ptr_not_equal(p, partial);
-    assert_int_equal(body_profile_partial(p, &again), 0);
+    assert_int_equal(body_profile_with(p, ES_FLAG_PARTIAL, &again), 0);
     assert_ptr_equal(partial, again);
     check(partial, 0, ROOT("partial") " />\n</watcherinfo>\n");
     check(partial, ARRAY_LEN(watchers),

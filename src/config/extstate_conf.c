@@ -165,7 +165,7 @@ static const struct option dialog_info_options[] = {
       .meaning = "Every subscriber is." },
     { "idle_dialog", OPTION_BOOL, AT(dialog_info_settings, idle_dialog), .fallback = "yes",
       .meaning = "Where nothing is going on there is one terminated dialog, which many telephones "
-                 "need; no: there is none but one that a publication still tells." },
+                 "need; no: there is none, and a dialog that has ended is told once." },
 };
 
 const struct schema dialog_info_schema = {

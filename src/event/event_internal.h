@@ -253,8 +253,8 @@ struct subscription {
     const struct body_profile *profile; /* what it wants now */
     /* What it takes to print the last NOTIFY again; head and tail only while it is outstanding. */
     const struct body_profile *sent_profile;
-    const struct body_profile *sent_partial; /* NULL: in full */
-    const struct snapshot *sent;             /* NULL: nothing yet */
+    const struct body_profile *sent_news; /* what it is told; NULL: just that */
+    const struct snapshot *sent;          /* NULL: nothing yet */
     struct dialog_head *sent_head;
     struct notify_tail *sent_tail;
     uint64_t expires_ms;

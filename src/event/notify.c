@@ -145,8 +145,8 @@ static int notify_print(struct client_txn *ct, struct buf *out)
     const struct rendered_body *whole, *body = NULL;
     int r = body_render(s->sent_profile, s->sent, n->cfg.rng, &whole);
 
-    if (!r && s->sent_partial)
-        r = body_render(s->sent_partial, s->sent, n->cfg.rng, &body);
+    if (!r && s->sent_news)
+        r = body_render(s->sent_news, s->sent, n->cfg.rng, &body);
     if (!r) {
         add_head(out, s, ct);
         add_entity_tag(out, whole);
@@ -194,18 +194,40 @@ static uint32_t retry_after_s(const struct subscription *s)
                                    : n->drain.how.retry_after_s;
 }
 
-/* The changes are enough for a subscriber that shows the state before this one, and did not ask.
- * NULL: it gets all of it, which is never wrong. */
-static const struct body_profile *partial_for(const struct subscription *s,
-                                              const struct snapshot *view)
+/* The changes are enough for a subscriber that shows the state before this one, and did not ask. */
+static bool changes_suffice(const struct subscription *s, const struct snapshot *view)
 {
-    const struct body_profile *partial;
+    return s->winfo && !s->answer_due && s->sent->sequence + 1 == view->sequence &&
+           view->published->changes_suffice;
+}
 
-    if (!s->winfo || s->answer_due || !s->acknowledged || s->profile != s->sent_profile ||
-        s->sent->resource_id != view->resource_id || s->sent->sequence + 1 != view->sequence ||
-        !view->published || !view->published->changes_suffice)
+/* Where the lamp needs no dialog that has ended, it is told to who shows what was before. Those
+ * that have ended are the last. */
+static bool has_ended(const struct subscription *s, const struct snapshot *view)
+{
+    const struct event_state *is = view->published;
+
+    return !s->dialog->notifier->settings->dialog_info.idle_dialog && is != s->sent->published &&
+           is->has_dialogs && is->n_dialogs &&
+           is->dialogs[is->n_dialogs - 1].state == ES_DIALOG_TERMINATED;
+}
+
+/* What is told only once, to who shows the state that was told last. NULL: it gets the state as it
+ * is, which is never wrong. */
+static const struct body_profile *news_for(const struct subscription *s,
+                                           const struct snapshot *view)
+{
+    const struct body_profile *news = NULL;
+    unsigned flag = 0;
+
+    if (!s->acknowledged || s->profile != s->sent_profile || !view->published ||
+        s->sent->resource_id != view->resource_id)
         return NULL;
-    return body_profile_partial(s->profile, &partial) ? NULL : partial;
+    if (changes_suffice(s, view))
+        flag = ES_FLAG_PARTIAL;
+    else if (has_ended(s, view))
+        flag = ES_FLAG_ENDED;
+    return !flag || body_profile_with(s->profile, flag, &news) ? NULL : news;
 }
 
 /* Fix what the NOTIFY will say. */
@@ -214,7 +236,7 @@ static void notify_compose(struct subscription *s, const struct snapshot *view)
     struct dialog *d = s->dialog;
     struct notifier *n = d->notifier;
 
-    s->sent_partial = partial_for(s, view);
+    s->sent_news = news_for(s, view);
     sent_set(s, view);
     s->acknowledged = false;
     s->sent_head = dialog_head_ref(d->head);

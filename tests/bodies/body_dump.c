@@ -362,7 +362,7 @@ static int dump_watchers(struct dump *d)
     int r = body_choose(d->registry, &subscriber, STR("application/watcherinfo+xml"), 0, &full);
 
     if (!r)
-        r = body_profile_partial(full, &partial);
+        r = body_profile_with(full, ES_FLAG_PARTIAL, &partial);
     if (!r)
         r = event_state_create(&s);
     if (r)
