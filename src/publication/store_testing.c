@@ -216,6 +216,19 @@ void bench_dump(const struct store_bench *b, struct buf *out)
     free(d.lines);
 }
 
+void assert_refused(struct store_bench *b, struct publication_request rq, int result)
+{
+    struct buf before, after;
+
+    bench_dump(b, &before);
+    assert_int_equal(bench_apply(b, &rq, NULL), result);
+    bench_dump(b, &after);
+    assert_string_equal(before.p, after.p);
+    assert_told(b, "");
+    buf_fini(&before);
+    buf_fini(&after);
+}
+
 struct publication_counters bench_counters(const struct store_bench *b)
 {
     struct publication_counters c;

@@ -50,3 +50,5 @@ int bench_remove(struct store_bench *b, const char *publisher, etag_text etag);
 /* All publications, counters left out, as one sorted text; free with buf_fini. */
 void bench_dump(const struct store_bench *b, struct buf *out);
 struct publication_counters bench_counters(const struct store_bench *b);
+/* It is answered so; nothing is changed by it, nor is anybody told. */
+void assert_refused(struct store_bench *b, struct publication_request rq, int result);
