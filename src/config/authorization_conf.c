@@ -27,27 +27,40 @@ static int pattern_read(struct regex **out, struct str pattern, struct buf *why)
     return r == -EINVAL ? OPTION_BAD : r;
 }
 
+struct rule_parts {
+    struct str first, resource, package; /* a WATCHER or a FILE */
+};
+
+static bool parts_read(struct rule_parts *p, struct str value)
+{
+    struct str rest = value;
+
+    p->first = str_next(&rest, ',');
+    p->resource = str_next(&rest, ',');
+    p->package = str_next(&rest, ',');
+    return p->first.n && !rest.p;
+}
+
 /* What a rule is about, behind what it begins with. */
 static int resource_read(struct authorization_settings *a, struct authorization_rule *rule,
-                         struct str resource, struct str package, struct buf *why)
+                         const struct rule_parts *p, struct buf *why)
 {
-    int result = pattern_read(&rule->resource, resource, why);
+    int result = pattern_read(&rule->resource, p->resource, why);
 
-    return result ? result : arena_str(&a->arena, &rule->package, package);
+    return result ? result : arena_str(&a->arena, &rule->package, p->package);
 }
 
 static int rule_read(struct authorization_settings *a, struct authorization_rule *rule,
                      struct str value, struct buf *why)
 {
-    struct str rest = value, watcher = str_next(&rest, ','), resource = str_next(&rest, ','),
-               package = str_next(&rest, ',');
+    struct rule_parts p;
     int result;
 
-    if (!watcher.n || rest.p)
+    if (!parts_read(&p, value))
         return option_bad(why, "not WATCHER, RESOURCE, PACKAGE, of which the last two may be left "
                                "out");
-    result = pattern_read(&rule->watcher, watcher, why);
-    return result ? result : resource_read(a, rule, resource, package, why);
+    result = pattern_read(&rule->watcher, p.first, why);
+    return result ? result : resource_read(a, rule, &p, why);
 }
 
 static void rule_fini(struct authorization_rule *rule)
@@ -119,25 +132,25 @@ static int read_document(struct reading *r, const struct option *o, void *object
 {
     struct authorization_settings *a = &((struct authorization_draft *)object)->a;
     struct authorization_rule rule = { .handling = WATCHER_BLOCK };
-    struct str rest = e->value, file = str_next(&rest, ','), resource = str_next(&rest, ','),
-               package = str_next(&rest, ',');
+    struct rule_parts p;
     int result;
 
     (void)o;
-    if (!file.n || rest.p)
+    if (!parts_read(&p, e->value))
         return option_bad(why, "not FILE, RESOURCE, PACKAGE, of which the last two may be left "
                                "out");
-    result = resource_read(a, &rule, resource, package, why);
-    return rule_add(a, &rule, result ? result : document_read(r, &rule, e, file));
+    result = resource_read(a, &rule, &p, why);
+    return rule_add(a, &rule, result ? result : document_read(r, &rule, e, p.first));
 }
 
-#define RULE(word, text)                                    \
-    .name = word, .type = OPTION_CUSTOM, .read = read_rule, \
+#define RULE(word, text)                                                            \
+    .name = word, .type = OPTION_CUSTOM, .flags = OPTION_CLOSES, .read = read_rule, \
     .type_text = "WATCHER[, RESOURCE[, PACKAGE]], repeatable", .meaning = text
 
 static const struct option authorization_options[] = {
     { "default", OPTION_WORD, AT(authorization_draft, otherwise), .fallback = "allow",
-      .words = handlings, .meaning = "What becomes of a watcher whom no rule names." },
+      .flags = OPTION_CLOSES, .words = handlings,
+      .meaning = "What becomes of a watcher whom no rule names." },
     { "confirm_timeout", OPTION_DURATION, AT(authorization_draft, a.give_up_s), .fallback = "86400",
       .min = 1, .max = UINT32_MAX,
       .meaning =
@@ -151,7 +164,7 @@ static const struct option authorization_options[] = {
     { RULE("polite-block", "Shows a resource that is always unavailable.") },
     { RULE("confirm", "Keeps the watcher pending until a reload brings a rule that allows it.") },
     { RULE("block", "Refuses the watcher with 403.") },
-    { "presence_rules", OPTION_CUSTOM, .read = read_document,
+    { "presence_rules", OPTION_CUSTOM, .flags = OPTION_CLOSES, .read = read_document,
       .type_text = "FILE[, RESOURCE[, PACKAGE]], repeatable",
       .meaning = "A presence authorization document (RFC 5025), relative to the configuration "
                  "directory: it decides about every watcher of these resources, and blocks whom "
@@ -164,11 +177,17 @@ const struct schema authorization_schema = {
     .file = "extstate.conf",
     .section = "[authorization]",
     .kind = "[authorization]",
-    .meaning = "Who may watch what. A reload applies changed rules to running subscriptions.",
+    .meaning =
+        "Who may watch what. A reload applies changed rules to running subscriptions. A line "
+        "that cannot be used never opens anything: at the start, one of a rule blocks "
+        "whatever it may be about, `default` is `block`, and a line, or a section, whose "
+        "name only resembles ours blocks everybody from there on; a reload leaves the "
+        "section as it was.",
     OPTIONS(authorization_options),
     .ignored = "",
     .object_size = sizeof(struct authorization_draft),
     .closed = true,
+    .closes = true,
 };
 
 static struct authorization_settings *authorization_ref(struct authorization_settings *a)
@@ -188,6 +207,86 @@ void authorization_unref(struct authorization_settings *a)
     free(a);
 }
 
+/* ---- what cannot be used must not open what it was to close ---- */
+
+static int part_read(struct regex **out, struct str pattern)
+{
+    char room[1];
+    struct buf why;
+    int result;
+
+    buf_init_on(&why, room, sizeof(room));
+    result = pattern_read(out, pattern, &why);
+    return result == OPTION_BAD ? 0 : result; /* NULL: any */
+}
+
+/* Whom the line may be about is blocked: the parts of it that can be read say who is not. */
+static int line_close(struct authorization_draft *d, const struct option *o,
+                      const struct conf_entry *e)
+{
+    struct authorization_rule rule = { .handling = WATCHER_BLOCK };
+    struct rule_parts p;
+    int result = 0;
+
+    if (o && o->type == OPTION_WORD) {
+        d->otherwise = WATCHER_BLOCK;
+        return 0;
+    }
+    rule.everything = !o || !parts_read(&p, e->value);
+    if (!rule.everything) {
+        if (o->read == read_rule)
+            result = part_read(&rule.watcher, p.first);
+        if (result == 0)
+            result = part_read(&rule.resource, p.resource);
+        if (result == 0)
+            result = arena_str(&d->a.arena, &rule.package, p.package);
+    }
+    return rule_add(&d->a, &rule, result);
+}
+
+static int line_read(struct reading *r, const struct schema_use *use, struct authorization_draft *d,
+                     const struct conf_entry *e)
+{
+    const struct option *o = schema_option(use, e->name);
+    size_t n_rules = d->a.n_rules;
+    unsigned faults = r->faults;
+    int result = schema_apply(r, use, d, e);
+
+    if (result || r->faults == faults || d->a.n_rules > n_rules ||
+        (o && !(o->flags & OPTION_CLOSES)))
+        return result;
+    return line_close(d, o, e);
+}
+
+bool authorization_conf_is_meant(const struct conf_section *s)
+{
+    static const char *const name[] = { "authorization" };
+
+    return !s->is_template && !str_equal_nocase(s->name, STR("authorization")) &&
+           !compositor_conf_is(s) && nearest_name(s->name, name, 1);
+}
+
+static int section_read(struct reading *r, const struct schema_use *use,
+                        struct authorization_draft *d, const struct conf_section *s)
+{
+    struct authorization_rule all = { .handling = WATCHER_BLOCK, .everything = true };
+    int result = 0;
+
+    if (authorization_conf_is_meant(s)) {
+        r->faults++;
+        reading_tell(r, DIAG_ERROR, s->at,
+                     "unknown section [%.*s]; %s; did you mean "
+                     "[authorization]?",
+                     STR_FMT(s->name), reading_closed(r));
+        return rule_add(&d->a, &all, 0);
+    }
+    if (s->is_template || !str_equal_nocase(s->name, STR("authorization")))
+        return 0;
+    for (size_t i = 0; result == 0 && i < s->n_entries; i++)
+        result = line_read(r, use, d, &s->entries[i]);
+    return result;
+}
+
 /* One bad line or document, and at a reload all stays as it was. */
 int authorization_conf_read(struct reading *r, struct settings *s, const struct conf *conf)
 {
@@ -203,7 +302,8 @@ int authorization_conf_read(struct reading *r, struct settings *s, const struct 
         d->a.arena.block_size = 1024;
         r->faults = 0;
         r->former = r->source->former;
-        result = schema_apply_sections(r, &use, d, conf, STR("authorization"));
+        for (size_t i = 0; result == 0 && i < conf->n_sections; i++)
+            result = section_read(r, &use, d, &conf->sections[i]);
     }
     d->a.otherwise = (enum watcher_handling)d->otherwise;
     atomic_init(&d->a.refs, 1);
@@ -222,6 +322,8 @@ int authorization_conf_read(struct reading *r, struct settings *s, const struct 
 static bool rule_matches(const struct authorization_rule *rule, const struct watcher_question *q,
                          struct str resource)
 {
+    if (rule->everything)
+        return true;
     if (rule->package.n ? !str_equal_nocase(rule->package, q->package)
                         : winfo_watched(q->package).n > 0)
         return false;

@@ -63,20 +63,47 @@ static void test_rules(void **state)
     }
 }
 
+/* At the start, what cannot be used blocks what it may be about, and nothing else. */
 static void test_problems(void **state)
 {
     static const struct {
         const char *conf, *problem;
+        const char *blocked, *shown; /* "ENDPOINT PACKAGE EXTENSION" */
     } cases[] = {
-        { "allow=\n", "2: error: allow = : not WATCHER, RESOURCE, PACKAGE" },
-        { "allow=a,b,c,d\n", "2: error: allow = a,b,c,d: not WATCHER, RESOURCE, PACKAGE" },
-        { "block=(\n", "2: error: block = (: " },
-        { "block=.,[\n", "2: error: block = .,[: " },
-        { "default=perhaps\n",
-          "2: error: default = perhaps: not one of allow, polite-block, confirm, "
-          "block" },
-        { "alow=.\n", "did you mean allow" },
-        { "confirm_timeout=0\n", "2: error: confirm_timeout = 0" },
+        { "allow=\n",
+          "2: error: allow = : not WATCHER, RESOURCE, PACKAGE, of which the last two may be left "
+          "out; what it may be about is blocked",
+          "alice presence.winfo 1000", NULL },
+        { "allow=a,b,c,d\n", "2: error: allow = a,b,c,d: not WATCHER, RESOURCE, PACKAGE",
+          "bob dialog 2", NULL },
+        { "allow=bob\nblock=(\nallow=.\n", "3: error: block = (: ", "alice dialog 2",
+          "bob dialog 2" },
+        { "block=(,^1@\n", "2: error: block = (,^1@: ", "alice dialog 1", "alice dialog 2" },
+        { "confirm=(,,dialog\n", "2: error: confirm = (,,dialog: ", "alice dialog 1",
+          "alice presence 1" },
+        { "polite-block=^bob,[\n", "2: error: polite-block = ^bob,[: ", "bob dialog 1",
+          "alice dialog 1" },
+        { "allow=(,,presence.winfo\n", "2: error: ", "alice presence.winfo 1000",
+          "alice presence 1" },
+        { "presence_rules=r.xml,[,dialog\n",
+          "2: error: presence_rules = r.xml,[,dialog: ", "bob dialog 1", "bob presence 1" },
+        { "allow=bob\ndefault=perhaps\n",
+          "3: error: default = perhaps: not one of allow, polite-block, confirm, block; what it "
+          "may "
+          "be about is blocked",
+          "alice dialog 1", "bob dialog 1" },
+        { "allow=bob\nblok=.\n",
+          "3: error: unknown option blok in [authorization]; what it may be about is blocked; did "
+          "you mean block?",
+          "alice dialog 1", "bob dialog 1" },
+        { "allow=bob\nsomething=.\n", "3: error: unknown option something in [authorization]; ",
+          "alice dialog 1", "bob dialog 1" },
+        { "allow=bob\n[authorisation]\nallow=.\n",
+          "3: error: unknown section [authorisation]; what it may be about is blocked; did you "
+          "mean "
+          "[authorization]?",
+          "alice dialog 1", "bob dialog 1" },
+        { "confirm_timeout=0\n", "2: error: confirm_timeout = 0", NULL, "alice dialog 1" },
     };
 
     (void)state;
@@ -85,11 +112,24 @@ static void test_problems(void **state)
         struct loaded l;
 
         snprintf(conf, sizeof(conf), "[authorization]\n%s", cases[i].conf);
-        l = load(PJSIP, conf);
+        l = load(UDP PJSIP, conf);
         assert_int_equal(l.result, 0);
+        if (l.diag.errors != 1 || l.diag.warnings)
+            fail_msg("%s: %.*s", cases[i].conf, STR_FMT(buf_str(&l.diag.text)));
         if (!str_contains_nocase(buf_str(&l.diag.text), str_of(cases[i].problem)))
             fail_msg("%s: %.*s", cases[i].conf, STR_FMT(buf_str(&l.diag.text)));
-        assert_int_equal(settings_authorize(l.s, &(struct watcher_question){ 0 }), WATCHER_ALLOW);
+        for (int shown = 0; shown < 2; shown++) {
+            struct str rest = str_of(shown ? cases[i].shown : cases[i].blocked),
+                       endpoint = str_next(&rest, ' '), package = str_next(&rest, ' ');
+
+            if (endpoint.n &&
+                settings_authorize(l.s, &(struct watcher_question){ .endpoint = endpoint,
+                                                                    .package = package,
+                                                                    .context = STR("u"),
+                                                                    .extension = rest }) !=
+                    (shown ? WATCHER_ALLOW : WATCHER_BLOCK))
+                fail_msg("%s: %d", cases[i].conf, shown);
+        }
         unload(&l);
     }
 }
@@ -145,7 +185,7 @@ static void test_documents(void **state)
         { "presence_rules=x.xml", "", "alice", "dialog", "1@u", WATCHER_BLOCK,
           "etc/extstate.conf:2: error: presence_rules = x.xml: there is no such file; its "
           "resources are blocked" },
-        { "presence_rules=", "", "alice", "dialog", "1@u", WATCHER_ALLOW,
+        { "presence_rules=", "", "alice", "dialog", "1@u", WATCHER_BLOCK,
           "etc/extstate.conf:2: error: presence_rules = : not FILE, RESOURCE, PACKAGE" },
     };
 

@@ -450,7 +450,8 @@ static int assign_options(struct reading *r, struct settings *settings, struct c
         struct plugin_settings *p = plugin_find(settings, s->name);
         int result = 0;
 
-        if (s->is_template || is_own_section(s->name) || compositor_conf_is(s))
+        if (s->is_template || is_own_section(s->name) || compositor_conf_is(s) ||
+            authorization_conf_is_meant(s))
             continue;
         if (!p)
             tell_unknown_section(r, s, settings->plugins_partial);

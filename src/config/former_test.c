@@ -567,6 +567,17 @@ static void test_authorization(void **state)
     unload(&former);
     assert_int_equal(bob_watching(&l), WATCHER_CONFIRM);
     former = l;
+    l = reload(&former, UDP, "[authorization]\nallow=.\ncomfirm=^bob\n");
+    unload(&former);
+    assert_int_equal(bob_watching(&l), WATCHER_CONFIRM);
+    former = l;
+    l = reload(&former, UDP, "[autorization]\nallow=.\n");
+    unload(&former);
+    assert_str(buf_str(&l.diag.text),
+               "etc/extstate.conf:1: error: unknown section [autorization]; what was loaded before "
+               "goes on; did you mean [authorization]?\n");
+    assert_int_equal(bob_watching(&l), WATCHER_CONFIRM);
+    former = l;
     l = reload(&former, UDP, "");
     unload(&former);
     assert_int_equal(bob_watching(&l), WATCHER_ALLOW);

@@ -103,6 +103,11 @@ void reading_fault(struct reading *r, const struct conf_entry *e, struct str par
                  STR_FMT(str_sub(part, 0, 200)), STR_FMT(why), STR_FMT(consequence));
 }
 
+const char *reading_closed(const struct reading *r)
+{
+    return r->former ? "what was loaded before goes on" : "what it may be about is blocked";
+}
+
 int reading_place(struct reading *r, struct diag_place at, struct diag_place *out)
 {
     if (at.file.p != r->file[0].p || !r->file[1].p) {
@@ -302,7 +307,12 @@ static void unknown_tell(struct reading *r, const struct schema *schema, const s
     if (extended && nearest && nearest[0] != '@')
         nearest = NULL;
     r->override_faults += override;
-    if (r->strict && !extended) {
+    if (schema->closes) {
+        r->faults++;
+        reading_tell(r, DIAG_ERROR, e->at, "unknown option %.*s in %s; %s%s%s%s", STR_FMT(e->name),
+                     schema->kind, reading_closed(r), nearest ? "; did you mean " : "",
+                     nearest ? nearest : "", nearest ? "?" : "");
+    } else if (r->strict && !extended) {
         r->faults++;
         reading_tell(r, DIAG_ERROR, e->at,
                      "unknown option %.*s in %s; every object with this line is discarded, as "
@@ -360,6 +370,8 @@ static int value_refuse(struct reading *r, const struct schema_use *use, const s
     buf_init_on(&consequence, room, sizeof(room));
     if (o->flags & OPTION_VITAL)
         buf_add(&consequence, STR("its section is refused"));
+    else if (o->flags & OPTION_CLOSES)
+        buf_add(&consequence, str_of(reading_closed(r)));
     else if (o->fallback && o->fallback[0])
         buf_printf(&consequence, "the default %s is used instead", o->fallback);
     else

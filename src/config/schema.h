@@ -33,6 +33,8 @@ enum option_flag {
     OPTION_SECRET = 4,    /* its value does not go into messages */
     OPTION_VITAL = 8,     /* a bad value refuses its section */
     OPTION_REPLACES = 16, /* of a list: a line takes the place of those before it */
+    OPTION_CLOSES = 32, /* it may have taken rights away, so its reader blocks what a bad value may
+                           be about */
 };
 
 enum { OPTION_BAD = 1 }; /* the value is none: `why` says so */
@@ -75,6 +77,7 @@ struct schema {
                             quietly */
     size_t object_size;
     bool closed; /* every other name is a warning, not only one that looks like ours */
+    bool closes; /* every other name is a fault, as of an option with OPTION_CLOSES */
 };
 
 struct schema_use { /* a schema made ready for reading many sections */
@@ -115,6 +118,8 @@ void reading_tell_lack(struct reading *r, enum diag_severity severity, struct di
  * CONSEQUENCE". */
 void reading_fault(struct reading *r, const struct conf_entry *e, struct str part, struct str why,
                    struct str consequence);
+/* The consequence of what may have taken rights away. */
+const char *reading_closed(const struct reading *r);
 /* The place with a file name that lives as long as the arena. */
 NODISCARD int reading_place(struct reading *r, struct diag_place at, struct diag_place *out);
 
@@ -168,6 +173,8 @@ NODISCARD int schema_apply_sections(struct reading *r, const struct schema_use *
 NODISCARD int authorization_conf_read(struct reading *r, struct settings *s,
                                       const struct conf *conf);
 void authorization_unref(struct authorization_settings *a);
+/* Is this section none of ours, but probably a misspelt [authorization]? That has been told. */
+bool authorization_conf_is_meant(const struct conf_section *s);
 
 /* compositor_conf.c: is this section one? */
 bool compositor_conf_is(const struct conf_section *s);

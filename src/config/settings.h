@@ -184,6 +184,7 @@ struct authorization_settings {      /* extstate.conf [authorization] */
         struct regex *watcher, *resource; /* of the endpoint's id or its URI; of extension@context;
                                              NULL: any */
         struct str package;               /* empty: any */
+        bool everything;                  /* about all packages, watchers and resources */
         enum watcher_handling handling;
         struct presence_rules *document; /* decides instead of `handling`; NULL: none */
     } * rules;
