@@ -6,10 +6,13 @@ wire.
 <publish>    a PUBLISH and its answer. expect: the status, or several, a|b; match: an entity-tag saved before, or text;
              save: the new one; same: it must be one saved before; expires; dialogs: "ID:STATE ...", a dialog-info
              document with them (state: full or partial, version); its text, of a type: any other body; by: who
-             publishes; call: which of its Call-IDs; user: another resource; repeat: the former once more, to the byte
-<subscribe>  a SUBSCRIBE and its answer; in: in the dialog of the former, or in one of another tag; cseq: by how much it
-             grows; branch: the former once more, come by another way
-<notify>     a NOTIFY, before or after the answer to what precedes it. shows, hides: in its body; state:
+             publishes; call: which of its Call-IDs; user: another resource; repeat: the former once more, to the byte.
+             In its text <times> is n times the same, and [open] a bracket
+<subscribe>  a SUBSCRIBE and its answer; by: who watches; call: which of the Call-IDs; user: another resource; in: in the
+             dialog of that Call-ID, or in one of another tag; cseq: by how much it grows; branch: the former once more,
+             come by another way
+<notify>     a NOTIFY, before or after the answer to what precedes it. of: the Call-ID it belongs to, where there are
+             several; shows, hides: in its body; state:
              Subscription-State; version: "+1" than the former; etag: save its SIP-ETag; same: it is one saved before;
              within: ms in which it comes; answer: what it is answered, "later" by <answer>
 <silence>    ms in which nothing comes
@@ -28,7 +31,8 @@ from xml.sax.saxutils import escape
 from harness import HERE, Phone, run_sipp
 
 TYPES = {"dialog": "application/dialog-info+xml", "presence": "application/pidf+xml",
-         "message-summary": "application/simple-message-summary"}
+         "message-summary": "application/simple-message-summary",
+         "asterisk-devicestate": "application/json", "asterisk-mwi": "application/json"}
 ANSWER_HEADERS = ("Via", "From", "To", "Call-ID", "CSeq")
 IDLE = r"<state>(confirmed|early|trying|proceeding)"  # what an idle document does not have
 
@@ -40,8 +44,16 @@ def dialog_info(dialogs, state="full", version="0"):
             f'state="{state}" entity="sip:[user]@[domain]">{rows}</dialog-info>')
 
 
+def text_of(step):
+    repeated = ((times.text * int(times.get("n")), times.tail or "") for times in step.findall("times"))
+    return ((step.text or "") + "".join(itertools.chain.from_iterable(repeated))).strip()
+
+
 class Expansion:
     """Plain sipp for one scenario."""
+
+    requests = ("publish", "subscribe")
+    incoming = ("notify",)  # what may come before the answer to what precedes it
 
     def __init__(self, root):
         self.lines = []
@@ -53,8 +65,8 @@ class Expansion:
         steps = list(root)
         while steps:
             step = steps.pop(0)
-            if step.tag in ("publish", "subscribe"):
-                notify = steps.pop(0) if steps and steps[0].tag == "notify" else None
+            if step.tag in self.requests:
+                notify = steps.pop(0) if steps and steps[0].tag in self.incoming else None
                 getattr(self, step.tag)(step, notify)
             else:
                 getattr(self, step.tag)(step)
@@ -91,6 +103,14 @@ class Expansion:
     def header_checks(self, step):
         return [self.ereg(check.get("is"), check.get("header")) for check in step.findall("check")]
 
+    def body_checks(self, step):
+        checks = [(step.get("shows"), False), (step.get("hides"), True)]
+        return [self.ereg(regexp.replace("IDLE", IDLE), negate=negate) for regexp, negate in checks if regexp]
+
+    def answer_headers(self):
+        return [self.ereg(".*", header, save=self.variable("last" + header.replace("-", "")))
+                for header in ANSWER_HEADERS]
+
     def equal(self, first, second, wanted):
         compared, result = self.variable(), self.variable()
         check = "check_it" if wanted else "check_it_inverse"
@@ -107,15 +127,14 @@ class Expansion:
 
     # ---- messages ----
 
-    def request(self, method, step, call, cseq, to="", user="[user]"):
-        who = step.get("by", {"PUBLISH": "p1", "SUBSCRIBE": "w1"}[method])
-        target = f"sip:{user}@[domain]"
+    def request(self, method, step, who, cseq, to=""):
+        target = f"sip:{step.get('user', '[user]')}@[domain]"
         lines = [f"{method} {target if not to else 'sip:[remote_ip]:[remote_port]'} SIP/2.0",
                  "Via: SIP/2.0/UDP [local_ip]:[local_port];rport;branch=[BRANCH]",
                  "Max-Forwards: 70",
                  f"From: <sip:{who}@[local_ip]>;tag=[pid]{who}",
                  f"To: <{target}>{to}",
-                 f"Call-ID: {call}[call_id]",
+                 f"Call-ID: {step.get('call', who)}///[call_id]",
                  f"CSeq: {cseq} {method}"]
         event = step.get("event", "dialog")
         lines += [f"Event: {event}"] if event != "none" else []
@@ -130,12 +149,11 @@ class Expansion:
     def publish(self, step, notify):
         if not step.get("repeat"):
             self.cseq += 1
-            lines = self.request("PUBLISH", step, f"{step.get('call', step.get('by', 'p1'))}///", self.cseq,
-                                 user=step.get("user", "[user]"))
+            lines = self.request("PUBLISH", step, step.get("by", "p1"), self.cseq)
             match = step.get("match")
             if match:
                 lines.append(f"SIP-If-Match: {f'[${match}]' if match in self.variables else match}")
-            body = (step.text or "").strip()
+            body = text_of(step)
             if step.get("dialogs") is not None:
                 body = dialog_info(step.get("dialogs"), step.get("state", "full"), step.get("version", "0"))
             if body:
@@ -154,16 +172,17 @@ class Expansion:
         return [line.replace("[BRANCH]", f"z9hG4bK[pid]x[call_number]y{next(self.serial)}") for line in lines]
 
     def subscribe(self, step, notify):
-        to = ""
+        who, to = step.get("by", "w1"), ""
+        dialog = f"dialog{step.get('call', who)}"
         if step.get("in"):
-            to = step.get("in") if step.get("in").startswith(";") else "[$dialog]"
+            to = step.get("in") if step.get("in").startswith(";") else f"[${dialog}]"
         if step.get("branch") is None:
             self.cseq += int(step.get("cseq", "1"))
-            self.subscription = self.request("SUBSCRIBE", step, "", self.cseq, to)
+            self.subscription = self.request("SUBSCRIBE", step, who, self.cseq, to)
         self.message(self.branch(self.subscription))
         actions = self.header_checks(step)
         if step.get("expect", "200") == "200" and not to:
-            actions.append(self.ereg(";tag=[^;]+", "To", save=self.variable("dialog")))
+            actions.append(self.ereg(";tag=[^;]+", "To", save=self.variable(dialog)))
         self.answer_and_notify(step.get("expect", "200"), actions, notify)
 
     def answer_and_notify(self, status, actions, notify):
@@ -171,14 +190,17 @@ class Expansion:
         if notify is None:
             return self.answer_only(status, actions)
         early, done = next(self.serial), next(self.serial)
-        checks = self.notify_checks(notify)
-        self.receive('request="NOTIFY"', checks, f' optional="true" next="{early}"')
+        what, checks, reply = self.expected(notify)
+        self.receive(what, checks, f' optional="true" next="{early}"')
         self.answer_only(status, actions)
-        self.receive('request="NOTIFY"', checks, f' next="{done}"')
+        self.receive(what, checks, f' next="{done}"')
         self.element(f'<label id="{early}"/>')
         self.answer_only(status, actions)
         self.element(f'<label id="{done}"/>')
-        self.reply(notify)
+        reply(notify)
+
+    def expected(self, step):
+        return 'request="NOTIFY"', self.notify_checks(step), self.reply
 
     def answer_only(self, status, actions):
         """One of several: all but the last are optional."""
@@ -192,12 +214,10 @@ class Expansion:
         self.element(f'<label id="{done}"/>')
 
     def notify_checks(self, step):
-        actions = self.header_checks(step)
+        actions = self.header_checks(step) + self.body_checks(step)
         actions.append(self.ereg(step.get("state", "active"), "Subscription-State"))
-        if step.get("shows"):
-            actions.append(self.ereg(step.get("shows").replace("IDLE", IDLE)))
-        if step.get("hides"):
-            actions.append(self.ereg(step.get("hides").replace("IDLE", IDLE), negate=True))
+        if step.get("of"):
+            actions.append(self.ereg(f"^ *{step.get('of')}///", "Call-ID"))
         if step.get("version"):
             number, now, one = self.variable("number"), self.variable("now"), self.variable()
             actions.append(self.ereg(r'<dialog-info[^>]* version="([0-9]+)', save=f"{one},{number}"))
@@ -212,8 +232,7 @@ class Expansion:
         if step.get("same"):
             actions.append(self.ereg("[^ ]+", "SIP-ETag", save=self.variable("again")))
             actions += self.equal("again", step.get("same"), True)
-        return actions + [self.ereg(".*", header, save=self.variable("last" + header.replace("-", "")))
-                          for header in ANSWER_HEADERS]
+        return actions + self.answer_headers()
 
     def notify(self, step):
         within = f' timeout="{step.get("within")}"' if step.get("within") else ""
@@ -224,29 +243,37 @@ class Expansion:
         if step.get("answer") != "later":
             self.answer(step)
 
-    def answer(self, step):
-        """To the last NOTIFY, whatever came after it."""
+    def answer(self, step, *more):
+        """To the last request, whatever came after it."""
         lines = [f"SIP/2.0 {step.get('answer', '200 OK')}", "Contact: <sip:w1@[local_ip]:[local_port]>"]
         lines += [f"{header}: [$last{header.replace('-', '')}]" for header in ANSWER_HEADERS]
-        self.message([*lines, *(header.text for header in step.findall("header"))])
+        self.message([*lines, *more, *(header.text for header in step.findall("header"))])
 
 
 class Row:
     """One scenario: what is asked, and what the RFC wants."""
 
-    def __init__(self, path):
-        root = ET.parse(path).getroot()
-        self.name = path.stem
-        self.row, self.asks, self.wants, self.rfc = (root.get(key) for key in ("row", "asks", "wants", "rfc"))
-        self.text = Expansion(root).text(self.name).replace("[user]", self.name.replace("_", "-"))
-        self.text = self.text.replace("[domain]", root.get("domain", "example.com"))
+    expansion = Expansion
 
-    def run(self, port, patience=12):
-        """Did it pass, why not, and what went over the wire."""
+    def __init__(self, path):
+        self.root = ET.parse(path).getroot()
+        self.name = path.stem
+        self.row, self.asks, self.wants, self.rfc = (self.root.get(key) for key in ("row", "asks", "wants", "rfc"))
+        self.text = self.named(self.expansion(self.root).text(self.name))
+
+    def named(self, text):
+        return text.replace("[user]", self.name.replace("_", "-")).replace("[domain]",
+                                                                           self.root.get("domain", "example.com"))
+
+    def run(self, port, patience=12, own=None, calls=1, **words):
+        """Did it pass, why not, and what went over the wire. `words` replace [name] in it."""
+        text = self.text
+        for word, value in words.items():
+            text = text.replace(f"[{word}]", escape(str(value), {'"': "&quot;"}))
         with tempfile.TemporaryDirectory(prefix="extstate-sipp-") as directory:
             path = pathlib.Path(directory) / f"{self.name}.xml"
-            path.write_text(self.text)
-            done = run_sipp(path, port, patience)
+            path.write_text(text)
+            done = run_sipp(path, port, patience, ["-key", "open", "[", "-m", str(calls)], own)
             logs = {kind: "".join(p.read_text(errors="replace") for p in pathlib.Path(directory).glob(f"*_{kind}.log"))
                     for kind in ("errors", "messages")}
         return done.returncode == 0, logs["errors"] or done.stderr, wire(logs["messages"])
@@ -291,10 +318,10 @@ def wire(log):
             continue
         if start[0] == "NOTIFY":
             words.append(f"NOTIFY[{notified(text)}]")
-        elif "received" in sent:
+        elif "received" in sent and start[0] == "SIP/2.0":
             told = re.findall(r"^(?:Min-Expires|Accept|Allow-Events): *[^\r\n]*", text, re.M | re.I)
             words.append(start[1] + (f"[{' '.join(told)}]" if told and start[1] >= "300" else ""))
-        elif not text.startswith("SIP/2.0"):
+        elif start[0] != "SIP/2.0":
             words.append(start[0])
     # What ends a scenario is in its trace twice.
     return " ".join(word for word, former in zip(words, [None, *words]) if word != former)

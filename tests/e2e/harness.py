@@ -355,9 +355,9 @@ class Kamailio:
         self.process = None
 
 
-def run_sipp(path, port, patience, arguments=()):
-    """Run a scenario once against 127.0.0.1:port; what it logs is left beside it."""
-    command = ["sipp", f"127.0.0.1:{port}", "-sf", path, "-i", "127.0.0.1", "-p", str(free_port()), "-m", "1",
+def run_sipp(path, port, patience, arguments=(), own=None):
+    """Run a scenario once against 127.0.0.1:port, from a free port or its `own`; what it logs is left beside it."""
+    command = ["sipp", f"127.0.0.1:{port}", "-sf", path, "-i", "127.0.0.1", "-p", str(own or free_port()), "-m", "1",
                "-nostdin", "-trace_err", "-trace_msg", "-timeout", f"{patience}s", "-timeout_error", *arguments]
     return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=path.parent,
                           timeout=patience + 10, env=dict(os.environ, TERM="dumb"))
