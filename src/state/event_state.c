@@ -33,6 +33,7 @@ void event_state_unref(const struct event_state *s)
 
     if (!shared || atomic_fetch_sub_explicit(&shared->refs, 1, memory_order_acq_rel) != 1)
         return;
+    event_state_unref(shared->source);
     arena_fini(&shared->arena);
     free(shared);
 }

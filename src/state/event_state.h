@@ -48,6 +48,7 @@ struct event_state {
     bool changes_suffice; /* watchers that have changed are all there is new since the state before
                            */
 
+    const struct event_state *source; /* what it borrows from: a reference, or NULL */
     struct arena arena;
 };
 
