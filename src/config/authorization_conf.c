@@ -335,12 +335,17 @@ static bool rule_matches(const struct authorization_rule *rule, const struct wat
 
 /* Who is served as anybody has no identity: RFC 5025 section 3.1.1.1. */
 static enum watcher_handling rule_decide(const struct authorization_rule *rule,
-                                         const struct watcher_question *q)
+                                         const struct watcher_question *q, struct view **view)
 {
+    struct presence_question asked = { .uri = q->uri, .wall_ms = q->wall_ms };
+
     if (!rule->document)
         return rule->handling;
-    return presence_rules_decide(
-        rule->document, str_equal(q->endpoint, STR("anonymous")) ? STR_EMPTY : q->uri, q->wall_ms);
+    if (str_equal(q->endpoint, STR("anonymous")))
+        asked.uri = STR_EMPTY;
+    /* Of other packages no part can be taken out: their watchers see all or nothing. */
+    return presence_rules_decide(rule->document, &asked,
+                                 str_equal_nocase(q->package, STR("presence")) ? view : NULL);
 }
 
 /* RFC 3857 section 4.6: who watches is the business of who is watched. */
@@ -354,7 +359,8 @@ static enum watcher_handling unruled(const struct settings *s, const struct watc
     return e && settings_owns(e, q->extension) ? WATCHER_ALLOW : WATCHER_BLOCK;
 }
 
-enum watcher_handling settings_authorize(const struct settings *s, const struct watcher_question *q)
+enum watcher_handling settings_authorize(const struct settings *s, const struct watcher_question *q,
+                                         struct view **view)
 {
     const struct authorization_settings *a = s->authorization;
     struct buf resource;
@@ -370,7 +376,7 @@ enum watcher_handling settings_authorize(const struct settings *s, const struct 
         return WATCHER_BLOCK;
     for (size_t i = 0; i < a->n_rules; i++)
         if (rule_matches(&a->rules[i], q, buf_str(&resource)))
-            return rule_decide(&a->rules[i], q);
+            return rule_decide(&a->rules[i], q, view);
     return unruled(s, q);
 }
 

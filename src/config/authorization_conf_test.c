@@ -56,7 +56,8 @@ static void test_rules(void **state)
                                                              .uri = str_of(cases[i].uri),
                                                              .package = str_of(cases[i].package),
                                                              .context = rest,
-                                                             .extension = extension });
+                                                             .extension = extension },
+                                 NULL);
         if (got != cases[i].handling)
             fail_msg("%s for %s: %d", cases[i].conf, cases[i].endpoint, got);
         unload(&l);
@@ -126,7 +127,8 @@ static void test_problems(void **state)
                 settings_authorize(l.s, &(struct watcher_question){ .endpoint = endpoint,
                                                                     .package = package,
                                                                     .context = STR("u"),
-                                                                    .extension = rest }) !=
+                                                                    .extension = rest },
+ NULL) !=
                     (shown ? WATCHER_ALLOW : WATCHER_BLOCK))
                 fail_msg("%s: %d", cases[i].conf, shown);
         }
@@ -194,13 +196,15 @@ static void test_documents(void **state)
         struct loaded l = load_document(cases[i].line, cases[i].document);
         struct str rest = str_of(cases[i].resource), extension = str_next(&rest, '@');
 
-        assert_int_equal(settings_authorize(
-                             l.s, &(struct watcher_question){ .endpoint = str_of(cases[i].endpoint),
-                                                              .uri = STR("sip:alice@x"),
-                                                              .package = str_of(cases[i].package),
-                                                              .context = rest,
-                                                              .extension = extension }),
-                         cases[i].handling);
+        assert_int_equal(
+            settings_authorize(l.s,
+                               &(struct watcher_question){ .endpoint = str_of(cases[i].endpoint),
+                                                           .uri = STR("sip:alice@x"),
+                                                           .package = str_of(cases[i].package),
+                                                           .context = rest,
+                                                           .extension = extension },
+                               NULL),
+            cases[i].handling);
         test_assert_text("problem", cases[i].line,
                          str_sub(buf_str(&l.diag.text), 0, strlen(cases[i].problem)),
                          cases[i].problem);

@@ -544,11 +544,13 @@ static void test_compositors(void **state)
 
 static enum watcher_handling bob_watching(const struct loaded *l)
 {
-    return settings_authorize(l->s, &(struct watcher_question){ .endpoint = STR("bob"),
-                                                                .uri = STR("sip:bob@x"),
-                                                                .package = STR("dialog"),
-                                                                .context = STR("c"),
-                                                                .extension = STR("1") });
+    return settings_authorize(l->s,
+                              &(struct watcher_question){ .endpoint = STR("bob"),
+                                                          .uri = STR("sip:bob@x"),
+                                                          .package = STR("dialog"),
+                                                          .context = STR("c"),
+                                                          .extension = STR("1") },
+                              NULL);
 }
 
 static void test_authorization(void **state)

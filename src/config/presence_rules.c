@@ -12,14 +12,6 @@
 
 enum { IDENTITY_MAX = 1024 }; /* bytes of a URI that is compared */
 
-enum { /* what transformations show */
-       SHOW_DEVICES = 1,
-       SHOW_PERSONS = 2,
-       SHOW_SERVICES = 4,
-       SHOW_ATTRIBUTES = 8,
-       SHOW_ALL = 15
-};
-
 struct who {           /* <one>, <many> or <except>; the spellings are those of identity_print */
     struct str id;     /* empty: everybody, but see `domain` */
     struct str domain; /* empty: any */
@@ -39,7 +31,7 @@ struct condition {
 
 struct rule {
     enum watcher_handling handling;
-    unsigned shown;
+    struct view_grants grants;
     struct condition *conditions; /* all of them */
     size_t n_conditions;
 };
@@ -48,6 +40,7 @@ struct presence_rules {
     struct arena arena;
     struct rule *rules;
     size_t n_rules;
+    _Atomic(struct view *) views; /* those that were asked for */
 };
 
 struct rules_reader {
@@ -286,24 +279,152 @@ static int actions_read(struct rules_reader *r, const struct xml_node *n, struct
     return 0;
 }
 
-static unsigned transformation_shows(const struct xml_node *e)
+/* xs:boolean. */
+static int truth_read(struct rules_reader *r, const struct xml_node *e, bool *out)
+{
+    struct str word = str_trim(xml_text(e));
+
+    *out = str_equal(word, STR("true")) || str_equal(word, STR("1"));
+    if (*out || str_equal(word, STR("false")) || str_equal(word, STR("0")))
+        return 0;
+    return xml_refuse(r->why, e, "neither true nor false:", word);
+}
+
+/* The members of a set: RFC 5025 section 3.3.1. */
+static int set_read(struct rules_reader *r, const struct xml_node *n, const char *all,
+                    struct view_set *set)
 {
     static const struct {
-        const char *provide, *all;
-        unsigned shown;
-    } sets[] = {
-        { "provide-devices", "all-devices", SHOW_DEVICES },
-        { "provide-persons", "all-persons", SHOW_PERSONS },
-        { "provide-services", "all-services", SHOW_SERVICES },
+        const char *name;
+        enum view_identifier by;
+    } identifiers[] = {
+        { "class", VIEW_CLASS },
+        { "occurrence-id", VIEW_OCCURRENCE_ID },
+        { "deviceID", VIEW_DEVICE_ID },
+        { "service-uri", VIEW_SERVICE_URI },
+        { "service-uri-scheme", VIEW_SERVICE_URI_SCHEME },
     };
-    struct str text = str_trim(xml_text(e));
+    int result = 0;
 
-    if (is_pres(e, "provide-all-attributes"))
-        return text.n == 0 || str_equal(text, STR("true")) ? SHOW_ATTRIBUTES : 0;
-    for (size_t i = 0; i < ARRAY_LEN(sets); i++)
-        if (is_pres(e, sets[i].provide) && xml_child(e, NS_PRES_RULES, str_of(sets[i].all)))
-            return sets[i].shown;
+    for (const struct xml_node *e = xml_first(n); e && result == 0; e = xml_next(e)) {
+        size_t i = 0;
+
+        while (i < ARRAY_LEN(identifiers) && !is_pres(e, identifiers[i].name))
+            i++;
+        if (is_pres(e, all)) {
+            set->all = true;
+        } else if (i == ARRAY_LEN(identifiers)) {
+            warn(r, e, "not known here; it grants nothing");
+        } else {
+            result = ARRAY_GROW_IN(&r->p->arena, set->members, set->n_members);
+            if (result == 0)
+                result = arena_str(&r->p->arena, &set->members[set->n_members].value,
+                                   str_trim(xml_text(e)));
+            if (result == 0)
+                set->members[set->n_members++].by = identifiers[i].by;
+        }
+    }
+    return result;
+}
+
+static int user_input_read(struct rules_reader *r, const struct xml_node *e, struct view_grants *g)
+{
+    static const char *const words[] = { [VIEW_USER_INPUT_FALSE] = "false",
+                                         [VIEW_USER_INPUT_BARE] = "bare",
+                                         [VIEW_USER_INPUT_THRESHOLDS] = "thresholds",
+                                         [VIEW_USER_INPUT_FULL] = "full" };
+    struct str word = str_trim(xml_text(e));
+
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (str_equal(word, str_of(words[i]))) {
+            if (i > g->user_input)
+                g->user_input = (enum view_user_input)i;
+            return 0;
+        }
+    return xml_refuse(r->why, e, "not one of false, bare, thresholds, full:", word);
+}
+
+static int unknown_attribute_read(struct rules_reader *r, const struct xml_node *e,
+                                  struct view_grants *g)
+{
+    struct view_name name;
+    bool granted;
+    int result = truth_read(r, e, &granted);
+
+    if (result)
+        return result;
+    if (!xml_attribute_find(e, STR("name"), &name.name) ||
+        !xml_attribute_find(e, STR("ns"), &name.namespace))
+        return xml_refuse(r->why, e, "without name or ns", STR_EMPTY);
+    if (!granted)
+        return 0;
+    result = ARRAY_GROW_IN(&r->p->arena, g->others, g->n_others);
+    if (result == 0)
+        result = arena_str(&r->p->arena, &name.name, str_trim(name.name));
+    if (result == 0)
+        result = arena_str(&r->p->arena, &name.namespace, str_trim(name.namespace));
+    if (result == 0)
+        g->others[g->n_others++] = name;
+    return result;
+}
+
+/* The booleans of RFC 5025 section 3.3.2. */
+static int attribute_read(struct rules_reader *r, const struct xml_node *e, struct view_grants *g)
+{
+    static const struct {
+        const char *name;
+        enum view_attribute attribute;
+    } attributes[] = {
+        { "provide-activities", VIEW_ACTIVITIES },   { "provide-class", VIEW_CLASSES },
+        { "provide-deviceID", VIEW_DEVICE_IDS },     { "provide-mood", VIEW_MOOD },
+        { "provide-place-is", VIEW_PLACE_IS },       { "provide-place-type", VIEW_PLACE_TYPE },
+        { "provide-privacy", VIEW_PRIVACY },         { "provide-relationship", VIEW_RELATIONSHIP },
+        { "provide-sphere", VIEW_SPHERE },           { "provide-status-icon", VIEW_STATUS_ICON },
+        { "provide-time-offset", VIEW_TIME_OFFSET }, { "provide-note", VIEW_NOTE },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(attributes); i++)
+        if (is_pres(e, attributes[i].name)) {
+            bool granted;
+            int result = truth_read(r, e, &granted);
+
+            if (result == 0 && granted)
+                g->attributes |= attributes[i].attribute;
+            return result;
+        }
+    warn(r, e, "a transformation that is not known; it is ignored");
     return 0;
+}
+
+static int transformation_read(struct rules_reader *r, const struct xml_node *e,
+                               struct view_grants *g)
+{
+    if (is_pres(e, "provide-devices"))
+        return set_read(r, e, "all-devices", &g->devices);
+    if (is_pres(e, "provide-persons"))
+        return set_read(r, e, "all-persons", &g->persons);
+    if (is_pres(e, "provide-services"))
+        return set_read(r, e, "all-services", &g->services);
+    if (is_pres(e, "provide-user-input"))
+        return user_input_read(r, e, g);
+    if (is_pres(e, "provide-unknown-attribute"))
+        return unknown_attribute_read(r, e, g);
+    if (!is_pres(e, "provide-all-attributes"))
+        return attribute_read(r, e, g);
+    if (str_trim(xml_text(e)).n) /* it is empty, by the schema */
+        return truth_read(r, e, &g->all_attributes);
+    g->all_attributes = true;
+    return 0;
+}
+
+static int transformations_read(struct rules_reader *r, const struct xml_node *n,
+                                struct view_grants *g)
+{
+    int result = 0;
+
+    for (const struct xml_node *e = xml_first(n); e && result == 0; e = xml_next(e))
+        result = transformation_read(r, e, g);
+    return result;
 }
 
 static int rule_read(struct rules_reader *r, const struct xml_node *n)
@@ -317,18 +438,12 @@ static int rule_read(struct rules_reader *r, const struct xml_node *n)
         else if (is_policy(e, "actions"))
             result = actions_read(r, e, &rule);
         else if (is_policy(e, "transformations"))
-            for (const struct xml_node *t = xml_first(e); t; t = xml_next(t))
-                rule.shown |= transformation_shows(t);
+            result = transformations_read(r, e, &rule.grants);
         else
             result = xml_refuse(r->why, e, "has no place in a rule", STR_EMPTY);
     }
     if (result)
         return result;
-    if (rule.handling == WATCHER_ALLOW && rule.shown != SHOW_ALL)
-        warn(r, n,
-             "allows, but does not grant all of all-devices, all-persons, all-services and "
-             "provide-all-attributes; parts are not shown, so whom no other rule grants the rest "
-             "is blocked politely");
     result = ARRAY_GROW_IN(&r->p->arena, r->p->rules, r->p->n_rules);
     if (result == 0)
         r->p->rules[r->p->n_rules++] = rule;
@@ -405,6 +520,7 @@ void presence_rules_destroy(struct presence_rules *p)
 {
     if (!p)
         return;
+    view_list_fini(&p->views);
     arena_fini(&p->arena);
     free(p);
 }
@@ -431,42 +547,65 @@ static bool is_among(const struct condition *c, struct str id, struct str domain
 }
 
 static bool rule_applies(const struct rule *rule, struct str id, struct str domain,
-                         uint64_t wall_ms)
+                         const struct presence_question *q)
 {
     for (size_t i = 0; i < rule->n_conditions; i++) {
         const struct condition *c = &rule->conditions[i];
 
         if (c->kind == CONDITION_NEVER ||
             (c->kind == CONDITION_IDENTITY && !is_among(c, id, domain)) ||
-            (c->kind == CONDITION_VALIDITY && !is_valid(c, wall_ms)))
+            (c->kind == CONDITION_VALIDITY && !is_valid(c, q->wall_ms)))
             return false;
     }
     return true;
 }
 
-enum watcher_handling presence_rules_decide(const struct presence_rules *p, struct str uri,
-                                            uint64_t wall_ms)
+/* What the rules that apply grant together, in `arena`. */
+static int grants_gather(const struct presence_rules *p, const struct presence_question *q,
+                         struct str id, struct str domain, struct arena *arena,
+                         struct view_grants *grants, enum watcher_handling *most)
 {
-    enum watcher_handling most = WATCHER_BLOCK;
-    char room[IDENTITY_MAX];
-    struct sip_uri parsed;
-    unsigned shown = 0;
-    struct buf id;
+    int result = 0;
 
-    buf_init_on(&id, room, sizeof(room));
-    identity_print(&id, uri, &parsed);
-    if (id.error)
-        return WATCHER_BLOCK;
-    for (size_t i = 0; i < p->n_rules; i++) {
+    for (size_t i = 0; i < p->n_rules && result == 0; i++) {
         const struct rule *rule = &p->rules[i];
 
-        if (!rule_applies(rule, buf_str(&id), parsed.host, wall_ms))
+        if (!rule_applies(rule, id, domain, q))
             continue;
-        shown |= rule->shown;
-        if (rule->handling > most)
-            most = rule->handling;
+        result = view_grants_add(arena, grants, &rule->grants);
+        if (rule->handling > *most)
+            *most = rule->handling;
     }
-    return most == WATCHER_ALLOW && shown != SHOW_ALL ? WATCHER_POLITE_BLOCK : most;
+    return result;
+}
+
+enum watcher_handling presence_rules_decide(const struct presence_rules *p,
+                                            const struct presence_question *q, struct view **view)
+{
+    enum watcher_handling most = WATCHER_BLOCK;
+    struct arena arena = { .block_size = 512 };
+    struct view_grants grants = { .attributes = 0 };
+    struct view *found = NULL;
+    char room[IDENTITY_MAX];
+    struct sip_uri parsed;
+    struct buf id;
+    int result;
+
+    buf_init_on(&id, room, sizeof(room));
+    identity_print(&id, q->uri, &parsed);
+    if (id.error)
+        return WATCHER_BLOCK;
+    result = grants_gather(p, q, buf_str(&id), parsed.host, &arena, &grants, &most);
+    if (most == WATCHER_ALLOW && (result || !view_grants_all(&grants))) {
+        if (view && result == 0) /* only the list changes */
+            found = view_intern(&((struct presence_rules *)p)->views, &grants);
+        if (found)
+            *view = view_ref(found);
+        else
+            most = WATCHER_POLITE_BLOCK;
+    }
+    arena_fini(&arena);
+    return most;
 }
 
 uint64_t presence_rules_next_ms(const struct presence_rules *p, uint64_t wall_ms)

@@ -5,14 +5,12 @@
  * A rule applies while all of its conditions are true: `identity`, and `validity`. A condition that
  * is not known is never true, nor is `sphere`. What the rules that apply grant is put together: the
  * most generous sub-handling, and every transformation; nothing granted is nothing shown, so
- * without a rule a watcher is blocked (RFC 4745 section 10, RFC 5025 section 3.2.1).
+ * without a rule a watcher is blocked (RFC 4745 section 10, RFC 5025 sections 3.2.1 and 3.3).
  *
- * Transformations are not carried out one by one. Who is allowed and granted all of
- * provide-devices, provide-persons and provide-services (with all-devices, all-persons,
- * all-services) and provide-all-attributes sees the resource; who is granted less sees no more than
- * a polite block shows. Threads: what is read is immutable. */
+ * Threads: what is read is immutable, but for the views that hang on it. */
 #pragma once
 #include "config/settings.h"
+#include "state/view.h"
 
 struct presence_rules;
 
@@ -24,8 +22,14 @@ NODISCARD int presence_rules_parse(struct presence_rules **out, struct str text,
                                    struct diag *diag);
 void presence_rules_destroy(struct presence_rules *p);
 
-/* What becomes of a watcher at this time. `uri` is its identity, empty when it has none. */
-enum watcher_handling presence_rules_decide(const struct presence_rules *p, struct str uri,
-                                            uint64_t wall_ms);
+struct presence_question { /* borrowed */
+    struct str uri;        /* of the watcher, empty when it has no identity */
+    uint64_t wall_ms;
+};
+/* What becomes of a watcher. One who is allowed, but not all there is, gets a reference to what it
+ * is shown in *view, which is untouched otherwise: the same for the same grants, as long as the
+ * document lives. `view` NULL, or no memory for it: then such a one is blocked politely. */
+enum watcher_handling presence_rules_decide(const struct presence_rules *p,
+                                            const struct presence_question *q, struct view **view);
 /* When a validity begins or ends next, after `wall_ms`; UINT64_MAX: never. */
 uint64_t presence_rules_next_ms(const struct presence_rules *p, uint64_t wall_ms);

@@ -16,6 +16,8 @@
     "<pr:provide-persons><pr:all-persons/></pr:provide-persons>" \
     "<pr:provide-services><pr:all-services/></pr:provide-services>"
 #define ALL SETS "<pr:provide-all-attributes/>"
+#define UNKNOWN(attributes, value) \
+    "<pr:provide-unknown-attribute " attributes ">" value "</pr:provide-unknown-attribute>"
 #define ID(members) "<identity>" members "</identity>"
 #define BOB ID("<one id='sip:bob@example.com'/>")
 #define ALLOW(conditions) RULESET RULE(conditions, "allow", ALL) END
@@ -81,7 +83,7 @@ static void test_decide(void **state)
         { RULESET RULE("", " allow\n", "") RULE("", "block", SETS)
               RULE("", "block", "<pr:provide-all-attributes>true</pr:provide-all-attributes>") END,
           "sip:a@x", WATCHER_ALLOW },
-        /* Less than everything shows nothing. */
+        /* Less than everything shows nothing where there are no views. */
         { RULESET RULE("", "allow", "") END, "sip:a@x", WATCHER_POLITE_BLOCK },
         { RULESET RULE("", "allow", SETS "<pr:provide-activities>true</pr:provide-activities>") END,
           "sip:a@x", WATCHER_POLITE_BLOCK },
@@ -107,7 +109,9 @@ static void test_decide(void **state)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct diag diag;
         struct presence_rules *p = parse(cases[i].text, &diag);
-        enum watcher_handling got = presence_rules_decide(p, str_of(cases[i].uri), NOON_MS);
+        enum watcher_handling got = presence_rules_decide(
+            p, &(struct presence_question){ .uri = str_of(cases[i].uri), .wall_ms = NOON_MS },
+            NULL);
 
         if (got != cases[i].handling)
             fail_msg("%zu, %s of %s: %d", i, cases[i].uri, cases[i].text, got);
@@ -175,7 +179,19 @@ static void test_problems(void **state)
         { ALLOW("<sphere value='work'/>"), "r.xml:4: warning: sphere: ", 0 },
         { ALLOW("<x:moon/>"), "r.xml:4: warning: moon: ", 0 },
         { ALLOW(ID("<x:group/>")), "r.xml:4: warning: group: ", 0 },
-        { RULESET RULE("", "allow", SETS) END, "r.xml:4: warning: rule: allows, but", 0 },
+        { RULESET RULE("", "allow", SETS) END, "", 0 },
+        { RULESET RULE("", "allow", "<pr:provide-smell>true</pr:provide-smell>") END,
+          "r.xml:4: warning: provide-smell: ", 0 },
+        { RULESET RULE("", "allow", "<pr:provide-persons><pr:shoe/></pr:provide-persons>") END,
+          "r.xml:4: warning: shoe: ", 0 },
+        { RULESET RULE("", "allow", "<pr:provide-mood>maybe</pr:provide-mood>") END,
+          "r.xml:4: error: provide-mood: neither", PRESENCE_RULES_FAULTY },
+        { RULESET RULE("", "allow", "<pr:provide-all-attributes>x</pr:provide-all-attributes>") END,
+          "r.xml:4: error: provide-all-attributes: neither", PRESENCE_RULES_FAULTY },
+        { RULESET RULE("", "allow", "<pr:provide-user-input>true</pr:provide-user-input>") END,
+          "r.xml:4: error: provide-user-input: not one of", PRESENCE_RULES_FAULTY },
+        { RULESET RULE("", "allow", UNKNOWN("name='a'", "true")) END,
+          "r.xml:4: error: provide-unknown-attribute: without", PRESENCE_RULES_FAULTY },
         { RULESET "<rule><actions><x:do/></actions></rule>" END, "r.xml:4: warning: do: ", 0 },
     };
 
@@ -195,11 +211,140 @@ static void test_problems(void **state)
     }
 }
 
+/* ---- what is granted ---- */
+
+static void set_print(struct buf *out, const char *name, const struct view_set *set)
+{
+    static const char *const by[] = { "class", "id", "device", "uri", "scheme" };
+
+    if (set->all)
+        buf_printf(out, "%s=all ", name);
+    for (size_t i = 0; i < set->n_members; i++)
+        buf_printf(out, "%s=%s:%.*s ", name, by[set->members[i].by],
+                   STR_FMT(set->members[i].value));
+}
+
+static void grants_print(struct buf *out, const struct view_grants *g)
+{
+    set_print(out, "devices", &g->devices);
+    set_print(out, "persons", &g->persons);
+    set_print(out, "services", &g->services);
+    buf_printf(out, "%u,%d%s", g->attributes, g->user_input, g->all_attributes ? ",all" : "");
+    for (size_t i = 0; i < g->n_others; i++)
+        buf_printf(out, " {%.*s}%.*s", STR_FMT(g->others[i].namespace), STR_FMT(g->others[i].name));
+}
+
+static struct view *view_of(const struct presence_rules *p, const char *uri)
+{
+    struct view *v = NULL;
+
+    assert_int_equal(
+        presence_rules_decide(
+            p, &(struct presence_question){ .uri = str_of(uri), .wall_ms = NOON_MS }, &v),
+        WATCHER_ALLOW);
+    return v;
+}
+
+static void test_grants(void **state)
+{
+    static const struct {
+        const char *text, *want; /* "": everything */
+    } cases[] = {
+        { ALLOW(""), "" },
+        { RULESET RULE("", "allow", "") END, "0,0" },
+        { RULESET RULE("", "allow",
+                       "<pr:provide-activities>true</pr:provide-activities>"
+                       "<pr:provide-note> 1 </pr:provide-note>"
+                       "<pr:provide-mood>false</pr:provide-mood>") END,
+          "2049,0" },
+        { RULESET RULE("", "allow", SETS) END, "devices=all persons=all services=all 0,0" },
+        { RULESET RULE("", "allow", "<pr:provide-all-attributes/>") END, "4095,3,all" },
+        /* A set is the union, in the order of the document; all is all. RFC 5025 section 3.3.1.1.
+         */
+        { RULESET RULE(
+              "", "allow",
+              "<pr:provide-devices><pr:deviceID>urn:a</pr:deviceID><pr:class> biz </pr:class>"
+              "</pr:provide-devices>"
+              "<pr:provide-services><pr:service-uri-scheme>sip</pr:service-uri-scheme>"
+              "<pr:service-uri>sip:a@x</pr:service-uri></pr:provide-services>"
+              "<pr:provide-persons><pr:class>biz</pr:class></pr:provide-persons>")
+              RULE("", "block",
+                   "<pr:provide-devices><pr:class>home</pr:class><pr:class>biz</pr:class>"
+                   "</pr:provide-devices>"
+                   "<pr:provide-persons><pr:all-persons/></pr:provide-persons>"
+                   "<pr:provide-services><pr:occurrence-id>t1</pr:occurrence-id>"
+                   "</pr:provide-services>") END,
+          "devices=device:urn:a devices=class:biz devices=class:home persons=all "
+          "services=scheme:sip services=uri:sip:a@x services=id:t1 0,0" },
+        /* The most of user-input, and of each boolean. */
+        { RULESET RULE("", "allow", "<pr:provide-user-input>thresholds</pr:provide-user-input>")
+              RULE("", "block",
+                   "<pr:provide-user-input>bare</pr:provide-user-input>"
+                   "<pr:provide-class>true</pr:provide-class>")
+                  RULE("", "block", "<pr:provide-class>false</pr:provide-class>") END,
+          "2,2" },
+        { RULESET RULE("", "allow",
+                       UNKNOWN("name='a' ns='urn:x'", "true")
+                           UNKNOWN("name='b' ns='urn:x'", "false"))
+              RULE("", "block",
+                   UNKNOWN("name='a' ns='urn:x'", "true") UNKNOWN("name='a' ns='urn:y'", "true"))
+                  END,
+          "0,0 {urn:x}a {urn:y}a" },
+        /* A rule that does not apply grants nothing. */
+        { RULESET RULE("", "allow", "<pr:provide-mood>true</pr:provide-mood>")
+              RULE(BOB, "allow", ALL) END,
+          "8,0" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct diag diag;
+        struct presence_rules *p = parse(cases[i].text, &diag);
+        struct view *v = view_of(p, "sip:a@x");
+        char room[1024];
+        struct buf got;
+
+        buf_init_on(&got, room, sizeof(room));
+        if (v)
+            grants_print(&got, &v->grants);
+        assert_str(buf_str(&got), cases[i].want);
+        view_unref(v);
+        presence_rules_destroy(p);
+        diag_fini(&diag);
+    }
+}
+
+/* The same grants are the same view, whoever asks and by whatever rules; it may outlive them. */
+static void test_views(void **state)
+{
+    struct diag diag;
+    struct presence_rules *p =
+        parse(RULESET RULE("", "allow", "<pr:provide-mood>true</pr:provide-mood>")
+                  RULE(BOB, "block", "<pr:provide-mood>true</pr:provide-mood>")
+                      RULE(ID("<one id='sip:c@x'/>"), "block", SETS) END,
+              &diag);
+    struct view *a = view_of(p, "sip:a@x"), *b = view_of(p, "sip:bob@example.com"),
+                *c = view_of(p, "sip:c@x"), *again = view_of(p, "sip:a@x");
+
+    (void)state;
+    assert_ptr_equal(a, b);
+    assert_ptr_equal(a, again);
+    assert_ptr_not_equal(a, c);
+    presence_rules_destroy(p);
+    assert_int_equal(a->grants.attributes, VIEW_MOOD);
+    assert_true(c->grants.devices.all);
+    view_unref(a);
+    view_unref(b);
+    view_unref(c);
+    view_unref(again);
+    diag_fini(&diag);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_decide),
-        cmocka_unit_test(test_next),
+        cmocka_unit_test(test_decide),   cmocka_unit_test(test_next),
+        cmocka_unit_test(test_grants),   cmocka_unit_test(test_views),
         cmocka_unit_test(test_problems),
     };
 

@@ -344,10 +344,13 @@ struct watcher_question {     /* may this one watch that? Everything is borrowed
     struct str package, context, extension;
     uint64_t wall_ms; /* when */
 };
+struct view;
 /* Of watcher information (`presence.winfo`): what the rules that name the package say, else its
- * owner may see it and nobody else. */
-enum watcher_handling settings_authorize(const struct settings *s,
-                                         const struct watcher_question *q);
+ * owner may see it and nobody else. Of presence one who is allowed may be shown a part: then *view
+ * is a reference, otherwise it is untouched. `view` may be NULL: granted a part is then blocked
+ * politely, as with other packages and without memory. */
+enum watcher_handling settings_authorize(const struct settings *s, const struct watcher_question *q,
+                                         struct view **view);
 enum { RULES_LOOK_MS = 10000 }; /* how often somebody who waits for that looks at the clock */
 /* When the answers may change next by themselves, after `wall_ms`; UINT64_MAX: never. */
 uint64_t settings_authorization_next_ms(const struct settings *s, uint64_t wall_ms);

@@ -281,6 +281,8 @@ struct subscription {
     bool hold;           /* a change does not end the wait for retry_ms */
     bool winfo;          /* it is about watchers */
     bool approved;       /* it was pending once */
+    /* What it may see of what it is allowed to, a reference; NULL: everything. */
+    const struct view *view;
     struct span event, package, id, local, remote, display, host, user;
     char text[]; /* Event's value; URIs for the body, escaped; what the subscriber calls herself;
                     what the Request-URI named */
@@ -387,8 +389,9 @@ void watched_join(struct watched *w, struct subscription *s);
 void watched_move(struct subscription *s, struct watched *to);
 void watched_leave(struct notifier *n, struct subscription *s); /* in resp_wait too */
 bool watched_is_removed(const struct watched *w);
-/* What this subscriber may see and can show: the newest state, or a neutral one that never changes;
- * or the end of a resource that she is not shown any more. NULL: there is no memory for that. */
+/* What this subscriber may see and can show: the newest state, or the part of it that she is
+ * granted; a neutral one that never changes; or the end of a resource that she is not shown any
+ * more. NULL: there is no memory for that. */
 const struct snapshot *watched_view(const struct subscription *s);
 void watched_fan_out_all(struct notifier *n); /* every subscription is attended to, soon */
 void watched_fan_out_fire(struct timer *t);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* One usage of a dialog, from its 200 to its last NOTIFY: RFC 6665 sections 4.2.1 and 4.2.2. */
 #include "event/event_internal.h"
+#include "state/view.h"
 
 #include <stdlib.h>
 
@@ -143,6 +144,7 @@ void subscription_destroy(struct subscription *s)
     d->n_usages--;
     watched_leave(n, s);
     snapshot_unref(s->sent);
+    view_unref(s->view);
     str_free(&s->accept);
     free(s);
     n->counters.subscriptions--;
@@ -248,32 +250,48 @@ void subscription_refuse(struct subscription *s, unsigned status, const char *wh
 
 /* ---- who may see what ---- */
 
-static enum watcher_handling handling_of(const struct subscription *s, const struct watched *w)
+struct permission { /* what the rules say now */
+    enum watcher_handling handling;
+    struct view *view; /* a reference; NULL: everything */
+};
+
+static struct permission permission_of(const struct subscription *s, const struct watched *w)
 {
     const struct dialog_head *h = s->dialog->head;
+    struct permission p = { .view = NULL };
 
-    return settings_authorize(
+    p.handling = settings_authorize(
         s->dialog->notifier->settings,
         &(struct watcher_question){ .endpoint = dialog_endpoint(s->dialog),
                                     .uri = head_str(h, h->remote_uri),
                                     .package = sub_str(s, s->package),
                                     .context = w->newest->context,
                                     .extension = w->newest->extension,
-                                    .wall_ms = clock_wall_ms(s->dialog->notifier->cfg.clock) });
+                                    .wall_ms = clock_wall_ms(s->dialog->notifier->cfg.clock) },
+        &p.view);
+    return p;
+}
+
+/* Its reference is taken. */
+static void permission_set(struct subscription *s, const struct permission *p)
+{
+    view_unref(s->view);
+    s->view = p->view;
+    s->handling = (uint8_t)p->handling;
 }
 
 /* The rules have changed. Who waited and is allowed now is told; who was allowed and must be
- * confirmed asks anew. */
-static enum end_reason handling_apply(struct subscription *s, enum watcher_handling handling)
+ * confirmed asks anew. Another view of what is shown is told as far as it shows another body. */
+static enum end_reason permission_apply(struct subscription *s, const struct permission *p)
 {
     enum watcher_handling former = s->handling;
 
-    if (handling == former)
+    permission_set(s, p);
+    if (p->handling == former)
         return END_NONE;
-    s->handling = (uint8_t)handling;
-    if (handling == WATCHER_BLOCK)
+    if (p->handling == WATCHER_BLOCK)
         return END_REJECTED;
-    if (handling == WATCHER_CONFIRM)
+    if (p->handling == WATCHER_CONFIRM)
         return END_DEACTIVATED;
     if (s->state == SUB_PENDING) {
         s->approved = true;
@@ -333,12 +351,14 @@ void subscription_accept(struct subscription *s, struct watched *w)
 {
     struct dialog *d = s->dialog;
     struct notifier *n = d->notifier;
+    struct permission permission;
 
     if (subscription_recheck(s)) {
         subscription_refuse(s, 403, "this endpoint may not subscribe");
         return;
     }
-    s->handling = (uint8_t)handling_of(s, w);
+    permission = permission_of(s, w);
+    permission_set(s, &permission);
     if (s->handling == WATCHER_BLOCK) {
         subscription_refuse(s, 403, "this subscriber may not watch this resource");
         return;
@@ -502,6 +522,7 @@ enum end_reason subscription_recheck(struct subscription *s)
 {
     struct notifier *n = s->dialog->notifier;
     const struct endpoint_settings *e;
+    struct permission permission;
     unsigned flags;
 
     if (s->generation == n->generation)
@@ -515,7 +536,10 @@ enum end_reason subscription_recheck(struct subscription *s)
     s->generation = n->generation;
     if (s->resource)
         solicitation_begin(s);
-    return s->resource ? handling_apply(s, handling_of(s, s->resource)) : END_NONE;
+    if (!s->resource)
+        return END_NONE;
+    permission = permission_of(s, s->resource);
+    return permission_apply(s, &permission);
 }
 
 void subscription_attend(struct subscription *s)

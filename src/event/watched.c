@@ -4,6 +4,7 @@
  * A name is asked for once, however many want it; while the answer may be kept, later subscribers
  * get it from here. A change only moves a list: subscriptions are then attended to slice by slice,
  * so that the worker stays answerable. */
+#include "body/shown.h"
 #include "event/event_internal.h"
 
 #include <stdlib.h>
@@ -174,12 +175,15 @@ static const struct snapshot *stand_in(const struct snapshot **kept, const struc
 
 const struct snapshot *watched_view(const struct subscription *s)
 {
+    const struct snapshot *shown;
     struct watched *w = s->resource;
 
     if (s->handling != WATCHER_ALLOW || subscription_unaccepted(s, w, s->accept).n)
         return stand_in(&w->neutral, w->newest, EXTENSION_UNAVAILABLE);
     if (s->reason == END_NORESOURCE && !watched_is_removed(w))
         return stand_in(&w->gone, w->newest, EXTENSION_REMOVED);
+    if (s->view)
+        return snapshot_shown(&shown, w->newest, s->view) ? NULL : shown;
     return w->newest;
 }
 

@@ -278,12 +278,14 @@ static void rules_apply(struct watcher_info *wi)
         struct watcher *w = CONTAINER_OF(it, struct watcher, waiting);
         const struct resource_name *of = &w->set->of;
         enum watcher_handling h =
-            settings_authorize(wi->settings, &(struct watcher_question){ .endpoint = w->endpoint,
-                                                                         .uri = w->uri,
-                                                                         .package = of->package,
-                                                                         .context = of->context,
-                                                                         .extension = of->extension,
-                                                                         .wall_ms = wall_ms });
+            settings_authorize(wi->settings,
+                               &(struct watcher_question){ .endpoint = w->endpoint,
+                                                           .uri = w->uri,
+                                                           .package = of->package,
+                                                           .context = of->context,
+                                                           .extension = of->extension,
+                                                           .wall_ms = wall_ms },
+                               NULL);
 
         if (h != WATCHER_CONFIRM)
             waiting_end(w, h == WATCHER_BLOCK ? ES_WATCHER_REJECTED : ES_WATCHER_APPROVED);
