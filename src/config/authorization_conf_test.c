@@ -123,13 +123,12 @@ static void test_problems(void **state)
             struct str rest = str_of(shown ? cases[i].shown : cases[i].blocked),
                        endpoint = str_next(&rest, ' '), package = str_next(&rest, ' ');
 
-            if (endpoint.n &&
-                settings_authorize(l.s, &(struct watcher_question){ .endpoint = endpoint,
-                                                                    .package = package,
-                                                                    .context = STR("u"),
-                                                                    .extension = rest },
- NULL) !=
-                    (shown ? WATCHER_ALLOW : WATCHER_BLOCK))
+            if (endpoint.n && settings_authorize(l.s,
+                                                 &(struct watcher_question){ .endpoint = endpoint,
+                                                                             .package = package,
+                                                                             .context = STR("u"),
+                                                                             .extension = rest },
+                                                 NULL) != (shown ? WATCHER_ALLOW : WATCHER_BLOCK))
                 fail_msg("%s: %d", cases[i].conf, shown);
         }
         unload(&l);
