@@ -51,7 +51,9 @@ struct inbound_elements {
     struct es_element *p;
     size_t n;
 };
-/* The activity of that name (RFC 4480 section 3.2), `other` for one that is not in the list. */
+/* Is it one of the list of RFC 4480 section 3.2? */
+bool inbound_activity_known(struct str name);
+/* The activity of that name, `other` for one that is not in the list. */
 NODISCARD int inbound_activity_add(struct inbound *in, struct inbound_elements *to,
                                    struct str name);
 /* Contact and priority of a tuple; `n` has the attribute `priority`. */

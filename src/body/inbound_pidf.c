@@ -217,15 +217,21 @@ static void timed_settle(struct presence *p, size_t first, size_t person)
 
 /* ---- tuple ---- */
 
+/* The schemas let elements of any other namespace in. What is left of their own is not kept:
+ * others' watchers would get it. */
+static bool is_foreign(const struct xml_node *n, struct str namespace)
+{
+    return n->name.namespace.n && !str_equal(n->name.namespace, namespace);
+}
+
 static bool is_status_extension(const struct xml_node *n)
 {
-    return !is_pidf(n, "basic") && !str_equal(n->name.namespace, NS_RPID_STATUS);
+    return is_foreign(n, NS_PIDF) && !str_equal(n->name.namespace, NS_RPID_STATUS);
 }
 
 static bool is_tuple_extension(const struct xml_node *n)
 {
-    return !is_pidf(n, "status") && !is_pidf(n, "contact") && !is_pidf(n, "note") &&
-           !is_pidf(n, "timestamp") && !str_equal(n->name.namespace, NS_RPID_TUPLE);
+    return is_foreign(n, NS_PIDF) && !str_equal(n->name.namespace, NS_RPID_TUPLE);
 }
 
 static enum es_basic basic_of(const struct xml_node *status)
@@ -332,15 +338,23 @@ static int tuple_add(struct presence *p, const struct xml_node *n)
 
 /* ---- person ---- */
 
+static bool is_activity(const struct xml_node *n)
+{
+    return is_foreign(n, NS_RPID) || (n->name.namespace.n && inbound_activity_known(n->name.local));
+}
+
 static int activities_read(struct presence *p, struct inbound_elements *activities,
                            struct notes *notes, const struct xml_node *all)
 {
     struct timed_part times;
     int r = times_read(p->in, &times, all);
 
-    for (struct xml_node *n = xml_first(all); n && r == 0; n = xml_next(n))
-        r = is_one_of_ours(n, "note") ? note_put(p, notes, times, n)
-                                      : element_put(p, activities, times, n);
+    for (struct xml_node *n = xml_first(all); n && r == 0; n = xml_next(n)) {
+        if (is_one_of_ours(n, "note"))
+            r = note_put(p, notes, times, n);
+        else if (is_activity(n))
+            r = element_put(p, activities, times, n);
+    }
     return r;
 }
 
@@ -367,7 +381,7 @@ static int person_read(struct presence *p, struct es_person *person, const struc
             r = note_add(p->in, &notes, c);
         else if (is_one_of_ours(c, "timestamp"))
             r = timestamp_read(p->in, &person->timestamp, c);
-        else
+        else if (is_foreign(c, NS_DATA_MODEL))
             r = person_element_read(p, &elements, c);
     }
     person->activities = activities.p;
@@ -428,7 +442,7 @@ static int device_read(struct presence *p, struct es_device *d, const struct xml
             r = note_add(p->in, &notes, c);
         else if (is_one_of_ours(c, "timestamp"))
             r = timestamp_read(p->in, &d->timestamp, c);
-        else
+        else if (is_foreign(c, NS_DATA_MODEL))
             r = element_add(p->in, &elements, c);
     }
     d->elements = elements.p;
@@ -474,7 +488,7 @@ static bool is_device(const struct xml_node *n)
 
 static bool is_extension(const struct xml_node *n)
 {
-    return !is_tuple(n) && !is_person(n) && !is_device(n) && !is_pidf(n, "note");
+    return is_foreign(n, NS_PIDF) && !is_person(n) && !is_device(n);
 }
 
 int inbound_pidf_read(struct inbound *in, const struct xml_node *root)

@@ -58,8 +58,6 @@ static void test_asterisk(void **state)
                    " </tuple>\n" END,
           "tuple 201 open sip:305@pbx.example priority=1\n"
           "tuple digium-presence none\n"
-          " status <digium_presence xmlns=\"urn:ietf:params:xml:ns:pidf\" type=\"dnd\" "
-          "subtype=\"lunch\">on &amp; off</digium_presence>\n"
           "person p1\n note :Ready\n= NOT_INUSE\n" },
         { "unavailable", P,
           ASTERISK " <note>Unavailable</note>\n <tuple id=\"201\">\n  <status>\n"
@@ -112,6 +110,15 @@ static void test_others(void **state)
           " activity " RPID("away") " activity " R "other  <rpid:other "
                                     "xmlns:rpid=\"urn:ietf:params:xml:ns:pidf:rpid\">skiing</"
                                     "rpid:other>\n= NOT_INUSE\n" },
+        { "nothing that the schemas do not have", P,
+          RICH "text<bogus/><bar xmlns=''/><tuple id='a'><status><basic>open</basic><foo/>"
+               "<bar xmlns=''/></status><foo/><bar xmlns=''/></tuple>"
+               "<dm:person id='p'><r:activities><r:busy/><r:bogus/><bar xmlns=''/></r:activities>"
+               "<dm:bogus/><bar xmlns=''/></dm:person>"
+               "<dm:device id='d'><dm:bogus/><dm:deviceID>urn:x:1</dm:deviceID></dm:device>" END,
+          "tuple a open\nperson p\n activity " R "busy  <r:busy "
+          "xmlns:r=\"urn:ietf:params:xml:ns:pidf:rpid\"/>\n"
+          "device d urn:x:1\n= INUSE\n" },
         { "person, device, notes, and elements of others", P,
           RICH "<tuple id='a'><status><basic>open</basic><r:x y='1'/></status>"
                "<c:servcaps><c:audio>true</c:audio> <c:video>false</c:video></c:servcaps>"

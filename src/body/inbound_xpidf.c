@@ -9,23 +9,51 @@ static bool is_xpidf(const struct xml_node *n, const char *local)
     return xml_is(n, STR_EMPTY, str_of(local));
 }
 
-int inbound_activity_add(struct inbound *in, struct inbound_elements *to, struct str name)
+bool inbound_activity_known(struct str name)
 {
     static const char *const known[] = {
-        "appointment", "away",         "breakfast",         "busy",      "dinner",
-        "holiday",     "in-transit",   "looking-for-work",  "lunch",     "meal",
-        "meeting",     "on-the-phone", "performance",       "playing",   "presentation",
-        "shopping",    "sleeping",     "permanent-absence", "spectator", "steering",
-        "travel",      "tv",           "unknown",           "vacation",  "working",
+        "appointment",
+        "away",
+        "breakfast",
+        "busy",
+        "dinner",
+        "holiday",
+        "in-transit",
+        "looking-for-work",
+        "lunch",
+        "meal",
+        "meeting",
+        "on-the-phone",
+        "other",
+        "performance",
+        "playing",
+        "presentation",
+        "shopping",
+        "sleeping",
+        "permanent-absence",
+        "spectator",
+        "steering",
+        "travel",
+        "tv",
+        "unknown",
+        "vacation",
+        "working",
         "worship",
     };
+
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (str_equal(name, str_of(known[i])))
+            return true;
+    return false;
+}
+
+int inbound_activity_add(struct inbound *in, struct inbound_elements *to, struct str name)
+{
     struct es_element e;
-    size_t i = 0;
     int r;
 
-    while (i < ARRAY_LEN(known) && !str_equal(name, str_of(known[i])))
-        i++;
-    name = i < ARRAY_LEN(known) ? str_of(known[i]) : STR("other");
+    if (!inbound_activity_known(name))
+        name = STR("other");
     buf_reset(&in->xml);
     buf_add(&in->xml, STR("<rpid:"));
     buf_add(&in->xml, name);
