@@ -257,6 +257,23 @@ static bool check_type(struct ask *a)
     return !a->p.refusal.status;
 }
 
+/* What the body is for, RFC 3261 section 20.11: event state is to be rendered, which is meant where
+ * nothing is said. What is for something else is ignored if it may be, as if there were no body. */
+static bool check_disposition(struct ask *a)
+{
+    struct str value = sip_header_value(a->rq->msg, SIP_H_CONTENT_DISPOSITION), rest = value,
+               word = str_next(&rest, ';'), handling = STR_EMPTY;
+
+    if (!value.n || str_equal_nocase(str_trim(word), STR("render")))
+        return true;
+    (void)sip_param_find(str_sub(value, word.n, SIZE_MAX), STR("handling"), &handling);
+    if (str_equal_nocase(handling, STR("optional")))
+        a->p.body = STR_EMPTY;
+    else
+        ask_refuse_later(a, 415, STR("the Content-Disposition is not render"));
+    return false;
+}
+
 /* Of a multipart/related the root part is what is published: only that can be changed by a diff,
  * and be one. 0 or a negative errno. */
 static int read_composed(struct ask *a)
@@ -291,7 +308,7 @@ static int read_body(struct ask *a)
     a->p.body = a->rq->msg->body;
     if (a->p.body.n > a->section->max_body)
         ask_refuse_later(a, 413, STR("the body is larger than is taken here"));
-    if (!a->p.body.n || a->p.refusal.status || !check_type(a))
+    if (!a->p.body.n || a->p.refusal.status || !check_disposition(a) || !check_type(a))
         return 0;
     if (a->p.stream)
         return stream_read_body(a);
