@@ -265,7 +265,8 @@ static void enlarge_buffers(int fd)
  */
 static void share_publishes(int fd, unsigned sharers)
 {
-    enum { METHOD = 0x5055424c /* "PUBL" */, MIX = 0x9e3779b1, USER = 12, USER_MAX = 24, EACH = 6 };
+    enum { METHOD = 0x5055424c /* "PUBL" */, MIX = 0x9e3779b1 };
+    enum { USER = 12, USER_MAX = 24, EACH = 6, ALL = USER_MAX * EACH };
     const struct sock_filter before[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
         BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, USER + USER_MAX, 1, 0),
@@ -281,7 +282,7 @@ static void share_publishes(int fd, unsigned sharers)
         BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, sharers),
         BPF_STMT(BPF_RET | BPF_A, 0),
     };
-    struct sock_filter code[ARRAY_LEN(before) + USER_MAX * EACH + ARRAY_LEN(after)], *at = code;
+    struct sock_filter code[ARRAY_LEN(before) + ALL + ARRAY_LEN(after)], *at = code;
 
     memcpy(at, before, sizeof(before));
     at += ARRAY_LEN(before);

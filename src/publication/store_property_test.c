@@ -652,8 +652,8 @@ static struct document document_random(struct property *p, enum package package)
         d.activities |= draw(p, 4) == 0 ? 1u << a : 0;
     d.timed = package == PRESENCE && draw(p, 2) ? draw(p, 1u << ACTIVITIES) : 0;
     if (d.timed) {
-        d.from_ms = p->b.now_ms - 2985 + 1000 * draw(p, 8);
-        d.until_ms = d.from_ms + 1000 * draw(p, 6);
+        d.from_ms = p->b.now_ms - 2985 + UINT64_C(1000) * draw(p, 8);
+        d.until_ms = d.from_ms + UINT64_C(1000) * draw(p, 6);
     }
     for (size_t f = 0; package == PRESENCE && f < FACETS; f++)
         d.facets[f] = draw(p, 2) * draw(p, 4);
