@@ -31,6 +31,7 @@ static const struct copied global_copied[] = {
     TEXT(global_draft, g.user_agent),
     TEXT(global_draft, g.debug_host),
     TEXT(global_draft, g.default_voicemail_extension),
+    TEXT(global_draft, g.default_from_user),
     END,
 };
 

@@ -127,6 +127,9 @@ static const struct option global_options[] = {
     { "default_voicemail_extension", OPTION_STR, AT(global_draft, g.default_voicemail_extension),
       .max = 79,
       .meaning = "Who is called for messages, where an aor has no voicemail_extension." },
+    { "default_from_user", OPTION_STR, AT(global_draft, g.default_from_user), .max = 80,
+      .meaning = "User part of From in what an endpoint without a from_user is told unasked; none "
+                 "when not given, where Asterisk says asterisk." },
 };
 
 const struct schema global_schema = {
@@ -140,7 +143,7 @@ const struct schema global_schema = {
     .ignored =
         "all_codecs_on_empty_reinvite allow_sending_180_after_183 "
         "contact_expiration_check_interval "
-        "default_auth_algorithms_uas default_from_user default_outbound_endpoint default_realm "
+        "default_auth_algorithms_uas default_outbound_endpoint default_realm "
         "keep_alive_interval max_initial_qualify_time "
         "mwi_tps_queue_high "
         "mwi_tps_queue_low norefersub regcontext send_contact_status_on_update_registration "

@@ -241,7 +241,8 @@ struct global_settings { /* pjsip.conf global and system */
     uint32_t max_forwards;
     struct str user_agent;
     struct str default_voicemail_extension; /* of AORs that have none: who is called for messages */
-    unsigned identifier_order[6];           /* each of enum identify_by, in order */
+    struct str default_from_user; /* of endpoints that have none, in From outside a dialog */
+    unsigned identifier_order[6]; /* each of enum identify_by, in order */
     bool disable_multi_domain, ignore_uri_user_options;
     bool debug;            /* wire trace: of everything, or of the debug_host */
     struct str debug_host; /* an address or network, empty: all */

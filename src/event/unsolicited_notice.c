@@ -198,6 +198,7 @@ static int body_create(const struct notice *t, struct snapshot **view,
 /* ---- bytes ---- */
 
 struct draft { /* a NOTIFY that is being written; borrowed */
+    const struct settings *settings;
     const struct endpoint_settings *endpoint;
     const struct target *target;
     const struct rendered_body *body;
@@ -206,7 +207,9 @@ struct draft { /* a NOTIFY that is being written; borrowed */
 static void add_from_uri(struct buf *b, const struct draft *d)
 {
     const struct endpoint_settings *e = d->endpoint;
-    struct str user = e->mwi_from_user.n ? e->mwi_from_user : e->from_user;
+    struct str user = e->mwi_from_user.n ? e->mwi_from_user
+                      : e->from_user.n   ? e->from_user
+                                         : d->settings->global.default_from_user;
 
     buf_add(b, STR("sip:"));
     buf_add(b, user);
@@ -321,7 +324,7 @@ static void notice_send(struct notice *t, const struct endpoint_settings *e,
 {
     struct notifier *n = notifier_of(t);
     struct target target;
-    const struct draft draft = { e, &target, body };
+    const struct draft draft = { n->settings, e, &target, body };
     int r = target_make(&target, t, e, remote);
 
     t->cseq++;
