@@ -18,6 +18,11 @@ enum es_extension_state builtin_hint_state(const struct es_body_request *rq)
     return told(rq, rq->snapshot->hint_state);
 }
 
+bool builtin_has_call(const struct es_snapshot *s)
+{
+    return s->n_dialogs && s->dialogs[0].state != ES_DIALOG_TERMINATED;
+}
+
 static char lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;

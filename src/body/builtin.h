@@ -20,6 +20,8 @@ struct builtin_options {              /* each is explained in builtin.c */
  * with Asterisk. builtin_state is for the resource as a whole, builtin_hint_state for its hint. */
 enum es_extension_state builtin_state(const struct es_body_request *rq);
 enum es_extension_state builtin_hint_state(const struct es_body_request *rq);
+/* Is it in a call, as published dialogs have it? The first one matters most. */
+bool builtin_has_call(const struct es_snapshot *s);
 
 /* Is `part` (not empty) somewhere in `s`? In any case. */
 bool text_contains(struct es_text s, struct es_text part);

@@ -75,20 +75,14 @@ static void tuple_print(const struct es_body_request *rq, struct es_node *presen
     text_if_given(api, tuple, "timestamp", t->timestamp);
 }
 
-/* In a call, as published dialogs have it; the first one matters most. */
-static bool has_call(const struct es_snapshot *s)
-{
-    return s->n_dialogs && s->dialogs[0].state != ES_DIALOG_TERMINATED;
-}
-
 /* What the hint says, and dialogs; without either it is nobody who is there. */
 static struct pidf_state resource_state(const struct es_body_request *rq)
 {
     const struct es_snapshot *s = rq->snapshot;
 
-    return pidf_state(has_call(s)   ? builtin_state(rq)
-                      : s->has_hint ? builtin_hint_state(rq)
-                                    : ES_EXTENSION_UNAVAILABLE);
+    return pidf_state(builtin_has_call(s) ? builtin_state(rq)
+                      : s->has_hint       ? builtin_hint_state(rq)
+                                          : ES_EXTENSION_UNAVAILABLE);
 }
 
 static void tuples_print(const struct es_body_request *rq, struct es_node *presence)
@@ -101,7 +95,7 @@ static void tuples_print(const struct es_body_request *rq, struct es_node *prese
 
     for (size_t i = 0; i < p->n_tuples; i++)
         tuple_print(rq, presence, i);
-    if (p->n_tuples && !s->has_hint && !has_call(s))
+    if (p->n_tuples && !s->has_hint && !builtin_has_call(s))
         return;
     tuple = pidf_state_tuple(rq, presence, pidf_item_id(room, s, pidf_resource_item(p)), &state);
     rq->api->text(rq->api->child(tuple, "note"), es_text_of(state.note));
@@ -125,7 +119,7 @@ static void activities_print(const struct es_body_request *rq, struct es_node *p
                              const struct es_person *p)
 {
     const struct es_document_api *api = rq->api;
-    bool calling = resource_state(rq).on_the_phone || has_call(rq->snapshot), told = false;
+    bool calling = resource_state(rq).on_the_phone || builtin_has_call(rq->snapshot), told = false;
     struct es_node *activities;
 
     if (!p->n_activities && !calling)

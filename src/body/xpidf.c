@@ -35,7 +35,7 @@ static bool nobody_there(const struct es_body_request *rq)
     const struct es_presence *p = s->published_presence;
 
     if (!p || (s->has_hint && builtin_hint_state(rq) != ES_EXTENSION_UNAVAILABLE) ||
-        (s->n_dialogs && s->dialogs[0].state != ES_DIALOG_TERMINATED))
+        builtin_has_call(s))
         return false;
     for (size_t i = 0; i < p->n_tuples; i++)
         if (p->tuples[i].basic == ES_BASIC_OPEN)
