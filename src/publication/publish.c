@@ -258,20 +258,15 @@ static bool check_type(struct ask *a)
 }
 
 /* What the body is for, RFC 3261 section 20.11: event state is to be rendered, which is meant where
- * nothing is said. What is for something else is ignored if it may be, as if there were no body. */
+ * nothing is said. Of anything else a publisher would think it was told on, were it ignored. */
 static bool check_disposition(struct ask *a)
 {
-    struct str value = sip_header_value(a->rq->msg, SIP_H_CONTENT_DISPOSITION), rest = value,
-               word = str_next(&rest, ';'), handling = STR_EMPTY;
+    struct str word = sip_header_value(a->rq->msg, SIP_H_CONTENT_DISPOSITION);
 
-    if (!value.n || str_equal_nocase(str_trim(word), STR("render")))
-        return true;
-    (void)sip_param_find(str_sub(value, word.n, SIZE_MAX), STR("handling"), &handling);
-    if (str_equal_nocase(handling, STR("optional")))
-        a->p.body = STR_EMPTY;
-    else
+    word = str_trim(str_next(&word, ';'));
+    if (word.n && !str_equal_nocase(word, STR("render")))
         ask_refuse_later(a, 415, STR("the Content-Disposition is not render"));
-    return false;
+    return !a->p.refusal.status;
 }
 
 /* Of a multipart/related the root part is what is published: only that can be changed by a diff,
