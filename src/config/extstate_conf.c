@@ -98,7 +98,8 @@ static const struct option general_options[] = {
       .meaning = "`${SYSTEMNAME}` of hints." },
     { "source_grace", OPTION_DURATION, AT(general_settings, source_grace_s), .fallback = "30",
       .max = 86400,
-      .meaning = "How long the states that another server told outlive its last publication." },
+      .meaning =
+          "How long a state that another server told outlives the publication that told it." },
     { "execincludes", OPTION_BOOL, AT(general_settings, execincludes), .fallback = "no",
       .meaning = "Carry out `#exec` in pjsip.conf and extensions.conf." },
 };
