@@ -185,8 +185,11 @@ class Bench(unittest.TestCase):
             pid.write_text(str(daemon.process.pid))
             start = shlex.join(map(str, daemon.process.args))
             log = daemon.directory / "log2"
-            restart = (f"kill -9 $(cat {pid}); {start} >{log} 2>&1 & echo $! >{pid}; "
-                       f"until grep -q '^ready$' {log}; do sleep 0.05; done")
+            # The port is free again only when the killed process is gone, for which its parent must wait for it.
+            restart = (f"kill -9 $(cat {pid}); while kill -0 $(cat {pid}); do sleep 0.01; done; "
+                       f"{start} >{log} 2>&1 & echo $! >{pid}; "
+                       f"until grep -q '^ready$' {log}; do sleep 0.05; kill -0 $! || exit 1; done")
+            threading.Thread(target=daemon.process.wait, daemon=True).start()
             rows = bench(daemon, "--change", f"ctl:{daemon.socket}", "--server-pid", pid, "--restart", restart,
                          "subscribe", "restart:rate=1000", "fanout", "unsubscribe")
             self.assertEqual(rows["restart"]["operations"], WATCHERS)
