@@ -183,18 +183,21 @@ static int body_open(const struct package *p, struct str content_type, struct st
 
 static const struct root {
     struct str namespace, name;
-    unsigned types; /* bits: where it may stand */
+    unsigned types;                                             /* bits: where it may stand */
+    int (*check)(const struct xml_node *root, struct buf *why); /* NULL: the reader does it all */
     int (*read)(struct inbound *in, const struct xml_node *root);
 } roots[] = {
     { STR_INIT("urn:ietf:params:xml:ns:dialog-info"), STR_INIT("dialog-info"),
-      BIT(TYPE_DIALOG_INFO), inbound_dialog_read },
+      BIT(TYPE_DIALOG_INFO), inbound_dialog_check, inbound_dialog_read },
     /* RFC 5262 section 3 does not want `presence` where a diff may come, but it can only mean one
      * thing. */
     { STR_INIT("urn:ietf:params:xml:ns:pidf"), STR_INIT("presence"),
-      BIT(TYPE_PIDF) | BIT(TYPE_PIDF_DIFF) | BIT(TYPE_XPIDF) | BIT(TYPE_CPIM), inbound_pidf_read },
-    { STR_INIT("urn:ietf:params:xml:ns:pidf-diff"), STR_INIT("pidf-full"), BIT(TYPE_PIDF_DIFF),
+      BIT(TYPE_PIDF) | BIT(TYPE_PIDF_DIFF) | BIT(TYPE_XPIDF) | BIT(TYPE_CPIM), inbound_pidf_check,
       inbound_pidf_read },
-    { STR_INIT(""), STR_INIT("presence"), BIT(TYPE_XPIDF) | BIT(TYPE_CPIM), inbound_xpidf_read },
+    { STR_INIT("urn:ietf:params:xml:ns:pidf-diff"), STR_INIT("pidf-full"), BIT(TYPE_PIDF_DIFF),
+      inbound_pidf_check, inbound_pidf_read },
+    { STR_INIT(""), STR_INIT("presence"), BIT(TYPE_XPIDF) | BIT(TYPE_CPIM), NULL,
+      inbound_xpidf_read },
 };
 
 static int xml_read(struct inbound *in, enum body_type type, struct str body)
@@ -212,8 +215,10 @@ static int xml_read(struct inbound *in, enum body_type type, struct str body)
             return INBOUND_TOO_LARGE;
         }
     for (size_t i = 0; i < ARRAY_LEN(roots); i++)
-        if ((roots[i].types & BIT(type)) && xml_is(root, roots[i].namespace, roots[i].name))
-            return roots[i].read(in, root);
+        if ((roots[i].types & BIT(type)) && xml_is(root, roots[i].namespace, roots[i].name)) {
+            r = roots[i].check ? roots[i].check(root, in->why) : 0;
+            return r ? r : roots[i].read(in, root);
+        }
     if (xml_is(root, NS_PIDF_DIFF, STR("pidf-diff")))
         return xml_refuse(in->why, root, "changes a document that was never published", STR_EMPTY);
     return xml_refuse(in->why, root, "is not a root element for this type; its namespace is",

@@ -4,10 +4,9 @@
  * XML is read as xml.h says. What is not well formed, or not of its schema, is refused whole with a
  * reason: nothing that was accepted can spoil the document of others. Known liberties of publishers
  * are taken as meant: elements out of the schema's order, `display-name` for `display`, `pvalue`
- * for `pval`, a person, device or tuple without an id (it gets one), twice the same id (the last
- * one counts). What only orders or adorns counts as absent when it is wrong: an unknown basic, a
- * priority, a timestamp. Elements that no RFC of the package knows are kept as XML. Threads: pure
- * functions, once xml_init was called. */
+ * for `pval`, a person, device or tuple without an id (it gets one), a basic that is `unknown`; see
+ * inbound_schema.c. Elements of other namespaces are kept as XML. Threads: pure functions, once
+ * xml_init was called. */
 #pragma once
 #include "base/buf.h"
 #include "state/event_state.h"

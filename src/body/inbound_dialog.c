@@ -28,18 +28,19 @@ static int number_read(uint32_t *out, struct buf *why, const struct xml_node *n,
 
 /* ---- state ---- */
 
-/* Why it has come so; a word that is none says nothing. */
+/* Why it has come so. */
 static int event_read(struct inbound *in, struct es_dialog *d, const struct xml_node *state)
 {
     static const char *const words[] = { "cancelled",  "rejected", "replaced", "local-bye",
                                          "remote-bye", "error",    "timeout" };
-    struct str word = STR_EMPTY;
+    struct str word;
 
-    (void)xml_attribute_find(state, STR("event"), &word);
+    if (!xml_attribute_find(state, STR("event"), &word))
+        return 0;
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         if (str_equal(str_trim(word), str_of(words[i])))
             return inbound_attribute(in, &d->event, state, STR("event"));
-    return 0;
+    return xml_refuse(in->why, state, "unknown event", word);
 }
 
 static int state_read(struct inbound *in, struct es_dialog *d, const struct xml_node *n)
@@ -53,7 +54,7 @@ static int state_read(struct inbound *in, struct es_dialog *d, const struct xml_
     for (size_t i = 1; i < ARRAY_LEN(words); i++)
         if (str_equal(word, str_of(words[i])))
             d->state = (enum es_dialog_state)i;
-    if (d->state == 0 || xml_first(n))
+    if (d->state == 0)
         return xml_refuse(in->why, n, "unknown state", word.n ? word : STR(""));
     r = number_read(&code, in->why, n, STR("code"), 100, 699);
     d->code = code;
@@ -98,8 +99,6 @@ static int target_read(struct inbound *in, struct es_dialog_party *party, const 
     int r = inbound_attribute(in, &party->target, n, STR("uri"));
 
     for (const struct xml_node *c = xml_first(n); c && r == 0; c = xml_next(c)) {
-        if (!is_ours(c, "param"))
-            continue;
         if (ARRAY_GROW_IN(&in->state->arena, params, n_params))
             return -ENOMEM;
         params[n_params] = (struct es_param){ .name = { NULL, 0 } };
@@ -161,40 +160,14 @@ static bool is_held(const struct es_dialog_party *local)
 
 /* ---- one dialog ---- */
 
-/* Has the element all these attributes, or of those it may have no others, and nothing in it? */
-static bool is_leaf(const struct xml_node *n, const struct str *attributes, size_t n_attributes,
-                    bool all)
-{
-    size_t found = 0;
-
-    for (size_t i = 0; i < n_attributes; i++)
-        found += xml_attribute_of(n, STR_EMPTY, attributes[i]) != NULL;
-    return !xml_first(n) && found == n->n_attributes && (!all || found == n_attributes);
-}
-
-static bool is_hops(const struct xml_node *route_set)
-{
-    for (const struct xml_node *n = xml_first(route_set); n; n = xml_next(n))
-        if (!is_ours(n, "hop") || !is_leaf(n, NULL, 0, true))
-            return false;
-    return !route_set->n_attributes;
-}
-
-/* What is kept as it is has to be of the schema: others' watchers get it. */
 static bool is_detail(const struct xml_node *n)
 {
-    static const struct str ids[] = { STR_INIT("call-id"), STR_INIT("local-tag"),
-                                      STR_INIT("remote-tag") };
-    static const struct str display[] = { STR_INIT("display-name"), STR_INIT("display") };
-
-    return (is_ours(n, "replaces") && is_leaf(n, ids, ARRAY_LEN(ids), true)) ||
-           (is_ours(n, "referred-by") && is_leaf(n, display, ARRAY_LEN(display), false)) ||
-           (is_ours(n, "route-set") && is_hops(n));
+    return is_ours(n, "replaces") || is_ours(n, "referred-by") || is_ours(n, "route-set");
 }
 
 static bool is_extension(const struct xml_node *n)
 {
-    return n->name.namespace.n && !str_equal(n->name.namespace, NS_DIALOG_INFO);
+    return !str_equal(n->name.namespace, NS_DIALOG_INFO);
 }
 
 static int attributes_read(struct inbound *in, struct es_dialog *d, const struct xml_node *n)
@@ -224,8 +197,6 @@ static int dialog_read(struct inbound *in, struct es_dialog *d, const struct xml
         else if (is_ours(c, "remote"))
             r = party_read(in, &d->remote, c);
     }
-    if (r == 0 && d->state == 0)
-        r = xml_refuse(in->why, n, "no state", STR_EMPTY);
     if (r == 0)
         r = inbound_keep_children(in, &d->details, n, is_detail);
     if (r == 0)

@@ -4,6 +4,7 @@
 #define OPEN "<dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\""
 #define FULL OPEN " version=\"7\" state=\"full\" entity=\"sip:201@pbx.example\">\n"
 #define END "</dialog-info>\n"
+#define IN(more) FULL "<dialog id='a'>" more "<state>early</state></dialog>" END
 #define D "dialog", DIALOG_INFO
 
 static void test_asterisk(void **state)
@@ -67,6 +68,10 @@ static void test_others(void **state)
           OPEN " version=\"0\" notify-state=\"full\" entity=\"sip:a@x\">\n" END,
           "full 0\n= NOT_INUSE\n" },
         { "no state, no version, no entity", D, OPEN "/>", "full 0\n= NOT_INUSE\n" },
+        { "where its schema is", D,
+          OPEN " xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' version='3' "
+               "xsi:schemaLocation='urn:ietf:params:xml:ns:dialog-info dialog-info.xsd'/>",
+          "full 3\n= NOT_INUSE\n" },
         { "a version padded with blanks", D, OPEN " version=\"        12 \" state=\"full\"/>",
           "full 12\n= NOT_INUSE\n" },
         { "partial", D,
@@ -124,16 +129,6 @@ static void test_others(void **state)
           "</sa:appearance><mine xmlns=\"urn:other\" "
           "xmlns:x=\"urn:ietf:params:xml:ns:dialog-info\"><x:state>confirmed</x:state></mine>\n"
           "= RINGING\n" },
-        { "nothing that the schema does not have", D,
-          FULL
-          "stray<bogus/><dialog id='a' mine='1'><state event='foo'>early</state><bar xmlns=''/>"
-          "<replaces call-id='old'/><replaces call-id='a' local-tag='b' remote-tag='c' d='e'/>"
-          "<referred-by from='x'>sip:b@x</referred-by><referred-by>sip:c@x</referred-by>"
-          "<route-set><hop>sip:p1@x</hop><skip/></route-set><foo/>text</dialog>" END,
-          "full 7\ndialog a early\n"
-          " details <referred-by "
-          "xmlns=\"urn:ietf:params:xml:ns:dialog-info\">sip:c@x</referred-by>\n"
-          "= RINGING\n" },
         { "twice the same id: the last counts, in the first's place", D,
           FULL "<dialog id='a'><state>early</state></dialog>"
                "<dialog id='b'><state>confirmed</state></dialog>"
@@ -164,20 +159,20 @@ static void test_refused(void **state)
 {
     static const struct refused cases[] = {
         { "no id", D, PROLOG FULL "\n<dialog><state>early</state></dialog>" END, INBOUND_MALFORMED,
-          "line 4, dialog: no id" },
+          "line 4, dialog: must have the attribute 'id'" },
         { "an empty id", D, FULL "<dialog id=''><state>early</state></dialog>" END,
           INBOUND_MALFORMED, "line 2, dialog: no id" },
         { "no state", D, FULL "<dialog id='a'/>" END, INBOUND_MALFORMED,
-          "line 2, dialog: no state" },
+          "line 2, dialog: must have the element 'state'" },
         { "an unknown state", D, FULL "<dialog id='a'>\n<state>busy</state></dialog>" END,
           INBOUND_MALFORMED, "line 3, state: unknown state 'busy'" },
         { "an empty state", D, FULL "<dialog id='a'><state/></dialog>" END, INBOUND_MALFORMED,
           "line 2, state: unknown state ''" },
         { "elements in the state", D, FULL "<dialog id='a'><state>early<b/></state></dialog>" END,
-          INBOUND_MALFORMED, "line 2, state: unknown state 'early'" },
+          INBOUND_MALFORMED, "line 2, b: may not stand in 'state'" },
         { "a state in another namespace", D,
           FULL "<dialog id='a'><state xmlns='u'>early</state></dialog>" END, INBOUND_MALFORMED,
-          "line 2, dialog: no state" },
+          "line 2, dialog: must have the element 'state'" },
         { "a code that is none", D,
           FULL "<dialog id='a'><state code='99'>early</state></dialog>" END, INBOUND_MALFORMED,
           "line 2, state: not a number in its range: '99'" },
@@ -186,7 +181,54 @@ static void test_refused(void **state)
         { "a parameter without a name", D,
           FULL "<dialog id='a'><state>early</state><local><target uri='sip:a@x'><param pval='1'/>"
                "</target></local></dialog>" END,
-          INBOUND_MALFORMED, "line 2, param: no pname" },
+          INBOUND_MALFORMED, "line 2, param: must have the attribute 'pname'" },
+        { "a word beside the elements", D, IN("stray"), INBOUND_MALFORMED,
+          "line 2, dialog: may not have text: 'stray'" },
+        { "an element of its own that it has not", D, IN("<bogus/>"), INBOUND_MALFORMED,
+          "line 2, bogus: may not stand in 'dialog'" },
+        { "an element without a namespace", D, IN("<bar xmlns=''/>"), INBOUND_MALFORMED,
+          "line 2, bar: may not stand in 'dialog'" },
+        { "an element of another dialog", D, IN("<dialog id='b'><state>early</state></dialog>"),
+          INBOUND_MALFORMED, "line 2, dialog: may not stand in 'dialog'" },
+        { "two states", D, IN("<state>early</state>"), INBOUND_MALFORMED,
+          "line 2, state: may be there once in 'dialog'" },
+        { "two targets", D, IN("<local><target uri='a'/><target uri='b'/></local>"),
+          INBOUND_MALFORMED, "line 2, target: may be there once in 'local'" },
+        { "a target without URI", D, IN("<local><target/></local>"), INBOUND_MALFORMED,
+          "line 2, target: must have the attribute 'uri'" },
+        { "what it replaces in part", D, IN("<replaces call-id='old' local-tag='a'/>"),
+          INBOUND_MALFORMED, "line 2, replaces: must have the attribute 'remote-tag'" },
+        { "an attribute that it has not", D,
+          IN("<replaces call-id='a' local-tag='b' remote-tag='c' d='e'/>"), INBOUND_MALFORMED,
+          "line 2, replaces: may not have the attribute 'd'" },
+        { "an attribute of another namespace", D,
+          IN("<referred-by xml:lang='de'>sip:b@x</referred-by>"), INBOUND_MALFORMED,
+          "line 2, referred-by: may not have the attribute 'lang'" },
+        { "no hops", D, IN("<route-set/>"), INBOUND_MALFORMED,
+          "line 2, route-set: must have the element 'hop'" },
+        { "something between hops", D, IN("<route-set><hop>sip:p1@x</hop><skip/></route-set>"),
+          INBOUND_MALFORMED, "line 2, skip: may not stand in 'route-set'" },
+        { "a parameter that is another's", D,
+          IN("<local><target uri='a'><x:param xmlns:x='urn:x'/></target></local>"),
+          INBOUND_MALFORMED, "line 2, param: may not stand in 'target'" },
+        { "a session without type", D,
+          IN("<remote><session-description>v=0</session-description></remote>"), INBOUND_MALFORMED,
+          "line 2, session-description: must have the attribute 'type'" },
+        { "a duration", D, IN("<duration>soon</duration>"), INBOUND_MALFORMED,
+          "line 2, duration: not a number: 'soon'" },
+        { "an empty duration", D, IN("<duration/>"), INBOUND_MALFORMED,
+          "line 2, duration: not a number: ''" },
+        { "a sequence number", D, IN("<local><cseq>-1</cseq></local>"), INBOUND_MALFORMED,
+          "line 2, cseq: not a number: '-1'" },
+        { "an event", D, FULL "<dialog id='a'><state event='foo'>early</state></dialog>" END,
+          INBOUND_MALFORMED, "line 2, state: unknown event 'foo'" },
+        { "an attribute of a dialog", D,
+          FULL "<dialog id='a' mine='1'><state>early</state></dialog>" END, INBOUND_MALFORMED,
+          "line 2, dialog: may not have the attribute 'mine'" },
+        { "an element of its own beside the dialogs", D, FULL "<bogus/>" END, INBOUND_MALFORMED,
+          "line 2, bogus: may not stand in 'dialog-info'" },
+        { "an attribute of the root", D, OPEN " version='1' mine='2'/>", INBOUND_MALFORMED,
+          "line 1, dialog-info: may not have the attribute 'mine'" },
         { "a version", D, OPEN " version='-1'/>", INBOUND_MALFORMED,
           "line 1, dialog-info: not a number in its range: '-1'" },
         { "a version over 32 bits", D, OPEN " version='4294967296'/>", INBOUND_MALFORMED,

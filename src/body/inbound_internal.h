@@ -33,6 +33,11 @@ NODISCARD int inbound_keep_children(struct inbound *in, struct es_text *out,
                                     const struct xml_node *parent,
                                     bool (*wanted)(const struct xml_node *n));
 
+/* Is the document of its schema, as far as publishers are known to keep to it? 0, or
+ * INBOUND_MALFORMED with the reason in `why`. Readers are given none but these. */
+NODISCARD int inbound_dialog_check(const struct xml_node *root, struct buf *why);
+NODISCARD int inbound_pidf_check(const struct xml_node *root, struct buf *why);
+
 /* Each reads one kind of document, from its root, into the state. 0, INBOUND_MALFORMED,
  * INBOUND_TOO_LARGE, -ENOMEM. */
 NODISCARD int inbound_dialog_read(struct inbound *in, const struct xml_node *root);

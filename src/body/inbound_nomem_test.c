@@ -33,7 +33,8 @@ static const struct {
     { "dialog", DIALOG_INFO,
       "<dialog-info xmlns='urn:ietf:params:xml:ns:dialog-info' version='1' xmlns:z='urn:z'>"
       "<dialog id='a' call-id='c' local-tag='l' remote-tag='r' direction='recipient'>"
-      "<state event='timeout' code='408'>early</state><replaces call-id='1'/>"
+      "<state event='timeout' code='408'>early</state><replaces call-id='1' local-tag='2' "
+      "remote-tag='3'/>"
       "<local><identity display='A &amp; B'>sip:a@x</identity><target uri='sip:a@x'>"
       "<param pname='+sip.rendering' pval='no'/></target><session-description type='t'>s"
       "</session-description></local><z:x><z:y a='&lt;'/></z:x></dialog>"

@@ -46,14 +46,35 @@ static bool is_pidf(const struct xml_node *n, const char *local)
     return xml_is(n, NS_PIDF, str_of(local));
 }
 
-static bool id_is_taken(const struct xml_node *root, struct str id)
+static bool is_tuple(const struct xml_node *n)
+{
+    return is_pidf(n, "tuple");
+}
+
+static bool is_person(const struct xml_node *n)
+{
+    return xml_is(n, NS_DATA_MODEL, STR("person"));
+}
+
+static bool is_device(const struct xml_node *n)
+{
+    return xml_is(n, NS_DATA_MODEL, STR("device"));
+}
+
+static bool has_id(const struct xml_node *n, struct str id)
 {
     struct str other;
 
-    for (const struct xml_node *n = xml_first(root); n; n = xml_next(n))
-        if (xml_attribute_find(n, STR("id"), &other) && str_equal(str_trim(other), id))
-            return true;
-    return false;
+    return xml_attribute_find(n, STR("id"), &other) && str_equal(str_trim(other), id);
+}
+
+static bool id_is_taken(const struct xml_node *root, struct str id)
+{
+    const struct xml_node *n = xml_first(root);
+
+    while (n && !has_id(n, id))
+        n = xml_next(n);
+    return n != NULL;
 }
 
 /* The same document gets the same ids every time, so that publishing it again changes nothing. */
@@ -72,7 +93,12 @@ static int id_read(struct presence *p, struct es_text *out, const struct xml_nod
 {
     int r = inbound_attribute(p->in, out, n, STR("id"));
 
-    return r || out->n ? r : id_generate(p, out, kind);
+    if (r || out->n == 0)
+        return r ? r : id_generate(p, out, kind);
+    for (const struct xml_node *it = xml_first(p->root); it != n; it = xml_next(it))
+        if ((is_tuple(it) || is_person(it) || is_device(it)) && has_id(it, es_str(*out)))
+            return xml_refuse(p->in->why, n, "has the id of another:", es_str(*out));
+    return 0;
 }
 
 /* xml:lang holds for what is inside as well: XML 1.0 section 2.12. */
@@ -104,14 +130,6 @@ static int note_add(struct inbound *in, struct notes *to, const struct xml_node 
     return r;
 }
 
-static int timestamp_read(struct inbound *in, struct es_text *out, const struct xml_node *n)
-{
-    struct str text = str_trim(xml_text(n));
-    struct timestamp t;
-
-    return timestamp_parse(&t, text) ? event_state_text(in->state, out, text) : 0;
-}
-
 static int element_read(struct inbound *in, struct es_element *e, struct xml_node *n)
 {
     int r = event_state_text(in->state, &e->namespace, n->name.namespace);
@@ -135,30 +153,25 @@ static int element_add(struct inbound *in, struct inbound_elements *to, struct x
 
 /* ---- what is told for a time only: RFC 4480 section 3.1 ---- */
 
-static int time_read(struct inbound *in, const struct xml_node *n, const char *name,
-                     uint64_t *wall_ms)
+static void time_read(const struct xml_node *n, const char *name, uint64_t *wall_ms)
 {
     struct timestamp t;
     struct str text;
 
-    if (!xml_attribute_find(n, str_of(name), &text))
-        return 0;
-    if (!timestamp_parse(&t, text))
-        return xml_refuse(in->why, n, "'from' or 'until' is not a date and time:", text);
-    *wall_ms = t.ms < 0 ? 0 : (uint64_t)t.ms;
-    return 0;
+    if (xml_attribute_find(n, str_of(name), &text) && timestamp_parse(&t, text))
+        *wall_ms = t.ms < 0 ? 0 : (uint64_t)t.ms;
 }
 
 /* `from` and `until` of an element, which may have one of them, or none, or be no RPID. */
-static int times_read(struct inbound *in, struct timed_part *t, const struct xml_node *n)
+static struct timed_part times_of(const struct xml_node *n)
 {
-    int r;
+    struct timed_part t = { .until_ms = UINT64_MAX };
 
-    *t = (struct timed_part){ .until_ms = UINT64_MAX };
     if (!str_equal(n->name.namespace, NS_RPID))
-        return 0;
-    r = time_read(in, n, "from", &t->from_ms);
-    return r ? r : time_read(in, n, "until", &t->until_ms);
+        return t;
+    time_read(n, "from", &t.from_ms);
+    time_read(n, "until", &t.until_ms);
+    return t;
 }
 
 static bool is_timed(const struct timed_part *t)
@@ -170,7 +183,8 @@ static int timed_add(struct presence *p, const struct timed_part *t)
 {
     if (ARRAY_GROW_IN(&p->in->state->arena, p->timed, p->n_timed))
         return -ENOMEM;
-    p->timed[p->n_timed++] = *t;
+    p->timed[p->n_timed] = *t;
+    p->timed[p->n_timed++].person = p->n_persons; /* which comes next */
     return 0;
 }
 
@@ -198,30 +212,11 @@ static int note_put(struct presence *p, struct notes *to, struct timed_part time
     return r ? r : timed_add(p, &times);
 }
 
-/* Those from number `first` on are the person's of that place, who has no others. */
-static void timed_settle(struct presence *p, size_t first, size_t person)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < p->n_timed; i++) {
-        struct timed_part t = p->timed[i];
-
-        if (i < first && t.person == person)
-            continue;
-        if (i >= first)
-            t.person = person;
-        p->timed[n++] = t;
-    }
-    p->n_timed = n;
-}
-
 /* ---- tuple ---- */
 
-/* The schemas let elements of any other namespace in. What is left of their own is not kept:
- * others' watchers would get it. */
 static bool is_foreign(const struct xml_node *n, struct str namespace)
 {
-    return n->name.namespace.n && !str_equal(n->name.namespace, namespace);
+    return !str_equal(n->name.namespace, namespace);
 }
 
 static bool is_status_extension(const struct xml_node *n)
@@ -234,15 +229,17 @@ static bool is_tuple_extension(const struct xml_node *n)
     return is_foreign(n, NS_PIDF) && !str_equal(n->name.namespace, NS_RPID_TUPLE);
 }
 
-static enum es_basic basic_of(const struct xml_node *status)
+static int basic_read(struct presence *p, enum es_basic *out, const struct xml_node *n)
 {
-    const struct xml_node *basic = xml_child(status, NS_PIDF, STR("basic"));
-    struct str word = basic ? str_trim(xml_text(basic)) : STR_EMPTY;
+    struct str word = str_trim(xml_text(n));
 
     if (str_equal_nocase(word, STR("open")))
-        return ES_BASIC_OPEN;
-    /* baresip says `unknown`, which is nothing that RFC 3863 has */
-    return str_equal_nocase(word, STR("closed")) ? ES_BASIC_CLOSED : ES_BASIC_NONE;
+        *out = ES_BASIC_OPEN;
+    else if (str_equal_nocase(word, STR("closed")))
+        *out = ES_BASIC_CLOSED;
+    else if (!str_equal(word, STR("unknown"))) /* which baresip says, but RFC 3863 has not */
+        return xml_refuse(p->in->why, n, "neither open nor closed but", word);
+    return 0;
 }
 
 /* <activities><activity>busy</activity></activities>, or later <activities><busy/></activities> */
@@ -265,13 +262,16 @@ static int draft_activities_read(struct presence *p, const struct xml_node *stat
 
 static int status_read(struct presence *p, struct es_tuple *t, const struct xml_node *n)
 {
+    const struct xml_node *basic = xml_child(n, NS_PIDF, STR("basic"));
     int r = inbound_keep_children(p->in, &t->status, n, is_status_extension);
 
-    t->basic = basic_of(n);
+    if (r == 0 && basic)
+        r = basic_read(p, &t->basic, basic);
     return r ? r : draft_activities_read(p, n);
 }
 
-/* qvalue: "0.75" or "1"; more than three decimals are cut, because they could not be told on. */
+/* qvalue: "0.75" or "1"; more than three decimals are cut, because they could not be told on. Empty
+ * when it is none. */
 static struct str priority_of(struct str text)
 {
     struct cursor c = cursor_on(text);
@@ -291,15 +291,16 @@ int inbound_contact_read(struct inbound *in, struct es_tuple *t, const struct xm
     struct str priority = STR_EMPTY;
     int r = event_state_text(in->state, &t->contact, uri);
 
-    if (r == 0 && xml_attribute_find(n, STR("priority"), &priority))
-        r = event_state_text(in->state, &t->priority, priority_of(str_trim(priority)));
-    return r;
+    if (r || !xml_attribute_find(n, STR("priority"), &priority))
+        return r;
+    if (priority_of(str_trim(priority)).n == 0)
+        return xml_refuse(in->why, n, "not a priority from 0 to 1:", priority);
+    return event_state_text(in->state, &t->priority, priority_of(str_trim(priority)));
 }
 
 static int tuple_read(struct presence *p, struct es_tuple *t, const struct xml_node *n)
 {
     struct notes notes = { NULL, 0 };
-    struct timed_part times;
     int r = id_read(p, &t->id, n, 't');
 
     for (const struct xml_node *c = xml_first(n); c && r == 0; c = xml_next(c)) {
@@ -310,9 +311,7 @@ static int tuple_read(struct presence *p, struct es_tuple *t, const struct xml_n
         else if (is_pidf(c, "note"))
             r = note_add(p->in, &notes, c);
         else if (is_pidf(c, "timestamp"))
-            r = timestamp_read(p->in, &t->timestamp, c);
-        else /* told on with its times */
-            r = times_read(p->in, &times, c);
+            r = inbound_content(p->in, &t->timestamp, c);
     }
     t->notes = notes.p;
     t->n_notes = notes.n;
@@ -324,11 +323,6 @@ static int tuple_add(struct presence *p, const struct xml_node *n)
     struct es_tuple t = { .basic = ES_BASIC_NONE };
     int r = tuple_read(p, &t, n);
 
-    for (size_t i = 0; i < p->n_tuples && r == 0; i++)
-        if (str_equal(es_str(p->tuples[i].id), es_str(t.id))) {
-            p->tuples[i] = t;
-            return 0;
-        }
     if (r == 0)
         r = ARRAY_GROW_IN(&p->in->state->arena, p->tuples, p->n_tuples);
     if (r == 0)
@@ -338,21 +332,16 @@ static int tuple_add(struct presence *p, const struct xml_node *n)
 
 /* ---- person ---- */
 
-static bool is_activity(const struct xml_node *n)
-{
-    return is_foreign(n, NS_RPID) || (n->name.namespace.n && inbound_activity_known(n->name.local));
-}
-
 static int activities_read(struct presence *p, struct inbound_elements *activities,
                            struct notes *notes, const struct xml_node *all)
 {
-    struct timed_part times;
-    int r = times_read(p->in, &times, all);
+    struct timed_part times = times_of(all);
+    int r = 0;
 
     for (struct xml_node *n = xml_first(all); n && r == 0; n = xml_next(n)) {
         if (is_one_of_ours(n, "note"))
             r = note_put(p, notes, times, n);
-        else if (is_activity(n))
+        else
             r = element_put(p, activities, times, n);
     }
     return r;
@@ -361,11 +350,10 @@ static int activities_read(struct presence *p, struct inbound_elements *activiti
 static int person_element_read(struct presence *p, struct inbound_elements *elements,
                                struct xml_node *n)
 {
-    struct timed_part times;
-    int r = times_read(p->in, &times, n);
+    struct timed_part times = times_of(n);
 
     times.kind = TIMED_ELEMENT;
-    return r ? r : element_put(p, elements, times, n);
+    return element_put(p, elements, times, n);
 }
 
 static int person_read(struct presence *p, struct es_person *person, const struct xml_node *n)
@@ -380,7 +368,7 @@ static int person_read(struct presence *p, struct es_person *person, const struc
         else if (is_one_of_ours(c, "note"))
             r = note_add(p->in, &notes, c);
         else if (is_one_of_ours(c, "timestamp"))
-            r = timestamp_read(p->in, &person->timestamp, c);
+            r = inbound_content(p->in, &person->timestamp, c);
         else if (is_foreign(c, NS_DATA_MODEL))
             r = person_element_read(p, &elements, c);
     }
@@ -393,30 +381,20 @@ static int person_read(struct presence *p, struct es_person *person, const struc
     return r;
 }
 
-/* What it has for a time begins at number `timed`. */
-static int person_put(struct presence *p, const struct es_person *person, size_t timed)
+static int person_put(struct presence *p, const struct es_person *person)
 {
-    size_t i = 0;
-
-    while (i < p->n_persons && !str_equal(es_str(p->persons[i].id), es_str(person->id)))
-        i++;
-    if (i == p->n_persons) {
-        if (ARRAY_GROW_IN(&p->in->state->arena, p->persons, p->n_persons))
-            return -ENOMEM;
-        p->n_persons++;
-    }
-    p->persons[i] = *person;
-    timed_settle(p, timed, i);
+    if (ARRAY_GROW_IN(&p->in->state->arena, p->persons, p->n_persons))
+        return -ENOMEM;
+    p->persons[p->n_persons++] = *person;
     return 0;
 }
 
 static int person_add(struct presence *p, const struct xml_node *n)
 {
     struct es_person person = { .id = { NULL, 0 } };
-    size_t timed = p->n_timed;
     int r = person_read(p, &person, n);
 
-    return r ? r : person_put(p, &person, timed);
+    return r ? r : person_put(p, &person);
 }
 
 static int draft_person_add(struct presence *p)
@@ -424,7 +402,7 @@ static int draft_person_add(struct presence *p)
     struct es_person person = { .activities = p->activities.p, .n_activities = p->activities.n };
     int r = p->activities.n ? id_generate(p, &person.id, 'p') : 0;
 
-    return r || !p->activities.n ? r : person_put(p, &person, p->n_timed);
+    return r || !p->activities.n ? r : person_put(p, &person);
 }
 
 /* ---- device ---- */
@@ -441,7 +419,7 @@ static int device_read(struct presence *p, struct es_device *d, const struct xml
         else if (is_one_of_ours(c, "note"))
             r = note_add(p->in, &notes, c);
         else if (is_one_of_ours(c, "timestamp"))
-            r = timestamp_read(p->in, &d->timestamp, c);
+            r = inbound_content(p->in, &d->timestamp, c);
         else if (is_foreign(c, NS_DATA_MODEL))
             r = element_add(p->in, &elements, c);
     }
@@ -457,11 +435,6 @@ static int device_add(struct presence *p, const struct xml_node *n)
     struct es_device d = { .id = { NULL, 0 } };
     int r = device_read(p, &d, n);
 
-    for (size_t i = 0; i < p->n_devices && r == 0; i++)
-        if (str_equal(es_str(p->devices[i].id), es_str(d.id))) {
-            p->devices[i] = d;
-            return 0;
-        }
     if (r == 0)
         r = ARRAY_GROW_IN(&p->in->state->arena, p->devices, p->n_devices);
     if (r == 0)
@@ -470,21 +443,6 @@ static int device_add(struct presence *p, const struct xml_node *n)
 }
 
 /* ---- the document ---- */
-
-static bool is_tuple(const struct xml_node *n)
-{
-    return is_pidf(n, "tuple");
-}
-
-static bool is_person(const struct xml_node *n)
-{
-    return xml_is(n, NS_DATA_MODEL, STR("person"));
-}
-
-static bool is_device(const struct xml_node *n)
-{
-    return xml_is(n, NS_DATA_MODEL, STR("device"));
-}
 
 static bool is_extension(const struct xml_node *n)
 {

@@ -12,7 +12,7 @@
     "<tuple id='t1'><status><basic>open</basic><z:s/></status><r:class>biz</r:class>"             \
     "<d:deviceID>urn:uuid:AB</d:deviceID><r:relationship><r:self/></r:relationship>"              \
     "<r:service-class><r:electronic/></r:service-class><z:x>1</z:x>"                              \
-    "<r:user-input idle-threshold='600' since='2026-01-05T12:00:00Z' last-input='x'>idle"         \
+    "<r:user-input idle-threshold='600' since='2026-01-05T12:00:00Z' x='y'>idle"                  \
     "</r:user-input><contact>sip:alice@x</contact><note>n1</note>"                                \
     "<timestamp>2026-01-05T12:00:00Z</timestamp></tuple>"                                         \
     "<tuple id='t2'><status><basic>closed</basic></status><contact>tel:1</contact></tuple>"       \
@@ -127,7 +127,7 @@ static void test_published(void **state)
           "Idle away lunch\ntuple t1 open sip:alice@x at=2026-01-05T12:00:00Z\n"
           " extensions <r:class " R ">biz</r:class><d:deviceID " D ">urn:uuid:AB</d:deviceID>"
           "<r:service-class " R "><r:electronic/></r:service-class>"
-          "<r:user-input " R " idle-threshold=\"600\" last-input=\"x\">idle</r:user-input>\n"
+          "<r:user-input " R " idle-threshold=\"600\" x=\"y\">idle</r:user-input>\n"
           " note :n1\nperson p1\n activity " RPID "meeting  <r:meeting " R "/>\n"
           " element " RPID "class  <r:class " R ">home</r:class>\n note :n2\n"
           "device d1 urn:uuid:ab\n element " RPID "class  <r:class " R ">biz</r:class>\n"
@@ -144,7 +144,7 @@ static void test_published(void **state)
         { { .services = ONE(VIEW_CLASS, "biz"), .user_input = VIEW_USER_INPUT_BARE },
           "Idle \ntuple t1 open sip:alice@x at=2026-01-05T12:00:00Z\n"
           " extensions <r:service-class " R "><r:electronic/></r:service-class>"
-          "<r:user-input " R " last-input=\"x\">idle</r:user-input>\n= NOT_INUSE\n" },
+          "<r:user-input " R " x=\"y\">idle</r:user-input>\n= NOT_INUSE\n" },
         { { .services = ONE(VIEW_OCCURRENCE_ID, "t2"), .all_attributes = true },
           "Unavailable \ntuple t2 closed tel:1\n note :n4\n= UNAVAILABLE\n" },
         { { .services = ONE(VIEW_SERVICE_URI, "TEL:1") },
