@@ -113,7 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     BUG_UNLESS(report.n == diag.text.n);
     buf_fini(&report);
     settings_unref(settings);
-    dialplan_destroy(dialplan);
+    dialplan_unref(dialplan);
     diag_fini(&diag);
     return 0;
 }

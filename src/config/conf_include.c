@@ -97,9 +97,27 @@ const char *conf_load_error(int result)
     }
 }
 
+/* FNV-1a, with the length before the bytes so that parts cannot be taken for others. */
+void conf_see(const struct conf_source *source, struct str part)
+{
+    uint64_t sum = source->seen ? *source->seen ^ part.n : 0;
+
+    if (!source->seen)
+        return;
+    for (size_t i = 0; i < part.n; i++)
+        sum = (sum ^ (unsigned char)part.p[i]) * 0x100000001b3;
+    *source->seen = sum * 0x100000001b3;
+}
+
 int conf_load(const struct conf_source *source, struct str path, struct str *text)
 {
-    return source->read ? source->read(source->ctx, path, text) : disk_read(path, text);
+    int r = source->read ? source->read(source->ctx, path, text) : disk_read(path, text);
+
+    if (r == 0) {
+        conf_see(source, path);
+        conf_see(source, *text);
+    }
+    return r;
 }
 
 void conf_path_print(struct buf *out, struct str directory, struct str name)
@@ -324,6 +342,7 @@ static int exec(const struct inclusion *in)
     if (!may_include(in, path))
         return 0;
     result = run_command(in, &text);
+    conf_see(r->source, text);
     if (result == -EIO) {
         conf_lose_file(r);
         return 0;

@@ -48,7 +48,7 @@ static void check(const struct damage *c)
     assert_true(r == SETTINGS_UNUSABLE || (r == 0 && r2 == -EINVAL));
     assert_non_null(settings);
     assert_int_equal(r2, dialplan ? 0 : -EINVAL);
-    dialplan_destroy(dialplan);
+    dialplan_unref(dialplan);
     settings_unref(settings);
     buf_fini(&text);
     diag_fini(&diag);

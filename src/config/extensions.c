@@ -244,7 +244,7 @@ static int dialplan_read(struct dialplan **out, const struct conf *conf,
     if (r == 0 && conf)
         r = sections_read(&x, conf);
     if (r)
-        dialplan_destroy(x.dp);
+        dialplan_unref(x.dp);
     else
         *out = x.dp;
     map_fini(&x.hints);
@@ -283,11 +283,14 @@ int extensions_read(struct dialplan **out, const struct settings_source *source,
         return r;
     r = dialplan_read(&dp, conf, general, diag);
     conf_destroy(conf);
-    if (r == 0 && damaged) {
-        dialplan_destroy(dp);
-        r = -EINVAL;
-    }
-    if (r == 0)
+    if (r)
+        return r;
+    r = damaged ? -EINVAL : 0;
+    if (r == 0 && source->former_dialplan)
+        r = dialplan_compare(dp, source->former_dialplan);
+    if (r)
+        dialplan_unref(dp);
+    else
         *out = dp;
     return r;
 }

@@ -86,7 +86,7 @@ static void check(const struct extensions_case *c)
     test_assert_text("dialplan", c->name, buf_str(&text), c->dialplan);
     buf_fini(&text);
     diag_fini(&diag);
-    dialplan_destroy(dp);
+    dialplan_unref(dp);
 }
 
 static void check_all(const struct extensions_case *cases, size_t n)
@@ -484,7 +484,7 @@ static void test_program_variables(void **state)
     dialplan_substitute(dp, STR("${LAMP} ${ENTITYID}"), STR_EMPTY, STR_EMPTY, 0, &b);
     assert_str(buf_str(&b), "Custom:pbx-1 02:00:5e:10:00:01");
     buf_fini(&b);
-    dialplan_destroy(dp);
+    dialplan_unref(dp);
     diag_fini(&diag);
 }
 
@@ -524,7 +524,7 @@ static void test_long_sources(void **state)
         assert_true(!cases[i].told ||
                     str_contains_nocase(buf_str(&diag.text), str_of(cases[i].told)));
         assert_true(!cases[i].told || str_starts(buf_str(&diag.text), STR(FILE_LINE "4: ")));
-        dialplan_destroy(dp);
+        dialplan_unref(dp);
         diag_fini(&diag);
         free(text);
     }
@@ -550,7 +550,7 @@ static void test_long_names(void **state)
         buf_str(&diag.text), STR(FILE_LINE "4: error: the extension has more than 255 bytes")));
     assert_true(
         str_contains_nocase(buf_str(&diag.text), STR(FILE_LINE "7: error: the name of [000")));
-    dialplan_destroy(dp);
+    dialplan_unref(dp);
     diag_fini(&diag);
     free(text);
 }
@@ -573,7 +573,7 @@ static void test_files(void **state)
         "etc/extensions.conf: warning: the file does not exist, so there are no hints; write "
         "some, or correct --config-dir\n");
     assert_null(dialplan_context_next(dp, NULL));
-    dialplan_destroy(dp);
+    dialplan_unref(dp);
     diag_fini(&diag);
 
     dp = NULL;
@@ -592,7 +592,7 @@ static void test_files(void **state)
     dialplan_print(&text, dp, contexts);
     assert_str(buf_str(&text), "[c] 2=PJSIP/b 1=PJSIP/a");
     buf_fini(&text);
-    dialplan_destroy(dp);
+    dialplan_unref(dp);
     diag_fini(&diag);
 }
 

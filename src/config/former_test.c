@@ -425,6 +425,37 @@ static void test_lost_name(void **state)
     unload(&l);
 }
 
+/* What is the same in every byte is not taken over again. */
+static void test_same(void **state)
+{
+    static const char text[] =
+        UDP "[e]\ntype=endpoint\n[i]\ntype=identify\nendpoint=e\n"
+            "match=phones.example\n[bad]\ntype=endpoint\nallow_subscribe=x\n";
+    static const struct {
+        const char *pjsip, *extstate;
+        bool overridden, same;
+    } cases[] = {
+        { text, "[general]\n", false, true },         { text, "[general]\n ", false, false },
+        { text, "[general]\n", true, false },         { text, NULL, false, false },
+        { UDP "[e]\n", "[general]\n", false, false },
+    };
+    static const struct str overrides[] = { STR_INIT("general.max_subscriptions=7") };
+    struct loaded former = load(text, "[general]\n");
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct loaded l = load_source(
+            (struct settings_source){
+                .former = former.s, .overrides = overrides, .n_overrides = cases[i].overridden },
+            cases[i].pjsip, cases[i].extstate);
+
+        assert_int_equal(l.s == former.s, cases[i].same);
+        assert_true(l.diag.errors + l.diag.warnings > 0); /* told each time */
+        unload(&l);
+    }
+    unload(&former);
+}
+
 /* ---- sections of which there is one ---- */
 
 static void test_singles(void **state)
@@ -655,11 +686,17 @@ static void test_bodies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_of_an_object), cmocka_unit_test(test_told),
-        cmocka_unit_test(test_strict),           cmocka_unit_test(test_lost_name),
-        cmocka_unit_test(test_singles),          cmocka_unit_test(test_general),
-        cmocka_unit_test(test_compositors),      cmocka_unit_test(test_authorization),
-        cmocka_unit_test(test_servers),          cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_all_of_an_object),
+        cmocka_unit_test(test_told),
+        cmocka_unit_test(test_strict),
+        cmocka_unit_test(test_lost_name),
+        cmocka_unit_test(test_same),
+        cmocka_unit_test(test_singles),
+        cmocka_unit_test(test_general),
+        cmocka_unit_test(test_compositors),
+        cmocka_unit_test(test_authorization),
+        cmocka_unit_test(test_servers),
+        cmocka_unit_test(test_bodies),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

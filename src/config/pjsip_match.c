@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The elements of `match`: [!]ADDRESS[:PORT][/PREFIX or /MASK], or a host name with or without a
  * port. */
+#include "config/conf_reader.h"
 #include "config/pjsip.h"
 
 #include <netdb.h>
@@ -123,8 +124,13 @@ static void resolved(void *ctx, const struct addr *address)
 {
     struct resolution *x = ctx;
     struct addr_net net = { *address, address->sa.sa_family == AF_INET6 ? 128 : 32 };
+    char room[64];
+    struct buf text;
 
     addr_port_set(&net.base, 0);
+    buf_init_on(&text, room, sizeof(room));
+    addr_print_host(&text, &net.base);
+    conf_see(&x->reading->source->files, buf_str(&text));
     if (!x->error)
         x->error = match_add(x->reading, x->identify, x->parts, &net);
     x->n++;

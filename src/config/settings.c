@@ -309,16 +309,20 @@ static int read_pjsip(struct reading *r, struct settings *s, bool *unusable)
     return result;
 }
 
-int settings_read(struct settings **out, const struct settings_source *source, struct diag *diag)
+int settings_read(struct settings **out, const struct settings_source *from, struct diag *diag)
 {
     bool extstate_unusable, pjsip_unusable;
+    struct settings_source source = *from;
     struct settings *s = NULL;
     struct reading r;
     int result = settings_create(&s);
 
     if (result)
         return result;
-    result = reading_init(&r, source, &((struct settings_owned *)s->owned)->arena, diag);
+    source.files.seen = &s->seen;
+    for (size_t i = 0; i < from->n_overrides; i++)
+        conf_see(&source.files, from->overrides[i]);
+    result = reading_init(&r, &source, &((struct settings_owned *)s->owned)->arena, diag);
     if (result)
         goto out;
     result = read_extstate(&r, s, &extstate_unusable);
@@ -332,8 +336,12 @@ int settings_read(struct settings **out, const struct settings_source *source, s
         goto out_reading;
     if (extstate_unusable || pjsip_unusable || r.override_faults)
         result = SETTINGS_UNUSABLE;
-    *out = s;
-    s = NULL;
+    if (result == 0 && from->former && from->former->seen == s->seen) {
+        *out = settings_ref(from->former);
+    } else {
+        *out = s;
+        s = NULL;
+    }
 out_reading:
     reading_fini(&r);
 out:

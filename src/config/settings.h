@@ -286,6 +286,9 @@ struct settings {
     size_t n_compositors;
     struct domain_alias *aliases;
     size_t n_aliases;
+    /* Of all that was read for them, overrides and addresses looked up among it: those with the
+     * same sum are the same. */
+    uint64_t seen;
     void *owned; /* indexes by id and the files' texts: see settings.c */
 };
 
@@ -298,6 +301,7 @@ struct settings_source {
      * object that is refused goes on as it was there, with a message that says so; one that is
      * not written any more is gone. */
     const struct settings *former;
+    struct dialplan *former_dialplan; /* likewise, for extensions_read */
     struct conf_source
         files; /* read hooks for tests; directory and file are filled in by settings_read */
     /* For tests and fuzzing: how a host name of `match` is looked up; NULL: getaddrinfo(3). Calls
@@ -316,9 +320,10 @@ enum {
                               be read, for finding more problems and nothing else */
 };
 
-/* Read pjsip.conf and extstate.conf (which may be missing) from the directory, with one reference.
- * 0 or SETTINGS_UNUSABLE, or a negative errno. A section that lacks what it needs is an error in
- * `diag`, left out (see `former`), and does not make the rest unusable. */
+/* Read pjsip.conf and extstate.conf (which may be missing) from the directory, with one reference:
+ * to the former settings when nothing in the files is different. 0 or SETTINGS_UNUSABLE, or a
+ * negative errno. A section that lacks what it needs is an error in `diag`, left out (see
+ * `former`), and does not make the rest unusable. */
 NODISCARD int settings_read(struct settings **out, const struct settings_source *source,
                             struct diag *diag);
 struct settings *settings_ref(const struct settings *s);
@@ -367,9 +372,10 @@ bool mailboxes_meet(struct str a, struct str b);
 /* True when the endpoint has at least one AOR with a static contact. */
 bool settings_endpoint_reachable(const struct settings *s, const struct endpoint_settings *e);
 
-/* Read extensions.conf into a dialplan the caller owns; of `general` it takes execincludes and the
- * variables. 0; -EINVAL when the file does not parse, what is wrong with the rest of it has been
- * told too; another negative errno. A missing file is an empty dialplan and a warning. */
+/* Read extensions.conf into a dialplan the caller owns, compared with the former one; of `general`
+ * it takes execincludes and the variables. 0; -EINVAL when the file does not parse, what is wrong
+ * with the rest of it has been told too; another negative errno. A missing file is an empty
+ * dialplan and a warning. */
 NODISCARD int extensions_read(struct dialplan **out, const struct settings_source *source,
                               const struct general_settings *general, struct diag *diag);
 

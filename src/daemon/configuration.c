@@ -73,6 +73,7 @@ static int read_files(struct configuration *c, const struct daemon_options *opti
         .overrides = options->overrides,
         .n_overrides = options->n_overrides,
         .former = former ? former->settings : NULL,
+        .former_dialplan = former ? former->dialplan : NULL,
         .body_known = former ? body_known : NULL,
         .ctx = former ? former->bodies : NULL,
     };
@@ -106,7 +107,7 @@ int configuration_read(struct configuration *out, const struct daemon_options *o
 void configuration_fini(struct configuration *c)
 {
     settings_unref(c->settings);
-    dialplan_destroy(c->dialplan);
+    dialplan_unref(c->dialplan);
     *c = (struct configuration){ 0 };
 }
 

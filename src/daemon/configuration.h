@@ -13,6 +13,7 @@ struct configuration {
 
 struct configuration_former { /* what a reload replaces */
     const struct settings *settings;
+    struct dialplan *dialplan;
     struct body_registry *bodies;
 };
 

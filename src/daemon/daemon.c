@@ -163,7 +163,7 @@ static void diagnosis_write(struct diag *diag, int fd)
     buf_fini(&b);
 }
 
-static int daemon_configure(struct daemon *d, struct dialplan **dialplan)
+static int daemon_configure(struct daemon *d)
 {
     struct configuration c = { 0 };
     enum log_level level;
@@ -186,7 +186,7 @@ static int daemon_configure(struct daemon *d, struct dialplan **dialplan)
     d->settings = c.settings;
     d->begun_with = settings_ref(c.settings);
     d->files_present = configuration_present(d->options);
-    *dialplan = c.dialplan;
+    d->dialplan = c.dialplan;
     c = (struct configuration){ 0 };
 out:
     diagnosis_write(&diag, STDERR_FILENO);
@@ -202,8 +202,7 @@ out:
 static int daemon_start(struct daemon *d)
 {
     char eid[ASTERISK_EID_LEN + 1];
-    struct dialplan *dialplan = NULL;
-    int r = daemon_configure(d, &dialplan);
+    int r = daemon_configure(d);
 
     if (r)
         return r;
@@ -211,21 +210,21 @@ static int daemon_start(struct daemon *d)
      * runs. */
     r = daemon_open_ctl(d);
     if (r)
-        goto out;
+        return r;
     d->n_workers = worker_count(d->settings);
     atomic_init(&d->admission.held, 0);
     atomic_init(&d->admission.limit, d->settings->general.max_subscriptions);
     r = -ENOMEM;
     d->workers = calloc(d->n_workers, sizeof(*d->workers));
     if (!d->workers)
-        goto out;
+        return r;
     r = daemon_init_workers(d);
     if (r) {
         snprintf(d->why, sizeof(d->why),
                  "the transports of pjsip.conf cannot all be opened: %s; the line above says which "
                  "one",
                  strerror(-r));
-        goto out;
+        return r;
     }
     entity_id_make(eid, d->settings->general.control_socket);
     r = state_thread_init(&d->state, &(struct state_thread_config){ .clock = &clock_system,
@@ -235,19 +234,15 @@ static int daemon_start(struct daemon *d)
                                                                     .workers = d->workers,
                                                                     .n_workers = d->n_workers });
     if (r)
-        goto out;
+        return r;
     d->state_ready = true;
-    r = state_thread_apply(&d->state, d->settings, dialplan);
-    if (r)
-        goto out;
-    dialplan = NULL;
+    r = state_thread_apply(&d->state, d->settings, dialplan_ref(d->dialplan));
+    if (r) {
+        dialplan_unref(d->dialplan);
+        return r;
+    }
     r = daemon_catch_signals(d);
-    if (r)
-        goto out;
-    r = daemon_start_threads(d);
-out:
-    dialplan_destroy(dialplan);
-    return r;
+    return r ? r : daemon_start_threads(d);
 }
 
 static int daemon_ready(struct daemon *d)
@@ -300,6 +295,7 @@ static void daemon_fini(struct daemon *d)
     body_registry_destroy(d->bodies);
     settings_unref(d->settings);
     settings_unref(d->begun_with);
+    dialplan_unref(d->dialplan);
 }
 
 static int daemon_settle(struct daemon *d)

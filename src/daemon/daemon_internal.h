@@ -12,6 +12,7 @@ struct daemon {
     struct body_registry *bodies;
     const struct settings *settings;
     const struct settings *begun_with; /* threads, sockets and plugins are made of these */
+    struct dialplan *dialplan;         /* the one that was given to the state thread last */
     struct state_thread state;
     bool state_ready;
     struct worker *workers;

@@ -35,7 +35,7 @@ static void log_level_follow(struct daemon *d, const struct settings *settings)
 
 int daemon_reload(struct daemon *d, struct buf *report)
 {
-    const struct configuration_former former = { d->settings, d->bodies };
+    const struct configuration_former former = { d->settings, d->dialplan, d->bodies };
     struct configuration c = { 0 };
     struct diag diag;
     int r;
@@ -47,11 +47,14 @@ int daemon_reload(struct daemon *d, struct buf *report)
     if (r == 0) {
         configuration_check_bodies(c.settings, d->bodies, &diag);
         status_check_reload(d->begun_with, c.settings, &diag);
-        r = state_thread_apply(&d->state, c.settings, c.dialplan);
-        if (r == 0)
-            c.dialplan = NULL;
+        r = state_thread_apply(&d->state, c.settings, dialplan_ref(c.dialplan));
+        if (r)
+            dialplan_unref(c.dialplan);
     }
     if (r == 0) {
+        dialplan_unref(d->dialplan);
+        d->dialplan = c.dialplan;
+        c.dialplan = NULL;
         atomic_store(&d->admission.limit, c.settings->general.max_subscriptions);
         log_level_follow(d, c.settings);
         d->files_present = configuration_present(d->options);

@@ -305,7 +305,7 @@ static int apply_orders(struct state_core *core, const struct settings *settings
     return r;
 }
 
-int state_engine_apply(struct state_engine *e, const struct settings *settings, struct dialplan *dp)
+static int apply_settings(struct state_engine *e, const struct settings *settings)
 {
     struct state_switches switches = switches_of(settings);
     const struct settings *former = e->settings;
@@ -327,8 +327,18 @@ int state_engine_apply(struct state_engine *e, const struct settings *settings, 
     r = apply_orders(e->core, settings);
     if (r)
         return r;
-    r = mailboxes_configure(e->mailboxes, settings);
-    return r ? r : state_dialplan_apply(e->core, dp);
+    return mailboxes_configure(e->mailboxes, settings);
+}
+
+int state_engine_apply(struct state_engine *e, const struct settings *settings, struct dialplan *dp)
+{
+    bool anew = settings != e->settings || !e->settled;
+    int r = anew ? apply_settings(e, settings) : 0;
+
+    if (r == 0)
+        r = state_dialplan_apply(e->core, dp);
+    e->settled = r >= 0;
+    return r == STATE_SAME_NAMES && anew ? 0 : r;
 }
 
 /* ---- watching ---- */

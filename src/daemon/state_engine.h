@@ -32,6 +32,7 @@ struct state_engine {
     struct asterisk_locals *locals;   /* for other servers */
     struct watcher_info *watchers;
     const struct settings *settings; /* those applied last: a reference */
+    bool settled;                    /* wholly */
     struct state_engine_port port;
     struct watcher_info_port workers;
     struct log *log;
@@ -54,8 +55,9 @@ void state_engine_fini(struct state_engine *e);
 
 /* Give the core its switches, what devices are while nobody reports them (PJSIP/<endpoint> is idle
  * when a static contact makes it reachable, otherwise unavailable), and the dialplan, in this
- * order, so that a hint that comes with its endpoint is told once, as it is. The dialplan is taken
- * on 0. */
+ * order, so that a hint that comes with its endpoint is told once, as it is. Settings that were
+ * applied before are not looked at again. The dialplan is taken on 0 and on STATE_SAME_NAMES: then
+ * no name means anything else than before. */
 NODISCARD int state_engine_apply(struct state_engine *e, const struct settings *settings,
                                  struct dialplan *dp);
 

@@ -116,14 +116,14 @@ static int apply(struct state_thread *s, const struct settings *settings, struct
 
     for (unsigned w = 0; w < s->n_workers && r == 0; w++)
         worker_post_dialplan_changed(&s->workers[w]);
-    return r;
+    return r < 0 ? r : 0;
 }
 
 static void apply_drop(struct inbox_message *m)
 {
     struct apply_message *a = CONTAINER_OF(m, struct apply_message, m);
 
-    dialplan_destroy(a->dialplan);
+    dialplan_unref(a->dialplan);
     settings_unref(a->settings);
     free(a);
 }

@@ -169,6 +169,11 @@ void notifier_settings_set(struct notifier *n, const struct settings *settings)
     const struct settings *former = n->settings;
     struct notify_tail *tail;
 
+    if (settings == former) {
+        if (!n->stopping)
+            unsolicited_retry(n);
+        return;
+    }
     n->settings = settings_ref(settings);
     settings_unref(former);
     n->generation++;

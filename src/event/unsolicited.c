@@ -382,6 +382,20 @@ int unsolicited_configure(struct notifier *n, bool quiet)
     return 0;
 }
 
+void unsolicited_retry(struct notifier *n)
+{
+    MAP_FOREACH (node, &n->unsolicited.addressees) {
+        struct addressee *a = CONTAINER_OF(node, struct addressee, node);
+
+        LIST_FOREACH (it, &a->notices) {
+            struct notice *t = CONTAINER_OF(it, struct notice, of_addressee);
+
+            if (t->state == NOTICE_WAITING || t->state == NOTICE_SEEKING)
+                notice_attend(t, true);
+        }
+    }
+}
+
 static void on_repair(struct timer *t)
 {
     (void)unsolicited_configure(CONTAINER_OF(t, struct notifier, unsolicited.repair), false);

@@ -107,6 +107,8 @@ void unsolicited_init(struct notifier *n);
 /* The settings are others now. Where `quiet`, what they add is not told before it changes. 0 or
  * -ENOMEM: some of it is done, and the rest is tried again soon. */
 int unsolicited_configure(struct notifier *n, bool quiet);
+/* Those that failed are tried again at once: a reload may be the word that something was mended. */
+void unsolicited_retry(struct notifier *n);
 void unsolicited_stop(struct notifier *n); /* begin no more */
 void unsolicited_fini(struct notifier *n);
 /* Has it a contact that can be told? */

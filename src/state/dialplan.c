@@ -11,6 +11,7 @@ int dialplan_create(struct dialplan **out)
 
     if (!dp)
         goto out;
+    atomic_init(&dp->refs, 1);
     list_init(&dp->contexts);
     list_init(&dp->zones);
     rng_init_system(&dp->rng);
@@ -23,7 +24,7 @@ int dialplan_create(struct dialplan **out)
     *out = dp;
     dp = NULL;
 out:
-    dialplan_destroy(dp);
+    dialplan_unref(dp);
     return r;
 }
 
@@ -57,10 +58,17 @@ static void zone_entry_destroy(struct zone_entry *e)
     free(e);
 }
 
-void dialplan_destroy(struct dialplan *dp)
+struct dialplan *dialplan_ref(struct dialplan *dp)
 {
-    if (!dp)
+    atomic_fetch_add_explicit(&dp->refs, 1, memory_order_relaxed);
+    return dp;
+}
+
+void dialplan_unref(struct dialplan *dp)
+{
+    if (!dp || atomic_fetch_sub_explicit(&dp->refs, 1, memory_order_acq_rel) > 1)
         return;
+    dialplan_difference_forget(dp);
     LIST_FOREACH_SAFE (it, &dp->contexts)
         context_destroy(CONTAINER_OF(it, struct dialplan_context, link));
     LIST_FOREACH_SAFE (it, &dp->zones)

@@ -18,8 +18,15 @@ enum dialplan_outcome {
     DIALPLAN_TOO_LONG,      /* a name over 79 bytes; nothing was added */
 };
 
+/* With one reference. References may be counted in any thread. */
 NODISCARD int dialplan_create(struct dialplan **out);
-void dialplan_destroy(struct dialplan *dp);
+struct dialplan *dialplan_ref(struct dialplan *dp);
+void dialplan_unref(struct dialplan *dp);
+/* Find out what is different from the former one, so that taking over the new one in its place
+ * costs what has changed and not what there is. It does when nothing but literal hints without
+ * autohints has: otherwise, or in another one's place, all is compared then. For the thread that
+ * has filled `dp`, whatever happens to `former`. 0 or -ENOMEM. */
+NODISCARD int dialplan_compare(struct dialplan *dp, struct dialplan *former);
 
 /* A global, in order of definition; the value is substituted with the globals before it and cut at
  * 4095 bytes. Leading underscores (one or two) of the name are not part of it. A second value

@@ -7,10 +7,26 @@
 #include "state/dialplan.h"
 #include "state/pattern.h"
 #include "state/timespec.h"
+#include <stdatomic.h>
 
 enum { SUBSTITUTED_MAX_LEN = 4095, INCLUDE_DEPTH_MAX = 128 };
 
+struct literal_change { /* of one that comes, goes, or reads differently */
+    struct str context, extension;
+    const struct hint_entry *entry; /* NULL: it goes */
+};
+
+struct dialplan_difference {
+    struct dialplan *former; /* a reference, which keeps the texts; NULL: not compared, or not only
+                                literals are different */
+    struct literal_change *changes;
+    size_t n;
+    bool names_stay;
+};
+
 struct dialplan {
+    atomic_uint refs;
+    struct dialplan_difference difference;
     struct rng rng;
     struct list contexts; /* in order of definition */
     struct map contexts_by_name, globals;
@@ -58,6 +74,7 @@ struct global {
     struct str name, value; /* on the heap */
 };
 
+void dialplan_difference_forget(struct dialplan *dp);
 /* NULL when there is none. */
 const struct global *dialplan_global_find(const struct dialplan *dp, struct str name);
 /* The first pattern of this context that matches, NULL when none does. */

@@ -60,7 +60,7 @@ static void test_order(void **state)
     assert_found(dp, "users",
                  "12345678901234567890123456789012345678901234567890123456789012345678901234567890",
                  "-");
-    dialplan_destroy(dp);
+    dialplan_unref(dp);
 }
 
 static void test_listing(void **state)
@@ -89,7 +89,7 @@ static void test_listing(void **state)
     assert_false(dialplan_context_autohints(a));
     dialplan_autohints_set(a, true);
     assert_true(dialplan_context_autohints(a));
-    dialplan_destroy(dp);
+    dialplan_unref(dp);
 }
 
 static int hint(struct dialplan_context *ctx, const char *extension)
@@ -132,7 +132,7 @@ static void test_adding(void **state)
     assert_int_equal(hint(a, name), DIALPLAN_TOO_LONG);
     assert_int_equal(dialplan_context_get(dp, str_of(name), &again), DIALPLAN_TOO_LONG);
     assert_int_equal(dialplan_include_add(a, str_of(name)), DIALPLAN_TOO_LONG);
-    dialplan_destroy(dp);
+    dialplan_unref(dp);
 }
 
 static void test_includes(void **state)
@@ -167,7 +167,7 @@ static void test_includes(void **state)
     assert_found(dp, "deep", "1", "1@top"); /* round the circle */
     assert_found(dp, "deep", "6", "6@two");
     assert_found(dp, "two", "1", "-");
-    dialplan_destroy(dp);
+    dialplan_unref(dp);
 }
 
 /* c0 includes c1 and so on; the hint is in the last one. */
@@ -196,15 +196,15 @@ static void test_depth(void **state)
 
     (void)state;
     assert_found(dp, "c0", "1000", "1000@c127");
-    dialplan_destroy(dp);
+    dialplan_unref(dp);
     dp = chain(129, 1);
     assert_found(dp, "c0", "1000", "-");
     assert_found(dp, "c1", "1000", "1000@c128");
-    dialplan_destroy(dp);
+    dialplan_unref(dp);
     dp = chain(100, 3); /* there are more ways than anybody could walk */
     assert_found(dp, "c0", "1000", "1000@c99");
     assert_found(dp, "c0", "2000", "-");
-    dialplan_destroy(dp);
+    dialplan_unref(dp);
 }
 
 static void test_times(void **state)
@@ -233,7 +233,7 @@ static void test_times(void **state)
     assert_found_at(dp, "top", "5", noon_ms, "5@always!");
     assert_found_at(dp, "top", "6", noon_ms, "6@deep!");
     assert_found_at(dp, "day", "6", night_ms, "6@deep");
-    dialplan_destroy(dp);
+    dialplan_unref(dp);
 }
 
 /* Where a context with autohints has nothing of that name, one may appear. */
@@ -246,7 +246,7 @@ static void test_autohints_may_come(void **state)
     assert_found(dp, "top", "1", "1@auto");
     assert_found(dp, "top", "2", "2@deep");
     assert_found(dp, "top", "3", "3@other!");
-    dialplan_destroy(dp);
+    dialplan_unref(dp);
 }
 
 static void test_include_refusals(void **state)
@@ -263,7 +263,7 @@ static void test_include_refusals(void **state)
     assert_int_equal(dialplan_include_add(a, STR("b,9")), DIALPLAN_BAD_TIME);
     assert_int_equal(dialplan_include_add(a, STR("b,9")), DIALPLAN_BAD_TIME); /* was not kept */
     assert_int_equal(dialplan_include_add(a, STR("b,*,*,*,*,No/Such")), DIALPLAN_BAD_TIME);
-    dialplan_destroy(dp);
+    dialplan_unref(dp);
 }
 
 static void missing(void *ctx, struct str from, struct str include)
@@ -281,8 +281,8 @@ static void test_check(void **state)
     dialplan_check(dp, missing, &b);
     assert_true(str_equal(buf_str(&b), STR("a>c b>B ")));
     buf_fini(&b);
-    dialplan_destroy(dp);
-    dialplan_destroy(NULL);
+    dialplan_unref(dp);
+    dialplan_unref(NULL);
 }
 
 /* Many patterns stay in order however they come. */
@@ -316,7 +316,7 @@ static void test_many_patterns(void **state)
             assert_true(last->pattern <= e->pattern);
     }
     assert_int_equal(n, added);
-    dialplan_destroy(dp);
+    dialplan_unref(dp);
 }
 
 int main(void)

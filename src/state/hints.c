@@ -240,7 +240,6 @@ int hint_stage_new(struct state_core *core, const struct hint_form *form, struct
     r = snapshot_of(&h->snapshot, form, &lamp, ++core->last_id, 1, clock_wall_ms(core->clock));
     if (r)
         goto out;
-    h->entry = form->entry;
     h->origin = form->origin;
     h->stage = HINT_NEW;
     h->next.told = !hint_is_silent(core, h);
@@ -303,7 +302,6 @@ int hint_stage_form(struct state_core *core, struct hint *h, const struct hint_f
         return r;
     }
     h->next.reformed = true;
-    h->next.entry = form->entry;
     h->next.origin = form->origin;
     h->stage = HINT_CHANGING;
     list_append(&core->staged, &h->next.link);
@@ -395,7 +393,6 @@ static void hint_reform(struct state_core *core, struct hint *h)
     }
     core->n_materialised -= h->origin == HINT_MATERIALISED;
     core->n_materialised += h->next.origin == HINT_MATERIALISED;
-    h->entry = h->next.entry;
     h->origin = h->next.origin;
     hint_idle_update(core, h);
 }

@@ -3,8 +3,22 @@
 
 typedef void (*hint_each_fn)(void *ctx, const struct state_hint_view *v);
 
+/* Where it was written; NULL: nowhere. */
+static const struct hint_entry *entry_of(const struct state_core *core, const struct hint *h)
+{
+    const struct snapshot *s = h->snapshot;
+    const struct dialplan_context *ctx =
+        core->dialplan ? dialplan_context_find(core->dialplan, s->context) : NULL;
+
+    if (ctx && h->origin == HINT_CONFIGURED)
+        return dialplan_context_literal(ctx, s->extension);
+    return ctx && h->origin == HINT_MATERIALISED ? dialplan_context_pattern(ctx, s->extension)
+                                                 : NULL;
+}
+
 static struct state_hint_view view_of(const struct state_core *core, const struct hint *h)
 {
+    const struct hint_entry *entry = entry_of(core, h);
     const struct snapshot *s = h->snapshot;
 
     return (struct state_hint_view){
@@ -13,8 +27,8 @@ static struct state_hint_view view_of(const struct state_core *core, const struc
         .extension = s->extension,
         .hint = s->hint,
         .name = s->hint_name,
-        .file = h->entry ? h->entry->file : STR_EMPTY,
-        .line = h->entry ? h->entry->line : 0,
+        .file = entry ? entry->file : STR_EMPTY,
+        .line = entry ? entry->line : 0,
         .consumers = h->consumers | core->watch_all,
         .autohint = h->origin == HINT_AUTO,
         .published = h->contribution.published != NULL,

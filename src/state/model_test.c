@@ -323,6 +323,7 @@ static void step_reload(struct model *m, bool same[HINTS])
             n += (size_t)snprintf(text + n, sizeof(text) - n, "%u %s,%s\n", 1000 + i, devices,
                                   providers);
     }
+    m->t.compares = rng_below(&m->rng, 4) != 0;
     apply(&m->t, text);
 }
 

@@ -163,7 +163,7 @@ static bool step_limited(struct testing *t, const struct step *s, long allocatio
     memory.left = -1;
     event_state_unref(composite);
     if (*result)
-        dialplan_destroy(dp);
+        dialplan_unref(dp);
     return failed;
 }
 
@@ -268,9 +268,9 @@ static void test_create(void **state)
     testing_fini(&t);
 }
 
-static int plan_fill(struct dialplan *dp)
+static int plan_fill(struct dialplan *dp, struct str text)
 {
-    const struct hint_spec literal = { .extension = STR("1000"), .text = STR("PJSIP/a") };
+    const struct hint_spec literal = { .extension = STR("1000"), .text = text };
     struct hint_spec pattern = { .extension = STR("_1XX"), .text = STR("PJSIP/a") };
     char name[] = "_1XXa";
     struct dialplan_context *ctx = NULL;
@@ -295,22 +295,27 @@ static int plan_fill(struct dialplan *dp)
 
 static void test_dialplan(void **state)
 {
-    struct dialplan *dp = NULL;
+    struct dialplan *former = NULL, *dp = NULL;
     long n;
     int r;
 
     (void)state;
+    assert_int_equal(dialplan_create(&former), 0);
+    assert_int_equal(plan_fill(former, STR("PJSIP/b")), 0);
     for (n = 0;; n++) {
         memory.left = n;
         r = dialplan_create(&dp);
         if (r == 0)
-            r = plan_fill(dp);
+            r = plan_fill(dp, STR("PJSIP/a"));
+        if (r == 0)
+            r = dialplan_compare(dp, former);
         memory.left = -1;
-        dialplan_destroy(dp);
+        dialplan_unref(dp);
         dp = NULL;
         if (r != -ENOMEM)
             break;
     }
+    dialplan_unref(former);
     assert_int_equal(r, 0);
     assert_true(n > 10);
 }

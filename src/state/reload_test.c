@@ -7,11 +7,14 @@
 
 enum { MATERIALISED_MAX = 100000 }; /* as in state_internal.h */
 
+static bool compares;
+
 static int start(void **state)
 {
     static struct testing t;
 
     testing_init(&t);
+    t.compares = compares;
     report(&t, "PJSIP/alice", "INUSE");
     report(&t, "PJSIP/bob", "RINGING");
     report(&t, "PJSIP/carol", "NOT_INUSE");
@@ -303,6 +306,48 @@ static void test_bound(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
 
+/* What a reload does most of the time. */
+static void test_literals(void **state)
+{
+    struct testing *t = *state;
+    struct dialplan *other = plan_of("[a]\n9 PJSIP/alice\n_X! Custom:${EXTEN}"), *dp;
+    const struct snapshot *alice;
+
+    apply(t, "[a]\n1 PJSIP/alice\n2 PJSIP/bob\n3-3 PJSIP/carol\n_X! Custom:${EXTEN}");
+    alice = watch(t, "a", "1", 0);
+    (void)watch(t, "a", "2", 0);
+    (void)watch(t, "a", "77", 0);
+    buf_reset(&t->events);
+    /* One reads otherwise, one goes to its pattern, one is another's name now, two come. */
+    apply(t, "[a]\n1 PJSIP/alice\n33 PJSIP/bob(Bob)\n4 PJSIP/carol\n77 PJSIP/bob\n"
+             "_X! Custom:${EXTEN}");
+    assert_events(t, "33@a #2 Ringing\n4@a #1 Idle\n77@a #2 Ringing -> 1\n"
+                     "2@a #2 Idle -> 1\n");
+    assert_ptr_equal(watch(t, "a", "1", 0), alice);
+    /* Compared with one that is not in force. */
+    dp = plan_of("[a]\n9 PJSIP/alice\n_X! Custom:${EXTEN}");
+    assert_int_equal(dialplan_compare(dp, other), 0);
+    buf_reset(&t->events);
+    assert_int_equal(state_dialplan_apply(t->core, dialplan_ref(dp)), 0);
+    dialplan_unref(t->dialplan);
+    dialplan_unref(other);
+    t->dialplan = dp;
+    assert_events(t, "33@a #3 removed\n4@a #2 removed\n9@a #1 InUse\n"
+                     "1@a #2 Idle -> 1\n77@a #3 Idle -> 1\n");
+    /* Whether names still mean the same. */
+    for (size_t i = 0; i < 2; i++) {
+        dp = plan_of(i ? "[a]\n9 PJSIP/bob\n_X! Custom:${EXTEN}"
+                       : "[a]\n9 PJSIP/bob\n8 PJSIP/bob\n_X! Custom:${EXTEN}");
+        assert_int_equal(dialplan_compare(dp, t->dialplan), 0);
+        assert_int_equal(state_dialplan_apply(t->core, dialplan_ref(dp)), 0);
+        dialplan_unref(t->dialplan);
+        t->dialplan = dp;
+    }
+    dp = plan_of("[a]\n9 PJSIP/carol\n_X! Custom:${EXTEN}");
+    assert_int_equal(dialplan_compare(dp, t->dialplan), 0);
+    assert_int_equal(state_dialplan_apply(t->core, dp), STATE_SAME_NAMES);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,8 +363,12 @@ int main(void)
         TEST(test_materialise_refusals),
         TEST(test_materialised_reload),
         TEST(test_materialised_reload_published),
+        TEST(test_literals),
         TEST(test_bound),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+    compares = true; /* and they are told the same */
+    return failed + cmocka_run_group_tests(tests, NULL, NULL);
 }

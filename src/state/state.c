@@ -104,7 +104,7 @@ void state_destroy(struct state_core *core)
     map_fini(&core->presences_by_name);
     map_fini(&core->hints_by_name);
     map_fini(&core->hints_by_id);
-    dialplan_destroy(core->dialplan);
+    dialplan_unref(core->dialplan);
     orders_free(core->orders, core->n_orders);
     free(core->autos);
     free(core);
@@ -163,7 +163,6 @@ static int materialise(struct state_core *core, const struct dialplan_match *mat
         .extension = extension,
         .text = match->hint->text,
         .name = match->hint->name,
-        .entry = match->hint,
         .origin = HINT_MATERIALISED,
     };
     int r;

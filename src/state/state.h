@@ -54,6 +54,7 @@ enum state_outcome {
     STATE_NO_HINT = 1, /* nothing of that name is reachable from that context        -> 404 */
     STATE_BAD_NAME,    /* an empty device or provider name, or one over 79 bytes      -> usage */
     STATE_UNCHANGED,   /* just what this source, or provider, said before: nobody was told */
+    STATE_SAME_NAMES,  /* of a dialplan: every name finds what it found before */
 };
 
 /* One source says what a device does. Sources aggregate: several sources of one device are combined
@@ -87,7 +88,8 @@ NODISCARD int state_presence_set(struct state_core *core, struct str provider,
  * still apply. A resource is its context and extension: it stays the same whether its hint is
  * written out, made from a pattern or an autohint. Where only the text or the name of a hint
  * changes, its snapshot is replaced by one with the same sequence, and nobody is told.
- * 0 or -ENOMEM, then nothing has changed. */
+ * 0; STATE_SAME_NAMES, which only one that was compared with the former one can be; or -ENOMEM,
+ * then nothing has changed. */
 NODISCARD int state_dialplan_apply(struct state_core *core, struct dialplan *dp);
 
 /* Can there be a resource of that name? Extensions have 1 to 79 bytes, and are no patterns. */

@@ -165,7 +165,6 @@ struct hint { /* a resource */
     struct hint_sources *sources;     /* NULL without a hint */
     struct contribution contribution; /* a reference */
     bool announced;                   /* those who watch everything may know it */
-    const struct hint_entry *entry;   /* of the dialplan; NULL: an autohint */
     enum hint_origin origin;
 
     enum hint_stage stage;
@@ -177,7 +176,6 @@ struct hint { /* a resource */
         struct contribution contribution;
         bool reformed;                /* the rest is valid */
         struct hint_sources *sources; /* NULL: stay */
-        const struct hint_entry *entry;
         enum hint_origin origin;
     } next;
 };
@@ -185,7 +183,6 @@ struct hint { /* a resource */
 struct hint_form { /* what a hint is to be; borrowed for the call */
     struct str package, context, extension, text, name;
     struct device *device; /* of an autohint; else NULL, and `text` names the sources */
-    const struct hint_entry *entry;
     enum hint_origin origin;
 };
 

@@ -67,7 +67,9 @@ struct testing {
     struct rng rng;
     struct clock clock;
     uint64_t now_ms;
-    struct buf events; /* what the port was told since it was last read */
+    struct dialplan *dialplan; /* applied last */
+    bool compares;             /* dialplans, before they are applied */
+    struct buf events;         /* what the port was told since it was last read */
 };
 
 static inline uint64_t testing_now(void *ctx)
@@ -134,6 +136,7 @@ static inline void testing_init(struct testing *t)
 static inline void testing_fini(struct testing *t)
 {
     state_destroy(t->core);
+    dialplan_unref(t->dialplan);
     buf_fini(&t->events);
 }
 
@@ -150,7 +153,13 @@ static inline void assert_events_at(struct testing *t, const char *want, const c
 
 static inline void apply(struct testing *t, const char *text)
 {
-    assert_int_equal(state_dialplan_apply(t->core, plan_of(text)), 0);
+    struct dialplan *dp = plan_of(text);
+
+    if (t->compares && t->dialplan)
+        assert_int_equal(dialplan_compare(dp, t->dialplan), 0);
+    assert_in_range(state_dialplan_apply(t->core, dialplan_ref(dp)), 0, STATE_SAME_NAMES);
+    dialplan_unref(t->dialplan);
+    t->dialplan = dp;
 }
 
 static inline int report_from(struct testing *t, const char *source, const char *device,

@@ -120,7 +120,7 @@ static void test_values(void **state)
             fail_msg("%s: %.*s", cases[i].text, STR_FMT(buf_str(&b)));
         buf_fini(&b);
     }
-    dialplan_destroy(dp);
+    dialplan_unref(dp);
 }
 
 /* Without a place there is no EXTEN; a global of that name is better than nothing. */
@@ -138,7 +138,7 @@ static void test_nowhere(void **state)
     dialplan_substitute(dp, STR("${EXTEN}${NAME}"), STR_EMPTY, STR_EMPTY, 0, &b);
     assert_true(str_equal(buf_str(&b), STR("abealice2")));
     buf_fini(&b);
-    dialplan_destroy(dp);
+    dialplan_unref(dp);
 }
 
 static void test_limits(void **state)
@@ -181,7 +181,7 @@ static void test_limits(void **state)
     assert_int_equal(b.error, 0);
     assert_int_equal(b.n, 0);
     buf_fini(&b);
-    dialplan_destroy(dp);
+    dialplan_unref(dp);
 }
 
 int main(void)

@@ -38,6 +38,7 @@ struct world {
     struct state_engine state;
     struct body_registry *bodies;
     struct settings *settings;
+    struct dialplan *dialplan;
     struct engine engine;
     bool started, verbose, finishing;
     bool networkless;   /* sending fails */

@@ -86,6 +86,7 @@ static int read_files(struct world *w, struct settings **settings, struct dialpl
         .overrides = w->overrides,
         .n_overrides = w->n_overrides,
         .former = w->settings,
+        .former_dialplan = w->dialplan,
         .body_known = w->bodies ? body_known : NULL,
         .ctx = w,
         .files = { .read = file_read, .expand = file_expand, .ctx = w },
@@ -109,13 +110,18 @@ static int read_files(struct world *w, struct settings **settings, struct dialpl
 /* The dialplan is taken. */
 static int apply(struct world *w, const struct settings *settings, struct dialplan *dialplan)
 {
-    int r = state_engine_apply(&w->state, settings, dialplan);
+    int r = state_engine_apply(&w->state, settings, dialplan_ref(dialplan));
 
-    if (r)
-        dialplan_destroy(dialplan);
-    else
+    if (r < 0) {
+        dialplan_unref(dialplan);
+        dialplan_unref(dialplan);
+        return r;
+    }
+    dialplan_unref(w->dialplan);
+    w->dialplan = dialplan;
+    if (r == 0)
         world_post_dialplan_changed(w);
-    return r;
+    return 0;
 }
 
 static int start_state(struct world *w)
@@ -163,7 +169,7 @@ int world_start(struct world *w, struct buf *problems)
     if (r == 0)
         r = start_engine(w);
     if (r) {
-        dialplan_destroy(dialplan);
+        dialplan_unref(dialplan);
         return r;
     }
     w->started = true;
@@ -233,6 +239,7 @@ void world_fini(struct world *w)
     wheel_fini(&w->wheel); /* asserts that nobody forgot a timer */
     body_registry_destroy(w->bodies);
     settings_unref(w->settings);
+    dialplan_unref(w->dialplan);
     log_destroy(w->log);
     for (size_t i = 0; i < w->n_peers; i++)
         peer_free(&w->peers[i]);
