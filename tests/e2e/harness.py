@@ -115,12 +115,13 @@ class Extstated:
 
     def start(self):
         log = open(self.directory / "log", "ab")
+        former = len(self.log())
         self.process = subprocess.Popen(
             [EXTSTATED, "--foreground", "--config-dir", self.config, "--state-dir", self.directory / "state",
              *self.arguments],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment)
         log.close()
-        wait_for("ready", lambda: re.search(r"^ready$", self.log(), re.M) or self.process.poll() is not None)
+        wait_for("ready", lambda: re.search(r"^ready$", self.log()[former:], re.M) or self.process.poll() is not None)
         if self.process.poll() is not None:
             raise AssertionError(f"extstated ended with {self.process.returncode}:\n{self.log()}")
 
