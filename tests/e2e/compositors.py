@@ -12,27 +12,36 @@ wire.
              dialog of that Call-ID, or in one of another tag; cseq: by how much it grows; branch: the former once more,
              come by another way
 <notify>     a NOTIFY, before or after the answer to what precedes it. of: the Call-ID it belongs to, where there are
-             several; shows, hides: in its body; state:
-             Subscription-State; version: "+1" than the former; etag: save its SIP-ETag; same: it is one saved before;
-             within: ms in which it comes; answer: what it is answered, "later" by <answer>
+             several; shows, hides: in its body; state: Subscription-State; version, cseq: "any", or "+1" than the former;
+             etag: save its SIP-ETag; same: it is one saved before; within: ms in which it comes; answer: what it is
+             answered, "later" by <answer>
 <silence>    ms in which nothing comes
 <differ>     tags: saved ones, no two of which are equal
+<server>     does: what is done to the server, which this scenario then has for itself: "kill" or "stop", and it is started
+             again; "lock", "unlock": its store. What is sent after it is sent until it is answered
 <header>     in a request or the answer to a NOTIFY: one more
 <check>      in an answer or a NOTIFY: this header is like that
 """
+import contextlib
 import itertools
+import json
+import os
 import pathlib
 import re
+import subprocess
 import tempfile
+import threading
 import xml.etree.ElementTree as ET
 from concurrent.futures import ThreadPoolExecutor
 from xml.sax.saxutils import escape
 
-from harness import HERE, Phone, run_sipp
+from harness import BUILD, HERE, Phone, run_sipp
 
 TYPES = {"dialog": "application/dialog-info+xml", "presence": "application/pidf+xml",
          "message-summary": "application/simple-message-summary",
          "asterisk-devicestate": "application/json", "asterisk-mwi": "application/json"}
+SERVERS = ("extstate", "kamailio", "kamailio-sqlite")
+SEEN = HERE / "compositors_seen.txt"
 ANSWER_HEADERS = ("Via", "From", "To", "Call-ID", "CSeq")
 IDLE = r"<state>(confirmed|early|trying|proceeding)"  # what an idle document does not have
 
@@ -49,6 +58,10 @@ def text_of(step):
     return ((step.text or "") + "".join(itertools.chain.from_iterable(repeated))).strip()
 
 
+def within(step):
+    return f' timeout="{step.get("within")}"' if step.get("within") else ""
+
+
 class Expansion:
     """Plain sipp for one scenario."""
 
@@ -62,6 +75,7 @@ class Expansion:
         self.cseq = 0
         self.subscription = None  # the text of the last SUBSCRIBE, without its branch
         self.publication = None
+        self.again = ""  # how requests are sent: with what repeats them
         steps = list(root)
         while steps:
             step = steps.pop(0)
@@ -84,9 +98,9 @@ class Expansion:
     def element(self, text):
         self.lines.append(text)
 
-    def message(self, lines, body=""):
+    def message(self, lines, body="", again=""):
         text = "\n".join([*lines, f"Content-Length: {'[len]' if body else 0}", "", body])
-        self.element(f"<send>\n<![CDATA[\n{text}\n]]>\n</send>")
+        self.element(f"<send{again}>\n<![CDATA[\n{text}\n]]>\n</send>")
 
     # ---- checks ----
 
@@ -125,6 +139,11 @@ class Expansion:
     def silence(self, step):
         self.element(f'<pause milliseconds="{step.get("ms", "300")}"/>')
 
+    def server(self, step):
+        command = f"echo {step.get('does')} | tee [server]"  # sipp would take &gt; as it stands there
+        self.element(f'<nop>\n<action>\n<exec command="{command}"/>\n</action>\n</nop>\n<pause milliseconds="1000"/>')
+        self.again = ' retrans="500"'
+
     # ---- messages ----
 
     def request(self, method, step, who, cseq, to=""):
@@ -159,7 +178,7 @@ class Expansion:
             if body:
                 lines.append(f"Content-Type: {step.get('type') or TYPES[step.get('event', 'dialog')]}")
             self.publication = self.branch(lines), body
-        self.message(*self.publication)
+        self.message(*self.publication, self.again)
         actions = self.header_checks(step)
         if step.get("expect", "200") == "200":
             saved = self.variable(step.get("save"))
@@ -179,7 +198,7 @@ class Expansion:
         if step.get("branch") is None:
             self.cseq += int(step.get("cseq", "1"))
             self.subscription = self.request("SUBSCRIBE", step, who, self.cseq, to)
-        self.message(self.branch(self.subscription))
+        self.message(self.branch(self.subscription), again=self.again)
         actions = self.header_checks(step)
         if step.get("expect", "200") == "200" and not to:
             actions.append(self.ereg(";tag=[^;]+", "To", save=self.variable(dialog)))
@@ -193,7 +212,7 @@ class Expansion:
         what, checks, reply = self.expected(notify)
         self.receive(what, checks, f' optional="true" next="{early}"')
         self.answer_only(status, actions)
-        self.receive(what, checks, f' next="{done}"')
+        self.receive(what, checks, f'{within(notify)} next="{done}"')
         self.element(f'<label id="{early}"/>')
         self.answer_only(status, actions)
         self.element(f'<label id="{done}"/>')
@@ -218,15 +237,9 @@ class Expansion:
         actions.append(self.ereg(step.get("state", "active"), "Subscription-State"))
         if step.get("of"):
             actions.append(self.ereg(f"^ *{step.get('of')}///", "Call-ID"))
-        if step.get("version"):
-            number, now, one = self.variable("number"), self.variable("now"), self.variable()
-            actions.append(self.ereg(r'<dialog-info[^>]* version="([0-9]+)', save=f"{one},{number}"))
-            actions.append(f'<todouble assign_to="{now}" variable="{number}"/>')
-            if step.get("version") == "+1":
-                actions.append(f'<test assign_to="{self.variable()}" variable="{now}" compare="equal" variable2="next" '
-                               'check_it="true"/>')
-            actions += [f'<todouble assign_to="{self.variable("next")}" variable="{number}"/>',
-                        '<add assign_to="next" value="1"/>']
+        for name, where in (("version", None), ("cseq", "CSeq")):
+            if step.get(name):
+                actions += self.counted(name, step.get(name), where)
         if step.get("etag"):
             actions.append(self.ereg("[^ ]+", "SIP-ETag", save=self.variable(step.get("etag"))))
         if step.get("same"):
@@ -234,9 +247,19 @@ class Expansion:
             actions += self.equal("again", step.get("same"), True)
         return actions + self.answer_headers()
 
+    def counted(self, name, value, header):
+        number, now, following, one = (self.variable(name + part) for part in ("text", "now", "next", "all"))
+        actions = [self.ereg("([0-9]+) NOTIFY" if header else r'<dialog-info[^>]* version="([0-9]+)', header,
+                             save=f"{one},{number}"),
+                   f'<todouble assign_to="{now}" variable="{number}"/>']
+        if value == "+1":
+            actions.append(f'<test assign_to="{self.variable()}" variable="{now}" compare="equal" variable2="{following}" '
+                           'check_it="true"/>')
+        return [*actions, f'<todouble assign_to="{following}" variable="{number}"/>',
+                f'<add assign_to="{following}" value="1"/>']
+
     def notify(self, step):
-        within = f' timeout="{step.get("within")}"' if step.get("within") else ""
-        self.receive('request="NOTIFY"', self.notify_checks(step), within)
+        self.receive('request="NOTIFY"', self.notify_checks(step), within(step))
         self.reply(step)
 
     def reply(self, step):
@@ -254,18 +277,23 @@ class Row:
     """One scenario: what is asked, and what the RFC wants."""
 
     expansion = Expansion
+    patience = 12  # seconds
 
     def __init__(self, path):
         self.root = ET.parse(path).getroot()
         self.name = path.stem
         self.row, self.asks, self.wants, self.rfc = (self.root.get(key) for key in ("row", "asks", "wants", "rfc"))
+        self.does = {step.get("does") for step in self.root.iter("server")}
+        self.slow = self.root.get("patience") is not None
+        self.alone = self.slow or bool(self.does)  # on a server of its own
+        self.patience = int(self.root.get("patience", self.patience))
         self.text = self.named(self.expansion(self.root).text(self.name))
 
     def named(self, text):
         return text.replace("[user]", self.name.replace("_", "-")).replace("[domain]",
                                                                            self.root.get("domain", "example.com"))
 
-    def run(self, port, patience=12, own=None, calls=1, **words):
+    def run(self, port, own=None, calls=1, **words):
         """Did it pass, why not, and what went over the wire. `words` replace [name] in it."""
         text = self.text
         for word, value in words.items():
@@ -273,7 +301,7 @@ class Row:
         with tempfile.TemporaryDirectory(prefix="extstate-sipp-") as directory:
             path = pathlib.Path(directory) / f"{self.name}.xml"
             path.write_text(text)
-            done = run_sipp(path, port, patience, ["-key", "open", "[", "-m", str(calls)], own)
+            done = run_sipp(path, port, self.patience, ["-key", "open", "[", "-m", str(calls)], own)
             logs = {kind: "".join(p.read_text(errors="replace") for p in pathlib.Path(directory).glob(f"*_{kind}.log"))
                     for kind in ("errors", "messages")}
         return done.returncode == 0, logs["errors"] or done.stderr, wire(logs["messages"])
@@ -283,6 +311,7 @@ class Race:
     """A hundred sockets are more than a scenario has."""
 
     name, row, rfc = "race", "9", "3903 6"
+    does, slow, alone = (), False, False
     asks, wants = "a hundred PUBLISHes with one entity-tag at once", "one 200, 99 times 412"
 
     def run(self, port):
@@ -308,6 +337,24 @@ class Race:
         return phone
 
 
+class Crowd:
+    """A thousand watchers are, too."""
+
+    name, row, rfc = "crowd", "29", "none"
+    does, slow, alone = (), False, True
+    asks = "a thousand watchers of one resource: five changes one by one, then twenty at once"
+    wants = "each is told each of the five, and the last of the twenty"
+
+    def run(self, port, **_):
+        words = ("--domain example.com --from p1 --watchers 1000 --resources 1 --patience 10 --json - "
+                 "subscribe fanout:n=5,window=1 fanout:n=20,rate=200")
+        done = subprocess.run([BUILD / "tools/extstate-bench", "--server", f"127.0.0.1:{port}", *words.split()],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        one_by_one, at_once = map(json.loads, done.stdout.splitlines()[-2:])
+        seen = f"{one_by_one['operations']} NOTIFYs, then {1000 - at_once['wrong']} are right"
+        return seen == "5000 NOTIFYs, then 1000 are right", done.stderr, seen
+
+
 def wire(log):
     """What a trace of sipp says, in a few words: PUBLISH 200 NOTIFY[active v1 a early] ..."""
     words = []
@@ -320,11 +367,16 @@ def wire(log):
             words.append(f"NOTIFY[{notified(text)}]")
         elif "received" in sent and start[0] == "SIP/2.0":
             told = re.findall(r"^(?:Min-Expires|Accept|Allow-Events): *[^\r\n]*", text, re.M | re.I)
-            words.append(start[1] + (f"[{' '.join(told)}]" if told and start[1] >= "300" else ""))
+            words.insert(answered(words), start[1] + (f"[{' '.join(told)}]" if told and start[1] >= "300" else ""))
         elif start[0] != "SIP/2.0":
             words.append(start[0])
-    # What ends a scenario is in its trace twice.
+    # What ends a scenario is in its trace twice, and what is sent again more often.
     return " ".join(word for word, former in zip(words, [None, *words]) if word != former)
+
+
+def answered(words):
+    """Where an answer belongs: no matter which is first, it or the NOTIFYs."""
+    return len(words) - sum(1 for _ in itertools.takewhile(lambda word: word.startswith("NOTIFY"), reversed(words)))
 
 
 def notified(text):
@@ -332,16 +384,72 @@ def notified(text):
     body = re.split(r"\r?\n\r?\n", text, maxsplit=1)[-1].strip()
     version = re.findall(r'<dialog-info[^>]* version="(\d+)', body)
     shown = re.findall(r'<(?:dialog|tuple) [^>]*?id="([^"]*)|<state>(\w+)|<basic>(\w+)', body)
-    words = [state.group(1) if state else "", *(f"v{number}" for number in version), *map("".join, shown)]
+    shown = [re.sub(r"^(\w)-\d+$", r"\1-N", "".join(one)) for one in shown]  # what makes an id unique is any number
+    words = [state.group(1) if state else "", *(f"v{number}" for number in version), *shown]
     return " ".join(words if version or shown else [*words, ", ".join(body.split("\n"))[:60] or "no body"])
 
 
 def rows():
-    return sorted([*(Row(path) for path in (HERE / "sipp").glob("esc_*.xml")), Race()],
+    return sorted([*(Row(path) for path in (HERE / "sipp").glob("esc_*.xml")), Race(), Crowd()],
                   key=lambda row: (int(row.row), row.name))
 
 
-def run_all(port, all_rows):
-    """All of them at once, each on a resource of its own; (row, passed, why not, wire) in order."""
-    with ThreadPoolExecutor(12) as pool:
-        return list(pool.map(lambda row: (row, *row.run(port)), all_rows))
+def run_all(make, all_rows):
+    """All of them at once, each on a resource of its own; (row, passed, why not, wire) in order. make(row) is a server
+    for this row alone, make(None) one for all the others."""
+    def run(row):
+        if not row.alone:
+            return row, *row.run(shared.port)
+        with make(row) as server, obedient(server) as orders:
+            return row, *row.run(server.port, server=orders)
+
+    with make(None) as shared, ThreadPoolExecutor(12) as pool:
+        return list(pool.map(run, all_rows))
+
+
+@contextlib.contextmanager
+def obedient(server):
+    """It does what is written into this file."""
+    def obey():
+        with open(path) as orders:
+            for order in iter(orders.readline, "end\n"):
+                getattr(server, order.strip())()
+                if not server.process:
+                    server.start()
+
+    path = server.directory / "orders"
+    os.mkfifo(path)
+    thread = threading.Thread(target=obey)
+    thread.start()
+    with open(path, "w") as orders:  # open as long as the scenario runs: those that write close it
+        try:
+            yield path
+        finally:
+            orders.write("end\n")
+            orders.flush()
+            thread.join()
+
+
+def asked(server, row):
+    """Kamailio with a database where that makes a difference; and who has no store cannot have it fail."""
+    return bool(row.does) if server == "kamailio-sqlite" else "lock" not in row.does
+
+
+def recorded(server, row):
+    """When Kamailio tells what has expired depends on where its clean_period stands, and which of many changes it tells
+    first on its processes."""
+    return asked(server, row) and (server == "extstate" or row.row not in ("13", "23"))
+
+
+def seen():
+    """What each server did when doc/interop/compositors.md was written: a line for each scenario and server."""
+    return {tuple(line.split()[:2]): line for line in SEEN.read_text().splitlines()}
+
+
+def write_seen(lines):
+    order = [(row.name, server) for row in rows() for server in SERVERS if recorded(server, row)]
+    SEEN.write_text("".join(f"{lines[key]}\n" for key in order if key in lines))
+
+
+def seen_line(row, server, passed, what):
+    return f"{row.name} {server} {'as wanted' if passed else 'NOT as wanted'}: {what}"

@@ -315,6 +315,8 @@ class Subscription:
 class Kamailio:
     """Debian's Kamailio as an event state compositor, all in memory."""
 
+    memory = 64  # MB
+
     def __init__(self):
         self.port = free_port()
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="extstate-kam-"))
@@ -333,7 +335,8 @@ class Kamailio:
     def start(self):
         with open(self.directory / "log", "ab") as log:
             self.process = subprocess.Popen(
-                [KAMAILIO, "-DD", "-f", self.directory / "kamailio.cfg", "-Y", self.directory, "-m", "64", "-M", "8"],
+                [KAMAILIO, "-DD", "-f", self.directory / "kamailio.cfg", "-Y", self.directory, "-m", str(self.memory),
+                 "-M", "8"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         wait_for("Kamailio", self.answers)
 
@@ -343,6 +346,12 @@ class Kamailio:
         with Phone(self.port) as phone:
             phone.request("OPTIONS", f"sip:127.0.0.1:{self.port}")
             return phone.receive(0.2) is not None
+
+    def stop(self):
+        """In order."""
+        self.process.terminate()
+        self.process.wait(PATIENCE)
+        self.kill()
 
     def kill(self):
         """All its processes at once, as a power cut would."""

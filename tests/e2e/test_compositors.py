@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: MIT
 """The edge cases of event state compositors against extstated. compare_compositors.py asks others the same."""
+import re
 import unittest
 
 import compositors
 import harness
-from harness import DEFAULT_FILES, Extstated
+from compositors import SERVERS, asked, recorded
+from harness import DEFAULT_FILES, TOP, Extstated
+
+TABLE = TOP / "doc/interop/compositors.md"
 
 FILES = {
     # sipp takes what comes once more for something new, where other messages came between.
@@ -34,14 +38,40 @@ expiry_grace=0
 }
 
 
+def extstate(row):
+    """One for a row that takes its time is as phones find it."""
+    files = dict(FILES)
+    if row and row.slow:
+        files["pjsip.conf"] = FILES["pjsip.conf"].replace("timer_t1=2000", "timer_t1=500")
+    return Extstated(files)
+
+
 class Compositors(unittest.TestCase):
     def test_edge_cases(self):
-        with Extstated(FILES) as esc:
-            results = compositors.run_all(esc.port, compositors.rows())
-        self.assertGreater(len(results), 40)
-        for row, passed, why, wire in results:
+        """Each does what it did when the table was written, whether it is as wanted or not."""
+        seen = compositors.seen()
+        rows = [row for row in compositors.rows() if asked("extstate", row) and not row.slow]
+        self.assertGreater(len(rows), 70)
+        for row, passed, why, wire in compositors.run_all(extstate, rows):
             with self.subTest(row.name, asks=row.asks):
-                self.assertTrue(passed, f"wanted: {row.wants} (RFC {row.rfc})\n{wire}\n{why}")
+                now = compositors.seen_line(row, "extstate", passed, wire)
+                self.assertEqual(now, seen[row.name, "extstate"], f"wanted: {row.wants} (RFC {row.rfc})\n{why}")
+
+    def test_table(self):
+        """Each scenario is a row of doc/interop/compositors.md, each row a scenario; bold is what was not as wanted."""
+        lines = re.findall(r"^\| (\d.*) \|$", TABLE.read_text().replace("`", ""), re.M)
+        table = {tuple(cells[:3]): cells[3:] for cells in (line.split(" | ") for line in lines)}
+        rows = {(row.row, row.asks, f"{row.wants} ({row.rfc})"): row for row in compositors.rows()}
+        self.assertEqual(len(table), len(lines))
+        self.assertEqual(set(table) ^ set(rows), set())
+        seen = compositors.seen()
+        self.assertEqual(set(seen), {(row.name, s) for row in rows.values() for s in SERVERS if recorded(s, row)})
+        for what, row in rows.items():
+            for servers, cell in zip((SERVERS[:1], SERVERS[1:]), table[what]):
+                keys = [(row.name, server) for server in servers if recorded(server, row)]
+                if keys:
+                    bad = any(" NOT as wanted: " in seen[key] for key in keys)
+                    self.assertEqual("**" in cell, bad, f"{what}: {cell}")
 
 
 if __name__ == "__main__":

@@ -128,6 +128,8 @@ def files_of(step):
 class OwnRow(Row):
     """One scenario with an extstated of its own."""
 
+    patience = 20
+
     def expansion(self, root):
         self.expanded = OwnExpansion(root)
         return self.expanded
@@ -149,7 +151,7 @@ class OwnRow(Row):
             words = {"ctl": daemon.command(), "config": daemon.config, "reloads": daemon.directory / "reloads",
                      "daemon": daemon.process.pid if daemon.process else 0}
             with ThreadPoolExecutor(1) as pool:
-                sipp = pool.submit(super().run, daemon.port, 20, own, 2 if self.expanded.end else 1, **words)
+                sipp = pool.submit(super().run, daemon.port, own, 2 if self.expanded.end else 1, **words)
                 if self.expanded.waits:
                     wait_for("sipp", lambda: sipp.done() or listens(own))
                     self.start(daemon)
