@@ -37,6 +37,12 @@ bench-expiry: build
 	ninja -C build bench/expiry
 	build/bench/expiry
 
+# Instructions of one NOTIFY, SUBSCRIBE, change and PUBLISH, beside those recorded in bench/instructions.txt.
+bench-instructions:
+	scripts/setup test
+	$(MAKE) build
+	scripts/bench-instructions
+
 doc: build
 	ninja -C build doc
 	build/src/daemon/extstated --print-reference >doc/configuration.md
@@ -51,4 +57,4 @@ install:
 clean:
 	rm -rf build build-*
 
-.PHONY: build run test lint format fuzz bench bench-expiry doc install clean
+.PHONY: build run test lint format fuzz bench bench-expiry bench-instructions doc install clean
