@@ -159,18 +159,36 @@ bool addr_is_any(const struct addr *a)
     return a->v4.sin_addr.s_addr == htonl(INADDR_ANY);
 }
 
+/* Without inet_ntop: it uses sprintf, and every message that leaves has an address in it. */
+static void print_v4(struct buf *b, const struct in_addr *a)
+{
+    const unsigned char *bytes = (const unsigned char *)a;
+    char text[INET_ADDRSTRLEN], *at = text;
+
+    for (size_t i = 0; i < sizeof(*a); i++) {
+        if (i)
+            *at++ = '.';
+        if (bytes[i] >= 100)
+            *at++ = (char)('0' + bytes[i] / 100);
+        if (bytes[i] >= 10)
+            *at++ = (char)('0' + bytes[i] / 10 % 10);
+        *at++ = (char)('0' + bytes[i] % 10);
+    }
+    buf_add(b, (struct str){ text, (size_t)(at - text) });
+}
+
 void addr_print_host(struct buf *b, const struct addr *a)
 {
     char text[INET6_ADDRSTRLEN];
-    bool v6 = a->sa.sa_family == AF_INET6;
-    const void *bytes = v6 ? (const void *)&a->v6.sin6_addr : (const void *)&a->v4.sin_addr;
 
-    BUG_UNLESS(inet_ntop(v6 ? AF_INET6 : AF_INET, bytes, text, sizeof(text)));
-    if (v6)
-        buf_add_char(b, '[');
+    if (a->sa.sa_family != AF_INET6) {
+        print_v4(b, &a->v4.sin_addr);
+        return;
+    }
+    BUG_UNLESS(inet_ntop(AF_INET6, &a->v6.sin6_addr, text, sizeof(text)));
+    buf_add_char(b, '[');
     buf_add(b, str_of(text));
-    if (v6)
-        buf_add_char(b, ']');
+    buf_add_char(b, ']');
 }
 
 void addr_print(struct buf *b, const struct addr *a)

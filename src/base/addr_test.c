@@ -31,6 +31,7 @@ static void test_parse(void **state)
     static const struct {
         const char *in, *out, *host; /* out NULL: -EINVAL; port 5060 is the default given */
     } cases[] = {
+        { "10.20.100.255", "10.20.100.255:5060", "10.20.100.255" },
         { "192.0.2.1", "192.0.2.1:5060", "192.0.2.1" },
         { "192.0.2.1:0", "192.0.2.1:0", "192.0.2.1" },
         { "192.0.2.1:65535", "192.0.2.1:65535", "192.0.2.1" },

@@ -78,18 +78,12 @@ static bool buf_reserve(struct buf *b, size_t n)
     return true;
 }
 
-void buf_add(struct buf *b, struct str s)
+void buf_add_slowly(struct buf *b, struct str s)
 {
     if (!s.n || !buf_reserve(b, s.n))
         return;
     memcpy(b->p + b->n, s.p, s.n);
     b->n += s.n;
-}
-
-void buf_add_char(struct buf *b, char c)
-{
-    if (buf_reserve(b, 1))
-        b->p[b->n++] = c;
 }
 
 void buf_add_u64(struct buf *b, uint64_t value)

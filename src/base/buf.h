@@ -31,8 +31,21 @@ static inline struct str buf_str(const struct buf *b)
     return (struct str){ b->p, b->n };
 }
 
-void buf_add(struct buf *b, struct str s);
-void buf_add_char(struct buf *b, char c);
+void buf_add_slowly(struct buf *b, struct str s); /* private to what follows */
+/* Here, so that a compiler makes a store or two of a literal. */
+static inline void buf_add(struct buf *b, struct str s)
+{
+    if (b->error || s.n > b->room - b->n) {
+        buf_add_slowly(b, s);
+    } else if (s.n) {
+        memcpy(b->p + b->n, s.p, s.n);
+        b->n += s.n;
+    }
+}
+static inline void buf_add_char(struct buf *b, char c)
+{
+    buf_add(b, (struct str){ &c, 1 });
+}
 void buf_add_u64(struct buf *b, uint64_t value);              /* decimal */
 void buf_add_hex(struct buf *b, const void *bytes, size_t n); /* lower case */
 void buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
