@@ -60,8 +60,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct digest_credential *credentials[] = { &credential };
     struct digest_session session = { .count = 0 };
     struct sip_message m;
-    int r = sip_message_parse(&m, (struct str){ (const char *)data, size }, NULL);
+    struct str datagram = { (const char *)data, size };
+    int r = sip_message_parse(&m, datagram, NULL);
+    struct sip_glance g;
 
+    if (sip_success_glance(&g, datagram) && r == 0) {
+        BUG_UNLESS(!m.request && g.status == m.status && g.method == m.method);
+        BUG_UNLESS(str_equal(g.branch, m.branch));
+    }
     if (r == SIP_NOT_SIP || r == SIP_UNANSWERABLE)
         return 0;
     for (size_t i = 0; i < m.n_headers; i++)

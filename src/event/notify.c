@@ -498,12 +498,12 @@ static void pace(struct subscription *s, uint64_t sent_ms)
         subscription_retry(s, due - now, true);
 }
 
-/* `response` is NULL when nobody answered, or nothing could be sent again. */
+/* `response` is NULL when nobody answered, nothing could be sent again, or it was a 2xx. */
 static void notify_done(struct client_txn *ct, unsigned status, const struct sip_message *response)
 {
     struct subscription *s = CONTAINER_OF(ct, struct subscription, txn);
     struct notifier *n = s->dialog->notifier;
-    enum verdict v = response ? verdict_on(status) : VERDICT_GONE;
+    enum verdict v = response || status / 100 == 2 ? verdict_on(status) : VERDICT_GONE;
     uint64_t now = notifier_now(n);
 
     n->outstanding--;
@@ -531,4 +531,4 @@ static void notify_done(struct client_txn *ct, unsigned status, const struct sip
     subscription_attend(s);
 }
 
-static const struct client_txn_ops notify_ops = { .print = notify_print, .done = notify_done };
+static const struct client_txn_ops notify_ops = { .print = notify_print, .done = notify_done, .success_suffices = true };

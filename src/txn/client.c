@@ -159,6 +159,22 @@ static void client_fire(struct timer *timer)
     client_arm(ct);
 }
 
+bool client_receive_success(struct txn_layer *t, struct str datagram)
+{
+    struct client_txn *ct;
+    struct sip_glance seen;
+    uint64_t branch;
+
+    if (!sip_success_glance(&seen, datagram) || !branch_parse(&branch, seen.branch))
+        return false;
+    ct = client_find(t, branch);
+    if (!ct || ct->method != seen.method || !ct->ops->success_suffices)
+        return false;
+    t->counters.responses_in++;
+    client_finish(ct, seen.status, NULL);
+    return true;
+}
+
 void client_receive(struct txn_layer *t, const struct flow *from, const struct sip_message *msg)
 {
     struct client_txn *ct;

@@ -259,6 +259,8 @@ void txn_receive(struct txn_layer *t, const struct flow *from, struct str datagr
     struct sip_message msg;
     const char *fault = NULL;
 
+    if (client_receive_success(t, datagram))
+        return;
     switch (sip_message_parse(&msg, datagram, &fault)) {
     case 0:
         if (msg.request)

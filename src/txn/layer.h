@@ -66,6 +66,8 @@ static inline int branch_worker(uint64_t branch)
     return (int)(branch >> 56);
 }
 
+/* A 2xx to a transaction for which that suffices. False: look at the message as a whole. */
+bool client_receive_success(struct txn_layer *t, struct str datagram);
 void client_receive(struct txn_layer *t, const struct flow *from, const struct sip_message *msg);
 void server_receive(struct txn_layer *t, const struct flow *from, const struct sip_message *msg);
 void server_drop_all(struct txn_layer *t);
