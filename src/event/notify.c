@@ -531,4 +531,6 @@ static void notify_done(struct client_txn *ct, unsigned status, const struct sip
     subscription_attend(s);
 }
 
-static const struct client_txn_ops notify_ops = { .print = notify_print, .done = notify_done, .success_suffices = true };
+static const struct client_txn_ops notify_ops = { .print = notify_print,
+                                                  .done = notify_done,
+                                                  .success_suffices = true };

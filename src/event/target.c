@@ -59,15 +59,15 @@ static bool uri_address(struct addr *out, const struct sip_uri *uri, const struc
 static bool is_behind_nat(const struct uas_request *rq, const struct addr *contact)
 {
     const struct addr *source = &rq->flow->remote;
-    struct sip_via via;
+    const struct sip_via *via = &rq->msg->via;
     struct addr sent_by;
 
     if (addr_equal_host(contact, source))
         return false;
     if (is_private(contact))
         return true;
-    return sip_via_parse(&via, sip_header_value(rq->msg, SIP_H_VIA)) == 0 && via.has_rport &&
-           addr_parse(&sent_by, via.host, SIP_PORT) == 0 && !addr_equal_host(&sent_by, source);
+    return via->has_rport && addr_parse(&sent_by, via->host, SIP_PORT) == 0 &&
+           !addr_equal_host(&sent_by, source);
 }
 
 /* The next hop: RFC 3261 section 12.2.1.1, with the source where that is the better guess. */

@@ -332,16 +332,16 @@ static struct str name_publisher(const struct ask *a)
 static struct str name_origin(const struct ask *a)
 {
     const struct sip_header *h = sip_header_first(a->rq->msg, SIP_H_VIA), *next;
+    struct sip_via via = a->rq->msg->via;
     struct buf *b = &a->c->origin;
     struct str list, value, last = STR_EMPTY;
-    struct sip_via via;
 
     while ((next = sip_header_next(a->rq->msg, h)))
         h = next;
     list = h->value;
     while (sip_list_next(&list, &value))
         last = value;
-    if (sip_via_parse(&via, last))
+    if (last.p != sip_header_value(a->rq->msg, SIP_H_VIA).p && sip_via_parse(&via, last))
         return STR_EMPTY;
     addr_print_host(b, &a->rq->flow->remote);
     buf_add_char(b, ' ');

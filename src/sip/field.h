@@ -41,16 +41,6 @@ NODISCARD int sip_name_addr_parse(struct sip_name_addr *out, struct str value);
  * skipped: call until false. */
 bool sip_list_next(struct str *rest, struct str *value);
 
-struct sip_via {
-    struct str transport; /* "UDP" */
-    struct str host;      /* without brackets */
-    bool host_ipv6;
-    uint16_t port; /* 0: not given */
-    struct str params, branch;
-    struct str received, maddr; /* without brackets */
-    bool has_rport;             /* with or without a value */
-    uint16_t rport;             /* 0: no value */
-};
 NODISCARD int sip_via_parse(struct sip_via *out, struct str value); /* the first of a list */
 
 struct sip_event {

@@ -297,8 +297,8 @@ static bool via_check(struct parser *ps)
     struct cursor c = scan_on(value);
     struct sip_via via;
 
-    if (sip_via_parse(&via, value) == 0) {
-        ps->m->branch = via.branch;
+    if (sip_via_parse(&ps->m->via, value) == 0) {
+        ps->m->branch = ps->m->via.branch;
         return true;
     }
     fault_set(ps, "Bad Via");
@@ -332,6 +332,7 @@ static void message_clear(struct sip_message *m, struct str raw)
     m->raw = raw;
     m->method = SIP_METHOD_OTHER;
     m->method_text = m->branch = m->from_tag = m->to_tag = STR_EMPTY;
+    m->via.host = STR_EMPTY;
     m->n_headers = 0;
     memset(m->first, 0, sizeof(m->first));
     m->cseq = 0;

@@ -81,6 +81,17 @@ struct sip_header {
     struct str value; /* trimmed; may be empty; may contain folds */
 };
 
+struct sip_via {
+    struct str transport; /* "UDP" */
+    struct str host;      /* without brackets */
+    bool host_ipv6;
+    uint16_t port; /* 0: not given */
+    struct str params, branch;
+    struct str received, maddr; /* without brackets */
+    bool has_rport;             /* with or without a value */
+    uint16_t rport;             /* 0: no value */
+};
+
 struct sip_message {
     bool request;
     enum sip_method method; /* of the request line, or of CSeq in a response */
@@ -93,6 +104,7 @@ struct sip_message {
     uint8_t first[SIP_H_COUNT]; /* index + 1 of the first header of each kind, 0: none */
     struct str call_id, from_tag, to_tag, branch; /* parsed always; branch is the topmost Via's */
     struct str from, to;                          /* whole header values */
+    struct sip_via via; /* the topmost, or without a host when that cannot be read */
     uint32_t cseq;
     struct str body; /* cut to Content-Length when that is present */
     struct str raw;  /* the whole datagram */

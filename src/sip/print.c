@@ -84,20 +84,19 @@ static bool sent_by_differs(const struct sip_via *via, const struct addr *source
 
 /* The topmost Via as it goes back. What it said about received and rport itself is replaced; other
  * values of the same line, which belong to the proxies before, follow untouched. */
-static void print_top_via(struct buf *b, struct str value, const struct addr *source,
-                          bool force_rport)
+static void print_top_via(struct buf *b, const struct sip_message *request, struct str value,
+                          const struct addr *source, bool force_rport)
 {
-    struct sip_via via;
-    bool parsed = sip_via_parse(&via, value) == 0;
-    bool rport = parsed && (via.has_rport || force_rport);
+    const struct sip_via *via = &request->via;
+    bool rport = via->has_rport || force_rport;
     struct sip_param p;
     struct cursor c;
 
-    if (!parsed || (!rport && !sent_by_differs(&via, source))) {
+    if (!via->host.n || (!rport && !sent_by_differs(via, source))) {
         sip_print_unfolded(b, value);
         return;
     }
-    c = (struct cursor){ via.params.p, value.p + value.n };
+    c = (struct cursor){ via->params.p, value.p + value.n };
     sip_print_unfolded(b, str_trim((struct str){ value.p, (size_t)(c.p - value.p) }));
     if (rport) {
         buf_add(b, STR(";rport="));
@@ -127,7 +126,7 @@ static void print_vias(struct buf *b, const struct sip_message *request, const s
     if (!top)
         return;
     buf_add(b, STR("Via: "));
-    print_top_via(b, top->value, source, force_rport);
+    print_top_via(b, request, top->value, source, force_rport);
     buf_add(b, STR("\r\n"));
     for (const struct sip_header *h = sip_header_next(request, top); h;
          h = sip_header_next(request, h))
@@ -191,32 +190,32 @@ static bool is_ip(const struct addr *a)
 int sip_response_target(struct addr *out, const struct sip_message *request,
                         const struct addr *source, bool force_rport)
 {
-    struct sip_via via;
+    const struct sip_via *via = &request->via;
     struct addr target;
     uint16_t port;
 
-    if (sip_via_parse(&via, sip_header_value(request, SIP_H_VIA))) {
+    if (!via->host.n) {
         /* Its 400 can still go back the way the request came. */
         if (!is_ip(source))
             return -EBADMSG;
         *out = *source;
         return 0;
     }
-    port = via.port ? via.port : SIP_DEFAULT_PORT;
+    port = via->port ? via->port : SIP_DEFAULT_PORT;
     /* A maddr comes before rport: RFC 3581 section 4. Names in it are not looked up. */
-    if (via.maddr.n && addr_parse(&target, via.maddr, port) == 0) {
+    if (via->maddr.n && addr_parse(&target, via->maddr, port) == 0) {
         addr_port_set(&target, port);
         *out = target;
         return 0;
     }
     if (is_ip(source)) {
         target = *source;
-        if (!via.has_rport && !force_rport)
+        if (!via->has_rport && !force_rport)
             addr_port_set(&target, port);
         *out = target;
         return 0;
     }
-    if (addr_parse(&target, via.host, port))
+    if (addr_parse(&target, via->host, port))
         return -EBADMSG;
     *out = target;
     return 0;

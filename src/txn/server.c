@@ -90,23 +90,17 @@ static void add_part(struct buf *b, struct str part)
 }
 
 /* sent-by: a host in any case, and the default port may be left out. */
-static int add_sent_by(struct buf *b, const struct sip_message *msg)
+static void add_sent_by(struct buf *b, const struct sip_message *msg)
 {
-    struct sip_via via;
-    size_t at;
-    int r = sip_via_parse(&via, sip_header_value(msg, SIP_H_VIA));
+    size_t at = b->n;
 
-    if (r)
-        return r;
-    at = b->n;
-    add_part(b, via.host);
+    add_part(b, msg->via.host);
     for (; at < b->n; at++) {
         if (b->p[at] >= 'A' && b->p[at] <= 'Z')
             b->p[at] = (char)(b->p[at] - 'A' + 'a');
     }
-    buf_add_u64(b, via.port ? via.port : 5060);
+    buf_add_u64(b, msg->via.port ? msg->via.port : 5060);
     buf_add_char(b, '\n');
-    return 0;
 }
 
 /* Builds both keys into t->key; the slices are good until the next call. CSeq's number is part of
@@ -117,7 +111,6 @@ static int build_keys(struct txn_layer *t, const struct sip_message *msg, struct
 {
     struct buf *b = &t->key;
     size_t id_len, method_len;
-    int r;
 
     buf_reset(b);
     if (str_starts_nocase(msg->branch, STR("z9hG4bK"))) {
@@ -128,9 +121,7 @@ static int build_keys(struct txn_layer *t, const struct sip_message *msg, struct
         add_part(b, msg->from_tag);
         add_part(b, msg->call_id);
     }
-    r = add_sent_by(b, msg);
-    if (r)
-        return r;
+    add_sent_by(b, msg);
     buf_add_u64(b, msg->cseq);
     id_len = b->n;
     buf_add(b, msg->method_text);

@@ -90,7 +90,8 @@ struct client_txn_ops {
      * 500. */
     int (*print)(struct client_txn *ct, struct buf *out);
     /* The final answer; `response` is NULL for a timeout (status 408) or a transport error (status
-     * 503), and may be for a 2xx if `success_suffices`. The transaction is over and may be started again from inside. */
+     * 503), and may be for a 2xx if `success_suffices`. The transaction is over and may be started
+     * again from inside. */
     void (*done)(struct client_txn *ct, unsigned status, const struct sip_message *response);
     /* Of a 2xx `done` wants to know nothing but that: such an answer is not looked at any further,
      * and may have faults elsewhere. */
