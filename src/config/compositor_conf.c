@@ -371,6 +371,36 @@ static const struct compositor_settings *former_of(const struct reading *r,
     return NULL;
 }
 
+bool compositor_conf_was(const struct reading *r, const struct settings *s,
+                         const struct conf_section *section)
+{
+    const struct settings *former = r->source->former;
+    bool was = false;
+
+    for (size_t i = 0; former && i < former->n_compositors; i++)
+        was |= str_equal(former->compositors[i].id, section->name);
+    for (size_t i = 0; i < s->n_plugins; i++)
+        was &= !str_equal(s->plugins[i].name, section->name);
+    return was && !compositor_conf_is(section);
+}
+
+/* Its type is misspelt, or left out. */
+static int keep_section(struct reading *r, struct settings *s, const struct conf_section *section)
+{
+    const struct compositor_settings *former = former_of(r, s, section->name);
+    struct compositor_settings c;
+    int result;
+
+    if (!former)
+        return 0;
+    reading_tell(r, DIAG_ERROR, pjsip_place(section, STR("type")),
+                 "[%.*s] was a compositor and has not type = compositor any more; what was loaded "
+                 "before goes on, remove the section to end it",
+                 STR_FMT(section->name));
+    result = compositor_former(r, &c, former);
+    return result ? result : keep(r, s, &c, section);
+}
+
 static int read_section(struct reading *r, struct settings *s, const struct schema_use *use,
                         const struct conf_section *section)
 {
@@ -405,8 +435,12 @@ int compositor_conf_read(struct reading *r, struct settings *s, const struct con
     for (size_t i = 0; result == 0 && i < conf->n_sections; i++) {
         const struct conf_section *section = &conf->sections[i];
 
-        if (!section->is_template && compositor_conf_is(section))
+        if (section->is_template)
+            continue;
+        if (compositor_conf_is(section))
             result = read_section(r, s, &use, section);
+        else if (compositor_conf_was(r, s, section))
+            result = keep_section(r, s, section);
     }
     schema_use_fini(&use);
     return result;

@@ -452,7 +452,7 @@ static int assign_options(struct reading *r, struct settings *settings, struct c
         int result = 0;
 
         if (s->is_template || is_own_section(s->name) || compositor_conf_is(s) ||
-            authorization_conf_is_meant(s))
+            compositor_conf_was(r, settings, s) || authorization_conf_is_meant(s))
             continue;
         if (!p)
             tell_unknown_section(r, s, settings->plugins_partial);

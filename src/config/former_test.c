@@ -573,6 +573,39 @@ static void test_compositors(void **state)
     }
 }
 
+static void test_compositor_type(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *told;
+        size_t n;
+    } cases[] = {
+        { "[own]\ntype=compositr\ndomains=example.org\n",
+          "etc/extstate.conf:2: error: [own] was a compositor and has not type = compositor any "
+          "more; what was loaded before goes on, remove the section to end it\n",
+          1 },
+        { "[own]\ndomains=example.org\n",
+          "etc/extstate.conf:1: error: [own] was a compositor and has not type = compositor any "
+          "more; what was loaded before goes on, remove the section to end it\n",
+          1 },
+        { "[plugins]\nload=own\n[own]\ndomains=example.org\n", "", 0 },
+        { "[general]\n", "", 0 },
+    };
+    struct loaded former = load(UDP, "[own]\ntype=compositor\ndomains=example.com\nmax_body=7\n");
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct loaded l = reload(&former, UDP, cases[i].text);
+
+        assert_str(buf_str(&l.diag.text), cases[i].told);
+        assert_int_equal(l.s->n_compositors, cases[i].n);
+        if (cases[i].n)
+            assert_int_equal(settings_compositor(l.s, STR("example.com"))->max_body, 7);
+        unload(&l);
+    }
+    unload(&former);
+}
+
 static enum watcher_handling bob_watching(const struct loaded *l)
 {
     return settings_authorize(l->s,
@@ -693,6 +726,7 @@ int main(void)
         cmocka_unit_test(test_same),
         cmocka_unit_test(test_singles),
         cmocka_unit_test(test_general),
+        cmocka_unit_test(test_compositor_type),
         cmocka_unit_test(test_compositors),
         cmocka_unit_test(test_authorization),
         cmocka_unit_test(test_servers),

@@ -178,6 +178,9 @@ bool authorization_conf_is_meant(const struct conf_section *s);
 
 /* compositor_conf.c: is this section one? */
 bool compositor_conf_is(const struct conf_section *s);
+/* At a reload: it was one, and its type says something else now. Once the plugins are read. */
+bool compositor_conf_was(const struct reading *r, const struct settings *s,
+                         const struct conf_section *section);
 /* All of them; then, when pjsip.conf has been read, what depends on it. 0 or a negative errno. */
 NODISCARD int compositor_conf_read(struct reading *r, struct settings *s, const struct conf *conf);
 NODISCARD int compositor_conf_settle(struct reading *r, struct settings *s);
