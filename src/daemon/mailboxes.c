@@ -19,14 +19,16 @@ static void mailbox_drop(struct inbox_message *m)
     free(CONTAINER_OF(m, struct mailbox_message, m));
 }
 
-static struct mailbox_message *message_create(struct str mailbox,
-                                              const struct mailbox_counts *counts, inbox_run_fn run)
+static size_t message_size(struct str mailbox)
 {
-    struct mailbox_message *m = malloc(sizeof(*m) + mailbox.n);
+    return sizeof(struct mailbox_message) + mailbox.n;
+}
+
+static void message_init(struct mailbox_message *m, struct str mailbox,
+                         const struct mailbox_counts *counts, inbox_run_fn run)
+{
     char *at;
 
-    if (!m)
-        return NULL;
     *m = (struct mailbox_message){ .m = { .run = run, .drop = mailbox_drop },
                                    .mailbox = mailbox,
                                    .exists = counts != NULL };
@@ -35,7 +37,6 @@ static struct mailbox_message *message_create(struct str mailbox,
     at = m->text;
     str_keep(&m->mailbox, &at);
     list_init(&m->m.link);
-    return m;
 }
 
 /* ---- to the workers ---- */
@@ -51,12 +52,10 @@ static void mailbox_run(struct inbox_message *message, void *owner)
 
 void worker_post_mailbox(struct worker *w, struct str mailbox, const struct mailbox_counts *counts)
 {
-    struct mailbox_message *m = message_create(mailbox, counts, mailbox_run);
+    struct mailbox_message *m = inbox_message_alloc(w->log, message_size(mailbox));
 
-    if (m)
-        inbox_post_always(&w->loop.inbox, &m->m);
-    else
-        log_error(w->log, "worker.mailbox", KV("mailbox", mailbox), KV_ERR(-ENOMEM));
+    message_init(m, mailbox, counts, mailbox_run);
+    inbox_post_always(&w->loop.inbox, &m->m);
 }
 
 /* ---- to the state thread ---- */
@@ -77,9 +76,13 @@ int worker_report_mailbox(void *ctx, struct str mailbox, uint32_t new_count, uin
 {
     struct worker *w = ctx;
     const struct mailbox_counts counts = { new_count, old_count };
-    struct mailbox_message *m = message_create(mailbox, &counts, report_run);
-    int r = m ? inbox_post(&w->state->loop.inbox, &m->m) : -ENOMEM;
+    struct mailbox_message *m = malloc(message_size(mailbox));
+    int r;
 
+    if (!m)
+        return -ENOMEM;
+    message_init(m, mailbox, &counts, report_run);
+    r = inbox_post(&w->state->loop.inbox, &m->m);
     if (r)
         free(m);
     return r;

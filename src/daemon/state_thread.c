@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <stdlib.h>
+#include <time.h>
 
 #include "daemon/threads.h"
 
@@ -131,6 +132,7 @@ static void apply_drop(struct inbox_message *m)
 static void apply_run(struct inbox_message *m, void *owner)
 {
     struct apply_message *a = CONTAINER_OF(m, struct apply_message, m);
+    static const struct timespec pause = { .tv_nsec = 100000000 };
     struct state_thread *s = owner;
     int r;
 
@@ -139,9 +141,13 @@ static void apply_run(struct inbox_message *m, void *owner)
     for (unsigned w = 0; w < s->n_workers; w++)
         worker_post_settings(&s->workers[w], a->settings);
     r = apply(s, a->settings, a->dialplan);
-    if (r)
+    if (r) /* the workers have the new settings now, so there is no way back */
         log_error(s->log, "state.apply", KV_ERR(r));
-    else
+    while (r == -ENOMEM) {
+        (void)nanosleep(&pause, NULL);
+        r = apply(s, a->settings, a->dialplan);
+    }
+    if (r == 0)
         a->dialplan = NULL;
     apply_drop(m);
 }
@@ -210,13 +216,8 @@ static void unwatch_run(struct inbox_message *m, void *owner)
 
 void state_post_unwatch(struct state_thread *s, unsigned worker, uint64_t resource_id)
 {
-    struct unwatch_message *u = malloc(sizeof(*u));
+    struct unwatch_message *u = inbox_message_alloc(s->log, sizeof(*u));
 
-    if (!u) {
-        log_error(s->log, "state.unwatch",
-                  KV_ERR(-ENOMEM)); /* the worker ignores what it does not watch */
-        return;
-    }
     *u = (struct unwatch_message){ .m = { .run = unwatch_run, .drop = message_free },
                                    .worker = worker,
                                    .resource_id = resource_id };

@@ -34,14 +34,10 @@ static void winfo_run(struct inbox_message *m, void *owner)
 void worker_post_winfo(struct worker *w, const struct resource_name *of, uint64_t resource_id,
                        uint64_t generation)
 {
-    struct winfo_message *post =
-        malloc(sizeof(*post) + of->package.n + of->context.n + of->extension.n);
+    struct winfo_message *post = inbox_message_alloc(w->log, sizeof(*post) + of->package.n +
+                                                                 of->context.n + of->extension.n);
     char *at;
 
-    if (!post) { /* who asks gets no answer from this worker, and 503 in the end */
-        log_error(w->log, "worker.winfo", KV_U("worker", w->index), KV_ERR(-ENOMEM));
-        return;
-    }
     *post = (struct winfo_message){ .m = { .run = winfo_run, .drop = winfo_drop },
                                     .of = *of,
                                     .resource_id = resource_id,
@@ -115,11 +111,7 @@ void state_post_watcher(struct state_thread *s, unsigned worker,
     report_texts(&copy, texts);
     for (size_t i = 0; i < REPORT_TEXTS; i++)
         size += texts[i]->n;
-    post = malloc(sizeof(*post) + size);
-    if (!post) {
-        log_error(s->log, "state.watcher", KV_ERR(-ENOMEM));
-        return;
-    }
+    post = inbox_message_alloc(s->log, sizeof(*post) + size);
     *post = (struct report_message){ .m = { .run = report_run, .drop = report_drop },
                                      .worker = worker };
     list_init(&post->m.link);

@@ -123,18 +123,11 @@ static void simple_drop(struct inbox_message *m)
     free(s);
 }
 
-/* Posts a copy of `what`, or logs that it could not. */
+/* Posts a copy of `what`. */
 static void simple_post(struct worker *w, const struct simple_message *what, inbox_run_fn run)
 {
-    struct simple_message *s = malloc(sizeof(*s));
+    struct simple_message *s = inbox_message_alloc(w->log, sizeof(*s));
 
-    if (!s) {
-        log_error(w->log, "worker.post", KV_U("worker", w->index), KV_ERR(-ENOMEM));
-        settings_unref(what->settings);
-        snapshot_unref(what->snapshot);
-        free(what->peers);
-        return;
-    }
     *s = *what;
     s->m = (struct inbox_message){ .run = run, .drop = simple_drop };
     list_init(&s->m.link);
@@ -251,13 +244,9 @@ static void republish_run(struct inbox_message *m, void *owner)
 
 void worker_post_republish(struct worker *w, struct str section)
 {
-    struct section_message *s = malloc(sizeof(*s) + section.n);
+    struct section_message *s = inbox_message_alloc(w->log, sizeof(*s) + section.n);
     char *at;
 
-    if (!s) {
-        log_error(w->log, "worker.republish", KV("section", section), KV_ERR(-ENOMEM));
-        return;
-    }
     *s = (struct section_message){ .m = { .run = republish_run, .drop = section_drop },
                                    .section = section };
     list_init(&s->m.link);

@@ -3,6 +3,8 @@
  * it alone says whether the queue is empty, so that a wake-up is sent exactly when nobody is about
  * to look anyway. */
 #include "loop/inbox.h"
+#include <stdlib.h>
+#include <time.h>
 
 static struct inbox_message *message_of(struct list *link)
 {
@@ -24,6 +26,20 @@ static void drop_all(struct list *queue)
 
         m->drop(m);
     }
+}
+
+void *inbox_message_alloc(struct log *log, size_t size)
+{
+    static const struct timespec pause = { .tv_nsec = 5000000 };
+    void *room = malloc(size);
+
+    if (!room)
+        log_error(log, "inbox.waits_for_memory", KV_U("bytes", size));
+    while (!room) {
+        (void)nanosleep(&pause, NULL);
+        room = malloc(size);
+    }
+    return room;
 }
 
 void inbox_init(struct inbox *in, void *owner, size_t high, void (*wake)(void *ctx), void *wake_ctx)

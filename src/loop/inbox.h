@@ -6,6 +6,7 @@
  * the owner. */
 #pragma once
 #include "base/list.h"
+#include "base/log.h"
 #include <pthread.h>
 
 struct inbox_message;
@@ -39,6 +40,10 @@ void inbox_fini(struct inbox *in);
 /* Takes ownership of `m` on 0. -EAGAIN: the queue is full and `m` is still the caller's (who
  * answers its peer with 503, or tries again); -ESHUTDOWN: the inbox is closed, likewise. */
 NODISCARD int inbox_post(struct inbox *in, struct inbox_message *m);
+/* Room for a message that must not get lost (a lamp, an answer that somebody waits for). Without
+ * memory the thread waits for some, and says so once; and so, sooner or later, does whoever has
+ * something to tell it. */
+void *inbox_message_alloc(struct log *log, size_t size);
 /* Post what must not be refused (a state change, an answer someone waits for): exempt from `high`,
  * its number is bounded by the poster's own design. Drops `m` by its drop function when the inbox
  * is closed. */

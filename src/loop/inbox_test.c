@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "base/memory_testing.h"
 #include "loop/inbox.h"
 #include <sched.h>
 #include <semaphore.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h> /* after what it needs: setjmp, stdarg, stddef, stdint */
 
@@ -326,6 +328,24 @@ static void test_many_producers(void **state)
     sem_destroy(&r.wake);
 }
 
+static void test_waits_for_memory(void **state)
+{
+    const struct clock clock = clock_system;
+    struct log *log;
+    void *room;
+
+    (void)state;
+    assert_int_equal(log_create(&log, STDERR_FILENO, LOG_LEVEL_ERROR, &clock), 0);
+    memory.armed = true;
+    memory.left = 0;
+    room = inbox_message_alloc(log, 100);
+    memory.armed = false;
+    assert_true(memory.failed);
+    assert_non_null(room);
+    free(room);
+    log_destroy(log);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -336,6 +356,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_close_from_message, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fini_drops, setup, teardown),
         cmocka_unit_test(test_many_producers),
+        cmocka_unit_test(test_waits_for_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
