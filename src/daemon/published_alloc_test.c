@@ -291,9 +291,62 @@ static void test_path(void **state)
     assert_true(statuses[1] > 100);
 }
 
+/* Another configuration with the allocation `nth` failing, as often as it takes. Returns how many
+ * attempts did not succeed. */
+static unsigned apply_fails(long nth, struct buf *told)
+{
+    struct dialplan *dp = plan_of("[default]\nalice PJSIP/alice\nbob PJSIP/bob&Custom:alice\n");
+    struct settings *settings = settings_fixture_with("[alice]\ntype=endpoint\naors=alice\n"
+                                                      "[alice]\ntype=aor\ncontact=sip:a@192.0.2.1\n"
+                                                      "mailboxes=1,2\n[bob]\ntype=endpoint\n",
+                                                      "[compositor]\norder=hint\n");
+    unsigned failures = 0;
+    struct stage s;
+    int r;
+
+    stage_init(&s);
+    assert_int_equal(state_device_set(s.e.core, STR("test"), STR("Custom:alice"), DEVICE_INUSE), 0);
+    buf_reset(&s.told);
+    memory.left = nth;
+    memory.armed = true;
+    while ((r = state_engine_apply(&s.e, settings, dp)) == -ENOMEM)
+        failures++;
+    memory.armed = false;
+    memory.left = -1;
+    assert_int_equal(r, 0);
+    buf_add(told, buf_str(&s.told));
+    stage_fini(&s);
+    settings_unref(settings);
+    return failures;
+}
+
+/* The state thread does so when the workers have the new settings already. */
+static void test_apply(void **state)
+{
+    struct buf plain, told;
+    long nth = 0, failures = 0;
+
+    (void)state;
+    buf_init(&plain, 1 << 16);
+    buf_init(&told, 1 << 16);
+    assert_int_equal(apply_fails(-1, &plain), 0);
+    assert_true(plain.n > 0);
+    do {
+        buf_reset(&told);
+        memory.failed = false;
+        failures += apply_fails(nth++, &told);
+        if (!str_equal(buf_str(&told), buf_str(&plain)))
+            fail_msg("allocation %ld: told %.*s, not %.*s", nth, STR_FMT(buf_str(&told)),
+                     STR_FMT(buf_str(&plain)));
+    } while (memory.failed);
+    assert_true(failures > 20);
+    buf_fini(&plain);
+    buf_fini(&told);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_path) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_path), cmocka_unit_test(test_apply) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
