@@ -351,12 +351,16 @@ static enum watcher_handling rule_decide(const struct authorization_rule *rule,
 /* RFC 3857 section 4.6: who watches is the business of who is watched. */
 static enum watcher_handling unruled(const struct settings *s, const struct watcher_question *q)
 {
+    const struct mailbox_group *own;
     const struct endpoint_settings *e;
+    bool owns;
 
     if (!winfo_watched(q->package).n)
         return s->authorization->otherwise;
     e = settings_endpoint(s, q->endpoint);
-    return e && settings_owns(e, q->extension) ? WATCHER_ALLOW : WATCHER_BLOCK;
+    own = settings_endpoint_group(s, q->endpoint);
+    owns = e && (settings_owns(e, q->extension) || (own && str_equal(own->name, q->extension)));
+    return owns ? WATCHER_ALLOW : WATCHER_BLOCK;
 }
 
 enum watcher_handling settings_authorize(const struct settings *s, const struct watcher_question *q,

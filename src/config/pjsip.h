@@ -66,7 +66,9 @@ enum pjsip_kind { /* in the order of reading: what is referred to comes before w
                   PJSIP_KINDS,
                   /* No section of pjsip.conf, but found by its id like one; the empty id is for
                      every other domain. */
-                  SETTINGS_COMPOSITOR_DOMAIN
+                  SETTINGS_COMPOSITOR_DOMAIN,
+                  SETTINGS_MAILBOX_GROUP,
+                  SETTINGS_ENDPOINT_GROUP /* of mailboxes, by the endpoint's id */
 };
 #define PJSIP_NO_KIND PJSIP_KINDS
 
@@ -157,6 +159,9 @@ NODISCARD int match_read(struct reading *r, struct identify_settings *i, struct 
                          const struct conf_entry *e, struct buf *why);
 /* Letters, digits, '-', '.' and '_', at most 255 of them. */
 bool is_host_name(struct str host);
+
+/* mailbox_groups.c: of all AORs and endpoints that there are. 0 or -ENOMEM. */
+NODISCARD int mailbox_groups_make(struct reading *r, struct settings *s);
 
 /* settings.c: ids, and their order of arrival as index. */
 NODISCARD int settings_id_add(struct settings *s, enum pjsip_kind kind, struct str id,

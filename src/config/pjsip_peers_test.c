@@ -243,6 +243,45 @@ static void test_mailbox_names(void **state)
     assert_false(mailboxes_meet(STR_EMPTY, STR_EMPTY));
 }
 
+static void assert_group(const struct mailbox_group *g, const char *name, const char *mailboxes,
+                         const char *account)
+{
+    assert_non_null(g);
+    assert_str(g->name, name);
+    assert_str(g->mailboxes, mailboxes);
+    assert_str(g->account, account);
+}
+
+static void test_mailbox_groups(void **state)
+{
+    struct loaded l = load(UDP "[desk]\ntype=aor\nmailboxes=1@d,2@d\nvoicemail_extension=*97\n"
+                               "[home]\ntype=aor\nmailboxes=2@d,3@d\nvoicemail_extension=*98\n"
+                               "[attic]\ntype=aor\nmailboxes=4@d\n"
+                               "[none]\ntype=aor\n"
+                               "[a]\ntype=endpoint\naors=none,desk,desk\n"
+                               "[b]\ntype=endpoint\naors=desk,home\n"
+                               "[c]\ntype=endpoint\naors=none,desk,home\n"
+                               "[d]\ntype=endpoint\naors=attic,desk\n"
+                               "[e]\ntype=endpoint\naors=none\n",
+                           NULL);
+    const struct settings *s = l.s;
+
+    (void)state;
+    assert_group(settings_mailbox_group(s, STR("desk")), "desk", "1@d,2@d", "*97");
+    assert_null(settings_mailbox_group(s, STR("none")));
+    assert_group(settings_endpoint_group(s, STR("a")), "desk", "1@d,2@d", "*97");
+    assert_group(settings_endpoint_group(s, STR("b")), "desk,home", "1@d,2@d,2@d,3@d", "");
+    assert_ptr_equal(settings_endpoint_group(s, STR("b")), settings_endpoint_group(s, STR("c")));
+    assert_group(settings_endpoint_group(s, STR("d")), "attic,desk", "4@d,1@d,2@d", "*97");
+    assert_null(settings_endpoint_group(s, STR("e")));
+    unload(&l);
+    l = load(UDP "[global]\ntype=global\ndefault_voicemail_extension=*99\n"
+                 "[attic]\ntype=aor\nmailboxes=4@d\n",
+             NULL);
+    assert_group(settings_mailbox_group(l.s, STR("attic")), "attic", "4@d", "*99");
+    unload(&l);
+}
+
 /* ---- identify ---- */
 
 static void test_identify(void **state)
@@ -327,10 +366,11 @@ static void test_identify_problems(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_auth),      cmocka_unit_test(test_auth_problems),
-        cmocka_unit_test(test_endpoint),  cmocka_unit_test(test_endpoint_problems),
-        cmocka_unit_test(test_mailboxes), cmocka_unit_test(test_mailbox_names),
-        cmocka_unit_test(test_identify),  cmocka_unit_test(test_identify_problems),
+        cmocka_unit_test(test_auth),           cmocka_unit_test(test_auth_problems),
+        cmocka_unit_test(test_endpoint),       cmocka_unit_test(test_endpoint_problems),
+        cmocka_unit_test(test_mailboxes),      cmocka_unit_test(test_mailbox_names),
+        cmocka_unit_test(test_identify),       cmocka_unit_test(test_identify_problems),
+        cmocka_unit_test(test_mailbox_groups),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -108,36 +108,6 @@ bool settings_owns(const struct endpoint_settings *e, struct str user)
     return str_equal(e->id, user);
 }
 
-bool mailbox_next(struct str *rest, struct str *name)
-{
-    while (rest->p) {
-        *name = str_next(rest, ',');
-        if (name->n && name->n <= MAILBOX_NAME_MAX)
-            return true;
-    }
-    return false;
-}
-
-bool mailboxes_have(struct str list, struct str mailbox)
-{
-    struct str name;
-
-    while (mailbox_next(&list, &name))
-        if (str_equal(name, mailbox))
-            return true;
-    return false;
-}
-
-bool mailboxes_meet(struct str a, struct str b)
-{
-    struct str name;
-
-    while (mailbox_next(&a, &name))
-        if (mailboxes_have(b, name))
-            return true;
-    return false;
-}
-
 bool settings_endpoint_reachable(const struct settings *s, const struct endpoint_settings *e)
 {
     for (size_t i = 0; i < e->n_aors; i++) {
@@ -188,6 +158,7 @@ static void settings_destroy(struct settings *s)
     free(s->transports);
     free(s->endpoints);
     free(s->aors);
+    free(s->mailbox_groups);
     free(s->auths);
     free(s->identifies);
     free(s->publishes);
@@ -330,6 +301,8 @@ int settings_read(struct settings **out, const struct settings_source *from, str
         goto out_reading;
     r.strict = s->compatibility.strict_objects;
     result = read_pjsip(&r, s, &pjsip_unusable);
+    if (result == 0)
+        result = mailbox_groups_make(&r, s);
     if (result == 0 && !pjsip_unusable)
         result = compositor_conf_settle(&r, s);
     if (result)

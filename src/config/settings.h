@@ -51,6 +51,12 @@ struct aor_settings {
     struct str mailboxes, voicemail_extension;
 };
 
+struct mailbox_group { /* what a message-summary sums */
+    struct str name;   /* the AOR; of several that an endpoint has, "a,b" */
+    struct str mailboxes;
+    struct str account; /* user of its Message-Account; empty: none, or they have several */
+};
+
 enum identify_by {
     IDENTIFY_USERNAME = 1,
     IDENTIFY_AUTH_USERNAME = 2,
@@ -269,6 +275,8 @@ struct settings {
     size_t n_endpoints;
     struct aor_settings *aors;
     size_t n_aors;
+    struct mailbox_group *mailbox_groups;
+    size_t n_mailbox_groups;
     struct auth_settings *auths;
     size_t n_auths;
     struct identify_settings *identifies;
@@ -369,6 +377,10 @@ bool mailbox_next(struct str *rest, struct str *name);
 bool mailboxes_have(struct str list, struct str mailbox);
 /* Is there a mailbox in both? */
 bool mailboxes_meet(struct str a, struct str b);
+/* Of an AOR with mailboxes, or several joined; NULL: it has none. */
+const struct mailbox_group *settings_mailbox_group(const struct settings *s, struct str name);
+/* The mailboxes of all AORs of an endpoint, each once. NULL: there are none. */
+const struct mailbox_group *settings_endpoint_group(const struct settings *s, struct str endpoint);
 /* True when the endpoint has at least one AOR with a static contact. */
 bool settings_endpoint_reachable(const struct settings *s, const struct endpoint_settings *e);
 

@@ -129,10 +129,10 @@ static void end_drop(struct inbox_message *m)
     solicitation_free(CONTAINER_OF(m, struct solicitation_message, end));
 }
 
-struct solicitation *worker_solicit(void *ctx, struct str endpoint, struct str aor)
+struct solicitation *worker_solicit(void *ctx, struct str endpoint, struct str group)
 {
     struct worker *w = ctx;
-    struct solicitation_message *m = malloc(sizeof(*m) + endpoint.n + aor.n);
+    struct solicitation_message *m = malloc(sizeof(*m) + endpoint.n + group.n);
     char *at;
 
     if (!m) {
@@ -142,10 +142,10 @@ struct solicitation *worker_solicit(void *ctx, struct str endpoint, struct str a
     *m = (struct solicitation_message){ .begin = { .run = begin_run, .drop = begin_drop },
                                         .end = { .run = end_run, .drop = end_drop },
                                         .home = &w->peers[notifier_home(endpoint, w->n_peers)],
-                                        .s = { .endpoint = endpoint, .aor = aor } };
+                                        .s = { .endpoint = endpoint, .group = group } };
     at = m->text;
     str_keep(&m->s.endpoint, &at);
-    str_keep(&m->s.aor, &at);
+    str_keep(&m->s.group, &at);
     list_init(&m->begin.link);
     list_init(&m->end.link);
     list_init(&m->s.link);

@@ -100,7 +100,7 @@ void worker_fini(struct worker *w);
 int worker_route(void *ctx, struct str transport_id, const struct addr *remote, struct flow *out);
 void worker_publisher_resolve(void *ctx, struct str host, uint16_t port, uint64_t cookie);
 void worker_notifier_resolve(void *ctx, struct str host, uint16_t port, uint64_t question);
-struct solicitation *worker_solicit(void *ctx, struct str endpoint, struct str aor);
+struct solicitation *worker_solicit(void *ctx, struct str endpoint, struct str group);
 void worker_unsolicit(void *ctx, struct solicitation *s);
 /* Port of its compositor; ctx is the worker. */
 int worker_report_mailbox(void *ctx, struct str mailbox, uint32_t new_count, uint32_t old_count);

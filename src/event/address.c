@@ -55,44 +55,28 @@ bool package_is_served(const struct notifier *n, const struct address *at, struc
            compositor_of(at, package, &spelling);
 }
 
-/* ---- mailboxes: the resource is an AOR ---- */
-
-static const struct aor_settings *aor_with_mailboxes(const struct settings *s, struct str id)
-{
-    const struct aor_settings *a = settings_aor(s, id);
-
-    return a && a->mailboxes.n ? a : NULL;
-}
+/* ---- mailboxes: the resource is an AOR, or several ---- */
 
 /* Many telephones subscribe to the number they call to hear their messages. */
 static struct str aor_of_number(const struct address *at, struct str user)
 {
     for (size_t i = 0; i < at->endpoint->n_aors; i++) {
-        const struct aor_settings *a = aor_with_mailboxes(at->settings, at->endpoint->aors[i]);
+        const struct aor_settings *a = settings_aor(at->settings, at->endpoint->aors[i]);
 
-        if (a && user.n && str_equal_nocase(a->voicemail_extension, user))
+        if (a && a->mailboxes.n && str_equal_nocase(a->voicemail_extension, user))
             return a->id;
     }
-    return STR_EMPTY;
+    return user;
 }
 
-/* Without a user part it is the endpoint's own: of several AORs, the first that has mailboxes. */
-static struct str aor_of_endpoint(const struct address *at)
-{
-    for (size_t i = 0; i < at->endpoint->n_aors; i++) {
-        const struct aor_settings *a = aor_with_mailboxes(at->settings, at->endpoint->aors[i]);
-
-        if (a)
-            return a->id;
-    }
-    return STR_EMPTY;
-}
-
+/* Without a user part those of all AORs that the endpoint has. */
 static struct str mailbox_owner(const struct address *at, struct str user)
 {
-    struct str aor = user.n ? aor_of_number(at, user) : aor_of_endpoint(at);
+    const struct mailbox_group *own = settings_endpoint_group(at->settings, at->endpoint->id);
 
-    return aor.n ? aor : user;
+    if (user.n)
+        return aor_of_number(at, user);
+    return own ? own->name : STR_EMPTY;
 }
 
 /* ---- all of them ---- */

@@ -306,8 +306,8 @@ static inline struct str sub_str(const struct subscription *s, struct span span)
 NODISCARD int subscription_create(struct subscription **out, const struct subscription_spec *spec);
 /* Silently; it must not owe an answer. */
 void subscription_destroy(struct subscription *s);
-/* What it tells of is told unasked again, as far as nobody else tells it. */
-void subscription_unsolicit(struct subscription *s);
+/* It tells of another resource now: what only the former one told is told unasked again. */
+void subscription_resolicit(struct subscription *s);
 /* An opaque package's bodies have the type published, which nobody knows before. That of what this
  * subscriber would be shown, without parameters, if such an Accept does not cover it; else empty.
  */

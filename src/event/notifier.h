@@ -39,16 +39,17 @@ struct notifier_port {
     /* The transport to send by: the named one, or the best for this remote. Fills transport and
      * local. 0 or -errno. */
     int (*route)(void *ctx, struct str transport_id, const struct addr *remote, struct flow *out);
-    /* A subscription tells this endpoint the mailboxes of this AOR: see notifier_solicit. NULL
-     * without memory: then it is told both ways. */
-    struct solicitation *(*solicit)(void *ctx, struct str endpoint, struct str aor);
+    /* A subscription tells this endpoint the mailboxes of this group (settings_mailbox_group;
+     * empty: of its own, settings_endpoint_group): see notifier_solicit. NULL without memory: then
+     * it is told both ways. */
+    struct solicitation *(*solicit)(void *ctx, struct str endpoint, struct str group);
     /* It has ended, and what solicit returned goes, too. */
     void (*unsolicit)(void *ctx, struct solicitation *s);
 };
 
 struct solicitation { /* the port's; the home of the endpoint keeps it in a list */
     struct list link;
-    struct str endpoint, aor;
+    struct str endpoint, group;
 };
 
 struct notifier_config {
@@ -107,7 +108,7 @@ void notifier_mailbox(struct notifier *n, struct str mailbox, bool exists, uint3
 void notifier_resolved(struct notifier *n, uint64_t question,
                        const struct addr *remote /* NULL: not found */);
 /* To the home of the endpoint: from now on, until notifier_unsolicit, a subscription tells it the
- * mailboxes of this AOR, and nothing of them is told unasked. `s` is borrowed until then, but no
+ * mailboxes of this group, and nothing of them is told unasked. `s` is borrowed until then, but no
  * longer than the notifier lives. */
 void notifier_solicit(struct notifier *n, struct solicitation *s);
 void notifier_unsolicit(struct notifier *n, struct solicitation *s);

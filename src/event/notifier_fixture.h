@@ -207,11 +207,11 @@ static inline int fixture_route(void *ctx, struct str transport_id, const struct
 }
 
 /* There is no memory for any. */
-static inline struct solicitation *fixture_solicit(void *ctx, struct str endpoint, struct str aor)
+static inline struct solicitation *fixture_solicit(void *ctx, struct str endpoint, struct str group)
 {
     (void)ctx;
     (void)endpoint;
-    (void)aor;
+    (void)group;
     return NULL;
 }
 

@@ -306,7 +306,9 @@ static void resource_of_namesake(struct ask *a)
     if (!s->has_hint)
         a->resource.served = s->context;
     a->at.host = sub_str(a->namesake, a->namesake->host);
-    a->user = s->extension;
+    /* her own mailboxes, whatever these are after a reload */
+    if (a->namesake->user.n || !package_is_messages(a->event.package))
+        a->user = s->extension;
 }
 
 static bool check_resource(struct ask *a)
@@ -335,10 +337,11 @@ static bool check_unsolicited(struct ask *a)
 {
     const struct uas_request *rq = a->rq;
     const struct endpoint_settings *e = rq->endpoint;
-    const struct aor_settings *aor = settings_aor(rq->settings, a->resource.name.extension);
+    const struct mailbox_group *group =
+        settings_mailbox_group(rq->settings, a->resource.name.extension);
 
-    if (!package_is_messages(a->event.package) || e->mwi_subscribe_replaces_unsolicited || !aor ||
-        !mailboxes_meet(e->mailboxes, aor->mailboxes) || !unsolicited_reaches(rq->settings, e))
+    if (!package_is_messages(a->event.package) || e->mwi_subscribe_replaces_unsolicited || !group ||
+        !mailboxes_meet(e->mailboxes, group->mailboxes) || !unsolicited_reaches(rq->settings, e))
         return false;
     return refuse(a, 500, "this endpoint is told these mailboxes without a subscription");
 }

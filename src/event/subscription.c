@@ -57,7 +57,7 @@ static void subscription_link(struct subscription *s)
     n->counters.subscriptions++;
 }
 
-/* What is told unasked otherwise. */
+/* What is told unasked otherwise. The endpoint's own mailboxes are those that it has by then. */
 static void solicitation_begin(struct subscription *s)
 {
     const struct notifier_port *port = &s->dialog->notifier->cfg.port;
@@ -65,16 +65,26 @@ static void solicitation_begin(struct subscription *s)
     const struct endpoint_settings *e = settings_endpoint(s->dialog->notifier->settings, id);
 
     if (!s->solicitation && e && e->mailboxes.n && package_is_messages(sub_str(s, s->package)))
-        s->solicitation = port->solicit(port->ctx, id, s->resource->newest->extension);
+        s->solicitation =
+            port->solicit(port->ctx, id, s->user.n ? s->resource->newest->extension : STR_EMPTY);
 }
 
-void subscription_unsolicit(struct subscription *s)
+static void solicitation_end(struct subscription *s, struct solicitation *solicitation)
 {
     const struct notifier_port *port = &s->dialog->notifier->cfg.port;
 
-    if (s->solicitation)
-        port->unsolicit(port->ctx, s->solicitation);
+    if (solicitation)
+        port->unsolicit(port->ctx, solicitation);
+}
+
+/* First the new one: nothing that both tell may be told unasked in between. */
+void subscription_resolicit(struct subscription *s)
+{
+    struct solicitation *former = s->solicitation;
+
     s->solicitation = NULL;
+    solicitation_begin(s);
+    solicitation_end(s, former);
 }
 
 int subscription_create(struct subscription **out, const struct subscription_spec *spec)
@@ -137,7 +147,7 @@ void subscription_destroy(struct subscription *s)
         n->counters.ended++;
     sub_move(s, SUB_GONE);
     notify_forget(s);
-    subscription_unsolicit(s);
+    solicitation_end(s, s->solicitation);
     timer_stop(n->cfg.wheel, &s->timer);
     dialog_pin(d);
     list_remove(&s->of_dialog);

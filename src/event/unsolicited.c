@@ -99,9 +99,11 @@ void notifier_mailbox(struct notifier *n, struct str mailbox, bool exists, uint3
 static bool solicitation_covers(const struct notifier *n, const struct solicitation *s,
                                 const struct box *box)
 {
-    const struct aor_settings *aor = settings_aor(n->settings, s->aor);
+    const struct mailbox_group *group = s->group.n
+                                            ? settings_mailbox_group(n->settings, s->group)
+                                            : settings_endpoint_group(n->settings, s->endpoint);
 
-    return aor && mailboxes_have(aor->mailboxes, (struct str){ box->name, box->name_n });
+    return group && mailboxes_have(group->mailboxes, (struct str){ box->name, box->name_n });
 }
 
 static bool is_solicited(const struct addressee *a, const struct box *box)

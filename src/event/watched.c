@@ -267,10 +267,10 @@ void watched_move(struct subscription *s, struct watched *to)
               KV("call_id", head_str(s->dialog->head, s->dialog->head->call_id)),
               KV("context", to->newest->context), KV("extension", to->newest->extension));
     winfo_follows(s, to);
-    subscription_unsolicit(s);
     list_remove(&s->of_resource);
     list_remove(&to->idle);
     s->resource = to;
+    subscription_resolicit(s);
     list_append(&to->behind, &s->of_resource);
     if (list_empty(&to->queued))
         list_append(&to->notifier->fan_out, &to->queued);

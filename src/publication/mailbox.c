@@ -29,7 +29,7 @@ struct membership {
     struct mailbox *mailbox;
 };
 
-struct group { /* an AOR's mailboxes, in one context */
+struct group { /* a mailbox_group of the settings, in one context */
     struct map_node node;
     uint64_t generation; /* of the configuration that named it last */
     struct str account;  /* on the heap */
@@ -426,9 +426,9 @@ static int members_add(struct mailboxes *m, struct group *g, struct membership *
 }
 
 static int group_configure(struct mailboxes *m, const struct resource_name *name,
-                           const struct aor_settings *aor, struct str account)
+                           const struct mailbox_group *of)
 {
-    struct membership *members = calloc(names_count(aor->mailboxes), sizeof(*members)), *former;
+    struct membership *members = calloc(names_count(of->mailboxes), sizeof(*members)), *former;
     struct str kept = STR_EMPTY;
     size_t n = 0, n_former;
     struct group *g;
@@ -439,10 +439,10 @@ static int group_configure(struct mailboxes *m, const struct resource_name *name
     r = group_get(m, name, &g);
     if (r)
         goto out;
-    r = members_add(m, g, members, &n, aor->mailboxes);
+    r = members_add(m, g, members, &n, of->mailboxes);
     if (r)
         goto out;
-    r = str_dup(&kept, account);
+    r = str_dup(&kept, of->account);
     if (r)
         goto out;
     former = g->members;
@@ -460,7 +460,8 @@ out:
     return r;
 }
 
-/* What is not in the configuration any more. */
+/* What is not in the configuration any more. Watchers look elsewhere before they would be told that
+ * there are no messages: an endpoint may have others of its AORs now. */
 static int groups_sweep(struct mailboxes *m)
 {
     int r = 0;
@@ -470,8 +471,10 @@ static int groups_sweep(struct mailboxes *m)
 
         if (g->generation == m->generation)
             continue;
-        r = publication_internal_set(m->publications, &g->name, g->name.package, STR("mailboxes"),
-                                     NULL);
+        r = state_resource_end(m->core, &g->name);
+        if (!r)
+            r = publication_internal_set(m->publications, &g->name, g->name.package,
+                                         STR("mailboxes"), NULL);
         if (r)
             return r;
         group_free(m, g);
@@ -481,19 +484,15 @@ static int groups_sweep(struct mailboxes *m)
 
 /* Whoever asks without a compositor's domain finds them under no context at all, the others where
  * the compositor has its resources. */
-static int aor_configure(struct mailboxes *m, const struct settings *s,
-                         const struct aor_settings *aor)
+static int contexts_configure(struct mailboxes *m, const struct settings *s,
+                              const struct mailbox_group *of)
 {
-    struct resource_name name = { .package = STR("message-summary"), .extension = aor->id };
-    struct str account = aor->voicemail_extension;
-    int r;
+    struct resource_name name = { .package = STR("message-summary"), .extension = of->name };
+    int r = group_configure(m, &name, of);
 
-    if (!account.n)
-        account = s->global.default_voicemail_extension;
-    r = group_configure(m, &name, aor, account);
     for (size_t i = 0; i < s->n_compositors && !r; i++) {
         name.context = s->compositors[i].context;
-        r = group_configure(m, &name, aor, account);
+        r = group_configure(m, &name, of);
     }
     return r;
 }
@@ -533,9 +532,8 @@ int mailboxes_configure(struct mailboxes *m, const struct settings *settings)
     int r = 0;
 
     m->generation++;
-    for (size_t i = 0; i < settings->n_aors && !r; i++)
-        if (settings->aors[i].mailboxes.n)
-            r = aor_configure(m, settings, &settings->aors[i]);
+    for (size_t i = 0; i < settings->n_mailbox_groups && !r; i++)
+        r = contexts_configure(m, settings, &settings->mailbox_groups[i]);
     for (size_t i = 0; i < settings->n_endpoints && !r; i++)
         r = endpoint_configure(m, &settings->endpoints[i]);
     if (!r)

@@ -3,8 +3,9 @@
  *
  * Several sources may report one mailbox: the newest report counts, because a mailbox is one thing
  * wherever its messages are kept; when its source is gone, the newest of the others. A mailbox is
- * also a device, `MWI:mailbox@context`, in use while it has new messages. The mailboxes of an AOR
- * are summed into the message-summary of its name. Source: RFC 3842. Threads: the state thread. */
+ * also a device, `MWI:mailbox@context`, in use while it has new messages. The mailboxes of an AOR,
+ * and of all AORs of an endpoint, are summed into the message-summary of that name. Source: RFC
+ * 3842. Threads: the state thread. */
 #pragma once
 #include "config/settings.h"
 #include "publication/publication.h"

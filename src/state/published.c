@@ -63,6 +63,26 @@ int state_published(struct state_core *core, const struct resource_name *name,
     return 0;
 }
 
+int state_resource_end(struct state_core *core, const struct resource_name *name)
+{
+    static const struct contribution none;
+    struct hint *h = state_name_is_possible(name) ? hint_find_name(core, name) : NULL;
+    int r;
+
+    if (!h || h->origin != HINT_NONE)
+        return 0;
+    r = hint_stage_contribution(core, h, &none);
+    if (r)
+        return r;
+    h->next.told = false;
+    hints_commit(core);
+    hints_tell(core);
+    r = hint_stage_end(core, h);
+    hints_commit(core);
+    hints_tell(core);
+    return r;
+}
+
 /* ---- orders ---- */
 
 void orders_free(struct context_order *orders, size_t n)

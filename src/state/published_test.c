@@ -207,6 +207,34 @@ static void test_served(void **state)
     testing_fini(&t);
 }
 
+/* It is over for those who watch it; what is published under the name afterwards is another. */
+static void test_ends(void **state)
+{
+    const struct resource_name user = { .context = STR("users"), .extension = STR("1000") };
+    const struct resource_name hint = { .context = STR("users"), .extension = STR("2000") };
+    const struct snapshot *s;
+    struct testing t;
+    uint64_t id;
+
+    (void)state;
+    testing_init(&t);
+    apply(&t, "[users]\n2000 PJSIP/a\n");
+    publish(&t, "1000", DEVICE_INUSE);
+    assert_int_equal(look(&t, "", "users", "1000", false, 1, &s), 0);
+    id = s->resource_id;
+    buf_reset(&t.events);
+    assert_int_equal(state_resource_end(t.core, &user), 0);
+    assert_events(&t, "1000@users #4 removed -> 2\n");
+    assert_int_equal(look(&t, "", "users", "1000", false, 1, &s), STATE_NO_HINT);
+    assert_int_equal(state_resource_end(t.core, &user), 0);
+    assert_int_equal(state_resource_end(t.core, &hint), 0);
+    assert_events(&t, "");
+    publish(&t, "1000", DEVICE_INUSE);
+    assert_int_equal(look(&t, "", "users", "1000", false, 1, &s), 0);
+    assert_int_not_equal(s->resource_id, id);
+    testing_fini(&t);
+}
+
 /* What other packages are about has nothing to do with the dialplan, nor with extensions. */
 static void test_packages(void **state)
 {
@@ -357,17 +385,12 @@ static void test_listed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_orders),
-        cmocka_unit_test(test_hidden_is_silent),
-        cmocka_unit_test(test_told),
-        cmocka_unit_test(test_life_without_hint),
-        cmocka_unit_test(test_served),
-        cmocka_unit_test(test_packages),
-        cmocka_unit_test(test_pattern_is_made),
-        cmocka_unit_test(test_does_not_hide),
-        cmocka_unit_test(test_reloads),
-        cmocka_unit_test(test_autohints),
-        cmocka_unit_test(test_listed),
+        cmocka_unit_test(test_orders),        cmocka_unit_test(test_hidden_is_silent),
+        cmocka_unit_test(test_told),          cmocka_unit_test(test_life_without_hint),
+        cmocka_unit_test(test_served),        cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_packages),      cmocka_unit_test(test_pattern_is_made),
+        cmocka_unit_test(test_does_not_hide), cmocka_unit_test(test_reloads),
+        cmocka_unit_test(test_autohints),     cmocka_unit_test(test_listed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -115,6 +115,10 @@ enum composition_order {
  * characters); -ENOMEM. Unless 0, nothing has changed. */
 NODISCARD int state_published(struct state_core *core, const struct resource_name *name,
                               const struct event_state *composite);
+/* A resource without a hint ends, whoever watches it: its watchers are to ask anew what their names
+ * mean. The last snapshot shows that nothing is known. 0, also when there is none; -ENOMEM, then it
+ * has to be said again. */
+NODISCARD int state_resource_end(struct state_core *core, const struct resource_name *name);
 /* How hints and publications combine in each context; COMPOSE_AGGREGATE where none is named. What
  * that changes is told. The array is borrowed for the call. 0 or -ENOMEM, then nothing has changed.
  */

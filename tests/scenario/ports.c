@@ -193,11 +193,11 @@ static void run_solicit(struct world *w, struct posted *p)
     notifier_solicit(w->engine.notifier, p->solicitation);
 }
 
-static struct solicitation *port_solicit(void *ctx, struct str endpoint, struct str aor)
+static struct solicitation *port_solicit(void *ctx, struct str endpoint, struct str group)
 {
     struct solicitation *s = calloc(1, sizeof(*s));
 
-    BUG_UNLESS(s && str_dup(&s->endpoint, endpoint) == 0 && str_dup(&s->aor, aor) == 0);
+    BUG_UNLESS(s && str_dup(&s->endpoint, endpoint) == 0 && str_dup(&s->group, group) == 0);
     list_init(&s->link);
     post(ctx, run_solicit)->solicitation = s;
     return s;
@@ -207,7 +207,7 @@ static void solicitation_free(struct solicitation *s)
 {
     list_remove(&s->link);
     str_free(&s->endpoint);
-    str_free(&s->aor);
+    str_free(&s->group);
     free(s);
 }
 
