@@ -33,6 +33,12 @@ class PresenceServer(Kamailio):
         path.write_text(text.replace(line, other))
 
 
+class TcpServer(PresenceServer):
+    def __init__(self):
+        super().__init__()
+        self.configure("disable_tcp=yes", f"listen=tcp:127.0.0.1:{self.port}")
+
+
 class DatabaseServer(PresenceServer):
     """With SQLite behind it: publications are there besides memory, subscriptions are written through."""
 
@@ -57,7 +63,11 @@ class DatabaseServer(PresenceServer):
         self.locker.close()
 
 
-MAKE = {"extstate": extstate, "kamailio": lambda row: PresenceServer(), "kamailio-sqlite": lambda row: DatabaseServer()}
+MAKE = {
+    "extstate": extstate,
+    "kamailio": lambda row: TcpServer() if row and "tcp" in row.does else PresenceServer(),
+    "kamailio-sqlite": lambda row: DatabaseServer(),
+}
 
 
 def plain(name):
