@@ -55,7 +55,8 @@ class Compositors(unittest.TestCase):
         for row, passed, why, wire in compositors.run_all(extstate, rows):
             with self.subTest(row.name, asks=row.asks):
                 now = compositors.seen_line(row, "extstate", passed, wire)
-                self.assertEqual(now, seen[row.name, "extstate"], f"wanted: {row.wants} (RFC {row.rfc})\n{why}")
+                self.assertEqual(now, seen.get((row.name, "extstate")), f"wanted: {row.wants} (RFC {row.rfc})\n{why}\n"
+                                 f"If this is meant: compare_compositors.py --write {row.name}, and its row of {TABLE}")
 
     def test_table(self):
         """Each scenario is a row of doc/interop/compositors.md, each row a scenario; bold is what was not as wanted."""
