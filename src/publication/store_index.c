@@ -105,7 +105,7 @@ static void resource_destroy(struct publication_store *store, struct published_r
     published_word_put(store, r->package);
     published_word_put(store, r->context);
     event_state_unref(r->composite);
-    timer_stop(store->cfg.wheel, &r->turn);
+    published_turn_destroy(store, r->turn);
     free(r);
 }
 
@@ -123,7 +123,6 @@ int published_resource_get(struct publication_store *store, const struct resourc
     if (!r)
         return -ENOMEM;
     list_init(&r->publications);
-    timer_init(&r->turn, published_turn_fire);
     r->store = store;
     r->extension_len = (uint32_t)name->extension.n;
     if (name->extension.n)

@@ -57,17 +57,22 @@ struct publication {
     bool tagged, scoped;
 };
 
+/* What holds does not change between the two, of the wall clock: RFC 4480 section 3.1. */
+struct published_turn {
+    struct timer timer;
+    struct published_resource *resource;
+    uint64_t from_ms, until_ms;
+};
+
 struct published_resource {
     struct map_node node;
     struct publication_store *store;
     struct list publications;
     struct published_word *package, *context; /* the package's text is empty for extensions */
     const struct event_state *composite;      /* as last told */
-    /* What holds does not change between the two, of the wall clock: RFC 4480 section 3.1. */
-    uint64_t holds_from_ms, holds_until_ms;
-    struct timer turn;  /* runs while there is one of them */
-    uint32_t published; /* publications that are not internal */
-    uint32_t bytes;     /* as counted */
+    struct published_turn *turn;              /* NULL: nothing holds for a time only */
+    uint32_t published;                       /* publications that are not internal */
+    uint32_t bytes;                           /* as counted */
     uint32_t extension_len;
     char extension[];
 };
@@ -151,8 +156,8 @@ struct published_identity { /* borrowed */
     struct str publisher, package, call_id, domain;
     bool internal, stream;
 };
+void published_turn_destroy(struct publication_store *store, struct published_turn *turn);
 /* Not yet in the resource, and saying nothing. 0 or -ENOMEM. */
-void published_turn_fire(struct timer *t); /* of a resource */
 NODISCARD int published_create(struct published_resource *resource,
                                const struct published_identity *who, struct publication **out);
 /* One that is not in the resource (any more), with all it has; NULL is fine. */

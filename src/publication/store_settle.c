@@ -89,25 +89,50 @@ static bool composite_is_news(const struct published_resource *resource,
 
 /* Somebody may set the clock: it is looked at again before long, and each time whether it is still
  * within what the composite was made for. */
-static void turn_arm(struct published_resource *resource, uint64_t wall_ms)
+static void turn_arm(struct published_turn *turn, uint64_t wall_ms)
 {
-    struct wheel *wheel = resource->store->cfg.wheel;
-    uint64_t left_ms = resource->holds_until_ms - wall_ms;
+    uint64_t left_ms = turn->until_ms - wall_ms;
 
-    if (!resource->holds_from_ms && resource->holds_until_ms == UINT64_MAX)
-        timer_stop(wheel, &resource->turn);
-    else
-        timer_start(wheel, &resource->turn, left_ms < CLOCK_LOOK_MS ? left_ms : CLOCK_LOOK_MS);
+    timer_start(turn->resource->store->cfg.wheel, &turn->timer,
+                left_ms < CLOCK_LOOK_MS ? left_ms : CLOCK_LOOK_MS);
 }
 
-static void turn_settle(struct published_resource *resource, uint64_t wall_ms)
+static void turn_fire(struct timer *t);
+
+/* For what the resource's list says now; NULL when all of that holds always. 0 or -ENOMEM. */
+static int turn_make(struct published_resource *resource, uint64_t wall_ms,
+                     struct published_turn **out)
 {
-    resource->holds_from_ms = 0;
-    resource->holds_until_ms = UINT64_MAX;
+    struct published_turn turn = { .resource = resource, .until_ms = UINT64_MAX };
+
     LIST_FOREACH (it, &resource->publications)
-        event_state_period(published_at(it)->says.state, wall_ms, &resource->holds_from_ms,
-                           &resource->holds_until_ms);
-    turn_arm(resource, wall_ms);
+        event_state_period(published_at(it)->says.state, wall_ms, &turn.from_ms, &turn.until_ms);
+    *out = NULL;
+    if (!turn.from_ms && turn.until_ms == UINT64_MAX)
+        return 0;
+    *out = malloc(sizeof(turn));
+    if (!*out)
+        return -ENOMEM;
+    **out = turn;
+    timer_init(&(*out)->timer, turn_fire);
+    return 0;
+}
+
+void published_turn_destroy(struct publication_store *store, struct published_turn *turn)
+{
+    if (!turn)
+        return;
+    timer_stop(store->cfg.wheel, &turn->timer);
+    free(turn);
+}
+
+static void turn_replace(struct published_resource *resource, struct published_turn *turn,
+                         uint64_t wall_ms)
+{
+    published_turn_destroy(resource->store, resource->turn);
+    resource->turn = turn;
+    if (turn)
+        turn_arm(turn, wall_ms);
 }
 
 /* What the resource's list makes now, told if it is news. 0 or -ENOMEM, then nothing has been done.
@@ -119,6 +144,7 @@ static int resource_compose(struct published_resource *resource, const struct pu
     size_t n = published_length(&resource->publications);
     struct composition_input *inputs = NULL;
     struct event_state *composite = NULL;
+    struct published_turn *turn = NULL;
     uint64_t wall_ms = clock_wall_ms(resource->store->cfg.clock);
     bool news;
     int r = 0;
@@ -127,6 +153,8 @@ static int resource_compose(struct published_resource *resource, const struct pu
         inputs = inputs_make(resource, n, changed, former);
         r = inputs ? composite_create(&composite, inputs, n, wall_ms) : -ENOMEM;
     }
+    if (r == 0)
+        r = turn_make(resource, wall_ms, &turn);
     if (r)
         goto out;
     news = composite_is_news(resource, composite);
@@ -136,7 +164,8 @@ static int resource_compose(struct published_resource *resource, const struct pu
         goto out;
     if (inputs)
         scopes_keep(resource, inputs);
-    turn_settle(resource, wall_ms);
+    turn_replace(resource, turn, wall_ms);
+    turn = NULL;
     if (news) {
         event_state_unref(resource->composite);
         resource->composite = composite;
@@ -146,18 +175,20 @@ static int resource_compose(struct published_resource *resource, const struct pu
         counters->unchanged++;
     }
 out:
+    published_turn_destroy(resource->store, turn);
     event_state_unref(composite);
     free(inputs);
     return r;
 }
 
-void published_turn_fire(struct timer *t)
+static void turn_fire(struct timer *t)
 {
-    struct published_resource *resource = CONTAINER_OF(t, struct published_resource, turn);
+    struct published_turn *turn = CONTAINER_OF(t, struct published_turn, timer);
+    struct published_resource *resource = turn->resource;
     uint64_t wall_ms = clock_wall_ms(resource->store->cfg.clock);
 
-    if (wall_ms >= resource->holds_from_ms && wall_ms < resource->holds_until_ms)
-        turn_arm(resource, wall_ms);
+    if (wall_ms >= turn->from_ms && wall_ms < turn->until_ms)
+        turn_arm(turn, wall_ms);
     else if (resource_compose(resource, NULL, NULL)) /* must not be lost for want of memory */
         timer_start(resource->store->cfg.wheel, t, EXPIRY_RETRY_MS);
 }
