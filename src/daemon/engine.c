@@ -14,7 +14,7 @@ static int engine_create_txn(struct engine *e, const struct engine_config *cfg)
                                    .workers = cfg->workers,
                                    .t1_ms = g->timer_t1_ms,
                                    .timer_f_ms = g->timer_b_ms,
-                                   .max_server = cfg->max_server,
+                                   .max_server_bytes = cfg->max_server_bytes,
                                    .server = g->user_agent,
                                    .compact_headers = g->compact_headers,
                                    .request = uas_request,

@@ -26,7 +26,7 @@ struct engine_config {
     const struct settings *settings;
     struct net *net;          /* NULL without sockets */
     unsigned worker, workers; /* our number, and how many there are */
-    size_t max_server;        /* live server transactions */
+    size_t max_server_bytes;  /* as in txn_config */
     struct txn_port txn;
     struct notifier_port notifier;
     struct publisher_port publisher;

@@ -73,7 +73,7 @@ static void bench_init(struct bench *b)
                                                          .bodies = b->bodies,
                                                          .settings = b->settings,
                                                          .workers = 1,
-                                                         .max_server = 100,
+                                                         .max_server_bytes = 1 << 20,
                                                          .txn = { .ctx = b, .send = bench_send },
                                                          .compositor = { b, bench_apply } }),
         0);

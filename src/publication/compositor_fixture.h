@@ -165,7 +165,7 @@ static inline struct fixture *fixture_create(void)
                                                                .workers = 1,
                                                                .t1_ms = 500,
                                                                .timer_f_ms = 32000,
-                                                               .max_server = 1000000,
+                                                               .max_server_bytes = 1 << 30,
                                                                .server = STR("extstate/test") }),
                      0);
     assert_int_equal(compositor_create(&f->compositor,

@@ -302,7 +302,7 @@ static void bench_create_publisher(struct bench *b)
                               .request = bench_request,
                               .t1_ms = 500,
                               .timer_f_ms = 32000,
-                              .max_server = 10 };
+                              .max_server_bytes = 10000 };
     struct publisher_config cfg = { .wheel = &b->wheel,
                                     .clock = &b->clock,
                                     .rng = &b->rng,

@@ -146,32 +146,36 @@ static void print_record_routes(struct buf *b, const struct sip_message *request
         print_raw_header(b, SIP_H_RECORD_ROUTE, h->value);
 }
 
-static void print_to(struct buf *b, const struct sip_message *request, struct str tag)
+static void print_to(struct buf *b, struct str to, struct str tag)
 {
-    buf_add(b, STR("To: "));
-    sip_print_unfolded(b, request->to);
-    if (!request->to_tag.n && tag.n) {
+    buf_add(b, to);
+    if (tag.n) {
         buf_add(b, STR(";tag="));
         buf_add(b, tag);
     }
     buf_add(b, STR("\r\n"));
 }
 
-void sip_print_response(struct buf *b, const struct sip_message *request, const struct addr *source,
-                        bool force_rport, const struct sip_reply *reply)
+static void print_status_line(struct buf *b, const struct sip_reply *reply)
 {
     buf_add(b, STR("SIP/2.0 "));
     buf_add_u64(b, reply->status);
     buf_add_char(b, ' ');
     sip_print_unfolded(b, reply->reason.n ? reply->reason : sip_reason_phrase(reply->status));
     buf_add(b, STR("\r\n"));
-    print_vias(b, request, source, force_rport);
-    if (reply->status / 100 == 2 && forms_dialog(request->method))
-        print_record_routes(b, request);
+}
+
+/* Call-ID, From, and To without the end of its line. */
+static void print_parties(struct buf *b, const struct sip_message *request)
+{
     print_raw_header(b, SIP_H_CALL_ID, request->call_id);
     print_raw_header(b, SIP_H_FROM, request->from);
-    print_to(b, request, reply->to_tag);
-    print_raw_header(b, SIP_H_CSEQ, sip_header_value(request, SIP_H_CSEQ));
+    buf_add(b, STR("To: "));
+    sip_print_unfolded(b, request->to);
+}
+
+static void print_own_lines(struct buf *b, const struct sip_reply *reply)
+{
     buf_add(b, reply->headers);
     if (reply->server.n)
         sip_print_header(b, STR("Server"), reply->server);
@@ -180,6 +184,45 @@ void sip_print_response(struct buf *b, const struct sip_message *request, const 
     sip_print_header_u64(b, STR("Content-Length"), reply->body.n);
     buf_add(b, STR("\r\n"));
     buf_add(b, reply->body);
+}
+
+void sip_print_echo(struct buf *b, struct sip_echo *echo, const struct sip_message *request,
+                    const struct addr *source, bool force_rport)
+{
+    print_vias(b, request, source, force_rport);
+    echo->vias_end = (uint32_t)b->n;
+    if (forms_dialog(request->method))
+        print_record_routes(b, request);
+    echo->routes_end = (uint32_t)b->n;
+    print_parties(b, request);
+    echo->to_end = (uint32_t)b->n;
+    print_raw_header(b, SIP_H_CSEQ, sip_header_value(request, SIP_H_CSEQ));
+    echo->tagged = request->to_tag.n > 0;
+}
+
+void sip_print_response_from(struct buf *b, const struct sip_echo *echo, struct str text,
+                             const struct sip_reply *reply)
+{
+    size_t parties = reply->status / 100 == 2 ? echo->vias_end : echo->routes_end;
+
+    print_status_line(b, reply);
+    buf_add(b, str_sub(text, 0, echo->vias_end));
+    print_to(b, str_sub(text, parties, echo->to_end), echo->tagged ? STR_EMPTY : reply->to_tag);
+    buf_add(b, str_sub(text, echo->to_end, text.n));
+    print_own_lines(b, reply);
+}
+
+void sip_print_response(struct buf *b, const struct sip_message *request, const struct addr *source,
+                        bool force_rport, const struct sip_reply *reply)
+{
+    print_status_line(b, reply);
+    print_vias(b, request, source, force_rport);
+    if (reply->status / 100 == 2 && forms_dialog(request->method))
+        print_record_routes(b, request);
+    print_parties(b, request);
+    print_to(b, STR_EMPTY, request->to_tag.n ? STR_EMPTY : reply->to_tag);
+    print_raw_header(b, SIP_H_CSEQ, sip_header_value(request, SIP_H_CSEQ));
+    print_own_lines(b, reply);
 }
 
 static bool is_ip(const struct addr *a)

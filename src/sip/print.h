@@ -30,6 +30,18 @@ struct sip_reply { /* what a response says beyond what the request dictates */
 void sip_print_response(struct buf *b, const struct sip_message *request, const struct addr *source,
                         bool force_rport, const struct sip_reply *reply);
 
+/* What a response repeats of its request, for an answer that comes when the request is gone: the
+ * lines are printed, and where some of them end is noted. */
+struct sip_echo {
+    uint32_t vias_end, routes_end, to_end; /* in the text */
+    bool tagged;                           /* the request's To had a tag */
+};
+void sip_print_echo(struct buf *b, struct sip_echo *echo, const struct sip_message *request,
+                    const struct addr *source, bool force_rport);
+/* The same as sip_print_response with the request. */
+void sip_print_response_from(struct buf *b, const struct sip_echo *echo, struct str text,
+                             const struct sip_reply *reply);
+
 /* Where a response to this request goes on UDP: RFC 3261 section 18.2.2, RFC 3581 section 4.
  * `source` may be of no IP family: then the Via decides. -EBADMSG when the Via names no address and
  * the source cannot be used. */

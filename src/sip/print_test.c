@@ -122,6 +122,47 @@ static void test_failure(void **state)
     buf_fini(&in);
 }
 
+/* Without the request the same bytes. */
+static void test_echo(void **state)
+{
+    static const struct {
+        const char *vias, *more;
+    } rows[] = {
+        { "Via: SIP/2.0/UDP 192.0.2.7;branch=z9hG4bK1\r\n", "" },
+        { "Via: SIP/2.0/UDP p;branch=z9hG4bK2;rport\r\nVia: SIP/2.0/UDP q;branch=z9hG4bK1\r\n",
+          "Record-Route: <sip:p2;lr>\r\nRecord-Route: <sip:p1;lr>\r\nContent-Length: "
+          "4\r\n\r\nbody" },
+    };
+    static const unsigned statuses[] = { 200, 204, 404, 500 };
+    const struct addr source = test_addr("198.51.100.7:5062");
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows) * ARRAY_LEN(statuses) * 2; i++) {
+        const struct sip_reply reply = { .status = statuses[i / 2 % ARRAY_LEN(statuses)],
+                                         .to_tag = STR("ours"),
+                                         .headers = STR("Expires: 600\r\n"),
+                                         .server = STR("extstate") };
+        struct buf storage, text, want, got;
+        struct sip_message m;
+        struct sip_echo echo;
+        size_t row = i / 2 / ARRAY_LEN(statuses);
+
+        request_make(&m, &storage, rows[row].vias, rows[row].more);
+        buf_init(&text, 4000);
+        buf_init(&want, 4000);
+        buf_init(&got, 4000);
+        sip_print_echo(&text, &echo, &m, &source, i % 2);
+        sip_print_response(&want, &m, &source, i % 2, &reply);
+        sip_print_response_from(&got, &echo, buf_str(&text), &reply);
+        assert_int_equal(want.error, 0);
+        assert_true(str_equal(buf_str(&want), buf_str(&got)));
+        buf_fini(&storage);
+        buf_fini(&text);
+        buf_fini(&want);
+        buf_fini(&got);
+    }
+}
+
 static void test_to_tag_stays(void **state)
 {
     const struct addr source = test_addr("192.0.2.1:5060");
@@ -293,10 +334,11 @@ static void test_compact(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_compact),       cmocka_unit_test(test_headers),
-        cmocka_unit_test(test_response),      cmocka_unit_test(test_failure),
-        cmocka_unit_test(test_to_tag_stays),  cmocka_unit_test(test_top_via),
-        cmocka_unit_test(test_malformed_via), cmocka_unit_test(test_target),
+        cmocka_unit_test(test_compact),  cmocka_unit_test(test_headers),
+        cmocka_unit_test(test_response), cmocka_unit_test(test_failure),
+        cmocka_unit_test(test_echo),     cmocka_unit_test(test_to_tag_stays),
+        cmocka_unit_test(test_top_via),  cmocka_unit_test(test_malformed_via),
+        cmocka_unit_test(test_target),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,8 +5,6 @@
 
 #include "txn/uas.h"
 
-#define KEY_MAX (2 * SIP_MESSAGE_MAX + 64)
-
 int txn_create(struct txn_layer **out, const struct txn_config *cfg)
 {
     struct txn_layer *t = calloc(1, sizeof(*t));
@@ -18,9 +16,8 @@ int txn_create(struct txn_layer **out, const struct txn_config *cfg)
     t->cfg = *cfg;
     if (!t->cfg.workers)
         t->cfg.workers = TXN_WORKERS_MAX;
-    list_init(&t->answers);
+    server_init(t);
     buf_init(&t->out, SIP_MESSAGE_MAX);
-    buf_init(&t->key, KEY_MAX);
     r = map_init(&t->clients, cfg->rng);
     if (r)
         goto out;
@@ -42,13 +39,11 @@ void txn_destroy(struct txn_layer *t)
     if (!t)
         return;
     BUG_UNLESS(t->clients.count == 0);
-    if (t->answers.next)
-        server_drop_all(t);
+    server_drop_all(t);
     map_fini(&t->clients);
     map_fini(&t->servers);
     map_fini(&t->merges);
     buf_fini(&t->out);
-    buf_fini(&t->key);
     free(t);
 }
 
@@ -137,15 +132,8 @@ struct str txn_tag_make(struct txn_layer *t, char out[TXN_TAG_MAX])
     return tag_print(t->cfg.worker, rng_u64(t->cfg.rng), out);
 }
 
-struct str txn_tag_for(struct txn_layer *t, const struct sip_message *msg, char out[TXN_TAG_MAX])
+struct str txn_tag_print(const struct txn_layer *t, uint64_t bits, char out[TXN_TAG_MAX])
 {
-    const struct map *m =
-        &t->servers; /* its key is secret and random: nobody else can make our tags */
-    uint64_t bits = map_hash(m, msg->call_id);
-
-    bits = map_hash_mix(bits, map_hash(m, msg->from_tag));
-    bits = map_hash_mix(bits, map_hash(m, msg->branch));
-    bits = map_hash_mix(bits, map_hash_u64(m, msg->cseq));
     return tag_print(t->cfg.worker, bits, out);
 }
 

@@ -8,13 +8,16 @@
 
 struct txn_layer {
     struct txn_config cfg;
-    struct map clients;  /* running client transactions, by branch */
-    struct map servers;  /* server transactions, by RFC 3261 section 17.2.3 */
-    struct map merges;   /* those of requests without a To tag, by section 8.2.2.2 */
-    struct list answers; /* all server transactions, oldest first */
-    size_t server_bytes; /* what they hold */
+    struct map clients; /* running client transactions, by branch */
+    struct map servers; /* server transactions, by RFC 3261 section 17.2.3 */
+    struct map merges;  /* those of requests without a To tag, by section 8.2.2.2 */
+    struct list unanswered;
+    struct server_txn *handled;    /* while its handler runs, and it is not answered */
+    struct server_answer *answers; /* oldest first */
+    struct server_answer *last_answer;
+    struct timer answers_timer;
+    size_t server_bytes; /* what server transactions hold */
     struct buf out;      /* the message being printed */
-    struct buf key;      /* the key being built */
     struct txn_counters counters;
 };
 
@@ -34,6 +37,7 @@ void txn_hand_over(struct txn_layer *t, int worker, const struct flow *from, str
 
 /* A To tag for this request: the same each time it is asked. */
 struct str txn_tag_for(struct txn_layer *t, const struct sip_message *msg, char out[TXN_TAG_MAX]);
+struct str txn_tag_print(const struct txn_layer *t, uint64_t bits, char out[TXN_TAG_MAX]);
 
 /* Prints the response into t->out, with a To tag and the Server header filled in. 0 or the buffer's
  * error. */
@@ -70,4 +74,5 @@ static inline int branch_worker(uint64_t branch)
 bool client_receive_success(struct txn_layer *t, struct str datagram);
 void client_receive(struct txn_layer *t, const struct flow *from, const struct sip_message *msg);
 void server_receive(struct txn_layer *t, const struct flow *from, const struct sip_message *msg);
+void server_init(struct txn_layer *t);
 void server_drop_all(struct txn_layer *t);

@@ -2,167 +2,253 @@
 /* The non-INVITE server transaction, RFC 3261 section 17.2.2 without provisional answers: RFC 4320
  * section 4.1 forbids them until the client's Timer E is slow, and by then we have answered.
  *
- *     request ──▶ trying ──respond──▶ completed ──Timer J──▶ gone
- *                   │ 64*T1, 500        ▲ respond
- *                   └──▶ overdue ───────┘
- *                           └──Timer J──▶ orphan ──respond──▶ gone
+ *     request ──▶ trying ──respond──▶ gone      an answer is kept, until Timer J
+ *                   │ 64*T1, 500      ▲
+ *                   └──▶ orphan ──────┘
  *
- * The last two are for an owner that is slower than 64*T1 (a disk that hangs): it still holds the
- * pointer. */
+ * The orphan is for an owner that is slower than 64*T1 (a disk that hangs): it still holds the
+ * pointer. What is kept of an answer is what cannot be made again from the request's next copy. */
 #include "txn/layer.h"
 
 #include <stdlib.h>
 
-enum server_state {
-    SERVER_TRYING,
-    SERVER_COMPLETED,
-    SERVER_OVERDUE, /* we said 500, the owner has not answered */
-    SERVER_ORPHAN,  /* likewise, and forgotten by the peer: in no table, waits for its owner */
-    SERVER_STATES
+enum {
+    /* A client repeats its request after 0.5, 1.5 and 3.5 s: when memory is short, answers older
+     * than that go first. */
+    ANSWER_LEAST_MS = TIMER_T2_MS,
 };
 
-static const struct {
-    const char *name;
-    unsigned next;
-} server_states[SERVER_STATES] = {
-    [SERVER_TRYING] = { "trying", BIT(SERVER_COMPLETED) | BIT(SERVER_OVERDUE) },
-    [SERVER_COMPLETED] = { "completed", 0 },
-    [SERVER_OVERDUE] = { "overdue", BIT(SERVER_COMPLETED) | BIT(SERVER_ORPHAN) },
-    [SERVER_ORPHAN] = { "orphan", 0 },
+/* What a request is known by. */
+struct server_key {
+    uint64_t id;    /* all of RFC 3261 section 17.2.3 but the method */
+    uint64_t check; /* by another secret: together they are no accident */
+    uint64_t merge; /* section 8.2.2.2 */
+    uint64_t tag;   /* what our To tag is made of */
+    uint8_t method;
+};
+
+struct server_entry { /* in the tables */
+    struct map_node by_key, by_merge;
+    uint64_t check;
+    uint8_t method; /* enum sip_method */
+    bool merges, force_rport;
+    bool answered; /* it is a struct server_answer, else a struct server_txn */
+};
+
+struct server_answer {
+    struct server_entry entry;
+    struct server_answer *next;
+    uint64_t since_ms;
+    uint16_t status;
+    uint16_t lengths[5]; /* of the texts, as in answer_texts */
+    char text[];
 };
 
 struct server_txn {
-    struct map_node by_key, by_merge;
-    struct list link; /* in layer->answers */
+    struct server_entry entry;
+    struct list link; /* in layer->unanswered */
     struct timer timer;
     struct txn_layer *layer;
     struct flow flow;
-    enum server_state state;
-    bool merges, force_rport;
-    const struct sip_message *msg; /* while the handler runs */
-    struct str kept;               /* the request until it is answered, then the response; owned */
-    size_t bytes;                  /* charged to layer->server_bytes */
-    uint32_t id_len, method_len, merge_len;
-    char keys[]; /* id, method, merge key */
+    uint64_t tag;
+    bool orphan;                   /* we said 500, the owner has not answered: it is in no table */
+    const struct sip_message *msg; /* while the handler runs; then: */
+    struct str kept;               /* what the answer repeats, by `echo`; owned */
+    struct sip_echo echo;
+    struct addr target; /* where it goes, in the place of flow.remote */
+    size_t bytes;       /* charged to layer->server_bytes */
 };
-
-/* What a transaction may hold on average before new requests are refused, so that huge header
- * fields cannot take the memory that max_server was meant to bound. */
-#define SERVER_BYTES_MEAN 4096
 
 /* ---- keys ---- */
 
-struct server_key {
-    struct str id;     /* all of RFC 3261 section 17.2.3 but the method */
-    struct str method; /* empty: any, for CANCEL */
-};
-
-static struct server_key key_of(const struct server_txn *st)
+/* Each text is hashed once. CSeq's number is part of the first although section 17.2.3 does
+ * without: there are clients that answer a challenge on the same branch. */
+static struct server_key key_of(const struct txn_layer *t, const struct sip_message *msg)
 {
-    return (struct server_key){ { st->keys, st->id_len },
-                                { st->keys + st->id_len, st->method_len } };
+    const struct map *m = &t->servers;
+    uint64_t cseq = map_hash_u64(m, msg->cseq), branch = map_hash(m, msg->branch);
+    uint64_t parties = map_hash_mix(map_hash(m, msg->call_id), map_hash(m, msg->from_tag));
+    uint64_t host = map_hash_nocase(m, msg->via.host), port = msg->via.port ? msg->via.port : 5060;
+    struct server_key key = { .method = (uint8_t)msg->method };
+
+    if (str_starts_nocase(msg->branch, STR("z9hG4bK"))) {
+        key.id = branch;
+        key.check = map_hash(&t->merges, msg->branch);
+    } else { /* an RFC 2543 client: section 17.2.3, second half */
+        key.id =
+            map_hash_mix(map_hash_mix(map_hash(m, msg->uri), map_hash(m, msg->to_tag)), parties);
+        key.check = map_hash(&t->merges, msg->call_id);
+    }
+    key.id = map_hash_mix(map_hash_mix(key.id, map_hash_mix(host, port)), cseq);
+    key.merge = map_hash_mix(map_hash_mix(parties, cseq), map_hash(m, msg->method_text));
+    key.tag = map_hash_mix(map_hash_mix(parties, branch), cseq);
+    return key;
 }
 
-static struct str merge_key_of(const struct server_txn *st)
+struct str txn_tag_for(struct txn_layer *t, const struct sip_message *msg, char out[TXN_TAG_MAX])
 {
-    return (struct str){ st->keys + st->id_len + st->method_len, st->merge_len };
+    return txn_tag_print(t, key_of(t, msg).tag, out);
+}
+
+static struct server_entry *entry_of(struct map_node *node)
+{
+    return node ? CONTAINER_OF(node, struct server_entry, by_key) : NULL;
 }
 
 static bool has_key(const struct map_node *node, const void *key)
 {
-    const struct server_txn *st = CONTAINER_OF(node, const struct server_txn, by_key);
-    const struct server_key own = key_of(st), *want = key;
+    const struct server_entry *e = CONTAINER_OF(node, const struct server_entry, by_key);
+    const struct server_key *want = key;
 
-    return str_equal(own.id, want->id) && (!want->method.n || str_equal(own.method, want->method));
+    return e->check == want->check && e->method == want->method;
 }
 
-static bool has_merge_key(const struct map_node *node, const void *key)
+static bool has_key_of_any_method(const struct map_node *node, const void *key)
 {
-    const struct server_txn *st = CONTAINER_OF(node, const struct server_txn, by_merge);
+    const struct server_entry *e = CONTAINER_OF(node, const struct server_entry, by_key);
 
-    return str_equal(merge_key_of(st), *(const struct str *)key);
+    return e->check == ((const struct server_key *)key)->check;
 }
 
-static void add_part(struct buf *b, struct str part)
+static bool is_any(const struct map_node *node, const void *key)
 {
-    buf_add(b, part);
-    buf_add_char(b, '\n'); /* in none of the parts: no two requests share a text by accident */
+    (void)node;
+    (void)key;
+    return true;
 }
 
-/* sent-by: a host in any case, and the default port may be left out. */
-static void add_sent_by(struct buf *b, const struct sip_message *msg)
+static void entry_add(struct txn_layer *t, struct server_entry *e, uint64_t id, uint64_t merge)
 {
-    size_t at = b->n;
+    map_add(&t->servers, &e->by_key, id);
+    if (e->merges)
+        map_add(&t->merges, &e->by_merge, merge);
+    t->counters.server_live++;
+}
 
-    add_part(b, msg->via.host);
-    for (; at < b->n; at++) {
-        if (b->p[at] >= 'A' && b->p[at] <= 'Z')
-            b->p[at] = (char)(b->p[at] - 'A' + 'a');
+static void entry_remove(struct txn_layer *t, struct server_entry *e)
+{
+    map_remove(&t->servers, &e->by_key);
+    if (e->merges)
+        map_remove(&t->merges, &e->by_merge);
+    t->counters.server_live--;
+}
+
+/* ---- answers ---- */
+
+static void answer_texts(struct sip_reply *reply, struct str *texts[5])
+{
+    texts[0] = &reply->reason;
+    texts[1] = &reply->to_tag;
+    texts[2] = &reply->headers;
+    texts[3] = &reply->content_type;
+    texts[4] = &reply->body;
+}
+
+static size_t answer_size(const struct server_answer *a)
+{
+    size_t size = sizeof(*a);
+
+    for (size_t i = 0; i < ARRAY_LEN(a->lengths); i++)
+        size += a->lengths[i];
+    return size;
+}
+
+static void oldest_answer_drop(struct txn_layer *t)
+{
+    struct server_answer *a = t->answers;
+
+    t->answers = a->next;
+    if (!t->answers)
+        t->last_answer = NULL;
+    entry_remove(t, &a->entry);
+    t->server_bytes -= answer_size(a);
+    free(a);
+}
+
+/* Timer J: 64*T1 behind the answer. They were given one after the other, so one timer is enough. */
+static void answers_arm(struct txn_layer *t)
+{
+    uint64_t due_ms, now_ms = txn_now_ms(t);
+
+    if (!t->answers)
+        return;
+    due_ms = t->answers->since_ms + 64ull * t->cfg.t1_ms;
+    timer_start(t->cfg.wheel, &t->answers_timer, due_ms > now_ms ? due_ms - now_ms : 0);
+}
+
+static void answers_fire(struct timer *timer)
+{
+    struct txn_layer *t = CONTAINER_OF(timer, struct txn_layer, answers_timer);
+    uint64_t now_ms = txn_now_ms(t);
+
+    while (t->answers && t->answers->since_ms + 64ull * t->cfg.t1_ms <= now_ms)
+        oldest_answer_drop(t);
+    answers_arm(t);
+}
+
+void server_init(struct txn_layer *t)
+{
+    list_init(&t->unanswered);
+    timer_init(&t->answers_timer, answers_fire);
+}
+
+/* In the place of its transaction. Without memory a repeated request is a new one. `reply` was
+ * printed, so that its texts are no longer than a message. */
+static void answer_keep(struct server_txn *st, const struct sip_reply *reply)
+{
+    struct txn_layer *t = st->layer;
+    struct sip_reply copy = *reply;
+    struct str *texts[5];
+    struct server_answer *a;
+    char *at;
+
+    answer_texts(&copy, texts);
+    if (st->flow.connection) /* nothing is repeated on a reliable transport */
+        return;
+    a = malloc(sizeof(*a) + copy.reason.n + copy.to_tag.n + copy.headers.n + copy.content_type.n +
+               copy.body.n);
+    if (!a) {
+        log_warn(t->cfg.log, "txn.response_not_kept", KV_ERR(-ENOMEM));
+        return;
     }
-    buf_add_u64(b, msg->via.port ? msg->via.port : 5060);
-    buf_add_char(b, '\n');
+    *a = (struct server_answer){ .entry = st->entry,
+                                 .since_ms = txn_now_ms(t),
+                                 .status = (uint16_t)reply->status };
+    a->entry.answered = true;
+    at = a->text;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        a->lengths[i] = (uint16_t)texts[i]->n;
+        str_keep(texts[i], &at);
+    }
+    t->server_bytes += answer_size(a);
+    entry_add(t, &a->entry, st->entry.by_key.hash, st->entry.by_merge.hash);
+    if (t->last_answer)
+        t->last_answer->next = a;
+    else
+        t->answers = a;
+    t->last_answer = a;
+    if (!timer_running(&t->answers_timer))
+        answers_arm(t);
 }
 
-/* Builds both keys into t->key; the slices are good until the next call. CSeq's number is part of
- * the first although section 17.2.3 does without: there are clients that answer a challenge on the
- * same branch. */
-static int build_keys(struct txn_layer *t, const struct sip_message *msg, struct server_key *key,
-                      struct str *merge)
+/* To the request again, which gives the same bytes as before. */
+static void answer_again(struct txn_layer *t, const struct server_answer *a,
+                         const struct flow *from, const struct sip_message *msg)
 {
-    struct buf *b = &t->key;
-    size_t id_len, method_len;
+    struct sip_reply reply = { .status = a->status };
+    struct str *texts[5];
+    const char *at = a->text;
 
-    buf_reset(b);
-    if (str_starts_nocase(msg->branch, STR("z9hG4bK"))) {
-        add_part(b, msg->branch);
-    } else { /* an RFC 2543 client: section 17.2.3, second half */
-        add_part(b, msg->uri);
-        add_part(b, msg->to_tag);
-        add_part(b, msg->from_tag);
-        add_part(b, msg->call_id);
+    answer_texts(&reply, texts);
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        *texts[i] = (struct str){ at, a->lengths[i] };
+        at += a->lengths[i];
     }
-    add_sent_by(b, msg);
-    buf_add_u64(b, msg->cseq);
-    id_len = b->n;
-    buf_add(b, msg->method_text);
-    method_len = b->n - id_len;
-    add_part(b, msg->call_id);
-    add_part(b, msg->from_tag);
-    buf_add_u64(b, msg->cseq);
-    add_part(b, msg->method_text);
-    if (b->error)
-        return b->error;
-    key->id = (struct str){ b->p, id_len };
-    key->method = (struct str){ b->p + id_len, method_len };
-    *merge = (struct str){ b->p + id_len + method_len, b->n - id_len - method_len };
-    return 0;
+    if (txn_print_reply(t, msg, from, a->entry.force_rport, &reply) == 0)
+        txn_send_reply(t, msg, from, a->entry.force_rport, buf_str(&t->out));
 }
 
 /* ---- life ---- */
-
-static void server_move(struct server_txn *st, enum server_state next)
-{
-    BUG_UNLESS(server_states[st->state].next & BIT(next));
-    st->state = next;
-}
-
-static void server_keep(struct server_txn *st, struct str owned)
-{
-    st->layer->server_bytes += owned.n;
-    st->layer->server_bytes -= st->kept.n;
-    st->bytes += owned.n;
-    st->bytes -= st->kept.n;
-    str_free(&st->kept);
-    st->kept = owned;
-}
-
-/* Nobody can reach it by a message any more. */
-static void server_unlink(struct server_txn *st)
-{
-    map_remove(&st->layer->servers, &st->by_key);
-    if (st->merges)
-        map_remove(&st->layer->merges, &st->by_merge);
-}
 
 static void server_free(struct server_txn *st)
 {
@@ -170,139 +256,153 @@ static void server_free(struct server_txn *st)
 
     timer_stop(t->cfg.wheel, &st->timer);
     list_remove(&st->link);
+    if (!st->orphan)
+        entry_remove(t, &st->entry);
     t->server_bytes -= st->bytes;
-    t->counters.server_live--;
+    if (t->handled == st)
+        t->handled = NULL;
     str_free(&st->kept);
     free(st);
 }
 
 void server_drop_all(struct txn_layer *t)
 {
-    LIST_FOREACH_SAFE (it, &t->answers) {
-        struct server_txn *st = CONTAINER_OF(it, struct server_txn, link);
-
-        if (st->state != SERVER_ORPHAN)
-            server_unlink(st);
-        server_free(st);
-    }
+    while (t->answers)
+        oldest_answer_drop(t);
+    timer_stop(t->cfg.wheel, &t->answers_timer);
+    LIST_FOREACH_SAFE (it, &t->unanswered)
+        server_free(CONTAINER_OF(it, struct server_txn, link));
 }
 
-static void server_answer(struct server_txn *st, const struct sip_message *msg,
-                          const struct sip_reply *reply);
+static void server_answer(struct server_txn *st, const struct sip_reply *reply);
 
-/* The request again, from the copy; `msg` borrows it. */
-static const struct sip_message *server_request(struct server_txn *st, struct sip_message *storage)
+/* The peer has its answer; the owner's will be too late. */
+static void server_orphan(struct server_txn *st)
 {
-    if (st->msg)
-        return st->msg;
-    /* The same bytes parsed well when they came. */
-    BUG_UNLESS(sip_message_parse(storage, st->kept, NULL) == 0);
-    return storage;
+    server_answer(st, &(struct sip_reply){ .status = 500 });
+    entry_remove(st->layer, &st->entry);
+    st->orphan = true;
 }
 
 static void server_fire(struct timer *timer)
 {
     struct server_txn *st = CONTAINER_OF(timer, struct server_txn, timer);
-    struct sip_message storage;
 
-    switch (st->state) {
-    case SERVER_TRYING:
-        log_error(st->layer->cfg.log, "txn.unanswered",
-                  KV_U("waited_ms", 64u * st->layer->cfg.t1_ms));
-        server_move(st, SERVER_OVERDUE);
-        server_answer(st, server_request(st, &storage), &(struct sip_reply){ .status = 500 });
-        break;
-    case SERVER_OVERDUE:
-        server_move(st, SERVER_ORPHAN);
-        server_unlink(st);
-        server_keep(st, STR_EMPTY);
-        break;
-    case SERVER_COMPLETED:
-        server_unlink(st);
-        server_free(st);
-        break;
-    default: /* an orphan has no timer */
-        BUG_UNLESS(st->state != SERVER_ORPHAN);
-    }
+    log_error(st->layer->cfg.log, "txn.unanswered", KV_U("waited_ms", 64u * st->layer->cfg.t1_ms));
+    server_orphan(st);
 }
 
 static struct server_txn *server_create(struct txn_layer *t, const struct flow *from,
-                                        const struct sip_message *msg, const struct server_key *key,
-                                        struct str merge)
+                                        const struct sip_message *msg, const struct server_key *key)
 {
-    size_t keys = key->id.n + key->method.n + merge.n;
-    struct server_txn *st = malloc(sizeof(*st) + keys);
+    struct server_txn *st = malloc(sizeof(*st));
 
     if (!st)
         return NULL;
-    *st = (struct server_txn){ .layer = t,
+    *st = (struct server_txn){ .entry = { .check = key->check,
+                                          .method = key->method,
+                                          .merges = !msg->to_tag.n,
+                                          .force_rport = true },
+                               .layer = t,
                                .flow = *from,
-                               .state = SERVER_TRYING,
-                               .force_rport = true,
-                               .merges = !msg->to_tag.n,
-                               .bytes = sizeof(*st) + keys,
-                               .id_len = (uint32_t)key->id.n,
-                               .method_len = (uint32_t)key->method.n,
-                               .merge_len = (uint32_t)merge.n };
-    memcpy(st->keys, key->id.p, keys); /* the three lie behind each other in t->key */
+                               .tag = key->tag,
+                               .msg = msg,
+                               .bytes = sizeof(*st) };
+    /* Also where it is in no table: the answer is kept by these. */
+    st->entry.by_merge.hash = key->merge;
     timer_init(&st->timer, server_fire);
-    timer_start(t->cfg.wheel, &st->timer, 64ull * t->cfg.t1_ms);
     list_init(&st->link);
-    list_append(&t->answers, &st->link);
-    map_add(&t->servers, &st->by_key, map_hash(&t->servers, key->id));
-    if (st->merges)
-        map_add(&t->merges, &st->by_merge, map_hash(&t->merges, merge));
+    list_append(&t->unanswered, &st->link);
     t->server_bytes += st->bytes;
-    t->counters.server_live++;
+    entry_add(t, &st->entry, key->id, key->merge);
     return st;
+}
+
+/* The request goes: keep what its answer repeats of it, which is less. */
+static int server_keep_echo(struct server_txn *st)
+{
+    struct txn_layer *t = st->layer;
+    bool rport = st->entry.force_rport;
+    int r;
+
+    buf_reset(&t->out);
+    sip_print_echo(&t->out, &st->echo, st->msg, &st->flow.remote, rport);
+    r = t->out.error;
+    if (!r)
+        r = str_dup(&st->kept, buf_str(&t->out));
+    if (r)
+        return r;
+    st->target = st->flow.remote;
+    if (!st->flow.connection && sip_response_target(&st->target, st->msg, &st->flow.remote, rport))
+        st->target.sa.sa_family = AF_UNSPEC; /* nowhere: sending fails, which is logged */
+    st->bytes += st->kept.n;
+    t->server_bytes += st->kept.n;
+    st->msg = NULL;
+    return 0;
 }
 
 /* ---- answering ---- */
 
-/* Sends, and keeps the bytes for whoever asks again. Without memory for them a repeated request is
- * absorbed. */
-static void server_answer(struct server_txn *st, const struct sip_message *msg,
-                          const struct sip_reply *reply)
+static int server_print(struct server_txn *st, struct sip_reply *reply)
 {
     struct txn_layer *t = st->layer;
-    struct str copy = STR_EMPTY;
-    int r = txn_print_reply(t, msg, &st->flow, st->force_rport, reply);
 
+    if (st->msg)
+        return txn_print_reply(t, st->msg, &st->flow, st->entry.force_rport, reply);
+    buf_reset(&t->out);
+    reply->server = t->cfg.server;
+    sip_print_response_from(&t->out, &st->echo, st->kept, reply);
+    if (t->cfg.compact_headers && !t->out.error)
+        sip_compact_headers(&t->out);
+    return t->out.error;
+}
+
+static void server_send(struct server_txn *st)
+{
+    struct txn_layer *t = st->layer;
+    struct flow to = st->flow;
+    int r;
+
+    if (st->msg) {
+        txn_send_reply(t, st->msg, &st->flow, st->entry.force_rport, buf_str(&t->out));
+        return;
+    }
+    to.remote = st->target;
+    r = t->cfg.port.send(t->cfg.port.ctx, &to, buf_str(&t->out));
+    if (r)
+        log_debug(t->cfg.log, "txn.response_lost", KV_ERR(r));
+}
+
+/* Sends, and keeps what it takes to say it again. */
+static void server_answer(struct server_txn *st, const struct sip_reply *reply)
+{
+    struct txn_layer *t = st->layer;
+    struct sip_reply full = *reply;
+    char tag[TXN_TAG_MAX];
+    int r;
+
+    if (!full.to_tag.n)
+        full.to_tag = txn_tag_print(t, st->tag, tag);
+    r = server_print(st, &full);
     if (r) { /* a reply that does not fit is ours to log and the peer's to be told shortly */
         log_error(t->cfg.log, "txn.response_failed", KV_U("status", reply->status), KV_ERR(r));
-        r = txn_print_reply(t, msg, &st->flow, st->force_rport,
-                            &(struct sip_reply){ .status = 500 });
+        full = (struct sip_reply){ .status = 500, .to_tag = full.to_tag };
+        r = server_print(st, &full);
     }
-    if (!r) {
-        txn_send_reply(t, msg, &st->flow, st->force_rport, buf_str(&t->out));
-        r = str_dup(&copy, buf_str(&t->out));
-    }
-    if (r)
+    if (r) {
         log_warn(t->cfg.log, "txn.response_not_kept", KV_ERR(r));
-    server_keep(st, copy); /* `msg` may be gone with the request's copy */
-    /* Timer J: 64*T1, and nothing on a reliable transport. */
-    timer_start(t->cfg.wheel, &st->timer, st->flow.connection ? 0 : 64ull * t->cfg.t1_ms);
+        return;
+    }
+    server_send(st);
+    answer_keep(st, &full);
 }
 
 void server_txn_respond(struct server_txn *st, const struct sip_reply *reply)
 {
-    struct sip_message storage;
-
     BUG_UNLESS(reply->status >= 200 && reply->status < 700);
-    switch (st->state) {
-    case SERVER_TRYING:
-        server_move(st, SERVER_COMPLETED);
-        server_answer(st, server_request(st, &storage), reply);
-        break;
-    case SERVER_OVERDUE: /* too late: the peer has its 500, or has given up */
-        server_move(st, SERVER_COMPLETED);
-        break;
-    case SERVER_ORPHAN:
-        server_free(st);
-        break;
-    default: /* answered twice */
-        BUG_UNLESS(st->state != SERVER_COMPLETED);
-    }
+    if (!st->orphan) /* else too late: the peer has its 500, or has given up */
+        server_answer(st, reply);
+    server_free(st);
 }
 
 void server_txn_reject(struct server_txn *st, unsigned status, struct str headers)
@@ -312,7 +412,7 @@ void server_txn_reject(struct server_txn *st, unsigned status, struct str header
 
 void server_txn_force_rport_set(struct server_txn *st, bool force)
 {
-    st->force_rport = force;
+    st->entry.force_rport = force;
 }
 
 const struct flow *server_txn_flow(const struct server_txn *st)
@@ -322,28 +422,25 @@ const struct flow *server_txn_flow(const struct server_txn *st)
 
 /* ---- receiving ---- */
 
-static struct server_txn *server_find(const struct txn_layer *t, const struct server_key *key)
+static struct server_entry *server_find(const struct txn_layer *t, const struct server_key *key)
 {
-    struct map_node *node = map_find(&t->servers, map_hash(&t->servers, key->id), has_key, key);
-
-    return node ? CONTAINER_OF(node, struct server_txn, by_key) : NULL;
+    return entry_of(map_find(&t->servers, key->id, has_key, key));
 }
 
 /* RFC 4320 section 4.2: nothing is said before the answer, which then is said again. */
-static void server_again(struct server_txn *st, const struct flow *from,
+static void server_again(struct txn_layer *t, struct server_entry *e, const struct flow *from,
                          const struct sip_message *msg)
 {
-    st->layer->counters.retransmitted_requests++;
-    if (st->state != SERVER_TRYING && st->kept.n)
-        txn_send_reply(st->layer, msg, from, st->force_rport, st->kept);
+    t->counters.retransmitted_requests++;
+    if (e->answered)
+        answer_again(t, CONTAINER_OF(e, struct server_answer, entry), from, msg);
 }
 
 /* RFC 3261 section 9.2. Nothing we do takes long enough to be worth cancelling. */
 static void answer_cancel(struct txn_layer *t, const struct flow *from,
-                          const struct sip_message *msg, struct server_key key)
+                          const struct sip_message *msg, const struct server_key *key)
 {
-    key.method = STR_EMPTY;
-    if (server_find(t, &key))
+    if (map_find(&t->servers, key->id, has_key_of_any_method, key))
         txn_respond_stateless(t, msg, from, &(struct sip_reply){ .status = 200 });
     else
         txn_refuse_stateless(
@@ -351,10 +448,9 @@ static void answer_cancel(struct txn_layer *t, const struct flow *from,
             &(struct txn_refusal){ .status = 481, .why = "there is no such request to cancel" });
 }
 
-static bool is_merged(const struct txn_layer *t, const struct sip_message *msg, struct str merge)
+static bool is_merged(const struct txn_layer *t, const struct sip_message *msg, uint64_t merge)
 {
-    return !msg->to_tag.n &&
-           map_find(&t->merges, map_hash(&t->merges, merge), has_merge_key, &merge);
+    return !msg->to_tag.n && map_find(&t->merges, merge, is_any, NULL);
 }
 
 static void refuse_overload(struct txn_layer *t, const struct flow *from,
@@ -372,41 +468,45 @@ static void refuse_overload(struct txn_layer *t, const struct flow *from,
                          });
 }
 
-static void server_begin(struct txn_layer *t, const struct flow *from,
-                         const struct sip_message *msg, const struct server_key *key,
-                         struct str merge)
+/* Is there memory for another one? The oldest answers make room. */
+static bool has_room(struct txn_layer *t)
 {
-    struct server_txn *st = NULL;
-    struct str copy;
+    uint64_t now_ms = t->server_bytes < t->cfg.max_server_bytes ? 0 : txn_now_ms(t);
 
-    if (t->counters.server_live < t->cfg.max_server &&
-        t->server_bytes < t->cfg.max_server * SERVER_BYTES_MEAN)
-        st = server_create(t, from, msg, key, merge);
+    while (t->server_bytes >= t->cfg.max_server_bytes && t->answers &&
+           t->answers->since_ms + ANSWER_LEAST_MS <= now_ms)
+        oldest_answer_drop(t);
+    return t->server_bytes < t->cfg.max_server_bytes;
+}
+
+static void server_begin(struct txn_layer *t, const struct flow *from,
+                         const struct sip_message *msg, const struct server_key *key)
+{
+    struct server_txn *st = has_room(t) ? server_create(t, from, msg, key) : NULL;
+
     if (!st) {
         refuse_overload(t, from, msg);
         return;
     }
     t->counters.requests++;
-    st->msg = msg;
-    t->cfg.request(t->cfg.ctx, st, msg, &st->flow);
-    st->msg = NULL; /* it is still there: what is answered stays for a turn at least */
-    if (st->state != SERVER_TRYING)
+    t->handled = st;
+    t->cfg.request(t->cfg.ctx, st, msg, from);
+    if (!t->handled) /* it was answered */
         return;
-    if (str_dup(&copy, msg->raw) == 0) {
-        server_keep(st, copy);
+    t->handled = NULL;
+    if (server_keep_echo(st)) {
+        server_orphan(st); /* without that no answer can be made later */
+        st->msg = NULL;
         return;
     }
-    /* Without the request no answer can be made later: now, then, and the owner's is too late. */
-    server_move(st, SERVER_OVERDUE);
-    server_answer(st, msg, &(struct sip_reply){ .status = 500 });
+    timer_start(t->cfg.wheel, &st->timer, 64ull * t->cfg.t1_ms);
 }
 
 void server_receive(struct txn_layer *t, const struct flow *from, const struct sip_message *msg)
 {
     int worker = msg->to_tag.n ? txn_tag_worker(msg->to_tag) : -1;
-    struct server_txn *st;
+    struct server_entry *e;
     struct server_key key;
-    struct str merge;
 
     if (msg->method == SIP_ACK) /* for an INVITE that we refused */
         return;
@@ -414,23 +514,20 @@ void server_receive(struct txn_layer *t, const struct flow *from, const struct s
         txn_hand_over(t, worker, from, msg->raw);
         return;
     }
-    if (build_keys(t, msg, &key, &merge)) { /* no memory: the peer will ask again */
-        t->counters.unanswerable++;
-        return;
-    }
+    key = key_of(t, msg);
     if (msg->method == SIP_CANCEL) {
-        answer_cancel(t, from, msg, key);
+        answer_cancel(t, from, msg, &key);
         return;
     }
-    st = server_find(t, &key);
-    if (st) {
-        server_again(st, from, msg);
-    } else if (is_merged(t, msg, merge)) {
+    e = server_find(t, &key);
+    if (e) {
+        server_again(t, e, from, msg);
+    } else if (is_merged(t, msg, key.merge)) {
         t->counters.merged++;
         txn_refuse_stateless(t, msg, from,
                              &(struct txn_refusal){
                                  .status = 482, .why = "this request came before by another way" });
     } else {
-        server_begin(t, from, msg, &key, merge);
+        server_begin(t, from, msg, &key);
     }
 }

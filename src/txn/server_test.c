@@ -312,8 +312,8 @@ static void test_force_rport(void **state)
 
     (void)state;
     a.sent_by = "192.0.2.7:5099";
+    f->unforced = true;
     ask_send(f, &a);
-    server_txn_force_rport_set(f->asked, false);
     assert_ptr_not_equal(server_txn_flow(f->asked), &f->from);
     assert_true(addr_equal(&server_txn_flow(f->asked)->remote, &f->from.remote));
     server_txn_reject(f->asked, 200, STR_EMPTY);

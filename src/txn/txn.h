@@ -44,8 +44,10 @@ struct txn_config {
     unsigned workers; /* how many there are: branches and tags that name one beyond are nobody's. 0:
                          256 */
     uint32_t t1_ms, timer_f_ms; /* 500, 64*T1; from [system] timer_t1, timer_b */
-    size_t max_server; /* live server transactions; over it new requests get a stateless 503 with
-                          Retry-After */
+    /* What server transactions and the answers kept for repeated requests may hold. Over it answers
+     * go that are older than 4 s, and without those new requests get a stateless 503 with
+     * Retry-After. */
+    size_t max_server_bytes;
     struct str server; /* Server header of responses; borrowed, replace with txn_server_set */
     bool compact_headers;
 };
@@ -64,14 +66,14 @@ void txn_receive(struct txn_layer *t, const struct flow *from, struct str datagr
 
 /* ---- server ---- */
 
-/* Final response; sends it and keeps it for Timer J. A To tag is added when the request had none:
- * reply->to_tag, or one made from the request, which names this worker and is the same for a CANCEL
- * of it. `st` may be gone afterwards. */
+/* Final response; sends it, and keeps for Timer J what it takes to say it again. A To tag is added
+ * when the request had none: reply->to_tag, or one made from the request, which names this worker
+ * and is the same for a CANCEL of it. `st` may be gone afterwards. */
 void server_txn_respond(struct server_txn *st, const struct sip_reply *reply);
 /* Short for a status with extra header lines (may be empty). */
 void server_txn_reject(struct server_txn *st, unsigned status, struct str headers);
 /* By the request's endpoint: answer to the source address and port even without rport. Default
- * true. */
+ * true. Only from inside the handler. */
 void server_txn_force_rport_set(struct server_txn *st, bool force);
 const struct flow *server_txn_flow(const struct server_txn *st);
 

@@ -37,6 +37,7 @@ struct fixture {
     size_t handled;           /* requests handed up */
     struct server_txn *asked; /* the last of them */
     unsigned answer;          /* status given at once; 0: later */
+    bool unforced;            /* without force_rport */
 };
 
 static inline struct addr fixture_addr(const char *text)
@@ -81,11 +82,13 @@ static inline void fixture_request(void *ctx, struct server_txn *st, const struc
     (void)from;
     f->handled++;
     f->asked = st;
+    if (f->unforced)
+        server_txn_force_rport_set(st, false);
     if (f->answer)
         server_txn_reject(st, f->answer, STR_EMPTY);
 }
 
-static inline struct fixture *fixture_create(unsigned worker, size_t max_server)
+static inline struct fixture *fixture_create(unsigned worker, size_t max_server_kib)
 {
     struct fixture *f = calloc(1, sizeof(*f));
 
@@ -107,7 +110,7 @@ static inline struct fixture *fixture_create(unsigned worker, size_t max_server)
                                                   .workers = 4,
                                                   .t1_ms = 500,
                                                   .timer_f_ms = 32000,
-                                                  .max_server = max_server,
+                                                  .max_server_bytes = max_server_kib << 10,
                                                   .server = STR("extstate/test") }),
         0);
     return f;

@@ -147,7 +147,7 @@ static int start_engine(struct world *w)
                                     .bodies = w->bodies,
                                     .settings = w->settings,
                                     .workers = 1,
-                                    .max_server = 10000,
+                                    .max_server_bytes = 16 << 20,
                                     .txn = world_txn_port(w),
                                     .notifier = world_notifier_port(w),
                                     .publisher = world_publisher_port(w),
