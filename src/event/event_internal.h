@@ -40,6 +40,7 @@ enum {
     BACK_OFF_MAX_MS = 600000,
     RETRY_AFTER_MAX_MS = 3600000, /* we do not believe a Retry-After beyond an hour */
     CONGESTED_MS = 1000,          /* our own queue was full, or memory short */
+    SPARE_NOTIFIES = 1024,        /* kept for the next ones */
 };
 
 /* RFC 5839: the subscriber knows this view already. */
@@ -90,7 +91,9 @@ struct notifier {
     struct timer rules_timer;
     uint64_t rules_due_ms; /* of the wall clock: who may watch changes then; UINT64_MAX: never */
     size_t outstanding;    /* NOTIFYs */
-    int print_result;      /* of the last notify_print */
+    struct notify *spare;  /* for the next ones, some */
+    size_t n_spare;
+    int print_result; /* of the last notify_print */
     bool stopping, destroying;
     struct drain drain;
     struct unsolicited unsolicited;
@@ -246,36 +249,30 @@ struct subscription {
     struct list of_resource; /* watched.told or .behind */
     struct list of_question; /* name.waiting, while what it is about is asked */
     struct dialog *dialog;
-    struct watched *resource;           /* NULL in resp_wait */
-    struct server_txn *request;         /* in resp_wait: the SUBSCRIBE to be answered */
-    struct client_txn txn;              /* the NOTIFY */
-    struct timer timer;                 /* expiry or retry; in resp_wait: patience */
-    const struct body_profile *profile; /* what it wants now */
-    /* What it takes to print the last NOTIFY again; head and tail only while it is outstanding. */
-    const struct body_profile *sent_profile;
-    const struct body_profile *sent_news; /* what it is told; NULL: just that */
-    const struct snapshot *sent;          /* NULL: nothing yet */
-    struct dialog_head *sent_head;
-    struct notify_tail *sent_tail;
+    struct watched *resource;                /* NULL in resp_wait */
+    struct server_txn *request;              /* in resp_wait: the SUBSCRIBE to be answered */
+    struct notify *notify;                   /* the one under way, or NULL */
+    struct timer timer;                      /* expiry or retry; in resp_wait: patience */
+    const struct body_profile *profile;      /* what it wants now */
+    const struct body_profile *sent_profile; /* of the last NOTIFY */
+    const struct snapshot *sent;             /* likewise; NULL: nothing yet */
     uint64_t expires_ms;
     uint64_t retry_ms;                 /* not before; 0: any time */
     uint64_t told_sequence, number;    /* the latter among those of the notifier */
     struct suppression suppress;       /* of the last SUBSCRIBE, until a NOTIFY answers it */
     struct solicitation *solicitation; /* NULL: it tells nothing that is told unasked */
-    struct str accept;  /* of an opaque package: what it takes, owned; empty: anything */
-    uint32_t expires_s; /* granted; 0: a fetch */
-    uint32_t version, cseq, sent_expires_s, sent_retry_s; /* of the last NOTIFY */
+    struct str accept;      /* of an opaque package: what it takes, owned; empty: anything */
+    uint32_t expires_s;     /* granted; 0: a fetch */
+    uint32_t version, cseq; /* of the last NOTIFY */
     uint32_t acknowledged_after_ms;
     uint32_t generation; /* of the settings it was checked against */
     uint32_t lookup;     /* notifier.lookup when it was asked what it is about */
     uint16_t failures;   /* in a row */
-    uint8_t state, reason, sent_reason, flags;
+    uint8_t state, reason, flags;
     uint8_t handling;    /* enum watcher_handling; who is not allowed sees the neutral state */
-    bool sent_pending;   /* what the last NOTIFY said */
     uint64_t give_up_ms; /* while it is pending */
     bool notified;       /* cseq means something */
     bool documented;     /* version means something */
-    bool sent_bodiless;  /* the last NOTIFY had no body, by RFC 5839 */
     bool acknowledged;   /* `sent` is what the subscriber shows */
     bool answer_due;     /* a NOTIFY must follow the 200 to a SUBSCRIBE */
     bool hold;           /* a change does not end the wait for retry_ms */
@@ -347,9 +344,23 @@ void subscription_retry(struct subscription *s, uint64_t delay_ms, bool hold);
 
 /* ---- notify.c ---- */
 
+/* The NOTIFY under way, from its sending to its answer: what it takes to print it again. */
+struct notify {
+    struct client_txn txn;
+    struct subscription *subscription;
+    struct dialog_head *head;        /* a reference */
+    struct notify_tail *tail;        /* a reference */
+    const struct body_profile *news; /* what is told; NULL: just `sent_profile` */
+    struct notify *next;             /* among the spare ones */
+    uint32_t expires_s, retry_s;
+    uint8_t reason;
+    bool pending, bodiless; /* the latter by RFC 5839 */
+};
+
 void notify_due(struct subscription *s);     /* sends what is due; it may be gone afterwards */
 void notify_abandon(struct subscription *s); /* forget the one under way: its address has changed */
 void notify_forget(struct subscription *s);  /* it is going */
+void notify_fini(struct notifier *n);
 /* 0 or -EINVAL: it is none of ours. */
 NODISCARD int entity_tag_parse(uint64_t *out, struct str tag);
 /* Is what it would be told what it said it knows? */

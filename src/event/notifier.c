@@ -150,6 +150,7 @@ void notifier_destroy(struct notifier *n)
     map_fini(&n->names);
     winfo_fini(n);
     unsolicited_fini(n);
+    notify_fini(n);
     notify_tail_unref(n->tail);
     for (size_t i = 0; i < n->n_transport_ids; i++)
         str_free(&n->transport_ids[i]);
@@ -257,7 +258,7 @@ static void view_print(struct subscription_view *v, const struct subscription *s
         .told_sequence = s->told_sequence,
         .acknowledged_after_ms = s->acknowledged_after_ms,
         .failures = s->failures,
-        .outstanding = s->txn.running,
+        .outstanding = s->notify != NULL,
     };
     if (s->resource) {
         v->resource = s->resource->newest->extension;

@@ -82,7 +82,7 @@ void notify_tail_unref(struct notify_tail *t)
 /* ---- bytes ---- */
 
 /* RFC 6665 section 4.1.3. */
-static void add_state(struct buf *b, const struct subscription *s)
+static void add_state(struct buf *b, const struct notify *t)
 {
     static const struct str states[] = {
         [END_TIMEOUT] = STR_INIT("terminated;reason=timeout"),
@@ -93,22 +93,23 @@ static void add_state(struct buf *b, const struct subscription *s)
         [END_GIVEUP] = STR_INIT("terminated;reason=giveup;retry-after="),
     };
 
-    if (s->sent_expires_s) {
-        buf_add(b, s->sent_pending ? STR("pending;expires=") : STR("active;expires="));
-        buf_add_u64(b, s->sent_expires_s);
+    if (t->expires_s) {
+        buf_add(b, t->pending ? STR("pending;expires=") : STR("active;expires="));
+        buf_add_u64(b, t->expires_s);
         return;
     }
-    buf_add(b, s->sent_reason == END_NONE ? STR("terminated") : states[s->sent_reason]);
-    if (s->sent_reason == END_PROBATION || s->sent_reason == END_GIVEUP)
-        buf_add_u64(b, s->sent_retry_s);
+    buf_add(b, t->reason == END_NONE ? STR("terminated") : states[t->reason]);
+    if (t->reason == END_PROBATION || t->reason == END_GIVEUP)
+        buf_add_u64(b, t->retry_s);
 }
 
-static void add_head(struct buf *b, const struct subscription *s, const struct client_txn *ct)
+static void add_head(struct buf *b, const struct notify *t)
 {
-    const struct dialog_head *h = s->sent_head;
+    const struct subscription *s = t->subscription;
+    const struct dialog_head *h = t->head;
 
     buf_add(b, head_str(h, h->request));
-    txn_print_via(ct, &h->sent_by, h->ask_rport, b);
+    txn_print_via(&t->txn, &h->sent_by, h->ask_rport, b);
     buf_add(b, head_str(h, h->identity));
     buf_add_u64(b, s->cseq);
     buf_add(b, STR(" NOTIFY\r\n"));
@@ -116,9 +117,9 @@ static void add_head(struct buf *b, const struct subscription *s, const struct c
     buf_add(b, STR("Event: "));
     buf_add(b, sub_str(s, s->event));
     buf_add(b, STR("\r\nSubscription-State: "));
-    add_state(b, s);
+    add_state(b, t);
     buf_add(b, STR("\r\n"));
-    buf_add(b, (struct str){ s->sent_tail->text, s->sent_tail->n });
+    buf_add(b, (struct str){ t->tail->text, t->tail->n });
 }
 
 static void add_body(struct buf *out, const struct rendered_body *body,
@@ -137,7 +138,8 @@ static void add_body(struct buf *out, const struct rendered_body *body,
  * bytes; the rendered body hangs on the snapshot. */
 static int notify_print(struct client_txn *ct, struct buf *out)
 {
-    struct subscription *s = CONTAINER_OF(ct, struct subscription, txn);
+    const struct notify *t = CONTAINER_OF(ct, const struct notify, txn);
+    const struct subscription *s = t->subscription;
     struct notifier *n = s->dialog->notifier;
     const struct body_slots slots = { .version = s->version,
                                       .local = sub_str(s, s->local),
@@ -145,12 +147,12 @@ static int notify_print(struct client_txn *ct, struct buf *out)
     const struct rendered_body *whole, *body = NULL;
     int r = body_render(s->sent_profile, s->sent, n->cfg.rng, &whole);
 
-    if (!r && s->sent_news)
-        r = body_render(s->sent_news, s->sent, n->cfg.rng, &body);
+    if (!r && t->news)
+        r = body_render(t->news, s->sent, n->cfg.rng, &body);
     if (!r) {
-        add_head(out, s, ct);
+        add_head(out, t);
         add_entity_tag(out, whole);
-        if (s->sent_bodiless)
+        if (t->bodiless)
             buf_add(out, STR("Content-Length: 0\r\n\r\n"));
         else
             add_body(out, body ? body : whole, &slots);
@@ -164,12 +166,43 @@ static int notify_print(struct client_txn *ct, struct buf *out)
 
 static const struct client_txn_ops notify_ops;
 
-static void release_sent(struct subscription *s)
+static struct notify *notify_alloc(struct notifier *n)
 {
-    dialog_head_unref(s->sent_head);
-    notify_tail_unref(s->sent_tail);
-    s->sent_head = NULL;
-    s->sent_tail = NULL;
+    struct notify *t = n->spare;
+
+    if (t) {
+        n->spare = t->next;
+        n->n_spare--;
+        return t;
+    }
+    t = malloc(sizeof(*t));
+    if (t)
+        client_txn_init(&t->txn);
+    return t;
+}
+
+/* Its transaction is over. */
+static void notify_release(struct subscription *s)
+{
+    struct notifier *n = s->dialog->notifier;
+    struct notify *t = s->notify;
+
+    s->notify = NULL;
+    dialog_head_unref(t->head);
+    notify_tail_unref(t->tail);
+    if (n->n_spare == SPARE_NOTIFIES) {
+        free(t);
+        return;
+    }
+    t->next = n->spare;
+    n->spare = t;
+    n->n_spare++;
+}
+
+void notify_fini(struct notifier *n)
+{
+    while (n->spare)
+        free(notify_alloc(n));
 }
 
 /* `s->sent` becomes `snap`; states in between were never told. */
@@ -231,25 +264,27 @@ static const struct body_profile *news_for(const struct subscription *s,
 }
 
 /* Fix what the NOTIFY will say. */
-static void notify_compose(struct subscription *s, const struct snapshot *view)
+static void notify_compose(struct subscription *s, struct notify *t, const struct snapshot *view)
 {
     struct dialog *d = s->dialog;
     struct notifier *n = d->notifier;
 
-    s->sent_news = news_for(s, view);
+    s->notify = t;
+    t->subscription = s;
+    t->news = news_for(s, view);
     sent_set(s, view);
     s->acknowledged = false;
-    s->sent_head = dialog_head_ref(d->head);
-    s->sent_tail = n->tail;
-    s->sent_tail->refs++;
+    t->head = dialog_head_ref(d->head);
+    t->tail = n->tail;
+    t->tail->refs++;
     s->cseq = ++d->local_cseq;
-    s->sent_bodiless = notify_is_suppressed(s);
-    if (!s->sent_bodiless)
+    t->bodiless = notify_is_suppressed(s);
+    if (!t->bodiless)
         s->version = s->documented ? s->version + 1 : 0;
-    s->sent_expires_s = sub_runs(s) ? subscription_left_s(s) : 0;
-    s->sent_pending = s->state == SUB_PENDING;
-    s->sent_retry_s = retry_after_s(s);
-    s->sent_reason = n->settings->compatibility.terminated_without_reason ? END_NONE : s->reason;
+    t->expires_s = sub_runs(s) ? subscription_left_s(s) : 0;
+    t->pending = s->state == SUB_PENDING;
+    t->retry_s = retry_after_s(s);
+    t->reason = n->settings->compatibility.terminated_without_reason ? END_NONE : s->reason;
 }
 
 /* Not sent after all: the numbers are free again. */
@@ -257,9 +292,9 @@ static void notify_uncompose(struct subscription *s, uint32_t former_cseq)
 {
     s->dialog->local_cseq--;
     s->cseq = former_cseq;
-    if (s->documented && !s->sent_bodiless)
+    if (s->documented && !s->notify->bodiless)
         s->version--;
-    release_sent(s);
+    notify_release(s);
 }
 
 static uint64_t back_off_ms(struct subscription *s)
@@ -298,26 +333,27 @@ static void notify_send(struct subscription *s)
 {
     struct notifier *n = s->dialog->notifier;
     const struct snapshot *view = watched_view(s);
+    struct notify *t = view ? notify_alloc(n) : NULL;
     uint32_t former_cseq = s->cseq;
     int r;
 
-    if (!view) {
+    if (!t) {
         if (sub_runs(s))
             subscription_retry(s, CONGESTED_MS, true);
         else
             subscription_gone(s, "the last NOTIFY could not be made");
         return;
     }
-    notify_compose(s, view);
+    notify_compose(s, t, view);
     n->print_result = 0;
-    r = client_txn_start(n->cfg.txn, &s->txn, SIP_NOTIFY, &s->sent_head->flow, &notify_ops);
+    r = client_txn_start(n->cfg.txn, &t->txn, SIP_NOTIFY, &t->head->flow, &notify_ops);
     if (r) {
         notify_uncompose(s, former_cseq);
         notify_not_started(s, r);
         return;
     }
     s->notified = true;
-    s->documented = s->documented || !s->sent_bodiless;
+    s->documented = s->documented || !t->bodiless;
     s->suppress.given = false;
     s->answer_due = false;
     n->outstanding++;
@@ -344,7 +380,7 @@ void notify_known(struct subscription *s)
 {
     const struct snapshot *view = watched_view(s);
 
-    if (s->txn.running || !view)
+    if (s->notify || !view)
         return; /* its answer says what the subscriber knows */
     sent_set(s, view);
     s->told_sequence = s->sent->sequence;
@@ -386,7 +422,7 @@ void notify_due(struct subscription *s)
 {
     const struct snapshot *newest;
 
-    if (s->txn.running)
+    if (s->notify)
         return; /* its answer asks again */
     if (s->state == SUB_ENDING) {
         notify_send(s);
@@ -409,11 +445,11 @@ void notify_due(struct subscription *s)
 
 void notify_forget(struct subscription *s)
 {
-    if (!s->txn.running)
+    if (!s->notify)
         return;
-    client_txn_stop(&s->txn);
+    client_txn_stop(&s->notify->txn);
     s->dialog->notifier->outstanding--;
-    release_sent(s);
+    notify_release(s);
 }
 
 void notify_abandon(struct subscription *s)
@@ -501,14 +537,14 @@ static void pace(struct subscription *s, uint64_t sent_ms)
 /* `response` is NULL when nobody answered, nothing could be sent again, or it was a 2xx. */
 static void notify_done(struct client_txn *ct, unsigned status, const struct sip_message *response)
 {
-    struct subscription *s = CONTAINER_OF(ct, struct subscription, txn);
+    struct subscription *s = CONTAINER_OF(ct, struct notify, txn)->subscription;
     struct notifier *n = s->dialog->notifier;
     enum verdict v = response || status / 100 == 2 ? verdict_on(status) : VERDICT_GONE;
-    uint64_t now = notifier_now(n);
+    uint64_t now = notifier_now(n), sent_ms = ct->started_ms;
 
     n->outstanding--;
-    release_sent(s);
-    s->acknowledged_after_ms = now > ct->started_ms ? (uint32_t)(now - ct->started_ms) : 0;
+    notify_release(s);
+    s->acknowledged_after_ms = now > sent_ms ? (uint32_t)(now - sent_ms) : 0;
     if (v == VERDICT_TOLD)
         answer_told(s);
     else if (!response && status == 408)
@@ -527,7 +563,7 @@ static void notify_done(struct client_txn *ct, unsigned status, const struct sip
     if (v != VERDICT_TOLD && sub_runs(s))
         answer_refused(s, status, response);
     else if (s->winfo && sub_runs(s))
-        pace(s, ct->started_ms);
+        pace(s, sent_ms);
     subscription_attend(s);
 }
 

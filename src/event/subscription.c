@@ -51,7 +51,6 @@ static void subscription_link(struct subscription *s)
     list_init(&s->of_dialog);
     list_append(&d->usages, &s->of_dialog);
     d->n_usages++;
-    client_txn_init(&s->txn);
     timer_init(&s->timer, subscription_fire);
     timer_start(n->cfg.wheel, &s->timer, patience_ms(n));
     n->counters.subscriptions++;
@@ -402,7 +401,7 @@ static void usages_follow(struct dialog *d)
     LIST_FOREACH_SAFE (it, &d->usages) {
         struct subscription *s = CONTAINER_OF(it, struct subscription, of_dialog);
 
-        if (s->txn.running && s->sent_head != d->head && (sub_runs(s) || s->state == SUB_ENDING)) {
+        if (s->notify && s->notify->head != d->head && (sub_runs(s) || s->state == SUB_ENDING)) {
             notify_abandon(s);
             subscription_attend(s);
         }
@@ -441,7 +440,7 @@ void subscription_refresh(struct subscription *s, const struct refresh *r)
 
     dialog_pin(d);
     dialog_head_set(d, r->head);
-    if (moved && s->txn.running)
+    if (moved && s->notify)
         notify_abandon(s);
     s->suppress = r->suppress;
     if (r->expires_s)
