@@ -14,28 +14,76 @@ struct dialog_head *dialog_head_ref(struct dialog_head *h)
 
 void dialog_head_unref(struct dialog_head *h)
 {
-    if (h && --h->refs == 0)
-        free(h);
+    if (!h || --h->refs)
+        return;
+    interned_unref(h->path);
+    free(h);
+}
+
+static const struct path *path_of(const struct dialog_head *h)
+{
+    return (const void *)h->path->bytes;
+}
+
+struct flow head_flow(const struct dialog_head *h)
+{
+    const struct path *p = path_of(h);
+
+    return (struct flow){ p->transport, h->connection, p->local, h->remote };
+}
+
+struct str head_contact(const struct dialog_head *h)
+{
+    const struct path *p = path_of(h);
+
+    return (struct str){ p->text, p->contact_n };
+}
+
+static void print_party(struct buf *out, struct str uri, struct str tag)
+{
+    buf_add(out, uri);
+    if (tag.n) {
+        buf_add(out, STR(">;tag="));
+        buf_add(out, tag);
+    } else {
+        buf_add_char(out, '>');
+    }
+}
+
+void head_print(const struct dialog_head *h, const struct client_txn *ct, uint32_t cseq,
+                struct buf *out)
+{
+    const struct path *p = path_of(h);
+    const struct str strict = { p->text + p->contact_n, p->strict_n };
+
+    buf_add(out, STR("NOTIFY "));
+    buf_add(out, strict.n ? strict : head_str(h, HEAD_TARGET));
+    buf_add(out, STR(" SIP/2.0\r\n"));
+    txn_print_via(ct, &p->sent_by, p->ask_rport, out);
+    buf_add(out, STR("From: <"));
+    print_party(out, head_str(h, HEAD_LOCAL_URI), head_str(h, HEAD_LOCAL_TAG));
+    buf_add(out, STR("\r\nTo: <"));
+    print_party(out, head_str(h, HEAD_REMOTE_URI), head_str(h, HEAD_REMOTE_TAG));
+    buf_add(out, STR("\r\nContact: "));
+    buf_add(out, head_contact(h));
+    buf_add(out, STR("\r\nCall-ID: "));
+    buf_add(out, head_str(h, HEAD_CALL_ID));
+    buf_add(out, STR("\r\nCSeq: "));
+    buf_add_u64(out, cseq);
+    buf_add(out, STR(" NOTIFY\r\n"));
+    buf_add(out, (struct str){ strict.p + strict.n, p->routes_n });
+    if (strict.n) {
+        buf_add(out, STR("Route: <"));
+        buf_add(out, head_str(h, HEAD_TARGET));
+        buf_add(out, STR(">\r\n"));
+    }
 }
 
 struct head_parts { /* borrowed */
     const struct target *target;
-    struct str local_uri, local_tag, remote_uri, remote_tag, call_id, routes;
+    struct str routes;           /* the route set */
+    struct str text[HEAD_PARTS]; /* but for the target */
 };
-
-/* Adds the text and remembers where it stands. */
-static struct span add_span(struct buf *b, struct str text)
-{
-    struct span s = { (uint16_t)b->n, (uint16_t)text.n };
-
-    buf_add(b, text);
-    return s;
-}
-
-static struct span span_since(const struct buf *b, size_t start)
-{
-    return (struct span){ (uint16_t)start, (uint16_t)(b->n - start) };
-}
 
 static bool is_loose(struct str route, struct str *route_uri)
 {
@@ -48,46 +96,6 @@ static bool is_loose(struct str route, struct str *route_uri)
     return sip_param_find(uri.params, STR("lr"), NULL);
 }
 
-static void add_request_line(struct buf *b, struct dialog_head *h, struct str uri, bool is_target)
-{
-    size_t start = b->n;
-    struct span s;
-
-    buf_add(b, STR("NOTIFY "));
-    s = add_span(b, uri);
-    if (is_target)
-        h->target = s;
-    buf_add(b, STR(" SIP/2.0\r\n"));
-    h->request = span_since(b, start);
-}
-
-static void add_party(struct buf *b, struct str name, struct str uri, struct str tag,
-                      struct span *uri_at, struct span *tag_at)
-{
-    buf_add(b, name);
-    buf_add(b, STR(": <"));
-    *uri_at = add_span(b, uri);
-    buf_add_char(b, '>');
-    if (tag.n)
-        buf_add(b, STR(";tag="));
-    *tag_at = add_span(b, tag);
-    buf_add(b, STR("\r\n"));
-}
-
-static void add_identity(struct buf *b, struct dialog_head *h, const struct head_parts *p)
-{
-    size_t start = b->n;
-
-    add_party(b, STR("From"), p->local_uri, p->local_tag, &h->local_uri, &h->local_tag);
-    add_party(b, STR("To"), p->remote_uri, p->remote_tag, &h->remote_uri, &h->remote_tag);
-    buf_add(b, STR("Contact: "));
-    h->contact = add_span(b, buf_str(&p->target->contact));
-    buf_add(b, STR("\r\nCall-ID: "));
-    h->call_id = add_span(b, p->call_id);
-    buf_add(b, STR("\r\nCSeq: "));
-    h->identity = span_since(b, start);
-}
-
 static void add_route(struct buf *b, struct str route)
 {
     buf_add(b, STR("Route: "));
@@ -95,91 +103,112 @@ static void add_route(struct buf *b, struct str route)
     buf_add(b, STR("\r\n"));
 }
 
-/* The whole text. RFC 3261 section 12.2.1.1: before a strict router its URI is the Request-URI, and
- * the remote target the last Route. */
-static void add_head(struct buf *b, struct dialog_head *h, const struct head_parts *p)
+static uint16_t since(const struct buf *b, size_t start)
 {
-    struct str target = buf_str(&p->target->uri), rest = p->routes, first = STR_EMPTY,
-               strict = STR_EMPTY, route;
+    return (uint16_t)(b->n - start);
+}
+
+/* RFC 3261 section 12.2.1.1: before a strict router its URI is the Request-URI, and the remote
+ * target the last Route. */
+static int path_intern(struct interned **out, struct notifier *n, const struct head_parts *parts)
+{
+    const struct target *t = parts->target;
+    struct str rest = parts->routes, first = STR_EMPTY, strict = STR_EMPTY, route;
     bool loose = !sip_list_next(&rest, &first) || is_loose(first, &strict);
+    struct buf *b = &n->scratch;
+    struct path p = { .transport = t->flow.transport,
+                      .local = t->flow.local,
+                      .sent_by = t->sent_by,
+                      .ask_rport = t->ask_rport,
+                      .contact_n = (uint16_t)t->contact.n,
+                      .strict_n = loose ? 0 : (uint16_t)strict.n };
     size_t start;
 
-    add_request_line(b, h, loose ? target : strict, loose);
-    add_identity(b, h, p);
+    buf_reset(b);
+    buf_add(b, (struct str){ (const char *)&p, sizeof(p) });
+    buf_add(b, buf_str(&t->contact));
+    if (!loose)
+        buf_add(b, strict);
     start = b->n;
     if (loose && first.n)
         add_route(b, first);
     while (sip_list_next(&rest, &route))
         add_route(b, route);
-    if (!loose) {
-        buf_add(b, STR("Route: <"));
-        h->target = add_span(b, target);
-        buf_add(b, STR(">\r\n"));
-    }
-    h->routes = span_since(b, start);
+    if (b->error)
+        return b->error;
+    p.routes_n = since(b, start);
+    memcpy(b->p, &p, sizeof(p));
+    return interned_get(out, &n->interned, buf_str(b));
 }
 
 static int head_create(struct dialog_head **out, struct notifier *n, const struct head_parts *p)
 {
     struct dialog_head h = { .refs = 1,
-                             .ask_rport = p->target->ask_rport,
-                             .flow = p->target->flow,
-                             .sent_by = p->target->sent_by };
+                             .connection = p->target->flow.connection,
+                             .remote = p->target->flow.remote };
     struct buf *b = &n->scratch;
+    int r = path_intern(&h.path, n, p);
 
+    if (r)
+        return r;
     buf_reset(b);
-    add_head(b, &h, p);
-    if (b->error)
-        return b->error;
-    *out = malloc(sizeof(h) + b->n);
-    if (!*out)
-        return -ENOMEM;
+    for (unsigned i = 0; i < HEAD_PARTS; i++) {
+        buf_add(b, i == HEAD_TARGET ? buf_str(&p->target->uri) : p->text[i]);
+        h.ends[i] = since(b, 0);
+    }
+    r = b->error;
+    if (!r) {
+        *out = malloc(sizeof(h) + b->n);
+        r = *out ? 0 : -ENOMEM;
+    }
+    if (r) {
+        interned_unref(h.path);
+        return r;
+    }
     **out = h;
     memcpy((*out)->text, b->p, b->n);
     return 0;
 }
 
-static size_t head_length(const struct dialog_head *h)
-{
-    return (size_t)h->routes.at + h->routes.n;
-}
-
 static bool head_equal(const struct dialog_head *a, const struct dialog_head *b)
 {
-    return a->ask_rport == b->ask_rport && a->flow.transport == b->flow.transport &&
-           a->flow.connection == b->flow.connection && addr_equal(&a->flow.local, &b->flow.local) &&
-           addr_equal(&a->flow.remote, &b->flow.remote) && addr_equal(&a->sent_by, &b->sent_by) &&
-           str_equal((struct str){ a->text, head_length(a) },
-                     (struct str){ b->text, head_length(b) });
+    return a->path == b->path && a->connection == b->connection &&
+           addr_equal(&a->remote, &b->remote) && memcmp(a->ends, b->ends, sizeof(a->ends)) == 0 &&
+           memcmp(a->text, b->text, a->ends[HEAD_PARTS - 1]) == 0;
+}
+
+static const struct peer *peer_of(const struct dialog *d)
+{
+    return (const void *)d->peer->bytes;
 }
 
 int dialog_head_after(struct dialog *d, const struct uas_request *rq, const struct sip_uri *contact,
                       struct dialog_head **out)
 {
     const struct dialog_head *h = d->head;
-    struct str routes = { d->text + d->endpoint_n + d->user_agent_n, d->routes_n };
+    const struct peer *peer = peer_of(d);
+    struct head_parts parts = {
+        .target = NULL,
+        .routes = { peer->text + peer->endpoint_n + peer->user_agent_n, peer->routes_n },
+    };
     struct sip_uri former;
     struct dialog_head *made;
     struct target t;
     int r;
 
     if (!contact) {
-        r = sip_uri_parse(&former, head_str(h, h->target));
+        r = sip_uri_parse(&former, head_str(h, HEAD_TARGET));
         if (r)
             return r;
         contact = &former;
     }
-    r = target_choose(&t, d->notifier, rq, contact, routes);
+    r = target_choose(&t, d->notifier, rq, contact, parts.routes);
     if (r)
         return r;
-    r = head_create(&made, d->notifier,
-                    &(struct head_parts){ .target = &t,
-                                          .local_uri = head_str(h, h->local_uri),
-                                          .local_tag = head_str(h, h->local_tag),
-                                          .remote_uri = head_str(h, h->remote_uri),
-                                          .remote_tag = head_str(h, h->remote_tag),
-                                          .call_id = head_str(h, h->call_id),
-                                          .routes = routes });
+    parts.target = &t;
+    for (unsigned i = 0; i < HEAD_TARGET; i++)
+        parts.text[i] = head_str(h, i);
+    r = head_create(&made, d->notifier, &parts);
     if (r)
         return r;
     if (head_equal(made, h)) {
@@ -235,40 +264,28 @@ static int first_head(struct dialog_head **out, struct notifier *n, const struct
         return r;
     return head_create(out, n,
                        &(struct head_parts){ .target = &t,
-                                             .local_uri = to.uri,
-                                             .local_tag = spec->local_tag,
-                                             .remote_uri = from.uri,
-                                             .remote_tag = msg->from_tag,
-                                             .call_id = msg->call_id,
-                                             .routes = routes });
+                                             .routes = routes,
+                                             .text = {
+                                                 [HEAD_LOCAL_URI] = to.uri,
+                                                 [HEAD_LOCAL_TAG] = spec->local_tag,
+                                                 [HEAD_REMOTE_URI] = from.uri,
+                                                 [HEAD_REMOTE_TAG] = msg->from_tag,
+                                                 [HEAD_CALL_ID] = msg->call_id,
+                                             } });
 }
 
-/* What a dialog keeps beside its head: endpoint, User-Agent, route set. */
-enum { DIALOG_TEXTS = 3 };
-
-static struct dialog *dialog_alloc(struct notifier *n, const struct str texts[DIALOG_TEXTS])
+static int peer_intern(struct interned **out, struct notifier *n, struct str endpoint,
+                       struct str agent, struct str routes)
 {
-    size_t size = 0, at = 0;
-    struct dialog *d;
+    const struct peer p = { (uint16_t)endpoint.n, (uint16_t)agent.n, (uint16_t)routes.n };
+    struct buf *b = &n->scratch;
 
-    for (size_t i = 0; i < DIALOG_TEXTS; i++)
-        size += texts[i].n;
-    d = malloc(sizeof(*d) + size);
-    if (!d)
-        return NULL;
-    *d = (struct dialog){ .notifier = n,
-                          .pins = 1,
-                          .local_cseq = rng_below(n->cfg.rng, 1 << 15),
-                          .endpoint_n = (uint16_t)texts[0].n,
-                          .user_agent_n = (uint16_t)texts[1].n,
-                          .routes_n = (uint16_t)texts[2].n };
-    for (size_t i = 0; i < DIALOG_TEXTS; i++) {
-        if (texts[i].n)
-            memcpy(d->text + at, texts[i].p, texts[i].n);
-        at += texts[i].n;
-    }
-    list_init(&d->usages);
-    return d;
+    buf_reset(b);
+    buf_add(b, (struct str){ (const char *)&p, sizeof(p) });
+    buf_add(b, endpoint);
+    buf_add(b, agent);
+    buf_add(b, routes);
+    return b->error ? b->error : interned_get(out, &n->interned, buf_str(b));
 }
 
 int dialog_create(struct dialog **out, struct notifier *n, const struct dialog_spec *spec)
@@ -284,16 +301,23 @@ int dialog_create(struct dialog **out, struct notifier *n, const struct dialog_s
     gather_routes(rq->msg, &routes);
     if (routes.error || rq->endpoint->id.n > UINT16_MAX)
         return -EMSGSIZE;
-    d = dialog_alloc(n, (const struct str[]){ rq->endpoint->id, str_sub(agent, 0, USER_AGENT_MAX),
-                                              buf_str(&routes) });
+    d = malloc(sizeof(*d));
     if (!d)
         return -ENOMEM;
-    r = first_head(&d->head, n, spec, buf_str(&routes));
+    *d = (struct dialog){ .notifier = n,
+                          .pins = 1,
+                          .local_cseq = rng_below(n->cfg.rng, 1 << 15),
+                          .remote_cseq = rq->msg->cseq };
+    list_init(&d->usages);
+    r = peer_intern(&d->peer, n, rq->endpoint->id, str_sub(agent, 0, USER_AGENT_MAX),
+                    buf_str(&routes));
+    if (!r)
+        r = first_head(&d->head, n, spec, buf_str(&routes));
     if (r) {
+        interned_unref(d->peer);
         free(d);
         return r;
     }
-    d->remote_cseq = rq->msg->cseq;
     map_add(&n->dialogs, &d->node, tag_hash(n, spec->local_tag));
     *out = d;
     return 0;
@@ -311,6 +335,7 @@ void dialog_unpin(struct dialog *d)
     BUG_UNLESS(list_empty(&d->usages));
     map_remove(&d->notifier->dialogs, &d->node);
     dialog_head_unref(d->head);
+    interned_unref(d->peer);
     free(d);
 }
 
@@ -319,9 +344,9 @@ static bool is_dialog_of(const struct map_node *node, const void *key)
     const struct dialog *d = CONTAINER_OF(node, const struct dialog, node);
     const struct sip_message *msg = key;
 
-    return str_equal(head_str(d->head, d->head->local_tag), msg->to_tag) &&
-           str_equal(head_str(d->head, d->head->remote_tag), msg->from_tag) &&
-           str_equal(head_str(d->head, d->head->call_id), msg->call_id);
+    return str_equal(head_str(d->head, HEAD_LOCAL_TAG), msg->to_tag) &&
+           str_equal(head_str(d->head, HEAD_REMOTE_TAG), msg->from_tag) &&
+           str_equal(head_str(d->head, HEAD_CALL_ID), msg->call_id);
 }
 
 struct dialog *dialog_find(const struct notifier *n, const struct sip_message *msg)
@@ -333,10 +358,14 @@ struct dialog *dialog_find(const struct notifier *n, const struct sip_message *m
 
 struct str dialog_endpoint(const struct dialog *d)
 {
-    return (struct str){ d->text, d->endpoint_n };
+    const struct peer *p = peer_of(d);
+
+    return (struct str){ p->text, p->endpoint_n };
 }
 
 struct str dialog_user_agent(const struct dialog *d)
 {
-    return (struct str){ d->text + d->endpoint_n, d->user_agent_n };
+    const struct peer *p = peer_of(d);
+
+    return (struct str){ p->text + p->endpoint_n, p->user_agent_n };
 }

@@ -17,6 +17,7 @@
  * drain.c         moving the subscribers away
  * unsolicited.h   what is told without a subscription */
 #pragma once
+#include "base/interned.h"
 #include "event/notifier.h"
 #include "event/unsolicited.h"
 
@@ -78,6 +79,7 @@ struct notifier {
     struct buf headers;       /* of the response being made */
     struct buf scratch;       /* of whatever is being built */
     struct map dialogs;       /* by local tag */
+    struct map interned;      /* of struct peer and struct path */
     struct map resources;     /* watched.node, by id */
     struct map names;         /* name.node, by context and extension */
     struct map winfos;        /* winfo.node: whose watchers are asked for */
@@ -160,37 +162,68 @@ void subscriber_uri_add(struct buf *out, struct str from_uri);
 
 /* ---- dialog.c ---- */
 
-/* What a dialog fixes of its NOTIFYs: immutable and counted, because the one under way is printed
- * again and again while a refresh may have changed the target. */
-struct dialog_head {
-    unsigned refs;
-    bool ask_rport;
-    struct flow flow;
-    struct addr sent_by;
-    struct span request;  /* "NOTIFY sip:... SIP/2.0" CRLF */
-    struct span identity; /* From, To, Contact, Call-ID, up to "CSeq: " */
-    struct span routes;   /* Route lines */
-    /* values in the above */
-    struct span target, contact, local_uri, local_tag, remote_uri, remote_tag, call_id;
+/* Who a dialog is with, interned: its texts are behind it. */
+struct peer {
+    uint16_t endpoint_n, user_agent_n,
+        routes_n; /* the endpoint's id; the route set comma separated */
     char text[];
 };
 
-static inline struct str head_str(const struct dialog_head *h, struct span s)
+/* The way of a dialog's NOTIFYs as far as other dialogs share it, interned likewise. Without gaps:
+ * it is compared as bytes. */
+struct path {
+    uint32_t transport;
+    struct addr local, sent_by;
+    uint16_t ask_rport;
+    uint16_t contact_n; /* ours, with <> */
+    uint16_t strict_n;  /* the Request-URI if that is a strict router's, else empty */
+    uint16_t routes_n;  /* Route lines, but for the target that a strict router wants as the last */
+    char text[];
+};
+
+enum head_part { /* the texts of a head */
+                 HEAD_LOCAL_TAG,
+                 HEAD_CALL_ID,
+                 HEAD_REMOTE_TAG,
+                 HEAD_REMOTE_URI,
+                 HEAD_LOCAL_URI,
+                 HEAD_TARGET,
+                 HEAD_PARTS
+};
+
+/* What a dialog fixes of its NOTIFYs: immutable and counted, because the one under way is printed
+ * again and again while a refresh may have changed the target. */
+struct dialog_head {
+    struct interned *path; /* a struct path; a reference */
+    unsigned refs;
+    uint32_t connection; /* of its flow, as the next */
+    struct addr remote;
+    uint16_t ends[HEAD_PARTS]; /* of each text */
+    char text[];
+};
+
+static inline struct str head_str(const struct dialog_head *h, enum head_part part)
 {
-    return (struct str){ h->text + s.at, s.n };
+    uint16_t at = part ? h->ends[part - 1] : 0;
+
+    return (struct str){ h->text + at, (size_t)(h->ends[part] - at) };
 }
 struct dialog_head *dialog_head_ref(struct dialog_head *h);
 void dialog_head_unref(struct dialog_head *h); /* NULL is fine */
+struct flow head_flow(const struct dialog_head *h);
+struct str head_contact(const struct dialog_head *h); /* ours, with <> */
+/* "NOTIFY sip:... SIP/2.0" CRLF, Via, From, To, Contact, Call-ID, CSeq, Route. */
+void head_print(const struct dialog_head *h, const struct client_txn *ct, uint32_t cseq,
+                struct buf *out);
 
 struct dialog {
     struct map_node node;
     struct notifier *notifier;
     struct list usages;       /* subscription.of_dialog */
     struct dialog_head *head; /* a reference */
+    struct interned *peer;    /* a struct peer; a reference */
     uint32_t local_cseq, remote_cseq;
     uint16_t n_usages, pins; /* it lives as long as there are any */
-    uint16_t endpoint_n, user_agent_n, routes_n;
-    char text[]; /* the endpoint's id, the User-Agent, the route set comma separated */
 };
 
 struct dialog_spec { /* borrowed for the call */

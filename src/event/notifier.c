@@ -27,6 +27,7 @@ static int transport_ids_copy(struct notifier *n, const struct settings *setting
 static int maps_init(struct notifier *n)
 {
     struct map *maps[] = { &n->dialogs,
+                           &n->interned,
                            &n->resources,
                            &n->names,
                            &n->winfos,
@@ -146,6 +147,7 @@ void notifier_destroy(struct notifier *n)
     timer_stop(n->cfg.wheel, &n->rules_timer);
     timer_stop(n->cfg.wheel, &n->drain.timer);
     map_fini(&n->dialogs);
+    map_fini(&n->interned);
     map_fini(&n->resources);
     map_fini(&n->names);
     winfo_fini(n);
@@ -237,12 +239,12 @@ static void view_dialog(struct subscription_view *v, const struct dialog *d)
         v->callerid_number = e->callerid_number;
     }
     v->user_agent = dialog_user_agent(d);
-    v->call_id = head_str(h, h->call_id);
-    v->remote_uri = head_str(h, h->remote_uri);
-    v->local_tag = head_str(h, h->local_tag);
-    v->remote_tag = head_str(h, h->remote_tag);
-    v->contact = head_str(h, h->target);
-    v->remote = h->flow.remote;
+    v->call_id = head_str(h, HEAD_CALL_ID);
+    v->remote_uri = head_str(h, HEAD_REMOTE_URI);
+    v->local_tag = head_str(h, HEAD_LOCAL_TAG);
+    v->remote_tag = head_str(h, HEAD_REMOTE_TAG);
+    v->contact = head_str(h, HEAD_TARGET);
+    v->remote = h->remote;
 }
 
 static void view_print(struct subscription_view *v, const struct subscription *s)

@@ -106,14 +106,8 @@ static void add_state(struct buf *b, const struct notify *t)
 static void add_head(struct buf *b, const struct notify *t)
 {
     const struct subscription *s = t->subscription;
-    const struct dialog_head *h = t->head;
 
-    buf_add(b, head_str(h, h->request));
-    txn_print_via(&t->txn, &h->sent_by, h->ask_rport, b);
-    buf_add(b, head_str(h, h->identity));
-    buf_add_u64(b, s->cseq);
-    buf_add(b, STR(" NOTIFY\r\n"));
-    buf_add(b, head_str(h, h->routes));
+    head_print(t->head, &t->txn, s->cseq, b);
     buf_add(b, STR("Event: "));
     buf_add(b, sub_str(s, s->event));
     buf_add(b, STR("\r\nSubscription-State: "));
@@ -335,6 +329,7 @@ static void notify_send(struct subscription *s)
     const struct snapshot *view = watched_view(s);
     struct notify *t = view ? notify_alloc(n) : NULL;
     uint32_t former_cseq = s->cseq;
+    struct flow flow;
     int r;
 
     if (!t) {
@@ -346,7 +341,8 @@ static void notify_send(struct subscription *s)
     }
     notify_compose(s, t, view);
     n->print_result = 0;
-    r = client_txn_start(n->cfg.txn, &t->txn, SIP_NOTIFY, &t->head->flow, &notify_ops);
+    flow = head_flow(t->head);
+    r = client_txn_start(n->cfg.txn, &t->txn, SIP_NOTIFY, &flow, &notify_ops);
     if (r) {
         notify_uncompose(s, former_cseq);
         notify_not_started(s, r);

@@ -67,11 +67,11 @@ void request_accept(struct notifier *n, struct server_txn *st, const struct dial
 {
     buf_reset(&n->headers);
     sip_print_header_u64(&n->headers, STR("Expires"), expires_s);
-    sip_print_header(&n->headers, STR("Contact"), head_str(d->head, d->head->contact));
+    sip_print_header(&n->headers, STR("Contact"), head_contact(d->head));
     sip_print_header(&n->headers, STR("Allow"), n->cfg.allow);
     sip_print_header(&n->headers, STR("Allow-Events"), buf_str(&n->allow_events));
     server_txn_respond(st, &(struct sip_reply){ .status = status,
-                                                .to_tag = head_str(d->head, d->head->local_tag),
+                                                .to_tag = head_str(d->head, HEAD_LOCAL_TAG),
                                                 .headers = buf_str(&n->headers) });
 }
 
@@ -393,7 +393,7 @@ static int make_usage(struct ask *a, struct subscription **out)
     else
         print_resource_uri(b, &a->rq->uri, a->resource.name.extension);
     local_n = b->n - event_n;
-    print_subscriber_uri(b, head_str(h, h->remote_uri));
+    print_subscriber_uri(b, head_str(h, HEAD_REMOTE_URI));
     remote_n = b->n - event_n - local_n;
     add_display(b, a->rq->msg->from);
     if (b->error)

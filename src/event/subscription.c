@@ -23,7 +23,7 @@ void sub_move(struct subscription *s, enum sub_state next)
 
     BUG_UNLESS(sub_states[s->state].next & BIT(next));
     log_debug(s->dialog->notifier->cfg.log, "subscription.state",
-              KV("call_id", head_str(s->dialog->head, s->dialog->head->call_id)),
+              KV("call_id", head_str(s->dialog->head, HEAD_CALL_ID)),
               KV("from", sub_states[s->state].name), KV("to", sub_states[next].name));
     from = (enum sub_state)s->state;
     s->state = (uint8_t)next;
@@ -244,7 +244,7 @@ static void refuse(struct subscription *s, unsigned status, const char *why, str
 
     log_info(n->cfg.log, "subscribe.refused", KV_U("status", status), KV("why", why),
              KV("endpoint", dialog_endpoint(s->dialog)), KV("uri", sub_str(s, s->local)),
-             KV("call_id", head_str(s->dialog->head, s->dialog->head->call_id)));
+             KV("call_id", head_str(s->dialog->head, HEAD_CALL_ID)));
     buf_reset(&n->headers);
     if (accept.n)
         sip_print_header(&n->headers, STR("Accept"), accept);
@@ -272,7 +272,7 @@ static struct permission permission_of(const struct subscription *s, const struc
     p.handling = settings_authorize(
         s->dialog->notifier->settings,
         &(struct watcher_question){ .endpoint = dialog_endpoint(s->dialog),
-                                    .uri = head_str(h, h->remote_uri),
+                                    .uri = head_str(h, HEAD_REMOTE_URI),
                                     .package = sub_str(s, s->package),
                                     .context = w->newest->context,
                                     .extension = w->newest->extension,
@@ -383,7 +383,7 @@ void subscription_accept(struct subscription *s, struct watched *w)
     request_accept(n, request_take(s), d, 200, s->expires_s);
     log_info(n->cfg.log, "subscription.accepted", KV("package", sub_str(s, s->package)),
              KV("resource", w->newest->extension), KV("endpoint", dialog_endpoint(d)),
-             KV_U("expires_s", s->expires_s), KV("call_id", head_str(d->head, d->head->call_id)));
+             KV_U("expires_s", s->expires_s), KV("call_id", head_str(d->head, HEAD_CALL_ID)));
     if (!s->expires_s) { /* RFC 6665 section 4.4.3 */
         n->counters.fetched++;
         subscription_end(s, END_TIMEOUT);
@@ -436,7 +436,7 @@ void subscription_refresh(struct subscription *s, const struct refresh *r)
 {
     struct dialog *d = s->dialog;
     struct notifier *n = d->notifier;
-    bool moved = !addr_equal(&d->head->flow.remote, &r->head->flow.remote);
+    bool moved = !addr_equal(&d->head->remote, &r->head->remote);
 
     dialog_pin(d);
     dialog_head_set(d, r->head);
@@ -450,8 +450,7 @@ void subscription_refresh(struct subscription *s, const struct refresh *r)
     if (r->expires_s) {
         n->counters.refreshed++;
         log_debug(n->cfg.log, "subscription.refreshed",
-                  KV("call_id", head_str(d->head, d->head->call_id)),
-                  KV_U("expires_s", r->expires_s));
+                  KV("call_id", head_str(d->head, HEAD_CALL_ID)), KV_U("expires_s", r->expires_s));
         subscription_attend(s);
     } else if (s->answer_due) {
         subscription_end(s, END_TIMEOUT);
@@ -476,8 +475,7 @@ void subscription_end(struct subscription *s, enum end_reason reason)
         return;
     (void)!subscription_recheck(s); /* a last look shows no more than the newest rules let it */
     log_info(d->notifier->cfg.log, "subscription.ended", KV("reason", reasons[reason]),
-             KV("endpoint", dialog_endpoint(d)),
-             KV("call_id", head_str(d->head, d->head->call_id)));
+             KV("endpoint", dialog_endpoint(d)), KV("call_id", head_str(d->head, HEAD_CALL_ID)));
     s->reason = (uint8_t)reason;
     sub_move(s, SUB_ENDING);
     timer_stop(d->notifier->cfg.wheel, &s->timer);
@@ -489,7 +487,7 @@ void subscription_gone(struct subscription *s, const char *why)
     struct dialog *d = s->dialog;
 
     log_info(d->notifier->cfg.log, "subscription.dropped", KV("why", why),
-             KV("endpoint", dialog_endpoint(d)), KV("call_id", head_str(d->head, d->head->call_id)),
+             KV("endpoint", dialog_endpoint(d)), KV("call_id", head_str(d->head, HEAD_CALL_ID)),
              KV_U("cseq", s->cseq));
     subscription_destroy(s);
 }

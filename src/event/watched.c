@@ -264,7 +264,7 @@ void watched_move(struct subscription *s, struct watched *to)
     if (to == former)
         return;
     log_debug(to->notifier->cfg.log, "subscription.follows",
-              KV("call_id", head_str(s->dialog->head, s->dialog->head->call_id)),
+              KV("call_id", head_str(s->dialog->head, HEAD_CALL_ID)),
               KV("context", to->newest->context), KV("extension", to->newest->extension));
     winfo_follows(s, to);
     list_remove(&s->of_resource);

@@ -61,7 +61,7 @@ static void report_in(const struct subscription *s, const struct watched *resour
     struct buf uri;
 
     buf_init_on(&uri, room, sizeof(room));
-    subscriber_uri_add(&uri, head_str(h, h->remote_uri));
+    subscriber_uri_add(&uri, head_str(h, HEAD_REMOTE_URI));
     port->watcher(port->ctx, &(struct watcher_report){ .of = watched_in(s, resource),
                                                        .generation = generation,
                                                        .number = s->number,
