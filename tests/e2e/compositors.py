@@ -443,7 +443,7 @@ def notified(text):
     body = re.split(r"\r?\n\r?\n", text, maxsplit=1)[-1].strip()
     version = re.findall(r'<dialog-info[^>]* version="(\d+)', body)
     shown = re.findall(r'<(?:dialog|tuple) [^>]*?id="([^"]*)|<state>(\w+)|<basic>(\w+)', body)
-    shown = [re.sub(r"^(\w)-\d+$", r"\1-N", "".join(one)) for one in shown]  # what makes an id unique is any number
+    shown = [re.sub(r"^(\w)-[0-9a-f]+$", r"\1-N", "".join(one)) for one in shown]  # any number makes an id unique
     words = [state.group(1) if state else "", *(f"v{number}" for number in version), *shown]
     return " ".join(words if version or shown else [*words, ", ".join(body.split("\n"))[:60] or "no body"])
 
