@@ -79,6 +79,8 @@ static int rule_add(struct authorization_settings *a, struct authorization_rule 
         rule_fini(rule);
     else
         a->rules[a->n_rules++] = *rule;
+    if (!result && rule->document)
+        a->ask_spheres |= presence_rules_ask_sphere(rule->document);
     return result;
 }
 
@@ -343,9 +345,12 @@ static enum watcher_handling rule_decide(const struct authorization_rule *rule,
         return rule->handling;
     if (str_equal(q->endpoint, STR("anonymous")))
         asked.uri = STR_EMPTY;
-    /* Of other packages no part can be taken out: their watchers see all or nothing. */
-    return presence_rules_decide(rule->document, &asked,
-                                 str_equal_nocase(q->package, STR("presence")) ? view : NULL);
+    /* Of other packages no part can be taken out: their watchers see all or nothing. Nor do they
+     * have spheres. */
+    if (!str_equal_nocase(q->package, STR("presence")))
+        return presence_rules_decide(rule->document, &asked, NULL);
+    asked.sphere = q->sphere;
+    return presence_rules_decide(rule->document, &asked, view);
 }
 
 /* RFC 3857 section 4.6: who watches is the business of who is watched. */

@@ -20,9 +20,10 @@ struct who {           /* <one>, <many> or <except>; the spellings are those of 
 };
 
 struct condition {
-    enum { CONDITION_IDENTITY, CONDITION_VALIDITY, CONDITION_NEVER } kind;
+    enum { CONDITION_IDENTITY, CONDITION_SPHERE, CONDITION_VALIDITY, CONDITION_NEVER } kind;
     struct who *who; /* any of them; none: one without an identity */
     size_t n_who;
+    struct str spheres; /* any of them; separated by blanks */
     struct period {
         uint64_t from_ms, until_ms;
     } * periods; /* any of them */
@@ -40,6 +41,7 @@ struct presence_rules {
     struct arena arena;
     struct rule *rules;
     size_t n_rules;
+    bool ask_sphere;
     _Atomic(struct view *) views; /* those that were asked for */
 };
 
@@ -190,6 +192,20 @@ static int identity_read(struct rules_reader *r, const struct xml_node *n, struc
     return result;
 }
 
+/* ---- spheres ---- */
+
+/* value="work home": RFC 4745 section 7.2. */
+static int sphere_read(struct rules_reader *r, const struct xml_node *n, struct condition *c)
+{
+    struct str value;
+
+    if (!xml_attribute_find(n, STR("value"), &value) || n->n_attributes > 1 || xml_first(n))
+        return xml_refuse(r->why, n, "without a value, or with more than that", STR_EMPTY);
+    c->kind = CONDITION_SPHERE;
+    r->p->ask_sphere = true;
+    return arena_str(&r->p->arena, &c->spheres, value);
+}
+
 /* ---- times ---- */
 
 /* Without a zone nobody knows when it is. Years from 1970. */
@@ -245,7 +261,7 @@ static int conditions_read(struct rules_reader *r, const struct xml_node *n, str
         else if (is_policy(e, "validity"))
             result = validity_read(r, e, &c);
         else if (is_policy(e, "sphere"))
-            warn(r, e, "spheres are not known; this rule never applies");
+            result = sphere_read(r, e, &c);
         else
             warn(r, e, "a condition that is not known; this rule never applies");
         if (result == 0)
@@ -546,6 +562,16 @@ static bool is_among(const struct condition *c, struct str id, struct str domain
     return false;
 }
 
+static bool is_in_sphere(const struct condition *c, struct str sphere)
+{
+    struct str rest = c->spheres;
+
+    while (sphere.n && rest.p)
+        if (str_equal_nocase(str_next(&rest, ' '), sphere))
+            return true;
+    return false;
+}
+
 static bool rule_applies(const struct rule *rule, struct str id, struct str domain,
                          const struct presence_question *q)
 {
@@ -554,6 +580,7 @@ static bool rule_applies(const struct rule *rule, struct str id, struct str doma
 
         if (c->kind == CONDITION_NEVER ||
             (c->kind == CONDITION_IDENTITY && !is_among(c, id, domain)) ||
+            (c->kind == CONDITION_SPHERE && !is_in_sphere(c, q->sphere)) ||
             (c->kind == CONDITION_VALIDITY && !is_valid(c, q->wall_ms)))
             return false;
     }
@@ -606,6 +633,11 @@ enum watcher_handling presence_rules_decide(const struct presence_rules *p,
     }
     arena_fini(&arena);
     return most;
+}
+
+bool presence_rules_ask_sphere(const struct presence_rules *p)
+{
+    return p->ask_sphere;
 }
 
 uint64_t presence_rules_next_ms(const struct presence_rules *p, uint64_t wall_ms)

@@ -39,6 +39,7 @@ static void test_decide(void **state)
     static const struct {
         const char *text, *uri;
         enum watcher_handling handling;
+        const char *sphere; /* NULL: undefined */
     } cases[] = {
         { RULESET END, "sip:bob@example.com", WATCHER_BLOCK },
         { ALLOW(BOB), "sip:bob@example.com", WATCHER_ALLOW },
@@ -67,7 +68,6 @@ static void test_decide(void **state)
         { ALLOW(ID("")), "sip:a@x", WATCHER_BLOCK },
         { ALLOW(""), "", WATCHER_ALLOW },
         /* What is not known is never true. */
-        { ALLOW("<sphere value='work'/>"), "sip:a@x", WATCHER_BLOCK },
         { ALLOW(BOB "<x:moon/>"), "sip:bob@example.com", WATCHER_BLOCK },
         { ALLOW(ID("<x:group/>")), "sip:a@x", WATCHER_BLOCK },
         { ALLOW(ID("<x:group/>")), "", WATCHER_BLOCK },
@@ -76,6 +76,22 @@ static void test_decide(void **state)
           WATCHER_BLOCK },
         { ALLOW(ID("<one id='sip:a@x'><x:if/></one><one id='sip:b@x'/>")), "sip:b@x",
           WATCHER_ALLOW },
+        /* Any of the words, in any case. */
+        { ALLOW("<sphere value='work'/>"), "sip:a@x", WATCHER_ALLOW, "work" },
+        { ALLOW("<sphere value='Work'/>"), "sip:a@x", WATCHER_ALLOW, "wORK" },
+        { ALLOW("<sphere value='work'/>"), "sip:a@x", WATCHER_BLOCK, "home" },
+        { ALLOW("<sphere value='work'/>"), "sip:a@x", WATCHER_BLOCK, "works" },
+        { ALLOW("<sphere value='work'/>"), "sip:a@x", WATCHER_BLOCK },
+        { ALLOW("<sphere value=' home\n work '/>"), "sip:a@x", WATCHER_ALLOW, "work" },
+        { ALLOW("<sphere value='home  work'/>"), "sip:a@x", WATCHER_ALLOW, "home" },
+        { ALLOW("<sphere value='home  work'/>"), "sip:a@x", WATCHER_BLOCK },
+        { ALLOW("<sphere value=' '/>"), "sip:a@x", WATCHER_BLOCK },
+        { ALLOW("<sphere value=' '/>"), "sip:a@x", WATCHER_BLOCK, "work" },
+        { ALLOW(BOB "<sphere value='work'/>"), "sip:a@x", WATCHER_BLOCK, "work" },
+        { ALLOW(BOB "<sphere value='work'/>"), "sip:bob@example.com", WATCHER_ALLOW, "work" },
+        { ALLOW("<sphere value='work'/><sphere value='home'/>"), "sip:a@x", WATCHER_BLOCK, "home" },
+        { RULESET RULE("<sphere value='work'/>", "allow", ALL) RULE("", "polite-block", "") END,
+          "sip:a@x", WATCHER_POLITE_BLOCK, "home" },
         /* The most that any rule grants. */
         { RULESET RULE("", "block", "") RULE("", "confirm", "") END, "sip:a@x", WATCHER_CONFIRM },
         { RULESET RULE("", "polite-block", "") RULE("", "confirm", "") END, "sip:a@x",
@@ -110,7 +126,10 @@ static void test_decide(void **state)
         struct diag diag;
         struct presence_rules *p = parse(cases[i].text, &diag);
         enum watcher_handling got = presence_rules_decide(
-            p, &(struct presence_question){ .uri = str_of(cases[i].uri), .wall_ms = NOON_MS },
+            p,
+            &(struct presence_question){ .uri = str_of(cases[i].uri),
+                                         .sphere = str_of(cases[i].sphere ? cases[i].sphere : ""),
+                                         .wall_ms = NOON_MS },
             NULL);
 
         if (got != cases[i].handling)
@@ -175,8 +194,13 @@ static void test_problems(void **state)
           "r.xml:4: error: validity: a from without", PRESENCE_RULES_FAULTY },
         { ALLOW("<validity><until>2026-01-05T12:00:00Z</until></validity>"),
           "r.xml:4: error: until: not a from", PRESENCE_RULES_FAULTY },
+        { ALLOW("<sphere/>"), "r.xml:4: error: sphere: without a value", PRESENCE_RULES_FAULTY },
+        { ALLOW("<sphere value='work' x:y='z'/>"), "r.xml:4: error: sphere: without a value",
+          PRESENCE_RULES_FAULTY },
+        { ALLOW("<sphere value='work'><x:not/></sphere>"),
+          "r.xml:4: error: sphere: without a value", PRESENCE_RULES_FAULTY },
+        { ALLOW("<sphere value='work'/>"), "", 0 },
         /* What is taken, and not carried out. */
-        { ALLOW("<sphere value='work'/>"), "r.xml:4: warning: sphere: ", 0 },
         { ALLOW("<x:moon/>"), "r.xml:4: warning: moon: ", 0 },
         { ALLOW(ID("<x:group/>")), "r.xml:4: warning: group: ", 0 },
         { RULESET RULE("", "allow", SETS) END, "", 0 },

@@ -195,6 +195,7 @@ struct authorization_settings {      /* extstate.conf [authorization] */
         struct presence_rules *document; /* decides instead of `handling`; NULL: none */
     } * rules;
     size_t n_rules;
+    bool ask_spheres; /* there are rules that depend on the sphere of who is watched */
     struct arena arena;
 };
 
@@ -356,7 +357,8 @@ const struct compositor_settings *settings_compositor(const struct settings *s, 
 struct watcher_question {     /* may this one watch that? Everything is borrowed */
     struct str endpoint, uri; /* who: the endpoint's id, and the URI of its From */
     struct str package, context, extension;
-    uint64_t wall_ms; /* when */
+    struct str sphere; /* of who is watched: RFC 5025 section 3.1.2; empty: undefined */
+    uint64_t wall_ms;  /* when */
 };
 struct view;
 /* Of watcher information (`presence.winfo`): what the rules that name the package say, else its

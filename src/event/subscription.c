@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* One usage of a dialog, from its 200 to its last NOTIFY: RFC 6665 sections 4.2.1 and 4.2.2. */
+#include "body/sphere.h"
 #include "event/event_internal.h"
 #include "state/view.h"
 
@@ -267,15 +268,21 @@ struct permission { /* what the rules say now */
 static struct permission permission_of(const struct subscription *s, const struct watched *w)
 {
     const struct dialog_head *h = s->dialog->head;
+    const struct settings *settings = s->dialog->notifier->settings;
     struct permission p = { .view = NULL };
+    struct str sphere = STR_EMPTY;
+    char room[XML_NAME_MAX];
 
+    if (settings->authorization->ask_spheres)
+        (void)!sphere_of(&sphere, w->newest->published, room); /* without memory: undefined */
     p.handling = settings_authorize(
-        s->dialog->notifier->settings,
+        settings,
         &(struct watcher_question){ .endpoint = dialog_endpoint(s->dialog),
                                     .uri = head_str(h, HEAD_REMOTE_URI),
                                     .package = sub_str(s, s->package),
                                     .context = w->newest->context,
                                     .extension = w->newest->extension,
+                                    .sphere = sphere,
                                     .wall_ms = clock_wall_ms(s->dialog->notifier->cfg.clock) },
         &p.view);
     return p;
@@ -559,6 +566,8 @@ void subscription_attend(struct subscription *s)
         return;
     else if (sub_runs(s))
         reason = subscription_recheck(s);
+    else if (s->state == SUB_ENDING)
+        (void)!subscription_recheck(s); /* its last NOTIFY has still to be made */
     if (reason)
         subscription_end(s, reason);
     else

@@ -5,6 +5,7 @@
  * get it from here. A change only moves a list: subscriptions are then attended to slice by slice,
  * so that the worker stays answerable. */
 #include "body/shown.h"
+#include "body/sphere.h"
 #include "event/event_internal.h"
 
 #include <stdlib.h>
@@ -362,11 +363,35 @@ static void question_close(struct notifier *n, struct name *m, struct watched *w
     list_append(&w->names, &m->link);
 }
 
+/* Is the sphere that rules ask for another one now? */
+static bool sphere_changed(const struct watched *w, const struct snapshot *former)
+{
+    const struct event_state *is = w->newest->published, *was = former->published;
+    char is_room[XML_NAME_MAX], was_room[XML_NAME_MAX];
+    struct str is_in, was_in;
+
+    if (!w->notifier->settings->authorization->ask_spheres || is == was)
+        return false;
+    return sphere_of(&is_in, is, is_room) || sphere_of(&was_in, was, was_room) ||
+           !str_equal(is_in, was_in);
+}
+
+static void recheck_all(struct watched *w, struct list *subscriptions)
+{
+    LIST_FOREACH (it, subscriptions)
+        CONTAINER_OF(it, struct subscription, of_resource)->generation =
+            w->notifier->generation - 1;
+}
+
 static void newest_set(struct watched *w, const struct snapshot *snap)
 {
     const struct snapshot *former = w->newest;
 
     w->newest = snapshot_ref(snap);
+    if (sphere_changed(w, former)) {
+        recheck_all(w, &w->told);
+        recheck_all(w, &w->behind);
+    }
     snapshot_unref(former);
     if (watched_is_removed(w))
         names_forget(w); /* whoever asks again asks for its successor */

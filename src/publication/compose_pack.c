@@ -163,6 +163,7 @@ static void pack(struct packer *p, struct event_state *to, const struct event_st
         PACK_ARRAY(p, to->dialogs, to->n_dialogs, pack_dialog);
     }
     if (s->has_presence) {
+        to->spheres_differ = s->spheres_differ;
         to->presence = s->presence;
         pack_presence(p, &to->presence);
         to->timed = s->timed;

@@ -2,6 +2,7 @@
 /* Presence of several publishers: RFC 4479 leaves the policy to the compositor. Tuples stand side
  * by side, since each is a way to reach somebody; the person is one. */
 #include "base/timestamp.h"
+#include "body/sphere.h"
 #include "publication/compose_internal.h"
 
 #define RPID "urn:ietf:params:xml:ns:pidf:rpid"
@@ -266,6 +267,26 @@ static int activities_compose(struct composition *c, const struct gathering *per
     return g.error;
 }
 
+/* Do all that are told agree? Before any of them wins. */
+static int spheres_compose(struct gathering *g)
+{
+    const struct es_element *first = NULL;
+    bool agree = true;
+    int r = 0;
+
+    for (size_t i = 0; agree && r == 0 && i < g->n; i++) {
+        const struct es_element *e = g->choices[i].element;
+
+        if (!element_is_sphere(e))
+            continue;
+        if (first)
+            r = spheres_agree(&agree, first, e);
+        first = e;
+    }
+    g->c->view.spheres_differ = !agree;
+    return r;
+}
+
 /* Of every other element what the newest person says that has it, be it several. */
 static int elements_compose(struct composition *c, const struct gathering *persons,
                             struct es_person *out)
@@ -289,6 +310,8 @@ static int elements_compose(struct composition *c, const struct gathering *perso
         }
     }
     timed_gather_all(&g, TIMED_ELEMENT, persons);
+    if (!g.error)
+        g.error = spheres_compose(&g);
     elements = gathering_settle(&g, CHOICE_BY_RANK, sizeof(*elements));
     for (size_t i = 0; elements && i < g.n; i++)
         elements[i] = *(const struct es_element *)g.winners[i]->element;

@@ -76,6 +76,50 @@ static const struct composition_case tuple_cases[] = {
       DEVICE_UNAVAILABLE },
 };
 
+#define IN(sphere) "e=sphere:<sphere>" sphere "</sphere>"
+#define DURING(times, sphere) "e@" times "=sphere:<sphere>" sphere "</sphere>"
+
+/* RFC 5025 section 3.1.2: what is shown is as of any other element. */
+static const struct composition_case sphere_cases[] = {
+    { "they agree",
+      { { "presence person:p|" IN("<work/>") },
+        { "presence person:q" },
+        { "presence person:r|" IN("<Work></Work>") } },
+      "presence person:p|" IN("<Work></Work>"),
+      DEVICE_UNAVAILABLE },
+    { "they do not",
+      { { "presence person:p|" IN("<work/>") }, { "presence person:q|" IN("<home/>") } },
+      "presence person:p|" IN("<home/>") " spheres:differ",
+      DEVICE_UNAVAILABLE },
+    { "one of them has no value",
+      { { "presence person:p|" IN("<work/>") }, { "presence person:q|" IN("") } },
+      "presence person:p|" IN("") " spheres:differ",
+      DEVICE_UNAVAILABLE },
+    { "who loses has a say, too",
+      { { .document = "presence person:p|" IN("<work/>"), .priority = 1 },
+        { "presence person:q|" IN("<home/>") } },
+      "presence person:p|" IN("<work/>") " spheres:differ",
+      DEVICE_UNAVAILABLE },
+    { "two persons of one document",
+      { { "presence person:p|" IN("<work/>") " person:q|" IN("<home/>") } },
+      "presence person:p|" IN("<home/>") " spheres:differ",
+      DEVICE_UNAVAILABLE },
+    { "one person twice",
+      { { "presence person:p|" IN("<work/>") "|" IN("<home/>") } },
+      "presence person:p|" IN("<work/>") "|" IN("<home/>") " spheres:differ",
+      DEVICE_UNAVAILABLE },
+    { .what = "in force",
+      .inputs = { { "presence person:p|" IN("<work/>") "|" DURING("1000-2000", "<home/>") } },
+      .composite = "presence person:p|" IN("<work/>") "|" IN("<home/>") " spheres:differ",
+      .device = DEVICE_UNAVAILABLE,
+      .wall_ms = 1999 },
+    { .what = "not any more",
+      .inputs = { { "presence person:p|" IN("<work/>") "|" DURING("1000-2000", "<home/>") } },
+      .composite = "presence person:p|" IN("<work/>"),
+      .device = DEVICE_UNAVAILABLE,
+      .wall_ms = 2000 },
+};
+
 static const struct composition_case person_cases[] = {
     { "exactly one, with the activities of all",
       { { "presence person:p|a=busy" }, { "presence person:q|a=away" } },
@@ -218,6 +262,20 @@ static void test_persons(void **state)
     assert_compositions(person_cases, ARRAY_LEN(person_cases));
 }
 
+/* That they do not agree is news, also where the same is shown. */
+static void test_spheres(void **state)
+{
+    struct event_state *agree = event_state_of("presence person:p|" IN("<work/>"));
+    struct event_state *differ =
+        event_state_of("presence person:p|" IN("<work/>") " spheres:differ");
+
+    (void)state;
+    assert_compositions(sphere_cases, ARRAY_LEN(sphere_cases));
+    assert_false(composite_same(agree, differ));
+    event_state_unref(agree);
+    event_state_unref(differ);
+}
+
 static void test_times(void **state)
 {
     (void)state;
@@ -233,9 +291,8 @@ static void test_documents(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tuples),
-        cmocka_unit_test(test_persons),
-        cmocka_unit_test(test_times),
+        cmocka_unit_test(test_tuples),    cmocka_unit_test(test_persons),
+        cmocka_unit_test(test_spheres),   cmocka_unit_test(test_times),
         cmocka_unit_test(test_documents),
     };
 

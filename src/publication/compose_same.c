@@ -157,6 +157,7 @@ static bool facets_same(const struct event_state *a, const struct event_state *b
            a->has_presence == b->has_presence && a->has_messages == b->has_messages &&
            a->has_opaque == b->has_opaque &&
            (!a->has_dialogs || ARRAY_SAME(a, b, dialogs, n_dialogs, dialog_same, timestamps)) &&
+           a->spheres_differ == b->spheres_differ &&
            (!a->has_presence || (presence_same(&a->presence, &b->presence, timestamps) &&
                                  ARRAY_SAME(a, b, timed, n_timed, timed_same, timestamps))) &&
            (!a->has_messages || messages_same(&a->messages, &b->messages)) &&

@@ -247,6 +247,8 @@ static void word_read(struct reader *rd, struct str word)
         s->version = number_of(rest);
     } else if (str_equal(kind, STR("presence"))) {
         s->has_presence = true;
+    } else if (str_equal(kind, STR("spheres"))) {
+        s->spheres_differ = str_equal(rest, STR("differ"));
     } else if (str_equal(kind, STR("tuple"))) {
         tuple_read(rd, rest);
     } else if (str_equal(kind, STR("person"))) {
@@ -386,6 +388,8 @@ void event_state_print(struct buf *b, const struct event_state *s)
         dialog_print(b, &s->dialogs[i]);
     if (s && s->has_presence)
         presence_print(b, &s->presence);
+    if (s && s->spheres_differ)
+        buf_add(b, STR(" spheres:differ"));
     if (s && s->has_messages)
         messages_print(b, &s->messages);
     if (s && s->has_opaque)

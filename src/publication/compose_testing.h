@@ -3,7 +3,7 @@
  *
  *     dialogs:7 1000=early|r b=confirmed|call=c:l:r|held|local=sip:a|remote=sip:b|event=rejected
  *     presence tuple:t=open|c=sip:a|x=<caps/>|n=en:Hi|at=2026-01-02T03:04:05Z note:en:Hi ext:<x/>
- *     person:p|a=busy|e=mood:<m/>|n=:Hi|a@1000-2000=meal|e@2000-=mood:<n/>
+ *     person:p|a=busy|e=mood:<m/>|n=:Hi|a@1000-2000=meal|e@2000-=mood:<n/> spheres:differ
  * device:d|d=urn:1|e=class:<c/> messages:yes|account=sip:a|voice=1/2/0/0  opaque:text/plain:body
  *
  * Words are separated by a blank, their parts by a bar. `dialogs` alone has version 0; `partial:7`

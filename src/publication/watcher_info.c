@@ -3,6 +3,7 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "body/sphere.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -268,6 +269,19 @@ static void waiting_join(struct watcher_info *wi, struct watcher *w)
     give_up_arm(wi);
 }
 
+/* Of whom the watcher waits for; undefined without memory. */
+static struct str sphere_now(const struct watcher_info *wi, const struct resource_name *of,
+                             char room[XML_NAME_MAX])
+{
+    const struct resource_name name = { .context = of->context, .extension = of->extension };
+    const struct snapshot *s =
+        wi->settings->authorization->ask_spheres ? state_find(wi->cfg.core, &name) : NULL;
+    struct str sphere;
+
+    (void)!sphere_of(&sphere, s ? s->published : NULL, room);
+    return sphere;
+}
+
 /* About whom there is a rule now; and when that is asked again, for what begins and ends. */
 static void rules_apply(struct watcher_info *wi)
 {
@@ -277,6 +291,7 @@ static void rules_apply(struct watcher_info *wi)
     LIST_FOREACH_SAFE (it, &wi->waiting) {
         struct watcher *w = CONTAINER_OF(it, struct watcher, waiting);
         const struct resource_name *of = &w->set->of;
+        char room[XML_NAME_MAX];
         enum watcher_handling h =
             settings_authorize(wi->settings,
                                &(struct watcher_question){ .endpoint = w->endpoint,
@@ -284,6 +299,7 @@ static void rules_apply(struct watcher_info *wi)
                                                            .package = of->package,
                                                            .context = of->context,
                                                            .extension = of->extension,
+                                                           .sphere = sphere_now(wi, of, room),
                                                            .wall_ms = wall_ms },
                                NULL);
 

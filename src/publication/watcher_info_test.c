@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "publication/compose_testing.h"
 #include "publication/watcher_info.h"
 #include "txn/settings_fixture.h"
 
@@ -388,6 +389,42 @@ static void test_waiting_until_a_rule_begins(void **state)
     testing_destroy(t);
 }
 
+static void publish(struct testing *t, const char *document)
+{
+    const struct resource_name of = { .context = STR("users"), .extension = STR("1000") };
+    struct event_state *s = event_state_of(document);
+
+    assert_int_equal(state_published(t->core, &of, s), 0);
+    event_state_unref(s);
+}
+
+/* The rule about him depends on the sphere, which is looked at when rules are loaded. */
+static void test_waiting_in_a_sphere(void **state)
+{
+    struct testing *t = testing_create();
+    struct settings *s = settings_fixture_texts((struct settings_fixture_texts){
+        "", RULES "presence_rules=r.xml\n",
+        "<ruleset xmlns='urn:ietf:params:xml:ns:common-policy'>"
+        "<rule><conditions><sphere value='work'/></conditions>"
+        "<actions><h:sub-handling xmlns:h='urn:ietf:params:xml:ns:pres-rules'>confirm"
+        "</h:sub-handling></actions></rule></ruleset>" });
+
+    (void)state;
+    publish(t, "presence person:p|e=sphere:<sphere><work/></sphere>");
+    watcher_info_configure(t->info, s);
+    begin(t);
+    tell(t, 0, 1, "bob", ES_WATCHER_WAITING, ES_WATCHER_TIMEOUT);
+    watcher_info_configure(t->info, s);
+    pass(t, 6000);
+    check(t, "0-1 bob waiting 5 *");
+    publish(t, "presence person:p|e=sphere:<sphere><home/></sphere>");
+    watcher_info_configure(t->info, s);
+    pass(t, 6000);
+    check(t, "0-1 bob terminated 4 *");
+    settings_unref(s);
+    testing_destroy(t);
+}
+
 static void test_waiting_is_bounded(void **state)
 {
     struct testing *t = testing_create();
@@ -463,6 +500,7 @@ int main(void)
         cmocka_unit_test(test_waiting),
         cmocka_unit_test(test_waiting_ends),
         cmocka_unit_test(test_waiting_until_a_rule_begins),
+        cmocka_unit_test(test_waiting_in_a_sphere),
         cmocka_unit_test(test_waiting_is_bounded),
         cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_end_of_many),

@@ -28,6 +28,7 @@ struct timed_part {
 struct event_state {
     atomic_uint refs;
     bool has_dialogs, has_presence, has_messages, has_opaque, has_watchers;
+    bool spheres_differ; /* of a composite: its documents do not agree on the person's sphere */
     /* What it says as the state of a device, for whoever shows one lamp: dialogs, or else presence.
      * DEVICE_INVALID: nothing. */
     enum device_state device;

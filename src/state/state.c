@@ -281,6 +281,13 @@ static int bare_resolve(struct state_core *core, const struct resource_name *nam
     return served ? hint_make_bare(core, name, out) : STATE_NO_HINT;
 }
 
+const struct snapshot *state_find(const struct state_core *core, const struct resource_name *name)
+{
+    const struct hint *h = hint_find_name(core, name);
+
+    return h ? h->snapshot : NULL;
+}
+
 int state_watch(struct state_core *core, const struct resource_name *name, bool served,
                 unsigned consumer, const struct snapshot **out, bool *cacheable)
 {

@@ -129,6 +129,9 @@ struct context_order {
 NODISCARD int state_orders_set(struct state_core *core, const struct context_order *orders,
                                size_t n);
 
+/* What the resource of that very name shows, borrowed until it changes; NULL: there is none. */
+const struct snapshot *state_find(const struct state_core *core, const struct resource_name *name);
+
 /* Start watching: `consumer` (0..63) gets every later snapshot of the resource. Names of extensions
  * are looked up in the dialplan as seen from their context; where that finds nothing and `served`
  * is true (a compositor serves whatever users its domain has), the resource is made, without a
