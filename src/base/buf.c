@@ -149,6 +149,12 @@ struct replacement {
 
 typedef struct replacement (*replace_fn)(const char *p, size_t n, char scratch[8]);
 
+/* What nobody replaces. */
+static bool is_plain(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= ':') || (c >= 'A' && c <= 'Z');
+}
+
 /* Copy `s`, in runs as long as possible, with some characters replaced. */
 static void buf_add_replaced(struct buf *b, struct str s, replace_fn replace)
 {
@@ -156,8 +162,13 @@ static void buf_add_replaced(struct buf *b, struct str s, replace_fn replace)
 
     while (at < s.n && !b->error) {
         char scratch[8];
-        struct replacement r = replace(s.p + at, s.n - at, scratch);
+        struct replacement r;
 
+        if (is_plain(s.p[at])) {
+            at++;
+            continue;
+        }
+        r = replace(s.p + at, s.n - at, scratch);
         if (r.by.n) {
             buf_add(b, str_sub(s, plain, at));
             buf_add(b, r.by);

@@ -7,21 +7,17 @@ static char lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 /* memcmp may not be given the NULL of an empty slice. */
 static bool same_bytes(const char *a, const char *b, size_t n)
 {
     return n == 0 || memcmp(a, b, n) == 0;
 }
 
+/* Mostly they are the same bytes, or differ early. */
 static bool same_letters(const char *a, const char *b, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (lower(a[i]) != lower(b[i]))
+        if (a[i] != b[i] && lower(a[i]) != lower(b[i]))
             return false;
     return true;
 }
@@ -77,17 +73,6 @@ size_t str_find_char(struct str s, char c)
     const char *at = s.n ? memchr(s.p, c, s.n) : NULL;
 
     return at ? (size_t)(at - s.p) : s.n;
-}
-
-struct str str_trim(struct str s)
-{
-    while (s.n && is_blank(s.p[s.n - 1]))
-        s.n--;
-    while (s.n && is_blank(*s.p)) {
-        s.p++;
-        s.n--;
-    }
-    return s;
 }
 
 struct str str_next(struct str *rest, char separator)
@@ -230,14 +215,6 @@ void cursor_blanks(struct cursor *c)
         p = q + 1;
     }
     c->p = p;
-}
-
-bool cursor_char(struct cursor *c, char ch)
-{
-    if (cursor_done(c) || *c->p != ch)
-        return false;
-    c->p++;
-    return true;
 }
 
 bool cursor_skip(struct cursor *c, char ch)

@@ -45,8 +45,22 @@ int str_compare(struct str a, struct str b); /* <0, 0, >0, bytewise */
 /* Offset of the first `c`, or s.n when there is none. */
 size_t str_find_char(struct str s, char c);
 
+static inline bool str_is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 /* Without blanks, tabs, CR and LF at both ends. */
-struct str str_trim(struct str s);
+static inline struct str str_trim(struct str s)
+{
+    while (s.n && str_is_blank(s.p[s.n - 1]))
+        s.n--;
+    while (s.n && str_is_blank(*s.p)) {
+        s.p++;
+        s.n--;
+    }
+    return s;
+}
 
 /* Cut `*rest` at its first `separator`: the part before it, trimmed, is returned and `*rest` moves
  * behind it. When there is no separator all of it is returned and `*rest` becomes empty with a NULL
@@ -104,8 +118,16 @@ static inline struct str cursor_rest(const struct cursor *c)
     return (struct str){ c->p, (size_t)(c->end - c->p) };
 }
 
+/* That character, now. */
+static inline bool cursor_char(struct cursor *c, char ch)
+{
+    if (cursor_done(c) || *c->p != ch)
+        return false;
+    c->p++;
+    return true;
+}
+
 void cursor_blanks(struct cursor *c); /* skips blanks, tabs and folded line ends (SIP's LWS) */
-bool cursor_char(struct cursor *c, char ch);        /* that character, now */
 bool cursor_skip(struct cursor *c, char ch);        /* blanks, that character, blanks */
 struct str cursor_until(struct cursor *c, char ch); /* up to `ch` or the end; `ch` stays */
 struct str cursor_token(struct cursor *c);          /* RFC 3261 token; empty when there is none */
