@@ -131,7 +131,7 @@ bool address_again(struct watched_name *out, const struct subscription *s, struc
     const struct address at = { n->settings,
                                 settings_endpoint(n->settings, dialog_endpoint(s->dialog)),
                                 sub_str(s, s->host) };
-    struct str package = sub_str(s, s->package);
+    struct str package = sub_package(s);
 
     return at.endpoint && package_is_served(n, &at, package) &&
            address_resolve(out, &at, package, sub_str(s, s->user), room);

@@ -277,43 +277,51 @@ enum end_reason { /* RFC 6665 section 4.1.3 */
 
 struct watched;
 
+/* There are a million of them: what most do not have is a pointer or a bit, what the dialog knows
+ * is not repeated. */
 struct subscription {
     struct list of_dialog;
     struct list of_resource; /* watched.told or .behind */
     struct list of_question; /* name.waiting, while what it is about is asked */
+    struct timer timer;      /* expiry or retry; in resp_wait: patience */
     struct dialog *dialog;
     struct watched *resource;                /* NULL in resp_wait */
-    struct server_txn *request;              /* in resp_wait: the SUBSCRIBE to be answered */
     struct notify *notify;                   /* the one under way, or NULL */
-    struct timer timer;                      /* expiry or retry; in resp_wait: patience */
     const struct body_profile *profile;      /* what it wants now */
     const struct body_profile *sent_profile; /* of the last NOTIFY */
     const struct snapshot *sent;             /* likewise; NULL: nothing yet */
-    uint64_t expires_ms;
-    uint64_t retry_ms;                 /* not before; 0: any time */
-    uint64_t told_sequence, number;    /* the latter among those of the notifier */
-    struct suppression suppress;       /* of the last SUBSCRIBE, until a NOTIFY answers it */
+    const struct view *view; /* what it may see of what it is allowed to, a reference; NULL:
+                                everything */
     struct solicitation *solicitation; /* NULL: it tells nothing that is told unasked */
-    struct str accept;      /* of an opaque package: what it takes, owned; empty: anything */
-    uint32_t expires_s;     /* granted; 0: a fetch */
-    uint32_t version, cseq; /* of the last NOTIFY */
+    struct interned *accept; /* of an opaque package: what it takes, a reference; NULL: anything */
+    union {
+        struct server_txn *request; /* in resp_wait: the SUBSCRIBE to be answered */
+        uint64_t expires_ms;        /* later */
+    };
+    uint64_t retry_ms;              /* not before; 0: any time */
+    uint64_t give_up_ms;            /* while it is pending */
+    uint64_t told_sequence, number; /* the latter among those of the notifier */
+    uint64_t suppress_tag;          /* of the last SUBSCRIBE, until a NOTIFY answers it */
+    uint32_t expires_s;             /* granted; 0: a fetch */
+    uint32_t version, cseq;         /* of the last NOTIFY */
     uint32_t acknowledged_after_ms;
     uint32_t generation; /* of the settings it was checked against */
     uint32_t lookup;     /* notifier.lookup when it was asked what it is about */
     uint16_t failures;   /* in a row */
     uint8_t state, reason, flags;
-    uint8_t handling;    /* enum watcher_handling; who is not allowed sees the neutral state */
-    uint64_t give_up_ms; /* while it is pending */
-    bool notified;       /* cseq means something */
-    bool documented;     /* version means something */
-    bool acknowledged;   /* `sent` is what the subscriber shows */
-    bool answer_due;     /* a NOTIFY must follow the 200 to a SUBSCRIBE */
-    bool hold;           /* a change does not end the wait for retry_ms */
-    bool winfo;          /* it is about watchers */
-    bool approved;       /* it was pending once */
-    /* What it may see of what it is allowed to, a reference; NULL: everything. */
-    const struct view *view;
-    struct span event, package, id, local, remote, display, host, user;
+    uint8_t handling;        /* enum watcher_handling; who is not allowed sees the neutral state */
+    bool suppress_given : 1; /* suppress_tag means something, unless the next */
+    bool suppress_any : 1;   /* "*" */
+    bool notified : 1;       /* cseq means something */
+    bool documented : 1;     /* version means something */
+    bool acknowledged : 1;   /* `sent` is what the subscriber shows */
+    bool answer_due : 1;     /* a NOTIFY must follow the 200 to a SUBSCRIBE */
+    bool hold : 1;           /* a change does not end the wait for retry_ms */
+    bool winfo : 1;          /* it is about watchers */
+    bool approved : 1;       /* it was pending once */
+    uint16_t event_n, package_n;                    /* the latter is how the former begins */
+    struct span id;                                 /* in the former */
+    struct span local, remote, display, host, user; /* remote.n == 0: as in From */
     char text[]; /* Event's value; URIs for the body, escaped; what the subscriber calls herself;
                     what the Request-URI named */
 };
@@ -331,6 +339,18 @@ struct subscription_spec { /* borrowed for the call */
 static inline struct str sub_str(const struct subscription *s, struct span span)
 {
     return (struct str){ s->text + span.at, span.n };
+}
+static inline struct str sub_event(const struct subscription *s)
+{
+    return (struct str){ s->text, s->event_n };
+}
+static inline struct str sub_package(const struct subscription *s)
+{
+    return (struct str){ s->text, s->package_n };
+}
+static inline struct str sub_accept(const struct subscription *s)
+{
+    return s->accept ? interned_str(s->accept) : STR_EMPTY;
 }
 /* The admitted slot is given back when it goes. 0, -ENOMEM, -EMSGSIZE. */
 NODISCARD int subscription_create(struct subscription **out, const struct subscription_spec *spec);
@@ -352,8 +372,8 @@ struct refresh { /* borrowed for the call */
     struct dialog_head *head;           /* its reference is taken */
     const struct body_profile *profile; /* NULL: as before, and `accept`, too */
     unsigned flags;
-    struct str accept;  /* of an opaque package, on the heap: ownership passes */
-    uint32_t expires_s; /* 0: unsubscribe */
+    struct interned *accept; /* of an opaque package; its reference is taken */
+    uint32_t expires_s;      /* 0: unsubscribe */
     struct suppression suppress;
 };
 void subscription_refresh(struct subscription *s, const struct refresh *r);

@@ -250,7 +250,7 @@ static void view_dialog(struct subscription_view *v, const struct dialog *d)
 static void view_print(struct subscription_view *v, const struct subscription *s)
 {
     *v = (struct subscription_view){
-        .package = sub_str(s, s->package),
+        .package = sub_package(s),
         .event_id = sub_str(s, s->id),
         .content_type = body_profile_content_type(s->profile),
         .state = state_name(s),

@@ -109,7 +109,7 @@ static void add_head(struct buf *b, const struct notify *t)
 
     head_print(t->head, &t->txn, s->cseq, b);
     buf_add(b, STR("Event: "));
-    buf_add(b, sub_str(s, s->event));
+    buf_add(b, sub_event(s));
     buf_add(b, STR("\r\nSubscription-State: "));
     add_state(b, t);
     buf_add(b, STR("\r\n"));
@@ -128,6 +128,12 @@ static void add_body(struct buf *out, const struct rendered_body *body,
     body_print(body, slots, out);
 }
 
+/* The subscriber, as bodies have her. */
+static struct str remote_of(const struct subscription *s)
+{
+    return s->remote.n ? sub_str(s, s->remote) : head_str(s->dialog->head, HEAD_REMOTE_URI);
+}
+
 /* Everything it reads was fixed when the NOTIFY was started, so that each time gives the same
  * bytes; the rendered body hangs on the snapshot. */
 static int notify_print(struct client_txn *ct, struct buf *out)
@@ -137,7 +143,7 @@ static int notify_print(struct client_txn *ct, struct buf *out)
     struct notifier *n = s->dialog->notifier;
     const struct body_slots slots = { .version = s->version,
                                       .local = sub_str(s, s->local),
-                                      .remote = sub_str(s, s->remote) };
+                                      .remote = remote_of(s) };
     const struct rendered_body *whole, *body = NULL;
     int r = body_render(s->sent_profile, s->sent, n->cfg.rng, &whole);
 
@@ -350,7 +356,7 @@ static void notify_send(struct subscription *s)
     }
     s->notified = true;
     s->documented = s->documented || !t->bodiless;
-    s->suppress.given = false;
+    s->suppress_given = false;
     s->answer_due = false;
     n->outstanding++;
     n->counters.notify_sent++;
@@ -362,14 +368,14 @@ static void notify_send(struct subscription *s)
 
 bool notify_is_suppressed(const struct subscription *s)
 {
-    const struct snapshot *view = s->suppress.given ? watched_view(s) : NULL;
+    const struct snapshot *view = s->suppress_given ? watched_view(s) : NULL;
     const struct rendered_body *body;
 
     if (!view)
         return false;
-    return s->suppress.any ||
+    return s->suppress_any ||
            (body_render(s->profile, view, s->dialog->notifier->cfg.rng, &body) == 0 &&
-            body_digest(body) == s->suppress.tag);
+            body_digest(body) == s->suppress_tag);
 }
 
 void notify_known(struct subscription *s)

@@ -106,7 +106,7 @@ static struct subscription *usage_find(const struct ask *a)
     LIST_FOREACH (it, &a->dialog->usages) {
         struct subscription *s = CONTAINER_OF(it, struct subscription, of_dialog);
 
-        if (str_equal_nocase(sub_str(s, s->package), a->event.package) &&
+        if (str_equal_nocase(sub_package(s), a->event.package) &&
             str_equal(sub_str(s, s->id), a->event.id))
             return s;
     }
@@ -516,7 +516,7 @@ static void apply_refresh(struct ask *a)
                          .flags = a->flags,
                          .expires_s = a->expires_s,
                          .suppress = a->suppress };
-    int result = a->accept.n ? str_dup(&r.accept, a->accept) : 0;
+    int result = a->accept.n ? interned_get(&r.accept, &a->n->interned, a->accept) : 0;
 
     if (!result)
         result = dialog_head_after(a->dialog, a->rq, a->has_contact ? &a->contact : NULL, &r.head);
@@ -524,7 +524,7 @@ static void apply_refresh(struct ask *a)
         subscription_refresh(a->usage, &r);
         return;
     }
-    str_free(&r.accept);
+    interned_unref(r.accept);
     refuse(a, result == -ENOMEM ? 503 : 400,
            result == -ENOMEM ? "there is no memory for this request"
                              : "the Contact is too long to be kept");

@@ -64,7 +64,7 @@ static void solicitation_begin(struct subscription *s)
     struct str id = dialog_endpoint(s->dialog);
     const struct endpoint_settings *e = settings_endpoint(s->dialog->notifier->settings, id);
 
-    if (!s->solicitation && e && e->mailboxes.n && package_is_messages(sub_str(s, s->package)))
+    if (!s->solicitation && e && e->mailboxes.n && package_is_messages(sub_package(s)))
         s->solicitation =
             port->solicit(port->ctx, id, s->user.n ? s->resource->newest->extension : STR_EMPTY);
 }
@@ -87,23 +87,60 @@ void subscription_resolicit(struct subscription *s)
     solicitation_end(s, former);
 }
 
+enum { TEXT_EVENT, TEXT_LOCAL, TEXT_REMOTE, TEXT_DISPLAY, TEXT_HOST, TEXT_USER, TEXTS };
+
+struct texts { /* of a subscription, and where they will stand */
+    struct str texts[TEXTS];
+    struct span at[TEXTS];
+    size_t n;
+};
+
+/* The same bytes may stand twice for one: user and host are mostly what `local` has. */
+static bool is_within(struct span *out, struct str text, struct str part)
+{
+    const char *at = part.n ? memmem(text.p, text.n, part.p, part.n) : NULL;
+
+    if (at)
+        *out = (struct span){ (uint16_t)(at - text.p), (uint16_t)part.n };
+    return at;
+}
+
+static int texts_place(struct texts *t, const struct subscription_spec *spec)
+{
+    const struct dialog_head *h = spec->dialog->head;
+    bool as_from = str_equal(spec->remote, head_str(h, HEAD_REMOTE_URI));
+
+    *t = (struct texts){ .texts = { spec->event, spec->local, as_from ? STR_EMPTY : spec->remote,
+                                    spec->display, spec->host, spec->user } };
+    for (unsigned i = 0; i < TEXTS; i++) {
+        if (i > TEXT_REMOTE && is_within(&t->at[i], spec->local, t->texts[i])) {
+            t->at[i].at = (uint16_t)(t->at[i].at + t->at[TEXT_LOCAL].at);
+        } else {
+            t->at[i] = (struct span){ (uint16_t)t->n, (uint16_t)t->texts[i].n };
+            t->n += t->texts[i].n;
+        }
+    }
+    return t->n > UINT16_MAX ? -EMSGSIZE : 0;
+}
+
 int subscription_create(struct subscription **out, const struct subscription_spec *spec)
 {
-    size_t size = spec->event.n + spec->local.n + spec->remote.n + spec->display.n + spec->host.n +
-                  spec->user.n;
-    struct str accept = STR_EMPTY;
+    struct notifier *n = spec->dialog->notifier;
+    struct interned *accept = NULL;
     struct subscription *s;
     struct sip_event e;
-    int r;
+    struct texts t;
+    int r = sip_event_parse(&e, spec->event);
 
-    if (size > UINT16_MAX)
-        return -EMSGSIZE;
-    r = sip_event_parse(&e, spec->event);
+    if (!r)
+        r = texts_place(&t, spec);
+    if (!r && spec->accept.n)
+        r = interned_get(&accept, &n->interned, spec->accept);
     if (r)
         return r;
-    s = malloc(sizeof(*s) + size);
-    if (!s || (spec->accept.n && str_dup(&accept, spec->accept))) {
-        free(s);
+    s = malloc(sizeof(*s) + t.n);
+    if (!s) {
+        interned_unref(accept);
         return -ENOMEM;
     }
     *s = (struct subscription){ .dialog = spec->dialog,
@@ -111,27 +148,26 @@ int subscription_create(struct subscription **out, const struct subscription_spe
                                 .profile = spec->profile,
                                 .flags = (uint8_t)spec->flags,
                                 .expires_s = spec->expires_s,
-                                .suppress = spec->suppress,
+                                .suppress_given = spec->suppress.given,
+                                .suppress_any = spec->suppress.any,
+                                .suppress_tag = spec->suppress.tag,
                                 .accept = accept,
-                                .generation = spec->dialog->notifier->generation,
-                                .number = ++spec->dialog->notifier->last_number,
+                                .generation = n->generation,
+                                .number = ++n->last_number,
                                 .winfo = winfo_watched(e.package).n > 0,
-                                .state = SUB_RESP_WAIT };
-    s->event = (struct span){ 0, (uint16_t)spec->event.n };
-    s->package = (struct span){ (uint16_t)(e.package.p - spec->event.p), (uint16_t)e.package.n };
+                                .state = SUB_RESP_WAIT,
+                                .event_n = t.at[TEXT_EVENT].n,
+                                .package_n = (uint16_t)e.package.n,
+                                .local = t.at[TEXT_LOCAL],
+                                .remote = t.at[TEXT_REMOTE],
+                                .display = t.at[TEXT_DISPLAY],
+                                .host = t.at[TEXT_HOST],
+                                .user = t.at[TEXT_USER] };
     if (e.id.n)
         s->id = (struct span){ (uint16_t)(e.id.p - spec->event.p), (uint16_t)e.id.n };
-    s->local = (struct span){ s->event.n, (uint16_t)spec->local.n };
-    s->remote = (struct span){ (uint16_t)(s->local.at + s->local.n), (uint16_t)spec->remote.n };
-    s->display = (struct span){ (uint16_t)(s->remote.at + s->remote.n), (uint16_t)spec->display.n };
-    memcpy(s->text, spec->event.p, spec->event.n);
-    memcpy(s->text + s->local.at, spec->local.p, spec->local.n);
-    memcpy(s->text + s->remote.at, spec->remote.p, spec->remote.n);
-    memcpy(s->text + s->display.at, spec->display.p, spec->display.n);
-    s->host = (struct span){ (uint16_t)(s->display.at + s->display.n), (uint16_t)spec->host.n };
-    memcpy(s->text + s->host.at, spec->host.p, spec->host.n);
-    s->user = (struct span){ (uint16_t)(s->host.at + s->host.n), (uint16_t)spec->user.n };
-    memcpy(s->text + s->user.at, spec->user.p, spec->user.n);
+    for (unsigned i = 0; i < TEXTS; i++)
+        if (t.texts[i].n)
+            memcpy(s->text + t.at[i].at, t.texts[i].p, t.texts[i].n);
     subscription_link(s);
     *out = s;
     return 0;
@@ -142,7 +178,7 @@ void subscription_destroy(struct subscription *s)
     struct dialog *d = s->dialog;
     struct notifier *n = d->notifier;
 
-    BUG_UNLESS(!s->request);
+    BUG_UNLESS(s->state != SUB_RESP_WAIT || !s->request);
     if (s->state != SUB_RESP_WAIT)
         n->counters.ended++;
     sub_move(s, SUB_GONE);
@@ -155,7 +191,7 @@ void subscription_destroy(struct subscription *s)
     watched_leave(n, s);
     snapshot_unref(s->sent);
     view_unref(s->view);
-    str_free(&s->accept);
+    interned_unref(s->accept);
     free(s);
     n->counters.subscriptions--;
     n->cfg.port.release(n->cfg.port.ctx);
@@ -279,7 +315,7 @@ static struct permission permission_of(const struct subscription *s, const struc
         settings,
         &(struct watcher_question){ .endpoint = dialog_endpoint(s->dialog),
                                     .uri = head_str(h, HEAD_REMOTE_URI),
-                                    .package = sub_str(s, s->package),
+                                    .package = sub_package(s),
                                     .context = w->newest->context,
                                     .extension = w->newest->extension,
                                     .sphere = sphere,
@@ -334,7 +370,7 @@ struct str subscription_unaccepted(const struct subscription *s, const struct wa
 /* RFC 6665 section 4.2.1.1, RFC 3261 section 21.4.7. */
 static bool can_show(struct subscription *s, const struct watched *w)
 {
-    struct str type = subscription_unaccepted(s, w, s->accept);
+    struct str type = subscription_unaccepted(s, w, sub_accept(s));
 
     if (!type.n)
         return true;
@@ -368,6 +404,7 @@ void subscription_accept(struct subscription *s, struct watched *w)
     struct dialog *d = s->dialog;
     struct notifier *n = d->notifier;
     struct permission permission;
+    struct server_txn *request;
 
     if (subscription_recheck(s)) {
         subscription_refuse(s, 403, "this endpoint may not subscribe");
@@ -383,12 +420,13 @@ void subscription_accept(struct subscription *s, struct watched *w)
         return;
     watched_join(w, s);
     solicitation_begin(s);
+    request = request_take(s);
     sub_move(s, s->handling == WATCHER_CONFIRM ? SUB_PENDING : SUB_ACTIVE);
     s->give_up_ms = notifier_now(n) + 1000ull * n->settings->authorization->give_up_s;
     expiry_set(s, s->expires_s);
     s->answer_due = true;
-    request_accept(n, request_take(s), d, 200, s->expires_s);
-    log_info(n->cfg.log, "subscription.accepted", KV("package", sub_str(s, s->package)),
+    request_accept(n, request, d, 200, s->expires_s);
+    log_info(n->cfg.log, "subscription.accepted", KV("package", sub_package(s)),
              KV("resource", w->newest->extension), KV("endpoint", dialog_endpoint(d)),
              KV_U("expires_s", s->expires_s), KV("call_id", head_str(d->head, HEAD_CALL_ID)));
     if (!s->expires_s) { /* RFC 6665 section 4.4.3 */
@@ -420,7 +458,7 @@ static void refresh_apply(struct subscription *s, const struct refresh *r)
     if (r->profile) {
         s->profile = r->profile;
         s->flags = (uint8_t)r->flags;
-        str_free(&s->accept);
+        interned_unref(s->accept);
         s->accept = r->accept;
     }
     s->retry_ms = 0; /* whatever it had us wait for: now it asks */
@@ -434,7 +472,7 @@ static bool refresh_is_silent(struct subscription *s)
 {
     if (!notify_is_suppressed(s))
         return false;
-    s->suppress.given = false;
+    s->suppress_given = false;
     notify_known(s);
     return true;
 }
@@ -449,7 +487,9 @@ void subscription_refresh(struct subscription *s, const struct refresh *r)
     dialog_head_set(d, r->head);
     if (moved && s->notify)
         notify_abandon(s);
-    s->suppress = r->suppress;
+    s->suppress_given = r->suppress.given;
+    s->suppress_any = r->suppress.any;
+    s->suppress_tag = r->suppress.tag;
     if (r->expires_s)
         refresh_apply(s, r);
     s->answer_due = !refresh_is_silent(s);
@@ -518,8 +558,7 @@ static void rechoose(struct subscription *s, unsigned flags)
     struct notifier *n = s->dialog->notifier;
     const struct body_profile *chosen;
     const struct es_subscriber who = { .size = sizeof(who),
-                                       .package =
-                                           es_text_from(package_of_bodies(sub_str(s, s->package))),
+                                       .package = es_text_from(package_of_bodies(sub_package(s))),
                                        .user_agent = es_text_from(dialog_user_agent(s->dialog)),
                                        .endpoint = es_text_from(dialog_endpoint(s->dialog)) };
     int r = body_choose(n->cfg.bodies, &who, body_profile_content_type(s->profile), flags, &chosen);

@@ -179,7 +179,7 @@ const struct snapshot *watched_view(const struct subscription *s)
     const struct snapshot *shown;
     struct watched *w = s->resource;
 
-    if (s->handling != WATCHER_ALLOW || subscription_unaccepted(s, w, s->accept).n)
+    if (s->handling != WATCHER_ALLOW || subscription_unaccepted(s, w, sub_accept(s)).n)
         return stand_in(&w->neutral, w->newest, EXTENSION_UNAVAILABLE);
     if (s->reason == END_NORESOURCE && !watched_is_removed(w))
         return stand_in(&w->gone, w->newest, EXTENSION_REMOVED);

@@ -41,8 +41,7 @@ static struct resource_name watched_in(const struct subscription *s, const struc
     struct str package = snap->package;
 
     if (!package.n)
-        package = str_equal_nocase(sub_str(s, s->package), STR("dialog")) ? STR("dialog")
-                                                                          : STR("presence");
+        package = str_equal_nocase(sub_package(s), STR("dialog")) ? STR("dialog") : STR("presence");
     return (struct resource_name){ package, snap->context, snap->extension };
 }
 
