@@ -69,7 +69,8 @@ static int direction_read(struct inbound *in, struct es_dialog *d, const struct 
         return 0;
     if (str_equal(word, STR("initiator")))
         d->direction = ES_DIRECTION_INITIATOR;
-    else if (str_equal(word, STR("recipient")))
+    else if (str_equal(word, STR("recipient")) ||
+             str_equal(word, STR("receiver"))) /* as in an example of RFC 4235 */
         d->direction = ES_DIRECTION_RECIPIENT;
     else
         return xml_refuse(in->why, n, "unknown direction", word);

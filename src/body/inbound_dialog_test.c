@@ -68,6 +68,10 @@ static void test_others(void **state)
           OPEN " version=\"0\" notify-state=\"full\" entity=\"sip:a@x\">\n" END,
           "full 0\n= NOT_INUSE\n" },
         { "no state, no version, no entity", D, OPEN "/>", "full 0\n= NOT_INUSE\n" },
+        { "more of them", D,
+          FULL
+          "<dialog id='a' direction='receiver'><state reason='mine'>early</state></dialog>" END,
+          "full 7\ndialog a early recipient\n= RINGING\n" },
         { "where its schema is", D,
           OPEN " xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' version='3' "
                "xsi:schemaLocation='urn:ietf:params:xml:ns:dialog-info dialog-info.xsd'/>",

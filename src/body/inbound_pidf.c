@@ -214,9 +214,16 @@ static int note_put(struct presence *p, struct notes *to, struct timed_part time
 
 /* ---- tuple ---- */
 
+/* Words where RPID wants an element, as examples of RFCs have it: they could not be told on. */
+static bool is_in_words(const struct xml_node *n)
+{
+    return (xml_is(n, NS_RPID, STR("sphere")) || xml_is(n, NS_RPID, STR("relationship"))) &&
+           str_trim(xml_text(n)).n;
+}
+
 static bool is_foreign(const struct xml_node *n, struct str namespace)
 {
-    return !str_equal(n->name.namespace, namespace);
+    return !str_equal(n->name.namespace, namespace) && !is_in_words(n);
 }
 
 static bool is_status_extension(const struct xml_node *n)

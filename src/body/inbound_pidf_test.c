@@ -202,6 +202,10 @@ static void test_others(void **state)
           "person p\n element " R "mood  <r:mood xmlns:r=\"urn:ietf:params:xml:ns:pidf:rpid\" "
           "from=\"1960-01-01T00:00:00Z\"><r:sad/></r:mood>\n during -0 of 0 activity " R
           "busy  <r:busy xmlns:r=\"urn:ietf:params:xml:ns:pidf:rpid\"/>\n= UNAVAILABLE\n" },
+        { "words of RFC 4480's and RFC 5264's examples", P,
+          RICH "<tuple id='a'><r:relationship>assistant</r:relationship></tuple>"
+               "<dm:person id='p'><r:sphere>bowling league</r:sphere></dm:person>" END,
+          "tuple a none\nperson p\n= UNAVAILABLE\n" },
         { "what two persons are for a time", P,
           RICH "<dm:person id='o'><r:activities until='1970-01-01T00:00:01Z'><r:busy/>"
                "</r:activities></dm:person>"

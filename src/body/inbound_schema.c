@@ -36,7 +36,8 @@ struct type { /* of an element */
     const char *words;           /* the only texts; NULL: any */
     const struct part *parts;
     size_t n_parts;
-    bool others; /* elements of other namespaces may stand in it */
+    bool others;  /* elements of other namespaces may stand in it */
+    bool or_text; /* as in examples of RFCs */
 };
 
 #define PARTS(p) .parts = (p), .n_parts = ARRAY_LEN(p)
@@ -52,7 +53,7 @@ static const struct type di_number = { DI, CONTENT_NUMBER, .attributes = "" };
 static const struct type di_nameaddr = { DI, CONTENT_TEXT, .attributes = "display display-name" };
 static const struct type di_session = { DI, CONTENT_TEXT, .attributes = "type",
                                         .required = "type" };
-static const struct type di_state = { DI, CONTENT_TEXT, .attributes = "event code" };
+static const struct type di_state = { DI, CONTENT_TEXT, .attributes = "event code reason" };
 static const struct type di_replaces = { DI, .attributes = "call-id local-tag remote-tag",
                                          .required = "call-id local-tag remote-tag" };
 
@@ -70,6 +71,7 @@ static const struct part participant_parts[] = {
     { "target", &di_target, .once = true },
     { "session-description", &di_session, .once = true },
     { "cseq", &di_number, .once = true },
+    { "param", &di_param }, /* behind its target in an example of RFC 4235; is left out */
 };
 static const struct type di_participant = { DI, .attributes = "", PARTS(participant_parts),
                                             .others = true };
@@ -87,7 +89,7 @@ static const struct type di_dialog = { DI,
                                        .required = "id", PARTS(dialog_parts), .others = true };
 
 static const struct part dialog_info_parts[] = { { "dialog", &di_dialog } };
-/* `notify-state` is in an example of RFC 4235. */
+/* `notify-state` is in an example of RFC 4235, as is `reason` of a state. */
 static const struct type di_root = { DI, .attributes = "version state entity notify-state",
                                      PARTS(dialog_info_parts), .others = true };
 
@@ -212,7 +214,7 @@ static const struct part relationship_parts[] = {
     { "assistant associate family friend self supervisor unknown", &rpid_empty, .alone = true },
 };
 static const struct type rpid_relationship = { RPID, .attributes = "", PARTS(relationship_parts),
-                                               .others = true };
+                                               .others = true, .or_text = true };
 
 static const struct part service_class_parts[] = {
     { "note", &rpid_note },
@@ -222,7 +224,8 @@ static const struct type rpid_service_class = { RPID, .attributes = "", PARTS(se
                                                 .others = true };
 
 static const struct part sphere_parts[] = { { "home work unknown", &rpid_empty, .alone = true } };
-static const struct type rpid_sphere = { RPID, FROM_UNTIL, PARTS(sphere_parts), .others = true };
+static const struct type rpid_sphere = { RPID, FROM_UNTIL, PARTS(sphere_parts), .others = true,
+                                         .or_text = true };
 
 static const struct type rpid_status_icon = { RPID, CONTENT_TEXT, FROM_UNTIL };
 static const struct type rpid_time_offset = { RPID, CONTENT_INTEGER, FROM_UNTIL };
@@ -418,7 +421,7 @@ static int children_check(const struct xml_node *n, const struct type *type, str
     for (const struct xml_node *c = xml_first_node(n); c && r == 0; c = xml_next_node(c)) {
         if (!xml_is_text(c))
             r = child_check(c, type, why);
-        else if (type->content == CONTENT_ELEMENTS && str_trim(c->text).n)
+        else if (type->content == CONTENT_ELEMENTS && !type->or_text && str_trim(c->text).n)
             r = xml_refuse(why, n, "may not have text:", str_trim(c->text));
     }
     return r ? r : required_check(n, type, why);
