@@ -182,7 +182,7 @@ static void test_problems(void **state)
           "2: error: order = newest: not one of aggregate, hint, publication; the default "
           "aggregate is used instead\n"
           "3: error: users = all: not one of any, known; the default any is used instead\n"
-          "4: warning: supersede = perhaps counts as no; write yes or no\n" },
+          "4: error: supersede = perhaps: not yes or no; the default yes is used instead\n" },
         { "publisher=alice\nminimum_expire=1\nrealm=x\n",
           "2: warning: unknown option publisher in compositor is ignored; did you mean "
           "publishers?\n"

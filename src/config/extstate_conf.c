@@ -204,34 +204,34 @@ static bool is_plugin_name(struct str name)
     return name.n > 0 && name.n <= 64;
 }
 
+/* Its options are found later. */
+static int plugin_add(struct reading *r, struct settings *s, struct str name, struct diag_place at)
+{
+    struct plugin_settings p = { .at = at };
+    int result = arena_str(r->arena, &p.name, name);
+
+    if (result == 0)
+        result = reading_place(r, at, &p.at);
+    if (result == 0)
+        result = ARRAY_GROW(s->plugins, s->n_plugins);
+    if (result == 0)
+        s->plugins[s->n_plugins++] = p;
+    return result;
+}
+
 static int read_load(struct reading *r, const struct option *o, void *object,
                      const struct conf_entry *e, struct buf *why)
 {
     struct settings *s = ((struct plugins_draft *)object)->s;
-    struct plugin_settings p = { .at = e->at };
-    int result;
 
     (void)o;
-    if (!is_plugin_name(e->value)) {
-        if (why)
-            buf_add(why, STR("not the name of a plugin: letters, digits, _ - and ., at most 64"));
-        return OPTION_BAD;
-    }
-    if (plugin_find(s, e->value)) {
-        reading_tell(r, DIAG_WARNING, e->at,
-                     "plugin %.*s is loaded already; remove one of the lines", STR_FMT(e->value));
-        return 0;
-    }
-    result = arena_str(r->arena, &p.name, e->value);
-    if (result)
-        return result;
-    result = reading_place(r, e->at, &p.at);
-    if (result)
-        return result;
-    result = ARRAY_GROW(s->plugins, s->n_plugins);
-    if (result == 0)
-        s->plugins[s->n_plugins++] = p;
-    return result;
+    if (!is_plugin_name(e->value))
+        return option_bad(why, "not the name of a plugin: letters, digits, _ - and ., at most 64");
+    if (!plugin_find(s, e->value))
+        return plugin_add(r, s, e->value, e->at);
+    reading_tell(r, DIAG_WARNING, e->at, "plugin %.*s is loaded already; remove one of the lines",
+                 STR_FMT(e->value));
+    return 0;
 }
 
 static const struct option plugins_options[] = {
@@ -253,23 +253,31 @@ const struct schema plugins_schema = {
 
 /* ---- reading ---- */
 
-/* All entries of all sections of that name, in order. */
-int schema_apply_sections(struct reading *r, const struct schema_use *use, void *object,
-                          const struct conf *conf, struct str name)
+enum {
+    STAYS = 1, /* what was loaded before goes on */
+};
+
+/* All entries of all sections of that name, in order, into an object that begins with the defaults.
+ * One bad line, and at a reload all stays as it was. 0, STAYS or a negative errno. */
+static int read_sections(struct reading *r, const struct schema_use *use, void *object,
+                         const struct conf *conf, struct str name)
 {
-    for (size_t i = 0; i < conf->n_sections; i++) {
+    int result = 0;
+
+    r->faults = 0;
+    r->former = r->source->former;
+    for (size_t i = 0; result == 0 && i < conf->n_sections; i++) {
         const struct conf_section *s = &conf->sections[i];
 
         if (s->is_template || !str_equal_nocase(s->name, name))
             continue;
-        for (size_t j = 0; j < s->n_entries; j++) {
-            int result = schema_apply(r, use, object, &s->entries[j]);
-
-            if (result)
-                return result;
-        }
+        for (size_t j = 0; result == 0 && j < s->n_entries; j++)
+            result = schema_apply(r, use, object, &s->entries[j]);
     }
-    return 0;
+    if (result == 0 && r->former && r->faults)
+        result = STAYS;
+    r->former = false;
+    return result;
 }
 
 static int settle_control_socket(struct reading *r, struct general_settings *g)
@@ -288,7 +296,6 @@ static int settle_control_socket(struct reading *r, struct general_settings *g)
     return result;
 }
 
-/* One bad line, and at a reload all stays as it was. */
 static int general_take_former(struct reading *r, struct general_settings *g)
 {
     struct general_settings f = r->source->former->general;
@@ -314,12 +321,9 @@ static int read_general(struct reading *r, struct settings *s, const struct conf
     if (result)
         goto out;
     memcpy(g, use.defaults, sizeof(*g));
-    r->faults = 0;
-    r->former = r->source->former;
-    result = schema_apply_sections(r, &use, g, conf, STR("general"));
-    if (result == 0 && r->former && r->faults)
+    result = read_sections(r, &use, g, conf, STR("general"));
+    if (result == STAYS)
         result = general_take_former(r, g);
-    r->former = false;
     if (result)
         goto out;
     if (g->subscription_default_expiry_s > g->subscription_max_expiry_s)
@@ -347,12 +351,13 @@ static int read_compatibility(struct reading *r, struct settings *s, const struc
     if (result)
         goto out;
     memcpy(&d, use.defaults, sizeof(d));
-    result = schema_apply_sections(r, &use, &d, conf, STR("compatibility"));
+    result = read_sections(r, &use, &d, conf, STR("compatibility"));
     if (result == 0 && d.asterisk) {
         turn_all_on(&d);
-        result = schema_apply_sections(r, &use, &d, conf, STR("compatibility"));
+        result = read_sections(r, &use, &d, conf, STR("compatibility"));
     }
-    s->compatibility = d.c;
+    s->compatibility = result == STAYS ? r->source->former->compatibility : d.c;
+    result = result == STAYS ? 0 : result;
 out:
     schema_use_fini(&use);
     return result;
@@ -360,14 +365,30 @@ out:
 
 static int read_dialog_info(struct reading *r, struct settings *s, const struct conf *conf)
 {
+    struct dialog_info_settings *d = &s->dialog_info;
     struct schema_use use;
     int result = schema_use_init(r, &use, &dialog_info_schema);
 
     if (result == 0) {
-        memcpy(&s->dialog_info, use.defaults, sizeof(s->dialog_info));
-        result = schema_apply_sections(r, &use, &s->dialog_info, conf, STR("dialog-info"));
+        memcpy(d, use.defaults, sizeof(*d));
+        result = read_sections(r, &use, d, conf, STR("dialog-info"));
+    }
+    if (result == STAYS) {
+        *d = r->source->former->dialog_info;
+        result = arena_str(r->arena, &d->single_dialog_agents, d->single_dialog_agents);
     }
     schema_use_fini(&use);
+    return result;
+}
+
+static int plugins_take_former(struct reading *r, struct settings *s)
+{
+    const struct settings *former = r->source->former;
+    int result = 0;
+
+    s->n_plugins = 0;
+    for (size_t i = 0; result == 0 && i < former->n_plugins; i++)
+        result = plugin_add(r, s, former->plugins[i].name, former->plugins[i].at);
     return result;
 }
 
@@ -378,7 +399,9 @@ static int read_plugins(struct reading *r, struct settings *s, const struct conf
     int result = schema_use_init(r, &use, &plugins_schema);
 
     if (result == 0)
-        result = schema_apply_sections(r, &use, &d, conf, STR("plugins"));
+        result = read_sections(r, &use, &d, conf, STR("plugins"));
+    if (result == STAYS)
+        result = plugins_take_former(r, s);
     s->plugins_partial = conf->partial;
     for (size_t i = 0; i < conf->n_sections; i++)
         s->plugins_partial |=

@@ -515,6 +515,59 @@ static void test_general(void **state)
     unload(&l);
 }
 
+static void test_own_sections(void **state)
+{
+    static const struct {
+        const char *text, *told;
+        const char *agents, *plugins; /* afterwards, each plugin with a blank behind it */
+        bool repeat, swap, idle;
+    } cases[] = {
+        { "[compatibility]\nasterisk=yes\nringing_repeat=perhaps\n",
+          "etc/extstate.conf:3: error: ringing_repeat = perhaps: not yes or no; what was loaded "
+          "before goes on\n",
+          "SPA962", "", true, false, true },
+        { "[dialog-info]\nsingle_dialog_agents=X\nidle_dialog=perhaps\n",
+          "etc/extstate.conf:3: error: idle_dialog = perhaps: not yes or no; what was loaded "
+          "before goes on\n",
+          "Old, Older", "", false, false, false },
+        { "[plugins]\nload=one\nload=a/b\n[two]\noption=1\n",
+          "etc/extstate.conf:3: error: load = a/b: not the name of a plugin: letters, digits, _ - "
+          "and ., at most 64; what was loaded before goes on\n",
+          "SPA962", "one two three ", false, false, true },
+        { "[compatibility]\nasterisk=yes\nringing_repeat=no\n[dialog-info]\nidle_dialog=no\n"
+          "[plugins]\nload=four\n",
+          "", "SPA962", "four ", false, true, false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct loaded former = load(UDP, "[compatibility]\nringing_repeat=yes\n[dialog-info]\n"
+                                         "single_dialog_agents=Old, Older\nidle_dialog=no\n"
+                                         "[plugins]\nload=one\nload=two\nload=three\n"),
+                      l = reload(&former, UDP, cases[i].text);
+        char room[100];
+        struct buf names;
+
+        unload(&former);
+        assert_str(buf_str(&l.diag.text), cases[i].told);
+        assert_int_equal(l.s->compatibility.ringing_repeat, cases[i].repeat);
+        assert_int_equal(l.s->compatibility.publish_swaps_from_to, cases[i].swap);
+        assert_str(l.s->dialog_info.single_dialog_agents, cases[i].agents);
+        assert_int_equal(l.s->dialog_info.idle_dialog, cases[i].idle);
+        buf_init_on(&names, room, sizeof(room));
+        for (size_t k = 0; k < l.s->n_plugins; k++) {
+            const struct plugin_settings *p = &l.s->plugins[k];
+
+            buf_add(&names, p->name);
+            buf_add_char(&names, ' ');
+            assert_str(p->at.file, "etc/extstate.conf");
+            assert_true((p->options != NULL) == str_equal(p->name, STR("two")));
+        }
+        assert_str(buf_str(&names), cases[i].plugins);
+        unload(&l);
+    }
+}
+
 /* ---- who publishes, who watches ---- */
 
 static void test_compositors(void **state)
@@ -726,6 +779,7 @@ int main(void)
         cmocka_unit_test(test_same),
         cmocka_unit_test(test_singles),
         cmocka_unit_test(test_general),
+        cmocka_unit_test(test_own_sections),
         cmocka_unit_test(test_compositor_type),
         cmocka_unit_test(test_compositors),
         cmocka_unit_test(test_authorization),

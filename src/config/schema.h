@@ -96,6 +96,7 @@ struct reading { /* what readers of sections share while a configuration is read
     const struct settings_source *source;
     struct rng rng;  /* for keys of tables */
     bool strict;     /* [compatibility] strict_objects */
+    bool exact;      /* extstate.conf: what is no word for yes or no is a fault */
     bool partial;    /* the present section is: see conf.h */
     bool former;     /* the present section's object goes on as it was loaded before, should this
                         have a fault */
@@ -164,10 +165,6 @@ void schema_print(struct buf *out, const struct schema *schema);
 /* extstate_conf.c: general, compatibility and plugins of the settings. Plugins' options point into
  * `conf`. 0 or a negative errno. */
 NODISCARD int extstate_conf_read(struct reading *r, struct settings *s, struct conf *conf);
-
-/* All entries of all sections of that name, in order, into one object. 0 or a negative errno. */
-NODISCARD int schema_apply_sections(struct reading *r, const struct schema_use *use, void *object,
-                                    const struct conf *conf, struct str name);
 
 /* authorization_conf.c */
 NODISCARD int authorization_conf_read(struct reading *r, struct settings *s,

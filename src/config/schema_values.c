@@ -37,13 +37,16 @@ bool value_is_no(struct str value)
     return false;
 }
 
-/* What is not a word for yes is a no, and that must not surprise anybody. */
+/* In the files of Asterisk what is not a word for yes is a no, and that must not surprise anybody.
+ */
 static int read_bool(struct reading *r, const struct option *o, void *object,
-                     const struct conf_entry *e)
+                     const struct conf_entry *e, struct buf *why)
 {
-    bool value = str_is_true(e->value);
+    bool value = str_is_true(e->value), is_word = value || value_is_no(e->value);
 
-    if (!value && !value_is_no(e->value))
+    if (!is_word && r->exact)
+        return option_bad(why, "not yes or no");
+    if (!is_word)
         reading_tell(r, DIAG_WARNING, e->at, "%s = %.*s counts as no; write yes or no", o->name,
                      STR_FMT(e->value));
     memcpy(field(o, object), &value, sizeof(value));
@@ -301,7 +304,7 @@ int option_read(struct reading *r, const struct option *o, void *object, const s
 {
     switch (o->type) {
     case OPTION_BOOL:
-        return read_bool(r, o, object, e);
+        return read_bool(r, o, object, e, why);
     case OPTION_U32:
         return read_u32(o, object, e->value, why);
     case OPTION_DURATION:

@@ -238,7 +238,10 @@ static int read_extstate(struct reading *r, struct settings *s, bool *unusable)
         if (result)
             return result;
     }
-    return extstate_conf_read(r, s, owned->extstate);
+    r->exact = true;
+    result = extstate_conf_read(r, s, owned->extstate);
+    r->exact = false;
+    return result;
 }
 
 static void tell_unserved(struct reading *r, const struct settings *s, bool missing)
