@@ -587,52 +587,79 @@ static bool rule_applies(const struct rule *rule, struct str id, struct str doma
     return true;
 }
 
-/* What the rules that apply grant together, in `arena`. */
-static int grants_gather(const struct presence_rules *p, const struct presence_question *q,
-                         struct str id, struct str domain, struct arena *arena,
-                         struct view_grants *grants, enum watcher_handling *most)
-{
-    int result = 0;
+struct asker {
+    struct str id, domain;
+    const struct presence_question *question;
+};
 
-    for (size_t i = 0; i < p->n_rules && result == 0; i++) {
+/* The most generous handling of the rules that apply, and whether they grant everything together:
+ * most watchers need no view, and so no memory. */
+static enum watcher_handling handle(const struct presence_rules *p, const struct asker *a,
+                                    bool *everything)
+{
+    enum watcher_handling most = WATCHER_BLOCK;
+    struct view_grants whole = { .attributes = 0 };
+
+    for (size_t i = 0; i < p->n_rules; i++) {
         const struct rule *rule = &p->rules[i];
 
-        if (!rule_applies(rule, id, domain, q))
+        if (!rule_applies(rule, a->id, a->domain, a->question))
             continue;
-        result = view_grants_add(arena, grants, &rule->grants);
-        if (rule->handling > *most)
-            *most = rule->handling;
+        whole.devices.all |= rule->grants.devices.all;
+        whole.persons.all |= rule->grants.persons.all;
+        whole.services.all |= rule->grants.services.all;
+        whole.all_attributes |= rule->grants.all_attributes;
+        if (rule->handling > most)
+            most = rule->handling;
     }
-    return result;
+    *everything = view_grants_all(&whole);
+    return most;
+}
+
+/* What the rules that apply grant together; NULL without memory. */
+static struct view *grant(const struct presence_rules *p, const struct asker *a)
+{
+    struct arena arena = { .block_size = 512 };
+    struct view_grants grants = { .attributes = 0 };
+    struct view *view = NULL;
+    int result = 0;
+
+    for (size_t i = 0; i < p->n_rules && result == 0; i++)
+        if (rule_applies(&p->rules[i], a->id, a->domain, a->question))
+            result = view_grants_add(&arena, &grants, &p->rules[i].grants);
+    if (result == 0) /* only the list changes */
+        view = view_ref(view_intern(&((struct presence_rules *)p)->views, &grants));
+    arena_fini(&arena);
+    return view;
 }
 
 enum watcher_handling presence_rules_decide(const struct presence_rules *p,
                                             const struct presence_question *q, struct view **view)
 {
-    enum watcher_handling most = WATCHER_BLOCK;
-    struct arena arena = { .block_size = 512 };
-    struct view_grants grants = { .attributes = 0 };
-    struct view *found = NULL;
+    struct asker asker = { .question = q };
+    enum watcher_handling most;
     char room[IDENTITY_MAX];
     struct sip_uri parsed;
+    struct view *made;
+    bool everything;
     struct buf id;
-    int result;
 
     buf_init_on(&id, room, sizeof(room));
     identity_print(&id, q->uri, &parsed);
     if (id.error)
         return WATCHER_BLOCK;
-    result = grants_gather(p, q, buf_str(&id), parsed.host, &arena, &grants, &most);
-    if (most == WATCHER_ALLOW && (result || !view_grants_all(&grants))) {
-        if (view && result == 0) /* only the list changes */
-            found = view_intern(&((struct presence_rules *)p)->views, &grants);
-        if (found)
-            *view = view_ref(found);
-        else
-            most = WATCHER_POLITE_BLOCK;
-    }
-    arena_fini(&arena);
-    return most;
+    asker.id = buf_str(&id);
+    asker.domain = parsed.host;
+    most = handle(p, &asker, &everything);
+    if (most != WATCHER_ALLOW || everything)
+        return most;
+    if (!view)
+        return WATCHER_POLITE_BLOCK;
+    made = grant(p, &asker);
+    if (!made)
+        return WATCHER_UNDECIDED;
+    *view = made;
+    return WATCHER_ALLOW;
 }
 
 bool presence_rules_ask_sphere(const struct presence_rules *p)

@@ -29,7 +29,7 @@ struct presence_question { /* borrowed */
 };
 /* What becomes of a watcher. One who is allowed, but not all there is, gets a reference to what it
  * is shown in *view, which is untouched otherwise: the same for the same grants, as long as the
- * document lives. `view` NULL, or no memory for it: then such a one is blocked politely. */
+ * document lives. `view` NULL: such a one is blocked politely. */
 enum watcher_handling presence_rules_decide(const struct presence_rules *p,
                                             const struct presence_question *q, struct view **view);
 /* Does any rule depend on the sphere? */

@@ -178,7 +178,13 @@ struct compositor_settings { /* extstate.conf [compositor], or any section with 
 };
 
 /* What becomes of a watcher: the sub-handling of RFC 5025 section 3.2.1, from least to most. */
-enum watcher_handling { WATCHER_BLOCK, WATCHER_CONFIRM, WATCHER_POLITE_BLOCK, WATCHER_ALLOW };
+enum watcher_handling {
+    WATCHER_BLOCK,
+    WATCHER_CONFIRM,
+    WATCHER_POLITE_BLOCK,
+    WATCHER_ALLOW,
+    WATCHER_UNDECIDED /* there was no memory for saying what part is shown: to be asked again */
+};
 
 struct presence_rules;
 
@@ -364,7 +370,7 @@ struct view;
 /* Of watcher information (`presence.winfo`): what the rules that name the package say, else its
  * owner may see it and nobody else. Of presence one who is allowed may be shown a part: then *view
  * is a reference, otherwise it is untouched. `view` may be NULL: granted a part is then blocked
- * politely, as with other packages and without memory. */
+ * politely, as with other packages, and nothing is undecided. */
 enum watcher_handling settings_authorize(const struct settings *s, const struct watcher_question *q,
                                          struct view **view);
 enum { RULES_LOOK_MS = 10000 }; /* how often somebody who waits for that looks at the clock */

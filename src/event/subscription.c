@@ -411,6 +411,10 @@ void subscription_accept(struct subscription *s, struct watched *w)
         return;
     }
     permission = permission_of(s, w);
+    if (permission.handling == WATCHER_UNDECIDED) {
+        subscription_refuse(s, 503, "there is no memory for this subscription");
+        return;
+    }
     permission_set(s, &permission);
     if (s->handling == WATCHER_BLOCK) {
         subscription_refuse(s, 403, "this subscriber may not watch this resource");
@@ -592,6 +596,12 @@ enum end_reason subscription_recheck(struct subscription *s)
     if (!s->resource)
         return END_NONE;
     permission = permission_of(s, s->resource);
+    if (permission.handling == WATCHER_UNDECIDED) { /* not shown too much until it is known */
+        permission.handling = WATCHER_POLITE_BLOCK;
+        s->generation--;
+        if (!s->retry_ms)
+            subscription_retry(s, CONGESTED_MS, false);
+    }
     return permission_apply(s, &permission);
 }
 
