@@ -61,9 +61,18 @@ static uint64_t bench_ms(void *ctx)
 /* ---- the state thread ---- */
 
 static int on_composed(void *ctx, const struct resource_name *name,
-                       const struct event_state *composite)
+                       const struct event_state *composite, void **kept)
 {
-    return state_published(((struct bench *)ctx)->core, name, composite);
+    struct hint *held = *kept;
+    int r = state_publish(((struct bench *)ctx)->core, name, composite, &held);
+
+    *kept = held;
+    return r;
+}
+
+static void on_forgotten(void *ctx, void *kept)
+{
+    state_let_go(((struct bench *)ctx)->core, kept);
 }
 
 static void on_snapshot(void *ctx, const struct snapshot *s, uint64_t consumers)
@@ -106,11 +115,12 @@ static void bench_init(struct bench *b, uint32_t n)
                                                     .rng = &b->rng }) == 0);
     BUG_UNLESS(
         publication_store_create(
-            &b->store, &(struct publication_config){ .port = { .ctx = b, .composed = on_composed },
-                                                     .wheel = &b->loop.wheel,
-                                                     .clock = &b->clock,
-                                                     .rng = &b->rng,
-                                                     .log = b->log }) == 0);
+            &b->store, &(struct publication_config){
+                           .port = { .ctx = b, .composed = on_composed, .forgotten = on_forgotten },
+                           .wheel = &b->loop.wheel,
+                           .clock = &b->clock,
+                           .rng = &b->rng,
+                           .log = b->log }) == 0);
 }
 
 static void bench_fini(struct bench *b)

@@ -141,10 +141,11 @@ static void ignore_here(void *ctx, struct str mailbox, const struct mailbox_coun
 }
 
 static int ignore_composite(void *ctx, const struct resource_name *name,
-                            const struct event_state *composite)
+                            const struct event_state *composite, void **kept)
 {
     (void)ctx;
     (void)name;
+    (void)kept;
     (void)composite;
     return 0;
 }

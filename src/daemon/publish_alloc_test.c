@@ -14,10 +14,12 @@ struct threads {
     struct worker worker;
 };
 
-static int composed(void *ctx, const struct resource_name *name, const struct event_state *s)
+static int composed(void *ctx, const struct resource_name *name, const struct event_state *s,
+                    void **kept)
 {
     (void)ctx;
     (void)name;
+    (void)kept;
     (void)s;
     return 0;
 }

@@ -9,13 +9,20 @@
 /* ---- ports ---- */
 
 static int on_composed(void *ctx, const struct resource_name *name,
-                       const struct event_state *composite)
+                       const struct event_state *composite, void **kept)
 {
     struct state_engine *e = ctx;
-    int r = state_published(e->core, name, composite);
+    struct hint *held = *kept;
+    int r = state_publish(e->core, name, composite, &held);
 
     BUG_UNLESS(r <= 0); /* a worker lets nobody publish for what can have no name */
+    *kept = held;
     return r;
+}
+
+static void on_forgotten(void *ctx, void *kept)
+{
+    state_let_go(((struct state_engine *)ctx)->core, kept);
 }
 
 static bool on_served(void *ctx, const struct publication_place *place)
@@ -207,6 +214,7 @@ int state_engine_init(struct state_engine *e, const struct state_engine_config *
                                  &(struct publication_config){ .port = { .ctx = e,
                                                                          .served = on_served,
                                                                          .composed = on_composed,
+                                                                         .forgotten = on_forgotten,
                                                                          .patch = on_patch,
                                                                          .event = on_event,
                                                                          .ended = on_ended },

@@ -38,10 +38,11 @@ static void on_here(void *ctx, struct str mailbox, const struct mailbox_counts *
 }
 
 static int on_composed(void *ctx, const struct resource_name *name,
-                       const struct event_state *composite)
+                       const struct event_state *composite, void **kept)
 {
     (void)ctx;
     (void)name;
+    (void)kept;
     (void)composite;
     return 0;
 }

@@ -22,7 +22,7 @@ struct testing {
 };
 
 static int on_composed(void *ctx, const struct resource_name *name,
-                       const struct event_state *composite)
+                       const struct event_state *composite, void **kept)
 {
     struct testing *t = ctx;
 

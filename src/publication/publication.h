@@ -39,9 +39,15 @@ struct publication_port {
     bool (*served)(void *ctx, const struct publication_place *place);
     /* The composite of a resource is another one now; NULL: nothing is published any more.
      * Borrowed. The name's package is empty for `dialog` and `presence`, which are one resource.
-     * 0 or -ENOMEM: then the store does not change either. Must not call back into the store. */
+     * What the port wants to find again when that resource has another composite it may keep in
+     * `*kept`, which is NULL at first. 0 or -ENOMEM: then the store does not change either. Must
+     * not call back into the store. */
     int (*composed)(void *ctx, const struct resource_name *name,
-                    const struct event_state *composite);
+                    const struct event_state *composite, void **kept);
+    /* The store forgets a resource for which nothing is published any more: where many end at once,
+     * some time after that was told. Only told where something is kept, and not when the store
+     * itself ends. Likewise. */
+    void (*forgotten)(void *ctx, void *kept);
     /* What a diff makes of the document it changes: the bytes of the result, for the next diff, and
      * what they say (one reference). 0; a SIP status with the reason in `why`, when it cannot be
      * accepted; -ENOMEM. NULL: diffs are refused. */
@@ -145,6 +151,8 @@ void publication_store_each(const struct publication_store *store,
                             void (*each)(void *ctx, const struct inbound_publication_view *v),
                             void *ctx);
 
+/* Publications that have expired are not counted as such at once, but go on as resources and bytes
+ * until they are cleared away: 10 ms later, or when it is their turn. */
 struct publication_counters {
     uint64_t publications, resources, bytes;
     uint64_t initial, refreshed, modified, removed, expired, superseded;

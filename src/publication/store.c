@@ -20,6 +20,8 @@ int publication_store_create(struct publication_store **out, const struct public
     if (!store)
         return r;
     store->cfg = *cfg;
+    list_init(&store->ended);
+    timer_init(&store->clear, published_clear_fire);
     r = map_init(&store->words, cfg->rng);
     if (r == 0)
         r = map_init(&store->resources, cfg->rng);
@@ -36,6 +38,11 @@ void publication_store_destroy(struct publication_store *store)
 {
     if (!store)
         return;
+    timer_stop(store->cfg.wheel, &store->clear);
+    if (store->resources.buckets)
+        MAP_FOREACH (node, &store->resources)
+            resource_of(node)->kept = NULL;
+    published_clear(store, SIZE_MAX);
     if (store->resources.buckets)
         MAP_FOREACH_SAFE (node, &store->resources) {
             LIST_FOREACH_SAFE (it, &resource_of(node)->publications) {
@@ -160,7 +167,7 @@ static bool overflows(const struct publication *p, const struct event_state *nex
 
 /* `p` says what the request says, in place of `former`. */
 static int settle(struct publication *p, const struct publication_request *rq,
-                  const struct publication_document *former, const struct list *gone,
+                  const struct publication_document *former, struct list *gone,
                   struct publication_answer *answer)
 {
     struct publication_store *store = p->resource->store;
@@ -409,6 +416,7 @@ static int apply_initial(struct publication_store *store, const struct publicati
     struct publication *heir;
     int r;
 
+    published_clear(store, 2); /* what has ended must not pile up, however many come and go */
     r = published_resource_get(store, &name, &resource);
     if (r)
         return r;

@@ -174,13 +174,67 @@ static void test_crowd_moves(void **state)
     bench_fini(&c.b);
 }
 
+/* Many in the same tick: all are told in it, and nothing of them can be seen any more while what is
+ * left of them is cleared away. */
+static void test_at_once(void **state)
+{
+    enum { CROWD = 5000 };
+    struct store_bench b;
+    struct publication_request rq;
+    struct publication_counters c;
+    etag_text tag = "", first = "";
+
+    (void)state;
+    bench_init(&b);
+    b.silent = true;
+    for (unsigned i = 0; i < CROWD; i++) {
+        char extension[16];
+
+        rq = bench_request("a", NULL, EARLY);
+        (void)snprintf(extension, sizeof(extension), "%u", i);
+        rq.extension = str_of(extension);
+        assert_int_equal(bench_apply(&b, &rq, i ? NULL : first), 0);
+    }
+    assert_int_equal(b.kept, CROWD);
+    b.silent = false;
+    rq.extension = STR("0");
+    bench_run(&b, 70000);
+    assert_int_equal(b.tells, 2 * CROWD);
+    c = bench_counters(&b);
+    assert_true(c.publications == 0 && c.expired == CROWD && c.bytes > 0);
+    buf_reset(&b.told);
+
+    /* its tag is worth nothing, and it counts for no quota */
+    memcpy(tag, first, sizeof(tag));
+    rq = bench_request("a", tag, EARLY);
+    rq.extension = STR("0");
+    assert_int_equal(bench_apply(&b, &rq, NULL), PUBLICATION_NO_MATCH);
+    rq = bench_request("a", NULL, EARLY);
+    rq.extension = STR("4999");
+    rq.max_per_publisher = rq.max_per_resource = 1;
+    assert_int_equal(bench_apply(&b, &rq, NULL), 0);
+    assert_told(&b, "4999@users " EARLY "\n");
+
+    /* in portions, of which none forgets the resource that lives */
+    bench_run(&b, WHEEL_TICK_MS);
+    assert_in_range(b.kept, 2, CROWD - 1);
+    bench_run(&b, 5ull * WHEEL_TICK_MS);
+    assert_int_equal(b.kept, 1);
+    assert_int_equal(bench_counters(&b).resources, 1);
+    bench_run(&b, 70000);
+    assert_told(&b, "4999@users -\n");
+    bench_run(&b, WHEEL_TICK_MS);
+    assert_int_equal(b.kept, 0);
+    assert_int_equal(bench_counters(&b).bytes, 0);
+    bench_fini(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_expiry),
-        cmocka_unit_test(test_expiry_delayed),
-        cmocka_unit_test(test_crowd),
-        cmocka_unit_test(test_crowd_moves),
+        cmocka_unit_test(test_expiry),  cmocka_unit_test(test_expiry_delayed),
+        cmocka_unit_test(test_crowd),   cmocka_unit_test(test_crowd_moves),
+        cmocka_unit_test(test_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -141,8 +141,12 @@ int published_resource_get(struct publication_store *store, const struct resourc
 
 void published_resource_tidy(struct published_resource *r)
 {
-    if (!list_empty(&r->publications))
+    const struct publication_port *port = &r->store->cfg.port;
+
+    if (!list_empty(&r->publications) || r->ended)
         return;
+    if (r->kept)
+        port->forgotten(port->ctx, r->kept);
     map_remove(&r->store->resources, &r->node);
     resource_destroy(r->store, r);
 }
@@ -195,7 +199,9 @@ struct publication *published_find(const struct publication_store *store, struct
     struct map_node *node =
         tag_parse(tag, etag) ? map_find(&store->tags, tag_hash(store, tag), tag_equal, tag) : NULL;
 
-    return node ? CONTAINER_OF(node, struct publication, by_tag) : NULL;
+    if (!node || CONTAINER_OF(node, struct publication, by_tag)->ended)
+        return NULL;
+    return CONTAINER_OF(node, struct publication, by_tag);
 }
 
 void published_tag_random(struct publication_store *store, unsigned char tag[ETAG_BYTES])

@@ -41,8 +41,8 @@ struct publication_document { /* what a publication says */
 struct publication {
     struct map_node by_tag;
     unsigned char tag[ETAG_BYTES];
-    struct list of_resource;
-    struct timer expiry; /* at what was granted and the grace */
+    struct list of_resource; /* or, when it has ended, of those to be cleared away */
+    struct timer expiry;     /* at what was granted and the grace */
     struct published_resource *resource;
     struct published_word *publisher, *package;
     struct published_word *domain; /* NULL: internal */
@@ -51,10 +51,11 @@ struct publication {
     uint64_t serial, published_wall_ms;
     uint64_t origin; /* hashed, of the PUBLISH that came last; 0: not known */
     uint32_t expires_s, grace_s;
-    uint32_t bytes; /* as counted */
-    bool internal;  /* made by no PUBLISH: it has no tag, and no end of its own */
-    bool stream;    /* of events, which says nothing itself */
-    bool tagged, scoped;
+    uint32_t bytes;    /* as counted */
+    bool internal : 1; /* made by no PUBLISH: it has no tag, and no end of its own */
+    bool stream : 1;   /* of events, which says nothing itself */
+    bool tagged : 1, scoped : 1;
+    bool ended : 1; /* nobody can see it any more */
 };
 
 /* What holds does not change between the two, of the wall clock: RFC 4480 section 3.1. */
@@ -71,8 +72,10 @@ struct published_resource {
     struct published_word *package, *context; /* the package's text is empty for extensions */
     const struct event_state *composite;      /* as last told */
     struct published_turn *turn;              /* NULL: nothing holds for a time only */
+    void *kept;                               /* by whom composites are told */
     uint32_t published;                       /* publications that are not internal */
-    uint32_t bytes;                           /* as counted */
+    uint32_t ended; /* publications that have ended, and are not yet cleared away */
+    uint32_t bytes; /* as counted */
     uint32_t extension_len;
     char extension[];
 };
@@ -80,6 +83,8 @@ struct published_resource {
 struct publication_store {
     struct publication_config cfg;
     struct map words, resources, tags;
+    struct list ended; /* struct publication, in the order they ended */
+    struct timer clear;
     uint64_t last_serial, last_change;
     struct publication_counters counters;
     char etag[ETAG_DIGITS], why[PUBLICATION_ANSWER_MAX - ETAG_DIGITS]; /* of the answer */
@@ -123,7 +128,8 @@ uint32_t published_word_uses(const struct publication_store *store, enum publish
 struct resource_name published_name(struct str package, struct str context, struct str extension);
 struct published_resource *published_resource_find(const struct publication_store *store,
                                                    const struct resource_name *name);
-/* Found or made; published_resource_tidy ends one that has no publications. 0 or -ENOMEM. */
+/* Found or made; published_resource_tidy ends one that has no publications, not even any to be
+ * cleared away. 0 or -ENOMEM. */
 NODISCARD int published_resource_get(struct publication_store *store,
                                      const struct resource_name *name,
                                      struct published_resource **out);
@@ -162,14 +168,18 @@ NODISCARD int published_create(struct published_resource *resource,
                                const struct published_identity *who, struct publication **out);
 /* One that is not in the resource (any more), with all it has; NULL is fine. */
 void published_destroy(struct publication_store *store, struct publication *p);
+/* An end is told in a quarter of the time that it takes to clear away what has ended. When many end
+ * at once all are told first, and what is left of them goes in portions: `max` publications. */
+void published_clear_fire(struct timer *t); /* of the store */
+void published_clear(struct publication_store *store, size_t max);
 /* `p`, which may be new to the resource, says `next` from now on (ownership passes on 0), and those
  * in `gone`, which must have left the resource's list, are no more. The composite is told. 0 or
  * -ENOMEM, then the resource is as it was, without those in `gone`. */
 NODISCARD int published_settle(struct publication *p, struct publication_document *next,
-                               const struct list *gone);
+                               struct list *gone);
 /* The same for a stream: the event of the request is told. */
 NODISCARD int published_settle_stream(struct publication *p, const struct publication_request *rq,
-                                      const struct list *gone);
+                                      struct list *gone);
 /* Ends it, and its resource with the last one. 0 or -ENOMEM, then nothing has changed. */
 NODISCARD int published_remove(struct publication *p);
 /* The same for those in `gone`, all of one kind, which have left the list of their resource and are

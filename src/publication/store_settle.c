@@ -8,6 +8,7 @@
 
 enum {
     EXPIRY_RETRY_MS = 1000,
+    CLEAR_MAX = 2048,      /* publications in each tick: some milliseconds of ten */
     CLOCK_LOOK_MS = 10000, /* how often somebody who waits for a time looks at the wall clock */
 };
 
@@ -78,7 +79,7 @@ static int composite_tell(struct published_resource *resource, const struct even
         .extension = published_extension(resource),
     };
 
-    return port->composed(port->ctx, &name, composite);
+    return port->composed(port->ctx, &name, composite, &resource->kept);
 }
 
 static bool composite_is_news(const struct published_resource *resource,
@@ -244,20 +245,64 @@ void published_destroy(struct publication_store *store, struct publication *p)
     free(p);
 }
 
-/* Leaves the quota of its resource. */
+/* Leaves its resource and the quotas: all that anybody can see of it. What is left waits to be
+ * cleared away. */
 static void published_end(struct publication *p)
 {
     struct publication_store *store = p->resource->store;
 
     if (p->stream)
         store->cfg.port.ended(store->cfg.port.ctx, p->serial);
+    p->ended = true;
+    p->resource->ended++;
     p->resource->published -= !p->internal;
     store->counters.publications -= !p->internal;
-    published_destroy(store, p);
+    published_word_put(store, p->publisher);
+    p->publisher = NULL;
+    list_remove(&p->of_resource);
+    list_append(&store->ended, &p->of_resource);
+}
+
+/* Its resource may have nothing any more: see published_resource_tidy. */
+static void published_bury(struct publication *p)
+{
+    p->resource->ended--;
+    list_remove(&p->of_resource);
+    published_destroy(p->resource->store, p);
+}
+
+static void published_end_all(struct list *gone)
+{
+    LIST_FOREACH_SAFE (it, gone) {
+        published_end(published_at(it));
+        published_bury(published_at(it));
+    }
+}
+
+void published_clear(struct publication_store *store, size_t max)
+{
+    LIST_FOREACH_SAFE (it, &store->ended) {
+        struct publication *p = published_at(it);
+        struct published_resource *resource = p->resource;
+
+        if (!max--)
+            return;
+        published_bury(p);
+        published_resource_tidy(resource);
+    }
+}
+
+void published_clear_fire(struct timer *t)
+{
+    struct publication_store *store = CONTAINER_OF(t, struct publication_store, clear);
+
+    published_clear(store, CLEAR_MAX);
+    if (!list_empty(&store->ended))
+        timer_start(store->cfg.wheel, t, 0);
 }
 
 /* `p` is in the list of its resource; what it replaces is no more. */
-static void settled(struct publication *p, bool created, const struct list *gone)
+static void settled(struct publication *p, bool created, struct list *gone)
 {
     struct published_resource *resource = p->resource;
     struct publication_store *store = resource->store;
@@ -267,10 +312,7 @@ static void settled(struct publication *p, bool created, const struct list *gone
     resource->published += created && !p->internal;
     store->counters.publications += created && !p->internal;
     published_count(p);
-    LIST_FOREACH_SAFE (it, gone) {
-        list_remove(it);
-        published_end(published_at(it));
-    }
+    published_end_all(gone);
     resource_count(resource);
 }
 
@@ -282,8 +324,7 @@ static bool says_nothing_new(const struct publication *p, const struct publicati
            event_state_same(next->state, p->says.state);
 }
 
-int published_settle(struct publication *p, struct publication_document *next,
-                     const struct list *gone)
+int published_settle(struct publication *p, struct publication_document *next, struct list *gone)
 {
     struct published_resource *resource = p->resource;
     struct publication_store *store = resource->store;
@@ -331,7 +372,7 @@ static int event_tell(const struct publication *p, const struct publication_requ
 }
 
 int published_settle_stream(struct publication *p, const struct publication_request *rq,
-                            const struct list *gone)
+                            struct list *gone)
 {
     struct publication_store *store = p->resource->store;
     struct publication_document next = { .body_len = (uint32_t)rq->body.n,
@@ -361,28 +402,40 @@ int published_remove_all(struct published_resource *resource, struct list *gone)
         list_splice(&resource->publications, gone);
         return r;
     }
-    LIST_FOREACH_SAFE (it, gone) {
-        list_remove(it);
-        published_end(published_at(it));
-    }
+    published_end_all(gone);
     resource_count(resource);
     published_resource_tidy(resource);
     return 0;
 }
 
-int published_remove(struct publication *p)
+/* Told, and not yet cleared away. */
+static int published_expire(struct publication *p)
 {
-    struct list gone = { &gone, &gone }, *next = p->of_resource.next;
+    struct published_resource *resource = p->resource;
+    struct list *next = p->of_resource.next;
     int r;
 
     list_remove(&p->of_resource);
-    list_append(&gone, &p->of_resource);
-    r = published_remove_all(p->resource, &gone);
+    r = p->stream ? 0 : resource_compose(resource, NULL, NULL);
     if (r) { /* where it was */
-        list_remove(&p->of_resource);
         list_append(next, &p->of_resource);
+        return r;
     }
-    return r;
+    published_end(p);
+    resource_count(resource);
+    return 0;
+}
+
+int published_remove(struct publication *p)
+{
+    struct published_resource *resource = p->resource;
+    int r = published_expire(p);
+
+    if (r)
+        return r;
+    published_bury(p);
+    published_resource_tidy(resource);
+    return 0;
 }
 
 /* The end must not be lost for want of memory. */
@@ -401,8 +454,11 @@ static void publication_expired(struct timer *t)
              KV("context", published_word_text(p->resource->context)),
              KV("extension", published_extension(p->resource)),
              KV("publisher", published_word_text(p->publisher)));
-    if (published_remove(p))
+    if (published_expire(p)) {
         published_remove_later(p);
-    else
-        store->counters.expired++;
+        return;
+    }
+    store->counters.expired++;
+    if (!timer_running(&store->clear))
+        timer_start(store->cfg.wheel, &store->clear, 0);
 }

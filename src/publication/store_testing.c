@@ -17,12 +17,14 @@ static uint64_t bench_wall(void *ctx)
 }
 
 static int bench_composed(void *ctx, const struct resource_name *name,
-                          const struct event_state *composite)
+                          const struct event_state *composite, void **kept)
 {
     struct store_bench *b = ctx;
 
     if (b->composed_result)
         return b->composed_result;
+    b->kept += !*kept;
+    *kept = b;
     b->tells++;
     if (b->watch)
         b->watch(b->watch_ctx, name, composite);
@@ -35,6 +37,14 @@ static int bench_composed(void *ctx, const struct resource_name *name,
     event_state_print(&b->told, composite);
     buf_add_char(&b->told, '\n');
     return 0;
+}
+
+static void bench_forgotten(void *ctx, void *kept)
+{
+    struct store_bench *b = ctx;
+
+    assert_ptr_equal(kept, b);
+    b->kept--;
 }
 
 /* "+text": text is appended to the base, and the document is what it says then; a base with a word
@@ -91,6 +101,7 @@ void bench_init(struct store_bench *b)
     buf_init(&b->told, 1 << 20);
     cfg.port.ctx = b;
     cfg.port.composed = bench_composed;
+    cfg.port.forgotten = bench_forgotten;
     cfg.port.patch = bench_patch;
     cfg.port.event = bench_event;
     cfg.port.ended = bench_ended;

@@ -21,6 +21,7 @@ struct store_bench {
     unsigned tells;      /* altogether */
     bool silent;         /* nothing is written down */
     int composed_result; /* what the port answers */
+    unsigned kept;       /* resources that the port has heard of, and were not forgotten */
     void (*watch)(void *ctx, const struct resource_name *name, const struct event_state *s);
     void *watch_ctx;
     void (*guard)(bool subject); /* whether what allocates now is the store, not its test */

@@ -436,13 +436,27 @@ static void hint_tell(struct state_core *core, struct hint *h, const struct snap
     core->port.snapshot(core->port.ctx, s, h->consumers | (h->announced ? core->watch_all : 0));
 }
 
+/* Whoever holds it learns that when it comes back to it. */
+static void hint_end(struct state_core *core, struct hint *h)
+{
+    if (!h->holds) {
+        hint_destroy(core, h);
+        return;
+    }
+    next_forget(core, h);
+    hint_sources_destroy(core, h->sources);
+    h->sources = NULL;
+    h->gone = true;
+    list_append(&core->gone, &h->link);
+}
+
 void hints_tell(struct state_core *core)
 {
     LIST_FOREACH_SAFE (it, &core->departing) {
         struct hint *h = staged_hint(it);
 
         hint_tell(core, h, h->next.snapshot);
-        hint_destroy(core, h);
+        hint_end(core, h);
     }
     LIST_FOREACH_SAFE (it, &core->staged) {
         struct hint *h = staged_hint(it);
@@ -472,7 +486,7 @@ void hints_rollback(struct state_core *core)
 
 void hint_release(struct state_core *core, struct hint *h)
 {
-    if (h->origin != HINT_NONE || h->contribution.published || h->consumers)
+    if (h->origin != HINT_NONE || h->contribution.published || h->consumers || h->holds)
         return;
     if (!h->announced) {
         hint_leave(core, h);

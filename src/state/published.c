@@ -35,32 +35,65 @@ static enum composition_order order_in(const struct context_order *orders, size_
     return COMPOSE_AGGREGATE;
 }
 
-int state_published(struct state_core *core, const struct resource_name *name,
-                    const struct event_state *composite)
+/* The resource that a composite is for; NULL: there is none, and nothing to tell it. */
+static int resource_for(struct state_core *core, const struct resource_name *name,
+                        const struct event_state *composite, struct hint **out)
+{
+    if (composite)
+        return resource_get(core, name, out);
+    *out = state_name_is_possible(name) ? hint_find_name(core, name) : NULL;
+    return 0;
+}
+
+int state_publish(struct state_core *core, const struct resource_name *name,
+                  const struct event_state *composite, struct hint **held)
 {
     const struct contribution c = { composite,
                                     order_in(core->orders, core->n_orders, name->context) };
-    struct hint *h = NULL;
-    int r;
+    struct hint *h;
+    int r = 0;
 
-    if (composite) {
-        r = resource_get(core, name, &h);
-        if (r)
-            return r;
-    } else {
-        h = state_name_is_possible(name) ? hint_find_name(core, name) : NULL;
-        if (!h)
-            return 0;
+    if (*held && (*held)->gone) {
+        state_let_go(core, *held);
+        *held = NULL;
     }
+    h = *held;
+    if (!h)
+        r = resource_for(core, name, composite, &h);
+    if (r || !h)
+        return r;
     r = hint_stage_contribution(core, h, &c);
     if (r) {
         hint_release(core, h);
         return r;
     }
+    if (!*held)
+        h->holds++;
+    *held = h;
     hints_commit(core);
     hints_tell(core);
-    hint_release(core, h);
     return 0;
+}
+
+void state_let_go(struct state_core *core, struct hint *held)
+{
+    if (!held)
+        return;
+    held->holds--;
+    if (!held->gone)
+        hint_release(core, held);
+    else if (!held->holds)
+        hint_destroy(core, held);
+}
+
+int state_published(struct state_core *core, const struct resource_name *name,
+                    const struct event_state *composite)
+{
+    struct hint *h = NULL;
+    int r = state_publish(core, name, composite, &h);
+
+    state_let_go(core, h);
+    return r;
 }
 
 int state_resource_end(struct state_core *core, const struct resource_name *name)

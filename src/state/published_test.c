@@ -183,6 +183,61 @@ static void test_life_without_hint(void **state)
     testing_fini(&t);
 }
 
+/* Whoever holds a resource can tell its end first, and let it end later. */
+static void test_held(void **state)
+{
+    const struct resource_name name = { .context = STR("users"), .extension = STR("1000") };
+    struct event_state *busy = composite_of(DEVICE_INUSE);
+    struct hint *held = NULL, *first;
+    const struct snapshot *s;
+    struct testing t;
+
+    (void)state;
+    testing_init(&t);
+    state_watch_all(t.core, 5);
+    apply(&t, "[users]\n_1XXX PJSIP/a\n");
+    buf_reset(&t.events);
+    assert_int_equal(state_publish(t.core, &name, NULL, &held), 0);
+    assert_null(held);
+    assert_int_equal(state_publish(t.core, &name, busy, &held), 0);
+    assert_non_null(held);
+    first = held;
+    assert_int_equal(state_publish(t.core, &name, NULL, &held), 0);
+    assert_ptr_equal(held, first);
+    assert_events(&t, "1000@users #1 Unavailable -> 20\n1000@users #2 InUse -> 20\n"
+                      "1000@users #3 Unavailable -> 20\n");
+    assert_int_equal(state_publish(t.core, &name, busy, &held), 0);
+    assert_ptr_equal(held, first);
+    assert_int_equal(state_publish(t.core, &name, NULL, &held), 0);
+    buf_reset(&t.events);
+    /* Its hint goes meanwhile, and it does; what comes then is another. */
+    apply(&t, "[users]\n");
+    assert_int_equal(report(&t, "PJSIP/a", "INUSE"), 0);
+    assert_events(&t, "1000@users #6 removed -> 20\nPJSIP/a INUSE\n");
+    assert_int_equal(look(&t, "", "users", "1000", false, 1, &s), STATE_NO_HINT);
+    assert_int_equal(state_publish(t.core, &name, busy, &held), 0);
+    assert_int_equal(state_publish(t.core, &name, NULL, &held), 0);
+    assert_int_equal(look(&t, "", "users", "1000", false, 1, &s), STATE_NO_HINT);
+    assert_events(&t, "1000@users #2 InUse -> 20\n1000@users #3 Unavailable -> 20\n");
+    state_let_go(t.core, held);
+    assert_events(&t, "1000@users #4 removed -> 20\n");
+    /* One that something is published for goes on. */
+    held = NULL;
+    assert_int_equal(state_publish(t.core, &name, busy, &held), 0);
+    state_let_go(t.core, held);
+    assert_int_equal(look(&t, "", "users", "1000", false, 1, &s), 0);
+    /* One that has ended is let go of, or goes with the core. */
+    for (int i = 0; i < 2; i++) {
+        held = NULL;
+        assert_int_equal(state_publish(t.core, &name, busy, &held), 0);
+        assert_int_equal(state_resource_end(t.core, &name), 0);
+        if (i == 0)
+            state_let_go(t.core, held);
+    }
+    event_state_unref(busy);
+    testing_fini(&t);
+}
+
 /* A user of a domain that is served: publishers hear of it when there is something to tell. */
 static void test_served(void **state)
 {
@@ -385,12 +440,19 @@ static void test_listed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_orders),        cmocka_unit_test(test_hidden_is_silent),
-        cmocka_unit_test(test_told),          cmocka_unit_test(test_life_without_hint),
-        cmocka_unit_test(test_served),        cmocka_unit_test(test_ends),
-        cmocka_unit_test(test_packages),      cmocka_unit_test(test_pattern_is_made),
-        cmocka_unit_test(test_does_not_hide), cmocka_unit_test(test_reloads),
-        cmocka_unit_test(test_autohints),     cmocka_unit_test(test_listed),
+        cmocka_unit_test(test_orders),
+        cmocka_unit_test(test_hidden_is_silent),
+        cmocka_unit_test(test_told),
+        cmocka_unit_test(test_life_without_hint),
+        cmocka_unit_test(test_served),
+        cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_held),
+        cmocka_unit_test(test_packages),
+        cmocka_unit_test(test_pattern_is_made),
+        cmocka_unit_test(test_does_not_hide),
+        cmocka_unit_test(test_reloads),
+        cmocka_unit_test(test_autohints),
+        cmocka_unit_test(test_listed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

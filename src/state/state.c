@@ -51,8 +51,8 @@ static struct state_port port_complete(const struct state_port *port)
 
 static void lists_init(struct state_core *core)
 {
-    struct list *lists[] = { &core->devices, &core->presences, &core->hints,    &core->idle,
-                             &core->touched, &core->staged,    &core->departing };
+    struct list *lists[] = { &core->devices, &core->presences, &core->hints,     &core->idle,
+                             &core->touched, &core->staged,    &core->departing, &core->gone };
 
     for (size_t i = 0; i < ARRAY_LEN(lists); i++)
         list_init(lists[i]);
@@ -95,6 +95,8 @@ void state_destroy(struct state_core *core)
     if (!core)
         return;
     LIST_FOREACH_SAFE (it, &core->hints)
+        hint_destroy(core, CONTAINER_OF(it, struct hint, link));
+    LIST_FOREACH_SAFE (it, &core->gone)
         hint_destroy(core, CONTAINER_OF(it, struct hint, link));
     LIST_FOREACH_SAFE (it, &core->devices)
         device_destroy(CONTAINER_OF(it, struct device, link));

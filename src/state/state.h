@@ -119,6 +119,14 @@ NODISCARD int state_published(struct state_core *core, const struct resource_nam
  * mean. The last snapshot shows that nothing is known. 0, also when there is none; -ENOMEM, then it
  * has to be said again. */
 NODISCARD int state_resource_end(struct state_core *core, const struct resource_name *name);
+/* The same in two steps, for whoever has many that end at once. `*held`, NULL at first, is the
+ * resource from the first composite on, which need not be looked for any more, and does not end
+ * because nothing is published for it: not before state_let_go is told, once, what was held (NULL
+ * is fine). When it ends for another reason the next composite is for another resource. */
+struct hint; /* opaque */
+NODISCARD int state_publish(struct state_core *core, const struct resource_name *name,
+                            const struct event_state *composite, struct hint **held);
+void state_let_go(struct state_core *core, struct hint *held);
 /* How hints and publications combine in each context; COMPOSE_AGGREGATE where none is named. What
  * that changes is told. The array is borrowed for the call. 0 or -ENOMEM, then nothing has changed.
  */

@@ -42,6 +42,7 @@ struct state_core {
 
     struct list touched;           /* struct device, while a change is staged */
     struct list staged, departing; /* struct hint, likewise */
+    struct list gone;              /* struct hint, ended and held */
     uint64_t watch_all;            /* consumers of everything */
     uint64_t last_id;
     struct state_counters counters;
@@ -161,6 +162,8 @@ struct hint { /* a resource */
     struct list link; /* state_core.hints */
     struct list idle; /* state_core.idle */
     uint64_t consumers;
+    uint32_t holds; /* of those who publish for it: see state_publish */
+    bool gone;      /* has ended, and is held: it is nowhere else */
     struct snapshot *snapshot;
     struct hint_sources *sources;     /* NULL without a hint */
     struct contribution contribution; /* a reference */
@@ -205,8 +208,8 @@ NODISCARD int hint_stage_hintless(struct state_core *core, struct hint *h);
 /* Other publications; always told. It must have nothing staged. */
 NODISCARD int hint_stage_contribution(struct state_core *core, struct hint *h,
                                       const struct contribution *c);
-/* End it now if nothing holds it any more: no hint, no publication, no watcher. Without memory to
- * tell that, it stays until somebody else lets go of it. */
+/* End it now if nothing holds it any more: no hint, no publication, no watcher, no hold. Without
+ * memory to tell that, it stays until somebody else lets go of it. */
 void hint_release(struct state_core *core, struct hint *h);
 /* Carry out what is staged, without telling; then tell it. Or forget it. */
 void hints_commit(struct state_core *core);
