@@ -37,6 +37,12 @@ static inline uint64_t map_hash_mix(uint64_t a, uint64_t b)
     return (a ^ (b + 0x9e3779b97f4a7c15ull + (a << 6) + (a >> 2))) * 0xff51afd7ed558ccdull;
 }
 
+/* What the table has on the heap, nodes excluded. */
+static inline size_t map_bytes(const struct map *m)
+{
+    return (m->mask + 1 + (m->old ? m->old_mask + 1 : 0)) * sizeof(*m->buckets);
+}
+
 struct map_node *map_find(const struct map *m, uint64_t hash, map_equal_fn equal, const void *key);
 /* The node must not be in a table. Never fails: when memory for growing is missing the chains get
  * longer. */

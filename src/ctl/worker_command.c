@@ -266,6 +266,14 @@ static const struct counter notifier_fields[] = {
     COUNTER(notifier_counters, unsolicited_sent),
     COUNTER(notifier_counters, unsolicited_acknowledged),
     COUNTER(notifier_counters, unsolicited_failed),
+    COUNTER(notifier_counters, subscription_bytes),
+    COUNTER(notifier_counters, dialogs),
+    COUNTER(notifier_counters, dialog_bytes),
+    COUNTER(notifier_counters, interned),
+    COUNTER(notifier_counters, interned_bytes),
+    COUNTER(notifier_counters, resource_bytes),
+    COUNTER(notifier_counters, notify_bytes),
+    COUNTER(notifier_counters, table_bytes),
 };
 
 static const struct counter publisher_fields[] = {

@@ -14,8 +14,12 @@ struct dialog_head *dialog_head_ref(struct dialog_head *h)
 
 void dialog_head_unref(struct dialog_head *h)
 {
+    struct notifier *n;
+
     if (!h || --h->refs)
         return;
+    n = CONTAINER_OF(h->path->table, struct notifier, interned);
+    tally_remove(&n->heap.dialogs, h);
     interned_unref(h->path);
     free(h);
 }
@@ -166,6 +170,7 @@ static int head_create(struct dialog_head **out, struct notifier *n, const struc
         return r;
     }
     **out = h;
+    tally_add(&n->heap.dialogs, *out);
     memcpy((*out)->text, b->p, b->n);
     return 0;
 }
@@ -318,6 +323,7 @@ int dialog_create(struct dialog **out, struct notifier *n, const struct dialog_s
         free(d);
         return r;
     }
+    tally_add(&n->heap.dialogs, d);
     map_add(&n->dialogs, &d->node, tag_hash(n, spec->local_tag));
     *out = d;
     return 0;
@@ -334,6 +340,7 @@ void dialog_unpin(struct dialog *d)
         return;
     BUG_UNLESS(list_empty(&d->usages));
     map_remove(&d->notifier->dialogs, &d->node);
+    tally_remove(&d->notifier->heap.dialogs, d);
     dialog_head_unref(d->head);
     interned_unref(d->peer);
     free(d);

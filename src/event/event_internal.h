@@ -74,18 +74,18 @@ struct notifier {
     const struct settings *settings; /* a reference */
     struct str *transport_ids; /* by flow.transport: as they were when the sockets were opened */
     size_t n_transport_ids;
-    struct buf allow_events;  /* "dialog, presence" */
-    struct notify_tail *tail; /* a reference */
-    struct buf headers;       /* of the response being made */
-    struct buf scratch;       /* of whatever is being built */
-    struct map dialogs;       /* by local tag */
-    struct map interned;      /* of struct peer and struct path */
-    struct map resources;     /* watched.node, by id */
-    struct map names;         /* name.node, by context and extension */
-    struct map winfos;        /* winfo.node: whose watchers are asked for */
-    struct list questions;    /* name.link of those asked for, oldest first */
-    struct list idle;         /* watched.idle: without subscriptions, but see watched_release */
-    struct list fan_out;      /* watched.queued: with subscriptions still to be attended to */
+    struct buf allow_events;        /* "dialog, presence" */
+    struct notify_tail *tail;       /* a reference */
+    struct buf headers;             /* of the response being made */
+    struct buf scratch;             /* of whatever is being built */
+    struct map dialogs;             /* by local tag */
+    struct interned_table interned; /* struct peer, struct path, what is accepted */
+    struct map resources;           /* watched.node, by id */
+    struct map names;               /* name.node, by context and extension */
+    struct map winfos;              /* winfo.node: whose watchers are asked for */
+    struct list questions;          /* name.link of those asked for, oldest first */
+    struct list idle;    /* watched.idle: without subscriptions, but see watched_release */
+    struct list fan_out; /* watched.queued: with subscriptions still to be attended to */
     struct timer fan_out_timer;
     uint64_t next_cookie, last_number; /* of questions and of subscriptions */
     uint32_t generation;               /* of the settings */
@@ -100,6 +100,9 @@ struct notifier {
     struct drain drain;
     struct unsolicited unsolicited;
     struct notifier_counters counters;
+    struct { /* what is on the heap */
+        struct tally subscriptions, dialogs, resources, notifies;
+    } heap;
 };
 
 static inline uint64_t notifier_now(const struct notifier *n)

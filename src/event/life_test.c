@@ -431,6 +431,47 @@ static void test_flags_change_while_outstanding(void **state)
     fixture_destroy(f);
 }
 
+/* ---- memory ---- */
+
+/* All that a subscription has is counted, and given back with it; the second has in common with the
+ * first what it can. */
+static void test_bytes(void **state)
+{
+    enum { EACH_MAX = 608 };
+    struct fixture *f = fixture_create(NULL);
+    struct sub one = sub_plain("c1"), two = sub_plain("c2");
+    struct notifier_counters first, both, none;
+    char tag_one[64], tag_two[64];
+
+    (void)state;
+    fixture_state(f, "100", EXTENSION_INUSE);
+    establish(f, &one, tag_one);
+    first = fixture_counters(f);
+    establish(f, &two, tag_two);
+    both = fixture_counters(f);
+    assert_int_equal(both.dialogs, 2);
+    assert_in_range(first.subscription_bytes + first.dialog_bytes, 1, EACH_MAX);
+    assert_int_equal(both.subscription_bytes, 2 * first.subscription_bytes);
+    assert_int_equal(both.dialog_bytes, 2 * first.dialog_bytes);
+    assert_int_equal(both.interned_bytes, first.interned_bytes);
+    assert_int_equal(both.resource_bytes, first.resource_bytes);
+    assert_int_equal(both.notify_bytes, first.notify_bytes);
+    one.expires = two.expires = "0";
+    sub_send(f, &one);
+    expect_status(f, 200);
+    expect_notify(f, "terminated;reason=timeout", "confirmed");
+    answer_last(f, 200);
+    sub_send(f, &two);
+    expect_status(f, 200);
+    expect_notify(f, "terminated;reason=timeout", "confirmed");
+    answer_last(f, 200);
+    none = fixture_counters(f);
+    assert_int_equal(none.dialogs + none.interned + none.subscription_bytes + none.dialog_bytes +
+                         none.interned_bytes + none.resource_bytes,
+                     0);
+    fixture_destroy(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -449,6 +490,7 @@ int main(void)
         cmocka_unit_test(test_endpoint_gone),
         cmocka_unit_test(test_flags_change),
         cmocka_unit_test(test_flags_change_while_outstanding),
+        cmocka_unit_test(test_bytes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,7 +27,6 @@ static int transport_ids_copy(struct notifier *n, const struct settings *setting
 static int maps_init(struct notifier *n)
 {
     struct map *maps[] = { &n->dialogs,
-                           &n->interned,
                            &n->resources,
                            &n->names,
                            &n->winfos,
@@ -41,7 +40,7 @@ static int maps_init(struct notifier *n)
         if (r)
             return r;
     }
-    return 0;
+    return interned_table_init(&n->interned, n->cfg.rng);
 }
 
 /* ---- rules that begin and end ---- */
@@ -147,12 +146,14 @@ void notifier_destroy(struct notifier *n)
     timer_stop(n->cfg.wheel, &n->rules_timer);
     timer_stop(n->cfg.wheel, &n->drain.timer);
     map_fini(&n->dialogs);
-    map_fini(&n->interned);
+    interned_table_fini(&n->interned);
     map_fini(&n->resources);
     map_fini(&n->names);
     winfo_fini(n);
     unsolicited_fini(n);
     notify_fini(n);
+    BUG_UNLESS(!(n->heap.subscriptions.bytes | n->heap.dialogs.bytes | n->heap.resources.bytes |
+                 n->heap.notifies.bytes));
     notify_tail_unref(n->tail);
     for (size_t i = 0; i < n->n_transport_ids; i++)
         str_free(&n->transport_ids[i]);
@@ -289,4 +290,13 @@ void notifier_counters_get(const struct notifier *n, struct notifier_counters *o
 {
     *out = n->counters;
     out->resources = n->resources.count;
+    out->dialogs = n->dialogs.count;
+    out->subscription_bytes = n->heap.subscriptions.bytes;
+    out->dialog_bytes = n->heap.dialogs.bytes;
+    out->resource_bytes = n->heap.resources.bytes;
+    out->notify_bytes = n->heap.notifies.bytes;
+    out->interned = n->interned.tally.objects;
+    out->interned_bytes = n->interned.tally.bytes;
+    out->table_bytes = map_bytes(&n->dialogs) + map_bytes(&n->resources) + map_bytes(&n->names) +
+                       map_bytes(&n->winfos) + map_bytes(&n->interned.map);
 }

@@ -171,5 +171,10 @@ struct notifier_counters {
     uint64_t notify_sent, notify_acknowledged, notify_failed, notify_timeout, coalesced, swallowed;
     uint64_t unsolicited; /* contacts that are told unasked, for each mailbox or for all */
     uint64_t unsolicited_sent, unsolicited_acknowledged, unsolicited_failed;
+    uint64_t dialogs, interned;
+    /* On the heap, malloc's own included. Of dialogs with their heads; of resources with their
+     * names, without snapshots; of NOTIFYs under way and some spare ones; of hash tables. */
+    uint64_t subscription_bytes, dialog_bytes, resource_bytes, notify_bytes, interned_bytes,
+        table_bytes;
 };
 void notifier_counters_get(const struct notifier *n, struct notifier_counters *out);

@@ -176,8 +176,10 @@ static struct notify *notify_alloc(struct notifier *n)
         return t;
     }
     t = malloc(sizeof(*t));
-    if (t)
-        client_txn_init(&t->txn);
+    if (!t)
+        return NULL;
+    client_txn_init(&t->txn);
+    tally_add(&n->heap.notifies, t);
     return t;
 }
 
@@ -191,6 +193,7 @@ static void notify_release(struct subscription *s)
     dialog_head_unref(t->head);
     notify_tail_unref(t->tail);
     if (n->n_spare == SPARE_NOTIFIES) {
+        tally_remove(&n->heap.notifies, t);
         free(t);
         return;
     }
@@ -201,8 +204,12 @@ static void notify_release(struct subscription *s)
 
 void notify_fini(struct notifier *n)
 {
-    while (n->spare)
-        free(notify_alloc(n));
+    while (n->spare) {
+        struct notify *t = notify_alloc(n);
+
+        tally_remove(&n->heap.notifies, t);
+        free(t);
+    }
 }
 
 /* `s->sent` becomes `snap`; states in between were never told. */

@@ -168,6 +168,7 @@ int subscription_create(struct subscription **out, const struct subscription_spe
     for (unsigned i = 0; i < TEXTS; i++)
         if (t.texts[i].n)
             memcpy(s->text + t.at[i].at, t.texts[i].p, t.texts[i].n);
+    tally_add(&n->heap.subscriptions, s);
     subscription_link(s);
     *out = s;
     return 0;
@@ -192,6 +193,7 @@ void subscription_destroy(struct subscription *s)
     snapshot_unref(s->sent);
     view_unref(s->view);
     interned_unref(s->accept);
+    tally_remove(&n->heap.subscriptions, s);
     free(s);
     n->counters.subscriptions--;
     n->cfg.port.release(n->cfg.port.ctx);

@@ -72,6 +72,7 @@ static int name_ask(struct name **out, struct notifier *n, const struct watched_
     list_init(&m->link);
     list_append(&n->questions, &m->link);
     map_add(&n->names, &m->node, name_hash(n, k));
+    tally_add(&n->heap.resources, m);
     n->counters.watches_pending++;
     *out = m;
     return 0;
@@ -84,6 +85,7 @@ static void name_forget(struct notifier *n, struct name *m)
         n->counters.watches_pending--;
     list_remove(&m->link);
     map_remove(&n->names, &m->node);
+    tally_remove(&n->heap.resources, m);
     free(m);
 }
 
@@ -132,6 +134,7 @@ static struct watched *resource_create(struct notifier *n, const struct snapshot
     list_init(&w->names);
     list_init(&w->queued);
     list_init(&w->idle);
+    tally_add(&n->heap.resources, w);
     map_add(&n->resources, &w->node, map_hash_u64(&n->resources, snap->resource_id));
     return w;
 }
@@ -143,6 +146,7 @@ static void resource_destroy(struct notifier *n, struct watched *w)
     list_remove(&w->queued);
     list_remove(&w->idle);
     map_remove(&n->resources, &w->node);
+    tally_remove(&n->heap.resources, w);
     snapshot_unref(w->neutral);
     snapshot_unref(w->gone);
     snapshot_unref(w->newest);
