@@ -2,6 +2,7 @@
 /* Dialogs: RFC 3261 section 12, RFC 6665 section 4.5.2 for those with several usages. */
 #include "event/event_internal.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 /* ---- heads ---- */
@@ -29,11 +30,28 @@ static const struct path *path_of(const struct dialog_head *h)
     return (const void *)h->path->bytes;
 }
 
+/* Without the zeros at the end of an IPv4 address. */
+static struct str remote_bytes(const struct addr *a)
+{
+    return (struct str){ (const char *)a, a->sa.sa_family == AF_INET
+                                              ? offsetof(struct sockaddr_in, sin_zero)
+                                              : sizeof(*a) };
+}
+
+struct addr head_remote(const struct dialog_head *h)
+{
+    struct str bytes = head_str(h, HEAD_REMOTE);
+    struct addr a = { .v6 = { .sin6_family = AF_UNSPEC } };
+
+    memcpy(&a, bytes.p, bytes.n);
+    return a;
+}
+
 struct flow head_flow(const struct dialog_head *h)
 {
     const struct path *p = path_of(h);
 
-    return (struct flow){ p->transport, h->connection, p->local, h->remote };
+    return (struct flow){ p->transport, h->connection, p->local, head_remote(h) };
 }
 
 struct str head_contact(const struct dialog_head *h)
@@ -86,7 +104,7 @@ void head_print(const struct dialog_head *h, const struct client_txn *ct, uint32
 struct head_parts { /* borrowed */
     const struct target *target;
     struct str routes;           /* the route set */
-    struct str text[HEAD_PARTS]; /* but for the target */
+    struct str text[HEAD_PARTS]; /* but for what the target has */
 };
 
 static bool is_loose(struct str route, struct str *route_uri)
@@ -147,9 +165,7 @@ static int path_intern(struct interned **out, struct notifier *n, const struct h
 
 static int head_create(struct dialog_head **out, struct notifier *n, const struct head_parts *p)
 {
-    struct dialog_head h = { .refs = 1,
-                             .connection = p->target->flow.connection,
-                             .remote = p->target->flow.remote };
+    struct dialog_head h = { .refs = 1, .connection = p->target->flow.connection };
     struct buf *b = &n->scratch;
     int r = path_intern(&h.path, n, p);
 
@@ -157,7 +173,13 @@ static int head_create(struct dialog_head **out, struct notifier *n, const struc
         return r;
     buf_reset(b);
     for (unsigned i = 0; i < HEAD_PARTS; i++) {
-        buf_add(b, i == HEAD_TARGET ? buf_str(&p->target->uri) : p->text[i]);
+        struct str text = p->text[i];
+
+        if (i == HEAD_REMOTE)
+            text = remote_bytes(&p->target->flow.remote);
+        else if (i == HEAD_TARGET)
+            text = buf_str(&p->target->uri);
+        buf_add(b, text);
         h.ends[i] = since(b, 0);
     }
     r = b->error;
@@ -178,7 +200,7 @@ static int head_create(struct dialog_head **out, struct notifier *n, const struc
 static bool head_equal(const struct dialog_head *a, const struct dialog_head *b)
 {
     return a->path == b->path && a->connection == b->connection &&
-           addr_equal(&a->remote, &b->remote) && memcmp(a->ends, b->ends, sizeof(a->ends)) == 0 &&
+           memcmp(a->ends, b->ends, sizeof(a->ends)) == 0 &&
            memcmp(a->text, b->text, a->ends[HEAD_PARTS - 1]) == 0;
 }
 

@@ -184,7 +184,8 @@ struct path {
     char text[];
 };
 
-enum head_part { /* the texts of a head */
+enum head_part {              /* the texts of a head */
+                 HEAD_REMOTE, /* its flow's, as bytes: see head_remote */
                  HEAD_LOCAL_TAG,
                  HEAD_CALL_ID,
                  HEAD_REMOTE_TAG,
@@ -199,8 +200,7 @@ enum head_part { /* the texts of a head */
 struct dialog_head {
     struct interned *path; /* a struct path; a reference */
     unsigned refs;
-    uint32_t connection; /* of its flow, as the next */
-    struct addr remote;
+    uint32_t connection;       /* of its flow */
     uint16_t ends[HEAD_PARTS]; /* of each text */
     char text[];
 };
@@ -213,6 +213,7 @@ static inline struct str head_str(const struct dialog_head *h, enum head_part pa
 }
 struct dialog_head *dialog_head_ref(struct dialog_head *h);
 void dialog_head_unref(struct dialog_head *h); /* NULL is fine */
+struct addr head_remote(const struct dialog_head *h);
 struct flow head_flow(const struct dialog_head *h);
 struct str head_contact(const struct dialog_head *h); /* ours, with <> */
 /* "NOTIFY sip:... SIP/2.0" CRLF, Via, From, To, Contact, Call-ID, CSeq, Route. */

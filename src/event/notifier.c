@@ -245,7 +245,7 @@ static void view_dialog(struct subscription_view *v, const struct dialog *d)
     v->local_tag = head_str(h, HEAD_LOCAL_TAG);
     v->remote_tag = head_str(h, HEAD_REMOTE_TAG);
     v->contact = head_str(h, HEAD_TARGET);
-    v->remote = h->remote;
+    v->remote = head_remote(h);
 }
 
 static void view_print(struct subscription_view *v, const struct subscription *s)

@@ -487,7 +487,7 @@ void subscription_refresh(struct subscription *s, const struct refresh *r)
 {
     struct dialog *d = s->dialog;
     struct notifier *n = d->notifier;
-    bool moved = !addr_equal(&d->head->remote, &r->head->remote);
+    bool moved = !str_equal(head_str(d->head, HEAD_REMOTE), head_str(r->head, HEAD_REMOTE));
 
     dialog_pin(d);
     dialog_head_set(d, r->head);
