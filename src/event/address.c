@@ -130,9 +130,9 @@ bool address_again(struct watched_name *out, const struct subscription *s, struc
     const struct notifier *n = s->dialog->notifier;
     const struct address at = { n->settings,
                                 settings_endpoint(n->settings, dialog_endpoint(s->dialog)),
-                                sub_str(s, s->host) };
+                                sub_text(s, SUB_HOST) };
     struct str package = sub_package(s);
 
     return at.endpoint && package_is_served(n, &at, package) &&
-           address_resolve(out, &at, package, sub_str(s, s->user), room);
+           address_resolve(out, &at, package, sub_text(s, SUB_USER), room);
 }

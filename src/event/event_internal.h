@@ -281,6 +281,16 @@ enum end_reason { /* RFC 6665 section 4.1.3 */
 
 struct watched;
 
+enum sub_text {
+    SUB_EVENT,   /* Event's value */
+    SUB_LOCAL,   /* the resource's URI for bodies, escaped; empty: as in To */
+    SUB_REMOTE,  /* the subscriber's, likewise; empty: as in From */
+    SUB_DISPLAY, /* what the subscriber calls herself */
+    SUB_HOST,    /* what the Request-URI named */
+    SUB_USER,
+    SUB_TEXTS
+};
+
 /* There are a million of them: what most do not have is a pointer or a bit, what the dialog knows
  * is not repeated. */
 struct subscription {
@@ -323,11 +333,11 @@ struct subscription {
     bool hold : 1;           /* a change does not end the wait for retry_ms */
     bool winfo : 1;          /* it is about watchers */
     bool approved : 1;       /* it was pending once */
-    uint16_t event_n, package_n;                    /* the latter is how the former begins */
-    struct span id;                                 /* in the former */
-    struct span local, remote, display, host, user; /* remote.n == 0: as in From */
-    char text[]; /* Event's value; URIs for the body, escaped; what the subscriber calls herself;
-                    what the Request-URI named */
+    uint8_t in_local;        /* bits of those texts that are part of SUB_LOCAL */
+    uint16_t package_n;      /* how SUB_EVENT begins */
+    struct span id;          /* in SUB_EVENT */
+    struct span texts[SUB_TEXTS];
+    char text[];
 };
 
 struct subscription_spec { /* borrowed for the call */
@@ -340,17 +350,14 @@ struct subscription_spec { /* borrowed for the call */
     struct str accept; /* of an opaque package */
     struct str event, local, remote, display, host, user;
 };
-static inline struct str sub_str(const struct subscription *s, struct span span)
-{
-    return (struct str){ s->text + span.at, span.n };
-}
-static inline struct str sub_event(const struct subscription *s)
-{
-    return (struct str){ s->text, s->event_n };
-}
+struct str sub_text(const struct subscription *s, enum sub_text which);
 static inline struct str sub_package(const struct subscription *s)
 {
     return (struct str){ s->text, s->package_n };
+}
+static inline struct str sub_event_id(const struct subscription *s)
+{
+    return (struct str){ s->text + s->id.at, s->id.n };
 }
 static inline struct str sub_accept(const struct subscription *s)
 {

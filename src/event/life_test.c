@@ -437,7 +437,7 @@ static void test_flags_change_while_outstanding(void **state)
  * first what it can. */
 static void test_bytes(void **state)
 {
-    enum { EACH_MAX = 608 };
+    enum { EACH_MAX = 560 };
     struct fixture *f = fixture_create(NULL);
     struct sub one = sub_plain("c1"), two = sub_plain("c2");
     struct notifier_counters first, both, none;

@@ -252,7 +252,7 @@ static void view_print(struct subscription_view *v, const struct subscription *s
 {
     *v = (struct subscription_view){
         .package = sub_package(s),
-        .event_id = sub_str(s, s->id),
+        .event_id = sub_event_id(s),
         .content_type = body_profile_content_type(s->profile),
         .state = state_name(s),
         .expires_s = sub_runs(s) ? subscription_left_s(s) : 0,

@@ -109,7 +109,7 @@ static void add_head(struct buf *b, const struct notify *t)
 
     head_print(t->head, &t->txn, s->cseq, b);
     buf_add(b, STR("Event: "));
-    buf_add(b, sub_event(s));
+    buf_add(b, sub_text(s, SUB_EVENT));
     buf_add(b, STR("\r\nSubscription-State: "));
     add_state(b, t);
     buf_add(b, STR("\r\n"));
@@ -128,12 +128,6 @@ static void add_body(struct buf *out, const struct rendered_body *body,
     body_print(body, slots, out);
 }
 
-/* The subscriber, as bodies have her. */
-static struct str remote_of(const struct subscription *s)
-{
-    return s->remote.n ? sub_str(s, s->remote) : head_str(s->dialog->head, HEAD_REMOTE_URI);
-}
-
 /* Everything it reads was fixed when the NOTIFY was started, so that each time gives the same
  * bytes; the rendered body hangs on the snapshot. */
 static int notify_print(struct client_txn *ct, struct buf *out)
@@ -142,8 +136,8 @@ static int notify_print(struct client_txn *ct, struct buf *out)
     const struct subscription *s = t->subscription;
     struct notifier *n = s->dialog->notifier;
     const struct body_slots slots = { .version = s->version,
-                                      .local = sub_str(s, s->local),
-                                      .remote = remote_of(s) };
+                                      .local = sub_text(s, SUB_LOCAL),
+                                      .remote = sub_text(s, SUB_REMOTE) };
     const struct rendered_body *whole, *body = NULL;
     int r = body_render(s->sent_profile, s->sent, n->cfg.rng, &whole);
 

@@ -107,7 +107,7 @@ static struct subscription *usage_find(const struct ask *a)
         struct subscription *s = CONTAINER_OF(it, struct subscription, of_dialog);
 
         if (str_equal_nocase(sub_package(s), a->event.package) &&
-            str_equal(sub_str(s, s->id), a->event.id))
+            str_equal(sub_event_id(s), a->event.id))
             return s;
     }
     return NULL;
@@ -305,9 +305,9 @@ static void resource_of_namesake(struct ask *a)
                                                    .extension = s->extension } };
     if (!s->has_hint)
         a->resource.served = s->context;
-    a->at.host = sub_str(a->namesake, a->namesake->host);
+    a->at.host = sub_text(a->namesake, SUB_HOST);
     /* her own mailboxes, whatever these are after a reload */
-    if (a->namesake->user.n || !package_is_messages(a->event.package))
+    if (sub_text(a->namesake, SUB_USER).n || !package_is_messages(a->event.package))
         a->user = s->extension;
 }
 
@@ -389,7 +389,7 @@ static int make_usage(struct ask *a, struct subscription **out)
     sip_print_unfolded(b, a->event.params);
     event_n = b->n;
     if (a->namesake)
-        buf_add(b, sub_str(a->namesake, a->namesake->local));
+        buf_add(b, sub_text(a->namesake, SUB_LOCAL));
     else
         print_resource_uri(b, &a->rq->uri, a->resource.name.extension);
     local_n = b->n - event_n;

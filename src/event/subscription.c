@@ -87,38 +87,60 @@ void subscription_resolicit(struct subscription *s)
     solicitation_end(s, former);
 }
 
-enum { TEXT_EVENT, TEXT_LOCAL, TEXT_REMOTE, TEXT_DISPLAY, TEXT_HOST, TEXT_USER, TEXTS };
+/* ---- texts ---- */
 
-struct texts { /* of a subscription, and where they will stand */
-    struct str texts[TEXTS];
-    struct span at[TEXTS];
+struct str sub_text(const struct subscription *s, enum sub_text which)
+{
+    struct span at = s->texts[which];
+
+    if (s->in_local & BIT(which))
+        return str_sub(sub_text(s, SUB_LOCAL), at.at, (size_t)at.at + at.n);
+    if (!at.n && which == SUB_LOCAL)
+        return head_str(s->dialog->head, HEAD_LOCAL_URI);
+    if (!at.n && which == SUB_REMOTE)
+        return head_str(s->dialog->head, HEAD_REMOTE_URI);
+    return (struct str){ s->text + at.at, at.n };
+}
+
+struct texts { /* where they will stand */
+    struct str own[SUB_TEXTS];
+    struct span at[SUB_TEXTS];
+    unsigned in_local;
     size_t n;
 };
 
-/* The same bytes may stand twice for one: user and host are mostly what `local` has. */
-static bool is_within(struct span *out, struct str text, struct str part)
+static struct str unless_equal(struct str text, struct str other)
 {
-    const char *at = part.n ? memmem(text.p, text.n, part.p, part.n) : NULL;
-
-    if (at)
-        *out = (struct span){ (uint16_t)(at - text.p), (uint16_t)part.n };
-    return at;
+    return str_equal(text, other) ? STR_EMPTY : text;
 }
 
+/* Nothing is kept twice: user and host are mostly part of the resource's URI, and that is mostly
+ * what stands in To. */
 static int texts_place(struct texts *t, const struct subscription_spec *spec)
 {
     const struct dialog_head *h = spec->dialog->head;
-    bool as_from = str_equal(spec->remote, head_str(h, HEAD_REMOTE_URI));
 
-    *t = (struct texts){ .texts = { spec->event, spec->local, as_from ? STR_EMPTY : spec->remote,
-                                    spec->display, spec->host, spec->user } };
-    for (unsigned i = 0; i < TEXTS; i++) {
-        if (i > TEXT_REMOTE && is_within(&t->at[i], spec->local, t->texts[i])) {
-            t->at[i].at = (uint16_t)(t->at[i].at + t->at[TEXT_LOCAL].at);
-        } else {
-            t->at[i] = (struct span){ (uint16_t)t->n, (uint16_t)t->texts[i].n };
-            t->n += t->texts[i].n;
+    *t = (struct texts){
+        .own = { [SUB_EVENT] = spec->event,
+                 [SUB_LOCAL] = unless_equal(spec->local, head_str(h, HEAD_LOCAL_URI)),
+                 [SUB_REMOTE] = unless_equal(spec->remote, head_str(h, HEAD_REMOTE_URI)),
+                 [SUB_DISPLAY] = spec->display,
+                 [SUB_HOST] = spec->host,
+                 [SUB_USER] = spec->user }
+    };
+    for (unsigned i = 0; i < SUB_TEXTS; i++) {
+        struct str *own = &t->own[i];
+        const char *within = NULL;
+
+        if (i > SUB_REMOTE && own->n)
+            within = memmem(spec->local.p, spec->local.n, own->p, own->n);
+        t->at[i].n = (uint16_t)own->n;
+        t->at[i].at = (uint16_t)(within ? (size_t)(within - spec->local.p) : t->n);
+        if (within) {
+            t->in_local |= BIT(i);
+            *own = STR_EMPTY;
         }
+        t->n += own->n;
     }
     return t->n > UINT16_MAX ? -EMSGSIZE : 0;
 }
@@ -156,18 +178,15 @@ int subscription_create(struct subscription **out, const struct subscription_spe
                                 .number = ++n->last_number,
                                 .winfo = winfo_watched(e.package).n > 0,
                                 .state = SUB_RESP_WAIT,
-                                .event_n = t.at[TEXT_EVENT].n,
-                                .package_n = (uint16_t)e.package.n,
-                                .local = t.at[TEXT_LOCAL],
-                                .remote = t.at[TEXT_REMOTE],
-                                .display = t.at[TEXT_DISPLAY],
-                                .host = t.at[TEXT_HOST],
-                                .user = t.at[TEXT_USER] };
+                                .in_local = (uint8_t)t.in_local,
+                                .package_n = (uint16_t)e.package.n };
     if (e.id.n)
         s->id = (struct span){ (uint16_t)(e.id.p - spec->event.p), (uint16_t)e.id.n };
-    for (unsigned i = 0; i < TEXTS; i++)
-        if (t.texts[i].n)
-            memcpy(s->text + t.at[i].at, t.texts[i].p, t.texts[i].n);
+    for (unsigned i = 0; i < SUB_TEXTS; i++) {
+        s->texts[i] = t.at[i];
+        if (t.own[i].n)
+            memcpy(s->text + t.at[i].at, t.own[i].p, t.own[i].n);
+    }
     tally_add(&n->heap.subscriptions, s);
     subscription_link(s);
     *out = s;
@@ -282,7 +301,7 @@ static void refuse(struct subscription *s, unsigned status, const char *why, str
     struct server_txn *st = request_take(s);
 
     log_info(n->cfg.log, "subscribe.refused", KV_U("status", status), KV("why", why),
-             KV("endpoint", dialog_endpoint(s->dialog)), KV("uri", sub_str(s, s->local)),
+             KV("endpoint", dialog_endpoint(s->dialog)), KV("uri", sub_text(s, SUB_LOCAL)),
              KV("call_id", head_str(s->dialog->head, HEAD_CALL_ID)));
     buf_reset(&n->headers);
     if (accept.n)

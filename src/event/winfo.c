@@ -66,7 +66,7 @@ static void report_in(const struct subscription *s, const struct watched *resour
                                                        .number = s->number,
                                                        .endpoint = dialog_endpoint(s->dialog),
                                                        .uri = buf_str(&uri),
-                                                       .display = sub_str(s, s->display),
+                                                       .display = sub_text(s, SUB_DISPLAY),
                                                        .status = status,
                                                        .event = event });
 }
