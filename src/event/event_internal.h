@@ -36,7 +36,8 @@ enum {
 };
 
 enum {
-    FAN_OUT_SLICE = 1024,      /* subscriptions attended to in one go: some milliseconds */
+    FAN_OUT_SLICE = 512,       /* subscriptions attended to in one tick: some 3 ms */
+    FAN_OUT_SMALL = 32,        /* of one resource: done at once, whoever else is in the queue */
     BACK_OFF_FIRST_MS = 32000, /* after a refused NOTIFY, doubled up to the next */
     BACK_OFF_MAX_MS = 600000,
     RETRY_AFTER_MAX_MS = 3600000, /* we do not believe a Retry-After beyond an hour */
@@ -87,6 +88,8 @@ struct notifier {
     struct list idle;    /* watched.idle: without subscriptions, but see watched_release */
     struct list fan_out; /* watched.queued: with subscriptions still to be attended to */
     struct timer fan_out_timer;
+    uint64_t slice_tick; /* of the clock: when the slice began that `slice_left` is the rest of */
+    size_t slice_left;
     uint64_t next_cookie, last_number; /* of questions and of subscriptions */
     uint32_t generation;               /* of the settings */
     uint32_t lookup;                   /* counts dialplans: names may mean something else now */

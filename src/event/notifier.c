@@ -73,8 +73,10 @@ static void rules_fire(struct timer *t)
 
 static void notifier_init(struct notifier *n, const struct notifier_config *cfg)
 {
-    *n =
-        (struct notifier){ .cfg = *cfg, .settings = settings_ref(cfg->settings), .next_cookie = 1 };
+    *n = (struct notifier){ .cfg = *cfg,
+                            .settings = settings_ref(cfg->settings),
+                            .next_cookie = 1,
+                            .slice_left = FAN_OUT_SLICE };
     buf_init(&n->headers, SIP_MESSAGE_MAX);
     buf_init(&n->scratch, SIP_MESSAGE_MAX);
     buf_init(&n->allow_events, 1024);

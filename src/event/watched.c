@@ -442,10 +442,21 @@ static void answer_waiting(struct list *waiting, const struct watched_answer *a)
 
 /* ---- the fan-out ---- */
 
-/* Attends to at most `budget`; how many there were. To be followed by attended(). */
-static size_t attend(struct watched *w, size_t budget)
+/* What may still be attended to in this tick: others wait meanwhile. */
+static size_t slice_left(struct notifier *n)
 {
-    size_t done = 0;
+    uint64_t tick = notifier_now(n) / WHEEL_TICK_MS;
+
+    if (tick != n->slice_tick)
+        n->slice_left = FAN_OUT_SLICE;
+    n->slice_tick = tick;
+    return n->slice_left;
+}
+
+/* Attends to at most `budget`. To be followed by attended(). */
+static void attend(struct watched *w, size_t budget)
+{
+    size_t *left = &w->notifier->slice_left, done = 0;
 
     w->pins++;
     while (done < budget && !list_empty(&w->behind)) {
@@ -457,7 +468,15 @@ static size_t attend(struct watched *w, size_t budget)
         done++;
     }
     w->pins--;
-    return done;
+    *left -= done < *left ? done : *left;
+}
+
+/* A resource with few subscriptions need not wait for large ones. */
+static void attend_at_once(struct watched *w)
+{
+    size_t left = slice_left(w->notifier);
+
+    attend(w, left > FAN_OUT_SMALL ? left : FAN_OUT_SMALL);
 }
 
 /* Everybody of this resource is behind. */
@@ -480,13 +499,12 @@ static void attended(struct watched *w)
 /* A slice, shared by the resources in turns. */
 static void fan_out_step(struct notifier *n)
 {
-    size_t budget = FAN_OUT_SLICE;
-
-    while (budget && !list_empty(&n->fan_out)) {
+    (void)slice_left(n); /* once: on a slow machine the next one would begin meanwhile */
+    while (n->slice_left && !list_empty(&n->fan_out)) {
         struct watched *w = CONTAINER_OF(n->fan_out.next, struct watched, queued);
         size_t share = FAN_OUT_SLICE / 4;
 
-        budget -= attend(w, budget < share ? budget : share);
+        attend(w, n->slice_left < share ? n->slice_left : share);
         attended(w);
     }
     fan_out_wake(n);
@@ -504,7 +522,6 @@ void watched_fan_out_all(struct notifier *n)
     fan_out_step(n);
 }
 
-/* A resource with few subscriptions is done at once, whoever else is in the queue. */
 void notifier_snapshot(struct notifier *n, const struct snapshot *snap)
 {
     struct watched *w = watched_by_id(n, snap->resource_id);
@@ -513,7 +530,7 @@ void notifier_snapshot(struct notifier *n, const struct snapshot *snap)
         return;
     newest_set(w, snap);
     fan_out_add(w);
-    (void)attend(w, FAN_OUT_SLICE);
+    attend_at_once(w);
     attended(w);
     fan_out_wake(n);
 }
@@ -538,7 +555,7 @@ void notifier_watch_result(struct notifier *n, uint64_t cookie, const struct sna
         question_close(n, m, w, cacheable, &waiting);
     answer_waiting(&waiting, &a);
     if (w) {
-        (void)attend(w, FAN_OUT_SLICE); /* those that have come here from elsewhere */
+        attend_at_once(w); /* those that have come here from elsewhere */
         w->pins--;
         attended(w);
         fan_out_wake(n);
