@@ -279,23 +279,18 @@ static int first_head(struct dialog_head **out, struct notifier *n, const struct
                       struct str routes)
 {
     const struct sip_message *msg = spec->rq->msg;
-    struct sip_name_addr from, to;
     struct target t;
-    int r = sip_name_addr_parse(&from, msg->from);
+    int r = target_choose(&t, n, spec->rq, spec->contact, routes);
 
-    if (!r)
-        r = sip_name_addr_parse(&to, msg->to);
-    if (!r)
-        r = target_choose(&t, n, spec->rq, spec->contact, routes);
     if (r)
         return r;
     return head_create(out, n,
                        &(struct head_parts){ .target = &t,
                                              .routes = routes,
                                              .text = {
-                                                 [HEAD_LOCAL_URI] = to.uri,
+                                                 [HEAD_LOCAL_URI] = msg->to_parts.uri,
                                                  [HEAD_LOCAL_TAG] = spec->local_tag,
-                                                 [HEAD_REMOTE_URI] = from.uri,
+                                                 [HEAD_REMOTE_URI] = msg->from_parts.uri,
                                                  [HEAD_REMOTE_TAG] = msg->from_tag,
                                                  [HEAD_CALL_ID] = msg->call_id,
                                              } });

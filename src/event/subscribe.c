@@ -259,7 +259,6 @@ static bool check_brief(struct ask *a)
 static bool check_sizes(struct ask *a)
 {
     const struct sip_message *msg = a->rq->msg;
-    struct sip_name_addr from, to;
 
     if (msg->call_id.n > CALL_ID_MAX)
         return refuse(a, 400, "the Call-ID is longer than 255 bytes");
@@ -270,9 +269,7 @@ static bool check_sizes(struct ask *a)
         return refuse(a, 400, "the tag of From is longer than 128 bytes");
     if (msg->uri.n > EVENT_URI_MAX)
         return refuse(a, 414, "the Request-URI is longer than 512 bytes");
-    if (sip_name_addr_parse(&from, msg->from) || sip_name_addr_parse(&to, msg->to))
-        return refuse(a, 400, "From or To cannot be read");
-    if (from.uri.n > EVENT_URI_MAX || to.uri.n > EVENT_URI_MAX)
+    if (msg->from_parts.uri.n > EVENT_URI_MAX || msg->to_parts.uri.n > EVENT_URI_MAX)
         return refuse(a, 400, "the URI of From or To is longer than 512 bytes");
     return false;
 }
@@ -307,7 +304,7 @@ static void resource_of_namesake(struct ask *a)
         a->resource.served = s->context;
     a->at.host = sub_text(a->namesake, SUB_HOST);
     /* her own mailboxes, whatever these are after a reload */
-    if (sub_text(a->namesake, SUB_USER).n || !package_is_messages(a->event.package))
+    if (a->namesake->texts[SUB_USER].n || !package_is_messages(a->event.package))
         a->user = s->extension;
 }
 
@@ -359,22 +356,19 @@ static int make_dialog(struct ask *a)
 }
 
 /* What she calls herself, without its escapes. */
-static void add_display(struct buf *b, struct str from)
+static void add_display(struct buf *b, struct str display)
 {
-    struct sip_name_addr na;
     size_t end = b->n + DISPLAY_MAX;
 
-    if (sip_name_addr_parse(&na, from))
-        return;
-    while (na.display.n) {
-        size_t escape = na.display.n > 1 && na.display.p[0] == '\\';
-        size_t length = str_utf8_length(str_sub(na.display, escape, na.display.n));
+    while (display.n) {
+        size_t escape = display.n > 1 && display.p[0] == '\\';
+        size_t length = str_utf8_length(str_sub(display, escape, display.n));
 
         length = length ? length : 1;
         if (b->n + length > end)
             return;
-        buf_add(b, str_sub(na.display, escape, escape + length));
-        na.display = str_sub(na.display, escape + length, na.display.n);
+        buf_add(b, str_sub(display, escape, escape + length));
+        display = str_sub(display, escape + length, display.n);
     }
 }
 
@@ -395,7 +389,7 @@ static int make_usage(struct ask *a, struct subscription **out)
     local_n = b->n - event_n;
     print_subscriber_uri(b, head_str(h, HEAD_REMOTE_URI));
     remote_n = b->n - event_n - local_n;
-    add_display(b, a->rq->msg->from);
+    add_display(b, a->rq->msg->from_parts.display);
     if (b->error)
         return b->error;
     return subscription_create(out, &(struct subscription_spec){

@@ -65,8 +65,8 @@ static void solicitation_begin(struct subscription *s)
     const struct endpoint_settings *e = settings_endpoint(s->dialog->notifier->settings, id);
 
     if (!s->solicitation && e && e->mailboxes.n && package_is_messages(sub_package(s)))
-        s->solicitation =
-            port->solicit(port->ctx, id, s->user.n ? s->resource->newest->extension : STR_EMPTY);
+        s->solicitation = port->solicit(
+            port->ctx, id, s->texts[SUB_USER].n ? s->resource->newest->extension : STR_EMPTY);
 }
 
 static void solicitation_end(struct subscription *s, struct solicitation *solicitation)

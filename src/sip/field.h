@@ -5,19 +5,6 @@
 #pragma once
 #include "sip/message.h"
 
-/* Of other schemes than sip and sips, user is what stands before the first ';' or '?', and host is
- * empty. */
-struct sip_uri {
-    struct str scheme; /* "sip", "sips", or another as written */
-    bool sip, secure;  /* sip: sip or sips; secure: sips */
-    struct str user;   /* still percent-encoded; may be empty */
-    struct str password;
-    struct str host; /* without brackets for IPv6 */
-    bool host_ipv6;
-    uint16_t port;      /* 0: not given */
-    struct str params;  /* ";transport=tcp;lr" with the first ';', or empty */
-    struct str headers; /* "?Subject=x" with the '?', or empty */
-};
 NODISCARD int sip_uri_parse(struct sip_uri *out, struct str text);
 /* Value of a parameter in ";a=1;b" (any case of the name, the first of several). False when absent;
  * a flag has an empty value. A quoted value keeps its quotes. `value` may be NULL. */
@@ -29,11 +16,6 @@ void sip_uri_user_decode(struct buf *out, struct str user);
 void sip_uri_print_with_user(struct buf *out, const struct sip_uri *uri, struct str user);
 void sip_uri_print(struct buf *out, const struct sip_uri *uri);
 
-struct sip_name_addr {  /* From, To, Contact, Route, Record-Route */
-    struct str display; /* without quotes, escapes still in it */
-    struct str uri;     /* without <> */
-    struct str params;  /* header parameters: ";tag=x" or empty */
-};
 /* One value. Contact's "*" gives uri "*". The URI is found, not checked: see sip_uri_parse. */
 NODISCARD int sip_name_addr_parse(struct sip_name_addr *out, struct str value);
 

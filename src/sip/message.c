@@ -280,14 +280,11 @@ static void cseq_check(struct parser *ps)
 }
 
 /* From or To; a missing tag is for the caller to judge, since RFC 2543 had none. */
-static void address_check(struct parser *ps, struct str value, struct str *tag, const char *fault)
+static bool address_parse(struct sip_name_addr *address, struct sip_uri *uri, struct str *tag,
+                          struct str value)
 {
-    struct sip_name_addr address;
-    struct sip_uri uri;
-
-    if (sip_name_addr_parse(&address, value) || sip_uri_parse(&uri, address.uri) ||
-        (sip_param_find(address.params, STR("tag"), tag) && !tag->n))
-        fault_set(ps, fault);
+    return sip_name_addr_parse(address, value) == 0 && sip_uri_parse(uri, address->uri) == 0 &&
+           (!sip_param_find(address->params, STR("tag"), tag) || tag->n);
 }
 
 /* Whether a response could find its way; sets the fault for what is wrong with the topmost Via. */
@@ -308,6 +305,7 @@ static bool via_check(struct parser *ps)
 static int mandatory_check(struct parser *ps)
 {
     struct sip_message *m = ps->m;
+    struct sip_uri to_uri;
 
     m->call_id = sip_header_value(m, SIP_H_CALL_ID);
     m->from = sip_header_value(m, SIP_H_FROM);
@@ -319,8 +317,10 @@ static int mandatory_check(struct parser *ps)
     if (!via_check(ps))
         return SIP_UNANSWERABLE;
     cseq_check(ps);
-    address_check(ps, m->from, &m->from_tag, "Bad From");
-    address_check(ps, m->to, &m->to_tag, "Bad To");
+    if (!address_parse(&m->from_parts, &m->from_uri, &m->from_tag, m->from))
+        fault_set(ps, "Bad From");
+    if (!address_parse(&m->to_parts, &to_uri, &m->to_tag, m->to))
+        fault_set(ps, "Bad To");
     if (ps->other_version)
         return SIP_BAD_VERSION;
     return ps->fault ? SIP_MALFORMED : 0;
@@ -333,6 +333,8 @@ static void message_clear(struct sip_message *m, struct str raw)
     m->method = SIP_METHOD_OTHER;
     m->method_text = m->branch = m->from_tag = m->to_tag = STR_EMPTY;
     m->via.host = STR_EMPTY;
+    m->from_parts = m->to_parts = (struct sip_name_addr){ .uri = STR_EMPTY };
+    m->from_uri.sip = false;
     m->n_headers = 0;
     memset(m->first, 0, sizeof(m->first));
     m->cseq = 0;

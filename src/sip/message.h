@@ -81,6 +81,26 @@ struct sip_header {
     struct str value; /* trimmed; may be empty; may contain folds */
 };
 
+/* Of other schemes than sip and sips, user is what stands before the first ';' or '?', and host is
+ * empty. */
+struct sip_uri {
+    struct str scheme; /* "sip", "sips", or another as written */
+    bool sip, secure;  /* sip: sip or sips; secure: sips */
+    struct str user;   /* still percent-encoded; may be empty */
+    struct str password;
+    struct str host; /* without brackets for IPv6 */
+    bool host_ipv6;
+    uint16_t port;      /* 0: not given */
+    struct str params;  /* ";transport=tcp;lr" with the first ';', or empty */
+    struct str headers; /* "?Subject=x" with the '?', or empty */
+};
+
+struct sip_name_addr {  /* From, To, Contact, Route, Record-Route */
+    struct str display; /* without quotes, escapes still in it */
+    struct str uri;     /* without <> */
+    struct str params;  /* header parameters: ";tag=x" or empty */
+};
+
 struct sip_via {
     struct str transport; /* "UDP" */
     struct str host;      /* without brackets */
@@ -104,6 +124,8 @@ struct sip_message {
     uint8_t first[SIP_H_COUNT]; /* index + 1 of the first header of each kind, 0: none */
     struct str call_id, from_tag, to_tag, branch; /* parsed always; branch is the topmost Via's */
     struct str from, to;                          /* whole header values */
+    struct sip_name_addr from_parts, to_parts;    /* of them */
+    struct sip_uri from_uri;
     struct sip_via via; /* the topmost, or without a host when that cannot be read */
     uint32_t cseq;
     struct str body; /* cut to Content-Length when that is present */

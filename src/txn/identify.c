@@ -53,14 +53,9 @@ static const struct endpoint_settings *find_by_name(const struct settings *s, st
 
 bool identify_from(const struct sip_message *msg, struct str *user, struct str *host)
 {
-    struct sip_name_addr from;
-    struct sip_uri uri;
-
-    if (sip_name_addr_parse(&from, msg->from) || sip_uri_parse(&uri, from.uri) || !uri.sip)
-        return false;
-    *user = uri.user;
-    *host = uri.host;
-    return true;
+    *user = msg->from_uri.user;
+    *host = msg->from_uri.host;
+    return msg->from_uri.sip;
 }
 
 static const struct endpoint_settings *by_username(const struct settings *s,
