@@ -96,7 +96,7 @@ static void print(struct buf *out, const struct settings *s)
     for (size_t i = 0; i < s->n_aors; i++) {
         const struct aor_settings *a = &s->aors[i];
 
-        TEXTS(out, STR("\naor"), a->id, a->mailboxes, a->voicemail_extension);
+        TEXTS(out, STR("\naor"), a->id, a->mailboxes, a->voicemail_extension, a->outbound_proxy);
         strs_print(out, a->contacts, a->n_contacts);
     }
     for (size_t i = 0; i < s->n_endpoints; i++)
@@ -134,7 +134,8 @@ static void print(struct buf *out, const struct settings *s)
                                         "\n" bad_auth "[o]\ntype=aor\ncontact=sip:x@192.0."              \
                                         "2.9,sip:y@192.0.2.9\nmailboxes=1@"                              \
                                         "default\n"                                                      \
-                                        "voicemail_extension=*97\n" bad_uri(                             \
+                                        "voicemail_extension=*97\noutbound_proxy=sip:q.example\\;"       \
+                                        "lr\n" bad_uri(                                                  \
                                             "contact") "[e]\ntype="                                      \
                                                        "endpoint\ncontext="                              \
                                                        "users\nallow_"                                   \

@@ -123,6 +123,7 @@ int inbound_publication_finish(struct pjsip_reader *p, void *draft, const struct
 int domain_alias_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
 
 /* What of an object points to others, when it is about to be kept: dangling references are told. */
+void aor_settle(struct pjsip_reader *p, void *aor, const struct conf_section *s);
 void endpoint_settle(struct pjsip_reader *p, void *endpoint, const struct conf_section *s);
 void identify_settle(struct pjsip_reader *p, void *identify, const struct conf_section *s);
 void publish_settle(struct pjsip_reader *p, void *publish, const struct conf_section *s);

@@ -66,6 +66,7 @@ static const struct copied aor_copied[] = {
     LIST(COPY_STRS, aor_settings, contacts, n_contacts),
     TEXT(aor_settings, mailboxes),
     TEXT(aor_settings, voicemail_extension),
+    TEXT(aor_settings, outbound_proxy),
     END,
 };
 
@@ -150,7 +151,7 @@ static const struct kept {
                              offsetof(struct transport_settings, at), transport_copied, NULL),
     [PJSIP_AUTH] = KEPT(auth_settings, auths, n_auths, id, offsetof(struct auth_settings, at),
                         auth_copied, NULL),
-    [PJSIP_AOR] = KEPT(aor_settings, aors, n_aors, id, NONE, aor_copied, NULL),
+    [PJSIP_AOR] = KEPT(aor_settings, aors, n_aors, id, NONE, aor_copied, aor_settle),
     [PJSIP_ENDPOINT] =
         KEPT(endpoint_settings, endpoints, n_endpoints, id, offsetof(struct endpoint_settings, at),
              endpoint_copied, endpoint_settle),

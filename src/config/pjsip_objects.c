@@ -132,8 +132,14 @@ int auth_finish(struct pjsip_reader *p, void *draft, const struct conf_section *
 
 /* ---- aor, endpoint, identify ---- */
 
+void aor_settle(struct pjsip_reader *p, void *aor, const struct conf_section *s)
+{
+    pjsip_check_proxy(p, s, "aor", ((const struct aor_settings *)aor)->outbound_proxy);
+}
+
 int aor_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s)
 {
+    aor_settle(p, draft, s);
     return pjsip_keep(p, PJSIP_AOR, s, draft);
 }
 

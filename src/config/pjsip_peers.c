@@ -103,6 +103,9 @@ static const struct option aor_options[] = {
       .meaning = "Mailboxes of a message-summary subscription." },
     { "voicemail_extension", OPTION_STR, AT(aor_settings, voicemail_extension),
       .meaning = "Message-Account of message-summary bodies." },
+    { "outbound_proxy", OPTION_URI, AT(aor_settings, outbound_proxy),
+      .meaning = "Next hop to its contacts, instead of the endpoint's. Write `\\;lr`, because a "
+                 "semicolon begins a comment." },
 };
 
 const struct schema aor_schema = {
@@ -114,7 +117,7 @@ const struct schema aor_schema = {
     .object_size = sizeof(struct aor_settings),
     .ignored = "authenticate_qualify default_expiration max_contacts maximum_expiration "
                "minimum_expiration "
-               "outbound_proxy qualify_2xx_only qualify_frequency qualify_timeout remove_existing "
+               "qualify_2xx_only qualify_frequency qualify_timeout remove_existing "
                "remove_unavailable "
                "support_path ",
 };

@@ -220,6 +220,9 @@ static void test_mailboxes(void **state)
                "etc/pjsip.conf:6: warning: aggregate_mwi = some counts as no; write yes or no\n"
                "etc/pjsip.conf:7: warning: unknown option mailbox in endpoint is ignored; did you "
                "mean mailboxes?\n");
+    check_diag("[a]\ntype=aor\noutbound_proxy=sip:h\n", NULL,
+               "etc/pjsip.conf:6: warning: aor [a]: outbound_proxy has no lr parameter; write "
+               "\\;lr, because ; alone begins a comment\n");
     check_diag("[e]\ntype=endpoint\noutbound_proxy=sip:h\n", NULL,
                "etc/pjsip.conf:6: warning: endpoint [e]: outbound_proxy has no lr parameter; write "
                "\\;lr, because ; alone begins a comment\n");

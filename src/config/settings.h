@@ -49,6 +49,7 @@ struct aor_settings {
     struct str *contacts; /* static ones */
     size_t n_contacts;
     struct str mailboxes, voicemail_extension;
+    struct str outbound_proxy; /* of requests to its contacts; empty: the endpoint's */
 };
 
 struct mailbox_group { /* what a message-summary sums */

@@ -197,6 +197,22 @@ static int body_create(const struct notice *t, struct snapshot **view,
 
 /* ---- bytes ---- */
 
+/* The next hop on the way to the contact, of the first AOR that has it; empty: there is none but
+ * the contact. */
+static struct str proxy_of(const struct notice *t, const struct endpoint_settings *e)
+{
+    const struct settings *s = notifier_of(t)->settings;
+
+    for (size_t i = 0; i < e->n_aors; i++) {
+        const struct aor_settings *aor = settings_aor(s, e->aors[i]);
+
+        for (size_t k = 0; aor && k < aor->n_contacts; k++)
+            if (str_equal(aor->contacts[k], notice_contact(t)))
+                return aor->outbound_proxy.n ? aor->outbound_proxy : e->outbound_proxy;
+    }
+    return e->outbound_proxy;
+}
+
 struct draft { /* a NOTIFY that is being written; borrowed */
     const struct settings *settings;
     const struct endpoint_settings *endpoint;
@@ -222,6 +238,7 @@ static void add_head(struct buf *b, const struct notice *t)
 {
     const struct draft *d = t->draft;
     const struct notify_tail *tail = notifier_of(t)->tail;
+    struct str proxy = proxy_of(t, d->endpoint);
 
     buf_add(b, STR("NOTIFY "));
     buf_add(b, buf_str(&d->target->uri));
@@ -239,9 +256,9 @@ static void add_head(struct buf *b, const struct notice *t)
     buf_add(b, STR("CSeq: "));
     buf_add_u64(b, t->cseq);
     buf_add(b, STR(" NOTIFY\r\n"));
-    if (d->endpoint->outbound_proxy.n) {
+    if (proxy.n) {
         buf_add(b, STR("Route: <"));
-        buf_add(b, d->endpoint->outbound_proxy);
+        buf_add(b, proxy);
         buf_add(b, STR(">\r\n"));
     }
     buf_add(b, STR("Event: message-summary\r\nSubscription-State: active\r\n"));
@@ -405,9 +422,10 @@ static void notice_seek(struct notice *t)
     struct notifier *n = notifier_of(t);
     struct unsolicited *u = &n->unsolicited;
     const struct endpoint_settings *e = settings_endpoint(n->settings, addressee_id(t->addressee));
+    struct str proxy = proxy_of(t, e);
     struct sip_uri uri;
 
-    if (sip_uri_parse(&uri, e->outbound_proxy.n ? e->outbound_proxy : notice_contact(t))) {
+    if (sip_uri_parse(&uri, proxy.n ? proxy : notice_contact(t))) {
         notice_fail(t, 503, NULL);
         return;
     }
