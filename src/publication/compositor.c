@@ -74,6 +74,12 @@ static void refusal_count(struct compositor_counters *c, unsigned status)
     c->refused_other++;
 }
 
+/* Spread, or all of them return at once. */
+static void print_retry_after(struct compositor *c)
+{
+    sip_print_header_u64(&c->headers, STR("Retry-After"), 5 + rng_below(c->cfg.rng, 10));
+}
+
 void compositor_reject(struct compositor *c, struct server_txn *st, unsigned status, struct str why)
 {
     char text[WHY_MAX + 1] = "";
@@ -81,8 +87,8 @@ void compositor_reject(struct compositor *c, struct server_txn *st, unsigned sta
 
     buf_init_on(&b, text, WHY_MAX);
     buf_add(&b, str_sub(why, 0, WHY_MAX));
-    if (status == 503) /* spread, or all of them return at once */
-        sip_print_header_u64(&c->headers, STR("Retry-After"), 5 + rng_below(c->cfg.rng, 10));
+    if (status == 503)
+        print_retry_after(c);
     uas_print_warning(&c->headers, c->settings->global.user_agent, text);
     server_txn_reject(st, status, buf_str(&c->headers));
 }
@@ -148,6 +154,8 @@ static void refuse_body(struct compositor *c, const struct pending *p,
         print_accept(&c->headers, p->by.package);
     if (answer->status == 423)
         sip_print_header_u64(&c->headers, STR("Min-Expires"), p->minimum_expiry_s);
+    if (answer->passes)
+        print_retry_after(c);
     compositor_refuse(c, p->txn, &p->by, answer->status, answer->why);
 }
 

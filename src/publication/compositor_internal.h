@@ -41,6 +41,9 @@ void pending_destroy(struct compositor *c, struct pending *p);
  * the status demands. */
 void compositor_reject(struct compositor *c, struct server_txn *st, unsigned status,
                        struct str why);
+/* What the body is for, RFC 3261 section 20.11: event state is to be rendered, which is meant where
+ * nothing is said. Of anything else its sender would think it was told on, were it ignored. */
+bool compositor_may_render(const struct sip_message *msg);
 /* Likewise to a PUBLISH, which is logged and counted. */
 void compositor_refuse(struct compositor *c, struct server_txn *st, const struct asker *by,
                        unsigned status, struct str why);

@@ -45,6 +45,12 @@ static bool check_mailbox(struct report *n)
            refuse(n, 404, STR("this endpoint has no incoming_mwi_mailbox"));
 }
 
+static bool check_disposition(struct report *n)
+{
+    return !compositor_may_render(n->rq->msg) &&
+           refuse(n, 404, STR("the Content-Disposition is not render"));
+}
+
 static void mailbox_report(struct report *n, const struct event_state *document)
 {
     const struct es_message_count *voice = &document->messages.counts[ES_MESSAGES_VOICE];
@@ -86,7 +92,8 @@ static void body_read(struct report *n)
 
 void compositor_notify(void *compositor, const struct uas_request *rq)
 {
-    static bool (*const checks[])(struct report * n) = { check_dialog, check_event, check_mailbox };
+    static bool (*const checks[])(struct report * n) = { check_dialog, check_event, check_mailbox,
+                                                         check_disposition };
     struct report n = { compositor, rq };
 
     buf_reset(&n.c->headers);

@@ -257,14 +257,17 @@ static bool check_type(struct ask *a)
     return !a->p.refusal.status;
 }
 
-/* What the body is for, RFC 3261 section 20.11: event state is to be rendered, which is meant where
- * nothing is said. Of anything else a publisher would think it was told on, were it ignored. */
-static bool check_disposition(struct ask *a)
+bool compositor_may_render(const struct sip_message *msg)
 {
-    struct str word = sip_header_value(a->rq->msg, SIP_H_CONTENT_DISPOSITION);
+    struct str word = sip_header_value(msg, SIP_H_CONTENT_DISPOSITION);
 
     word = str_trim(str_next(&word, ';'));
-    if (word.n && !str_equal_nocase(word, STR("render")))
+    return !word.n || str_equal_nocase(word, STR("render"));
+}
+
+static bool check_disposition(struct ask *a)
+{
+    if (!compositor_may_render(a->rq->msg))
         ask_refuse_later(a, 415, STR("the Content-Disposition is not render"));
     return !a->p.refusal.status;
 }

@@ -155,10 +155,11 @@ static void call_id_keep(struct publication *p, struct str call_id)
 /* Would the resource be too much for one NOTIFY? Then its watchers would see nothing any more, and
  * not only of this publisher. It is settled here, where somebody can be told: no composite of what
  * was accepted is larger, whichever publications end. */
-static bool overflows(const struct publication *p, const struct event_state *next)
+static bool overflows(const struct publication *p, const struct event_state *next, bool *by_itself)
 {
     size_t n = event_state_shown(next);
 
+    *by_itself = n > COMPOSITE_SHOWN_MAX;
     LIST_FOREACH (it, &p->resource->publications)
         if (published_at(it) != p && event_states_add_up(published_at(it)->says.state, next))
             n += event_state_shown(published_at(it)->says.state);
@@ -172,6 +173,7 @@ static int settle(struct publication *p, const struct publication_request *rq,
 {
     struct publication_store *store = p->resource->store;
     struct publication_document next = { .state = NULL };
+    bool by_itself;
     int r;
 
     if (rq->stream)
@@ -179,12 +181,14 @@ static int settle(struct publication *p, const struct publication_request *rq,
     r = publication_document_make(store, rq, former, &next, answer);
     if (r)
         return r;
-    if (overflows(p, next.state))
+    if (overflows(p, next.state, &by_itself)) {
         r = published_refuse(store, answer, 413,
                              STR("all that is published for this resource would be too large to be "
                                  "sent to its watchers"));
-    else
+        answer->passes = !by_itself;
+    } else {
         r = published_settle(p, &next, gone);
+    }
     if (r)
         publication_document_fini(store, &next);
     return r;
