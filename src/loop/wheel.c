@@ -85,7 +85,12 @@ static void wheel_unplace(struct wheel *w, struct timer *t)
 
 void timer_start(struct wheel *w, struct timer *t, uint64_t delay_ms)
 {
-    uint64_t now_ms = wheel_now_ms(w), due_ms, first_tick = now_ms / WHEEL_TICK_MS + 1;
+    timer_start_from(w, t, wheel_now_ms(w), delay_ms);
+}
+
+void timer_start_from(struct wheel *w, struct timer *t, uint64_t now_ms, uint64_t delay_ms)
+{
+    uint64_t due_ms, first_tick = now_ms / WHEEL_TICK_MS + 1;
 
     timer_stop(w, t);
     if (__builtin_add_overflow(now_ms, delay_ms, &due_ms) || due_ms > UINT64_MAX - WHEEL_TICK_MS)

@@ -44,6 +44,8 @@ bool timer_running(const struct timer *t);
  * delay counts from the wheel's clock when it has one, because a loop that has slept has not told
  * now_ms yet when its first callback runs; else from now_ms. */
 void timer_start(struct wheel *w, struct timer *t, uint64_t delay_ms);
+/* The same for who has just read that clock: not before w->now_ms. */
+void timer_start_from(struct wheel *w, struct timer *t, uint64_t now_ms, uint64_t delay_ms);
 void timer_stop(struct wheel *w, struct timer *t); /* safe when not running */
 uint64_t timer_left_ms(const struct wheel *w,
                        const struct timer *t); /* 0 when not running or due */

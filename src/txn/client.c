@@ -63,16 +63,16 @@ static int client_transmit(struct client_txn *ct)
 }
 
 /* Timer E or Timer F, whichever is first; one timer serves both. */
-static void client_arm(struct client_txn *ct)
+static void client_arm(struct client_txn *ct, uint64_t now_ms)
 {
     struct txn_layer *t = ct->layer;
-    uint64_t passed = txn_now_ms(t) - ct->started_ms;
+    uint64_t passed = now_ms - ct->started_ms;
     uint64_t left = t->cfg.timer_f_ms > passed ? t->cfg.timer_f_ms - passed : 0;
 
     /* Timer E is for unreliable transports only. */
     if (!ct->flow.connection && ct->interval_ms < left)
         left = ct->interval_ms;
-    timer_start(t->cfg.wheel, &ct->timer, left);
+    timer_start_from(t->cfg.wheel, &ct->timer, now_ms, left);
 }
 
 int client_txn_start(struct txn_layer *t, struct client_txn *ct, enum sip_method method,
@@ -99,7 +99,7 @@ int client_txn_start(struct txn_layer *t, struct client_txn *ct, enum sip_method
     ct->started_ms = txn_now_ms(t);
     ct->interval_ms = t->cfg.t1_ms;
     map_add(&t->clients, &ct->node, ct->branch);
-    client_arm(ct);
+    client_arm(ct, ct->started_ms);
     t->counters.client_started++;
     return 0;
 }
@@ -132,16 +132,17 @@ static void client_fire(struct timer *timer)
 {
     struct client_txn *ct = CONTAINER_OF(timer, struct client_txn, timer);
     struct txn_layer *t = ct->layer;
+    uint64_t now_ms = txn_now_ms(t);
     uint32_t t2_ms = t->cfg.t1_ms > TIMER_T2_MS ? t->cfg.t1_ms : TIMER_T2_MS;
     int r;
 
-    if (txn_now_ms(t) - ct->started_ms >= t->cfg.timer_f_ms) {
+    if (now_ms - ct->started_ms >= t->cfg.timer_f_ms) {
         t->counters.client_timeouts++;
         client_finish(ct, 408, NULL);
         return;
     }
     if (ct->flow.connection) { /* woken for a Timer F that was moved meanwhile */
-        client_arm(ct);
+        client_arm(ct, now_ms);
         return;
     }
     r = client_print(ct);
@@ -156,7 +157,7 @@ static void client_fire(struct timer *timer)
     }
     t->counters.client_retransmissions++;
     ct->interval_ms = ct->proceeding || ct->interval_ms > t2_ms / 2 ? t2_ms : 2 * ct->interval_ms;
-    client_arm(ct);
+    client_arm(ct, now_ms);
 }
 
 bool client_receive_success(struct txn_layer *t, struct str datagram)
