@@ -6,8 +6,14 @@
 #include "base/map.h"
 #include <endian.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
-enum { MAP_FIRST_SIZE = 16, MAP_STEP = 2 };
+enum {
+    MAP_FIRST_SIZE = 16,
+    MAP_STEP = 2,
+    MAP_RELEASE = 8192, /* old buckets whose memory goes back at once */
+};
 
 int map_init(struct map *m, struct rng *rng)
 {
@@ -146,6 +152,21 @@ static void chain_push(struct map_node **chain, struct map_node *node)
     *chain = node;
 }
 
+/* The last MAP_RELEASE of the emptied buckets: what the system gives for their pages when it is
+ * asked again are NULLs, too. All in one, at the end, would take it a millisecond for a million. */
+static void map_release(const struct map *m)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)m->old + page - 1,
+              from = (uintptr_t)&m->old[m->moved - MAP_RELEASE], to = (uintptr_t)&m->old[m->moved];
+
+    if (from < begin)
+        from = begin;
+    from -= from % page;
+    to -= to % page;
+    if (from < to)
+        (void)!madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
 /* Empty a few buckets of the old array, and free it after the last. */
 static void map_move_some(struct map *m)
 {
@@ -157,6 +178,8 @@ static void map_move_some(struct map *m)
             chain_push(new_chain(m, n->hash), n);
         }
         m->old[m->moved++] = NULL;
+        if (m->moved % MAP_RELEASE == 0)
+            map_release(m);
         if (m->moved > m->old_mask) {
             free(m->old);
             m->old = NULL;
