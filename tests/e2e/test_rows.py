@@ -12,7 +12,8 @@ the elements of compositors.py and these:
 <either>     the first PUBLISH that comes: it shows this and is answered with `tag`, or it is of another publication, which
              ends at once. Both come, in either order
 
-A scenario that begins with what comes from extstate waits when extstate starts. Its own port is [peer].
+A scenario that begins with what comes from extstate waits when extstate starts; calls: that many are like it, at once.
+Its own port is [peer].
 
 What is shown of the event state compositor by which of them (* is row_); each has a scenario in tests/scenario, too.
 
@@ -151,7 +152,8 @@ class OwnRow(Row):
             words = {"ctl": daemon.command(), "config": daemon.config, "reloads": daemon.directory / "reloads",
                      "daemon": daemon.process.pid if daemon.process else 0}
             with ThreadPoolExecutor(1) as pool:
-                sipp = pool.submit(super().run, daemon.port, own, 2 if self.expanded.end else 1, **words)
+                calls = 2 if self.expanded.end else int(self.root.get("calls", "1"))
+                sipp = pool.submit(super().run, daemon.port, own, calls, **words)
                 if self.expanded.waits:
                     wait_for("sipp", lambda: sipp.done() or listens(own))
                     self.start(daemon)
