@@ -236,7 +236,7 @@ static int daemon_start(struct daemon *d)
     if (r)
         return r;
     d->state_ready = true;
-    r = state_thread_apply(&d->state, d->settings, dialplan_ref(d->dialplan));
+    r = state_thread_apply(&d->state, d->settings, dialplan_ref(d->dialplan), NULL, NULL);
     if (r) {
         dialplan_unref(d->dialplan);
         return r;

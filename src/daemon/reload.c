@@ -47,7 +47,8 @@ int daemon_reload(struct daemon *d, struct buf *report)
     if (r == 0) {
         configuration_check_bodies(c.settings, d->bodies, &diag);
         status_check_reload(d->begun_with, c.settings, &diag);
-        r = state_thread_apply(&d->state, c.settings, dialplan_ref(c.dialplan));
+        r = state_thread_apply(&d->state, c.settings, dialplan_ref(c.dialplan), d->dialplan,
+                               &d->loop);
         if (r)
             dialplan_unref(c.dialplan);
     }

@@ -24,7 +24,8 @@ struct unwatch_message {
 struct apply_message {
     struct inbox_message m;
     const struct settings *settings;
-    struct dialplan *dialplan;
+    struct dialplan *dialplan, *former;
+    struct loop *home;
 };
 
 struct job_message {
@@ -125,8 +126,15 @@ static void apply_drop(struct inbox_message *m)
     struct apply_message *a = CONTAINER_OF(m, struct apply_message, m);
 
     dialplan_unref(a->dialplan);
+    dialplan_unref(a->former);
     settings_unref(a->settings);
     free(a);
+}
+
+static void apply_finish(struct inbox_message *m, void *owner)
+{
+    (void)owner;
+    apply_drop(m);
 }
 
 static void apply_run(struct inbox_message *m, void *owner)
@@ -149,10 +157,12 @@ static void apply_run(struct inbox_message *m, void *owner)
     }
     if (r == 0)
         a->dialplan = NULL;
-    apply_drop(m);
+    m->run = apply_finish;
+    inbox_post_always(&a->home->inbox, m);
 }
 
-int state_thread_apply(struct state_thread *s, const struct settings *settings, struct dialplan *dp)
+int state_thread_apply(struct state_thread *s, const struct settings *settings, struct dialplan *dp,
+                       struct dialplan *former, struct loop *home)
 {
     struct apply_message *a;
 
@@ -165,6 +175,8 @@ int state_thread_apply(struct state_thread *s, const struct settings *settings, 
     list_init(&a->m.link);
     a->settings = settings_ref(settings);
     a->dialplan = dp;
+    a->former = dialplan_ref(former);
+    a->home = home;
     inbox_post_always(&s->loop.inbox, &a->m);
     return 0;
 }

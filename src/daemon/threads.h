@@ -68,9 +68,10 @@ struct state_thread_config {
 NODISCARD int state_thread_init(struct state_thread *s, const struct state_thread_config *cfg);
 /* Hand over a dialplan with the device defaults and switches of these settings. Before the thread
  * runs: directly; later: by message, and each worker is sent the settings before it hears of any
- * change that they make. Takes ownership of `dp` on 0. */
+ * change that they make. Takes ownership of `dp` on 0. The former dialplan (NULL before the thread
+ * runs) ends at home, as that takes milliseconds. */
 NODISCARD int state_thread_apply(struct state_thread *s, const struct settings *settings,
-                                 struct dialplan *dp);
+                                 struct dialplan *dp, struct dialplan *former, struct loop *home);
 NODISCARD int state_thread_start(struct state_thread *s);
 void state_thread_stop(struct state_thread *s); /* stops and joins */
 void state_thread_fini(struct state_thread *s);
