@@ -261,6 +261,25 @@ int inbound_parse(struct event_state **out, struct str package, struct str conte
     return r;
 }
 
+int inbound_check_xml(struct str content_type, struct str body, struct buf *why)
+{
+    struct xml_tree t = { .root = NULL };
+    struct sip_media_range range;
+    struct str end;
+    int r;
+
+    if (sip_media_range_parse(&range, content_type))
+        return 0;
+    end = str_sub(range.subtype, range.subtype.n > 4 ? range.subtype.n - 4 : 0, range.subtype.n);
+    if (!str_equal_nocase(range.subtype, STR("xml")) && !str_equal_nocase(end, STR("+xml")))
+        return 0;
+    r = xml_text_check(body, why);
+    if (r == 0)
+        r = xml_tree_parse(&t, body, why);
+    xml_tree_fini(&t);
+    return r;
+}
+
 int inbound_is_diff(bool *out, struct str package, struct str content_type, struct str body)
 {
     const struct package *p = package_find(package);

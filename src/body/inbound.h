@@ -33,6 +33,10 @@ void inbound_types_print(struct str package, struct buf *out);
 NODISCARD int inbound_parse(struct event_state **out, struct str package, struct str content_type,
                             struct str body, struct buf *why);
 
+/* Of a type that is XML: is it well formed, within the limits, and without a document type?
+ * Anything else is fine. 0, an inbound_outcome with the reason in `why`, -ENOMEM. */
+NODISCARD int inbound_check_xml(struct str content_type, struct str body, struct buf *why);
+
 /* The root part of a multipart/related body, and its type, in place of both: RFC 2387 section 3.
  * Slices of `body`. Whatever is of another type stays as it is. 0, or INBOUND_MALFORMED with the
  * reason in `why`. */

@@ -339,6 +339,17 @@ static int tuple_add(struct presence *p, const struct xml_node *n)
 
 /* ---- person ---- */
 
+/* As the schema has it: without a description, and lunch is a meal. */
+static void activity_mend(struct xml_node *n)
+{
+    if (!str_equal(n->name.namespace, NS_RPID) || str_equal(n->name.local, STR("other")))
+        return;
+    if (str_equal(n->name.local, STR("lunch")))
+        n->name.local = STR("meal");
+    for (struct xml_node *c = xml_first_node(n); c; c = xml_first_node(n))
+        list_remove(&c->link);
+}
+
 static int activities_read(struct presence *p, struct inbound_elements *activities,
                            struct notes *notes, const struct xml_node *all)
 {
@@ -346,10 +357,12 @@ static int activities_read(struct presence *p, struct inbound_elements *activiti
     int r = 0;
 
     for (struct xml_node *n = xml_first(all); n && r == 0; n = xml_next(n)) {
-        if (is_one_of_ours(n, "note"))
+        if (is_one_of_ours(n, "note")) {
             r = note_put(p, notes, times, n);
-        else
+        } else {
+            activity_mend(n);
             r = element_put(p, activities, times, n);
+        }
     }
     return r;
 }

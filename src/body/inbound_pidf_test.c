@@ -202,6 +202,12 @@ static void test_others(void **state)
           "person p\n element " R "mood  <r:mood xmlns:r=\"urn:ietf:params:xml:ns:pidf:rpid\" "
           "from=\"1960-01-01T00:00:00Z\"><r:sad/></r:mood>\n during -0 of 0 activity " R
           "busy  <r:busy xmlns:r=\"urn:ietf:params:xml:ns:pidf:rpid\"/>\n= UNAVAILABLE\n" },
+        { "activities described, a lunch, and words beside them", P,
+          RICH "<dm:person id='p'><r:activities><r:away>at the dentist</r:away>away<r:lunch/>"
+               "</r:activities></dm:person>" END,
+          "person p\n activity " R "away  <r:away xmlns:r=\"urn:ietf:params:xml:ns:pidf:rpid\"/>\n"
+          " activity " R "meal  <r:meal xmlns:r=\"urn:ietf:params:xml:ns:pidf:rpid\"/>\n"
+          "= UNAVAILABLE\n" },
         { "words of RFC 4480's and RFC 5264's examples", P,
           RICH "<tuple id='a'><r:relationship>assistant</r:relationship></tuple>"
                "<dm:person id='p'><r:sphere>bowling league</r:sphere></dm:person>" END,
@@ -344,8 +350,8 @@ static void test_refused(void **state)
           RICH "\n<dm:person><r:activities><r:bogus/></r:activities></dm:person>" END,
           INBOUND_MALFORMED, "line 2, bogus: may not stand in 'activities'" },
         { "an activity with something in it", P,
-          RICH "\n<dm:person><r:activities><r:busy>x</r:busy></r:activities></dm:person>" END,
-          INBOUND_MALFORMED, "line 2, busy: may not have text: 'x'" },
+          RICH "\n<dm:person><r:activities><r:busy><r:x/></r:busy></r:activities></dm:person>" END,
+          INBOUND_MALFORMED, "line 2, x: may not stand in 'busy'" },
         { "unknown, and busy", P,
           RICH "\n<dm:person><r:activities><r:unknown/><r:busy/></r:activities></dm:person>" END,
           INBOUND_MALFORMED, "line 2, unknown: may not stand beside 'busy'" },

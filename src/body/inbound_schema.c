@@ -155,16 +155,21 @@ static const struct type rpid_empty = { RPID, .attributes = "" };
 static const struct type rpid_text = { RPID, CONTENT_TEXT, .attributes = "" };
 static const struct type rpid_note = { RPID, CONTENT_TEXT, .attributes = "xml:lang" };
 
+/* Linphone describes an activity in it. */
+static const struct type rpid_activity = { RPID, .attributes = "", .or_text = true };
+
 static const struct part activities_parts[] = {
     { "note other", &rpid_note },
-    { "unknown", &rpid_empty, .alone = true },
+    { "unknown", &rpid_activity, .alone = true },
+    { "lunch", &rpid_activity }, /* which RFC 4480 section 3.2 has, and its schema has not */
     { "appointment away breakfast busy dinner holiday in-transit looking-for-work meal meeting "
       "on-the-phone performance permanent-absence playing presentation shopping sleeping spectator "
       "steering travel tv vacation working worship",
-      &rpid_empty },
+      &rpid_activity },
 };
+/* An example for pua_mi of OpenSIPS has words beside them. */
 static const struct type rpid_activities = { RPID, FROM_UNTIL, PARTS(activities_parts),
-                                             .others = true };
+                                             .others = true, .or_text = true };
 
 static const struct part mood_parts[] = {
     { "note other", &rpid_note },

@@ -165,12 +165,41 @@ static void test_messages(void **state)
         check_refused(&wrong[i]);
 }
 
+/* Bodies of packages that nobody here understands. */
+static void test_check_xml(void **state)
+{
+    static const struct {
+        const char *type, *body;
+        int outcome;
+    } cases[] = {
+        { "application/reginfo+xml", "<a b='1'>&lt;</a>", 0 },
+        { "application/reginfo+xml;charset=utf-8", "<a><b></a>", INBOUND_MALFORMED },
+        { "Application/Reginfo+XML", "<!DOCTYPE a><a/>", INBOUND_MALFORMED },
+        { "text/xml", "", INBOUND_MALFORMED },
+        { "text/xml", "<a>\xff</a>", INBOUND_MALFORMED },
+        { "text/plain", "<a>", 0 },
+        { "application/xmlish", "<a>", 0 },
+        { "a/xml-b", "<a>", 0 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct buf why;
+        int r;
+
+        buf_init(&why, 1 << 10);
+        r = inbound_check_xml(str_of(cases[i].type), str_of(cases[i].body), &why);
+        if (r != cases[i].outcome || (why.n > 0) != (r != 0))
+            fail_msg("%s, %s: %d %.*s", cases[i].type, cases[i].body, r, STR_FMT(buf_str(&why)));
+        buf_fini(&why);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_packages),
-        cmocka_unit_test(test_types),
-        cmocka_unit_test(test_multipart),
+        cmocka_unit_test(test_check_xml), cmocka_unit_test(test_packages),
+        cmocka_unit_test(test_types),     cmocka_unit_test(test_multipart),
         cmocka_unit_test(test_messages),
     };
 

@@ -76,6 +76,7 @@ static bool publish_without(unsigned nth, const char *if_match)
 
     threads_init(&t);
     p.event = "reg";
+    p.content_type = "text/plain";
     p.if_match = if_match;
     memory.failed = false;
     memory.left = (long)nth - 1;

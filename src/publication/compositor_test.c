@@ -314,6 +314,11 @@ static void test_opaque(void **state)
     assert_true(str_equal(q->document->opaque.body, STR("broken")));
     assert_int_equal(q->document->device, DEVICE_INVALID);
     fixture_destroy(f);
+    f = fixture_create(); /* of a type that its watchers would read */
+    p.content_type = "text/xml";
+    publish_send(f, &p);
+    assert_int_equal(only_asked(f)->refusal, 400);
+    fixture_destroy(f);
 }
 
 /* Who may publish for whom: 0 is that the store is asked. */

