@@ -231,7 +231,8 @@ static void answer_keep(struct server_txn *st, const struct sip_reply *reply)
         answers_arm(t);
 }
 
-/* To the request again, which gives the same bytes as before. */
+/* To the request again, which gives the same bytes as before, unless a reload has changed the
+ * user_agent since. */
 static void answer_again(struct txn_layer *t, const struct server_answer *a,
                          const struct flow *from, const struct sip_message *msg)
 {
