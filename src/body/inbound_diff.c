@@ -342,9 +342,7 @@ static int operation_apply(struct patch *p, struct xml_node *op)
         return add_apply(p, op, &t);
     if (xml_is(op, NS_PIDF_DIFF, STR("replace")))
         return replace_apply(p, op, &t);
-    if (xml_is(op, NS_PIDF_DIFF, STR("remove")))
-        return remove_apply(p, op, &t);
-    return xml_refuse(p->why, op, "neither add, replace nor remove", STR_EMPTY);
+    return remove_apply(p, op, &t);
 }
 
 static bool is_document(const struct xml_node *root)
@@ -362,6 +360,7 @@ static int patch_apply(struct patch *p)
                           STR_EMPTY);
     if (!xml_is(diff, NS_PIDF_DIFF, STR("pidf-diff")))
         return xml_refuse(p->why, diff, "not a pidf-diff", STR_EMPTY);
+    r = inbound_diff_check(diff, p->why);
     for (struct xml_node *op = xml_first(diff); op && r == 0; op = xml_next(op))
         r = operation_apply(p, op);
     if (r == 0 && !is_document(p->base.root))

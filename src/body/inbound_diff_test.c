@@ -206,9 +206,12 @@ static void test_refused(void **state)
         const char *before, *operations;
         const char *why; /* behind "line 1, " */
     } cases[] = {
-        { DOC("<a/>"), "<p:move sel='*/a'/>", "move: neither add, replace nor remove" },
-        { DOC("<a/>"), "<add sel='*/a'/>", "add: neither add, replace nor remove" },
-        { DOC("<a/>"), "<p:add/>", "add: no attribute sel" },
+        { DOC("<a/>"), "<p:move sel='*/a'/>", "move: may not stand in 'pidf-diff'" },
+        { DOC("<a/>"), "<add sel='*/a'/>", "add: may not stand in 'pidf-diff'" },
+        { DOC("<a/>"), ADD("sel='*/a' mine='1'", "x"), "add: may not have the attribute 'mine'" },
+        { DOC("<a/>"), "x" REMOVE("sel='*/a'"), "pidf-diff: may not have text: 'x'" },
+        { DOC("<a/>"), "<p:remove/>", "remove: must have the attribute 'sel'" },
+        { DOC("<a/>"), "<p:add/>", "add: must have the attribute 'sel'" },
         { DOC("<a/>"), REMOVE("sel='*/b'"), "remove: unlocated-node: not exactly one '*/b'" },
         { DOC("<a/><a/>"), REMOVE("sel='*/a'"), "remove: unlocated-node: not exactly one '*/a'" },
         { DOC("<a/>"), REMOVE("sel='a'"), "remove: unlocated-node: not exactly one 'a'" },

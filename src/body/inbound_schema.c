@@ -9,16 +9,24 @@
 #include "base/timestamp.h"
 #include "body/inbound_internal.h"
 
-enum schema { SCHEMA_DIALOG_INFO, SCHEMA_PIDF, SCHEMA_DATA_MODEL, SCHEMA_RPID };
+enum schema { SCHEMA_DIALOG_INFO, SCHEMA_PIDF, SCHEMA_DATA_MODEL, SCHEMA_RPID, SCHEMA_DIFF };
 
 static const struct str namespaces[] = {
     [SCHEMA_DIALOG_INFO] = STR_INIT("urn:ietf:params:xml:ns:dialog-info"),
     [SCHEMA_PIDF] = STR_INIT("urn:ietf:params:xml:ns:pidf"),
     [SCHEMA_DATA_MODEL] = STR_INIT("urn:ietf:params:xml:ns:pidf:data-model"),
     [SCHEMA_RPID] = STR_INIT("urn:ietf:params:xml:ns:pidf:rpid"),
+    [SCHEMA_DIFF] = STR_INIT("urn:ietf:params:xml:ns:pidf-diff"),
 };
 
-enum content { CONTENT_ELEMENTS, CONTENT_TEXT, CONTENT_NUMBER, CONTENT_INTEGER, CONTENT_TIME };
+enum content {
+    CONTENT_ELEMENTS,
+    CONTENT_TEXT,
+    CONTENT_NUMBER,
+    CONTENT_INTEGER,
+    CONTENT_TIME,
+    CONTENT_ANY
+};
 
 struct part {          /* of an element, in its namespace */
     const char *names; /* of elements, with blanks between */
@@ -237,6 +245,20 @@ static const struct type rpid_time_offset = { RPID, CONTENT_INTEGER, FROM_UNTIL 
 static const struct type rpid_user_input = { RPID, CONTENT_TEXT, .words = "active idle",
                                              .numbers = "idle-threshold", .times = "last-input" };
 
+/* ---- changes of a PIDF document: RFC 5262 section 7 ---- */
+
+#define DIFF .schema = SCHEMA_DIFF
+
+static const struct type diff_add = { DIFF, CONTENT_ANY, .attributes = "sel pos type",
+                                      .required = "sel" };
+static const struct type diff_replace = { DIFF, CONTENT_ANY, .attributes = "sel",
+                                          .required = "sel" };
+static const struct type diff_remove = { DIFF, .attributes = "sel ws", .required = "sel" };
+static const struct part diff_parts[] = { { "add", &diff_add },
+                                          { "replace", &diff_replace },
+                                          { "remove", &diff_remove } };
+static const struct type diff_root = { DIFF, .attributes = "entity version", PARTS(diff_parts) };
+
 /* ---- where an element may be of any other namespace ---- */
 
 static const struct element {
@@ -423,6 +445,8 @@ static int children_check(const struct xml_node *n, const struct type *type, str
 {
     int r = 0;
 
+    if (type->content == CONTENT_ANY)
+        return 0;
     for (const struct xml_node *c = xml_first_node(n); c && r == 0; c = xml_next_node(c)) {
         if (!xml_is_text(c))
             r = child_check(c, type, why);
@@ -444,6 +468,11 @@ static int check(const struct xml_node *n, const struct type *type, struct buf *
 int inbound_dialog_check(const struct xml_node *root, struct buf *why)
 {
     return check(root, &di_root, why);
+}
+
+int inbound_diff_check(const struct xml_node *root, struct buf *why)
+{
+    return check(root, &diff_root, why);
 }
 
 int inbound_pidf_check(const struct xml_node *root, struct buf *why)
