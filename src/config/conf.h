@@ -58,10 +58,10 @@ struct conf { /* one main file with all it includes */
 };
 
 struct conf_source {
-    struct str directory; /* relative names are under it */
-    struct str file;      /* "pjsip.conf" */
-    bool allow_exec;      /* run #exec commands; otherwise they are a warning and ignored */
-    uint64_t *seen;       /* what is read is mixed into it, see conf_see; NULL: nobody asks */
+    struct str directory;  /* relative names are under it */
+    struct str file;       /* "pjsip.conf" */
+    bool allow_exec;       /* run #exec commands; otherwise they are a warning and ignored */
+    uint64_t *fingerprint; /* of what is read, see conf_fingerprint; NULL: nobody asks */
     /* For tests and fuzzing: how a file is read and a glob expanded; NULL: from the disk. `read`
      * returns 0 and a text the reader frees with str_free, or -errno. `expand` calls `each` for
      * every match in order. With `read` given #exec never runs anything. */

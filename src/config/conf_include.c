@@ -98,15 +98,15 @@ const char *conf_load_error(int result)
 }
 
 /* FNV-1a, with the length before the bytes so that parts cannot be taken for others. */
-void conf_see(const struct conf_source *source, struct str part)
+void conf_fingerprint(const struct conf_source *source, struct str part)
 {
-    uint64_t sum = source->seen ? *source->seen ^ part.n : 0;
+    uint64_t sum = source->fingerprint ? *source->fingerprint ^ part.n : 0;
 
-    if (!source->seen)
+    if (!source->fingerprint)
         return;
     for (size_t i = 0; i < part.n; i++)
         sum = (sum ^ (unsigned char)part.p[i]) * 0x100000001b3;
-    *source->seen = sum * 0x100000001b3;
+    *source->fingerprint = sum * 0x100000001b3;
 }
 
 int conf_load(const struct conf_source *source, struct str path, struct str *text)
@@ -114,8 +114,8 @@ int conf_load(const struct conf_source *source, struct str path, struct str *tex
     int r = source->read ? source->read(source->ctx, path, text) : disk_read(path, text);
 
     if (r == 0) {
-        conf_see(source, path);
-        conf_see(source, *text);
+        conf_fingerprint(source, path);
+        conf_fingerprint(source, *text);
     }
     return r;
 }
@@ -342,7 +342,7 @@ static int exec(const struct inclusion *in)
     if (!may_include(in, path))
         return 0;
     result = run_command(in, &text);
-    conf_see(r->source, text);
+    conf_fingerprint(r->source, text);
     if (result == -EIO) {
         conf_lose_file(r);
         return 0;

@@ -78,8 +78,8 @@ NODISCARD int conf_section_open(struct conf_reader *r, struct conf_file *f, stru
 NODISCARD int conf_section_add(struct arena *a, struct conf_section *s, struct str name,
                                struct str value, struct diag_place at);
 
-/* conf_include.c: part of what is being read. Equal sums: the same was read. */
-void conf_see(const struct conf_source *source, struct str part);
+/* conf_include.c: part of what is being read. Equal fingerprints: the same was read. */
+void conf_fingerprint(const struct conf_source *source, struct str part);
 /* The text of a file, to be freed with str_free; -ENOENT, -EISDIR, ... are the
  * caller's to tell. */
 NODISCARD int conf_load(const struct conf_source *source, struct str path, struct str *text);

@@ -130,7 +130,7 @@ static void resolved(void *ctx, const struct addr *address)
     addr_port_set(&net.base, 0);
     buf_init_on(&text, room, sizeof(room));
     addr_print_host(&text, &net.base);
-    conf_see(&x->reading->source->files, buf_str(&text));
+    conf_fingerprint(&x->reading->source->files, buf_str(&text));
     if (!x->error)
         x->error = match_add(x->reading, x->identify, x->parts, &net);
     x->n++;

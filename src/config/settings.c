@@ -293,9 +293,9 @@ int settings_read(struct settings **out, const struct settings_source *from, str
 
     if (result)
         return result;
-    source.files.seen = &s->seen;
+    source.files.fingerprint = &s->fingerprint;
     for (size_t i = 0; i < from->n_overrides; i++)
-        conf_see(&source.files, from->overrides[i]);
+        conf_fingerprint(&source.files, from->overrides[i]);
     result = reading_init(&r, &source, &((struct settings_owned *)s->owned)->arena, diag);
     if (result)
         goto out;
@@ -312,7 +312,7 @@ int settings_read(struct settings **out, const struct settings_source *from, str
         goto out_reading;
     if (extstate_unusable || pjsip_unusable || r.override_faults)
         result = SETTINGS_UNUSABLE;
-    if (result == 0 && from->former && from->former->seen == s->seen) {
+    if (result == 0 && from->former && from->former->fingerprint == s->fingerprint) {
         *out = settings_ref(from->former);
     } else {
         *out = s;

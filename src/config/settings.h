@@ -184,7 +184,7 @@ enum watcher_handling {
     WATCHER_CONFIRM,
     WATCHER_POLITE_BLOCK,
     WATCHER_ALLOW,
-    WATCHER_UNDECIDED /* there was no memory for saying what part is shown: to be asked again */
+    WATCHER_UNDECIDED /* there was no memory to find out: to be asked again */
 };
 
 struct presence_rules;
@@ -303,8 +303,8 @@ struct settings {
     struct domain_alias *aliases;
     size_t n_aliases;
     /* Of all that was read for them, overrides and addresses looked up among it: those with the
-     * same sum are the same. */
-    uint64_t seen;
+     * same fingerprint are the same. */
+    uint64_t fingerprint;
     void *owned; /* indexes by id and the files' texts: see settings.c */
 };
 

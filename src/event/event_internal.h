@@ -427,6 +427,11 @@ struct notify {
 void notify_due(struct subscription *s);     /* sends what is due; it may be gone afterwards */
 void notify_abandon(struct subscription *s); /* forget the one under way: its address has changed */
 void notify_forget(struct subscription *s);  /* it is going */
+/* What the rules say of it is asked again when it is attended to. */
+static inline void subscription_doubt(struct subscription *s)
+{
+    s->generation = s->dialog->notifier->generation - 1;
+}
 void notify_fini(struct notifier *n);
 /* 0 or -EINVAL: it is none of ours. */
 NODISCARD int entity_tag_parse(uint64_t *out, struct str tag);

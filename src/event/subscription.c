@@ -330,8 +330,10 @@ static struct permission permission_of(const struct subscription *s, const struc
     struct str sphere = STR_EMPTY;
     char room[XML_NAME_MAX];
 
-    if (settings->authorization->ask_spheres)
-        (void)!sphere_of(&sphere, w->newest->published, room); /* without memory: undefined */
+    if (settings->authorization->ask_spheres && sphere_of(&sphere, w->newest->published, room)) {
+        p.handling = WATCHER_UNDECIDED;
+        return p;
+    }
     p.handling = settings_authorize(
         settings,
         &(struct watcher_question){ .endpoint = dialog_endpoint(s->dialog),
@@ -619,7 +621,7 @@ enum end_reason subscription_recheck(struct subscription *s)
     permission = permission_of(s, s->resource);
     if (permission.handling == WATCHER_UNDECIDED) { /* not shown too much until it is known */
         permission.handling = WATCHER_POLITE_BLOCK;
-        s->generation--;
+        subscription_doubt(s);
         if (!s->retry_ms)
             subscription_retry(s, CONGESTED_MS, false);
     }

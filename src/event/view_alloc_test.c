@@ -41,6 +41,18 @@ static const char *lamp_after(struct fixture *f, const char *lamp, bool *blocked
     return lamp;
 }
 
+/* Three seconds later. */
+static const char *lamp_settled(struct fixture *f, const char *lamp, bool *blocked)
+{
+    for (unsigned i = 0; i < 300; i++) {
+        lamp = lamp_after(f, lamp, blocked);
+        memory_guard(true);
+        fixture_pass(f, WHEEL_TICK_MS);
+        memory_guard(false);
+    }
+    return lamp;
+}
+
 /* False when no memory was missing. */
 static bool granted_without(unsigned nth, unsigned *blocked_runs)
 {
@@ -59,12 +71,7 @@ static bool granted_without(unsigned nth, unsigned *blocked_runs)
     memory_guard(true);
     notifier_settings_set(f->notifier, rules);
     memory_guard(false);
-    for (unsigned i = 0; i < 300; i++) {
-        lamp = lamp_after(f, lamp, &blocked);
-        memory_guard(true);
-        fixture_pass(f, WHEEL_TICK_MS);
-        memory_guard(false);
-    }
+    lamp = lamp_settled(f, lamp, &blocked);
     if (!str_equal(str_of(lamp), STR("open")))
         fail_msg("allocation %u: the last one says %s", nth, lamp);
     *blocked_runs += blocked;
@@ -105,12 +112,7 @@ static bool begun_without(unsigned nth, unsigned *refused)
     fixture_answer_questions(f, 1);
     memory_guard(false);
     status = fixture_next(f)->status;
-    for (unsigned i = 0; i < 300; i++) {
-        lamp = lamp_after(f, lamp, &blocked);
-        memory_guard(true);
-        fixture_pass(f, WHEEL_TICK_MS);
-        memory_guard(false);
-    }
+    lamp = lamp_settled(f, lamp, &blocked);
     if (live(f) != (status != 503) || (live(f) && !str_equal(str_of(lamp), STR("open"))))
         fail_msg("allocation %u: %u, the last one says %s", nth, status, lamp);
     assert_false(blocked);

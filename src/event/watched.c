@@ -280,7 +280,7 @@ void watched_move(struct subscription *s, struct watched *to)
     if (list_empty(&to->queued))
         list_append(&to->notifier->fan_out, &to->queued);
     fan_out_wake(to->notifier);
-    s->generation = to->notifier->generation - 1; /* there are rules about this one, too */
+    subscription_doubt(s); /* there are rules about this one, too */
     watched_release(former);
 }
 
@@ -380,11 +380,10 @@ static bool sphere_changed(const struct watched *w, const struct snapshot *forme
            !str_equal(is_in, was_in);
 }
 
-static void recheck_all(struct watched *w, struct list *subscriptions)
+static void doubt_all(struct list *subscriptions)
 {
     LIST_FOREACH (it, subscriptions)
-        CONTAINER_OF(it, struct subscription, of_resource)->generation =
-            w->notifier->generation - 1;
+        subscription_doubt(CONTAINER_OF(it, struct subscription, of_resource));
 }
 
 static void newest_set(struct watched *w, const struct snapshot *snap)
@@ -393,8 +392,8 @@ static void newest_set(struct watched *w, const struct snapshot *snap)
 
     w->newest = snapshot_ref(snap);
     if (sphere_changed(w, former)) {
-        recheck_all(w, &w->told);
-        recheck_all(w, &w->behind);
+        doubt_all(&w->told);
+        doubt_all(&w->behind);
     }
     snapshot_unref(former);
     if (watched_is_removed(w))

@@ -154,7 +154,7 @@ static void refuse_body(struct compositor *c, const struct pending *p,
         print_accept(&c->headers, p->by.package);
     if (answer->status == 423)
         sip_print_header_u64(&c->headers, STR("Min-Expires"), p->minimum_expiry_s);
-    if (answer->passes)
+    if (answer->temporary)
         print_retry_after(c);
     compositor_refuse(c, p->txn, &p->by, answer->status, answer->why);
 }

@@ -24,7 +24,7 @@ static void test_outcomes(void **state)
           400,
           "the patch does not fit" },
         { "600", PUBLICATION_BAD_BODY, { .status = 413 }, 413, "Warning" },
-        { "600", PUBLICATION_BAD_BODY, { .status = 413, .passes = true }, 413, "Retry-After: " },
+        { "600", PUBLICATION_BAD_BODY, { .status = 413, .temporary = true }, 413, "Retry-After: " },
         { "600",
           PUBLICATION_BAD_BODY,
           { .status = 415, .why = STR_INIT("no") },

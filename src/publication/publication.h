@@ -118,7 +118,7 @@ struct publication_answer {            /* borrowed until the next call on the st
     struct str etag; /* of the publication as it is now; also told for one that was removed */
     struct str why;  /* for PUBLICATION_BAD_BODY: one line */
     unsigned status; /* likewise: 400, 413, 415 or 423 */
-    bool passes;     /* likewise: it may be accepted later, when others have published less */
+    bool temporary;  /* likewise: it may be accepted later, when others have published less */
 };
 
 /* Everything is borrowed for the call and copied when kept. The first failing check decides, in

@@ -185,7 +185,7 @@ static int settle(struct publication *p, const struct publication_request *rq,
         r = published_refuse(store, answer, 413,
                              STR("all that is published for this resource would be too large to be "
                                  "sent to its watchers"));
-        answer->passes = !by_itself;
+        answer->temporary = !by_itself;
     } else {
         r = published_settle(p, &next, gone);
     }

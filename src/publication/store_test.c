@@ -293,15 +293,15 @@ static const char *dialogs_text(char *room, size_t size, char prefix, unsigned n
     return room;
 }
 
-/* `passes`: were it alone, it would not be. */
-static void assert_too_large(struct store_bench *b, struct publication_request rq, bool passes)
+/* `temporary`: were it alone, it would not be. */
+static void assert_too_large(struct store_bench *b, struct publication_request rq, bool temporary)
 {
     struct publication_answer answer;
 
     assert_int_equal(publication_apply(b->store, &rq, &answer), PUBLICATION_BAD_BODY);
     assert_int_equal(answer.status, 413);
     assert_true(str_starts(answer.why, STR("all that is published for this resource")));
-    assert_int_equal(answer.passes, passes);
+    assert_int_equal(answer.temporary, temporary);
     assert_refused(b, rq, PUBLICATION_BAD_BODY);
 }
 

@@ -1,19 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "sip/grammar.h"
 
-/* Up to the line end, which is taken too. False at the empty line and at the end. */
+/* False at the empty line and at the end. */
 static bool line_next(struct cursor *c, struct str *line)
 {
-    size_t left = (size_t)(c->end - c->p);
-    const char *lf = left ? memchr(c->p, '\n', left) : NULL;
-
-    if (!lf)
-        return false;
-    *line = (struct str){ c->p, (size_t)(lf - c->p) };
-    if (line->n && line->p[line->n - 1] == '\r')
-        line->n--;
-    c->p = lf + 1;
-    return line->n > 0;
+    return scan_line(c, line) && line->n > 0;
 }
 
 /* What follows the name, when the field is written as nearly everybody does, and in one line. */

@@ -34,6 +34,22 @@ static inline struct cursor scan_on(struct str s)
     return (struct cursor){ s.p, s.n ? s.p + s.n : s.p };
 }
 
+/* The rest of the line, without its end, behind which the cursor goes; false when the text ends
+ * first. */
+static inline bool scan_line(struct cursor *c, struct str *line)
+{
+    size_t left = (size_t)(c->end - c->p);
+    const char *lf = left ? memchr(c->p, '\n', left) : NULL;
+
+    if (!lf)
+        return false;
+    *line = (struct str){ c->p, (size_t)(lf - c->p) };
+    if (line->n && line->p[line->n - 1] == '\r')
+        line->n--;
+    c->p = lf + 1;
+    return true;
+}
+
 /* Equal in any case; peers mostly write the usual one, which is quicker to see. */
 static inline bool word_is(struct str text, struct str word)
 {

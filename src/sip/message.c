@@ -63,19 +63,13 @@ static bool has_bad_control(struct str s)
     return false;
 }
 
-/* The rest of the line, without its end; false when the text ends first. */
 static bool line_take(struct parser *ps, struct str *line)
 {
-    size_t left = (size_t)(ps->end - ps->p);
-    const char *lf = left ? memchr(ps->p, '\n', left) : NULL;
+    struct cursor c = { ps->p, ps->end };
+    bool taken = scan_line(&c, line);
 
-    if (!lf)
-        return false;
-    *line = (struct str){ ps->p, (size_t)(lf - ps->p) };
-    if (line->n && line->p[line->n - 1] == '\r')
-        line->n--;
-    ps->p = lf + 1;
-    return true;
+    ps->p = c.p;
+    return taken;
 }
 
 /* Behind the line end of the header at ps->p and of its folds; NULL when the text ends first. */
