@@ -33,15 +33,63 @@ bench:
 	$(MAKE) build
 	scripts/bench
 
+# What one operation costs from 1,000 to 1,000,000 subscriptions and from 1 to 100,000 hints, in ten minutes; writes
+# bench/results/growth.* and the tables in doc/scaling.md.
+bench-growth: build
+	scripts/bench-growth
+
+# How long a change waits while 100,000 watchers of another extension are told.
+bench-fairness: build
+	scripts/bench-fairness
+
+# What idle connections of TCP and TLS cost; writes bench/results/connections.* and doc/scaling.md.
+bench-connections: build
+	scripts/bench-connections
+
+# How long a change waits while strangers flood the server; writes bench/results/flood.*.
+bench-flood: build
+	ninja -C build bench/flood
+	scripts/bench-flood
+
 bench-expiry: build
 	ninja -C build bench/expiry
 	build/bench/expiry
+
+# What an acknowledgement waits for to be on disk, and what that costs; in a directory on the disk that is meant.
+STORE_DIR ?= build/bench/store.d
+bench-store: build
+	ninja -C build bench/store
+	mkdir -p $(STORE_DIR)
+	build/bench/store $(STORE_DIR)
 
 # Instructions of one NOTIFY, SUBSCRIBE, change and PUBLISH, beside those recorded in bench/instructions.txt.
 bench-instructions:
 	scripts/setup test
 	$(MAKE) build
 	scripts/bench-instructions
+
+# 500 kills, in ten minutes: at random moments, and at each write of the store.
+crash: build
+	python3 tests/crash/campaign.py --kills 400
+	python3 tests/crash/campaign.py --kills 100 --boundaries
+
+# Each allocation (ALLOC_EVERY: or every so many of them) fails once, of each scenario under the address sanitizer, then of a
+# daemon: nothing crashes, hangs or leaks. Takes most of an hour; some of it is in every `make test`.
+ALLOC_EVERY ?= 1
+alloc:
+	scripts/setup test
+	test -f build-alloc/build.ninja || CC=clang meson setup build-alloc -Doptimization=2 -Db_lundef=false \
+		-Db_sanitize=address,undefined -Dc_link_args=-fuse-ld=lld
+	ninja -C build-alloc tests/scenario/scenario
+	build-alloc/tests/scenario/scenario -f $(ALLOC_EVERY) tests/scenario/*.scn
+	build-alloc/tests/scenario/scenario -k -f $(ALLOC_EVERY) tests/scenario/*.scn
+	$(MAKE) build
+	EXTSTATE_BUILD_DIR=$(CURDIR)/build python3 tests/e2e/test_nomem.py every $(ALLOC_EVERY)
+
+# Two hours (SOAK_SECONDS) of steady load, and what has grown by then; with SOAK_SANITIZE=1 ten minutes under sanitizers.
+soak:
+	scripts/setup build
+	scripts/soak
 
 doc: build
 	ninja -C build doc
@@ -57,4 +105,4 @@ install:
 clean:
 	rm -rf build build-*
 
-.PHONY: build run test lint format fuzz bench bench-expiry bench-instructions doc install clean
+.PHONY: build run test lint format fuzz bench bench-growth bench-fairness bench-connections bench-flood bench-expiry bench-store bench-instructions crash alloc soak doc install clean

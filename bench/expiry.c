@@ -103,7 +103,7 @@ static void bench_init(struct bench *b, uint32_t n)
     b->late_us = calloc(n, sizeof(*b->late_us));
     BUG_UNLESS(b->due_ms && b->late_us);
     buf_init(&why, 1024);
-    BUG_UNLESS(inbound_parse(&b->document, STR("dialog"), STR("application/dialog-info+xml"),
+    BUG_UNLESS(inbound_parse(&b->document, NULL, STR("dialog"), STR("application/dialog-info+xml"),
                              str_of(body), &why) == 0);
     buf_fini(&why);
     BUG_UNLESS(log_create(&b->log, STDERR_FILENO, LOG_LEVEL_WARN, &b->clock) == 0);

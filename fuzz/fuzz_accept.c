@@ -9,20 +9,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct body_registry *registry(void)
 {
     static struct body_registry *r;
-    static char reason[256];
-    struct buf why;
 
-    if (r)
-        return r;
-    buf_init_on(&why, reason, sizeof(reason));
-    BUG_UNLESS(body_registry_create(&r, NULL, NULL, 0, NULL) == 0);
-    BUG_UNLESS(body_package_opaque_add(r, STR("reg"), &why) == 0);
+    BUG_UNLESS(r || body_registry_create(&r, NULL) == 0);
     return r;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char *const packages[] = { "presence", "dialog", "message-summary", "reg" };
+    static const char *const packages[] = { "presence", "dialog", "message-summary", BODY_OPAQUE };
     struct es_subscriber s = { .size = sizeof(s) };
     const struct body_profile *p = NULL, *again = NULL;
     struct str accept, package;

@@ -29,8 +29,8 @@ static bool next_file(struct str *rest, struct str *name, struct str *text)
 
 static bool is_main(struct str name)
 {
-    return str_equal(name, STR("pjsip.conf")) || str_equal(name, STR("extensions.conf")) ||
-           str_equal(name, STR("extstate.conf"));
+    return str_equal(name, STR("pjsip.conf")) || str_equal(name, STR("acl.conf")) ||
+           str_equal(name, STR("extensions.conf")) || str_equal(name, STR("extstate.conf"));
 }
 
 static int read_file(void *ctx, struct str path, struct str *out)

@@ -15,7 +15,7 @@ static void result_check(struct str result)
     buf_init(&says, 1 << 22);
     buf_init(&why, 1 << 10);
     buf_init(&again, 1 << 18);
-    r = inbound_parse(&s, STR("presence"), STR("application/pidf-diff+xml"), result, &why);
+    r = inbound_parse(&s, NULL, STR("presence"), STR("application/pidf-diff+xml"), result, &why);
     /* Not of its schema; more rows, or copies, than one may have. */
     BUG_UNLESS(r == 0 || r == INBOUND_MALFORMED || r == INBOUND_TOO_LARGE);
     if (s)

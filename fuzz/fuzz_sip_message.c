@@ -65,8 +65,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct sip_glance g;
 
     if (sip_success_glance(&g, datagram) && r == 0) {
+        struct sip_message rest;
+
         BUG_UNLESS(!m.request && g.status == m.status && g.method == m.method);
         BUG_UNLESS(str_equal(g.branch, m.branch));
+        BUG_UNLESS(sip_response_parse_rest(&rest, datagram) == 0);
+        BUG_UNLESS(rest.n_headers == m.n_headers && str_equal(rest.body, m.body));
     }
     if (r == SIP_NOT_SIP || r == SIP_UNANSWERABLE)
         return 0;

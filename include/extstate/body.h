@@ -70,7 +70,9 @@ enum es_flag {
     ES_FLAG_REMOVED_IS_IDLE = 4,     /* [compatibility] removed_hint_is_idle */
     ES_FLAG_PUBLISH = 8,             /* for a PUBLISH: no subscriber is known */
     ES_FLAG_PARTIAL = 16,            /* only what has changed since the state before */
-    ES_FLAG_ENDED = 32, /* for who has not been told yet that these dialogs have ended */
+    ES_FLAG_ENDED = 32,           /* for who has not been told yet that these dialogs have ended */
+    ES_FLAG_ONE_DIALOG = 64,      /* [dialog-info] single_dialog: who can show no more */
+    ES_FLAG_NO_IDLE_DIALOG = 128, /* [dialog-info] idle_dialog = no */
 };
 
 /* What is filled in per subscriber when the body is sent. */

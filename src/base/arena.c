@@ -9,15 +9,29 @@ enum { ARENA_BLOCK_SIZE = 65536, ARRAY_FIRST_ROOM = 4 };
 struct arena_block {
     struct arena_block *former;
     size_t size;
+    bool lent;
     alignas(max_align_t) char bytes[];
 };
+
+void arena_lend(struct arena *a, void *room, size_t size)
+{
+    struct arena_block *b = room;
+
+    BUG_UNLESS(!a->newest && size > sizeof(*b));
+    b->former = NULL;
+    b->size = size - sizeof(*b);
+    b->lent = true;
+    a->newest = b;
+    a->left = b->size;
+}
 
 void arena_fini(struct arena *a)
 {
     while (a->newest) {
         struct arena_block *former = a->newest->former;
 
-        free(a->newest);
+        if (!a->newest->lent)
+            free(a->newest);
         a->newest = former;
     }
     a->left = 0;
@@ -34,6 +48,7 @@ static int arena_grow(struct arena *a, size_t size)
     if (!b)
         return -ENOMEM;
     b->size = size;
+    b->lent = false;
     b->former = a->newest;
     a->newest = b;
     a->left = size;

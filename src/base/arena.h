@@ -11,6 +11,9 @@ struct arena { /* begins zeroed */
     size_t block_size; /* what is asked of the heap at a time; 0: 64 KiB */
 };
 
+/* Begin with memory of the caller's, aligned as malloc's is, which outlives the arena: for one that
+ * mostly needs no more than a stack has. */
+void arena_lend(struct arena *a, void *room, size_t size);
 void arena_fini(struct arena *a);
 /* Zeroed and aligned for anything; NULL without memory. */
 void *arena_alloc(struct arena *a, size_t size);

@@ -88,14 +88,15 @@ void buf_add_slowly(struct buf *b, struct str s)
 
 void buf_add_u64(struct buf *b, uint64_t value)
 {
-    char digits[20]; /* of 2^64 - 1 */
-    size_t at = sizeof(digits);
+    size_t n = 1;
 
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    buf_add(b, (struct str){ digits + at, sizeof(digits) - at });
+    for (uint64_t rest = value; rest > 9; rest /= 10)
+        n++;
+    if (!buf_reserve(b, n))
+        return;
+    b->n += n;
+    for (char *at = b->p + b->n; n; n--, value /= 10)
+        *--at = (char)('0' + value % 10);
 }
 
 void buf_add_hex(struct buf *b, const void *bytes, size_t n)
@@ -109,6 +110,26 @@ void buf_add_hex(struct buf *b, const void *bytes, size_t n)
         b->p[b->n++] = digits[from[i] >> 4];
         b->p[b->n++] = digits[from[i] & 15];
     }
+}
+
+/* Eight digits at once: each in a byte of its own, and made a letter if it is above 9. */
+static void hex_u32(char *out, uint32_t value)
+{
+    uint64_t x = value;
+
+    x = (x | x << 16) & 0x0000ffff0000ffffu;
+    x = (x | x << 8) & 0x00ff00ff00ff00ffu;
+    x = (x | x << 4) & 0x0f0f0f0f0f0f0f0fu;
+    x += 0x3030303030303030u +
+         ((x + 0x0606060606060606u) >> 4 & 0x0101010101010101u) * ('a' - '0' - 10);
+    x = htobe64(x);
+    memcpy(out, &x, sizeof(x));
+}
+
+void hex_u64(char out[16], uint64_t value)
+{
+    hex_u32(out, (uint32_t)(value >> 32));
+    hex_u32(out + 8, (uint32_t)value);
 }
 
 void buf_printf(struct buf *b, const char *format, ...)
@@ -149,10 +170,15 @@ struct replacement {
 
 typedef struct replacement (*replace_fn)(const char *p, size_t n, char scratch[8]);
 
-/* What nobody replaces. */
+/* What nobody replaces: printable ASCII but for the quotes, '&', '<', '>' and '\\'. */
 static bool is_plain(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= ':') || (c >= 'A' && c <= 'Z');
+    static const bool plain[256] = {
+        [' ' ... '!'] = true, ['#' ... '%'] = true, ['(' ... ';'] = true,
+        ['='] = true,         ['?' ... '['] = true, [']' ... '~'] = true,
+    };
+
+    return plain[(unsigned char)c];
 }
 
 /* Copy `s`, in runs as long as possible, with some characters replaced. */
@@ -164,10 +190,10 @@ static void buf_add_replaced(struct buf *b, struct str s, replace_fn replace)
         char scratch[8];
         struct replacement r;
 
-        if (is_plain(s.p[at])) {
+        while (at < s.n && is_plain(s.p[at]))
             at++;
-            continue;
-        }
+        if (at == s.n)
+            break;
         r = replace(s.p + at, s.n - at, scratch);
         if (r.by.n) {
             buf_add(b, str_sub(s, plain, at));
@@ -262,16 +288,19 @@ void buf_add_json(struct buf *b, struct str s)
 void buf_add_percent(struct buf *b, struct str s, const bool keep[256])
 {
     static const char digits[] = "0123456789ABCDEF"; /* upper case: RFC 3986 section 2.1 */
+    size_t kept = 0;
 
-    for (size_t i = 0; i < s.n && !b->error; i++) {
+    for (size_t i = 0; i < s.n; i++) {
         unsigned char c = (unsigned char)s.p[i];
         const char escaped[3] = { '%', digits[c >> 4], digits[c & 15] };
 
         if (keep[c])
-            buf_add_char(b, s.p[i]);
-        else
-            buf_add(b, (struct str){ escaped, sizeof(escaped) });
+            continue;
+        buf_add(b, str_sub(s, kept, i));
+        buf_add(b, (struct str){ escaped, sizeof(escaped) });
+        kept = i + 1;
     }
+    buf_add(b, str_sub(s, kept, s.n));
 }
 
 void buf_add_column(struct buf *b, struct str s, size_t width)

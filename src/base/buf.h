@@ -48,6 +48,7 @@ static inline void buf_add_char(struct buf *b, char c)
 }
 void buf_add_u64(struct buf *b, uint64_t value);              /* decimal */
 void buf_add_hex(struct buf *b, const void *bytes, size_t n); /* lower case */
+void hex_u64(char out[16], uint64_t value);                   /* all sixteen digits, lower case */
 void buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Text for XML content or attribute values: < > " & ' become named entities, CR and LF become &#13;
  * and &#10;, bytes that XML 1.0 cannot carry (control characters, broken UTF-8) become '?'. */

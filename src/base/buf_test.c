@@ -130,6 +130,7 @@ static void test_numbers(void **state)
         { 1234567890, STR_INIT("1234567890") },
         { UINT64_MAX, STR_INIT("18446744073709551615") },
     };
+    char digits[16];
     struct buf b;
 
     (void)state;
@@ -143,6 +144,8 @@ static void test_numbers(void **state)
     buf_add_hex(&b, "\x00\x9f\xff", 3);
     buf_add_hex(&b, NULL, 0);
     assert_buf(&b, STR("009fff"));
+    hex_u64(digits, 0x0123456789abcdef);
+    assert_memory_equal(digits, "0123456789abcdef", sizeof(digits));
     buf_fini(&b);
 }
 

@@ -63,17 +63,6 @@ static inline void sip_word(struct sip *s, uint64_t word)
     s->v0 ^= word;
 }
 
-/* The upper-case ASCII letters of eight bytes made lower case: per byte, bit 7 of `from_a` says >=
- * 'A', of `after_z` > 'Z'; bytes with bit 7 set are no ASCII. */
-static inline uint64_t fold_word(uint64_t word)
-{
-    const uint64_t each = 0x0101010101010101ull;
-    uint64_t low = word & (0x7f * each);
-    uint64_t from_a = low + (0x80 - 'A') * each, after_z = low + (0x7f - 'Z') * each;
-
-    return word | (((from_a ^ after_z) & ~word & (0x80 * each)) >> 2);
-}
-
 /* SipHash-1-3: "SipHash: a fast short-input PRF", Aumasson and Bernstein, with one and three
  * rounds. */
 static inline uint64_t sip_hash(const struct map *m, struct str key, bool fold)
@@ -86,13 +75,10 @@ static inline uint64_t sip_hash(const struct map *m, struct str key, bool fold)
     for (size_t i = 0; i < whole; i += 8) {
         memcpy(&word, key.p + i, 8);
         word = le64toh(word);
-        sip_word(&s, fold ? fold_word(word) : word);
+        sip_word(&s, fold ? str_lower_word(word) : word);
     }
-    word = 0;
-    if (key.n > whole)
-        memcpy(&word, key.p + whole, key.n - whole);
-    word = le64toh(word);
-    sip_word(&s, (fold ? fold_word(word) : word) | (uint64_t)key.n << 56);
+    word = str_last_word(key, whole);
+    sip_word(&s, (fold ? str_lower_word(word) : word) | (uint64_t)key.n << 56);
     s.v2 ^= 0xff;
     sip_round(&s);
     sip_round(&s);
@@ -108,13 +94,6 @@ uint64_t map_hash(const struct map *m, struct str key)
 uint64_t map_hash_nocase(const struct map *m, struct str key)
 {
     return sip_hash(m, key, true);
-}
-
-uint64_t map_hash_u64(const struct map *m, uint64_t key)
-{
-    const uint64_t bytes = htole64(key);
-
-    return sip_hash(m, (struct str){ (const char *)&bytes, sizeof(bytes) }, false);
 }
 
 /* The chain in the old array that may still hold nodes of this hash, or NULL. */

@@ -3,7 +3,8 @@
  * ever slow.
  *
  * Nodes live inside the caller's objects; the table owns only its bucket arrays. Keys come from the
- * network, so the hash is keyed: SipHash-1-3 with a key drawn from the table's random source.
+ * network, so the hash is keyed: SipHash-1-3 of texts, with a key drawn from the table's random
+ * source.
  * Threads: one owner. */
 #pragma once
 #include "base/random.h"
@@ -30,7 +31,13 @@ void map_fini(struct map *m);
 
 uint64_t map_hash(const struct map *m, struct str key);
 uint64_t map_hash_nocase(const struct map *m, struct str key); /* ASCII folded */
-uint64_t map_hash_u64(const struct map *m, uint64_t key);
+/* Of a number, which is mostly ours: a product with the key, folded. */
+static inline uint64_t map_hash_u64(const struct map *m, uint64_t key)
+{
+    unsigned __int128 product = (unsigned __int128)(key ^ m->key[0]) * (m->key[1] | 1);
+
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
 /* Combine hashes of several parts, in order. */
 static inline uint64_t map_hash_mix(uint64_t a, uint64_t b)
 {

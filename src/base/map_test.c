@@ -66,7 +66,33 @@ static void test_siphash_vectors(void **state)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         assert_true(map_hash(&m, (struct str){ cases[i].n ? message : NULL, cases[i].n }) ==
                     cases[i].hash);
-    assert_true(map_hash_u64(&m, 0x0706050403020100) == 0x369095118d299a8e);
+}
+
+/* Numbers in a row, and far apart, fill the buckets evenly; with another key in another way. */
+static void test_hash_u64(void **state)
+{
+    struct rng rng;
+
+    (void)state;
+    rng_init_seeded(&rng, 1);
+    for (unsigned shift = 0; shift < 52; shift += 4) {
+        unsigned chains[4096] = { 0 }, longest = 0, moved = 0;
+        struct map m, other;
+
+        assert_int_equal(map_init(&m, &rng), 0);
+        assert_int_equal(map_init(&other, &rng), 0);
+        for (uint64_t i = 0; i < 4096; i++) {
+            uint64_t hash = map_hash_u64(&m, i << shift);
+            unsigned chain = ++chains[hash % 4096];
+
+            longest = chain > longest ? chain : longest;
+            moved += hash % 4096 != map_hash_u64(&other, i << shift) % 4096;
+        }
+        assert_in_range(longest, 1, 16);
+        assert_in_range(moved, 4000, 4096);
+        map_fini(&m);
+        map_fini(&other);
+    }
 }
 
 /* Every byte at every place of a word: folded exactly when it is an upper-case ASCII letter. */
@@ -374,6 +400,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_siphash_vectors),
+        cmocka_unit_test(test_hash_u64),
         cmocka_unit_test(test_hash_nocase),
         cmocka_unit_test(test_keyed),
         cmocka_unit_test(test_empty),

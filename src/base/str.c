@@ -2,50 +2,21 @@
 #include "base/str.h"
 #include <stdlib.h>
 
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
-}
-
-/* memcmp may not be given the NULL of an empty slice. */
-static bool same_bytes(const char *a, const char *b, size_t n)
-{
-    return n == 0 || memcmp(a, b, n) == 0;
-}
-
 /* Mostly they are the same bytes, or differ early. */
-static bool same_letters(const char *a, const char *b, size_t n)
+bool str_same_letters(struct str a, struct str b)
 {
-    for (size_t i = 0; i < n; i++)
-        if (a[i] != b[i] && lower(a[i]) != lower(b[i]))
+    uint64_t x, y;
+    size_t i = 0;
+
+    for (; i + sizeof(x) <= b.n; i += sizeof(x)) {
+        memcpy(&x, a.p + i, sizeof(x));
+        memcpy(&y, b.p + i, sizeof(y));
+        if (x != y && str_lower_word(x) != str_lower_word(y))
             return false;
-    return true;
-}
-
-bool str_equal(struct str a, struct str b)
-{
-    return a.n == b.n && same_bytes(a.p, b.p, a.n);
-}
-
-bool str_equal_nocase(struct str a, struct str b)
-{
-    return a.n == b.n && same_letters(a.p, b.p, a.n);
-}
-
-bool str_starts(struct str s, struct str prefix)
-{
-    return s.n >= prefix.n && same_bytes(s.p, prefix.p, prefix.n);
-}
-
-bool str_starts_nocase(struct str s, struct str prefix)
-{
-    return s.n >= prefix.n && same_letters(s.p, prefix.p, prefix.n);
-}
-
-bool str_ends(struct str s, struct str suffix)
-{
-    return s.n >= suffix.n &&
-           (suffix.n == 0 || same_bytes(s.p + s.n - suffix.n, suffix.p, suffix.n));
+    }
+    x = str_last_word(a, i);
+    y = str_last_word(b, i);
+    return x == y || str_lower_word(x) == str_lower_word(y);
 }
 
 bool str_contains_nocase(struct str s, struct str part)
@@ -53,7 +24,8 @@ bool str_contains_nocase(struct str s, struct str part)
     if (part.n == 0)
         return true;
     for (size_t i = 0; i + part.n <= s.n; i++)
-        if (same_letters(s.p + i, part.p, part.n))
+        if ((s.p[i] | 0x20) == (part.p[0] | 0x20) && /* most are not */
+            str_same_letters(str_sub(s, i, i + part.n), part))
             return true;
     return false;
 }
@@ -68,13 +40,6 @@ int str_compare(struct str a, struct str b)
     return a.n < b.n ? -1 : a.n > b.n;
 }
 
-size_t str_find_char(struct str s, char c)
-{
-    const char *at = s.n ? memchr(s.p, c, s.n) : NULL;
-
-    return at ? (size_t)(at - s.p) : s.n;
-}
-
 struct str str_next(struct str *rest, char separator)
 {
     size_t at = str_find_char(*rest, separator);
@@ -82,6 +47,14 @@ struct str str_next(struct str *rest, char separator)
 
     *rest = at < rest->n ? str_sub(*rest, at + 1, rest->n) : STR_EMPTY;
     return str_trim(part);
+}
+
+bool str_is_listed(struct str s, struct str list)
+{
+    while (list.p)
+        if (str_equal_nocase(str_next(&list, ','), s))
+            return true;
+    return false;
 }
 
 /* The table of RFC 3629 section 4, which leaves out overlong forms, surrogates and what is beyond
@@ -239,34 +212,19 @@ struct str cursor_until(struct cursor *c, char ch)
     return part;
 }
 
-/* token = 1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~"): RFC 3261
- * section 25.1. */
-static bool is_token_char(char c)
-{
-    if ((lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9'))
-        return true;
-    switch (c) {
-    case '-':
-    case '.':
-    case '!':
-    case '%':
-    case '*':
-    case '_':
-    case '+':
-    case '`':
-    case '\'':
-    case '~':
-        return true;
-    default:
-        return false;
-    }
-}
-
 struct str cursor_token(struct cursor *c)
 {
+    /* 1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~"): RFC 3261 section
+     * 25.1. */
+    static const bool of_token[256] = {
+        ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['-'] = true,
+        ['.'] = true,         ['!'] = true,         ['%'] = true,         ['*'] = true,
+        ['_'] = true,         ['+'] = true,         ['`'] = true,         ['\''] = true,
+        ['~'] = true,
+    };
     const char *start = c->p;
 
-    while (c->p < c->end && is_token_char(*c->p))
+    while (c->p < c->end && of_token[(unsigned char)*c->p])
         c->p++;
     return (struct str){ start, (size_t)(c->p - start) };
 }

@@ -5,6 +5,7 @@
  * have a NULL pointer. Nothing here allocates except str_dup. Threads: pure functions. */
 #pragma once
 #include "base/result.h"
+#include <endian.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -34,20 +35,74 @@ static inline struct str str_sub(struct str s, size_t from, size_t to)
     return (struct str){ s.n ? s.p + from : s.p, to > from ? to - from : 0 };
 }
 
-bool str_equal(struct str a, struct str b);
-bool str_equal_nocase(struct str a, struct str b); /* ASCII letters only, as SIP asks */
-bool str_starts(struct str s, struct str prefix);
-bool str_starts_nocase(struct str s, struct str prefix);
-bool str_ends(struct str s, struct str suffix);
+/* The upper-case ASCII letters of eight bytes made lower case: per byte, bit 7 of `from_a` says >=
+ * 'A', of `after_z` > 'Z'; bytes with bit 7 set are no ASCII. */
+static inline uint64_t str_lower_word(uint64_t word)
+{
+    const uint64_t each = 0x0101010101010101ull;
+    uint64_t low = word & (0x7f * each);
+    uint64_t from_a = low + (0x80 - 'A') * each, after_z = low + (0x7f - 'Z') * each;
+
+    return word | (((from_a ^ after_z) & ~word & (0x80 * each)) >> 2);
+}
+
+/* The less than eight bytes behind `at` as a number, the first the lowest. */
+static inline uint64_t str_last_word(struct str s, size_t at)
+{
+    const unsigned char *p = (const unsigned char *)(s.n ? s.p + at : s.p);
+    size_t n = s.n - at;
+    uint32_t low, high;
+
+    if (n < sizeof(low))
+        return n ? p[0] | (uint64_t)p[n / 2] << n / 2 * 8 | (uint64_t)p[n - 1] << (n - 1) * 8 : 0;
+    memcpy(&low, p, sizeof(low));
+    memcpy(&high, p + n - sizeof(high), sizeof(high)); /* where they overlap they are the same */
+    return le32toh(low) | (uint64_t)le32toh(high) << (n - sizeof(high)) * 8;
+}
+
+/* memcmp may not be given the NULL of an empty slice. Here, so that a compiler makes a load or two
+ * of a comparison with a literal. */
+static inline bool str_equal(struct str a, struct str b)
+{
+    return a.n == b.n && (b.n == 0 || memcmp(a.p, b.p, b.n) == 0);
+}
+
+static inline bool str_starts(struct str s, struct str prefix)
+{
+    return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
+}
+
+bool str_same_letters(struct str a, struct str b); /* of one length; private to what follows */
+static inline bool str_equal_nocase(struct str a,
+                                    struct str b) /* ASCII letters only, as SIP asks */
+{
+    return a.n == b.n && str_same_letters(a, b);
+}
+
+static inline bool str_starts_nocase(struct str s, struct str prefix)
+{
+    return s.n >= prefix.n && str_same_letters(str_sub(s, 0, prefix.n), prefix);
+}
+
+static inline bool str_ends(struct str s, struct str suffix)
+{
+    return s.n >= suffix.n && str_equal(str_sub(s, s.n - suffix.n, s.n), suffix);
+}
+
 bool str_contains_nocase(struct str s, struct str part);
 int str_compare(struct str a, struct str b); /* <0, 0, >0, bytewise */
 
 /* Offset of the first `c`, or s.n when there is none. */
-size_t str_find_char(struct str s, char c);
+static inline size_t str_find_char(struct str s, char c)
+{
+    const char *at = s.n ? memchr(s.p, c, s.n) : NULL;
+
+    return at ? (size_t)(at - s.p) : s.n;
+}
 
 static inline bool str_is_blank(char c)
 {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+    return (unsigned char)c <= ' ' && (c == ' ' || c == '\t' || c == '\r' || c == '\n');
 }
 
 /* Without blanks, tabs, CR and LF at both ends. */
@@ -66,6 +121,8 @@ static inline struct str str_trim(struct str s)
  * behind it. When there is no separator all of it is returned and `*rest` becomes empty with a NULL
  * pointer, which ends a loop `while (rest.p) part = str_next(&rest, ',')`. */
 struct str str_next(struct str *rest, char separator);
+/* Is it, in any case, one of those in a list that commas separate? */
+bool str_is_listed(struct str s, struct str list);
 
 /* Bytes of the well-formed UTF-8 character that `s` begins with; 0: there is none. */
 size_t str_utf8_length(struct str s);

@@ -16,15 +16,8 @@
 struct body_registry; /* opaque: see registry.c */
 struct body_profile;  /* opaque: belongs to its registry */
 
-struct plugin_option {
-    struct str name, value;
-};
-/* With all built-in generators and supplements, and their options (see builtin.c; section
- * [dialog-info] of extstate.conf has them): names in any case, the last value of a name counts, the
- * default where there is none. 0, -ENOMEM, or -EINVAL with the reason in `why` (may be NULL). */
-NODISCARD int body_registry_create(struct body_registry **out, struct log *log,
-                                   const struct plugin_option *options, size_t n_options,
-                                   struct buf *why);
+/* With all built-in generators and supplements. 0 or -ENOMEM. */
+NODISCARD int body_registry_create(struct body_registry **out, struct log *log);
 void body_registry_destroy(struct body_registry *r);
 
 /* Register a plugin's parts, all or none. The plugin and `option_values` (a struct of options_size
@@ -33,15 +26,14 @@ void body_registry_destroy(struct body_registry *r);
 NODISCARD int body_registry_add(struct body_registry *r, const struct es_plugin *plugin,
                                 const void *option_values, struct buf *why);
 
+struct plugin_option {
+    struct str name, value;
+};
 /* dlopen DIRECTORY/NAME.so, check its ABI, fill its options (names in any case, the last value of a
  * name counts) and add it. -ENOENT, -EINVAL, with the reason in `why`; -ENOMEM. */
 NODISCARD int body_plugin_load(struct body_registry *r, struct str directory, struct str name,
                                const struct plugin_option *options, size_t n_options,
                                struct buf *why);
-
-/* Serve an event package that nobody understands as it is published: see body_content_type. -EINVAL
- * with the reason in `why` when it is no event package, or there are bodies for it; -ENOMEM. */
-NODISCARD int body_package_opaque_add(struct body_registry *r, struct str package, struct buf *why);
 
 /* Is there any generator for this package? For this (package, media type)? */
 bool body_package_known(const struct body_registry *r, struct str package);
@@ -58,7 +50,10 @@ struct str body_default_type(const struct body_registry *r, struct str package);
 /* What generators and body_choose call the package of watcher information, which exists for every
  * other package: `presence.winfo`, `dialog.winfo`. RFC 3857 section 4.1. */
 #define BODY_TEMPLATE "winfo"
-/* All packages that have a generator, comma separated, for Allow-Events; the template is none. */
+/* Likewise any package that has no generator: it is served as it is published, see
+ * body_content_type. Which ones are, is a setting. */
+#define BODY_OPAQUE "opaque"
+/* All packages that have a generator, comma separated, for Allow-Events, but for those two. */
 void body_packages_print(const struct body_registry *r, struct buf *out);
 /* All media types of a package (NULL package: of all), comma separated, for Accept in 406 and
  * OPTIONS. */

@@ -41,38 +41,21 @@ bool text_contains(struct es_text s, struct es_text part)
     return false;
 }
 
-/* The first that accepts is asked: the one for the few is before the one for all. */
 static const struct es_body_generator *const generators[] = {
-    &single_dialog_generator, &dialog_info_generator, &pidf_generator,         &xpidf_generator,
-    &cpim_pidf_generator,     &messages_generator,    &watcher_info_generator, NULL,
+    &dialog_info_generator, &pidf_generator,         &xpidf_generator,  &cpim_pidf_generator,
+    &messages_generator,    &watcher_info_generator, &opaque_generator, NULL,
 };
 
 static const struct es_body_supplement *const supplements[] = { &digium_supplement,
                                                                 &eyebeam_supplement, NULL };
-
-static const struct es_option options[] = {
-    { "single_dialog_agents", ES_OPTION_TEXT,
-      offsetof(struct builtin_options, single_dialog_agents), "SPA962",
-      "subscribers whose User-Agent has one of these in it, in any case, get a dialog-info with "
-      "one "
-      "dialog at most" },
-    { "single_dialog", ES_OPTION_BOOL, offsetof(struct builtin_options, single_dialog), "no",
-      "every subscriber does" },
-    { "idle_dialog", ES_OPTION_BOOL, offsetof(struct builtin_options, idle_dialog), "yes",
-      "where nothing is going on, a dialog-info has one terminated dialog; no: it has none, and "
-      "one "
-      "that has ended is told once" },
-    { .name = NULL },
-};
 
 const struct es_plugin builtin_plugin = {
     .abi = ES_PLUGIN_ABI,
     .size = sizeof(struct es_plugin),
     .name = "builtin",
     .version = "1",
-    .description = "the bodies of dialog, presence and message-summary, and of their watchers",
+    .description = "the bodies of dialog, presence and message-summary, of their watchers, and of "
+                   "packages that are served as they are published",
     .generators = generators,
     .supplements = supplements,
-    .options = options,
-    .options_size = sizeof(struct builtin_options),
 };

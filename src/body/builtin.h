@@ -4,17 +4,11 @@
 #pragma once
 #include "extstate/body.h"
 
-extern const struct es_body_generator single_dialog_generator, dialog_info_generator,
-    pidf_generator, xpidf_generator, cpim_pidf_generator, messages_generator,
-    watcher_info_generator;
+extern const struct es_body_generator dialog_info_generator, pidf_generator, xpidf_generator,
+    cpim_pidf_generator, messages_generator, watcher_info_generator, opaque_generator;
 extern const struct es_body_supplement digium_supplement, eyebeam_supplement;
 
 extern const struct es_plugin builtin_plugin;
-
-struct builtin_options {              /* each is explained in builtin.c */
-    const char *single_dialog_agents; /* parts of User-Agents, comma separated */
-    bool single_dialog, idle_dialog;
-};
 
 /* What is told to be the state: a hint that is gone looks unavailable, unless it is to look idle as
  * with Asterisk. builtin_state is for the resource as a whole, builtin_hint_state for its hint. */

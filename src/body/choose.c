@@ -73,9 +73,9 @@ static bool part_accepts(const struct body_part *p, const struct es_subscriber *
 
 static bool part_makes(const struct body_part *p, struct str package, struct str media_type)
 {
-    struct str rest = str_of(p->package);
+    struct str rest = p->packages;
 
-    if (!str_equal_nocase(str_of(p->content_type), media_type))
+    if (!str_equal_nocase(p->media_type, media_type))
         return false;
     while (rest.p)
         if (str_equal_nocase(str_next(&rest, ' '), package))
@@ -83,88 +83,87 @@ static bool part_makes(const struct body_part *p, struct str package, struct str
     return false;
 }
 
-/* Room for every part that there is, filled with those that apply. NULL: no memory. */
-static struct body_profile *profile_build(struct body_registry *r, const struct es_subscriber *s,
-                                          struct str media_type, unsigned flags)
+/* Of all parts those that apply. */
+static void profile_build(struct body_profile *p, struct body_registry *r,
+                          const struct es_subscriber *s, struct str media_type, unsigned flags)
 {
     struct str package = { s->package.p, s->package.n };
-    size_t room = r->n_generators + r->n_supplements;
-    struct body_profile *p = calloc(1, sizeof(*p) + room * sizeof(struct body_part *));
 
-    if (!p)
-        return NULL;
-    p->registry = r;
-    p->flags = flags;
+    *p = (struct body_profile){ .registry = r, .flags = flags };
     for (struct body_part *g = r->generators; g; g = g->next)
         if (part_makes(g, package, media_type) && part_accepts(g, s))
             p->parts[p->n_generators++] = g;
     for (struct body_part *u = r->supplements; u && p->n_generators; u = u->next)
-        if (str_equal_nocase(str_of(u->content_type), media_type) && part_accepts(u, s))
+        if (str_equal_nocase(u->media_type, media_type) && part_accepts(u, s))
             p->parts[p->n_generators + p->n_supplements++] = u;
-    return p;
+}
+
+static size_t parts_size(const struct body_profile *p)
+{
+    return (p->n_generators + p->n_supplements) * sizeof(struct body_part *);
 }
 
 static bool profile_same(const struct body_profile *a, const struct body_profile *b)
 {
-    size_t n = a->n_generators + a->n_supplements;
-
     return a->flags == b->flags && a->n_generators == b->n_generators &&
-           a->n_supplements == b->n_supplements &&
-           !memcmp(a->parts, b->parts, n * sizeof(struct body_part *));
+           a->n_supplements == b->n_supplements && !memcmp(a->parts, b->parts, parts_size(a));
 }
 
-const struct body_profile *body_profile_intern(struct body_registry *r, struct body_profile *p)
+static struct body_profile *profile_find(const struct body_profile *p)
 {
-    struct body_profile *known;
+    struct body_profile *known = p->registry->profiles;
 
-    pthread_mutex_lock(&r->lock);
-    for (known = r->profiles; known; known = known->next)
-        if (profile_same(known, p))
-            break;
-    if (!known) {
-        p->next = r->profiles;
-        r->profiles = known = p;
-        p = NULL;
-    }
-    pthread_mutex_unlock(&r->lock);
-    free(p);
+    while (known && !profile_same(known, p))
+        known = known->next;
     return known;
+}
+
+/* Nearly always there is one, which needs no lock to be found. */
+int body_profile_intern(const struct body_profile **out, const struct body_profile *p)
+{
+    struct body_registry *r = p->registry;
+    struct body_profile *known = profile_find(p);
+
+    if (!known) {
+        pthread_mutex_lock(&r->lock);
+        known = profile_find(p);
+        if (!known) {
+            known = malloc(sizeof(*known) + parts_size(p));
+            if (known) {
+                memcpy(known, p, sizeof(*known) + parts_size(p));
+                known->next = r->profiles;
+                r->profiles = known;
+            }
+        }
+        pthread_mutex_unlock(&r->lock);
+    }
+    *out = known ? known : *out;
+    return known ? 0 : -ENOMEM;
 }
 
 int body_choose(struct body_registry *r, const struct es_subscriber *subscriber,
                 struct str media_type, unsigned flags, const struct body_profile **out)
 {
-    struct body_profile *p;
+    union body_profile_room room;
 
     if (subscriber->publisher)
         flags |= ES_FLAG_PUBLISH;
-    p = profile_build(r, subscriber, media_type, flags);
-    if (!p)
-        return -ENOMEM;
-    if (!p->n_generators) {
-        free(p);
-        return BODY_NO_GENERATOR;
-    }
-    *out = body_profile_intern(r, p);
-    return 0;
+    profile_build(&room.profile, r, subscriber, media_type, flags);
+    return room.profile.n_generators ? body_profile_intern(out, &room.profile) : BODY_NO_GENERATOR;
 }
 
 int body_profile_with(const struct body_profile *p, unsigned flag, const struct body_profile **out)
 {
-    size_t size = sizeof(*p) + (p->n_generators + p->n_supplements) * sizeof(struct body_part *);
-    struct body_profile *with = malloc(size);
+    union body_profile_room room;
 
-    if (!with)
-        return -ENOMEM;
-    memcpy(with, p, size);
-    with->flags |= flag;
-    *out = body_profile_intern(p->registry, with);
-    return 0;
+    memcpy(&room, p, sizeof(*p) + parts_size(p));
+    room.profile.flags |= flag;
+    return body_profile_intern(out, &room.profile);
 }
 
 struct str body_profile_content_type(const struct body_profile *p)
 {
-    return str_of(p->parts[0]->content_type);
+    return p->parts[0]->media_type;
 }
 
 struct str body_profile_generator(const struct body_profile *p)

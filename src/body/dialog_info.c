@@ -221,11 +221,11 @@ static void dialog_print(const struct es_document_api *api, struct es_node *root
 /* Where no idle form is needed, dialogs that have ended, which are the last, are told only once. */
 static size_t dialogs_told(const struct es_body_request *rq)
 {
-    const struct builtin_options *o = rq->options;
     const struct es_snapshot *s = rq->snapshot;
     size_t n = s->n_dialogs;
 
-    if (o->idle_dialog || (rq->flags & (ES_FLAG_ASTERISK | ES_FLAG_PUBLISH | ES_FLAG_ENDED)))
+    if (!(rq->flags & ES_FLAG_NO_IDLE_DIALOG) ||
+        (rq->flags & (ES_FLAG_ASTERISK | ES_FLAG_PUBLISH | ES_FLAG_ENDED)))
         return n;
     while (n && s->dialogs[n - 1].state == ES_DIALOG_TERMINATED)
         n--;
@@ -238,23 +238,23 @@ static size_t dialogs_told(const struct es_body_request *rq)
  * from us unless they can do without. */
 static bool shows_none(const struct es_body_request *rq, const struct hint_dialog *h)
 {
-    const struct builtin_options *o = rq->options;
     const struct es_snapshot *s = rq->snapshot;
 
     if ((rq->flags & ES_FLAG_ASTERISK) || h->state != ES_DIALOG_TERMINATED)
         return false;
     if (dialogs_told(rq)) /* the first one matters most */
         return (rq->flags & ES_FLAG_PUBLISH) && s->dialogs[0].state == ES_DIALOG_TERMINATED;
-    return (rq->flags & ES_FLAG_PUBLISH) || !o->idle_dialog;
+    return rq->flags & (ES_FLAG_PUBLISH | ES_FLAG_NO_IDLE_DIALOG);
 }
 
-/* No more than `limit` dialogs, those that matter most first, as published ones are ordered. */
+/* Those that matter most first, as published ones are ordered. */
 static void dialogs_print(const struct es_body_request *rq, struct es_node *root,
-                          const struct hint_dialog *h, size_t limit)
+                          const struct hint_dialog *h)
 {
     const struct es_snapshot *s = rq->snapshot;
     unsigned hint_rank = dialog_rank(h->state, h->direction);
     size_t next = 0, told = dialogs_told(rq);
+    size_t limit = rq->flags & ES_FLAG_ONE_DIALOG ? 1 : SIZE_MAX;
     bool hint = h->state != ES_DIALOG_TERMINATED || !told;
 
     for (size_t n = 0; n < limit && (hint || next < told); n++) {
@@ -270,7 +270,7 @@ static void dialogs_print(const struct es_body_request *rq, struct es_node *root
     }
 }
 
-static int document_write(const struct es_body_request *rq, struct es_document *out, size_t limit)
+static int dialog_info_generate(const struct es_body_request *rq, struct es_document *out)
 {
     const struct es_document_api *api = rq->api;
     struct hint_dialog h = hint_dialog(rq);
@@ -281,13 +281,8 @@ static int document_write(const struct es_body_request *rq, struct es_document *
     api->attribute(root, "state", ES_TEXT("full"));
     api->attribute_slot(root, "entity", ES_SLOT_LOCAL, NULL);
     if (!shows_none(rq, &h))
-        dialogs_print(rq, root, &h, limit);
+        dialogs_print(rq, root, &h);
     return 0;
-}
-
-static int dialog_info_generate(const struct es_body_request *rq, struct es_document *out)
-{
-    return document_write(rq, out, SIZE_MAX);
 }
 
 const struct es_body_generator dialog_info_generator = {
@@ -296,53 +291,4 @@ const struct es_body_generator dialog_info_generator = {
     .package = "dialog presence",
     .content_type = "application/dialog-info+xml",
     .generate = dialog_info_generate,
-};
-
-/* ---- for those who can show one dialog only ---- */
-
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-/* Does the User-Agent have one of the comma separated parts in it? */
-static bool agent_listed(struct es_text user_agent, const char *list)
-{
-    while (*list) {
-        struct es_text part = { list, strcspn(list, ",") };
-
-        list += part.n + (list[part.n] == ',');
-        while (part.n && is_blank(*part.p)) {
-            part.p++;
-            part.n--;
-        }
-        while (part.n && is_blank(part.p[part.n - 1]))
-            part.n--;
-        if (part.n && text_contains(user_agent, part))
-            return true;
-    }
-    return false;
-}
-
-/* A compositor can do with all of them. */
-static bool single_dialog_accepts(const struct es_subscriber *s)
-{
-    const struct builtin_options *o = s->options;
-
-    return !s->publisher &&
-           (o->single_dialog || agent_listed(s->user_agent, o->single_dialog_agents));
-}
-
-static int single_dialog_generate(const struct es_body_request *rq, struct es_document *out)
-{
-    return document_write(rq, out, 1);
-}
-
-const struct es_body_generator single_dialog_generator = {
-    .size = sizeof(struct es_body_generator),
-    .name = "single-dialog",
-    .package = "dialog presence",
-    .content_type = "application/dialog-info+xml",
-    .accepts = single_dialog_accepts,
-    .generate = single_dialog_generate,
 };

@@ -11,7 +11,7 @@ static int setup(void **state)
 {
     struct body_registry *r;
 
-    if (body_registry_create(&r, NULL, NULL, 0, NULL))
+    if (body_registry_create(&r, NULL))
         return -1;
     *state = r;
     return 0;
@@ -236,8 +236,8 @@ static void test_several(void **state)
         unsigned flags = c->asterisk ? ASTERISK : 0;
 
         check_published(*state, watcher("dialog", "a phone"), DIALOG_INFO, flags, &of, c->notify);
-        check_published(*state, watcher("dialog", "Linksys/spa962-6.1"), DIALOG_INFO, flags, &of,
-                        c->single);
+        check_published(*state, watcher("dialog", "a phone"), DIALOG_INFO,
+                        flags | ES_FLAG_ONE_DIALOG, &of, c->single);
         check_published(*state, publisher(), DIALOG_INFO, flags, &of, c->publish);
     }
 }
@@ -282,63 +282,24 @@ static void test_long_name(void **state)
     event_state_unref(published);
 }
 
-/* ---- options ---- */
+/* ---- flags ---- */
 
-static bool is_single(struct body_registry *r, const char *user_agent)
+/* Those whose User-Agent is listed, or everybody but a compositor, which can do with all. */
+static void test_one_dialog(void **state)
 {
-    const struct body_profile *p = profile_for(r, watcher("dialog", user_agent), DIALOG_INFO, 0);
-
-    return str_equal(body_profile_generator(p), STR("single-dialog"));
-}
-
-static void test_single_dialog_agents(void **state)
-{
-    static const struct {
-        const char *list, *user_agent;
-        bool single;
-    } cases[] = {
-        { "SPA962", "Linksys/SPA962-6.1.5(a)", true },
-        { "SPA962", "spa962", true },
-        { "SPA962", "SPA961", false },
-        { "SPA962", "", false },
-        { "snom, \tacme 1 ,,", "Acme 1.2", true },
-        { "snom, \tacme 1 ,,", "Snom/8", true },
-        { "snom, \tacme 1 ,,", "Acme 2", false },
-        { "", "SPA962", false },
-        { " , ,", "SPA962", false },
-    };
-
-    (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        const struct plugin_option option = { STR("single_dialog_agents"), str_of(cases[i].list) };
-        struct body_registry *r;
-
-        assert_int_equal(body_registry_create(&r, NULL, &option, 1, NULL), 0);
-        assert_int_equal(is_single(r, cases[i].user_agent), cases[i].single);
-        body_registry_destroy(r);
-    }
-}
-
-/* Everybody but a compositor, which can do with all dialogs. */
-static void test_single_dialog(void **state)
-{
-    const struct plugin_option option = { STR("Single_Dialog"), STR("yes") };
     const struct published_resource of = { .has_dialogs = true,
                                            .dialogs = dialogs,
                                            .n_dialogs = 2 };
-    struct body_registry *r;
 
-    (void)state;
-    assert_int_equal(body_registry_create(&r, NULL, &option, 1, NULL), 0);
-    check_published(r, watcher("dialog", "any"), DIALOG_INFO, 0, &of, DOCUMENT(A));
-    check_published(r, watcher("presence", ""), DIALOG_INFO, 0, &of, DOCUMENT(A));
-    check_published(r, publisher(), DIALOG_INFO, 0, &of, DOCUMENT(A B));
-    body_registry_destroy(r);
+    check_published(*state, watcher("dialog", "any"), DIALOG_INFO, ES_FLAG_ONE_DIALOG, &of,
+                    DOCUMENT(A));
+    check_published(*state, watcher("presence", ""), DIALOG_INFO, ES_FLAG_ONE_DIALOG, &of,
+                    DOCUMENT(A));
+    check_published(*state, watcher("dialog", "any"), DIALOG_INFO, 0, &of, DOCUMENT(A B));
 }
 
 static void test_idle_dialog(void **state)
 {
-    const struct plugin_option option = { STR("idle_dialog"), STR("no") };
     static const struct published_resource nothing = { .has_dialogs = true },
                                            idle = { .state = EXTENSION_IDLE, .has_hint = true },
                                            inuse = { .state = EXTENSION_INUSE, .has_hint = true },
@@ -348,62 +309,32 @@ static void test_idle_dialog(void **state)
                                            ending = { .has_dialogs = true,
                                                       .dialogs = &dialogs[3],
                                                       .n_dialogs = 2 };
-    static const char *const agents[] = { "phone", "SPA962" };
-    struct body_registry *r;
+    static const unsigned none = ES_FLAG_NO_IDLE_DIALOG, forms[] = { 0, ES_FLAG_ONE_DIALOG };
 
-    (void)state;
-    assert_int_equal(body_registry_create(&r, NULL, &option, 1, NULL), 0);
-    for (size_t i = 0; i < ARRAY_LEN(agents); i++) {
-        struct es_subscriber w = watcher("dialog", agents[i]);
+    for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
+        const struct es_subscriber w = watcher("dialog", "phone");
+        unsigned flags = none | forms[i];
 
-        check_published(r, w, DIALOG_INFO, 0, &nothing, EMPTY);
-        check_published(r, w, DIALOG_INFO, 0, &idle, EMPTY);
-        check_published(r, w, DIALOG_INFO, ASTERISK, &nothing, DOCUMENT(TERMINATED));
-        check_published(r, w, DIALOG_INFO, ASTERISK, &idle, DOCUMENT(TERMINATED));
-        check_published(r, w, DIALOG_INFO, 0, &inuse, DOCUMENT(DIALOG("1000", "", "confirmed")));
-        check_published(r, w, DIALOG_INFO, 0, &ended, EMPTY);
-        check_published(r, w, DIALOG_INFO, ES_FLAG_ENDED, &ended, DOCUMENT(E));
-        check_published(r, w, DIALOG_INFO, ASTERISK, &ended, DOCUMENT(E));
-        check_published(r, w, DIALOG_INFO, 0, &ending, DOCUMENT(D));
-    }
-    body_registry_destroy(r);
-}
-
-static void test_bad_options(void **state)
-{
-    static const struct {
-        struct plugin_option option;
-        const char *reason;
-    } cases[] = {
-        { { STR_INIT("idle"), STR_INIT("yes") },
-          "unknown option 'idle'; it has single_dialog_agents, single_dialog, idle_dialog" },
-        { { STR_INIT("idle_dialog"), STR_INIT("maybe") },
-          "option idle_dialog is 'maybe', but must be yes or no" },
-    };
-
-    (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct body_registry *r = NULL;
-        char reason[256];
-        struct buf why;
-
-        buf_init_on(&why, reason, sizeof(reason) - 1);
-        assert_int_equal(body_registry_create(&r, NULL, &cases[i].option, 1, &why), -EINVAL);
-        reason[why.n] = '\0';
-        assert_string_equal(reason, cases[i].reason);
-        assert_null(r);
-        assert_int_equal(body_registry_create(&r, NULL, &cases[i].option, 1, NULL), -EINVAL);
+        check_published(*state, w, DIALOG_INFO, flags, &nothing, EMPTY);
+        check_published(*state, w, DIALOG_INFO, flags, &idle, EMPTY);
+        check_published(*state, w, DIALOG_INFO, flags | ASTERISK, &nothing, DOCUMENT(TERMINATED));
+        check_published(*state, w, DIALOG_INFO, flags | ASTERISK, &idle, DOCUMENT(TERMINATED));
+        check_published(*state, w, DIALOG_INFO, flags, &inuse,
+                        DOCUMENT(DIALOG("1000", "", "confirmed")));
+        check_published(*state, w, DIALOG_INFO, flags, &ended, EMPTY);
+        check_published(*state, w, DIALOG_INFO, flags | ES_FLAG_ENDED, &ended, DOCUMENT(E));
+        check_published(*state, w, DIALOG_INFO, flags | ASTERISK, &ended, DOCUMENT(E));
+        check_published(*state, w, DIALOG_INFO, flags, &ending, DOCUMENT(D));
     }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole),         cmocka_unit_test(test_parties),
-        cmocka_unit_test(test_several),       cmocka_unit_test(test_presence_only),
-        cmocka_unit_test(test_long_name),     cmocka_unit_test(test_single_dialog_agents),
-        cmocka_unit_test(test_single_dialog), cmocka_unit_test(test_idle_dialog),
-        cmocka_unit_test(test_bad_options),
+        cmocka_unit_test(test_whole),       cmocka_unit_test(test_parties),
+        cmocka_unit_test(test_several),     cmocka_unit_test(test_presence_only),
+        cmocka_unit_test(test_long_name),   cmocka_unit_test(test_one_dialog),
+        cmocka_unit_test(test_idle_dialog),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

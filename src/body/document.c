@@ -61,7 +61,8 @@ static bool add_block(struct es_document *d, size_t n)
     return true;
 }
 
-static void *arena_take(struct es_document *d, size_t n)
+/* As it was before. */
+static void *arena_room(struct es_document *d, size_t n)
 {
     void *p;
 
@@ -75,39 +76,49 @@ static void *arena_take(struct es_document *d, size_t n)
     p = d->at;
     d->at += n;
     d->memory = d->memory + n > DOCUMENT_MEMORY_MAX ? DOCUMENT_MEMORY_MAX : d->memory + n;
-    return memset(p, 0, n);
+    return p;
+}
+
+static void *arena_take(struct es_document *d, size_t n)
+{
+    void *p = arena_room(d, n);
+
+    return p ? memset(p, 0, n) : NULL;
 }
 
 /* With a NUL behind it; a NULL pointer when there is no room. */
-static struct str arena_copy(struct es_document *d, const char *p, size_t n)
+static struct str arena_copy(struct es_document *d, struct str s)
 {
-    char *copy = arena_take(d, n + 1);
+    char *copy = arena_room(d, s.n + 1);
 
-    if (copy && n)
-        memcpy(copy, p, n);
-    return (struct str){ copy, n };
+    if (copy) {
+        if (s.n)
+            memcpy(copy, s.p, s.n);
+        copy[s.n] = '\0';
+    }
+    return (struct str){ copy, s.n };
 }
 
 /* ---- elements ---- */
 
-static bool name_char(char c, bool first)
+/* The names of XML as far as they are ASCII: nothing that we write to has others. Empty, and the
+ * document spoilt, when it is none. */
+static struct str name_of(struct es_document *d, const char *name)
 {
-    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_')
-        return true;
-    return !first && ((c >= '0' && c <= '9') || c == '-' || c == '.' || c == ':');
-}
+    enum { NAME_CHAR = 1, NAME_BEGIN };
+    static const uint8_t kinds[256] = {
+        ['a' ... 'z'] = NAME_BEGIN, ['A' ... 'Z'] = NAME_BEGIN, ['_'] = NAME_BEGIN,
+        ['0' ... '9'] = NAME_CHAR,  ['-' ... '.'] = NAME_CHAR,  [':'] = NAME_CHAR,
+    };
+    size_t n = 0;
 
-/* The names of XML as far as they are ASCII: nothing that we write to has others. */
-static bool name_valid(const char *name)
-{
-    size_t n = name ? strnlen(name, DOCUMENT_NAME_MAX + 1) : 0;
-
-    if (!n || n > DOCUMENT_NAME_MAX || name[n - 1] == ':')
-        return false;
-    for (size_t i = 0; i < n; i++)
-        if (!name_char(name[i], i == 0))
-            return false;
-    return true;
+    if (name && kinds[(unsigned char)*name] == NAME_BEGIN)
+        while (n <= DOCUMENT_NAME_MAX && kinds[(unsigned char)name[n]])
+            n++;
+    if (n && n <= DOCUMENT_NAME_MAX && !name[n] && name[n - 1] != ':')
+        return (struct str){ name, n };
+    spoil(d, -EINVAL);
+    return STR_EMPTY;
 }
 
 static struct es_node *node_nameless(struct es_document *d, struct es_node *parent)
@@ -136,12 +147,14 @@ static struct es_node *node_nameless(struct es_document *d, struct es_node *pare
 static struct es_node *node_new(struct es_document *d, struct es_node *parent, const char *name)
 {
     struct es_node *n = node_nameless(d, parent);
+    struct str given;
 
     if (!n)
         return NULL;
-    if (!name_valid(name))
-        return spoil(d, -EINVAL);
-    n->name = arena_copy(d, name, strlen(name));
+    given = name_of(d, name);
+    if (!given.n)
+        return NULL;
+    n->name = arena_copy(d, given);
     return n->name.p ? n : NULL;
 }
 
@@ -256,7 +269,7 @@ static struct piece *piece_text(struct es_document *d, struct es_text t)
     if (!p)
         return NULL;
     p->kind = is_unique(d, t) ? SEGMENT_UNIQUE : SEGMENT_TEXT;
-    p->text = arena_copy(d, t.p, t.n);
+    p->text = arena_copy(d, (struct str){ t.p, t.n });
     d->text += t.n;
     return p->text.p ? p : NULL;
 }
@@ -281,18 +294,20 @@ static struct piece *piece_slot(struct es_document *d, enum es_slot slot)
 static struct attribute *attribute_for(struct es_node *n, const char *name)
 {
     struct attribute *a;
+    struct str given;
 
     if (n->document->error)
         return NULL;
-    if (!name_valid(name))
-        return spoil(n->document, -EINVAL);
+    given = name_of(n->document, name);
+    if (!given.n)
+        return NULL;
     for (a = n->attributes; a; a = a->next)
-        if (str_equal(a->name, str_of(name)))
+        if (a->name.n == given.n && memcmp(a->name.p, given.p, given.n) == 0)
             return a;
     a = arena_take(n->document, sizeof(*a));
     if (!a)
         return NULL;
-    a->name = arena_copy(n->document, name, strlen(name));
+    a->name = arena_copy(n->document, given);
     if (!a->name.p)
         return NULL;
     *n->attributes_end = a;

@@ -18,24 +18,12 @@ static void segment_add(struct printer *pr, enum segment_kind kind, enum es_slot
         buf_add(pr->segments, (struct str){ (const char *)&s, sizeof(s) });
 }
 
-/* Nearly every text is: then it need not be looked at character by character. */
-static bool text_plain(struct str s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-
-        if (c < 0x20 || c >= 0x7f || c == '<' || c == '>' || c == '&' || c == '"' || c == '\'')
-            return false;
-    }
-    return true;
-}
-
 static void print_pieces(struct printer *pr, const struct piece *p, bool escape)
 {
     for (; p; p = p->next) {
         if (p->kind != SEGMENT_TEXT)
             segment_add(pr, SEGMENT_TEXT, 0); /* what came before */
-        if (escape && !text_plain(p->text))
+        if (escape)
             buf_add_xml(pr->text, p->text);
         else
             buf_add(pr->text, p->text);

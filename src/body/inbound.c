@@ -3,9 +3,12 @@
 #include "body/inbound_internal.h"
 #include "sip/field.h"
 
+#include <stddef.h>
+
 enum {
     ROWS_MAX =
         1024, /* dialogs, or tuples and the like, of one document: each is compared with all */
+    TREE_ROOM = 8192,
 };
 
 enum body_type {
@@ -46,6 +49,14 @@ static const struct package *package_find(struct str name)
         if (str_equal(packages[i].name, name))
             return &packages[i];
     return NULL;
+}
+
+static bool package_has(const struct package *p, enum body_type type)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (p->types[i] == type)
+            return true;
+    return false;
 }
 
 bool inbound_package_known(struct str package)
@@ -153,7 +164,8 @@ int inbound_root(struct str *content_type, struct str *body, struct buf *why)
 {
     struct sip_media_range range;
 
-    if (sip_media_range_parse(&range, *content_type) || !is_multipart(&range))
+    if (!str_starts_nocase(*content_type, STR("m")) || /* it mostly is "application" */
+        sip_media_range_parse(&range, *content_type) || !is_multipart(&range))
         return 0;
     return inbound_multipart_root(range.params, *body, content_type, body, why);
 }
@@ -183,8 +195,8 @@ static int body_open(const struct package *p, struct str content_type, struct st
 
 static const struct root {
     struct str namespace, name;
-    unsigned types;                                             /* bits: where it may stand */
-    int (*check)(const struct xml_node *root, struct buf *why); /* NULL: the reader does it all */
+    unsigned types; /* bits: where it may stand */
+    int (*check)(const struct xml_node *root, struct buf *why);
     int (*read)(struct inbound *in, const struct xml_node *root);
 } roots[] = {
     { STR_INIT("urn:ietf:params:xml:ns:dialog-info"), STR_INIT("dialog-info"),
@@ -196,7 +208,7 @@ static const struct root {
       inbound_pidf_read },
     { STR_INIT("urn:ietf:params:xml:ns:pidf-diff"), STR_INIT("pidf-full"), BIT(TYPE_PIDF_DIFF),
       inbound_pidf_check, inbound_pidf_read },
-    { STR_INIT(""), STR_INIT("presence"), BIT(TYPE_XPIDF) | BIT(TYPE_CPIM), NULL,
+    { STR_INIT(""), STR_INIT("presence"), BIT(TYPE_XPIDF) | BIT(TYPE_CPIM), inbound_xpidf_check,
       inbound_xpidf_read },
 };
 
@@ -216,7 +228,7 @@ static int xml_read(struct inbound *in, enum body_type type, struct str body)
         }
     for (size_t i = 0; i < ARRAY_LEN(roots); i++)
         if ((roots[i].types & BIT(type)) && xml_is(root, roots[i].namespace, roots[i].name)) {
-            r = roots[i].check ? roots[i].check(root, in->why) : 0;
+            r = roots[i].check(root, in->why);
             return r ? r : roots[i].read(in, root);
         }
     if (xml_is(root, NS_PIDF_DIFF, STR("pidf-diff")))
@@ -237,15 +249,17 @@ static int body_read(struct inbound *in, const struct package *p, struct str con
     return type == TYPE_SUMMARY ? inbound_messages_read(in, body) : xml_read(in, type, body);
 }
 
-int inbound_parse(struct event_state **out, struct str package, struct str content_type,
-                  struct str body, struct buf *why)
+int inbound_parse(struct event_state **out, struct xml_parser *xml, struct str package,
+                  struct str content_type, struct str body, struct buf *why)
 {
     const struct package *p = package_find(package);
-    struct inbound in = { .why = why };
+    _Alignas(max_align_t) char room[TREE_ROOM];
+    struct inbound in = { .tree.keeper = xml, .why = why };
     int r;
 
     if (!p)
         return INBOUND_WRONG_TYPE;
+    arena_lend(&in.tree.arena, room, sizeof(room));
     r = event_state_create(&in.state);
     if (r)
         return r;
@@ -291,8 +305,8 @@ int inbound_is_diff(bool *out, struct str package, struct str content_type, stru
     int r;
 
     *out = false;
-    if (!p || sip_media_range_parse(&range, content_type) || type_find(p, &range, &type) ||
-        type != TYPE_PIDF_DIFF)
+    if (!p || !package_has(p, TYPE_PIDF_DIFF) || sip_media_range_parse(&range, content_type) ||
+        type_find(p, &range, &type) || type != TYPE_PIDF_DIFF)
         return 0;
     buf_init_on(&why, reason, sizeof(reason));
     r = xml_text_check(body, &why);

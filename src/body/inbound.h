@@ -29,9 +29,10 @@ void inbound_types_print(struct str package, struct buf *out);
  * part is read. `dialog` and `presence` take each other's types: a dialog-info published for
  * presence says what its dialogs say (has_dialogs), a presence document published for dialog says
  * who is there (has_presence). *out: a document with one reference; `why` gets the reason of a
- * refusal, one line that tells where. 0, an inbound_outcome, -ENOMEM. */
-NODISCARD int inbound_parse(struct event_state **out, struct str package, struct str content_type,
-                            struct str body, struct buf *why);
+ * refusal, one line that tells where. `xml`: of who reads many; or NULL. 0, an inbound_outcome,
+ * -ENOMEM. */
+NODISCARD int inbound_parse(struct event_state **out, struct xml_parser *xml, struct str package,
+                            struct str content_type, struct str body, struct buf *why);
 
 /* Of a type that is XML: is it well formed, within the limits, and without a document type?
  * Anything else is fine. 0, an inbound_outcome with the reason in `why`, -ENOMEM. */

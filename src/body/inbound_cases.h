@@ -31,16 +31,35 @@ struct refused {
     const char *why; /* NULL: whatever */
 };
 
-static inline int parse(struct buf *says, struct buf *why, const char *package, const char *type,
-                        struct str body)
+static inline int parse_by(struct xml_parser *xml, struct buf *says, struct buf *why,
+                           const char *package, const char *type, struct str body)
 {
     struct event_state *s = NULL;
-    int r = inbound_parse(&s, str_of(package), str_of(type), body, why);
+    int r = inbound_parse(&s, xml, str_of(package), str_of(type), body, why);
 
     assert_int_equal(r == 0, s != NULL);
     if (s)
         event_state_dump(says, s);
     event_state_unref(s);
+    return r;
+}
+
+/* By a parser of its own, and by one that has read others: nothing of them is left. */
+static inline int parse(struct buf *says, struct buf *why, const char *package, const char *type,
+                        struct str body)
+{
+    static struct xml_parser kept;
+    struct buf kept_says, kept_why;
+    size_t says_n = says->n, why_n = why->n;
+    int r = parse_by(NULL, says, why, package, type, body);
+
+    buf_init(&kept_says, 1 << 20);
+    buf_init(&kept_why, 1 << 10);
+    assert_int_equal(parse_by(&kept, &kept_says, &kept_why, package, type, body), r);
+    assert_true(str_equal(buf_str(&kept_says), str_sub(buf_str(says), says_n, says->n)));
+    assert_true(str_equal(buf_str(&kept_why), str_sub(buf_str(why), why_n, why->n)));
+    buf_fini(&kept_says);
+    buf_fini(&kept_why);
     return r;
 }
 

@@ -20,7 +20,9 @@ static int number_read(uint32_t *out, struct buf *why, const struct xml_node *n,
 
     if (!xml_attribute_find(n, attribute, &text))
         return 0;
-    text = str_trim(text); /* Kamailio pads the version with blanks */
+    text = str_trim(text);        /* Kamailio pads the version with blanks */
+    if (text.n && *text.p == '+') /* as XML Schema has it */
+        text = str_sub(text, 1, text.n);
     if (str_to_u32(out, text) || *out < min || *out > max)
         return xml_refuse(why, n, "not a number in its range:", text);
     return 0;

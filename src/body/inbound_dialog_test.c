@@ -76,6 +76,10 @@ static void test_others(void **state)
           OPEN " xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' version='3' "
                "xsi:schemaLocation='urn:ietf:params:xml:ns:dialog-info dialog-info.xsd'/>",
           "full 3\n= NOT_INUSE\n" },
+        { "numbers with a plus", D,
+          OPEN " version=' +12'><dialog id='a'><state code='+180'>early</state><duration> +5"
+               "</duration><remote><cseq>+4</cseq></remote></dialog>" END,
+          "full 12\ndialog a early code=180\n= RINGING\n" },
         { "a version padded with blanks", D, OPEN " version=\"        12 \" state=\"full\"/>",
           "full 12\n= NOT_INUSE\n" },
         { "partial", D,
@@ -224,6 +228,12 @@ static void test_refused(void **state)
           "line 2, duration: not a number: ''" },
         { "a sequence number", D, IN("<local><cseq>-1</cseq></local>"), INBOUND_MALFORMED,
           "line 2, cseq: not a number: '-1'" },
+        { "a sequence number of a sign", D, IN("<local><cseq>+</cseq></local>"), INBOUND_MALFORMED,
+          "line 2, cseq: not a number: '+'" },
+        { "a duration with two", D, IN("<duration>-+5</duration>"), INBOUND_MALFORMED,
+          "line 2, duration: not a number: '-+5'" },
+        { "a version of a sign", D, OPEN " version='+'/>", INBOUND_MALFORMED,
+          "line 1, dialog-info: not a number in its range: ''" },
         { "an event", D, FULL "<dialog id='a'><state event='foo'>early</state></dialog>" END,
           INBOUND_MALFORMED, "line 2, state: unknown event 'foo'" },
         { "an attribute of a dialog", D,

@@ -37,6 +37,7 @@ NODISCARD int inbound_keep_children(struct inbound *in, struct es_text *out,
  * INBOUND_MALFORMED with the reason in `why`. Readers are given none but these. */
 NODISCARD int inbound_dialog_check(const struct xml_node *root, struct buf *why);
 NODISCARD int inbound_pidf_check(const struct xml_node *root, struct buf *why);
+NODISCARD int inbound_xpidf_check(const struct xml_node *root, struct buf *why);
 NODISCARD int inbound_diff_check(const struct xml_node *root, struct buf *why);
 
 /* Each reads one kind of document, from its root, into the state. 0, INBOUND_MALFORMED,

@@ -250,6 +250,7 @@ static void test_others(void **state)
            "   <status status=\"" status "\" />\n"                                  \
            "   <msnsubstatus substatus=\"" substatus "\" />\n"                      \
            "  </address>\n </atom>\n</presence>\n"
+#define IN_ADDRESS(x) "<presence><atom id='1'><address>" x "</address></atom></presence>"
 #define TUPLE(basic) "tuple 201 " basic " sip:305@pbx.example priority=0.800\n"
 
 static void test_xpidf(void **state)
@@ -266,6 +267,15 @@ static void test_xpidf(void **state)
           "</address></atom></presence>",
           "tuple 1 open sip:1@x\ntuple 2 open\nperson person\n activity " RPID(
               "on-the-phone") " activity " RPID("away") "= INUSE\n" },
+        { "all of the draft", "presence", XPIDF,
+          "<presence><display name='Joe'/><presentity uri='sip:joe@x'>Joe</presentity>"
+          "<atom atomid='a' expires='2000000000'><postal>Main St</postal>"
+          "<address uri='sip:joe@y' priority='0.5'><status status='Closed'/><class "
+          "class='personal'/>"
+          "<duplex duplex='full'/><feature feature='voicemail'/><mobility mobility='fixed'/>"
+          "<note>at home</note><x:more xmlns:x='urn:x'/></address>"
+          "<address uri='mailto:joe@z'><status status='open'/></address></atom></presence>",
+          "tuple a closed sip:joe@y priority=0.5\ntuple a open mailto:joe@z\n= NOT_INUSE\n" },
         { "PIDF under its name", "presence", CPIM,
           OPEN "><tuple id='a'><status><basic>open</basic></status></tuple>" END,
           "tuple a open\n= NOT_INUSE\n" },
@@ -295,6 +305,27 @@ static void test_refused(void **state)
           INBOUND_MALFORMED, "line 1, atom: no id" },
         { "an atom without address", "presence", XPIDF, "<presence><atom id='1'/></presence>",
           INBOUND_MALFORMED, "line 1, atom: no address" },
+        { "a status that XPIDF has not", "presence", XPIDF, ATOM("maybe", "online"),
+          INBOUND_MALFORMED, "line 6, status: none of its words: 'maybe'" },
+        { "a substatus that it has not", "presence", XPIDF, ATOM("open", "sleepy"),
+          INBOUND_MALFORMED, "line 7, msnsubstatus: none of its words: 'sleepy'" },
+        { "a status that says nothing", "presence", CPIM, IN_ADDRESS("<status/>"),
+          INBOUND_MALFORMED, "line 1, status: must have the attribute 'status'" },
+        { "a second status", "presence", XPIDF,
+          IN_ADDRESS("<status status='open'/><status status='closed'/>"), INBOUND_MALFORMED,
+          "line 1, status: may be there once in 'address'" },
+        { "words in an address", "presence", XPIDF, IN_ADDRESS("open"), INBOUND_MALFORMED,
+          "line 1, address: may not have text: 'open'" },
+        { "an element that an address has not", "presence", XPIDF, IN_ADDRESS("<basic/>"),
+          INBOUND_MALFORMED, "line 1, basic: may not stand in 'address'" },
+        { "one that the root has not", "dialog", XPIDF, "<presence><tuple/></presence>",
+          INBOUND_MALFORMED, "line 1, tuple: may not stand in 'presence'" },
+        { "an attribute that an atom has not", "presence", XPIDF,
+          "<presence><atom id='1' version='1'><address/></atom></presence>", INBOUND_MALFORMED,
+          "line 1, atom: may not have the attribute 'version'" },
+        { "an atom until no time", "presence", XPIDF,
+          "<presence><atom id='1' expires='soon'><address/></atom></presence>", INBOUND_MALFORMED,
+          "line 1, atom: not a number: 'soon'" },
         { "an element that does not end", P, OPEN "><tuple></presence>", INBOUND_MALFORMED, NULL },
         { "two roots", P, OPEN "/>" OPEN "/>", INBOUND_MALFORMED, NULL },
         { "a prefix that nobody declared", P, OPEN "><dm:person/></presence>", INBOUND_MALFORMED,
@@ -379,6 +410,9 @@ static void test_refused(void **state)
         { "a threshold", P,
           RICH "\n<tuple><r:user-input idle-threshold='long'>idle</r:user-input></tuple>" END,
           INBOUND_MALFORMED, "line 2, user-input: not a number: 'long'" },
+        { "a time offset with two signs", P,
+          RICH "\n<tuple><r:time-offset>-+5</r:time-offset></tuple>" END, INBOUND_MALFORMED,
+          "line 2, time-offset: not a number: '-+5'" },
         { "a time offset", P, RICH "\n<tuple><r:time-offset>+1h</r:time-offset></tuple>" END,
           INBOUND_MALFORMED, "line 2, time-offset: not a number: '+1h'" },
         { "a mood within another's element", P,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* inbound_schema.c - the schemas of dialog-info (RFC 4235 section 4.4), PIDF (RFC 3863
- * section 4.4), the data model (RFC 4479 section 5.1) and RPID (RFC 4480 section 5.1) as tables.
+ * section 4.4), the data model (RFC 4479 section 5.1) and RPID (RFC 4480 section 5.1) as tables,
+ * and the DTD of XPIDF (draft-rosenberg-impp-pidf-00, with what Microsoft added: [MS-SIP] section
+ * 7).
  *
  * What publishers in the field are known to do otherwise is allowed here, and mended by the
  * readers: elements may come in any order; what the tables do not require may be missing, whatever
@@ -9,7 +11,14 @@
 #include "base/timestamp.h"
 #include "body/inbound_internal.h"
 
-enum schema { SCHEMA_DIALOG_INFO, SCHEMA_PIDF, SCHEMA_DATA_MODEL, SCHEMA_RPID, SCHEMA_DIFF };
+enum schema {
+    SCHEMA_DIALOG_INFO,
+    SCHEMA_PIDF,
+    SCHEMA_DATA_MODEL,
+    SCHEMA_RPID,
+    SCHEMA_DIFF,
+    SCHEMA_XPIDF
+};
 
 static const struct str namespaces[] = {
     [SCHEMA_DIALOG_INFO] = STR_INIT("urn:ietf:params:xml:ns:dialog-info"),
@@ -17,6 +26,7 @@ static const struct str namespaces[] = {
     [SCHEMA_DATA_MODEL] = STR_INIT("urn:ietf:params:xml:ns:pidf:data-model"),
     [SCHEMA_RPID] = STR_INIT("urn:ietf:params:xml:ns:pidf:rpid"),
     [SCHEMA_DIFF] = STR_INIT("urn:ietf:params:xml:ns:pidf-diff"),
+    [SCHEMA_XPIDF] = STR_INIT(""),
 };
 
 enum content {
@@ -42,6 +52,7 @@ struct type { /* of an element */
     const char *required;   /* of the attributes */
     const char *times, *numbers; /* attributes that are such when they are there */
     const char *words;           /* the only texts; NULL: any */
+    const char *choices; /* the only values of the required attribute, in any case; NULL: any */
     const struct part *parts;
     size_t n_parts;
     bool others;  /* elements of other namespaces may stand in it */
@@ -259,6 +270,42 @@ static const struct part diff_parts[] = { { "add", &diff_add },
                                           { "remove", &diff_remove } };
 static const struct type diff_root = { DIFF, .attributes = "entity version", PARTS(diff_parts) };
 
+/* ---- XPIDF ---- */
+
+#define XPIDF .schema = SCHEMA_XPIDF
+
+static const struct type xpidf_any = { XPIDF, CONTENT_TEXT, .attributes = NULL };
+static const struct type xpidf_text = { XPIDF, CONTENT_TEXT, .attributes = "uri" };
+static const struct type xpidf_status = { XPIDF, .attributes = "status", .required = "status",
+                                          .choices = "open closed inuse" };
+/* `offline` is Asterisk's. */
+static const struct type xpidf_substatus = {
+    XPIDF, .attributes = "substatus", .required = "substatus",
+    .choices = "unknown away online idle busy berightback onthephone outtolunch offline"
+};
+
+static const struct part address_parts[] = {
+    { "status", &xpidf_status, .once = true },
+    { "msnsubstatus", &xpidf_substatus, .once = true },
+    { "class duplex feature mobility note", &xpidf_any },
+};
+static const struct type xpidf_address = { XPIDF, .attributes = "uri priority",
+                                           PARTS(address_parts), .others = true };
+
+static const struct part atom_parts[] = { { "address", &xpidf_address },
+                                          { "postal", &xpidf_any, .once = true } };
+/* The example has `id`, the DTD `atomid`, and Asterisk both. */
+static const struct type xpidf_atom = { XPIDF, .attributes = "id atomid expires",
+                                        .numbers = "expires", PARTS(atom_parts), .others = true };
+
+static const struct part xpidf_parts[] = {
+    { "presentity", &xpidf_text, .once = true },
+    { "atom", &xpidf_atom },
+    { "display", &xpidf_any, .once = true },
+};
+static const struct type xpidf_root = { XPIDF, .attributes = "", PARTS(xpidf_parts),
+                                        .others = true };
+
 /* ---- where an element may be of any other namespace ---- */
 
 static const struct element {
@@ -299,11 +346,11 @@ static int check(const struct xml_node *n, const struct type *type, struct buf *
 
 static bool is_one_of(struct str word, const char *list)
 {
-    struct str words = str_of(list);
-
-    while (words.p)
-        if (str_equal(str_next(&words, ' '), word))
+    for (const char *end; *list; list = end + (*end == ' ')) {
+        end = strchrnul(list, ' ');
+        if ((size_t)(end - list) == word.n && memcmp(list, word.p, word.n) == 0)
             return true;
+    }
     return false;
 }
 
@@ -315,8 +362,21 @@ static bool is_known(const struct xml_attribute *a, const char *list)
            is_one_of(STR("xml:lang"), list);
 }
 
-static bool is_number(struct str text)
+static bool is_choice(struct str word, const char *list)
 {
+    struct str words = str_of(list);
+
+    while (words.p)
+        if (str_equal_nocase(str_next(&words, ' '), word))
+            return true;
+    return false;
+}
+
+/* A plus is of XML Schema's nonNegativeInteger, too. */
+static bool is_number(struct str text, bool negative)
+{
+    if (text.n && (*text.p == '+' || (negative && *text.p == '-')))
+        text = str_sub(text, 1, text.n);
     for (size_t i = 0; i < text.n; i++)
         if (text.p[i] < '0' || text.p[i] > '9')
             return false;
@@ -326,7 +386,6 @@ static bool is_number(struct str text)
 static int text_check(const struct xml_node *n, const struct type *type, struct buf *why)
 {
     struct str text = str_trim(xml_text(n));
-    size_t sign = type->content == CONTENT_INTEGER && text.n && (*text.p == '-' || *text.p == '+');
     struct timestamp t;
 
     if (!text.p)
@@ -334,7 +393,7 @@ static int text_check(const struct xml_node *n, const struct type *type, struct 
     if (type->content == CONTENT_TIME && !timestamp_parse(&t, text))
         return xml_refuse(why, n, "not a date and time:", text);
     if ((type->content == CONTENT_NUMBER || type->content == CONTENT_INTEGER) &&
-        !is_number(str_sub(text, sign, text.n)))
+        !is_number(text, type->content == CONTENT_INTEGER))
         return xml_refuse(why, n, "not a number:", text);
     if (type->words && !is_one_of(text, type->words))
         return xml_refuse(why, n, "none of its words:", text);
@@ -350,8 +409,12 @@ static int value_check(const struct xml_node *n, const struct xml_attribute *a,
         return 0;
     if (type->times && is_one_of(a->name.local, type->times) && !timestamp_parse(&t, a->value))
         return xml_refuse(why, n, "not a date and time:", a->value);
-    if (type->numbers && is_one_of(a->name.local, type->numbers) && !is_number(str_trim(a->value)))
+    if (type->numbers && is_one_of(a->name.local, type->numbers) &&
+        !is_number(str_trim(a->value), false))
         return xml_refuse(why, n, "not a number:", a->value);
+    if (type->choices && is_one_of(a->name.local, type->required) &&
+        !is_choice(str_trim(a->value), type->choices))
+        return xml_refuse(why, n, "none of its words:", a->value);
     return 0;
 }
 
@@ -478,4 +541,9 @@ int inbound_diff_check(const struct xml_node *root, struct buf *why)
 int inbound_pidf_check(const struct xml_node *root, struct buf *why)
 {
     return check(root, &pidf_root, why);
+}
+
+int inbound_xpidf_check(const struct xml_node *root, struct buf *why)
+{
+    return check(root, &xpidf_root, why);
 }

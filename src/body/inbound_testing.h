@@ -5,6 +5,25 @@
 #include "body/inbound.h"
 #include <libxml/parser.h>
 
+/* The first byte of a seed in fuzz/corpus/inbound chooses one, the rest is the body. */
+static const struct inbound_kind {
+    const char *package, *type;
+} inbound_kinds[] = {
+    { "dialog", "application/dialog-info+xml" },
+    { "presence", "application/pidf+xml" },
+    { "presence", "application/pidf-diff+xml" },
+    { "presence", "application/xpidf+xml" },
+    { "dialog", "application/cpim-pidf+xml" },
+    { "message-summary", "application/simple-message-summary" },
+    { "presence", "multipart/related;boundary=b;start=\"<1>\"" },
+    { "message-summary", "multipart/related;boundary=b" },
+};
+
+static inline const struct inbound_kind *inbound_kind_of(uint8_t first)
+{
+    return &inbound_kinds[first % ARRAY_LEN(inbound_kinds)];
+}
+
 /* Content that can stand in any element? It is given a root without any declaration. */
 static inline bool xml_stands_alone(struct es_text xml)
 {

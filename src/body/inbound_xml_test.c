@@ -167,6 +167,36 @@ static void test_attributes(void **state)
     }
 }
 
+/* A parser is kept when all was well, and not when it has learned too many names: each of these has
+ * 200 bytes. */
+static void test_kept(void **state)
+{
+    struct xml_parser kept = { .spare = NULL };
+    struct buf body, says, why;
+
+    (void)state;
+    buf_init(&body, 1 << 20);
+    buf_init(&says, 1 << 20);
+    buf_init(&why, 1 << 10);
+    assert_int_equal(parse_by(&kept, &says, &why, P, STR(OPEN "/>")), 0);
+    assert_non_null(kept.spare);
+    assert_int_equal(parse_by(&kept, &says, &why, P, STR(OPEN ">")), INBOUND_MALFORMED);
+    assert_null(kept.spare);
+    for (size_t n = 20; n <= 100; n += 80) {
+        buf_reset(&body);
+        buf_add(&body, STR(OPEN ">"));
+        for (size_t i = 0; i < n; i++)
+            buf_printf(&body, "<a:n%0199zu xmlns:a='u'/>", i);
+        buf_add(&body, STR("</presence>"));
+        assert_int_equal(parse_by(&kept, &says, &why, P, buf_str(&body)), 0);
+        assert_int_equal(kept.spare != NULL, n == 20);
+    }
+    xml_parser_fini(&kept);
+    buf_fini(&body);
+    buf_fini(&says);
+    buf_fini(&why);
+}
+
 /* The first element in the root, copied. */
 static void test_copies(void **state)
 {
@@ -222,7 +252,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_attacks), cmocka_unit_test(test_nul),
         cmocka_unit_test(test_limits),  cmocka_unit_test(test_attributes),
-        cmocka_unit_test(test_copies),
+        cmocka_unit_test(test_kept),    cmocka_unit_test(test_copies),
     };
 
     xml_init();

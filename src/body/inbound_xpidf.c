@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* inbound_xpidf.c - application/xpidf+xml and application/cpim-pidf+xml as Asterisk writes them and
  * old Polycom and Windows clients knew them: a presence of atoms with addresses, no namespace. An
- * atom becomes a tuple, what it is busy with the activity of a person. */
+ * address becomes a tuple, what it is busy with the activity of a person. */
 #include "body/inbound_internal.h"
 
 static bool is_xpidf(const struct xml_node *n, const char *local)
@@ -120,26 +120,43 @@ static int address_read(struct xpidf *x, struct es_tuple *t, const struct xml_no
     return inbound_contact_read(x->in, t, n, uri);
 }
 
-static int atom_read(struct xpidf *x, const struct xml_node *n)
+static int id_read(struct xpidf *x, struct es_text *out, const struct xml_node *atom)
 {
-    const struct xml_node *address = xml_child(n, STR_EMPTY, STR("address"));
-    struct es_tuple t = { .basic = ES_BASIC_NONE };
-    int r = inbound_attribute(x->in, &t.id, n, STR("id"));
+    int r = inbound_attribute(x->in, out, atom, STR("id"));
 
-    if (r == 0 && t.id.n == 0)
-        r = inbound_attribute(x->in, &t.id, n, STR("atomid"));
-    if (r == 0 && t.id.n == 0)
-        r = xml_refuse(x->in->why, n, "no id", STR_EMPTY);
-    if (r == 0 && !address)
-        r = xml_refuse(x->in->why, n, "no address", STR_EMPTY);
-    if (r == 0)
-        r = address_read(x, &t, address);
+    if (r == 0 && out->n == 0)
+        r = inbound_attribute(x->in, out, atom, STR("atomid"));
+    if (r == 0 && out->n == 0)
+        r = xml_refuse(x->in->why, atom, "no id", STR_EMPTY);
+    return r;
+}
+
+static int tuple_add(struct xpidf *x, struct es_text id, const struct xml_node *address)
+{
+    struct es_tuple t = { .id = id, .basic = ES_BASIC_NONE };
+    int r = address_read(x, &t, address);
+
     if (r == 0)
         r = state_read(x, &t, address);
     if (r == 0)
         r = ARRAY_GROW_IN(&x->in->state->arena, x->tuples, x->n_tuples);
     if (r == 0)
         x->tuples[x->n_tuples++] = t;
+    return r;
+}
+
+/* Each of its addresses is a tuple; a watcher is told another id for the second one. */
+static int atom_read(struct xpidf *x, const struct xml_node *n)
+{
+    size_t before = x->n_tuples;
+    struct es_text id;
+    int r = id_read(x, &id, n);
+
+    for (const struct xml_node *c = xml_first(n); c && r == 0; c = xml_next(c))
+        if (is_xpidf(c, "address"))
+            r = tuple_add(x, id, c);
+    if (r == 0 && x->n_tuples == before)
+        r = xml_refuse(x->in->why, n, "no address", STR_EMPTY);
     return r;
 }
 

@@ -224,6 +224,9 @@ int body_negotiate(struct body_registry *r, const struct es_subscriber *subscrib
     struct candidate c = { NULL, 0 };
     struct accept a;
 
+    /* Most want one type, and write it as we do. */
+    if (body_types_know(&r->types, package, accept) && !body_type_is_any(accept))
+        return body_choose(r, subscriber, accept, flags, out);
     accept_parse(&a, accept);
     if (!a.named) { /* nothing asked for: any body of ours, the package's own first */
         a.ranges[0] = (struct range){ STR("*"), STR("*"), RANGE_ANY, WEIGHT_MAX };

@@ -13,7 +13,7 @@ static int setup(void **state)
 {
     struct body_registry *r;
 
-    if (body_registry_create(&r, NULL, NULL, 0, NULL))
+    if (body_registry_create(&r, NULL))
         return -1;
     *state = r;
     return 0;

@@ -7,27 +7,10 @@
  * header. */
 #define SIZE_UP_TO(type, last) (offsetof(type, last) + sizeof(((type *)0)->last))
 
-static int builtin_add(struct body_registry *r, const struct plugin_option *options,
-                       size_t n_options, struct buf *why)
-{
-    void *values;
-    int result = plugin_options_create(&values, &builtin_plugin, options, n_options, why);
-
-    if (result)
-        return result;
-    result = body_registry_add(r, &builtin_plugin, values, why);
-    if (result)
-        free(values);
-    else
-        r->plugins->values = values;
-    return result;
-}
-
-int body_registry_create(struct body_registry **out, struct log *log,
-                         const struct plugin_option *options, size_t n_options, struct buf *why)
+int body_registry_create(struct body_registry **out, struct log *log)
 {
     struct body_registry *r = calloc(1, sizeof(*r));
-    struct buf unused;
+    struct buf why;
     char reason[256];
     int result;
 
@@ -39,10 +22,10 @@ int body_registry_create(struct body_registry **out, struct log *log,
     }
     r->log = log;
     r->published = body_part_published(r);
-    buf_init_on(&unused, reason, sizeof(reason));
-    result = builtin_add(r, options, n_options, why ? why : &unused);
+    buf_init_on(&why, reason, sizeof(reason));
+    result = body_registry_add(r, &builtin_plugin, NULL, &why);
     if (result) {
-        BUG_UNLESS(n_options || result == -ENOMEM);
+        BUG_UNLESS(result == -ENOMEM);
         body_registry_destroy(r);
         return result;
     }
@@ -64,11 +47,9 @@ void body_registry_destroy(struct body_registry *r)
 {
     if (!r)
         return;
-    while (r->profiles) {
-        struct body_profile *next = r->profiles->next;
-
-        free(r->profiles);
-        r->profiles = next;
+    for (struct body_profile *p = r->profiles, *next; p; p = next) {
+        next = p->next;
+        free(p);
     }
     parts_free(r->generators);
     parts_free(r->supplements);
@@ -141,7 +122,9 @@ static int generator_part(struct body_part *p, const struct es_body_generator *f
     }
     p->name = g.name;
     p->package = g.package;
+    p->packages = str_of(g.package);
     p->content_type = g.content_type;
+    p->media_type = str_of(g.content_type);
     p->rank = g.priority;
     p->accepts = g.accepts;
     p->generate = g.generate;
@@ -166,6 +149,7 @@ static int supplement_part(struct body_part *p, const struct es_body_supplement 
     }
     p->name = s.name;
     p->content_type = s.content_type;
+    p->media_type = str_of(s.content_type);
     p->rank = s.order;
     p->accepts = s.accepts;
     p->supplement = s.supplement;
@@ -364,14 +348,6 @@ out:
 
 /* ---- Allow-Events ---- */
 
-static bool is_listed(struct str list, struct str word)
-{
-    while (list.p)
-        if (str_equal_nocase(str_next(&list, ','), word))
-            return true;
-    return false;
-}
-
 static void add_packages(void *ctx, const char *kind, const char *name, const char *package,
                          const char *content_type, const char *plugin)
 {
@@ -386,7 +362,8 @@ static void add_packages(void *ctx, const char *kind, const char *name, const ch
     while (rest.p) {
         struct str word = str_next(&rest, ' ');
 
-        if (!word.n || is_listed(buf_str(out), word) || str_equal(word, STR(BODY_TEMPLATE)))
+        if (!word.n || str_is_listed(word, buf_str(out)) || str_equal(word, STR(BODY_TEMPLATE)) ||
+            str_equal(word, STR(BODY_OPAQUE)))
             continue;
         if (out->n)
             buf_add(out, STR(", "));

@@ -14,6 +14,7 @@ struct body_part { /* a registered generator or supplement */
     struct body_registry *registry;
     struct body_part *next;                             /* of its kind, first choice first */
     const char *plugin, *name, *package, *content_type; /* a supplement has no package */
+    struct str packages, media_type;                    /* the latter two */
     int rank;                                           /* priority or order */
     bool (*accepts)(const struct es_subscriber *s);
     int (*generate)(const struct es_body_request *rq, struct es_document *out);
@@ -54,8 +55,8 @@ struct body_registry {
     struct body_types types;
     struct body_plugin *plugins;
     _Atomic uint64_t rendered, failures, reused;
-    pthread_mutex_t lock; /* guards `profiles`; what a profile holds never changes */
-    struct body_profile *profiles;
+    pthread_mutex_t lock; /* of who adds to `profiles`; what is in them never changes */
+    struct body_profile *_Atomic profiles;
 };
 
 /* Is it of our ABI, complete, and not loaded yet? -EINVAL with the reason in `why`. */
@@ -74,7 +75,12 @@ void plugins_close(struct body_plugin *plugins);
 /* opaque.c */
 struct body_part body_part_published(struct body_registry *r);
 
-/* The profile of this content that all share; takes ownership of `p`. */
-const struct body_profile *body_profile_intern(struct body_registry *r, struct body_profile *p);
+/* Room for a profile of all the parts that there may be. */
+union body_profile_room {
+    struct body_profile profile;
+    char bytes[sizeof(struct body_profile) + sizeof(struct body_part * [2 * BODY_PARTS_MAX])];
+};
+/* The profile of this content that all share. 0 or -ENOMEM. */
+NODISCARD int body_profile_intern(const struct body_profile **out, const struct body_profile *p);
 
 bool body_types_know(const struct body_types *types, struct str package, struct str media_type);

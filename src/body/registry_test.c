@@ -9,7 +9,7 @@ static int setup(void **state)
 {
     struct body_registry *r;
 
-    if (body_registry_create(&r, NULL, NULL, 0, NULL))
+    if (body_registry_create(&r, NULL))
         return -1;
     *state = r;
     return 0;
@@ -161,14 +161,14 @@ static void test_listing(void **state)
     body_registry_each(*state, list_part, &l);
     l.text[l.out.n] = '\0';
     assert_string_equal(
-        l.text, "generator single-dialog [dialog presence] application/dialog-info+xml builtin\n"
-                "generator dialog-info [dialog presence] application/dialog-info+xml builtin\n"
+        l.text, "generator dialog-info [dialog presence] application/dialog-info+xml builtin\n"
                 "generator pidf [presence dialog] application/pidf+xml builtin\n"
                 "generator xpidf [presence dialog] application/xpidf+xml builtin\n"
                 "generator cpim-pidf [presence dialog] application/cpim-pidf+xml builtin\n"
                 "generator message-summary [message-summary] application/simple-message-summary "
                 "builtin\n"
                 "generator watcherinfo [winfo] application/watcherinfo+xml builtin\n"
+                "generator opaque [opaque] */* builtin\n"
                 "supplement digium [] application/pidf+xml builtin\n"
                 "supplement eyebeam [] application/pidf+xml builtin\n");
 }

@@ -14,7 +14,7 @@ static int setup(void **state)
 {
     struct body_registry *r;
 
-    if (body_registry_create(&r, NULL, NULL, 0, NULL))
+    if (body_registry_create(&r, NULL))
         return -1;
     *state = r;
     return 0;
@@ -371,7 +371,7 @@ static void test_all_fail(void **state)
 
         (void)state;
         rng_init_seeded(&rng, 1);
-        assert_int_equal(body_registry_create(&r, NULL, NULL, 0, NULL), 0);
+        assert_int_equal(body_registry_create(&r, NULL), 0);
         plug(r, &plugin, "plugin", generators, NULL);
         assert_int_equal(body_choose(r, &s, STR(TEST), 0, &p), 0);
         assert_int_equal(body_render(p, snapshot, &rng, &b), cases[i].error);

@@ -50,8 +50,8 @@ static struct snapshot *snapshot_make(const struct resource *of)
 
     buf_init_on(&why, reason, sizeof(reason));
     if (of->document)
-        assert_int_equal(inbound_parse(&published, STR("presence"), STR("application/pidf+xml"),
-                                       str_of(of->document), &why),
+        assert_int_equal(inbound_parse(&published, NULL, STR("presence"),
+                                       STR("application/pidf+xml"), str_of(of->document), &why),
                          0);
     spec.published = published;
     spec.has_hint = of->has_hint;

@@ -103,9 +103,17 @@ static int read_rule(struct reading *r, const struct option *o, void *object,
     return rule_add(a, &rule, rule_read(a, &rule, e->value, why));
 }
 
+static void fingerprint_add(struct authorization_settings *a, struct str part)
+{
+    const struct conf_source sum = { .fingerprint = &a->fingerprint };
+
+    conf_fingerprint(&sum, part);
+}
+
 /* 0 also when there is none: that has been told, and the rule blocks. */
-static int document_read(struct reading *r, struct authorization_rule *rule,
-                         const struct conf_entry *e, struct str file)
+static int document_read(struct reading *r, struct authorization_settings *a,
+                         struct authorization_rule *rule, const struct conf_entry *e,
+                         struct str file)
 {
     struct str text = STR_EMPTY;
     struct buf path;
@@ -114,6 +122,8 @@ static int document_read(struct reading *r, struct authorization_rule *rule,
     buf_init(&path, CONF_PATH_MAX);
     conf_path_print(&path, r->source->directory, file);
     result = path.error ? path.error : conf_load(&r->source->files, buf_str(&path), &text);
+    if (result == 0)
+        fingerprint_add(a, text);
     if (result == 0)
         result = presence_rules_parse(&rule->document, text, buf_str(&path), r->diag);
     if (result && result != -ENOMEM) {
@@ -142,7 +152,7 @@ static int read_document(struct reading *r, const struct option *o, void *object
         return option_bad(why, "not FILE, RESOURCE, PACKAGE, of which the last two may be left "
                                "out");
     result = resource_read(a, &rule, &p, why);
-    return rule_add(a, &rule, result ? result : document_read(r, &rule, e, p.first));
+    return rule_add(a, &rule, result ? result : document_read(r, a, &rule, e, p.first));
 }
 
 #define RULE(word, text)                                                            \
@@ -252,7 +262,11 @@ static int line_read(struct reading *r, const struct schema_use *use, struct aut
     const struct option *o = schema_option(use, e->name);
     size_t n_rules = d->a.n_rules;
     unsigned faults = r->faults;
-    int result = schema_apply(r, use, d, e);
+    int result;
+
+    fingerprint_add(&d->a, e->name);
+    fingerprint_add(&d->a, e->value);
+    result = schema_apply(r, use, d, e);
 
     if (result || r->faults == faults || d->a.n_rules > n_rules ||
         (o && !(o->flags & OPTION_CLOSES)))
@@ -368,6 +382,16 @@ static enum watcher_handling unruled(const struct settings *s, const struct watc
     return owns ? WATCHER_ALLOW : WATCHER_BLOCK;
 }
 
+/* What patterns cannot be compared with they do not allow. */
+static bool may_watch(const struct endpoint_settings *e, struct str resource)
+{
+    bool limit_hit = false;
+
+    if (!e || (e->watch_allow && !regex_matches(e->watch_allow, resource, NULL)))
+        return false;
+    return !e->watch_deny || (!regex_matches(e->watch_deny, resource, &limit_hit) && !limit_hit);
+}
+
 enum watcher_handling settings_authorize(const struct settings *s, const struct watcher_question *q,
                                          struct view **view)
 {
@@ -375,13 +399,15 @@ enum watcher_handling settings_authorize(const struct settings *s, const struct 
     struct buf resource;
     char room[512];
 
-    if (!a->n_rules)
+    if (!a->n_rules && !s->limits_watching)
         return unruled(s, q);
     buf_init_on(&resource, room, sizeof(room));
     buf_add(&resource, q->extension);
     buf_add_char(&resource, '@');
     buf_add(&resource, q->context);
     if (resource.error)
+        return WATCHER_BLOCK;
+    if (s->limits_watching && !may_watch(settings_endpoint(s, q->endpoint), buf_str(&resource)))
         return WATCHER_BLOCK;
     for (size_t i = 0; i < a->n_rules; i++)
         if (rule_matches(&a->rules[i], q, buf_str(&resource)))

@@ -94,6 +94,8 @@ static const char *domain_check(struct str member)
     return domain_print(&domain, member) ? NULL : "not a host name or an address without a port";
 }
 
+#define PACKAGES "dialog, presence, message-summary"
+
 static bool package_is_known(struct str package)
 {
     return str_equal(package, STR("dialog")) || str_equal(package, STR("presence")) ||
@@ -103,8 +105,8 @@ static bool package_is_known(struct str package)
 static const char *package_check(struct str member)
 {
     return package_is_known(member) ? NULL
-                                    : "not one of dialog, presence, message-summary; opaque = "
-                                      "serves others as they are published";
+                                    : "not one of " PACKAGES
+                                      "; opaque = serves others as they are published";
 }
 
 /* Templates (RFC 6665 section 5.2) tell what the notifier knows: nobody publishes that. */
@@ -112,7 +114,7 @@ static const char *opaque_check(struct str member)
 {
     struct cursor c = cursor_on(member);
 
-    if (package_is_known(member))
+    if (str_is_listed(member, STR(PACKAGES)))
         return "a package that is understood; name it in packages";
     if (cursor_token(&c).n != member.n)
         return "not the name of an event package";
@@ -164,13 +166,11 @@ static const struct option compositor_options[] = {
     { "context", OPTION_STR, MEMBER(context), .fallback = "default", .max = 79,
       .meaning = "Where its resources live: what is published for an extension and the hint of "
                  "that extension in this context are one." },
-    { "packages", OPTION_CUSTOM, .read = read_packages,
-      .fallback = "dialog, presence, message-summary",
-      .type_text = "list of dialog, presence, message-summary",
-      .meaning = "Event packages that may be published." },
+    { "packages", OPTION_CUSTOM, .read = read_packages, .fallback = PACKAGES,
+      .type_text = "list of " PACKAGES, .meaning = "Event packages that may be published." },
     { "opaque", OPTION_CUSTOM, .read = read_opaque, .type_text = "list",
-      .meaning = "Other event packages, served as they are published: the last document wins. A "
-                 "change takes a restart." },
+      .meaning = "Other event packages, served as they are published: the last document "
+                 "wins." },
     { "publish", OPTION_WORD, MEMBER(publish), .fallback = "own", .words = publish_words,
       .meaning = "Whose state an endpoint may publish: nobody's, its own (the user part is the "
                  "name of the endpoint or of one of its AORs), or anybody's." },
@@ -226,14 +226,25 @@ static const struct compositor_settings *find_domain(const struct settings *s, s
     return settings_id_find(s, SETTINGS_COMPOSITOR_DOMAIN, domain, &i) ? &s->compositors[i] : NULL;
 }
 
+void settings_add_opaques(const struct settings *s, struct buf *list)
+{
+    for (size_t i = 0; i < s->n_compositors; i++) {
+        const struct compositor_settings *c = &s->compositors[i];
+
+        for (size_t k = 0; k < c->n_opaques; k++)
+            if (!str_is_listed(c->opaques[k], buf_str(list)))
+                buf_printf(list, "%s%.*s", list->n ? ", " : "", STR_FMT(c->opaques[k]));
+    }
+}
+
 const struct compositor_settings *settings_compositor(const struct settings *s, struct str domain)
 {
-    const struct compositor_settings *c = NULL;
+    const struct compositor_settings *c = find_domain(s, domain); /* most write it that way */
     char room[DOMAIN_MAX];
     struct buf name;
 
     buf_init_on(&name, room, sizeof(room));
-    if (domain_print(&name, domain))
+    if (!c && domain_print(&name, domain))
         c = find_domain(s, buf_str(&name));
     return c ? c : find_domain(s, STR_EMPTY);
 }

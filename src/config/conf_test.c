@@ -102,7 +102,7 @@ static void test_lines(void **state)
           { { "f", "[a]\nword and more\nx=1\n" } },
           0,
           "[a] x=1",
-          "f:2: warning: no = in \"word and more\", the line is ignored; write name = value\n" },
+          "f:2: warning: no = in \"word\", the line is ignored; write name = value\n" },
         { "no name",
           { { "f", "[a]\n= 1\n => 2\n+=3\n" } },
           0,

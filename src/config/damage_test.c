@@ -132,14 +132,12 @@ static void test_no_consequences(void **state)
           { "pjsip.conf:4: error: the template", "pjsip.conf:7: error: the template",
             "pjsip.conf:9: warning: identify [i]: endpoint a does not exist",
             "pjsip.conf:10: error: the template", "pjsip.conf:13: error: the template",
-            "pjsip.conf:17: error: the template",
-            "pjsip.conf:21: warning: auth is understood, but has no effect" } },
+            "pjsip.conf:17: error: the template" } },
         { "even its type",
           { { "pjsip.conf", UDP "[a](gone)\nusername=a\n[b](+)\npassword=b\n[c]\ntype=endpoint\n"
                                 "auth=a,b,c\naors=a,d\n[i]\ntype=identify\nendpoint=a\n"
                                 "match=1.2.3.4\n" } },
           { "pjsip.conf:4: error: the template", "pjsip.conf:6: error: [b](+) adds",
-            "pjsip.conf:10: warning: auth is understood, but has no effect",
             "pjsip.conf:10: warning: endpoint [c]: auth c does not exist",
             "pjsip.conf:11: warning: endpoint [c]: aor d does not exist" } },
         { "through other templates",
@@ -150,8 +148,7 @@ static void test_no_consequences(void **state)
                             "transport=udp\n[p]\ntype=outbound-publish\nserver_uri=sip:a@b\n"
                             "event=dialog\nmulti_user=yes\n@body=a/b\noutbound_auth=c\n"
                             "transport=udp\n" } },
-          { "pjsip.conf:1: error: \"gone.conf\" does not exist",
-            "pjsip.conf:4: warning: auth is understood, but has no effect" } },
+          { "pjsip.conf:1: error: \"gone.conf\" does not exist" } },
         { "in the midst of a section",
           { { "pjsip.conf", UDP "[a]\ntype=auth\n#include secret.conf\n[b]\ntype=auth\n"
                                 "username=b\n" } },

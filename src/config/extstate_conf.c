@@ -35,6 +35,31 @@ static int read_log_level(struct reading *r, const struct option *o, void *objec
     return arena_str(r->arena, &((struct general_settings *)object)->log_level, e->value);
 }
 
+static const struct option_word stranger_words[] = {
+    { "auto", STRANGERS_AUTO },
+    { "challenge", STRANGERS_CHALLENGE },
+    { "refuse", STRANGERS_REFUSE },
+    { NULL, 0 },
+};
+
+static int read_durability(struct reading *r, const struct option *o, void *object,
+                           const struct conf_entry *e, struct buf *why)
+{
+    static const struct str names[] = { [DURABILITY_NONE] = STR_INIT("none"),
+                                        [DURABILITY_NORMAL] = STR_INIT("normal"),
+                                        [DURABILITY_FULL] = STR_INIT("full") };
+
+    (void)r;
+    (void)o;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (!str_equal_nocase(names[i], e->value))
+            continue;
+        ((struct general_settings *)object)->durability = (enum durability)i;
+        return 0;
+    }
+    return option_bad(why, "not one of full, normal, none");
+}
+
 static bool is_hex(char c)
 {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
@@ -60,6 +85,33 @@ static int read_entity_id(struct reading *r, const struct option *o, void *objec
                      (struct str){ text, sizeof(text) });
 }
 
+/* As dns_wire_create takes them: one port for each. */
+static int read_nameservers(struct reading *r, const struct option *o, void *object,
+                            const struct conf_entry *e, struct buf *why)
+{
+    struct str rest = e->value;
+    char room[512];
+    struct buf b;
+
+    (void)o;
+    buf_init_on(&b, room, sizeof(room));
+    while (rest.p) {
+        struct str server = str_next(&rest, ',');
+        struct addr a;
+
+        if (!server.n)
+            continue;
+        if (addr_parse(&a, server, 53))
+            return option_bad(why, "not a list of addresses such as 192.0.2.1 or [::1]:5353");
+        if (b.n)
+            buf_add_char(&b, ',');
+        addr_print(&b, &a);
+    }
+    if (b.error)
+        return option_bad(why, "more than a resolver can ask");
+    return arena_str(r->arena, &((struct general_settings *)object)->nameservers, buf_str(&b));
+}
+
 static const struct option general_options[] = {
     { "workers", OPTION_U32, AT(general_settings, workers), .fallback = "0", .max = 1024,
       .meaning = "Threads that speak SIP; 0 is one for each processor core." },
@@ -71,6 +123,16 @@ static const struct option general_options[] = {
     { "log_level", OPTION_CUSTOM, .fallback = "info", .read = read_log_level,
       .type_text = "error, warn, info or debug",
       .meaning = "The least important lines of the log." },
+    { "unknown_endpoints", OPTION_WORD, AT(general_settings, strangers), .fallback = "auto",
+      .words = stranger_words,
+      .meaning = "Who is known by no name or address is refused (403), or challenged as those who "
+                 "are, so that nobody learns which names there are. `auto` challenges if any "
+                 "endpoint has an `auth`." },
+    { "durability", OPTION_CUSTOM, .fallback = "full", .read = read_durability,
+      .type_text = "full, normal or none",
+      .meaning = "What is acknowledged survives a loss of power; with `normal` the end of the "
+                 "process only, and some 30 s may be lost with the power; with `none` "
+                 "nothing is kept on disk." },
     { "subscription_default_expiry", OPTION_DURATION,
       AT(general_settings, subscription_default_expiry_s), .fallback = "3600", .min = 1,
       .max = UINT32_MAX, .meaning = "Length of a subscription that asks for none." },
@@ -80,6 +142,47 @@ static const struct option general_options[] = {
     { "max_subscriptions", OPTION_U32, AT(general_settings, max_subscriptions),
       .fallback = "1000000", .max = UINT32_MAX,
       .meaning = "How many subscriptions at most; more are answered 503." },
+    { "max_connections", OPTION_U32, AT(general_settings, max_connections), .fallback = "100000",
+      .max = 4000000,
+      .meaning = "How many connections at most; more are closed as they come. The limit of open "
+                 "files is raised as far as the system lets us." },
+    { "connections_per_source", OPTION_U32, AT(general_settings, connections_per_source),
+      .fallback = "10000", .max = 4000000,
+      .meaning = "How many of them may come from one address, or one network of IPv6 (/64); 0 is "
+                 "any number." },
+    { "nameservers", OPTION_CUSTOM, .read = read_nameservers,
+      .type_text = "list of addresses, each with `:port` or without",
+      .meaning = "Who is asked for names: of compositors, and of telephones that are told "
+                 "unasked. Those of /etc/resolv.conf, as a reload finds it, when not given." },
+    { "connection_idle", OPTION_DURATION, AT(general_settings, connection_idle_s),
+      .fallback = "3900", .max = UINT32_MAX,
+      .meaning = "A connection without any message or keep-alive for so long is closed; 0 is "
+                 "never. Longer than subscriptions are." },
+    { "websocket_origins", OPTION_STR, AT(general_settings, websocket_origins), .max = 4095,
+      .meaning = "Whose pages may open a WebSocket from a browser, as in "
+                 "https://phones.example.com, comma separated; empty is anybody's. What is no "
+                 "browser names no origin and is let in." },
+    { "subscriptions_per_endpoint", OPTION_U32, AT(general_settings, subscriptions_per_endpoint),
+      .fallback = "0", ANY_U32,
+      .meaning = "How many subscriptions one endpoint may have; more are answered 503. 0 is any "
+                 "number. When the first limit of the three is set by a reload, those that are "
+                 "there already count for none." },
+    { "subscriptions_per_resource", OPTION_U32, AT(general_settings, subscriptions_per_resource),
+      .fallback = "0", ANY_U32,
+      .meaning = "How many subscriptions one extension of a context may have, likewise." },
+    { "subscriptions_per_address", OPTION_U32, AT(general_settings, subscriptions_per_address),
+      .fallback = "0", ANY_U32,
+      .meaning = "How many subscriptions may tell one address, whatever the port, likewise." },
+    { "requests_per_source", OPTION_U32, AT(general_settings, requests_per_source), .fallback = "0",
+      .max = 1000000,
+      .meaning =
+          "How many requests one address, or one network of IPv6 (/64), may send in a second; "
+          "more are answered 503. 0 is any number. Behind a proxy all come from one "
+          "address." },
+    { "requests_per_endpoint", OPTION_U32, AT(general_settings, requests_per_endpoint),
+      .fallback = "0", .max = 1000000,
+      .meaning = "How many requests one endpoint may send in a second, once it is known that it is "
+                 "the one; likewise." },
     { "stop_grace", OPTION_DURATION, AT(general_settings, stop_grace_s), .fallback = "5",
       .max = 300,
       .meaning = "How long an orderly end waits for the answers to its last messages." },
@@ -118,6 +221,19 @@ const struct schema general_schema = {
 
 /* ---- [compatibility] ---- */
 
+static int read_restart_notify(struct reading *r, const struct option *o, void *object,
+                               const struct conf_entry *e, struct buf *why)
+{
+    bool all = str_equal_nocase(e->value, STR("all"));
+
+    (void)r;
+    (void)o;
+    if (!all && !str_equal_nocase(e->value, STR("changed")))
+        return option_bad(why, "not one of changed, all");
+    ((struct compatibility_draft *)object)->c.restart_notify_all = all;
+    return 0;
+}
+
 static const struct option compatibility_options[] = {
     { "asterisk", OPTION_BOOL, AT(compatibility_draft, asterisk), .fallback = "no",
       .meaning = "Turns on every switch below that has no line of its own." },
@@ -141,6 +257,10 @@ static const struct option compatibility_options[] = {
                              "object of its type.") },
     { SWITCH(lapsed_states_stay, "The states of a server whose publications have ended stay as "
                                  "they are.") },
+    { "restart_notify", OPTION_CUSTOM, AT(compatibility_draft, c.restart_notify_all),
+      .fallback = "changed", .read = read_restart_notify, .type_text = "changed or all",
+      .meaning = "After a restart every watcher is told (`all`, which `asterisk` turns on), or who "
+                 "shows something else than there is." },
 };
 
 const struct schema compatibility_schema = {
@@ -173,7 +293,7 @@ const struct schema dialog_info_schema = {
     .file = "extstate.conf",
     .section = "[dialog-info]",
     .kind = "[dialog-info]",
-    .meaning = "The body application/dialog-info+xml. A change takes a restart.",
+    .meaning = "The body application/dialog-info+xml.",
     .options = dialog_info_options,
     .n_options = ARRAY_LEN(dialog_info_options),
     .ignored = "",
@@ -300,7 +420,8 @@ static int general_take_former(struct reading *r, struct general_settings *g)
 {
     struct general_settings f = r->source->former->general;
     struct str *const texts[] = { &f.control_socket, &f.plugin_directory, &f.log_level,
-                                  &f.systemname, &f.entityid };
+                                  &f.systemname,     &f.entityid,         &f.websocket_origins,
+                                  &f.nameservers };
 
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         int result = arena_str(r->arena, texts[i], *texts[i]);

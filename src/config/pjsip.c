@@ -14,6 +14,7 @@ static const struct kind {
     [PJSIP_GLOBAL] = { "global", &global_schema, global_finish, true, global_former },
     [PJSIP_SYSTEM] = { "system", &system_schema, system_finish, true, system_former },
     [PJSIP_TRANSPORT] = { "transport", &transport_schema, transport_finish, false },
+    [PJSIP_ACL] = { "acl", &acl_schema, acl_finish, false },
     [PJSIP_AUTH] = { "auth", &auth_schema, auth_finish, false },
     [PJSIP_AOR] = { "aor", &aor_schema, aor_finish, false },
     [PJSIP_ENDPOINT] = { "endpoint", &endpoint_schema, endpoint_finish, false },
@@ -26,8 +27,13 @@ static const struct kind {
     [PJSIP_DOMAIN_ALIAS] = { "domain_alias", &domain_alias_schema, domain_alias_finish, false },
 };
 
+const struct schema *pjsip_schema(enum pjsip_kind kind)
+{
+    return kinds[kind].schema;
+}
+
 /* Objects whose absence a user would notice, and objects of a PBX that mean nothing here. */
-static const char *const unserved_types[] = { "acl", "resource_list" };
+static const char *const unserved_types[] = { "resource_list" };
 static const char *const foreign_types[] = {
     "contact",
     "registration",
@@ -364,6 +370,8 @@ static int read_section(struct pjsip_reader *p, enum pjsip_kind kind, bool disca
     if (r == SCHEMA_REFUSED && p->r->former) {
         former_tell(p, kind, s);
         r = pjsip_keep_former(p, kind, s, index);
+    } else if (r == SCHEMA_REFUSED && kind == PJSIP_ACL) {
+        r = acl_refused(p, draft, s);
     }
     p->r->former = false;
     return r < 0 ? r : 0;

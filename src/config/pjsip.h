@@ -11,7 +11,7 @@ struct global_draft {
 
 struct system_draft {
     uint32_t timer_t1_ms, timer_b_ms;
-    bool compact_headers, disable_rport;
+    bool compact_headers, disable_rport, disable_tcp_switch;
 };
 
 enum { TRANSPORT_FLOW = TRANSPORT_WSS + 1 }; /* a word of `protocol` that is not ours */
@@ -55,6 +55,7 @@ enum pjsip_kind { /* in the order of reading: what is referred to comes before w
                   PJSIP_GLOBAL,
                   PJSIP_SYSTEM,
                   PJSIP_TRANSPORT,
+                  PJSIP_ACL,
                   PJSIP_AUTH,
                   PJSIP_AOR,
                   PJSIP_ENDPOINT,
@@ -67,6 +68,7 @@ enum pjsip_kind { /* in the order of reading: what is referred to comes before w
                   /* No section of pjsip.conf, but found by its id like one; the empty id is for
                      every other domain. */
                   SETTINGS_COMPOSITOR_DOMAIN,
+                  SETTINGS_NAMED_RULES, /* of acl.conf */
                   SETTINGS_MAILBOX_GROUP,
                   SETTINGS_ENDPOINT_GROUP /* of mailboxes, by the endpoint's id */
 };
@@ -88,6 +90,40 @@ struct pjsip_reader {
 extern const struct option_word identifier_words[];
 int algorithms_read(struct reading *r, const struct option *o, void *object,
                     const struct conf_entry *e, struct buf *why);
+/* The same as a struct digest_order, in which a line replaces those before it. */
+int algorithm_order_read(struct reading *r, const struct option *o, void *object,
+                         const struct conf_entry *e, struct buf *why);
+
+/* address_rules.c: readers of OPTION_CUSTOM for a struct address_rules, and the options that one
+ * has; `prefix` is a literal, `what` says whose addresses. */
+int permit_read(struct reading *r, const struct option *o, void *object, const struct conf_entry *e,
+                struct buf *why);
+int deny_read(struct reading *r, const struct option *o, void *object, const struct conf_entry *e,
+              struct buf *why);
+#define ADDRESS_RULES(prefix, type, member, what)                                             \
+    { prefix "permit",                                                                        \
+      OPTION_CUSTOM,                                                                          \
+      AT(type, member),                                                                       \
+      .read = permit_read,                                                                    \
+      .type_text = "list of addresses and networks",                                          \
+      .meaning = "Permitted: what " what ". `!` in front means all others." },                \
+        { prefix "deny",                                                                      \
+          OPTION_CUSTOM,                                                                      \
+          AT(type, member),                                                                   \
+          .read = deny_read,                                                                  \
+          .type_text = "list of addresses and networks",                                      \
+          .meaning = "Denied, likewise. Of all lines the last that matches decides." },       \
+    {                                                                                         \
+        prefix "acl", OPTION_LIST, ARRAY_AT(type, member.names, member.n_names),              \
+            .meaning =                                                                        \
+                "Sections of acl.conf that have to permit it as well; one that is not there " \
+                "denies."                                                                     \
+    }
+/* Names that acl.conf does not have are told. */
+void address_names_check(struct pjsip_reader *p, const struct conf_section *s, const char *kind,
+                         const struct address_rules *r);
+/* acl.conf, before pjsip.conf. 0 or a negative errno. */
+NODISCARD int named_rules_read(struct reading *r, struct settings *s, const struct conf *conf);
 
 /* Reads everything of `conf` into the settings. 0 or a negative errno. */
 NODISCARD int pjsip_read(struct reading *r, struct settings *s, const struct conf *conf);
@@ -113,6 +149,9 @@ typedef int (*pjsip_finish_fn)(struct pjsip_reader *p, void *draft, const struct
 int global_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
 int system_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
 int transport_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
+int acl_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
+/* In the place of one that is discarded. */
+int acl_refused(struct pjsip_reader *p, void *draft, const struct conf_section *s);
 int auth_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
 int aor_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
 int endpoint_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
@@ -123,6 +162,7 @@ int inbound_publication_finish(struct pjsip_reader *p, void *draft, const struct
 int domain_alias_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
 
 /* What of an object points to others, when it is about to be kept: dangling references are told. */
+void acl_settle(struct pjsip_reader *p, void *acl, const struct conf_section *s);
 void aor_settle(struct pjsip_reader *p, void *aor, const struct conf_section *s);
 void endpoint_settle(struct pjsip_reader *p, void *endpoint, const struct conf_section *s);
 void identify_settle(struct pjsip_reader *p, void *identify, const struct conf_section *s);
@@ -140,7 +180,18 @@ void pjsip_check_proxy(struct pjsip_reader *p, const struct conf_section *s, con
 NODISCARD int pjsip_compile(struct pjsip_reader *p, const struct conf_section *s, const char *kind,
                             struct str option, struct str pattern, struct regex **out);
 void asterisk_publication_fini(struct asterisk_publication_settings *a);
+void endpoint_fini(struct endpoint_settings *e);
+void identify_fini(struct identify_settings *i);
 
+/* pjsip.c: the table of a kind. */
+const struct schema *pjsip_schema(enum pjsip_kind kind);
+
+/* pjsip_keep.c: the objects of a kind that there are several of, one behind the other. */
+struct pjsip_objects {
+    const char *first;
+    size_t n, size, id; /* `id`: where the object has its id */
+};
+struct pjsip_objects pjsip_objects(const struct settings *s, enum pjsip_kind kind);
 /* pjsip_keep.c: a copy of the object, with its id and place, goes into the settings and their
  * index. 0 or a negative errno. */
 NODISCARD int pjsip_keep(struct pjsip_reader *p, enum pjsip_kind kind, const struct conf_section *s,
@@ -158,6 +209,8 @@ NODISCARD int compositor_former(struct reading *r, struct compositor_settings *c
 /* pjsip_match.c: one element of `match` of an identify section, added to it. As option.read. */
 NODISCARD int match_read(struct reading *r, struct identify_settings *i, struct str part,
                          const struct conf_entry *e, struct buf *why);
+/* In the place of one with `!` that cannot be read. */
+NODISCARD int match_exclude_all(struct reading *r, struct identify_settings *i);
 /* Letters, digits, '-', '.' and '_', at most 255 of them. */
 bool is_host_name(struct str host);
 

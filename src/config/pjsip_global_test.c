@@ -208,6 +208,24 @@ static void test_options(void **state)
     }
 }
 
+/* Or a value would become a header field of its own. */
+static void test_control_characters(void **state)
+{
+    static const char *const values[] = { "a\rEvil: 1", "a\vb", "a\x7f", "a\x01z" };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+        char text[200];
+        struct loaded l;
+
+        snprintf(text, sizeof(text), UDP "[global]\nuser_agent=%s\n", values[i]);
+        l = load(text, NULL);
+        assert_str(l.s->global.user_agent, "extstate");
+        assert_int_equal(l.diag.errors, 1);
+        unload(&l);
+    }
+}
+
 /* RFC 3261 section 17.1.1.2: timer B is 64 times T1; ours may be more, not less. */
 static void test_timer_b(void **state)
 {
@@ -249,13 +267,12 @@ static void test_without_effect(void **state)
     static const struct {
         const char *section, *options;
     } groups[] = {
-        { "global",
-          "default_realm unidentified_request_count unidentified_request_period "
-          "unidentified_request_prune_interval default_auth_algorithms_uas keep_alive_interval "
-          "taskprocessor_overload_trigger contact_expiration_check_interval "
-          "max_initial_qualify_time default_outbound_endpoint regcontext "
-          "use_callerid_contact send_contact_status_on_update_registration norefersub "
-          "allow_sending_180_after_183 all_codecs_on_empty_reinvite" },
+        { "global", "unidentified_request_count unidentified_request_period "
+                    "unidentified_request_prune_interval keep_alive_interval "
+                    "taskprocessor_overload_trigger contact_expiration_check_interval "
+                    "max_initial_qualify_time default_outbound_endpoint regcontext "
+                    "use_callerid_contact send_contact_status_on_update_registration norefersub "
+                    "allow_sending_180_after_183 all_codecs_on_empty_reinvite" },
         { "system", "disable_tcp_switch taskpool_minimum_size taskpool_initial_size "
                     "taskpool_auto_increment taskpool_idle_timeout taskpool_max_size "
                     "threadpool_minimum_size threadpool_initial_size threadpool_auto_increment "
@@ -346,9 +363,9 @@ static void test_problems(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_options),        cmocka_unit_test(test_timer_b),
-        cmocka_unit_test(test_without_effect), cmocka_unit_test(test_several),
-        cmocka_unit_test(test_problems),
+        cmocka_unit_test(test_options), cmocka_unit_test(test_control_characters),
+        cmocka_unit_test(test_timer_b), cmocka_unit_test(test_without_effect),
+        cmocka_unit_test(test_several), cmocka_unit_test(test_problems),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

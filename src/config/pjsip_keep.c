@@ -6,7 +6,16 @@
 
 #define NONE SIZE_MAX
 
-enum copy_kind { COPY_END, COPY_STR, COPY_STRS, COPY_NETS, COPY_MATCHES, COPY_REGEX };
+enum copy_kind {
+    COPY_END,
+    COPY_STR,
+    COPY_STRS,
+    COPY_NETS,
+    COPY_MATCHES,
+    COPY_RULES,
+    COPY_REGEX,
+    COPY_REGEX_CASED, /* which is not for any case */
+};
 
 struct copied {
     enum copy_kind kind;
@@ -32,6 +41,7 @@ static const struct copied global_copied[] = {
     TEXT(global_draft, g.debug_host),
     TEXT(global_draft, g.default_voicemail_extension),
     TEXT(global_draft, g.default_from_user),
+    TEXT(global_draft, g.default_realm),
     END,
 };
 
@@ -48,7 +58,23 @@ static const struct copied compositor_copied[] = {
 static const struct copied transport_copied[] = {
     TEXT(transport_settings, domain),
     TEXT(transport_settings, external_address),
+    TEXT(transport_settings, cert_file),
+    TEXT(transport_settings, key_file),
+    TEXT(transport_settings, password),
+    TEXT(transport_settings, ca_file),
+    TEXT(transport_settings, ca_path),
+    TEXT(transport_settings, cipher),
     LIST(COPY_NETS, transport_settings, local_nets, n_local_nets),
+    END,
+};
+
+#define RULES(type, member)                               \
+    LIST(COPY_RULES, type, member.rules, member.n_rules), \
+        LIST(COPY_STRS, type, member.names, member.n_names)
+
+static const struct copied acl_copied[] = {
+    RULES(acl_settings, source),
+    RULES(acl_settings, contact),
     END,
 };
 
@@ -59,6 +85,10 @@ static const struct copied auth_copied[] = {
     TEXT(auth_settings, credential.hash[DIGEST_SHA256]),
     TEXT(auth_settings, credential.hash[DIGEST_SHA512_256]),
     TEXT(auth_settings, credential.realm),
+    TEXT(auth_settings, server.realm),
+    TEXT(auth_settings, server.a1[DIGEST_MD5]),
+    TEXT(auth_settings, server.a1[DIGEST_SHA256]),
+    TEXT(auth_settings, server.a1[DIGEST_SHA512_256]),
     END,
 };
 
@@ -85,12 +115,24 @@ static const struct copied endpoint_copied[] = {
     TEXT(endpoint_settings, voicemail_extension),
     TEXT(endpoint_settings, mwi_from_user),
     TEXT(endpoint_settings, incoming_mwi_mailbox),
+    TEXT(endpoint_settings, watch_allow_pattern),
+    TEXT(endpoint_settings, watch_deny_pattern),
+    LIST(COPY_REGEX, endpoint_settings, watch_allow, watch_allow_pattern),
+    LIST(COPY_REGEX, endpoint_settings, watch_deny, watch_deny_pattern),
+    RULES(endpoint_settings, source),
+    RULES(endpoint_settings, contact),
     END,
 };
 
 static const struct copied identify_copied[] = {
     TEXT(identify_settings, endpoint),
     LIST(COPY_MATCHES, identify_settings, matches, n_matches),
+    TEXT(identify_settings, header),
+    TEXT(identify_settings, header_value),
+    TEXT(identify_settings, uri),
+    LIST(COPY_REGEX_CASED, identify_settings, header_pattern, header_value),
+    LIST(COPY_REGEX_CASED, identify_settings, uri_pattern, uri),
+    LIST(COPY_STRS, identify_settings, certificates, n_certificates),
     END,
 };
 
@@ -149,6 +191,8 @@ static const struct kept {
 } kept[PJSIP_KINDS] = {
     [PJSIP_TRANSPORT] = KEPT(transport_settings, transports, n_transports, id,
                              offsetof(struct transport_settings, at), transport_copied, NULL),
+    [PJSIP_ACL] = KEPT(acl_settings, acls, n_acls, id, offsetof(struct acl_settings, at),
+                       acl_copied, acl_settle),
     [PJSIP_AUTH] = KEPT(auth_settings, auths, n_auths, id, offsetof(struct auth_settings, at),
                         auth_copied, NULL),
     [PJSIP_AOR] = KEPT(aor_settings, aors, n_aors, id, NONE, aor_copied, aor_settle),
@@ -171,6 +215,16 @@ static const struct kept {
     [PJSIP_DOMAIN_ALIAS] =
         KEPT(domain_alias, aliases, n_aliases, alias, NONE, domain_alias_copied, NULL),
 };
+
+struct pjsip_objects pjsip_objects(const struct settings *s, enum pjsip_kind kind)
+{
+    const struct kept *k = &kept[kind];
+    struct pjsip_objects o = { .size = k->size, .id = k->id };
+
+    memcpy(&o.first, (const char *)s + k->array, sizeof(o.first));
+    memcpy(&o.n, (const char *)s + k->count, sizeof(o.n));
+    return o;
+}
 
 /* ---- into the settings ---- */
 
@@ -233,9 +287,9 @@ static int strs_renew(struct arena *a, struct str **list, size_t n)
 }
 
 /* It was one before, so what it is made of is a pattern. */
-static int regex_renew(struct regex **regex, struct str pattern)
+static int regex_renew(struct regex **regex, struct str pattern, bool nocase)
 {
-    return *regex ? regex_create(regex, pattern, true, NULL) : 0;
+    return *regex ? regex_create(regex, pattern, nocase, NULL) : 0;
 }
 
 static int field_renew(struct arena *a, const struct copied *c, char *object)
@@ -251,8 +305,12 @@ static int field_renew(struct arena *a, const struct copied *c, char *object)
         return bytes_renew(a, field, *(size_t *)other, sizeof(struct addr_net));
     case COPY_MATCHES:
         return bytes_renew(a, field, *(size_t *)other, sizeof(struct identify_match));
+    case COPY_RULES:
+        return bytes_renew(a, field, *(size_t *)other, sizeof(struct address_rule));
     case COPY_REGEX:
-        return regex_renew(field, *(struct str *)other);
+        return regex_renew(field, *(struct str *)other, true);
+    case COPY_REGEX_CASED:
+        return regex_renew(field, *(struct str *)other, false);
     case COPY_END:
         break;
     }
@@ -276,7 +334,7 @@ static int object_renew(struct arena *a, const struct copied *copied, char *obje
 static void patterns_drop(const struct copied *copied, char *object, size_t renewed)
 {
     for (size_t i = 0; i < renewed; i++)
-        if (copied[i].kind == COPY_REGEX)
+        if (copied[i].kind == COPY_REGEX || copied[i].kind == COPY_REGEX_CASED)
             regex_destroy(*(struct regex **)(void *)(object + copied[i].at));
 }
 
@@ -284,15 +342,13 @@ int pjsip_keep_former(struct pjsip_reader *p, enum pjsip_kind kind, const struct
                       size_t index)
 {
     const struct kept *k = &kept[kind];
-    const char *array;
     size_t renewed;
     char *object = arena_alloc(&p->r->scratch, k->size);
     int r;
 
     if (!object)
         return -ENOMEM;
-    memcpy(&array, (const char *)p->r->source->former + k->array, sizeof(array));
-    memcpy(object, array + index * k->size, k->size);
+    memcpy(object, pjsip_objects(p->r->source->former, kind).first + index * k->size, k->size);
     r = object_renew(p->r->arena, k->copied, object, &renewed);
     if (r == 0 && k->settle)
         k->settle(p, object, s);

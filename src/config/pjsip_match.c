@@ -87,6 +87,20 @@ static int match_add(struct reading *r, struct identify_settings *i, const struc
     return 0;
 }
 
+int match_exclude_all(struct reading *r, struct identify_settings *i)
+{
+    const struct match_parts all = { .negated = true };
+    static const char *const nets[] = { "0.0.0.0/0", "::/0" };
+    int result = 0;
+
+    for (size_t n = 0; n < ARRAY_LEN(nets) && result == 0; n++) {
+        struct addr_net net;
+
+        result = addr_net_parse(&net, str_of(nets[n])) ? -EINVAL : match_add(r, i, &all, &net);
+    }
+    return result;
+}
+
 /* ---- addresses ---- */
 
 static int add_numeric(struct reading *r, struct identify_settings *i, const struct match_parts *m,
@@ -180,10 +194,12 @@ static int add_name(struct reading *r, struct identify_settings *i, const struct
     if (x.n)
         return 0;
     r->faults += r->former; /* who somebody is is not forgotten over that */
-    reading_tell(
-        r, DIAG_WARNING, e->at, "match = %.*s cannot be looked up (%s); %s", STR_FMT(m->host), why,
-        r->former ? "what was loaded before goes on" : "it is left out until a reload finds it");
-    return 0;
+    reading_tell(r, DIAG_WARNING, e->at, "match = %s%.*s cannot be looked up (%s); %s",
+                 m->negated ? "!" : "", STR_FMT(m->host), why,
+                 r->former    ? "what was loaded before goes on"
+                 : m->negated ? "it excludes everything until a reload finds it"
+                              : "it is left out until a reload finds it");
+    return m->negated ? match_exclude_all(r, i) : 0;
 }
 
 int match_read(struct reading *r, struct identify_settings *i, struct str part,

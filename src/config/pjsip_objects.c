@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Each section of pjsip.conf as a whole: what its options mean together, and whether what it refers
  * to is there. */
+#include "config/conf_reader.h"
 #include "config/pjsip.h"
 
 /* ---- global and system ---- */
@@ -30,6 +31,7 @@ int system_finish(struct pjsip_reader *p, void *draft, const struct conf_section
     p->s->global.timer_b_ms = d->timer_b_ms;
     p->s->global.compact_headers = d->compact_headers;
     p->s->global.disable_rport = d->disable_rport;
+    p->s->global.disable_tcp_switch = d->disable_tcp_switch;
     return 0;
 }
 
@@ -51,32 +53,144 @@ static int transport_settle_external(struct pjsip_reader *p, struct transport_dr
     return 0;
 }
 
+static int path_settle(struct pjsip_reader *p, struct str *path)
+{
+    char room[8192];
+    struct buf whole;
+
+    buf_init_on(&whole, room, sizeof(room));
+    conf_path_print(&whole, p->r->source->directory, *path);
+    return whole.error ? whole.error : arena_str(p->r->arena, path, buf_str(&whole));
+}
+
+/* What the files hold is part of what is read: a certificate that is renewed is another one. */
+static int tls_settle(struct pjsip_reader *p, struct transport_settings *t,
+                      const struct conf_section *s)
+{
+    struct str *const paths[] = { &t->cert_file, &t->key_file, &t->ca_file, &t->ca_path };
+
+    if (t->protocol != TRANSPORT_TLS && t->protocol != TRANSPORT_WSS)
+        return 0;
+    if (!t->cert_file.n) {
+        reading_tell_lack(p->r, DIAG_ERROR, s->at,
+                          "transport [%.*s] has no cert_file and is refused; add cert_file and "
+                          "priv_key_file",
+                          STR_FMT(s->name));
+        return SCHEMA_REFUSED;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        struct str text = STR_EMPTY;
+        int r = paths[i]->n ? path_settle(p, paths[i]) : 0;
+
+        if (r)
+            return r;
+        /* One that cannot be read is told by who makes use of it. */
+        if (paths[i]->n && paths[i] != &t->ca_path &&
+            conf_load(&p->r->source->files, *paths[i], &text))
+            text = STR_EMPTY;
+        str_free(&text);
+    }
+    return 0;
+}
+
+/* Whether it can be had is as much part of what is read as the text: the same text is something
+ * else once the address is free. */
+static int transport_listen(struct pjsip_reader *p, struct transport_settings *t,
+                            const struct conf_section *s)
+{
+    const struct settings_source *source = p->r->source;
+    struct transport_fault fault = { .option = NULL };
+    const struct conf_entry *e;
+    char room[256];
+    int r;
+
+    if (!source->listen)
+        return 0;
+    t->id = s->name;
+    buf_init_on(&fault.why, room, sizeof(room));
+    r = source->listen(source->listen_ctx, t, &fault);
+    if (!r || r == -ENOMEM)
+        return r;
+    conf_fingerprint(&source->files, s->name);
+    e = conf_entry_find(s, fault.option ? str_of(fault.option) : STR("bind"));
+    e = e ? e : conf_entry_find(s, STR("bind"));
+    reading_fault(p->r, e, e->value, fault.why.n ? buf_str(&fault.why) : str_of(strerror(-r)),
+                  STR("nothing listens there"));
+    return SCHEMA_REFUSED;
+}
+
 int transport_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s)
 {
+    /* For WebSocket those of the other server's web server, which serves it there. */
+    static const uint16_t ports[] = { [TRANSPORT_UDP] = 5060,
+                                      [TRANSPORT_TCP] = 5060,
+                                      [TRANSPORT_TLS] = 5061,
+                                      [TRANSPORT_WS] = 8088,
+                                      [TRANSPORT_WSS] = 8089 };
     struct transport_draft *d = draft;
-    bool tls = d->t.protocol == TRANSPORT_TLS || d->t.protocol == TRANSPORT_WSS;
+    int r;
 
-    if (d->t.protocol != TRANSPORT_UDP)
-        reading_tell(
-            p->r, DIAG_WARNING, pjsip_place(s, STR("protocol")),
-            "transport [%.*s]: only protocol = udp is served in this version; nothing listens here",
-            STR_FMT(s->name));
-    if ((uint32_t)d->t.protocol == TRANSPORT_FLOW)
+    if ((uint32_t)d->t.protocol == TRANSPORT_FLOW) {
+        reading_tell(p->r, DIAG_WARNING, pjsip_place(s, STR("protocol")),
+                     "transport [%.*s]: nothing listens for protocol = flow; write udp, tcp, tls, "
+                     "ws or wss",
+                     STR_FMT(s->name));
         return 0;
-    if (addr_parse(&d->t.bind, d->bind, tls ? 5061 : 5060))
+    }
+    if (addr_parse(&d->t.bind, d->bind, ports[d->t.protocol]))
         return SCHEMA_REFUSED; /* told by the table's reader */
     if (transport_settle_external(p, d, s))
         return SCHEMA_REFUSED;
-    return pjsip_keep(p, PJSIP_TRANSPORT, s, &d->t);
+    r = tls_settle(p, &d->t, s);
+    if (r)
+        return r;
+    r = transport_listen(p, &d->t, s);
+    return r ? r : pjsip_keep(p, PJSIP_TRANSPORT, s, &d->t);
 }
 
 /* ---- auth ---- */
+
+/* Some algorithm of this option has nothing to hash with. */
+static bool algorithms_lack(struct pjsip_reader *p, const struct conf_section *s, struct str option,
+                            const char *others)
+{
+    reading_tell_lack(p->r, DIAG_ERROR, pjsip_place(s, option),
+                      "auth [%.*s] names an algorithm without a password_digest for it; %s, add "
+                      "one or the password",
+                      STR_FMT(s->name), p->r->strict ? "it is discarded" : others);
+    return p->r->strict;
+}
+
+static unsigned algorithms_of(const struct digest_order *order)
+{
+    unsigned all = 0;
+
+    for (size_t i = 0; i < order->n; i++)
+        all |= BIT(order->list[i]);
+    return all;
+}
+
+/* Those of `wanted` that are among `able`; if none is, all these, the strongest first. */
+static void order_settle(struct digest_order *order, const struct digest_order *wanted,
+                         unsigned able)
+{
+    struct digest_order out = { .n = 0 };
+
+    for (size_t i = 0; i < wanted->n; i++)
+        if (able & BIT(wanted->list[i]))
+            out.list[out.n++] = wanted->list[i];
+    for (unsigned a = DIGEST_ALGORITHMS; a-- > 0 && !(algorithms_of(wanted) & able);)
+        if (able & BIT(a))
+            out.list[out.n++] = (uint8_t)a;
+    *order = out;
+}
 
 /* Leave only algorithms for which there is something to hash with. */
 static int auth_settle_algorithms(struct pjsip_reader *p, struct auth_draft *d,
                                   const struct conf_section *s)
 {
     struct digest_credential *c = &d->a.credential;
+    struct digest_order *order = &d->a.server.order;
     unsigned able = 0, wanted = d->algorithms ? d->algorithms : p->s->global.algorithms_uac;
 
     for (unsigned a = 0; a < DIGEST_ALGORITHMS; a++)
@@ -89,16 +203,39 @@ static int auth_settle_algorithms(struct pjsip_reader *p, struct auth_draft *d,
             STR_FMT(s->name));
         return SCHEMA_REFUSED;
     }
-    if (d->algorithms & ~able)
-        reading_tell_lack(
-            p->r, DIAG_ERROR, pjsip_place(s, STR("supported_algorithms_uac")),
-            "auth [%.*s] names an algorithm without a password_digest for it; %s, add one "
-            "or the password",
-            STR_FMT(s->name), p->r->strict ? "it is discarded" : "it answers with the others");
-    if (p->r->strict && d->algorithms & ~able)
+    if (d->algorithms & ~able &&
+        algorithms_lack(p, s, STR("supported_algorithms_uac"), "it answers with the others"))
+        return SCHEMA_REFUSED;
+    if (algorithms_of(order) & ~able &&
+        algorithms_lack(p, s, STR("supported_algorithms_uas"), "it challenges with the others"))
         return SCHEMA_REFUSED;
     c->algorithms = wanted & able ? wanted & able : able;
+    order_settle(order, order->n ? order : &p->s->global.algorithms_uas, able);
     return 0;
+}
+
+/* What a request is checked against is hashed now. A hash that is given is for the realm it was
+ * made for, and whoever gives one means that. */
+static int auth_settle_server(struct pjsip_reader *p, struct auth_settings *a)
+{
+    const struct digest_credential *c = &a->credential;
+    struct auth_server *server = &a->server;
+    int r = 0;
+
+    server->realm =
+        c->realm.n == 0 || str_equal(c->realm, STR("*")) ? p->s->global.default_realm : c->realm;
+    for (size_t i = 0; i < server->order.n && r == 0; i++) {
+        enum digest_algorithm algorithm = server->order.list[i];
+        struct digest_hex a1;
+
+        server->a1[algorithm] = c->hash[algorithm];
+        if (c->hash[algorithm].n)
+            continue;
+        r = digest_a1(&a1, algorithm, c->username, server->realm, c->password);
+        if (r == 0)
+            r = arena_str(p->r->arena, &server->a1[algorithm], digest_hex_str(&a1));
+    }
+    return r;
 }
 
 static bool has_hash(const struct digest_credential *c)
@@ -113,6 +250,7 @@ int auth_finish(struct pjsip_reader *p, void *draft, const struct conf_section *
 {
     struct auth_draft *d = draft;
     struct digest_credential *c = &d->a.credential;
+    int r;
 
     if (d->type == AUTH_GOOGLE_OAUTH) {
         reading_tell(p->r, DIAG_WARNING, s->at,
@@ -127,7 +265,8 @@ int auth_finish(struct pjsip_reader *p, void *draft, const struct conf_section *
             p->r, DIAG_WARNING, s->at,
             "auth [%.*s]: a hashed password fits the realm it was made for only; add realm = ...",
             STR_FMT(s->name));
-    return pjsip_keep(p, PJSIP_AUTH, s, &d->a);
+    r = auth_settle_server(p, &d->a);
+    return r ? r : pjsip_keep(p, PJSIP_AUTH, s, &d->a);
 }
 
 /* ---- aor, endpoint, identify ---- */
@@ -156,17 +295,35 @@ void endpoint_settle(struct pjsip_reader *p, void *endpoint, const struct conf_s
     if (e->transport.n)
         pjsip_check_reference(p, s, STR("transport"), PJSIP_TRANSPORT, e->transport);
     pjsip_check_proxy(p, s, "endpoint", e->outbound_proxy);
+    address_names_check(p, s, "endpoint", &e->source);
+    address_names_check(p, s, "endpoint", &e->contact);
+}
+
+void endpoint_fini(struct endpoint_settings *e)
+{
+    regex_destroy(e->watch_allow);
+    regex_destroy(e->watch_deny);
 }
 
 int endpoint_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s)
 {
     struct endpoint_draft *d = draft;
+    int r;
 
     d->e.context = d->subscribe_context.n ? d->subscribe_context
                    : d->context.n         ? d->context
                                           : STR("default");
     endpoint_settle(p, &d->e, s);
-    return pjsip_keep(p, PJSIP_ENDPOINT, s, &d->e);
+    r = pjsip_compile(p, s, "endpoint", STR("@watch_allow"), d->e.watch_allow_pattern,
+                      &d->e.watch_allow);
+    if (r == 0)
+        r = pjsip_compile(p, s, "endpoint", STR("@watch_deny"), d->e.watch_deny_pattern,
+                          &d->e.watch_deny);
+    if (r == 0)
+        r = pjsip_keep(p, PJSIP_ENDPOINT, s, &d->e);
+    if (r)
+        endpoint_fini(&d->e);
+    return r;
 }
 
 void identify_settle(struct pjsip_reader *p, void *identify, const struct conf_section *s)
@@ -176,25 +333,72 @@ void identify_settle(struct pjsip_reader *p, void *identify, const struct conf_s
     pjsip_check_reference(p, s, STR("endpoint"), PJSIP_ENDPOINT, i->endpoint);
 }
 
+void identify_fini(struct identify_settings *i)
+{
+    regex_destroy(i->header_pattern);
+    regex_destroy(i->uri_pattern);
+}
+
+/* "/PATTERN/" is one, in the case it is written in; anything else is a text. */
+static int identify_compile(struct pjsip_reader *p, const struct conf_section *s, struct str option,
+                            struct str *text, struct regex **out)
+{
+    char room[128];
+    struct buf why;
+    int r;
+
+    if (text->n < 2 || text->p[0] != '/' || text->p[text->n - 1] != '/')
+        return 0;
+    *text = str_sub(*text, 1, text->n - 1);
+    buf_init_on(&why, room, sizeof(room));
+    r = regex_create(out, *text, false, &why);
+    if (r != -EINVAL)
+        return r;
+    reading_tell(p->r, DIAG_ERROR, pjsip_place(s, option),
+                 "identify [%.*s] is refused: %.*s is no pattern: %.*s", STR_FMT(s->name),
+                 STR_FMT(*text), STR_FMT(buf_str(&why)));
+    return SCHEMA_REFUSED;
+}
+
+static int identify_header(struct pjsip_reader *p, struct identify_draft *d,
+                           const struct conf_section *s)
+{
+    size_t colon = str_find_char(d->match_header, ':');
+
+    d->i.header = str_trim(str_sub(d->match_header, 0, colon));
+    d->i.header_value = str_trim(str_sub(d->match_header, colon + 1, d->match_header.n));
+    if (!d->match_header.n || (colon < d->match_header.n && d->i.header.n))
+        return identify_compile(p, s, STR("match_header"), &d->i.header_value,
+                                &d->i.header_pattern);
+    reading_tell(p->r, DIAG_ERROR, pjsip_place(s, STR("match_header")),
+                 "identify [%.*s] is refused: match_header is not Name: value", STR_FMT(s->name));
+    return SCHEMA_REFUSED;
+}
+
 int identify_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s)
 {
     struct identify_draft *d = draft;
     const struct conf_entry *match = conf_entry_find(s, STR("match"));
+    bool by_other = d->match_header.n || d->match_request_uri.n || d->i.n_certificates;
+    int r;
 
     identify_settle(p, &d->i, s);
-    if ((!match || match->value.n == 0) && d->i.n_matches == 0) {
-        bool other = d->match_header.n || d->match_request_uri.n;
-
+    if ((!match || match->value.n == 0) && d->i.n_matches == 0 && !by_other) {
         reading_tell_lack(
-            p->r, other ? DIAG_WARNING : DIAG_ERROR, s->at,
-            other ? "identify [%.*s]: match_header and match_request_uri are not served in this "
-                    "version; the "
-                    "section is idle"
-                  : "identify [%.*s] has nothing to match and is refused; add match = ADDRESS",
+            p->r, DIAG_ERROR, s->at,
+            "identify [%.*s] has nothing to match and is refused; add match = ADDRESS",
             STR_FMT(s->name));
-        return other ? 0 : SCHEMA_REFUSED;
+        return SCHEMA_REFUSED;
     }
-    return pjsip_keep(p, PJSIP_IDENTIFY, s, &d->i);
+    d->i.uri = d->match_request_uri;
+    r = identify_header(p, d, s);
+    if (r == 0)
+        r = identify_compile(p, s, STR("match_request_uri"), &d->i.uri, &d->i.uri_pattern);
+    if (r == 0)
+        r = pjsip_keep(p, PJSIP_IDENTIFY, s, &d->i);
+    if (r)
+        identify_fini(&d->i);
+    return r;
 }
 
 int domain_alias_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s)

@@ -79,8 +79,17 @@ static const struct option auth_options[] = {
       .read = algorithms_read, .type_text = "list of MD5, SHA-256, SHA-512-256",
       .meaning =
           "Algorithms we answer challenges with; default_auth_algorithms_uac when not given." },
-    { "realm", OPTION_STR, AT(auth_draft, a.credential.realm),
-      .meaning = "Realm the credential is for; empty or * is any." },
+    { "supported_algorithms_uas", OPTION_CUSTOM, AT(auth_draft, a.server.order),
+      .read = algorithm_order_read, .type_text = "list of MD5, SHA-256, SHA-512-256",
+      .meaning = "Algorithms we challenge with, the preferred one first; "
+                 "default_auth_algorithms_uas when not given. Many telephones cope with one "
+                 "challenge only, and with MD5 only." },
+    { "realm", OPTION_STR, AT(auth_draft, a.credential.realm), .max = 255,
+      .meaning = "Realm the credential is for; empty or * is any, and default_realm when we "
+                 "challenge." },
+    { "nonce_lifetime", OPTION_U32, AT(auth_draft, a.server.nonce_lifetime_s), .fallback = "32",
+      .min = 1, .max = 86400,
+      .meaning = "Seconds an answer to our challenge is good for; then there is another one." },
 };
 
 const struct schema auth_schema = {
@@ -90,7 +99,7 @@ const struct schema auth_schema = {
     .meaning = "A credential, referred to by outbound_auth and auth.",
     OPTIONS(auth_options),
     .object_size = sizeof(struct auth_draft),
-    .ignored = "nonce_lifetime oauth_clientid oauth_secret refresh_token supported_algorithms_uas ",
+    .ignored = "oauth_clientid oauth_secret refresh_token ",
 };
 
 /* ---- aor ---- */
@@ -124,13 +133,6 @@ const struct schema aor_schema = {
 
 /* ---- endpoint ---- */
 
-static int read_unserved(struct reading *r, const struct option *o, void *object,
-                         const struct conf_entry *e, struct buf *why)
-{
-    (void)r, (void)o, (void)object, (void)e, (void)why;
-    return 0;
-}
-
 static bool looks_dialled(struct str s)
 {
     for (size_t i = 0; i < s.n; i++)
@@ -161,12 +163,6 @@ static int read_callerid(struct reading *r, const struct option *o, void *object
     return result ? result : arena_str(r->arena, &endpoint->callerid_number, number);
 }
 
-#define UNSERVED(option_name, text)                                                  \
-    {                                                                                \
-        option_name, OPTION_CUSTOM, .read = read_unserved, .flags = OPTION_UNSERVED, \
-                                    .type_text = "list", .meaning = text             \
-    }
-
 static const struct option endpoint_options[] = {
     { "context", OPTION_STR, AT(endpoint_draft, context), .fallback = "default", .max = 79,
       .meaning = "Where the extensions are that it subscribes to, unless subscribe_context says." },
@@ -181,8 +177,12 @@ static const struct option endpoint_options[] = {
     { "identify_by", OPTION_WORDS, AT(endpoint_draft, e.identify_by), .fallback = "username,ip",
       .words = identifier_words,
       .meaning = "In which ways it may be found as the sender of a request." },
-    { "auth", OPTION_LIST, ARRAY_AT(endpoint_draft, e.auths, e.n_auths), .flags = OPTION_UNSERVED,
-      .meaning = "Credentials it must prove; ids of auth sections." },
+    { "auth", OPTION_LIST, ARRAY_AT(endpoint_draft, e.auths, e.n_auths),
+      .meaning =
+          "Credentials, one of which it must prove with each request; ids of auth sections." },
+    { "allow_unauthenticated_options", OPTION_BOOL,
+      AT(endpoint_draft, e.allow_unauthenticated_options), .fallback = "no",
+      .meaning = "Its OPTIONS are answered without." },
     { "aors", OPTION_LIST, ARRAY_AT(endpoint_draft, e.aors, e.n_aors), .flags = OPTION_REPLACES,
       .meaning = "Where it can be reached; ids of aor sections." },
     { "transport", OPTION_STR, AT(endpoint_draft, e.transport),
@@ -218,12 +218,14 @@ static const struct option endpoint_options[] = {
       .meaning = "User part of From in what it is told unasked; otherwise from_user." },
     { "incoming_mwi_mailbox", OPTION_STR, AT(endpoint_draft, e.incoming_mwi_mailbox), .max = 79,
       .meaning = "Mailbox whose state this endpoint tells us by NOTIFY, as box@context." },
-    UNSERVED("acl", "Names of address rules in acl.conf."),
-    UNSERVED("permit", "Networks it may send from."),
-    UNSERVED("deny", "Networks it may not send from."),
-    UNSERVED("contact_acl", "Names of address rules for its Contact."),
-    UNSERVED("contact_permit", "Networks its Contact may name."),
-    UNSERVED("contact_deny", "Networks its Contact may not name."),
+    { "@watch_allow", OPTION_STR, AT(endpoint_draft, e.watch_allow_pattern), .max = 256,
+      .flags = OPTION_VITAL,
+      .meaning = "Regular expression (any case, not anchored) for `extension@context`: what it may "
+                 "watch of its context; all when not given." },
+    { "@watch_deny", OPTION_STR, AT(endpoint_draft, e.watch_deny_pattern), .max = 256,
+      .flags = OPTION_VITAL, .meaning = "The same for what it may not watch, which wins." },
+    ADDRESS_RULES("", endpoint_draft, e.source, "it sends from"),
+    ADDRESS_RULES("contact_", endpoint_draft, e.contact, "its Contact names"),
 };
 
 const struct schema endpoint_schema = {
@@ -236,7 +238,7 @@ const struct schema endpoint_schema = {
     .ignored =
         "100rel accept_multiple_sdp_answers accountcode allow allow_overlap "
         "allow_transfer "
-        "allow_unauthenticated_options asymmetric_rtp_codec bind_rtp_to_media_address bundle "
+        "asymmetric_rtp_codec bind_rtp_to_media_address bundle "
         "call_group callerid_privacy "
         "callerid_tag codec_prefs_incoming_answer codec_prefs_incoming_offer "
         "codec_prefs_outgoing_answer "
@@ -294,9 +296,14 @@ static int read_match(struct reading *r, const struct option *o, void *object,
             continue;
         buf_init_on(&reason, room, sizeof(room));
         result = match_read(r, i, part, e, &reason);
-        if (result == OPTION_BAD)
-            reading_fault(r, e, part, buf_str(&reason), STR("it is left out"));
-        else if (result)
+        if (result == OPTION_BAD) { /* a slip lets nobody in */
+            bool negated = part.p[0] == '!';
+
+            reading_fault(r, e, part, buf_str(&reason),
+                          negated ? STR("it excludes everything instead") : STR("it is left out"));
+            result = negated ? match_exclude_all(r, i) : 0;
+        }
+        if (result)
             return result;
     }
     return 0;
@@ -307,19 +314,29 @@ static const struct option identify_options[] = {
       .meaning = "Id of the endpoint that a matching request is from." },
     { "match", OPTION_CUSTOM, .read = read_match,
       .type_text = "list of addresses, networks and host names",
-      .meaning = "Where the request came from; `:port` may follow, `!` in front excludes. Names "
-                 "are looked up at load." },
-    { "match_header", OPTION_STR, AT(identify_draft, match_header),
-      .meaning = "A header and its value. Not served in this version." },
-    { "match_request_uri", OPTION_STR, AT(identify_draft, match_request_uri),
-      .meaning = "The request's URI. Not served in this version." },
+      .meaning = "Where the request came from; `:port` may follow, `!` in front excludes "
+                 "(everything, when it cannot be read). Names "
+                 "are looked up at load, for addresses, not for SRV records." },
+    { "match_header", OPTION_STR, AT(identify_draft, match_header), .max = 511,
+      .flags = OPTION_VITAL,
+      .meaning = "A header field and its value, `Name: value`, or `Name: /PATTERN/`, a regular "
+                 "expression that is not anchored. Anybody can write any header field: let "
+                 "somebody in front remove it, or ask for credentials too." },
+    { "match_request_uri", OPTION_STR, AT(identify_draft, match_request_uri), .max = 511,
+      .flags = OPTION_VITAL, .meaning = "The request's URI as it was sent, or `/PATTERN/`." },
+    { "@match_certificate", OPTION_LIST, ARRAY_AT(identify_draft, i.certificates, i.n_certificates),
+      .meaning =
+          "Whom the certificate of a TLS client names: a domain, `example.com`, or a SIP URI, "
+          "`alice@example.com` (RFC 5922). Needs `verify_client` of the transport, comes "
+          "before `endpoint_identifier_order`, and is proof." },
 };
 
 const struct schema identify_schema = {
     .file = "pjsip.conf",
     .section = "type = identify",
     .kind = "identify",
-    .meaning = "Finds the endpoint of a request by its source address.",
+    .meaning = "Finds the endpoint of a request by its source address, a header field or its URI; "
+               "one of them suffices.",
     OPTIONS(identify_options),
     .object_size = sizeof(struct identify_draft),
     .ignored = "srv_lookups ",

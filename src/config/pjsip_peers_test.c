@@ -17,7 +17,7 @@ static void test_auth(void **state)
         "password_digest = MD5:" HASH32 "\nrealm=r\nsupported_algorithms_uac=SHA-256\n"
         "[d]\ntype=auth\nauth_type=digest\nusername=d\nrealm=r\npassword_digest=SHA-512-256:" HASH32
             HASH32 "\n"
-        "supported_algorithms_uas=MD5\nnonce_lifetime=32\n"
+        "supported_algorithms_uas=SHA-512-256\nnonce_lifetime=300\n"
         "[e]\ntype=auth\nusername=e\npassword=p\nsupported_algorithms_uac=SHA-256\n"
         "supported_algorithms_uac=MD5\n",
         NULL);
@@ -36,6 +36,51 @@ static void test_auth(void **state)
     assert_int_equal(a[3].credential.algorithms, BIT(DIGEST_SHA512_256));
     assert_int_equal(a[4].credential.algorithms, BIT(DIGEST_MD5) | BIT(DIGEST_SHA256));
     assert_ptr_equal(settings_auth(l.s, STR("c")), &a[2]);
+    unload(&l);
+}
+
+static void assert_order(const struct digest_order *order, size_t n, enum digest_algorithm first,
+                         enum digest_algorithm last)
+{
+    assert_int_equal(order->n, n);
+    assert_int_equal(order->list[0], first);
+    assert_int_equal(order->list[n - 1], last);
+}
+
+/* As who is challenged: what is wanted, of that what there is something to hash with, else that. */
+static void test_auth_server(void **state)
+{
+    struct loaded l = load(
+        UDP "[global]\ntype=global\ndefault_realm=office\n"
+            "default_auth_algorithms_uas=SHA-256,MD5\n"
+            "[a]\ntype=auth\nusername=alice\npassword=secret\nnonce_lifetime=300\n"
+            "[b]\ntype=auth\nusername=bob\nmd5_cred=" HASH32 "\nrealm=r\n"
+            "[c]\ntype=auth\nusername=c\npassword=p\nrealm=*\nsupported_algorithms_uas=MD5\n"
+            "supported_algorithms_uas=SHA-512-256,MD5,MD5\n"
+            "[d]\ntype=auth\nusername=d\nrealm=r\npassword_digest=SHA-512-256:" HASH32 HASH32 "\n"
+            "[e]\ntype=endpoint\nauth=a\n[f]\ntype=endpoint\nauth=a,b\n"
+            "allow_unauthenticated_options=yes\n",
+        "[general]\nunknown_endpoints=challenge\n");
+    const struct auth_settings *a = l.s->auths;
+    struct digest_hex a1;
+
+    (void)state;
+    assert_str(buf_str(&l.diag.text), "");
+    assert_int_equal(l.s->general.strangers, STRANGERS_CHALLENGE);
+    assert_false(l.s->endpoints[0].allow_unauthenticated_options);
+    assert_true(l.s->endpoints[1].allow_unauthenticated_options);
+    assert_order(&a[0].server.order, 2, DIGEST_SHA256, DIGEST_MD5);
+    assert_str(a[0].server.realm, "office");
+    assert_int_equal(a[0].server.nonce_lifetime_s, 300);
+    assert_int_equal(digest_a1(&a1, DIGEST_SHA256, STR("alice"), STR("office"), STR("secret")), 0);
+    assert_true(str_equal(a[0].server.a1[DIGEST_SHA256], digest_hex_str(&a1)));
+    assert_order(&a[1].server.order, 1, DIGEST_MD5, DIGEST_MD5);
+    assert_str(a[1].server.realm, "r");
+    assert_str(a[1].server.a1[DIGEST_MD5], HASH32_LOWER);
+    assert_int_equal(a[1].server.nonce_lifetime_s, 32);
+    assert_order(&a[2].server.order, 2, DIGEST_SHA512_256, DIGEST_MD5);
+    assert_str(a[2].server.realm, "office");
+    assert_order(&a[3].server.order, 1, DIGEST_SHA512_256, DIGEST_SHA512_256);
     unload(&l);
 }
 
@@ -68,6 +113,16 @@ static void test_auth_problems(void **state)
         "etc/pjsip.conf:10: error: auth [a] names an algorithm without a password_digest for "
         "it; it answers with the "
         "others, add one or the password\n");
+    check_diag(
+        "[a]\ntype=auth\nusername=a\nmd5_cred=" HASH32
+        "\nrealm=r\nsupported_algorithms_uas=SHA-1,SHA-256\nnonce_lifetime=0\n",
+        NULL,
+        "etc/pjsip.conf:9: error: supported_algorithms_uas = SHA-1: not one of MD5, SHA-256, "
+        "SHA-512-256; it is left out\n"
+        "etc/pjsip.conf:9: error: auth [a] names an algorithm without a password_digest for "
+        "it; it challenges with the others, add one or the password\n"
+        "etc/pjsip.conf:10: error: nonce_lifetime = 0: not a whole number from 1 to 86400; "
+        "the default 32 is used instead\n");
     check_diag("[a]\ntype=auth\nauth_type=google_oauth\nusername=a\nrefresh_token=x\n", NULL,
                "etc/pjsip.conf:4: warning: auth [a]: auth_type = google_oauth is not served; the "
                "section is idle\n");
@@ -96,9 +151,7 @@ static void test_endpoint(void **state)
     const struct endpoint_settings *e = l.s->endpoints;
 
     (void)state;
-    assert_str(
-        buf_str(&l.diag.text),
-        "etc/pjsip.conf:12: warning: auth is understood, but has no effect in this version\n");
+    assert_str(buf_str(&l.diag.text), "");
     assert_int_equal(l.s->n_endpoints, 3);
     assert_str(e[0].id, "6001");
     assert_str(e[0].context, "hints");
@@ -141,7 +194,6 @@ static void test_endpoint_problems(void **state)
     (void)state;
     check_diag("[e]\ntype=endpoint\nauth=x\naors=y\ntransport=z\n[x]\ntype=auth\nusername=x\n",
                NULL,
-               "etc/pjsip.conf:6: warning: auth is understood, but has no effect in this version\n"
                "etc/pjsip.conf:6: warning: endpoint [e]: auth x is refused (see its own message); "
                "define it or correct the name\n"
                "etc/pjsip.conf:7: warning: endpoint [e]: aor y does not exist; define it or "
@@ -165,12 +217,12 @@ static void test_endpoint_problems(void **state)
                "etc/pjsip.conf:6: warning: unknown option subscribe_contxt in endpoint is ignored; "
                "did you mean "
                "subscribe_context?\n");
-    check_diag(
-        "[e]\ntype=endpoint\npermit=10.0.0.0/8\ndeny=0.0.0.0/"
-        "0\n[f]\ntype=endpoint\npermit=10.0.0.0/8\n",
-        NULL,
-        "etc/pjsip.conf:6: warning: permit is understood, but has no effect in this version\n"
-        "etc/pjsip.conf:7: warning: deny is understood, but has no effect in this version\n");
+    check_diag("[e]\ntype=endpoint\npermit=10.0.0.0/8\ndeny=0.0.0.0/"
+               "0\n[f]\ntype=endpoint\npermit=10.0.0.0/8\n",
+               NULL, "");
+    check_diag("[e]\ntype=endpoint\n@watch_allow=^1\n@watch_deny=(\n", NULL,
+               "etc/pjsip.conf:7: error: endpoint [e] is refused: @watch_deny = ( is no regular "
+               "expression: missing closing parenthesis at offset 1\n");
     /* What a template has wrong is told once. */
     check_diag("[t](!)\ntype=endpoint\nsub_min_expiry=x\nallow_subscribes=1\n[e](t)\n[f](t)\n",
                NULL,
@@ -293,7 +345,8 @@ static void test_identify(void **state)
         load(UDP "[e]\ntype=endpoint\n[i]\ntype=identify\nendpoint=e\n"
                  "match=192.0.2.1, 192.0.2.0/24:x,!192.0.2.9:5070\n"
                  "match=10.0.0.0/255.0.0.0,[2001:db8::1]:5060/64,2001:db8::2,10.1.2.3:5061/16\n"
-                 "match=phones.example:5090\nmatch=gone.example\n",
+                 "match=phones.example:5090\nmatch=gone.example\n"
+                 "match=!10.0.0.0/99,10.9.9.9\nmatch=!gone.example\n",
              NULL);
     const struct identify_settings *i = &l.s->identifies[0];
 
@@ -303,10 +356,16 @@ static void test_identify(void **state)
                                       "[2001:db8::1]:5060); it is left out\n"
                                       "etc/pjsip.conf:12: warning: match = gone.example cannot be "
                                       "looked up (no such name); it is left out until "
+                                      "a reload finds it\n"
+                                      "etc/pjsip.conf:13: error: match = !10.0.0.0/99: not an "
+                                      "address or network (192.0.2.1, 192.0.2.0/24, "
+                                      "[2001:db8::1]:5060); it excludes everything instead\n"
+                                      "etc/pjsip.conf:14: warning: match = !gone.example cannot be "
+                                      "looked up (no such name); it excludes everything until "
                                       "a reload finds it\n");
     assert_int_equal(l.s->n_identifies, 1);
     assert_str(i->endpoint, "e");
-    assert_int_equal(i->n_matches, 8);
+    assert_int_equal(i->n_matches, 13);
     assert_addr(&i->matches[0].net.base, "192.0.2.1:0");
     assert_int_equal(i->matches[0].net.prefix, 32);
     assert_true(i->matches[1].negated);
@@ -323,6 +382,12 @@ static void test_identify(void **state)
     assert_int_equal(i->matches[6].port, 5090);
     assert_addr(&i->matches[7].net.base, "[2001:db8::77]:0");
     assert_int_equal(i->matches[7].net.prefix, 128);
+    for (size_t k = 8; k < 13; k++) {
+        assert_int_equal(i->matches[k].net.prefix, k == 10 ? 32 : 0);
+        assert_int_equal(i->matches[k].negated, k != 10);
+    }
+    assert_int_equal(i->matches[8].net.base.sa.sa_family, AF_INET);
+    assert_int_equal(i->matches[9].net.base.sa.sa_family, AF_INET6);
     unload(&l);
 }
 
@@ -340,10 +405,12 @@ static void test_identify_problems(void **state)
     check_diag("[i]\ntype=identify\nendpoint=e\nmatch=192.0.2.1\n", NULL,
                "etc/pjsip.conf:6: warning: identify [i]: endpoint e does not exist; define it or "
                "correct the name\n");
-    check_diag("[i]\ntype=identify\nendpoint=e\nmatch_header=X-A: b\n[e]\ntype=endpoint\n", NULL,
-               "etc/pjsip.conf:4: warning: identify [i]: match_header and match_request_uri are "
-               "not served in this "
-               "version; the section is idle\n");
+    check_diag("[e]\ntype=endpoint\n[i]\ntype=identify\nendpoint=e\nmatch_header=X-A b\n", NULL,
+               "etc/pjsip.conf:9: error: identify [i] is refused: match_header is not Name: "
+               "value\n");
+    check_diag("[e]\ntype=endpoint\n[i]\ntype=identify\nendpoint=e\nmatch_request_uri=/(/\n", NULL,
+               "etc/pjsip.conf:9: error: identify [i] is refused: ( is no pattern: missing closing "
+               "parenthesis at offset 1\n");
     check_diag(
         "[e]\ntype=endpoint\n[i]\ntype=identify\nendpoint=e\nmatch=192.0.2.256,a "
         "b,h/24,[::1,1.2.3.4/,/8,:1\n",
@@ -369,10 +436,15 @@ static void test_identify_problems(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_auth),           cmocka_unit_test(test_auth_problems),
-        cmocka_unit_test(test_endpoint),       cmocka_unit_test(test_endpoint_problems),
-        cmocka_unit_test(test_mailboxes),      cmocka_unit_test(test_mailbox_names),
-        cmocka_unit_test(test_identify),       cmocka_unit_test(test_identify_problems),
+        cmocka_unit_test(test_auth),
+        cmocka_unit_test(test_auth_server),
+        cmocka_unit_test(test_auth_problems),
+        cmocka_unit_test(test_endpoint),
+        cmocka_unit_test(test_endpoint_problems),
+        cmocka_unit_test(test_mailboxes),
+        cmocka_unit_test(test_mailbox_names),
+        cmocka_unit_test(test_identify),
+        cmocka_unit_test(test_identify_problems),
         cmocka_unit_test(test_mailbox_groups),
     };
 

@@ -38,6 +38,21 @@ static void publish_check_users(struct pjsip_reader *p, const struct publish_set
                      STR_FMT(s->name), STR_FMT(u->event));
 }
 
+static bool target_is_served(const struct publish_settings *u)
+{
+    static const struct str words[] = { STR_INIT("udp"), STR_INIT("tcp"), STR_INIT("tls") };
+    struct str transport;
+    struct sip_uri uri;
+
+    if (sip_uri_parse(&uri, u->outbound_proxy.n ? u->outbound_proxy : u->server_uri) ||
+        !sip_param_find(uri.params, STR("transport"), &transport))
+        return true; /* a URI that is none has been told */
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (str_equal_nocase(transport, words[i]))
+            return true;
+    return false;
+}
+
 static int publish_check_options(struct pjsip_reader *p, const struct publish_settings *u,
                                  const struct conf_section *s)
 {
@@ -62,6 +77,15 @@ static int publish_check_options(struct pjsip_reader *p, const struct publish_se
                      "publication at once; write "
                      "seconds, as 3600",
                      STR_FMT(s->name));
+        return SCHEMA_REFUSED;
+    }
+    if (!target_is_served(u)) {
+        reading_tell(
+            p->r, DIAG_ERROR,
+            pjsip_place(s, u->outbound_proxy.n ? STR("outbound_proxy") : STR("server_uri")),
+            "outbound-publish [%.*s] is refused: its URI asks for a transport that is not "
+            "spoken here; write transport=udp, tcp or tls",
+            STR_FMT(s->name));
         return SCHEMA_REFUSED;
     }
     publish_check_users(p, u, s);

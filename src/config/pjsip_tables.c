@@ -13,30 +13,57 @@ const struct option_word identifier_words[] = {
     { NULL, 0 },
 };
 
+/* The next of the list that is known; others are told. */
+static bool algorithm_next(struct reading *r, const struct conf_entry *e, struct str *rest,
+                           enum digest_algorithm *a)
+{
+    while (rest->n) {
+        struct str part = str_next(rest, ',');
+
+        if (part.n == 0)
+            continue;
+        if (digest_algorithm_parse(a, part) == 0)
+            return true;
+        reading_fault(r, e, part, STR("not one of MD5, SHA-256, SHA-512-256"),
+                      STR("it is left out"));
+    }
+    return false;
+}
+
 int algorithms_read(struct reading *r, const struct option *o, void *object,
                     const struct conf_entry *e, struct buf *why)
 {
     struct str rest = e->value;
     uint32_t sum = 0, before;
+    enum digest_algorithm a;
 
-    while (rest.n) {
-        struct str part = str_next(&rest, ',');
-        enum digest_algorithm a;
-
-        if (part.n == 0)
-            continue;
-        if (digest_algorithm_parse(&a, part) == 0)
-            sum |= BIT(a);
-        else
-            reading_fault(r, e, part, STR("not one of MD5, SHA-256, SHA-512-256"),
-                          STR("it is left out"));
-    }
+    while (algorithm_next(r, e, &rest, &a))
+        sum |= BIT(a);
     if (sum == 0)
         return option_bad(why, "no algorithm that is known");
     memcpy(&before, (char *)object + o->at, sizeof(before));
     if (!o->fallback)
         sum |= before;
     memcpy((char *)object + o->at, &sum, sizeof(sum));
+    return 0;
+}
+
+int algorithm_order_read(struct reading *r, const struct option *o, void *object,
+                         const struct conf_entry *e, struct buf *why)
+{
+    struct digest_order order = { .n = 0 };
+    struct str rest = e->value;
+    unsigned seen = 0;
+    enum digest_algorithm a;
+
+    while (algorithm_next(r, e, &rest, &a)) {
+        if (!(seen & BIT(a)))
+            order.list[order.n++] = (uint8_t)a;
+        seen |= BIT(a);
+    }
+    if (order.n == 0)
+        return option_bad(why, "no algorithm that is known");
+    memcpy((char *)object + o->at, &order, sizeof(order));
     return 0;
 }
 
@@ -118,12 +145,23 @@ static const struct option global_options[] = {
     { "debug", OPTION_CUSTOM, .fallback = "no", .read = read_debug,
       .type_text = "yes, no, an address or a network",
       .meaning = "Write SIP messages to the log: all of them, or those from and to an address." },
+    { "keep_alive_interval", OPTION_U32, AT(global_draft, g.keep_alive_interval_s),
+      .fallback = "90", .max = 86400,
+      .meaning = "Seconds after which an empty message goes down a connection by which nothing was "
+                 "sent; 0 is never." },
     { "mwi_disable_initial_unsolicited", OPTION_BOOL,
       AT(global_draft, g.mwi_disable_initial_unsolicited), .fallback = "no",
       .meaning = "Tell mailboxes of endpoints unasked only when they change, not at the start." },
     { "default_auth_algorithms_uac", OPTION_CUSTOM, AT(global_draft, g.algorithms_uac),
       .fallback = "MD5", .read = algorithms_read, .type_text = "list of MD5, SHA-256, SHA-512-256",
       .meaning = "Digest algorithms we answer challenges with, where an auth section names none." },
+    { "default_auth_algorithms_uas", OPTION_CUSTOM, AT(global_draft, g.algorithms_uas),
+      .fallback = "MD5", .read = algorithm_order_read,
+      .type_text = "list of MD5, SHA-256, SHA-512-256",
+      .meaning = "Digest algorithms that who sends us requests is challenged with, the preferred "
+                 "one first, where an auth section names none." },
+    { "default_realm", OPTION_STR, AT(global_draft, g.default_realm), .fallback = "asterisk",
+      .max = 255, .meaning = "Realm of these challenges, where an auth section has none." },
     { "default_voicemail_extension", OPTION_STR, AT(global_draft, g.default_voicemail_extension),
       .max = 79,
       .meaning = "Who is called for messages, where an aor has no voicemail_extension." },
@@ -143,8 +181,8 @@ const struct schema global_schema = {
     .ignored =
         "all_codecs_on_empty_reinvite allow_sending_180_after_183 "
         "contact_expiration_check_interval "
-        "default_auth_algorithms_uas default_outbound_endpoint default_realm "
-        "keep_alive_interval max_initial_qualify_time "
+        "default_outbound_endpoint "
+        "max_initial_qualify_time "
         "mwi_tps_queue_high "
         "mwi_tps_queue_low norefersub regcontext send_contact_status_on_update_registration "
         "taskprocessor_overload_trigger unidentified_request_count unidentified_request_period "
@@ -161,6 +199,9 @@ static const struct option system_options[] = {
       .meaning = "Send compact header names." },
     { "disable_rport", OPTION_BOOL, AT(system_draft, disable_rport), .fallback = "no",
       .meaning = "Do not ask for rport in the Via of our requests." },
+    { "disable_tcp_switch", OPTION_BOOL, AT(system_draft, disable_tcp_switch), .fallback = "yes",
+      .meaning = "With no, requests of more than 1300 bytes that would go by UDP go by TCP, if "
+                 "there is such a transport and the peer takes it: RFC 3261 section 18.1.1." },
 };
 
 const struct schema system_schema = {
@@ -172,7 +213,7 @@ const struct schema system_schema = {
     OPTIONS(system_options),
     .object_size = sizeof(struct system_draft),
     .ignored =
-        "accept_multiple_sdp_answers disable_tcp_switch follow_early_media_fork "
+        "accept_multiple_sdp_answers follow_early_media_fork "
         "taskpool_auto_increment "
         "taskpool_idle_timeout taskpool_initial_size taskpool_max_size taskpool_minimum_size "
         "threadpool_auto_increment threadpool_idle_timeout threadpool_initial_size "
@@ -219,12 +260,24 @@ static int read_tos(struct reading *r, const struct option *o, void *object,
     return 0;
 }
 
+/* In the order of enum net_tls_version. */
+enum { TLS_1_2, TLS_1_3, TLS_1_1, TLS_1_0 };
+
+static const struct option_word method_words[] = {
+    { "default", TLS_1_2 }, { "unspecified", TLS_1_2 },
+    { "tlsv1_2", TLS_1_2 }, { "tlsv1_3", TLS_1_3 },
+    { "tlsv1_1", TLS_1_1 }, { "tlsv1", TLS_1_0 },
+    { "sslv23", TLS_1_2 },  { NULL, 0 },
+};
+
 static const struct option transport_options[] = {
     { "protocol", OPTION_WORD, AT(transport_draft, t.protocol), .fallback = "udp",
       .words = protocol_words, .flags = OPTION_VITAL,
-      .meaning = "What carries SIP here. Only udp is served in this version." },
+      .meaning = "What carries SIP here; ws and wss are WebSocket, without and with TLS, at any "
+                 "path. With flow nothing listens." },
     { "bind", OPTION_ADDR, AT(transport_draft, bind), .flags = OPTION_REQUIRED | OPTION_VITAL,
-      .meaning = "Where to listen. The port is 5060 when not given, with tls 5061." },
+      .meaning = "Where to listen. The port is 5060 when not given, with tls 5061, with ws 8088, "
+                 "with wss 8089." },
     { "domain", OPTION_STR, AT(transport_draft, t.domain), .max = 255,
       .meaning = "A domain that is ours in addition to the address." },
     { "external_signaling_address", OPTION_STR, AT(transport_draft, t.external_address), .max = 255,
@@ -238,7 +291,50 @@ static const struct option transport_options[] = {
     { "tos", OPTION_CUSTOM, .fallback = "0", .read = read_tos,
       .type_text = "number or name (cs3, af31, ef)", .meaning = "Type of service of the packets." },
     { "symmetric_transport", OPTION_BOOL, AT(transport_draft, t.symmetric), .fallback = "no",
-      .meaning = "NOTIFY leaves by the transport the SUBSCRIBE came in by." },
+      .meaning =
+          "NOTIFY leaves by the transport the SUBSCRIBE came in by. What came by a connection "
+          "is always answered and told by that." },
+    { "tcp_keepalive_enable", OPTION_BOOL, AT(transport_draft, t.keepalive), .fallback = "no",
+      .meaning = "Have the kernel find out whether the peers of connections are still there." },
+    { "tcp_keepalive_idle_time", OPTION_U32, AT(transport_draft, t.keepalive_idle_s),
+      .fallback = "30", .min = 1, .max = 32767,
+      .meaning = "Seconds without a packet before it does." },
+    { "tcp_keepalive_interval_time", OPTION_U32, AT(transport_draft, t.keepalive_interval_s),
+      .fallback = "1", .min = 1, .max = 32767, .meaning = "Seconds between two of its questions." },
+    { "tcp_keepalive_probe_count", OPTION_U32, AT(transport_draft, t.keepalive_probes),
+      .fallback = "5", .min = 1, .max = 127,
+      .meaning = "How many remain unanswered before the connection is over." },
+    { "cert_file", OPTION_STR, AT(transport_draft, t.cert_file), .max = 4095,
+      .meaning =
+          "Our certificate as PEM, with those between it and the root behind it. Read again at "
+          "each reload; connections that there are go on with the former one. Like the other "
+          "paths from the configuration directory." },
+    { "priv_key_file", OPTION_STR, AT(transport_draft, t.key_file), .max = 4095,
+      .meaning = "Its key; in cert_file when not given." },
+    { "password", OPTION_STR, AT(transport_draft, t.password), .max = 255, .flags = OPTION_SECRET,
+      .meaning = "What the key is encrypted with." },
+    { "ca_list_file", OPTION_STR, AT(transport_draft, t.ca_file), .max = 4095,
+      .meaning =
+          "Who is trusted to certify peers, as PEM; whom the system trusts when neither this "
+          "nor ca_list_path is given." },
+    { "ca_list_path", OPTION_STR, AT(transport_draft, t.ca_path), .max = 4095,
+      .meaning = "The same as a directory, with names that `openssl rehash` makes." },
+    { "verify_server", OPTION_BOOL, AT(transport_draft, t.verify_server), .fallback = "no",
+      .meaning =
+          "Servers we connect to have to show a certificate that is good and names them: the "
+          "host of server_uri or outbound_proxy as a DNS name or sip URI (RFC 5922)." },
+    { "verify_client", OPTION_BOOL, AT(transport_draft, t.verify_client), .fallback = "no",
+      .meaning = "Clients are asked for a certificate, and one that is shown has to be good." },
+    { "require_client_cert", OPTION_BOOL, AT(transport_draft, t.require_client_cert),
+      .fallback = "no", .meaning = "The same, and without one nobody gets in." },
+    { "allow_wildcard_certs", OPTION_BOOL, AT(transport_draft, t.wildcards), .fallback = "no",
+      .meaning =
+          "With verify_server `*.example.com` names each host of that domain, which RFC 5922 "
+          "forbids." },
+    { "method", OPTION_WORD, AT(transport_draft, t.tls_version), .fallback = "default",
+      .words = method_words, .meaning = "The oldest version of TLS; the default is 1.2." },
+    { "cipher", OPTION_STR, AT(transport_draft, t.cipher), .max = 2047,
+      .meaning = "Ciphers in OpenSSL's words, comma separated; those of TLS 1.3 begin with TLS_." },
 };
 
 const struct schema transport_schema = {
@@ -248,13 +344,8 @@ const struct schema transport_schema = {
     .meaning = "A socket for SIP. Without any transport no SIP is served.",
     OPTIONS(transport_options),
     .object_size = sizeof(struct transport_draft),
-    .ignored = "allow_reload allow_wildcard_certs async_operations ca_list_file ca_list_path "
-               "cert_file cipher cos "
-               "external_media_address method password priv_key_file require_client_cert "
-               "tcp_keepalive_enable "
-               "tcp_keepalive_idle_time tcp_keepalive_interval_time tcp_keepalive_probe_count "
-               "verify_client "
-               "verify_server websocket_write_timeout ",
+    .ignored = "allow_reload async_operations cos external_media_address "
+               "websocket_write_timeout ",
 };
 
 /* ---- outbound-publish ---- */

@@ -18,8 +18,6 @@ static void test_types(void **state)
                "did you mean "
                "outbound-publish?\n");
     check_diag("[a]\ntype=acl\ndeny=0.0.0.0/0\n[b]\ntype=resource_list\n", NULL,
-               "etc/pjsip.conf:4: warning: [a]: type = acl is not served in this version; the "
-               "section is idle\n"
                "etc/pjsip.conf:7: warning: [b]: type = resource_list is not served in this "
                "version; the section is "
                "idle\n");
@@ -86,18 +84,17 @@ static void test_transport(void **state)
         "org\n"
         "[c]\ntype=transport\nprotocol=tls\nbind=192.0.2.1\ncert_file=/x\n"
         "[d]\ntype=transport\nbind=127.0.0.1:0\ntos=184\n"
-        "[e]\ntype=transport\nprotocol=flow\nbind=127.0.0.1\n",
+        "[e]\ntype=transport\nprotocol=flow\nbind=127.0.0.1\n"
+        "[f]\ntype=transport\nprotocol=ws\nbind=0.0.0.0\n"
+        "[g]\ntype=transport\nprotocol=wss\nbind=[::]\ncert_file=/x\n",
         NULL);
     const struct transport_settings *t = l.s->transports;
 
     (void)state;
-    assert_str(buf_str(&l.diag.text), "etc/pjsip.conf:20: warning: transport [c]: only protocol = "
-                                      "udp is served in this version; nothing listens "
-                                      "here\n"
-                                      "etc/pjsip.conf:29: warning: transport [e]: only protocol = "
-                                      "udp is served in this version; nothing listens "
-                                      "here\n");
-    assert_int_equal(l.s->n_transports, 4);
+    assert_str(buf_str(&l.diag.text),
+               "etc/pjsip.conf:29: warning: transport [e]: nothing listens for protocol = flow; "
+               "write udp, tcp, tls, ws or wss\n");
+    assert_int_equal(l.s->n_transports, 6);
     assert_str(t[0].id, "a");
     assert_int_equal(t[0].protocol, TRANSPORT_UDP);
     assert_addr(&t[0].bind, "0.0.0.0:5060");
@@ -117,6 +114,9 @@ static void test_transport(void **state)
     assert_addr(&t[2].bind, "192.0.2.1:5061");
     assert_addr(&t[3].bind, "127.0.0.1:0");
     assert_int_equal(t[3].tos, 184);
+    assert_addr(&t[4].bind, "0.0.0.0:8088");
+    assert_int_equal(t[5].protocol, TRANSPORT_WSS);
+    assert_addr(&t[5].bind, "[::]:8089");
     assert_ptr_equal(settings_transport(l.s, STR("b")), &t[1]);
     assert_null(settings_transport(l.s, STR("B")));
     unload(&l);
@@ -175,9 +175,8 @@ static void test_no_transport(void **state)
     struct loaded l = load("[global]\n", NULL);
 
     (void)state;
-    assert_str(buf_str(&l.diag.text),
-               "etc/pjsip.conf: warning: no transport with protocol = udp, so no SIP is served; "
-               "add a section with type = transport\n");
+    assert_str(buf_str(&l.diag.text), "etc/pjsip.conf: warning: no transport, so no SIP is "
+                                      "served; add a section with type = transport\n");
     unload(&l);
 }
 

@@ -182,10 +182,10 @@ bool compositor_conf_was(const struct reading *r, const struct settings *s,
 NODISCARD int compositor_conf_read(struct reading *r, struct settings *s, const struct conf *conf);
 NODISCARD int compositor_conf_settle(struct reading *r, struct settings *s);
 
-/* The tables: extstate_conf.c, authorization_conf.c, compositor_conf.c, pjsip_tables.c and
- * pjsip_publication.c. */
+/* The tables: extstate_conf.c, authorization_conf.c, compositor_conf.c, pjsip_tables.c,
+ * address_rules.c and pjsip_publication.c. */
 extern const struct schema general_schema, compatibility_schema, plugins_schema,
     authorization_schema, compositor_schema, dialog_info_schema;
-extern const struct schema global_schema, system_schema, transport_schema, auth_schema, aor_schema,
-    endpoint_schema, identify_schema, publish_schema, asterisk_publication_schema,
-    inbound_publication_schema, domain_alias_schema;
+extern const struct schema global_schema, system_schema, transport_schema, acl_schema, auth_schema,
+    aor_schema, endpoint_schema, named_rules_schema, identify_schema, publish_schema,
+    asterisk_publication_schema, inbound_publication_schema, domain_alias_schema;

@@ -127,10 +127,12 @@ void settings_print_reference(struct buf *out)
         &aor_schema,
         &auth_schema,
         &identify_schema,
+        &acl_schema,
         &publish_schema,
         &asterisk_publication_schema,
         &inbound_publication_schema,
         &domain_alias_schema,
+        &named_rules_schema,
     };
 
     buf_add(out, STR("## Options by file and section\n\n"

@@ -96,6 +96,15 @@ static int read_duration(const struct option *o, void *object, struct str text, 
     return store_u32(o, object, value);
 }
 
+static bool has_control(struct str text)
+{
+    for (size_t i = 0; i < text.n; i++)
+        if (((unsigned char)text.p[i] < ' ' && text.p[i] != '\t') || text.p[i] == 0x7f)
+            return true;
+    return false;
+}
+
+/* Many of these stand in header fields. */
 static int read_str(struct reading *r, const struct option *o, void *object, struct str text,
                     struct buf *why)
 {
@@ -107,6 +116,8 @@ static int read_str(struct reading *r, const struct option *o, void *object, str
             buf_printf(why, "longer than %u bytes", o->max);
         return OPTION_BAD;
     }
+    if (has_control(text))
+        return option_bad(why, "a control character");
     result = arena_str(r->arena, &value, text);
     if (result == 0)
         memcpy(field(o, object), &value, sizeof(value));

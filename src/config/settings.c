@@ -119,6 +119,19 @@ bool settings_endpoint_reachable(const struct settings *s, const struct endpoint
     return false;
 }
 
+bool settings_one_dialog(const struct settings *s, struct str user_agent)
+{
+    struct str rest = s->dialog_info.single_dialog_agents;
+
+    while (rest.p) {
+        struct str part = str_trim(str_next(&rest, ','));
+
+        if (part.n && str_contains_nocase(user_agent, part))
+            return true;
+    }
+    return s->dialog_info.single_dialog;
+}
+
 /* ---- life ---- */
 
 static int settings_create(struct settings **out)
@@ -155,7 +168,12 @@ static void settings_destroy(struct settings *s)
     }
     for (size_t i = 0; i < s->n_asterisk_publications; i++)
         asterisk_publication_fini(&s->asterisk_publications[i]);
+    for (size_t i = 0; i < s->n_endpoints; i++)
+        endpoint_fini(&s->endpoints[i]);
+    for (size_t i = 0; i < s->n_identifies; i++)
+        identify_fini(&s->identifies[i]);
     free(s->transports);
+    free(s->acls);
     free(s->endpoints);
     free(s->aors);
     free(s->mailbox_groups);
@@ -249,16 +267,30 @@ static void tell_unserved(struct reading *r, const struct settings *s, bool miss
     char room[4096];
     struct buf path;
 
-    for (size_t i = 0; i < s->n_transports; i++)
-        if (s->transports[i].protocol == TRANSPORT_UDP)
-            return;
+    if (s->n_transports)
+        return;
     buf_init_on(&path, room, sizeof(room));
     conf_path_print(&path, r->source->directory, STR("pjsip.conf"));
     reading_tell(r, DIAG_WARNING, (struct diag_place){ buf_str(&path), 0 },
                  missing ? "the file does not exist, so no SIP is served; does --config-dir name "
                            "the right directory?"
-                         : "no transport with protocol = udp, so no SIP is served; add a section "
-                           "with type = transport");
+                         : "no transport, so no SIP is served; add a section with type = "
+                           "transport");
+}
+
+/* Addresses under a name; there need not be any. */
+static int read_named_rules(struct reading *r, struct settings *s, bool *unusable)
+{
+    struct conf_source source = source_of(r->source, STR("acl.conf"));
+    struct conf *conf = NULL;
+    int result = conf_read(&conf, &source, r->diag);
+
+    *unusable = result == CONF_DAMAGED;
+    if (result < 0)
+        return result == -ENOENT ? 0 : result;
+    result = named_rules_read(r, s, conf);
+    conf_destroy(conf);
+    return result;
 }
 
 static int read_pjsip(struct reading *r, struct settings *s, bool *unusable)
@@ -285,7 +317,7 @@ static int read_pjsip(struct reading *r, struct settings *s, bool *unusable)
 
 int settings_read(struct settings **out, const struct settings_source *from, struct diag *diag)
 {
-    bool extstate_unusable, pjsip_unusable;
+    bool extstate_unusable, named_unusable, pjsip_unusable;
     struct settings_source source = *from;
     struct settings *s = NULL;
     struct reading r;
@@ -303,14 +335,20 @@ int settings_read(struct settings **out, const struct settings_source *from, str
     if (result)
         goto out_reading;
     r.strict = s->compatibility.strict_objects;
-    result = read_pjsip(&r, s, &pjsip_unusable);
+    result = read_named_rules(&r, s, &named_unusable);
+    if (result == 0)
+        result = read_pjsip(&r, s, &pjsip_unusable);
     if (result == 0)
         result = mailbox_groups_make(&r, s);
     if (result == 0 && !pjsip_unusable)
         result = compositor_conf_settle(&r, s);
     if (result)
         goto out_reading;
-    if (extstate_unusable || pjsip_unusable || r.override_faults)
+    for (size_t i = 0; i < s->n_endpoints; i++)
+        s->limits_watching |= s->endpoints[i].watch_allow || s->endpoints[i].watch_deny;
+    for (size_t i = 0; i < s->n_identifies; i++)
+        s->identifies_messages |= s->identifies[i].header.n || s->identifies[i].uri.n;
+    if (extstate_unusable || named_unusable || pjsip_unusable || r.override_faults)
         result = SETTINGS_UNUSABLE;
     if (result == 0 && from->former && from->former->fingerprint == s->fingerprint) {
         *out = settings_ref(from->former);

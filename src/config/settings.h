@@ -23,6 +23,11 @@ enum transport_protocol {
     TRANSPORT_WSS
 };
 
+struct transport_fault { /* why one cannot be had */
+    const char *option;  /* which is at fault; NULL: bind */
+    struct buf why;      /* empty: what the errno says */
+};
+
 struct transport_settings {
     struct str id;
     enum transport_protocol protocol;
@@ -35,12 +40,29 @@ struct transport_settings {
     size_t n_local_nets;
     uint32_t tos; /* DSCP byte, 0: default */
     bool symmetric;
+    bool keepalive; /* TCP's own */
+    uint32_t keepalive_idle_s, keepalive_interval_s, keepalive_probes;
+    struct str cert_file, key_file, password, ca_file, ca_path, cipher; /* paths are absolute, or
+                                                                           empty */
+    uint32_t tls_version;                                               /* enum net_tls_version */
+    bool verify_server, verify_client, require_client_cert, wildcards;
     struct diag_place at;
+};
+
+struct digest_order { /* enum digest_algorithm, the preferred one first */
+    uint8_t n, list[DIGEST_ALGORITHMS];
 };
 
 struct auth_settings {
     struct str id;
-    struct digest_credential credential;
+    struct digest_credential credential; /* as which we answer challenges */
+    struct auth_server {                 /* as which who sends us requests is challenged */
+        struct digest_order order;
+        struct str realm;
+        struct str
+            a1[DIGEST_ALGORITHMS]; /* hex H(username:realm:password), of those in the order */
+        uint32_t nonce_lifetime_s;
+    } server;
     struct diag_place at;
 };
 
@@ -67,6 +89,24 @@ enum identify_by {
     IDENTIFY_ANONYMOUS = 32
 };
 
+/* Addresses that are permitted or denied: the last rule that matches decides, and without one it is
+ * permitted. The named ones of acl.conf have to permit as well; a name that is not there denies. */
+struct address_rules {
+    struct address_rule {
+        struct addr_net net;
+        bool permit, negated; /* negated: it matches what is not in the network */
+    } * rules;
+    size_t n_rules;
+    struct str *names;
+    size_t n_names;
+};
+
+struct acl_settings { /* type=acl: for all requests */
+    struct str id;
+    struct address_rules source, contact;
+    struct diag_place at;
+};
+
 struct endpoint_settings {
     struct str id;
     struct str context; /* subscribe_context, else context, else "default" */
@@ -74,9 +114,14 @@ struct endpoint_settings {
     uint32_t sub_min_expiry_s;
     bool notify_early_inuse_ringing;
     unsigned identify_by; /* bits of enum identify_by */
-    struct str
-        *auths; /* ids, for requests we receive (not checked before the authentication issue) */
+    struct str *auths;    /* ids: one of these it must prove with each request; none: nothing */
     size_t n_auths;
+    bool allow_unauthenticated_options;
+    struct address_rules source, contact; /* from where it may send, what its Contact may name */
+    /* Of extension@context: what it may watch within its context, and what not; NULL: all, nothing.
+     */
+    struct str watch_allow_pattern, watch_deny_pattern;
+    struct regex *watch_allow, *watch_deny;
     struct str *aors;
     size_t n_aors;
     struct str transport; /* id; empty: the one the request came in on */
@@ -101,6 +146,12 @@ struct identify_settings {
         bool negated;
     } * matches;
     size_t n_matches;
+    /* match_header and match_request_uri, empty: none. A value in slashes is a pattern, which is
+     * compiled then. */
+    struct str header, header_value, uri;
+    struct regex *header_pattern, *uri_pattern;
+    struct str *certificates; /* "example.com", "alice@example.com": whom that of the peer names */
+    size_t n_certificates;
     struct diag_place at;
 };
 
@@ -202,7 +253,8 @@ struct authorization_settings {      /* extstate.conf [authorization] */
         struct presence_rules *document; /* decides instead of `handling`; NULL: none */
     } * rules;
     size_t n_rules;
-    bool ask_spheres; /* there are rules that depend on the sphere of who is watched */
+    bool ask_spheres;     /* there are rules that depend on the sphere of who is watched */
+    uint64_t fingerprint; /* of its lines and documents */
     struct arena arena;
 };
 
@@ -222,6 +274,7 @@ struct compatibility_settings { /* extstate.conf [compatibility]; each named aft
         strict_objects; /* one bad option discards its object, one duplicate id discards its type */
     bool
         lapsed_states_stay; /* states of a server that is gone stay until somebody says otherwise */
+    bool restart_notify_all; /* after a restart every watcher is told, whatever she shows */
 };
 
 struct plugin_settings { /* extstate.conf [plugins] load = NAME, and its options in [NAME] */
@@ -235,19 +288,42 @@ struct dialog_info_settings {        /* extstate.conf [dialog-info] */
     bool single_dialog, idle_dialog;
 };
 
+enum strangers {                 /* what becomes of requests of which nobody knows who sends them */
+                 STRANGERS_AUTO, /* challenged if any endpoint is */
+                 STRANGERS_CHALLENGE,
+                 STRANGERS_REFUSE
+};
+
+enum durability { /* of what is acknowledged */
+                  DURABILITY_NONE,
+                  DURABILITY_NORMAL,
+                  DURABILITY_FULL
+};
+
 struct general_settings {      /* extstate.conf [general] */
     uint32_t workers;          /* 0: one per core */
     struct str control_socket; /* path; default STATE_DIR/extstated.sock */
     struct str plugin_directory;
     struct str log_level; /* error, warn, info, debug */
     uint32_t subscription_default_expiry_s, subscription_max_expiry_s;
-    uint32_t max_subscriptions;        /* per process; over it 503 */
+    uint32_t max_subscriptions;      /* per process; over it 503 */
+    uint32_t max_connections;        /* per process; over it they are closed as they come */
+    uint32_t connections_per_source; /* of one address, likewise; 0: any number */
+    struct str nameservers;          /* "192.0.2.1:53,[2001:db8::1]:53"; empty: the system's */
+    uint32_t connection_idle_s;      /* without a word for so long they are closed; 0: never */
+    struct str websocket_origins;    /* comma separated; empty: any */
+    /* 0: any number. Of subscriptions, for all workers together; and of requests in a second, for
+     * all but retransmissions. */
+    uint32_t subscriptions_per_endpoint, subscriptions_per_resource, subscriptions_per_address;
+    uint32_t requests_per_source, requests_per_endpoint;
     uint32_t publish_retry_interval_s; /* longest pause before a compositor that is away is asked
                                           again */
     uint32_t stop_grace_s;             /* how long an orderly end waits for answers */
     struct str systemname;             /* ${SYSTEMNAME} of hints; empty: none */
     struct str entityid;     /* "02:00:5e:00:53:01", in lower case; empty: made by the daemon */
     uint32_t source_grace_s; /* how long the states of a server outlive its last publication */
+    enum durability durability;
+    uint32_t strangers; /* enum strangers */
     bool execincludes;
 };
 
@@ -262,8 +338,12 @@ struct global_settings { /* pjsip.conf global and system */
     struct str debug_host; /* an address or network, empty: all */
     uint32_t timer_t1_ms, timer_b_ms;
     bool compact_headers, disable_rport;
+    bool disable_tcp_switch; /* requests too long for a datagram are sent as such all the same */
+    uint32_t keep_alive_interval_s;       /* of connections; 0: none */
     bool mwi_disable_initial_unsolicited; /* mailboxes are told unasked only when they change */
     uint32_t algorithms_uac; /* BIT(enum digest_algorithm), of auth sections that name none */
+    struct digest_order algorithms_uas; /* likewise */
+    struct str default_realm;           /* of auth sections without one, as a server */
 };
 
 struct domain_alias {
@@ -281,6 +361,7 @@ struct settings {
     size_t n_transports;
     struct endpoint_settings *endpoints;
     size_t n_endpoints;
+    bool limits_watching; /* one of them has watch_allow or watch_deny */
     struct aor_settings *aors;
     size_t n_aors;
     struct mailbox_group *mailbox_groups;
@@ -289,6 +370,11 @@ struct settings {
     size_t n_auths;
     struct identify_settings *identifies;
     size_t n_identifies;
+    bool identifies_messages; /* by a header or the Request-URI */
+    struct acl_settings *acls;
+    size_t n_acls;
+    struct address_rules *named_rules; /* of acl.conf */
+    size_t n_named_rules;
     struct publish_settings *publishes;
     size_t n_publishes;
     struct asterisk_publication_settings *asterisk_publications;
@@ -329,6 +415,11 @@ struct settings_source {
      * loaded when the settings have been read. */
     bool (*body_known)(void *ctx, struct str event, struct str type);
     void *ctx;
+    /* Make sure that this transport can be had: 0, or a negative errno that
+     * refuses it, with the fault. NULL: nobody listens. */
+    int (*listen)(void *listen_ctx, const struct transport_settings *t,
+                  struct transport_fault *fault);
+    void *listen_ctx;
 };
 
 enum {
@@ -345,6 +436,9 @@ NODISCARD int settings_read(struct settings **out, const struct settings_source 
 struct settings *settings_ref(const struct settings *s);
 void settings_unref(const struct settings *s);
 
+bool address_rules_permit(const struct settings *s, const struct address_rules *r,
+                          const struct addr *a);
+
 const struct endpoint_settings *settings_endpoint(const struct settings *s, struct str id);
 const struct auth_settings *settings_auth(const struct settings *s, struct str id);
 const struct aor_settings *settings_aor(const struct settings *s, struct str id);
@@ -359,6 +453,8 @@ const struct asterisk_publication_settings *settings_asterisk_publication(
 bool settings_takes_package(const struct settings *s, struct str package);
 /* Does an asterisk-publication name this section for asking other servers to begin anew? */
 bool settings_publish_asks(const struct settings *s, const struct publish_settings *p);
+/* Adds the packages that compositors serve as they are published to a list, "dialog, presence". */
+void settings_add_opaques(const struct settings *s, struct buf *list);
 /* The compositor that serves this domain (any case; domain aliases are followed), or NULL. */
 const struct compositor_settings *settings_compositor(const struct settings *s, struct str domain);
 struct watcher_question {     /* may this one watch that? Everything is borrowed */
@@ -368,7 +464,8 @@ struct watcher_question {     /* may this one watch that? Everything is borrowed
     uint64_t wall_ms;  /* when */
 };
 struct view;
-/* Of watcher information (`presence.winfo`): what the rules that name the package say, else its
+/* What the endpoint's own watch_allow and watch_deny forbid is blocked, whatever rules say.
+ * Of watcher information (`presence.winfo`): what the rules that name the package say, else its
  * owner may see it and nobody else. Of presence one who is allowed may be shown a part: then *view
  * is a reference, otherwise it is untouched. `view` may be NULL: granted a part is then blocked
  * politely, as with other packages, and nothing is undecided. */
@@ -390,8 +487,25 @@ bool mailboxes_meet(struct str a, struct str b);
 const struct mailbox_group *settings_mailbox_group(const struct settings *s, struct str name);
 /* The mailboxes of all AORs of an endpoint, each once. NULL: there are none. */
 const struct mailbox_group *settings_endpoint_group(const struct settings *s, struct str endpoint);
+/* Can whoever has this User-Agent show one dialog only? */
+bool settings_one_dialog(const struct settings *s, struct str user_agent);
 /* True when the endpoint has at least one AOR with a static contact. */
 bool settings_endpoint_reachable(const struct settings *s, const struct endpoint_settings *e);
+
+/* What is different between two settings, one by one: sections there is one of, then compositors,
+ * then the objects of pjsip.conf. What a reload keeps for a fault is the same. Plugins are told
+ * apart by settings_same_plugins alone: nothing but a start changes them. */
+enum settings_change_what { SETTINGS_ADDED, SETTINGS_REMOVED, SETTINGS_CHANGED };
+struct settings_change { /* borrowed for the call */
+    const char *kind;    /* "endpoint", "[general]" */
+    struct str id;       /* empty: there is one of it */
+    enum settings_change_what what;
+    struct str options; /* of one that is changed: their names, "context, aors"; empty: unknown */
+};
+typedef void (*settings_change_fn)(void *ctx, const struct settings_change *change);
+void settings_compare(const struct settings *from, const struct settings *to,
+                      settings_change_fn each, void *ctx);
+bool settings_same_plugins(const struct settings *a, const struct settings *b);
 
 /* Read extensions.conf into a dialplan the caller owns, compared with the former one; of `general`
  * it takes execincludes and the variables. 0; -EINVAL when the file does not parse, what is wrong

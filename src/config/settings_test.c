@@ -187,6 +187,35 @@ static void test_overrides(void **state)
     unload(&l);
 }
 
+/* ---- [dialog-info] ---- */
+
+static void test_one_dialog(void **state)
+{
+    static const struct {
+        const char *text, *user_agent;
+        bool one;
+    } cases[] = {
+        { "", "Linksys/SPA962-6.1.5(a)", true },
+        { "", "spa962", true },
+        { "", "SPA961", false },
+        { "", "", false },
+        { "[dialog-info]\nsingle_dialog_agents=snom, \tacme 1 ,,\n", "Acme 1.2", true },
+        { "[dialog-info]\nsingle_dialog_agents=snom, \tacme 1 ,,\n", "Snom/8", true },
+        { "[dialog-info]\nsingle_dialog_agents=snom, \tacme 1 ,,\n", "Acme 2", false },
+        { "[dialog-info]\nsingle_dialog_agents=\n", "SPA962", false },
+        { "[dialog-info]\nsingle_dialog_agents=, ,\n", "SPA962", false },
+        { "[dialog-info]\nsingle_dialog=yes\n", "", true },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct loaded l = load(UDP, cases[i].text);
+
+        assert_int_equal(settings_one_dialog(l.s, str_of(cases[i].user_agent)), cases[i].one);
+        unload(&l);
+    }
+}
+
 /* ---- the manual ---- */
 
 static void test_reference(void **state)
@@ -211,7 +240,8 @@ int main(void)
         cmocka_unit_test(test_nothing),       cmocka_unit_test(test_references),
         cmocka_unit_test(test_general),       cmocka_unit_test(test_general_problems),
         cmocka_unit_test(test_compatibility), cmocka_unit_test(test_plugins),
-        cmocka_unit_test(test_overrides),     cmocka_unit_test(test_reference),
+        cmocka_unit_test(test_overrides),     cmocka_unit_test(test_one_dialog),
+        cmocka_unit_test(test_reference),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

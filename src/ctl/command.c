@@ -69,28 +69,55 @@ static void done_answer(struct ctl_job *job)
     request_answer(q);
 }
 
-static void on_state(struct ctl_request *q, void (*run)(struct ctl_job *, void *),
-                     void (*done)(struct ctl_job *))
+static void post_to_state(struct ctl_request *q, const struct ctl_job *job)
 {
     const struct ctl_port *port = request_port(q);
 
-    q->job = (struct ctl_job){ .run = run, .done = done };
+    q->job = *job;
     if (port && port->on_state(port->ctx, &q->job) == 0)
         return;
     request_fail(q, "busy", "the state thread has too much to do; try again");
     done_answer(&q->job);
 }
 
-static void on_workers(struct ctl_request *q, void (*run)(struct ctl_job *, void *),
-                       void (*done)(struct ctl_job *))
+static void on_state(struct ctl_request *q, void (*run)(struct ctl_job *, void *),
+                     void (*done)(struct ctl_job *))
+{
+    post_to_state(q, &(struct ctl_job){ .run = run, .done = done });
+}
+
+static void done_kept(struct ctl_job *job)
+{
+    struct ctl_request *q = request_of(job);
+
+    if (job->kept < 0 && !q->error)
+        request_fail(q, "failed",
+                     "it is so from now on, but is not written yet, because the store fails: "
+                     "extstatectl status says why");
+    done_answer(job);
+}
+
+/* What changes something that is to survive. */
+static void on_state_lasting(struct ctl_request *q, void (*run)(struct ctl_job *, void *))
+{
+    post_to_state(q, &(struct ctl_job){ .run = run, .done = done_kept, .lasts = true });
+}
+
+static void post_to_workers(struct ctl_request *q, const struct ctl_job *job)
 {
     const struct ctl_port *port = request_port(q);
 
-    q->job = (struct ctl_job){ .run = run, .done = done };
+    q->job = *job;
     if (port && port->on_workers(port->ctx, &q->job) == 0)
         return;
     request_fail(q, "busy", "the workers have too much to do; try again");
     done_answer(&q->job);
+}
+
+static void on_workers(struct ctl_request *q, void (*run)(struct ctl_job *, void *),
+                       void (*done)(struct ctl_job *))
+{
+    post_to_workers(q, &(struct ctl_job){ .run = run, .done = done });
 }
 
 static void thread_passed(struct ctl_job *job, void *thread)
@@ -117,12 +144,12 @@ static void command_devstate_list(struct ctl_request *q)
 
 static void command_devstate_set(struct ctl_request *q)
 {
-    on_state(q, state_device_change, done_answer);
+    on_state_lasting(q, state_device_change);
 }
 
 static void command_devstate_forget(struct ctl_request *q)
 {
-    on_state(q, state_device_drop, done_answer);
+    on_state_lasting(q, state_device_drop);
 }
 
 static void command_presence_list(struct ctl_request *q)
@@ -132,7 +159,7 @@ static void command_presence_list(struct ctl_request *q)
 
 static void command_presence_set(struct ctl_request *q)
 {
-    on_state(q, state_presence_change, done_answer);
+    on_state_lasting(q, state_presence_change);
 }
 
 static void hints_counted(struct ctl_job *job)
@@ -148,6 +175,12 @@ static void command_hints(struct ctl_request *q)
 static void command_subscriptions(struct ctl_request *q)
 {
     on_workers(q, worker_subscriptions, done_answer);
+}
+
+static void command_subscription_import(struct ctl_request *q)
+{
+    post_to_workers(q, &(struct ctl_job){
+                           .run = worker_subscription_import, .done = done_kept, .lasts = true });
 }
 
 static void command_publications(struct ctl_request *q)
@@ -167,12 +200,12 @@ static void command_mailbox_list(struct ctl_request *q)
 
 static void command_mailbox_set(struct ctl_request *q)
 {
-    on_state(q, state_mailbox_change, done_answer);
+    on_state_lasting(q, state_mailbox_change);
 }
 
 static void command_mailbox_forget(struct ctl_request *q)
 {
-    on_state(q, state_mailbox_drop, done_answer);
+    on_state_lasting(q, state_mailbox_drop);
 }
 
 static void command_mailbox_told(struct ctl_request *q)
@@ -267,10 +300,34 @@ static void reload_applied(struct ctl_job *job)
     after_workers(request_of(job), reload_answer);
 }
 
+static void add_given(struct json *row, const char *key, struct str text)
+{
+    if (text.n)
+        json_add_str(row, key, text);
+}
+
+static void print_change(void *ctx, const struct ctl_change *c)
+{
+    struct ctl_request *q = ctx;
+    struct json row = request_row(q);
+
+    json_add_str(&row, "kind", str_of(c->kind));
+    add_given(&row, "name", c->name);
+    json_add_str(&row, "change", str_of(c->change));
+    add_given(&row, "options", c->options);
+    add_given(&row, "was", c->was);
+    add_given(&row, "is", c->is);
+    if (c->counted)
+        json_add_u64(&row, "count", c->count);
+    request_row_end(q, &row);
+}
+
 static void command_reload(struct ctl_request *q)
 {
     const struct ctl_port *port = request_port(q);
-    int r = port->reload(port->ctx, &q->message);
+    bool dry = json_is_true(json_object_get(q->arguments, "dry_run"));
+    int r = dry ? port->preview(port->ctx, &q->message, print_change, q)
+                : port->reload(port->ctx, &q->message);
 
     q->partly = r == CTL_RELOAD_PARTLY;
     if (r < 0)
@@ -278,8 +335,58 @@ static void command_reload(struct ctl_request *q)
     if (r < 0 && !q->message.n)
         request_fail(q, "failed", "%s", strerror(-r));
     q->job = (struct ctl_job){ .run = thread_passed, .done = reload_applied };
-    if (port->on_state(port->ctx, &q->job))
+    if (dry)
+        reload_answer(&q->job);
+    else if (port->on_state(port->ctx, &q->job))
         reload_applied(&q->job);
+}
+
+enum { UPGRADE_TIMEOUT_S = 30 }; /* to read the configuration, and what it runs */
+
+static void upgrade_failed(struct ctl_upgrade *u, struct str why)
+{
+    struct ctl_request *q = CONTAINER_OF(u, struct ctl_request, upgrade);
+
+    q->error = "failed";
+    buf_add(&q->message, why);
+    done_answer(&q->job);
+}
+
+static void command_upgrade(struct ctl_request *q)
+{
+    const struct ctl_port *port = request_port(q);
+    struct str program = request_text(q, "binary");
+    uint32_t timeout_s = UPGRADE_TIMEOUT_S;
+
+    if (program.n && program.p[0] != '/')
+        request_fail(q, "usage", "\"binary\" is a path that begins with /");
+    else if (json_object_get(q->arguments, "timeout_s") &&
+             (request_u32(q, "timeout_s", &timeout_s) || !timeout_s))
+        request_fail(q, "usage", "\"timeout_s\" is a number of seconds");
+    if (q->error) {
+        done_answer(&q->job);
+        return;
+    }
+    q->upgrade = (struct ctl_upgrade){ program, timeout_s, upgrade_failed };
+    port->upgrade(port->ctx, &q->upgrade);
+}
+
+static void print_upgraded(struct ctl_request *q, struct json *out)
+{
+    json_add_str(out, "version", str_of(q->upgraded->version));
+    json_add_str(out, "former", str_of(q->upgraded->former));
+    json_add_u64(out, "took_ms", q->upgraded->took_ms);
+}
+
+void request_upgraded(struct ctl_request *q, const struct ctl_upgraded *how)
+{
+    q->upgraded = how;
+    if (how->failed)
+        request_fail(q, "failed",
+                     "the new program could not start, and the former one serves again: %s",
+                     how->failed);
+    request_finish(q, print_upgraded);
+    request_answer(q);
 }
 
 static void command_log_level(struct ctl_request *q)
@@ -351,6 +458,7 @@ static const struct {
     { "presence.set", command_presence_set },
     { "hints", command_hints },
     { "subscriptions", command_subscriptions },
+    { "subscription.import", command_subscription_import },
     { "publications", command_publications },
     { "publications.inbound", command_publications_inbound },
     { "mailbox.list", command_mailbox_list },
@@ -364,6 +472,9 @@ static const struct {
     { "log.level", command_log_level },
     { "trace", command_trace },
     { "watch.hint", command_watch_hint },
+    { "backup", command_backup },
+    { "verify", command_verify },
+    { "upgrade", command_upgrade },
 };
 
 void command_dispatch(struct ctl_request *q)

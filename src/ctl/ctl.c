@@ -3,6 +3,7 @@
  * a job that comes home after ctl_destroy finds out that nobody waits any more. */
 #include "ctl/ctl.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -11,15 +12,22 @@
 
 #include "ctl/ctl_internal.h"
 
+#define CTL_WAITS                                                                   \
+    "client-" /* and the number of its request: a client that waits for the upgrade \
+               */
+
+enum { AGAIN_MS = 20 };
+
 struct ctl {
     struct ctl_config cfg;
     struct str path;
     uv_pipe_t listener;
-    struct list clients; /* who has been silent for longest first */
-    size_t n_clients;    /* of those, open */
-    size_t refs;
+    uv_timer_t again;       /* there was no memory for who has come, and nobody else comes before */
+    struct list clients;    /* who has been silent for longest first */
+    size_t n_clients;       /* of those, open */
+    size_t refs, under_way; /* the latter: requests without an answer, whoever has hung up */
     uint64_t next_client;
-    bool closed;
+    bool closed, paused;
 };
 
 struct client {
@@ -122,12 +130,18 @@ const struct ctl_port *request_port(const struct ctl_request *q)
     return q->ctl->closed ? NULL : &q->ctl->cfg.port;
 }
 
+uv_loop_t *request_loop(const struct ctl_request *q)
+{
+    return q->ctl->cfg.loop;
+}
+
 static void request_free(struct ctl_request *q)
 {
     watchers_fini(q);
     json_decref(q->arguments);
     buf_fini(&q->out);
     buf_fini(&q->message);
+    q->ctl->under_way--;
     ctl_unref(q->ctl);
     free(q);
 }
@@ -169,23 +183,43 @@ void request_answer(struct ctl_request *q)
     request_free(q);
 }
 
-static void client_request(struct client *cl, struct str line)
+static struct ctl_request *request_create(struct client *cl)
 {
     struct ctl_request *q = calloc(1, sizeof(*q));
-    json_error_t why;
 
     if (!q) {
         client_close(cl);
-        return;
+        return NULL;
     }
     q->ctl = cl->ctl;
     q->ctl->refs++;
+    q->ctl->under_way++;
     q->client_id = cl->id;
     cl->under_way++;
     list_remove(&cl->link);
     list_append(&cl->ctl->clients, &cl->link);
     buf_init(&q->out, CTL_ANSWER_MAX);
     buf_init(&q->message, 1 << 20);
+    return q;
+}
+
+static void client_upgraded(struct client *cl, json_int_t id, const struct ctl_upgraded *how)
+{
+    struct ctl_request *q = request_create(cl);
+
+    if (!q)
+        return;
+    q->id = id;
+    request_upgraded(q, how);
+}
+
+static void client_request(struct client *cl, struct str line)
+{
+    struct ctl_request *q = request_create(cl);
+    json_error_t why;
+
+    if (!q)
+        return;
     q->arguments = json_loadb(line.p, line.n, JSON_REJECT_DUPLICATES, &why);
     if (!json_is_object(q->arguments)) {
         request_fail(q, "usage", "a request is one JSON object on one line: %s",
@@ -275,18 +309,18 @@ static void client_refuse(struct client *cl)
     client_close(cl);
 }
 
-static void on_connection(uv_stream_t *listener, int status)
+static void client_listen(struct client *cl)
 {
-    struct ctl *c = listener->data;
-    struct client *cl;
-    bool room;
+    if (!cl->ctl->paused && uv_read_start((uv_stream_t *)&cl->pipe, on_alloc, on_read))
+        client_close(cl);
+}
 
-    if (status)
-        return;
-    room = c->n_clients < c->cfg.max_clients || clients_make_room(c);
-    cl = calloc(1, sizeof(*cl));
+static struct client *client_create(struct ctl *c)
+{
+    struct client *cl = calloc(1, sizeof(*cl));
+
     if (!cl)
-        return;
+        return NULL;
     cl->ctl = c;
     cl->id = ++c->next_client;
     buf_init(&cl->line, CTL_REQUEST_MAX);
@@ -296,12 +330,126 @@ static void on_connection(uv_stream_t *listener, int status)
     c->n_clients++;
     list_init(&cl->link);
     list_append(&c->clients, &cl->link);
-    if (uv_accept(listener, (uv_stream_t *)&cl->pipe))
+    return cl;
+}
+
+/* The mode of the file may have been changed, or be that of a service manager's. */
+static bool is_permitted(const struct client *cl)
+{
+    struct ucred peer = { .uid = (uid_t)-1 };
+    socklen_t n = sizeof(peer);
+    uv_os_fd_t fd;
+
+    if (uv_fileno((const uv_handle_t *)&cl->pipe, &fd) ||
+        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n))
+        return false;
+    if (peer.uid == 0 || peer.uid == geteuid())
+        return true;
+    log_warn(cl->ctl->cfg.log, "ctl.client_denied", KV_U("uid", peer.uid),
+             KV_U("pid", (uint64_t)peer.pid));
+    return false;
+}
+
+static void on_again(uv_timer_t *t);
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+    struct ctl *c = listener->data;
+    struct client *cl;
+    bool room;
+
+    if (status)
+        return;
+    room = c->n_clients < c->cfg.max_clients || clients_make_room(c);
+    cl = client_create(c);
+    if (!cl) {
+        log_error(c->cfg.log, "ctl.client", KV_ERR(-ENOMEM));
+        uv_timer_start(&c->again, on_again, AGAIN_MS, 0);
+        return;
+    }
+    if (uv_accept(listener, (uv_stream_t *)&cl->pipe) || !is_permitted(cl))
         client_close(cl);
     else if (!room)
         client_refuse(cl);
-    else if (uv_read_start((uv_stream_t *)&cl->pipe, on_alloc, on_read))
-        client_close(cl);
+    else
+        client_listen(cl);
+}
+
+static void on_again(uv_timer_t *t)
+{
+    struct ctl *c = t->data;
+
+    on_connection((uv_stream_t *)&c->listener, 0);
+}
+
+/* ---- from one process to the next ---- */
+
+void ctl_pause(struct ctl *c, bool paused)
+{
+    if (c->paused == paused)
+        return;
+    c->paused = paused;
+    LIST_FOREACH (it, &c->clients) {
+        struct client *cl = CONTAINER_OF(it, struct client, link);
+
+        if (uv_is_closing((uv_handle_t *)&cl->pipe))
+            continue;
+        if (paused)
+            uv_read_stop((uv_stream_t *)&cl->pipe);
+        else
+            client_listen(cl);
+    }
+}
+
+size_t ctl_unanswered(const struct ctl *c)
+{
+    return c->under_way;
+}
+
+static void client_hand_over(const struct client *cl, const struct ctl_request *q,
+                             void (*each)(void *ctx, int fd, const char *name), void *ctx)
+{
+    bool waits = cl->id == q->client_id;
+    char name[32] = "client";
+    uv_os_fd_t fd;
+
+    if (cl->under_way != waits || cl->line.n || cl->pending_bytes ||
+        uv_fileno((const uv_handle_t *)&cl->pipe, &fd))
+        return;
+    if (waits)
+        snprintf(name, sizeof(name), CTL_WAITS "%lld", (long long)q->id);
+    each(ctx, fd, name);
+}
+
+void ctl_hand_over(struct ctl *c, const struct ctl_upgrade *u,
+                   void (*each)(void *ctx, int fd, const char *name), void *ctx)
+{
+    const struct ctl_request *q = CONTAINER_OF(u, struct ctl_request, upgrade);
+    uv_os_fd_t fd;
+
+    if (uv_fileno((const uv_handle_t *)&c->listener, &fd) == 0)
+        each(ctx, fd, "control");
+    LIST_FOREACH (it, &c->clients) {
+        struct client *cl = CONTAINER_OF(it, struct client, link);
+
+        if (!uv_is_closing((uv_handle_t *)&cl->pipe))
+            client_hand_over(cl, q, each, ctx);
+    }
+}
+
+void ctl_adopt(struct ctl *c, int fd, const char *name, const struct ctl_upgraded *how)
+{
+    struct client *cl = client_create(c);
+
+    if (!cl || uv_pipe_open(&cl->pipe, fd)) {
+        close(fd);
+        if (cl)
+            client_close(cl);
+        return;
+    }
+    if (strncmp(name, CTL_WAITS, strlen(CTL_WAITS)) == 0)
+        client_upgraded(cl, strtoll(name + strlen(CTL_WAITS), NULL, 10), how);
+    client_listen(cl);
 }
 
 /* ---- life ---- */
@@ -331,9 +479,15 @@ static int path_claim(const char *path)
     return r;
 }
 
-static void on_listener_closed(uv_handle_t *h)
+static void on_handle_closed(uv_handle_t *h)
 {
     ctl_unref(h->data);
+}
+
+static void listener_close(struct ctl *c)
+{
+    uv_close((uv_handle_t *)&c->listener, on_handle_closed);
+    uv_close((uv_handle_t *)&c->again, on_handle_closed);
 }
 
 int ctl_create(struct ctl **out, const struct ctl_config *cfg)
@@ -349,18 +503,21 @@ int ctl_create(struct ctl **out, const struct ctl_config *cfg)
     r = str_dup(&c->path, cfg->path);
     if (r)
         goto out;
-    r = path_claim(c->path.p);
+    r = cfg->listens ? 0 : path_claim(c->path.p);
     if (r)
         goto out;
     uv_pipe_init(cfg->loop, &c->listener, 0);
-    c->listener.data = c;
-    r = uv_pipe_bind(&c->listener, c->path.p);
-    if (r == 0)
-        r = chmod(c->path.p, 0660) ? -errno : 0;
+    uv_timer_init(cfg->loop, &c->again);
+    c->listener.data = c->again.data = c;
+    c->refs++;
+    r = cfg->listens ? uv_pipe_open(&c->listener, cfg->listener)
+                     : uv_pipe_bind(&c->listener, c->path.p);
+    if (r == 0 && !cfg->listens)
+        r = chmod(c->path.p, 0600) ? -errno : 0;
     if (r == 0)
         r = uv_listen((uv_stream_t *)&c->listener, 16, on_connection);
     if (r) {
-        uv_close((uv_handle_t *)&c->listener, on_listener_closed);
+        listener_close(c);
         return r;
     }
     *out = c;
@@ -378,5 +535,5 @@ void ctl_destroy(struct ctl *c)
     LIST_FOREACH (it, &c->clients)
         client_close(CONTAINER_OF(it, struct client, link));
     unlink(c->path.p);
-    uv_close((uv_handle_t *)&c->listener, on_listener_closed);
+    listener_close(c);
 }

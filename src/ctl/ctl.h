@@ -11,12 +11,14 @@
 #include <uv.h>
 
 #include "base/json.h"
+#include "base/keep.h"
 #include "event/notifier.h"
 #include "publication/asterisk_source.h"
 #include "publication/compositor.h"
 #include "publication/mailbox.h"
 #include "publisher/publisher.h"
 #include "state/state.h"
+#include "txn/uas.h"
 
 struct ctl; /* opaque: see ctl.c */
 
@@ -25,6 +27,7 @@ struct ctl_state { /* what a job may look at and change on the state thread */
     struct publication_store *publications;
     struct mailboxes *mailboxes;
     struct asterisk_sources *sources;
+    struct keep keep; /* where what they are told goes */
 };
 
 struct ctl_worker {          /* what a job may look at on a worker's thread */
@@ -33,6 +36,7 @@ struct ctl_worker {          /* what a job may look at on a worker's thread */
     struct publisher *publisher;
     struct compositor *compositor;
     struct txn_layer *txn;
+    struct uas *uas;
     struct net *net;
 };
 
@@ -42,10 +46,50 @@ struct ctl_job { /* embed it; the port runs it elsewhere and brings it back */
     void (*run)(struct ctl_job *job, void *subject);
     /* Back on the loop's thread; the job belongs to it again. */
     void (*done)(struct ctl_job *job);
+    /* It comes back when what it did on that thread, or on each worker's, is durable; run() may
+     * take that back. `kept` is negative when that cannot be for now. */
+    bool lasts;
+    int kept;
 };
 
 enum ctl_reload_outcome {
     CTL_RELOAD_PARTLY = 1, /* applied, but for what the errors of the report are about */
+};
+
+struct ctl_change {     /* that a reload would make; borrowed for the call */
+    const char *kind;   /* "endpoint", "hint", "publications of outbound-publish" */
+    struct str name;    /* "alice", "1000@users"; empty: there is one of it */
+    const char *change; /* "added", "removed", "changed"; of publications "start", "stop",
+                           "restart" */
+    struct str options; /* that are changed: "context, aors" */
+    struct str was, is; /* texts, where there are such */
+    bool counted;
+    uint64_t count;
+};
+typedef void (*ctl_change_fn)(void *ctx, const struct ctl_change *change);
+
+struct ctl_table { /* what was found of one kind of record */
+    const char *name;
+    uint64_t records, wrong;
+    char first[168]; /* that is wrong: its name or number */
+};
+struct ctl_verification {
+    struct ctl_table tables[KEEP_TABLES];
+    size_t n;
+};
+
+/* Of a request to give way to another program. Whoever takes the process's place answers it. */
+struct ctl_upgrade {
+    struct str program; /* an absolute path; empty: as this one was started */
+    uint32_t timeout_s; /* to say whether it could */
+    /* It was not to be, and the request is answered so. */
+    void (*failed)(struct ctl_upgrade *u, struct str why);
+};
+
+struct ctl_upgraded { /* what the answer then says */
+    const char *version, *former;
+    uint64_t took_ms;
+    const char *failed; /* NULL: it serves; else why the former one had to be begun again */
 };
 
 struct ctl_port {
@@ -56,15 +100,24 @@ struct ctl_port {
     /* Read the configuration again. `report` gets the diagnostics as text, a line each. 0: applied;
      * CTL_RELOAD_PARTLY; a negative errno: nothing has changed. */
     int (*reload)(void *ctx, struct buf *report);
+    /* The same without applying anything: `each` gets what would change. */
+    int (*preview)(void *ctx, struct buf *report, ctl_change_fn each, void *each_ctx);
     void (*log_level)(void *ctx, enum log_level level);
     /* The wire trace on every worker: all, or these networks, or (neither) off. */
     void (*trace)(void *ctx, bool all, const struct addr_net *peers, size_t n_peers);
     /* Facts about the process as members of an open JSON object: version, pid, started,
-     * configuration, listeners (id, protocol, address), workers, endpoints, compatibility. */
+     * configuration, listeners (id, protocol, address), workers, endpoints, store, compatibility.
+     */
     void (*status)(void *ctx, struct json *out);
+    /* As store_backup; and store_verify, which tells what it found. On a thread of libuv's pool,
+     * perhaps after ctl_destroy, but not after the loop has ended. */
+    int (*backup)(void *ctx, struct str file, char *why, size_t why_n);
+    int (*verify)(void *ctx, struct ctl_verification *found, char *why, size_t why_n);
     /* A listener and an endpoint that `extstatectl watch` can use to look at this context: members
      * "server" ("127.0.0.1:5060"), "from" (endpoint id), or nothing when there is none. */
     void (*watch_hint)(void *ctx, struct str context, struct json *out);
+    /* Ends in `u->failed`, or never. */
+    void (*upgrade)(void *ctx, struct ctl_upgrade *u);
 };
 
 struct ctl_config {
@@ -75,8 +128,24 @@ struct ctl_config {
     size_t max_clients; /* one more makes the idlest go, or is refused when all wait for answers */
     size_t
         max_output_bytes; /* waiting for a client that does not read: then it is cut off; 64 MiB */
+    bool listens;         /* the socket is there: */
+    int listener;         /* taken on success */
 };
+/* The file gets mode 0600, and only root and the user that we run as are heard. */
 NODISCARD int ctl_create(struct ctl **out, const struct ctl_config *cfg);
 /* Closes the listener and every client (handles are closed by the loop's closing callbacks) and
  * removes the socket file. */
 void ctl_destroy(struct ctl *c);
+
+/* ---- from one process to the next ---- */
+
+/* Read no more requests, or go on. Who comes meanwhile waits. */
+void ctl_pause(struct ctl *c, bool paused);
+size_t ctl_unanswered(const struct ctl *c); /* requests, also of clients that have hung up */
+/* The descriptors of the listener, and of each client that waits for nothing but perhaps `u`, with
+ * a name for ctl_adopt. They stay the server's. */
+void ctl_hand_over(struct ctl *c, const struct ctl_upgrade *u,
+                   void (*each)(void *ctx, int fd, const char *name), void *ctx);
+/* A client of the process before; the one that waits for the upgrade is answered. Takes `fd`, and
+ * closes it when there is no memory. */
+void ctl_adopt(struct ctl *c, int fd, const char *name, const struct ctl_upgraded *how);

@@ -3,7 +3,7 @@
  *
  * ctl.c: the socket, its clients, lines in and out.  command.c: names, arguments, answers.
  * fields.c: what the arguments may be.  state_command.c and worker_command.c: what runs on the
- * other threads. */
+ * other threads. store_command.c: what a thread that may wait does. */
 #pragma once
 #include <jansson.h>
 
@@ -15,15 +15,17 @@
 
 struct ctl_request {
     struct ctl_job job;
-    struct ctl *ctl;    /* a reference */
-    uint64_t client_id; /* who asked; may be gone when the answer is ready */
-    json_t *arguments;  /* the request object */
+    struct ctl_upgrade upgrade;
+    const struct ctl_upgraded *upgraded; /* for the call */
+    struct ctl *ctl;                     /* a reference */
+    uint64_t client_id;                  /* who asked; may be gone when the answer is ready */
+    json_t *arguments;                   /* the request object */
     json_int_t id;
     struct buf out; /* complete lines: rows, then the answer */
     uint64_t rows;
     const char *error;  /* NULL: ok */
     struct buf message; /* why not, in words */
-    bool partly;        /* of a reload: not all of it could be applied */
+    bool partly;        /* of a reload: not all of it could be applied; of verify: not sound */
     /* What several threads add to, one after the other. */
     struct map watchers; /* "extension@context" -> count */
     bool has_watchers;
@@ -35,6 +37,7 @@ struct ctl_request {
     struct notifier_counters notifier;
     struct publisher_counters publisher;
     struct txn_counters txn;
+    struct uas_counters uas;
     struct net_counters net;
 };
 
@@ -46,9 +49,15 @@ void request_fail(struct ctl_request *q, const char *error, const char *format, 
 struct str request_text(const struct ctl_request *q, const char *name);
 /* As a number from 0 to 4294967295; -EINVAL when it is anything else, absent included. */
 NODISCARD int request_u32(const struct ctl_request *q, const char *name, uint32_t *out);
+/* The answer of the process that has taken another one's place; ends in request_answer. */
+void request_upgraded(struct ctl_request *q, const struct ctl_upgraded *how);
 /* Begin and end one row: `{"id":7,"row":{ ... }}`. */
 struct json request_row(struct ctl_request *q);
 void request_row_end(struct ctl_request *q, struct json *row);
+
+/* store_command.c */
+void command_backup(struct ctl_request *q);
+void command_verify(struct ctl_request *q);
 
 /* fields.c: false when a field is not of its kind, too long or missing; then the request has
  * failed, and the message names the field. */
@@ -56,6 +65,7 @@ bool request_check(struct ctl_request *q);
 
 /* ctl.c */
 const struct ctl_port *request_port(const struct ctl_request *q);
+uv_loop_t *request_loop(const struct ctl_request *q);
 void request_answer(struct ctl_request *q); /* deliver and free */
 /* The final line, with more members written by `more` (may be NULL). */
 void request_finish(struct ctl_request *q, void (*more)(struct ctl_request *q, struct json *out));
@@ -78,6 +88,7 @@ void state_status(struct ctl_job *job, void *subject);
 void worker_subscriptions(struct ctl_job *job, void *worker);
 void worker_publications(struct ctl_job *job, void *worker);
 void worker_notices(struct ctl_job *job, void *worker);
+void worker_subscription_import(struct ctl_job *job, void *worker);
 void worker_drain(struct ctl_job *job, void *worker);
 void worker_resume(struct ctl_job *job, void *worker);
 void worker_count_watchers(struct ctl_job *job, void *worker);

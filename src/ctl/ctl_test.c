@@ -3,13 +3,18 @@
  * at once. */
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/keep_testing.h"
+#include "base/memory_testing.h"
 #include "ctl/ctl.h"
 
 #include <cmocka.h>
@@ -24,6 +29,9 @@ struct fixture {
     struct mailboxes *mailboxes;
     struct asterisk_sources *sources;
     struct ctl_state state; /* all of those */
+    struct keep_testing kept;
+    int kept_result; /* of what lasts */
+    unsigned n_lasting;
     struct ctl *ctl;
     char directory[64], path[96];
     int fd;
@@ -34,6 +42,10 @@ struct fixture {
     unsigned worker_jobs;
     struct ctl_job *held[2];
     size_t n_held;
+    struct ctl_upgrade *upgrade;
+    int passed[3];
+    char passed_names[3][32];
+    size_t n_passed;
     enum log_level level;
     bool trace_all;
     size_t n_peers;
@@ -51,6 +63,9 @@ static int fake_on_state(void *ctx, struct ctl_job *job)
         return 0;
     }
     job->run(job, &f->state);
+    f->n_lasting += job->lasts;
+    if (job->lasts)
+        job->kept = f->kept_result;
     job->done(job);
     return 0;
 }
@@ -72,6 +87,20 @@ static int fake_reload(void *ctx, struct buf *report)
 
     buf_add(report, STR("pjsip.conf:3: warning: something\n"));
     return f->reload_result;
+}
+
+static int fake_preview(void *ctx, struct buf *report, ctl_change_fn each, void *each_ctx)
+{
+    each(each_ctx, &(struct ctl_change){ .kind = "endpoint",
+                                         .name = STR("alice"),
+                                         .change = "changed",
+                                         .options = STR("context") });
+    each(each_ctx, &(struct ctl_change){ .kind = "publications of outbound-publish",
+                                         .name = STR("esc"),
+                                         .change = "stop",
+                                         .counted = true,
+                                         .count = 3 });
+    return fake_reload(ctx, report);
 }
 
 static void fake_log_level(void *ctx, enum log_level level)
@@ -98,6 +127,11 @@ static void fake_watch_hint(void *ctx, struct str context, struct json *out)
 {
     (void)ctx;
     json_add_str(out, "from", context);
+}
+
+static void fake_upgrade(void *ctx, struct ctl_upgrade *u)
+{
+    ((struct fixture *)ctx)->upgrade = u;
 }
 
 static void ignore_snapshot(void *ctx, const struct snapshot *s, uint64_t consumers)
@@ -208,7 +242,8 @@ static void make_core(struct fixture *f)
                                       &(struct mailbox_port){ .here = ignore_here }, &f->rng),
                      0);
     make_sources(f);
-    f->state = (struct ctl_state){ f->core, f->publications, f->mailboxes, f->sources };
+    f->state = (struct ctl_state){ f->core, f->publications, f->mailboxes, f->sources,
+                                   keep_testing_port(&f->kept) };
 }
 
 static void publish(struct fixture *f)
@@ -243,10 +278,12 @@ static struct ctl_config config_of(struct fixture *f)
                                           .on_state = fake_on_state,
                                           .on_workers = fake_on_workers,
                                           .reload = fake_reload,
+                                          .preview = fake_preview,
                                           .log_level = fake_log_level,
                                           .trace = fake_trace,
                                           .status = fake_status,
-                                          .watch_hint = fake_watch_hint } };
+                                          .watch_hint = fake_watch_hint,
+                                          .upgrade = fake_upgrade } };
 }
 
 static int dial(const struct fixture *f)
@@ -396,6 +433,10 @@ static void test_answers(void **state)
         { "{\"id\":16,\"command\":\"log.level\",\"level\":\"loud\"}", 1, "\"error\":\"usage\"" },
         { "{\"id\":17,\"command\":\"watch.hint\",\"context\":\"users\"}", 1, "\"from\":\"users\"" },
         { "{\"id\":18,\"command\":\"reload\"}", 1, "pjsip.conf:3: warning" },
+        { "{\"command\":\"reload\",\"dry_run\":true}", 3,
+          "{\"kind\":\"endpoint\",\"name\":\"alice\",\"change\":\"changed\",\"options\":"
+          "\"context\"}" },
+        { "{\"command\":\"reload\",\"dry_run\":true}", 3, "\"change\":\"stop\",\"count\":3}" },
     };
 
     publish(f);
@@ -475,6 +516,40 @@ static void test_presence_text_has_a_limit(void **state)
             assert_non_null(strstr(got, n == 1300 ? "\"ok\":true" : "is longer than 1300 bytes"));
         }
     }
+}
+
+static const char *const lasting[] = {
+    "{\"command\":\"devstate.set\",\"device\":\"Custom:1000\",\"state\":\"INUSE\"}",
+    "{\"command\":\"presence.set\",\"provider\":\"CustomPresence:a\",\"state\":\"away\"}",
+    "{\"command\":\"mailbox.set\",\"mailbox\":\"100@d\",\"new\":1,\"old\":0}",
+    "{\"command\":\"devstate.forget\",\"device\":\"Custom:1000\"}",
+    "{\"command\":\"mailbox.forget\",\"mailbox\":\"100@d\"}",
+};
+
+static void test_what_lasts_is_acknowledged_when_it_is_kept(void **state)
+{
+    struct fixture *f = *state;
+
+    f->kept_result = -EIO;
+    for (size_t i = 0; i < ARRAY_LEN(lasting); i++)
+        assert_non_null(strstr(ask(f, lasting[i], 1), "not written yet"));
+    assert_non_null(strstr(ask(f, "{\"command\":\"devstate.list\"}", 2), "\"ok\":true"));
+    /* What is wrong all the same is said first. */
+    assert_non_null(strstr(ask(f, lasting[3], 1), "not_found"));
+}
+
+static void test_nothing_is_set_while_the_store_fails(void **state)
+{
+    struct fixture *f = *state;
+
+    f->kept.fails = true;
+    for (size_t i = 0; i < ARRAY_LEN(lasting); i++)
+        assert_non_null(strstr(ask(f, lasting[i], 1), "nothing has changed"));
+    assert_int_equal(f->n_lasting, 0); /* nobody would be told that it is durable */
+    assert_int_equal(state_device_get(f->core, STR("Custom:1000")), DEVICE_UNKNOWN);
+    assert_non_null(strstr(ask(f, "{\"command\":\"mailbox.list\"}", 1), "\"rows\":0"));
+    f->kept.fails = false;
+    assert_non_null(strstr(ask(f, lasting[0], 1), "\"ok\":true"));
 }
 
 static void test_settings_reach_the_port(void **state)
@@ -624,12 +699,193 @@ static void test_job_outlives_the_socket(void **state)
     assert_int_equal(ctl_create(&f->ctl, &cfg), 0);
 }
 
+/* ---- another process takes the place ---- */
+
+static void pass(void *ctx, int fd, const char *name)
+{
+    struct fixture *f = ctx;
+
+    assert_true(f->n_passed < ARRAY_LEN(f->passed));
+    f->passed[f->n_passed] = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    snprintf(f->passed_names[f->n_passed++], sizeof(f->passed_names[0]), "%s", name);
+}
+
+/* Another user is not heard, even where the file's mode lets him in. */
+static void test_who_is_heard(void **state)
+{
+    struct fixture *f = *state;
+    struct stat st;
+    int status;
+    pid_t other;
+
+    assert_int_equal(stat(f->path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    if (geteuid()) /* nobody can be another user */
+        skip();
+    assert_int_equal(chmod(f->path, 0666), 0);
+    assert_int_equal(chmod(f->directory, 0711), 0);
+    other = fork();
+    if (other == 0) {
+        char byte;
+        int fd;
+
+        if (setuid(65534))
+            _exit(2);
+        fd = dial(f);
+        fcntl(fd, F_SETFL, 0);
+        (void)!write(fd, "{\"command\":\"status\"}\n", 21);
+        _exit(read(fd, &byte, 1) <= 0 ? 0 : 1);
+    }
+    while (waitpid(other, &status, WNOHANG) == 0) {
+        uv_run(&f->loop, UV_RUN_NOWAIT);
+        usleep(1000);
+    }
+    assert_int_equal(status, 0);
+    assert_non_null(strstr(ask(f, "{\"command\":\"devstate.list\"}", 1), "\"ok\":true"));
+}
+
+/* Who could not be taken in is tried again. */
+static bool is_answered(struct fixture *f)
+{
+    ssize_t r = -1;
+
+    for (unsigned k = 0; k < 100 && !f->n && r < 0; k++) {
+        uv_run(&f->loop, UV_RUN_NOWAIT);
+        r = read(f->fd, f->answer, sizeof(f->answer));
+        usleep(1000);
+    }
+    return f->n || r >= 0;
+}
+
+/* Each allocation of what these take fails in turn, once: whoever asks gets an answer, or is hung
+ * up on, and the next one is heard. jansson's and libuv's own cannot fail here. */
+static void test_no_memory(void **state)
+{
+    static const char *const requests[] = {
+        "{\"command\":\"devstate.set\",\"device\":\"Custom:x\",\"state\":\"INUSE\"}",
+        "{\"command\":\"devstate.list\"}",
+        "{\"command\":\"hints\"}",
+        "{\"command\":\"status\"}",
+        "{\"command\":\"reload\"}",
+        "{\"command\":\"mailbox.set\",\"mailbox\":\"1@default\",\"new\":1,\"old\":0}",
+        "{\"command\":\"mailbox.list\"}",
+        "{\"command\":\"nonsense\"}",
+    };
+    struct fixture *f = *state;
+    long n = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
+        do {
+            memory.failed = false;
+            memory.left = n++;
+            memory_guard(true);
+            close(f->fd);
+            f->fd = dial(f);
+            (void)ask(f, requests[i], 1);
+            memory_guard(false);
+            if (!is_answered(f))
+                fail_msg("%s: nothing comes without allocation %ld", requests[i], n - 1);
+        } while (memory.failed);
+        n = 0;
+        memory.left = -1;
+    }
+}
+
+static void test_upgrade_refused(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_non_null(strstr(ask(f, "{\"command\":\"upgrade\",\"binary\":\"extstated\"}", 1),
+                           "\"error\":\"usage\""));
+    assert_null(f->upgrade);
+    assert_non_null(
+        strstr(ask(f, "{\"command\":\"upgrade\",\"timeout_s\":0}", 1), "\"error\":\"usage\""));
+    assert_null(f->upgrade);
+    ask(f, "{\"id\":8,\"command\":\"upgrade\",\"binary\":\"/x\",\"timeout_s\":5}", 0);
+    turn(f);
+    assert_true(str_equal(f->upgrade->program, STR("/x")));
+    assert_int_equal(f->upgrade->timeout_s, 5);
+    f->upgrade->failed(f->upgrade, STR("it is no program"));
+    assert_non_null(strstr(read_lines(f, 1), "{\"id\":8,\"ok\":false,\"error\":\"failed\","
+                                             "\"message\":\"it is no program\"}"));
+}
+
+/* Nobody notices: who asked for it is answered, and who comes in between is served by the new one.
+ */
+static void check_upgrade(struct fixture *f, const struct ctl_upgraded *how, const char *answer)
+{
+    struct ctl_config cfg = config_of(f);
+    struct ctl *former = f->ctl;
+    int asked = f->fd, other = dial(f), late;
+
+    ask(f, "{\"id\":-7,\"command\":\"upgrade\"}", 0);
+    turn(f);
+    assert_int_equal(ctl_unanswered(f->ctl), 1);
+    ctl_pause(f->ctl, true);
+    f->fd = other;
+    ask(f, "{\"id\":9,\"command\":\"ping\"}", 0);
+    turn(f);
+    assert_int_equal(ctl_unanswered(f->ctl), 1); /* it is not read */
+    ctl_hand_over(f->ctl, f->upgrade, pass, f);
+    assert_int_equal(f->n_passed, 3);
+    late = dial(f);
+
+    cfg.listens = true;
+    for (size_t i = 0; i < f->n_passed; i++)
+        if (strcmp(f->passed_names[i], "control") == 0)
+            cfg.listener = f->passed[i];
+    assert_int_equal(ctl_create(&f->ctl, &cfg), 0);
+    for (size_t i = 0; i < f->n_passed; i++)
+        if (strcmp(f->passed_names[i], "control") != 0)
+            ctl_adopt(f->ctl, f->passed[i], f->passed_names[i], how);
+    assert_non_null(strstr(read_lines(f, 1), "{\"id\":9,\"ok\":true"));
+    f->fd = asked;
+    assert_non_null(strstr(read_lines(f, 1), answer));
+    assert_non_null(strstr(ask(f, "{\"command\":\"ping\"}", 1), "\"ok\":true"));
+    f->upgrade->failed(f->upgrade, STR("only this test has both")); /* it lets go of it */
+    ctl_destroy(former);
+    close(other);
+    close(late);
+}
+
+static void test_upgrade(void **state)
+{
+    const struct ctl_upgraded how = { .version = "2.0", .former = "1.0", .took_ms = 12 };
+
+    check_upgrade(*state, &how,
+                  "{\"id\":-7,\"ok\":true,\"rows\":0,\"version\":\"2.0\",\"former\":\"1.0\","
+                  "\"took_ms\":12}");
+}
+
+static void test_upgrade_taken_back(void **state)
+{
+    const struct ctl_upgraded how = { .version = "1.0", .former = "1.0", .failed = "no disk" };
+
+    check_upgrade(*state, &how, "the former one serves again: no disk\"}");
+}
+
+static void test_pause_is_taken_back(void **state)
+{
+    struct fixture *f = *state;
+
+    turn(f);
+    ctl_pause(f->ctl, true);
+    ask(f, "{\"id\":1,\"command\":\"ping\"}", 0);
+    turn(f);
+    assert_string_equal(read_lines(f, 0), "");
+    ctl_pause(f->ctl, false);
+    assert_non_null(strstr(read_lines(f, 1), "{\"id\":1,\"ok\":true"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_answers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fields, setup, teardown),
         cmocka_unit_test_setup_teardown(test_presence_text_has_a_limit, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_lasts_is_acknowledged_when_it_is_kept, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_nothing_is_set_while_the_store_fails, setup, teardown),
         cmocka_unit_test_setup_teardown(test_settings_reach_the_port, setup, teardown),
         cmocka_unit_test_setup_teardown(test_busy_and_failed_reload, setup, teardown),
         cmocka_unit_test_setup_teardown(test_several_lines_at_once_and_pieces, setup, teardown),
@@ -638,7 +894,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_too_many_clients_that_wait, setup, teardown),
         cmocka_unit_test_setup_teardown(test_live_socket_is_not_taken, setup, teardown),
         cmocka_unit_test_setup_teardown(test_job_outlives_the_socket, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_who_is_heard, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_memory, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_upgrade_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_upgrade, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_upgrade_taken_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_pause_is_taken_back, setup, teardown),
     };
 
+    (void)signal(SIGPIPE, SIG_IGN); /* as in the daemon */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,9 +31,18 @@ static const struct field {
     { "subtype", FIELD_TEXT, PRESENCE_TEXT_MAX },
     { "message", FIELD_TEXT, PRESENCE_TEXT_MAX },
     { "level", FIELD_TEXT, 0 },
+    { "file", FIELD_NAME, 4000 },
+    { "binary", FIELD_NAME, 4000 },
     { "reason", FIELD_TEXT, 0 },
     { "all", FIELD_BOOL, 0 },
+    { "dry_run", FIELD_BOOL, 0 },
     { "peers", FIELD_LIST, 0 },
+    { "packet", FIELD_TEXT, 65535 },
+    { "endpoint", FIELD_NAME, 0 },
+    { "tag", FIELD_NAME, 128 },
+    { "contact", FIELD_NAME, 1024 },
+    { "remote", FIELD_NAME, 0 },
+    { "local", FIELD_NAME, 0 },
 };
 
 static bool kind_fits(enum field_kind kind, const json_t *value)

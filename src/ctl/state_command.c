@@ -24,6 +24,20 @@ static struct str source_of(const struct ctl_request *q)
     return source.n ? source : STR("ctl");
 }
 
+/* While the store fails nothing is promised that it could not keep. */
+static bool refused(struct ctl_request *q, void *subject)
+{
+    const struct ctl_state *s = subject;
+
+    if (!keep_fails(&s->keep))
+        return false;
+    q->job.lasts = false; /* there is nothing to wait for */
+    request_fail(q, "failed",
+                 "nothing has changed: the store cannot be written at the moment; extstatectl "
+                 "status says why");
+    return true;
+}
+
 /* ---- devices ---- */
 
 static void on_device(void *ctx, const struct state_device_view *v)
@@ -70,6 +84,8 @@ void state_device_change(struct ctl_job *job, void *subject)
     struct str device = request_text(q, "device");
     enum device_state state;
 
+    if (refused(q, subject))
+        return;
     if (device_state_parse(&state, request_text(q, "state"))) {
         request_fail(q, "usage",
                      "\"%.*s\" is no device state; use one of UNKNOWN NOT_INUSE INUSE BUSY INVALID "
@@ -86,8 +102,11 @@ void state_device_drop(struct ctl_job *job, void *subject)
 {
     struct ctl_request *q = request_of(job);
     struct str device = request_text(q, "device"), source = source_of(q);
-    int r = state_device_forget(core_of(subject), source, device);
+    int r;
 
+    if (refused(q, subject))
+        return;
+    r = state_device_forget(core_of(subject), source, device);
     if (r == STATE_UNCHANGED)
         request_fail(q, "not_found", "source \"%.*s\" says nothing about device \"%.*s\"",
                      STR_FMT(source), STR_FMT(device));
@@ -124,6 +143,8 @@ void state_presence_change(struct ctl_job *job, void *subject)
     struct str provider = request_text(q, "provider");
     enum presence_state state;
 
+    if (refused(q, subject))
+        return;
     if (!str_starts_nocase(provider, STR("CustomPresence:")) ||
         provider.n == sizeof("CustomPresence:") - 1) {
         request_fail(q, "usage",
@@ -255,6 +276,8 @@ void state_mailbox_change(struct ctl_job *job, void *subject)
     struct ctl_request *q = request_of(job);
     uint32_t new_count, old_count;
 
+    if (refused(q, subject))
+        return;
     if (request_u32(q, "new", &new_count) || request_u32(q, "old", &old_count)) {
         request_fail(q, "usage", "new and old are numbers of messages");
         return;
@@ -267,8 +290,9 @@ void state_mailbox_drop(struct ctl_job *job, void *subject)
 {
     struct ctl_request *q = request_of(job);
 
-    answer_mailbox(q, mailbox_forget(((struct ctl_state *)subject)->mailboxes, source_of(q),
-                                     request_text(q, "mailbox")));
+    if (!refused(q, subject))
+        answer_mailbox(q, mailbox_forget(((struct ctl_state *)subject)->mailboxes, source_of(q),
+                                         request_text(q, "mailbox")));
 }
 
 /* ---- other servers ---- */

@@ -78,6 +78,18 @@ void worker_notices(struct ctl_job *job, void *worker)
     notifier_notices_each(((struct ctl_worker *)worker)->notifier, on_notice, request_of(job));
 }
 
+/* Where the server was found. */
+static void add_remote(struct json *row, const struct flow *flow)
+{
+    char room[DNS_TARGET_TEXT_MAX];
+    struct buf b;
+
+    buf_init_on(&b, room, sizeof(room));
+    if (flow)
+        dns_target_print(&b, (enum net_protocol)flow->protocol, &flow->remote);
+    json_add_str(row, "remote", buf_str(&b));
+}
+
 static void on_publication(void *ctx, const struct publication_view *v)
 {
     struct ctl_request *q = ctx;
@@ -89,6 +101,7 @@ static void on_publication(void *ctx, const struct publication_view *v)
     json_add_str(&row, "event", v->package);
     json_add_str(&row, "content_type", v->content_type);
     json_add_str(&row, "server_uri", v->server_uri);
+    add_remote(&row, v->flow);
     json_add_str(&row, "state", str_of(v->state));
     json_add_str(&row, "entity_tag", v->entity_tag);
     json_add_u64(&row, "expires_s", v->expires_s);
@@ -106,6 +119,40 @@ static void on_publication(void *ctx, const struct publication_view *v)
 void worker_publications(struct ctl_job *job, void *worker)
 {
     publisher_each(((struct ctl_worker *)worker)->publisher, on_publication, request_of(job));
+}
+
+/* ---- what another server kept ---- */
+
+/* On the worker that in-dialog requests with that tag come to. */
+void worker_subscription_import(struct ctl_job *job, void *worker)
+{
+    struct ctl_request *q = request_of(job);
+    const struct ctl_worker *w = worker;
+    struct notifier_import im = { .packet = request_text(q, "packet"),
+                                  .endpoint = request_text(q, "endpoint"),
+                                  .tag = request_text(q, "tag"),
+                                  .contact = request_text(q, "contact") };
+    const char *why = "";
+    uint32_t expires_s;
+    int r;
+
+    if (txn_foreign_class(im.tag) % w->workers != w->index)
+        return;
+    if (addr_parse(&im.remote, request_text(q, "remote"), 0) ||
+        addr_parse(&im.local, request_text(q, "local"), 0)) {
+        request_fail(q, "usage", "remote and local are addresses with a port");
+        return;
+    }
+    if (request_u32(q, "cseq", &im.cseq) || request_u32(q, "version", &im.version) ||
+        request_u32(q, "expires_s", &expires_s) || im.cseq > INT32_MAX / 2 ||
+        im.version > INT32_MAX) {
+        request_fail(q, "usage", "cseq, version and expires_s (since 1970) are numbers");
+        return;
+    }
+    im.expires_wall_ms = UINT64_C(1000) * expires_s;
+    r = notifier_import(w->notifier, &im, &why);
+    if (r)
+        request_fail(q, "failed", "%s", why);
 }
 
 /* ---- moving the subscribers away ---- */
@@ -256,6 +303,7 @@ static const struct counter notifier_fields[] = {
     COUNTER(notifier_counters, rejected_489),
     COUNTER(notifier_counters, rejected_503),
     COUNTER(notifier_counters, rejected_other),
+    COUNTER(notifier_counters, over_quota),
     COUNTER(notifier_counters, notify_sent),
     COUNTER(notifier_counters, notify_acknowledged),
     COUNTER(notifier_counters, notify_failed),
@@ -336,13 +384,29 @@ static const struct counter txn_fields[] = {
     COUNTER(txn_counters, server_live),
     COUNTER(txn_counters, client_live),
     COUNTER(txn_counters, forwarded),
+    COUNTER(txn_counters, forward_lost),
+};
+
+static const struct counter uas_fields[] = {
+    COUNTER(uas_counters, unidentified),       COUNTER(uas_counters, challenged),
+    COUNTER(uas_counters, wrong_credentials),  COUNTER(uas_counters, stale_nonces),
+    COUNTER(uas_counters, broken_credentials), COUNTER(uas_counters, denied),
+    COUNTER(uas_counters, too_often),
 };
 
 static const struct counter net_fields[] = {
-    COUNTER(net_counters, received),      COUNTER(net_counters, received_bytes),
-    COUNTER(net_counters, sent),          COUNTER(net_counters, sent_bytes),
-    COUNTER(net_counters, receive_calls), COUNTER(net_counters, send_calls),
-    COUNTER(net_counters, dropped_full),  COUNTER(net_counters, send_errors),
+    COUNTER(net_counters, received),       COUNTER(net_counters, received_bytes),
+    COUNTER(net_counters, sent),           COUNTER(net_counters, sent_bytes),
+    COUNTER(net_counters, receive_calls),  COUNTER(net_counters, send_calls),
+    COUNTER(net_counters, dropped_full),   COUNTER(net_counters, send_errors),
+    COUNTER(net_counters, connections),    COUNTER(net_counters, accepted),
+    COUNTER(net_counters, opened),         COUNTER(net_counters, refused),
+    COUNTER(net_counters, refused_source), COUNTER(net_counters, lost_slow),
+    COUNTER(net_counters, lost_late),      COUNTER(net_counters, lost_broken),
+    COUNTER(net_counters, lost_idle),      COUNTER(net_counters, pings),
+    COUNTER(net_counters, pongs),          COUNTER(net_counters, handshakes),
+    COUNTER(net_counters, resumed),        COUNTER(net_counters, lost_tls),
+    COUNTER(net_counters, websockets),     COUNTER(net_counters, websockets_refused),
 };
 
 static uint64_t *counter_at(void *values, const struct counter *c)
@@ -373,17 +437,20 @@ void worker_status(struct ctl_job *job, void *worker)
     struct publisher_counters publisher;
     struct compositor_counters compositor;
     struct txn_counters txn;
+    struct uas_counters uas;
     struct net_counters net;
 
     notifier_counters_get(w->notifier, &notifier);
     publisher_counters_get(w->publisher, &publisher);
     compositor_counters_get(w->compositor, &compositor);
     txn_counters_get(w->txn, &txn);
+    uas_counters_get(w->uas, &uas);
     net_counters_get(w->net, &net);
     counters_add(&q->notifier, &notifier, notifier_fields, ARRAY_LEN(notifier_fields));
     counters_add(&q->publisher, &publisher, publisher_fields, ARRAY_LEN(publisher_fields));
     counters_add(&q->compositor, &compositor, compositor_fields, ARRAY_LEN(compositor_fields));
     counters_add(&q->txn, &txn, txn_fields, ARRAY_LEN(txn_fields));
+    counters_add(&q->uas, &uas, uas_fields, ARRAY_LEN(uas_fields));
     counters_add(&q->net, &net, net_fields, ARRAY_LEN(net_fields));
 }
 
@@ -396,5 +463,6 @@ void worker_print_status(struct ctl_request *q, struct json *out)
     counters_print(out, "publications", &q->publications, store_fields, ARRAY_LEN(store_fields));
     counters_print(out, "sources", &q->sources, source_fields, ARRAY_LEN(source_fields));
     counters_print(out, "transactions", &q->txn, txn_fields, ARRAY_LEN(txn_fields));
+    counters_print(out, "requests", &q->uas, uas_fields, ARRAY_LEN(uas_fields));
     counters_print(out, "network", &q->net, net_fields, ARRAY_LEN(net_fields));
 }

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/configuration.h"
 
-#include "daemon/bodies.h"
-
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 static const struct str file_names[] = { STR_INIT("pjsip.conf"), STR_INIT("extensions.conf"),
-                                         STR_INIT("extstate.conf") };
+                                         STR_INIT("extstate.conf"), STR_INIT("acl.conf") };
 
 static bool path_print(char *room, size_t size, struct str directory, struct str name)
 {
@@ -76,6 +74,8 @@ static int read_files(struct configuration *c, const struct daemon_options *opti
         .former_dialplan = former ? former->dialplan : NULL,
         .body_known = former ? body_known : NULL,
         .ctx = former ? former->bodies : NULL,
+        .listen = former ? listeners_claim : listeners_check,
+        .listen_ctx = former ? former->listeners : NULL,
     };
     int r = check_directory(options, diag), r2;
 
@@ -152,9 +152,9 @@ int configuration_load_plugins(const struct settings *settings, struct body_regi
     return result;
 }
 
-/* `lacking`: there are plugins that the registry is without. */
-static void check_bodies(const struct settings *settings, const struct body_registry *registry,
-                         bool lacking, struct diag *diag)
+void configuration_check_bodies(const struct settings *settings,
+                                const struct body_registry *registry, bool lacking,
+                                struct diag *diag)
 {
     for (size_t i = 0; i < settings->n_publishes; i++) {
         const struct publish_settings *p = &settings->publishes[i];
@@ -176,12 +176,6 @@ static void check_bodies(const struct settings *settings, const struct body_regi
     }
 }
 
-void configuration_check_bodies(const struct settings *settings,
-                                const struct body_registry *registry, struct diag *diag)
-{
-    check_bodies(settings, registry, false, diag);
-}
-
 int configuration_check(const struct daemon_options *options, struct log *log, struct diag *diag)
 {
     struct body_registry *bodies = NULL;
@@ -190,11 +184,11 @@ int configuration_check(const struct daemon_options *options, struct log *log, s
 
     if (r < 0)
         goto out;
-    r = bodies_create(&bodies, c.settings, log, diag);
+    r = body_registry_create(&bodies, log);
     if (r)
         goto out;
     r = configuration_load_plugins(c.settings, bodies, diag);
-    check_bodies(c.settings, bodies, r || c.settings->plugins_partial, diag);
+    configuration_check_bodies(c.settings, bodies, r || c.settings->plugins_partial, diag);
     r = diag->errors ? -EINVAL : 0;
 out:
     configuration_fini(&c);

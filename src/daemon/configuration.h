@@ -5,6 +5,7 @@
 #include "body/body.h"
 #include "config/settings.h"
 #include "daemon/daemon.h"
+#include "daemon/listeners.h"
 
 struct configuration {
     struct settings *settings;
@@ -15,6 +16,7 @@ struct configuration_former { /* what a reload replaces */
     const struct settings *settings;
     struct dialplan *dialplan;
     struct body_registry *bodies;
+    struct listeners_draft *listeners; /* with the listeners before; has what is claimed after */
 };
 
 /* Reads pjsip.conf, extstate.conf and extensions.conf. `former` is NULL at the start. 0; -EINVAL
@@ -33,9 +35,11 @@ NODISCARD int configuration_check_vanished(unsigned before, unsigned now, struct
  */
 NODISCARD int configuration_load_plugins(const struct settings *settings,
                                          struct body_registry *registry, struct diag *diag);
-/* What needs the registry to be judged: @body without a generator and the like. */
+/* What needs the registry to be judged: @body without a generator. `lacking`: there are plugins
+ * that the registry is without. */
 void configuration_check_bodies(const struct settings *settings,
-                                const struct body_registry *registry, struct diag *diag);
+                                const struct body_registry *registry, bool lacking,
+                                struct diag *diag);
 
 /* All of the above for its messages only, as far as one gets with files that cannot be used. 0;
  * -EINVAL when there was an error; another negative errno. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The control socket, and what its commands reach. */
+#include <fcntl.h>
 #include <stdio.h>
 
 #include "daemon/daemon_internal.h"
@@ -27,6 +28,11 @@ static int port_reload(void *ctx, struct buf *report)
     return daemon_reload(ctx, report);
 }
 
+static int port_preview(void *ctx, struct buf *report, ctl_change_fn each, void *each_ctx)
+{
+    return daemon_preview(ctx, report, each, each_ctx);
+}
+
 static void port_log_level(void *ctx, enum log_level level)
 {
     log_level_set(((struct daemon *)ctx)->log, level);
@@ -47,38 +53,69 @@ static void port_status(void *ctx, struct json *out)
     status_print(out, &(struct status_facts){
                           .settings = d->settings,
                           .options = d->options,
-                          .workers = d->workers,
+                          .listeners = d->listeners,
                           .n_workers = d->n_workers,
                           .bodies = d->bodies,
+                          .store = d->store,
+                          .durability = d->begun_with->general.durability,
                           .log_level = log_level_get(d->log),
                           .started_wall_ms = d->started_wall_ms,
                           .subscriptions = atomic_load(&d->admission.held),
                       });
 }
 
+static int port_backup(void *ctx, struct str file, char *why, size_t why_n)
+{
+    return daemon_backup(ctx, file, why, why_n);
+}
+
+static int port_verify(void *ctx, struct ctl_verification *found, char *why, size_t why_n)
+{
+    return daemon_verify(ctx, found, why, why_n);
+}
+
 static void port_watch_hint(void *ctx, struct str context, struct json *out)
 {
     struct daemon *d = ctx;
 
-    status_print_watch_hint(out, d->settings, &d->workers[0], context);
+    status_print_watch_hint(out, d->settings, d->listeners, context);
+}
+
+/* That of the process before, so that nobody finds it closed. */
+static int control_take(struct daemon *d)
+{
+    struct str path = d->settings->general.control_socket;
+    struct inherited_socket *s =
+        d->options->succession->from
+            ? inherited_take_path(d->options->inherited, INHERITED_CONTROL, path)
+            : NULL;
+
+    return s ? fcntl(s->fd, F_DUPFD_CLOEXEC, 0) : -1;
 }
 
 int daemon_open_ctl(struct daemon *d)
 {
+    int listener = control_take(d);
     int r = ctl_create(&d->ctl, &(struct ctl_config){
                                     .loop = &d->loop.uv,
                                     .log = d->log,
                                     .path = d->settings->general.control_socket,
                                     .max_clients = CTL_CLIENTS_MAX,
                                     .max_output_bytes = CTL_OUTPUT_MAX,
+                                    .listens = listener >= 0,
+                                    .listener = listener,
                                     .port = { .ctx = d,
                                               .on_state = port_on_state,
                                               .on_workers = port_on_workers,
                                               .reload = port_reload,
+                                              .preview = port_preview,
                                               .log_level = port_log_level,
                                               .trace = port_trace,
                                               .status = port_status,
-                                              .watch_hint = port_watch_hint },
+                                              .backup = port_backup,
+                                              .verify = port_verify,
+                                              .watch_hint = port_watch_hint,
+                                              .upgrade = upgrade_begin },
                                 });
 
     if (r == -EADDRINUSE)

@@ -4,16 +4,21 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-#include "daemon/bodies.h"
+#include "daemon/become.h"
 #include "daemon/configuration.h"
 #include "daemon/daemon_internal.h"
 #include "daemon/entity.h"
 #include "daemon/place.h"
 #include "daemon/systemd.h"
 
-enum { MAIN_INBOX_HIGH = 65536 };
+enum {
+    MAIN_INBOX_HIGH = 65536,
+    DISK_PATIENCE_S = 10, /* at the end */
+    DISK_FAILS_S = 2,     /* when it has not worked for longer */
+};
 
 /* ---- stopping ---- */
 
@@ -34,11 +39,9 @@ static void stopped_drop(struct inbox_message *m)
 static void on_worker_stopped(void *ctx, struct worker *w)
 {
     struct daemon *d = ctx;
-    struct inbox_message *m = malloc(sizeof(*m));
+    /* Without it the process would never end. */
+    struct inbox_message *m = inbox_message_alloc(w->log, sizeof(*m));
 
-    (void)w;
-    if (!m)
-        abort(); /* without it the process would never end */
     *m = (struct inbox_message){ .run = stopped_run, .drop = stopped_drop };
     list_init(&m->link);
     inbox_post_always(&d->loop.inbox, m);
@@ -46,7 +49,8 @@ static void on_worker_stopped(void *ctx, struct worker *w)
 
 static void daemon_stop(struct daemon *d)
 {
-    systemd_notify("STOPPING=1");
+    upgrade_give_up(d);
+    systemd_notify("STOPPING=1\nSTATUS=Waiting for the last answers");
     log_info(d->log, "daemon.stopping", KV_U("again", d->stopping));
     for (unsigned i = 0; i < d->n_workers; i++)
         worker_post_stop(&d->workers[i],
@@ -100,21 +104,71 @@ static unsigned worker_count(const struct settings *s)
     return n < 1 ? 1 : n > WORKERS_MAX ? WORKERS_MAX : (unsigned)n;
 }
 
-/* What the first worker's sockets are bound to, so that the others share a port the kernel chose.
- */
-static struct addr *daemon_bound(const struct daemon *d)
+/* Connections are files. Some systems let a process have few of them unless it asks. */
+static void raise_files(void)
 {
-    const struct worker *first = &d->workers[0];
-    struct addr *bound = calloc(first->n_transports + 1, sizeof(*bound));
+    struct rlimit files;
 
-    for (size_t i = 0; bound && i < first->n_transports; i++)
-        net_local(first->net, (uint32_t)i, &bound[i]);
-    return bound;
+    if (getrlimit(RLIMIT_NOFILE, &files))
+        return;
+    files.rlim_cur = files.rlim_max;
+    (void)!setrlimit(RLIMIT_NOFILE, &files);
+}
+
+static int daemon_listen(struct daemon *d)
+{
+    struct listeners_draft draft = { .clock = &clock_system,
+                                     .n_workers = d->n_workers,
+                                     .inherited = d->options->inherited,
+                                     .rehearsal = d->options->rehearsal };
+    int r = 0;
+
+    for (size_t i = 0; i < d->settings->n_transports && r == 0; i++) {
+        const struct transport_settings *t = &d->settings->transports[i];
+        struct transport_fault fault = { .option = NULL };
+        struct buf text;
+        char room[80], why[256];
+
+        buf_init_on(&fault.why, why, sizeof(why));
+        r = listeners_claim(&draft, t, &fault);
+        if (!r)
+            continue;
+        buf_init_on(&text, room, sizeof(room));
+        addr_print(&text, &t->bind);
+        log_error(d->log, "transport.bind", KV("transport", t->id), KV("address", buf_str(&text)),
+                  KV("error", fault.why.n ? buf_str(&fault.why) : str_of(strerror(-r))));
+    }
+    if (r == 0 && !d->options->rehearsal)
+        r = listeners_make(&d->listeners, &draft, d->settings, 0);
+    listeners_draft_fini(&draft);
+    if (r || d->options->rehearsal)
+        return r;
+    for (size_t i = 0; i < d->listeners->n; i++)
+        if (d->listeners->list[i].n_read < d->n_workers)
+            log_warn(d->log, "transport.few_sockets", KV("transport", d->listeners->list[i].id),
+                     KV_U("sockets", d->listeners->list[i].n_read), KV_U("workers", d->n_workers));
+    return 0;
+}
+
+/* Before the workers, who share them. A file that cannot be had costs each telephone a challenge
+ * after the next start, and no more. */
+static int daemon_make_nonces(struct daemon *d)
+{
+    int r = 0;
+
+    if (d->store)
+        r = carried_open(&d->carried,
+                         &(struct carried_config){ .directory = d->options->state_directory,
+                                                   .name = STR_INIT("nonces"),
+                                                   .identity = store_identity(d->store),
+                                                   .bytes = nonces_bytes() });
+    if (r)
+        log_warn(d->log, "nonces.not_kept", KV_ERR(r));
+    return nonces_create(&d->nonces, d->carried ? carried_memory(d->carried) : NULL, &clock_system);
 }
 
 static int daemon_init_workers(struct daemon *d)
 {
-    struct addr *bound = NULL;
     int r = 0;
 
     for (unsigned i = 0; i < d->n_workers && r == 0; i++) {
@@ -125,21 +179,20 @@ static int daemon_init_workers(struct daemon *d)
                                             .settings = d->settings,
                                             .bodies = d->bodies,
                                             .state = &d->state,
+                                            .store = d->store,
+                                            .directory = d->options->state_directory,
+                                            .nonces = d->nonces,
+                                            .limits = d->limits,
                                             .peers = d->workers,
                                             .n_peers = d->n_workers,
                                             .admission = &d->admission,
-                                            .bound = bound,
+                                            .listeners = d->listeners,
                                             .stopped = on_worker_stopped,
                                             .stopped_ctx = d,
                                         });
         if (r == 0)
             d->n_workers_ready++;
-        if (r == 0 && !bound) {
-            bound = daemon_bound(d);
-            r = bound ? 0 : -ENOMEM;
-        }
     }
-    free(bound);
     return r;
 }
 
@@ -174,13 +227,13 @@ static int daemon_configure(struct daemon *d)
     r = configuration_read(&c, d->options, NULL, &diag);
     if (r)
         goto out;
-    r = bodies_create(&d->bodies, c.settings, d->log, &diag);
+    r = body_registry_create(&d->bodies, d->log);
     if (r)
         goto out;
     r = configuration_load_plugins(c.settings, d->bodies, &diag);
     if (r)
         goto out;
-    configuration_check_bodies(c.settings, d->bodies, &diag);
+    configuration_check_bodies(c.settings, d->bodies, false, &diag);
     if (log_level_parse(&level, c.settings->general.log_level) == 0)
         log_level_set(d->log, level);
     d->settings = c.settings;
@@ -199,6 +252,11 @@ out:
     return r;
 }
 
+void daemon_still_alive(struct daemon *d)
+{
+    watchdog_alive(&d->watchdog, d->options->succession->from);
+}
+
 static int daemon_start(struct daemon *d)
 {
     char eid[ASTERISK_EID_LEN + 1];
@@ -211,6 +269,9 @@ static int daemon_start(struct daemon *d)
     r = daemon_open_ctl(d);
     if (r)
         return r;
+    r = daemon_open_store(d);
+    if (r)
+        return r;
     d->n_workers = worker_count(d->settings);
     atomic_init(&d->admission.held, 0);
     atomic_init(&d->admission.limit, d->settings->general.max_subscriptions);
@@ -218,7 +279,8 @@ static int daemon_start(struct daemon *d)
     d->workers = calloc(d->n_workers, sizeof(*d->workers));
     if (!d->workers)
         return r;
-    r = daemon_init_workers(d);
+    raise_files();
+    r = daemon_listen(d);
     if (r) {
         snprintf(d->why, sizeof(d->why),
                  "the transports of pjsip.conf cannot all be opened: %s; the line above says which "
@@ -226,21 +288,41 @@ static int daemon_start(struct daemon *d)
                  strerror(-r));
         return r;
     }
+    r = daemon_make_nonces(d);
+    if (r)
+        return r;
+    r = limits_create(&d->limits, &clock_system);
+    if (r)
+        return r;
+    r = daemon_init_workers(d);
+    if (r) {
+        snprintf(d->why, sizeof(d->why), "a worker cannot begin: %s; the line above says why",
+                 strerror(-r));
+        return r;
+    }
+    daemon_adopt_connections(d);
     entity_id_make(eid, d->settings->general.control_socket);
     r = state_thread_init(&d->state, &(struct state_thread_config){ .clock = &clock_system,
                                                                     .log = d->log,
                                                                     .settings = d->settings,
+                                                                    .store = d->store,
                                                                     .eid = str_of(eid),
                                                                     .workers = d->workers,
                                                                     .n_workers = d->n_workers });
     if (r)
         return r;
     d->state_ready = true;
-    r = state_thread_apply(&d->state, d->settings, dialplan_ref(d->dialplan), NULL, NULL);
-    if (r) {
-        dialplan_unref(d->dialplan);
+    r = daemon_restore_states(d);
+    if (r)
         return r;
-    }
+    r = state_thread_apply(&d->state,
+                           &(struct apply){ .settings = d->settings, .dialplan = d->dialplan });
+    if (r)
+        return r;
+    r = daemon_restore(d);
+    if (r)
+        return r;
+    daemon_deliver_backlog(d);
     r = daemon_catch_signals(d);
     return r ? r : daemon_start_threads(d);
 }
@@ -257,10 +339,13 @@ static int daemon_ready(struct daemon *d)
     }
     (void)!write(STDERR_FILENO, word, sizeof(word) - 1);
     log_info(d->log, "daemon.ready", KV_U("workers", d->n_workers),
-             KV_U("transports", d->workers[0].n_transports),
-             KV_U("endpoints", d->settings->n_endpoints),
+             KV_U("transports", d->listeners->n), KV_U("endpoints", d->settings->n_endpoints),
              KV_U("publishers", d->settings->n_publishes));
-    systemd_notify("READY=1");
+    inherited_report(d->options->inherited, d->log);
+    succession_tell(d);
+    inherited_close(d->options->inherited);
+    systemd_notify("READY=1\nSTATUS=Serving");
+    watchdog_start(&d->watchdog, &d->state, d->workers, d->n_workers, &d->loop);
     if (d->options->background)
         place_let_go();
     if (d->options->ready_fd >= 0) {
@@ -270,9 +355,26 @@ static int daemon_ready(struct daemon *d)
     return 0;
 }
 
-static void daemon_fini(struct daemon *d)
+/* A disk that hangs holds up the end, and what waits for it was acknowledged to nobody. */
+static void on_hang(int number)
 {
-    ctl_destroy(d->ctl);
+    static const char line[] =
+        "error daemon.disk_hangs why=\"it does not take what was to be written last\"\n";
+
+    (void)number;
+    (void)!write(STDERR_FILENO, line, sizeof(line) - 1);
+    _exit(EXIT_FAILURE);
+}
+
+static void disk_patience(const struct store *store)
+{
+    signal(SIGALRM, on_hang);
+    alarm(store_fails(store) ? DISK_FAILS_S : DISK_PATIENCE_S);
+}
+
+void daemon_stop_threads(struct daemon *d)
+{
+    watchdog_end(&d->watchdog);
     for (unsigned i = 0; i < d->n_workers_ready; i++)
         if (d->workers[i].started)
             loop_stop(&d->workers[i].loop);
@@ -280,6 +382,17 @@ static void daemon_fini(struct daemon *d)
         worker_join(&d->workers[i]);
     if (d->state_ready)
         state_thread_stop(&d->state);
+    if (!d->store)
+        return;
+    disk_patience(d->store);
+    store_stop(d->store);
+    alarm(0);
+}
+
+static void daemon_fini(struct daemon *d)
+{
+    ctl_destroy(d->ctl);
+    daemon_stop_threads(d);
     for (unsigned i = 0; i < d->n_workers_ready; i++)
         inbox_close(&d->workers[i]
                          .loop.inbox); /* jobs under way go home before their threads' objects go */
@@ -288,14 +401,27 @@ static void daemon_fini(struct daemon *d)
     for (unsigned i = 0; i < d->n_workers_ready; i++)
         worker_fini(&d->workers[i]);
     free(d->workers);
+    nonces_destroy(d->nonces);
+    limits_destroy(d->limits);
+    carried_close(d->carried);
+    pthread_mutex_lock(&d->store_lock);
+    if (d->store)
+        disk_patience(d->store);
+    store_close(d->store);
+    alarm(0);
+    d->store = NULL;
+    pthread_mutex_unlock(&d->store_lock);
     if (d->signals_ready)
         for (size_t i = 0; i < ARRAY_LEN(d->signals); i++)
             uv_close((uv_handle_t *)&d->signals[i], NULL);
+    upgrade_fini(d);
     loop_fini(&d->loop);
     body_registry_destroy(d->bodies);
     settings_unref(d->settings);
     settings_unref(d->begun_with);
     dialplan_unref(d->dialplan);
+    listeners_unref(d->listeners);
+    backlog_destroy(d->backlog);
 }
 
 static int daemon_settle(struct daemon *d)
@@ -321,6 +447,7 @@ int daemon_run(const struct daemon_options *options)
     if (r)
         return 1;
     signal(SIGPIPE, SIG_IGN);
+    pthread_mutex_init(&d.store_lock, NULL);
     r = daemon_settle(&d);
     if (r)
         goto out;
@@ -328,6 +455,11 @@ int daemon_run(const struct daemon_options *options)
     if (r)
         goto out;
     has_loop = true;
+    upgrade_init(&d);
+    watchdog_init(&d.watchdog);
+    r = daemon_inherit(&d);
+    if (r)
+        goto out;
     r = daemon_start(&d);
     if (r)
         goto out;
@@ -335,12 +467,58 @@ int daemon_run(const struct daemon_options *options)
     if (r)
         goto out;
     loop_run(&d.loop);
+    if (d.upgrade.agreed) {
+        upgrade_go(&d);
+        loop_run(&d.loop);
+    }
     log_info(d.log, "daemon.stopped");
 out:
+    if (r)
+        succession_go_back(&d);
     if (has_loop)
         daemon_fini(&d);
     if (r) /* the last line is the one that is read */
         log_error(d.log, "daemon.not_started", KV("why", *d.why ? d.why : strerror(-r)));
+    pthread_mutex_destroy(&d.store_lock);
+    log_destroy(d.log);
+    return r ? 1 : 0;
+}
+
+static int rehearse(struct daemon *d)
+{
+    int r = daemon_configure(d);
+
+    if (r)
+        return r;
+    if (d->settings->general.durability == DURABILITY_NONE) {
+        snprintf(d->why, sizeof(d->why), "[general] durability is none: it would know nothing");
+        return -EINVAL;
+    }
+    d->n_workers = worker_count(d->settings);
+    r = daemon_listen(d);
+    if (r) {
+        snprintf(d->why, sizeof(d->why), "a transport cannot be opened: %s", strerror(-r));
+        return r;
+    }
+    return store_probe(d->options->state_directory, d->why, sizeof(d->why));
+}
+
+int daemon_rehearse(const struct daemon_options *options)
+{
+    struct daemon d = { .options = options };
+    int r = log_create(&d.log, STDERR_FILENO, LOG_LEVEL_WARN, &clock_system);
+
+    if (r == 0)
+        r = rehearse(&d);
+    if (r)
+        fprintf(stderr, "extstated " EXTSTATE_VERSION " cannot take over: %s\n",
+                *d.why ? d.why : strerror(-r));
+    else
+        puts("extstated " EXTSTATE_VERSION " " BECOME_COULD);
+    body_registry_destroy(d.bodies);
+    settings_unref(d.settings);
+    settings_unref(d.begun_with);
+    dialplan_unref(d.dialplan);
     log_destroy(d.log);
     return r ? 1 : 0;
 }

@@ -4,6 +4,12 @@
 #pragma once
 #include "daemon/daemon.h"
 #include "daemon/threads.h"
+#include "daemon/upgrade.h"
+#include "daemon/watchdog.h"
+#include "net/backlog.h"
+#include "store/carried.h"
+#include "txn/limits.h"
+#include "txn/nonces.h"
 
 struct daemon {
     const struct daemon_options *options;
@@ -11,14 +17,23 @@ struct daemon {
     struct loop loop; /* its owner is this struct */
     struct body_registry *bodies;
     const struct settings *settings;
-    const struct settings *begun_with; /* threads, sockets and plugins are made of these */
+    const struct settings *begun_with; /* threads and plugins are made of these */
     struct dialplan *dialplan;         /* the one that was given to the state thread last */
+    struct listeners *listeners;       /* likewise, to the workers */
+    struct backlog *backlog;           /* of inherited sockets, until the workers read them */
+    struct store *store;               /* NULL: nothing is kept */
+    struct nonces *nonces;             /* of all workers */
+    struct limits *limits;             /* likewise */
+    struct carried *carried;           /* their memory; NULL: they have their own */
+    pthread_mutex_t store_lock;        /* held while it is read, or ends */
     struct state_thread state;
     bool state_ready;
     struct worker *workers;
     unsigned n_workers, n_workers_ready, n_workers_stopped;
     struct admission admission;
     struct ctl *ctl;
+    struct upgrade upgrade;
+    struct watchdog watchdog;
     uv_signal_t signals[3];
     bool signals_ready, stopping;
     unsigned files_present;
@@ -27,16 +42,49 @@ struct daemon {
     char why[512];       /* it could not start */
 };
 
+/* daemon.c: the workers' and the state thread, then what they have put is written. */
+void daemon_stop_threads(struct daemon *d);
+
+/* For a service manager that waits for a sign of life, also in the long parts of a start. Any
+ * thread. */
+void daemon_still_alive(struct daemon *d);
+
 /* reload.c */
 
 /* As the control socket's port wants it: 0, CTL_RELOAD_PARTLY, or a negative errno and nothing has
  * changed. */
 NODISCARD int daemon_reload(struct daemon *d, struct buf *report);
+/* The same for its report, and for what it would change. */
+NODISCARD int daemon_preview(struct daemon *d, struct buf *report, ctl_change_fn each, void *ctx);
 /* Which file the log goes to. */
 NODISCARD int daemon_log_name(struct daemon *d);
 /* Open it; also when it is open already, because somebody may have renamed it to begin a new one.
  */
 NODISCARD int daemon_log_open(struct daemon *d);
+
+/* restore.c */
+
+/* Open the store, if the configuration wants one. 0, or a negative errno with `d->why`. */
+NODISCARD int daemon_open_store(struct daemon *d);
+/* States that were set, to the state thread, before it has a dialplan: hints begin with them. */
+NODISCARD int daemon_restore_states(struct daemon *d);
+/* Give what else was kept to those who kept it, before their threads run, and start the store's. */
+NODISCARD int daemon_restore(struct daemon *d);
+
+/* takeover.c */
+
+/* Begin to read the inherited sockets into memory. */
+NODISCARD int daemon_inherit(struct daemon *d);
+/* Give the workers the connections of the process before, before dialogs look for them. */
+void daemon_adopt_connections(struct daemon *d);
+/* Give the workers what was read, before their threads run. */
+void daemon_deliver_backlog(struct daemon *d);
+
+/* verify.c, as the control socket's port wants it: on any thread that may wait. */
+
+NODISCARD int daemon_backup(struct daemon *d, struct str file, char *why, size_t why_n);
+NODISCARD int daemon_verify(struct daemon *d, struct ctl_verification *found, char *why,
+                            size_t why_n);
 
 /* control.c: 0, or a negative errno with `d->why`. */
 NODISCARD int daemon_open_ctl(struct daemon *d);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/engine.h"
 
+#include "store/told.h"
+
 static int engine_create_txn(struct engine *e, const struct engine_config *cfg)
 {
     const struct global_settings *g = &cfg->settings->global;
@@ -26,7 +28,9 @@ int engine_init(struct engine *e, const struct engine_config *cfg)
 {
     int r;
 
-    *e = (struct engine){ .settings = settings_ref(cfg->settings) };
+    *e = (struct engine){ .settings = settings_ref(cfg->settings),
+                          .worker = cfg->worker,
+                          .workers = cfg->workers };
     buf_init(&e->accept, 1024);
     body_types_print(cfg->bodies, STR_EMPTY, &e->accept);
     buf_init(&e->allow_events, 1024);
@@ -36,6 +40,9 @@ int engine_init(struct engine *e, const struct engine_config *cfg)
                                 .settings = cfg->settings,
                                 .accept = buf_str(&e->accept),
                                 .allow_events = buf_str(&e->allow_events),
+                                .nonces = cfg->nonces,
+                                .limits = cfg->limits,
+                                .rng = cfg->rng,
                             });
     if (r)
         goto out;
@@ -54,6 +61,10 @@ int engine_init(struct engine *e, const struct engine_config *cfg)
                                           .worker = cfg->worker,
                                           .workers = cfg->workers,
                                           .allow = STR("OPTIONS, SUBSCRIBE, NOTIFY, PUBLISH"),
+                                          .limits = cfg->limits,
+                                          .keep = cfg->keep,
+                                          .words = cfg->words,
+                                          .incarnation = cfg->incarnation,
                                           .port = cfg->notifier,
                                       });
     if (r)
@@ -68,6 +79,9 @@ int engine_init(struct engine *e, const struct engine_config *cfg)
                                             .bodies = cfg->bodies,
                                             .settings = cfg->settings,
                                             .port = cfg->publisher,
+                                            .keep = cfg->keep,
+                                            .words = cfg->words,
+                                            .incarnation = cfg->incarnation,
                                         });
     if (r)
         goto out;
@@ -100,9 +114,30 @@ void engine_fini(struct engine *e)
     *e = (struct engine){ 0 };
 }
 
+void engine_restore(struct engine *e, const struct keep_record *record)
+{
+    bool ours = told_worker(record->number, e->workers) == e->worker;
+
+    if (record->table == KEEP_SUBSCRIPTION)
+        notifier_restore(e->notifier, record);
+    else if (record->table == KEEP_SENT_PUBLICATION)
+        publisher_restore(e->publisher, record, ours);
+}
+
+void engine_rewrite(struct engine *e)
+{
+    notifier_rewrite(e->notifier);
+    publisher_rewrite(e->publisher);
+}
+
 void engine_receive(struct engine *e, const struct flow *from, struct str datagram)
 {
     txn_receive(e->txn, from, datagram);
+}
+
+int engine_transports_set(struct engine *e, const struct notifier_transport *list, size_t count)
+{
+    return notifier_transports_set(e->notifier, list, count);
 }
 
 void engine_settings_set(struct engine *e, const struct settings *settings)
@@ -122,9 +157,14 @@ void engine_settings_set(struct engine *e, const struct settings *settings)
 
 void engine_stop(struct engine *e)
 {
+    bool for_good = notifier_is_draining(e->notifier);
+
     compositor_stop(e->compositor);
     notifier_stop(e->notifier);
-    publisher_stop(e->publisher);
+    if (for_good)
+        publisher_leave(e->publisher);
+    else
+        publisher_stop(e->publisher);
 }
 
 size_t engine_busy(const struct engine *e)

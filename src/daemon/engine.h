@@ -3,6 +3,7 @@
  * notifier, publisher and compositor wired together. worker.c runs it on a thread with sockets; the
  * scenario runner steps it with a clock of its own. Threads: one owner. */
 #pragma once
+#include "base/keep.h"
 #include "event/notifier.h"
 #include "publication/compositor.h"
 #include "publisher/publisher.h"
@@ -14,6 +15,7 @@ struct engine {
     struct publisher *publisher;
     struct compositor *compositor;
     const struct settings *settings;
+    unsigned worker, workers;
     struct buf accept, allow_events; /* of all packages, for OPTIONS */
 };
 
@@ -24,9 +26,14 @@ struct engine_config {
     struct log *log;
     struct body_registry *bodies;
     const struct settings *settings;
+    struct nonces *nonces;    /* of all workers */
+    struct limits *limits;    /* likewise; NULL: nothing is limited */
     struct net *net;          /* NULL without sockets */
     unsigned worker, workers; /* our number, and how many there are */
     size_t max_server_bytes;  /* as in txn_config */
+    struct keep keep;         /* what is to survive, and is given back by engine_restore */
+    struct keep_words words;
+    uint64_t incarnation; /* of the store: how often it has been started */
     struct txn_port txn;
     struct notifier_port notifier;
     struct publisher_port publisher;
@@ -34,10 +41,18 @@ struct engine_config {
 };
 NODISCARD int engine_init(struct engine *e, const struct engine_config *cfg);
 void engine_fini(struct engine *e);
+/* A record that was kept. Before anything else happens. Nonsense is logged and forgotten. */
+void engine_restore(struct engine *e, const struct keep_record *record);
+/* Everything is to be kept again: the store begins anew. */
+void engine_rewrite(struct engine *e);
 /* A datagram came in. */
 void engine_receive(struct engine *e, const struct flow *from, struct str datagram);
+/* As notifier_transports_set, before the settings. */
+NODISCARD int engine_transports_set(struct engine *e, const struct notifier_transport *list,
+                                    size_t count);
 void engine_settings_set(struct engine *e, const struct settings *settings);
-/* Begin the polite end: subscriptions deactivated, publications removed, who has published
- * answered. Over when engine_busy is 0. */
+/* Begin the polite end: subscriptions deactivated and publications removed, unless they are kept
+ * and the subscribers are not being moved away; who has published answered. Over when engine_busy
+ * is 0. */
 void engine_stop(struct engine *e);
 size_t engine_busy(const struct engine *e);

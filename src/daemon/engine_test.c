@@ -19,6 +19,7 @@ struct bench {
     struct wheel wheel;
     struct rng rng;
     struct body_registry *bodies;
+    struct nonces *nonces;
     struct settings *settings;
     struct engine engine;
     struct flow flow;
@@ -60,18 +61,20 @@ static void bench_init(struct bench *b)
     wheel_init(&b->wheel, b->now_ms);
     b->wheel.clock = &b->clock;
     xml_init();
-    assert_int_equal(body_registry_create(&b->bodies, NULL, NULL, 0, NULL), 0);
+    assert_int_equal(body_registry_create(&b->bodies, NULL), 0);
     b->settings = settings_fixture_with("[udp]\ntype=transport\nbind=192.0.2.1:5060\n"
                                         "[pbx]\ntype=endpoint\n",
                                         "[compositor]\npublish=any\n");
     assert_int_equal(addr_parse(&b->flow.local, STR("192.0.2.1"), 5060), 0);
     assert_int_equal(addr_parse(&b->flow.remote, STR("192.0.2.7"), 5060), 0);
+    assert_int_equal(nonces_create(&b->nonces, NULL, &b->clock), 0);
     assert_int_equal(
         engine_init(&b->engine, &(struct engine_config){ .wheel = &b->wheel,
                                                          .clock = &b->clock,
                                                          .rng = &b->rng,
                                                          .bodies = b->bodies,
                                                          .settings = b->settings,
+                                                         .nonces = b->nonces,
                                                          .workers = 1,
                                                          .max_server_bytes = 1 << 20,
                                                          .txn = { .ctx = b, .send = bench_send },
@@ -82,6 +85,7 @@ static void bench_init(struct bench *b)
 static void bench_fini(struct bench *b)
 {
     engine_fini(&b->engine);
+    nonces_destroy(b->nonces);
     wheel_fini(&b->wheel);
     settings_unref(b->settings);
     body_registry_destroy(b->bodies);

@@ -8,12 +8,13 @@
 #include "config/settings.h"
 #include "daemon/daemon.h"
 #include "daemon/place.h"
+#include "daemon/upgrade.h"
 #include "xml/xml.h"
 
 #define DEFAULT_CONFIG_DIR EXTSTATE_SYSCONFDIR "/extstate"
 #define DEFAULT_STATE_DIR EXTSTATE_LOCALSTATEDIR "/lib/extstate"
 
-enum { OPTION_CHECK = 256, OPTION_REFERENCE, OPTION_SET };
+enum { OPTION_CHECK = 256, OPTION_REFERENCE, OPTION_REHEARSE, OPTION_SET };
 
 static const struct option long_options[] = {
     { "config-dir", required_argument, NULL, 'c' },
@@ -22,6 +23,7 @@ static const struct option long_options[] = {
     { "log-file", required_argument, NULL, 'l' },
     { "set", required_argument, NULL, OPTION_SET },
     { "check", no_argument, NULL, OPTION_CHECK },
+    { "rehearse", no_argument, NULL, OPTION_REHEARSE },
     { "print-reference", no_argument, NULL, OPTION_REFERENCE },
     { "version", no_argument, NULL, 'V' },
     { "help", no_argument, NULL, 'h' },
@@ -41,6 +43,8 @@ static const char usage[] =
     "      --set SECTION.OPTION=VALUE\n"
     "                         override extstate.conf, e.g. --set compatibility.asterisk=yes\n"
     "      --check            read the configuration, print every problem, exit 1 on an error\n"
+    "      --rehearse         say whether this program could take the place of the one that runs\n"
+    "                         (extstatectl upgrade), exit 1 if not\n"
     "      --print-reference  print the reference of all configuration options (Markdown)\n"
     "  -V, --version          print the version\n"
     "  -h, --help             print this\n";
@@ -87,7 +91,6 @@ static int run_in_background(struct daemon_options *o)
     if (r) {
         fprintf(stderr, "extstated: the working directory cannot be found: %s\n", strerror(-r));
     } else {
-        o->background = true;
         o->ready_fd = place_background();
         status = daemon_run(o);
     }
@@ -96,11 +99,44 @@ static int run_in_background(struct daemon_options *o)
     return status;
 }
 
+/* One that takes another one's place is in the background already, or is not to be. */
+static int run_settled(struct daemon_options *o, bool foreground)
+{
+    if (o->rehearsal)
+        return daemon_rehearse(o);
+    o->background = !foreground;
+    return foreground || o->succession->from ? daemon_run(o) : run_in_background(o);
+}
+
+static int run(struct daemon_options *o, const char *name, bool foreground)
+{
+    int r, status = EXIT_FAILURE;
+
+    if (inherited_read(o->inherited, o->rehearsal)) {
+        fputs("extstated: LISTEN_FDS does not say which sockets are open\n", stderr);
+        return EXIT_FAILURE;
+    }
+    succession_read(o->succession, o->inherited);
+    r = place_program(&o->program, name);
+    if (r)
+        fprintf(stderr, "extstated: its own path cannot be found: %s\n", strerror(-r));
+    else
+        status = run_settled(o, foreground);
+    str_free(&o->program);
+    succession_fini(o->succession);
+    inherited_close(o->inherited);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
+    struct inherited inherited = { 0 };
+    struct succession succession;
     struct daemon_options options = {
         .config_directory = STR_INIT(DEFAULT_CONFIG_DIR),
         .state_directory = STR_INIT(DEFAULT_STATE_DIR),
+        .inherited = &inherited,
+        .succession = &succession,
         .ready_fd = -1,
     };
     struct str *overrides = calloc((size_t)argc + 1, sizeof(*overrides));
@@ -134,6 +170,9 @@ int main(int argc, char **argv)
         case OPTION_CHECK:
             check = true;
             break;
+        case OPTION_REHEARSE:
+            options.rehearsal = true;
+            break;
         case OPTION_REFERENCE:
             free(overrides);
             return print_reference();
@@ -156,9 +195,7 @@ int main(int argc, char **argv)
         free(overrides);
         return 2;
     }
-    status = check        ? daemon_check(&options)
-             : foreground ? daemon_run(&options)
-                          : run_in_background(&options);
+    status = check ? daemon_check(&options) : run(&options, argv[0], foreground);
     free(overrides);
     return status;
 }

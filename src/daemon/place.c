@@ -54,6 +54,17 @@ int place_path_absolute(struct str *out, struct str path)
     return 0;
 }
 
+int place_program(struct str *out, const char *name)
+{
+    char room[PATH_MAX];
+    ssize_t n;
+
+    if (strchr(name, '/'))
+        return place_path_absolute(out, str_of(name));
+    n = readlink("/proc/self/exe", room, sizeof(room)); /* it was looked for in $PATH */
+    return n < 0 ? -errno : str_dup(out, (struct str){ room, (size_t)n });
+}
+
 int place_background(void)
 {
     int ends[2];

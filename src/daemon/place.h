@@ -11,6 +11,10 @@ NODISCARD int place_directory_make(struct str path);
 /* The same path from the root, on the heap (str_free). 0 or -errno. */
 NODISCARD int place_path_absolute(struct str *out, struct str path);
 
+/* The path of this program, which was called by that name; likewise. It is where it was found, so
+ * that one that is installed in its place is found there, too. */
+NODISCARD int place_program(struct str *out, const char *name);
+
 /* Becomes a daemon: a child in a session of its own, in the root directory. Returns in the child
  * only, with the descriptor to which it writes one byte when it is ready; the parent waits for that
  * and exits with 0, or with 1 when the child ends without. */

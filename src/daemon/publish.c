@@ -21,6 +21,8 @@ static size_t request_texts(struct publication_request *rq, struct str *texts[st
  */
 struct publication_message {
     struct inbox_message m;
+    struct keep_wait wait;
+    struct state_thread *state;
     unsigned worker;
     uint64_t cookie;
     struct publication_request rq;
@@ -47,6 +49,19 @@ static void answer_run(struct inbox_message *m, void *owner)
     publication_drop(m);
 }
 
+/* A refresh or a removal goes on from memory. At the end of the process nobody is told anything. */
+static void kept(struct keep_wait *wait, int result)
+{
+    struct publication_message *p = CONTAINER_OF(wait, struct publication_message, wait);
+
+    if (p->answer.promise && result != -ECANCELED) {
+        publication_promise_end(p->state->engine.publications, p->answer.promise, result == 0);
+        if (result)
+            p->result = PUBLICATION_UNKEPT;
+    }
+    inbox_post_always(&p->state->workers[p->worker].loop.inbox, &p->m);
+}
+
 static void publication_run(struct inbox_message *m, void *owner)
 {
     struct publication_message *p = CONTAINER_OF(m, struct publication_message, m);
@@ -58,7 +73,9 @@ static void publication_run(struct inbox_message *m, void *owner)
     str_keep(&p->answer.etag, &at);
     str_keep(&p->answer.why, &at);
     m->run = answer_run;
-    inbox_post_always(&s->workers[p->worker].loop.inbox, m);
+    p->state = s;
+    p->wait = (struct keep_wait){ .done = kept };
+    keep_wait(&s->engine.keep, &p->wait); /* one that is refused waits for those before it */
 }
 
 int state_post_publication(struct state_thread *s, unsigned worker,
@@ -76,9 +93,11 @@ int state_post_publication(struct state_thread *s, unsigned worker,
     p = malloc(sizeof(*p) + size);
     if (!p)
         return -ENOMEM;
-    *p = (struct publication_message){ .m = { .run = publication_run, .drop = publication_drop },
-                                       .worker = worker,
-                                       .cookie = cookie };
+    *p = (struct publication_message){
+        .m = { .run = publication_run, .drop = publication_drop, .patient = true },
+        .worker = worker,
+        .cookie = cookie
+    };
     list_init(&p->m.link);
     at = p->text;
     for (size_t i = 0; i < n; i++)

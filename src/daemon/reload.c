@@ -3,6 +3,7 @@
  * file. */
 #include "daemon/configuration.h"
 #include "daemon/daemon_internal.h"
+#include "daemon/difference.h"
 #include "daemon/place.h"
 #include "daemon/status.h"
 #include "daemon/systemd.h"
@@ -33,26 +34,68 @@ static void log_level_follow(struct daemon *d, const struct settings *settings)
         log_level_set(d->log, level);
 }
 
-int daemon_reload(struct daemon *d, struct buf *report)
+static int read_anew(struct daemon *d, struct configuration *c, struct listeners_draft *draft,
+                     struct diag *diag)
 {
-    const struct configuration_former former = { d->settings, d->dialplan, d->bodies };
+    const struct configuration_former former = { d->settings, d->dialplan, d->bodies, draft };
+    int r = configuration_check_vanished(d->files_present, configuration_present(d->options), diag);
+
+    r = r ? r : configuration_read(c, d->options, &former, diag);
+    if (r)
+        return r;
+    configuration_check_bodies(c->settings, d->bodies, false, diag);
+    status_check_reload(d->begun_with, c->settings, diag);
+    return 0;
+}
+
+int daemon_preview(struct daemon *d, struct buf *report, ctl_change_fn each, void *ctx)
+{
+    const struct configuration now = { (struct settings *)(uintptr_t)d->settings, d->dialplan };
+    struct listeners_draft draft = { .former = d->listeners,
+                                     .clock = &clock_system,
+                                     .n_workers = d->n_workers };
     struct configuration c = { 0 };
     struct diag diag;
     int r;
 
-    systemd_notify("RELOADING=1");
     diag_init(&diag);
-    r = configuration_check_vanished(d->files_present, configuration_present(d->options), &diag);
-    r = r ? r : configuration_read(&c, d->options, &former, &diag);
+    r = read_anew(d, &c, &draft, &diag);
+    if (r == 0)
+        difference_tell(&now, &c, each, ctx);
+    if (r == 0 && diag.errors)
+        r = CTL_RELOAD_PARTLY;
+    diag_print(&diag, report);
+    configuration_fini(&c);
+    listeners_draft_fini(&draft); /* the sockets were opened to see whether they can be */
+    diag_fini(&diag);
+    return r;
+}
+
+int daemon_reload(struct daemon *d, struct buf *report)
+{
+    struct listeners_draft draft = { .former = d->listeners,
+                                     .clock = &clock_system,
+                                     .n_workers = d->n_workers };
+    struct configuration c = { 0 };
+    struct listeners *listeners = NULL;
+    struct diag diag;
+    int r;
+
+    systemd_notify_reloading();
+    diag_init(&diag);
+    r = read_anew(d, &c, &draft, &diag);
     if (r == 0) {
-        configuration_check_bodies(c.settings, d->bodies, &diag);
-        status_check_reload(d->begun_with, c.settings, &diag);
-        r = state_thread_apply(&d->state, c.settings, dialplan_ref(c.dialplan), d->dialplan,
-                               &d->loop);
-        if (r)
-            dialplan_unref(c.dialplan);
+        r = listeners_make(&listeners, &draft, c.settings, c.settings->global.timer_b_ms);
     }
+    if (r == 0)
+        r = state_thread_apply(&d->state, &(struct apply){ .settings = c.settings,
+                                                           .dialplan = c.dialplan,
+                                                           .former = d->dialplan,
+                                                           .listeners = listeners,
+                                                           .home = &d->loop });
     if (r == 0) {
+        listeners_unref(d->listeners);
+        d->listeners = listeners_ref(listeners);
         dialplan_unref(d->dialplan);
         d->dialplan = c.dialplan;
         c.dialplan = NULL;
@@ -73,8 +116,12 @@ int daemon_reload(struct daemon *d, struct buf *report)
         LOG_AT(d->log, r ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "daemon.reloaded",
                KV_U("errors", diag.errors), KV_U("warnings", diag.warnings));
     configuration_fini(&c);
+    listeners_unref(listeners);
+    listeners_draft_fini(&draft);
     diag_fini(&diag);
-    systemd_notify("READY=1");
+    systemd_notify(r < 0 ? "READY=1\nSTATUS=Serving; the last reload was refused"
+                   : r   ? "READY=1\nSTATUS=Serving; the last reload was applied in part"
+                         : "READY=1\nSTATUS=Serving");
     return r;
 }
 

@@ -1,105 +1,99 @@
 // SPDX-License-Identifier: MIT
-/* Names of compositors and telephones to addresses: by libuv's threads, so that a slow resolver
- * keeps nobody waiting. Of several addresses the first that one of our transports reaches is taken.
- */
-#include <stdlib.h>
-
-#include "daemon/choose.h"
+/* Where compositors and telephones are that are called by a name: a worker's lookups, and its
+ * questions to name servers. */
 #include "daemon/threads.h"
 
-struct resolution {
-    uv_getaddrinfo_t uv;
-    struct inbox_message m;
-    struct worker *worker;
-    void (*answer)(struct engine *e, uint64_t cookie, const struct addr *remote);
-    uint64_t cookie;
-    struct addr remote;
-    bool found;
-};
-
-static void resolution_finish(struct resolution *q)
-{
-    struct worker *w = q->worker;
-
-    w->resolving--;
-    if (w->engine_ready)
-        q->answer(&w->engine, q->cookie, q->found ? &q->remote : NULL);
-    free(q);
-}
-
-static void resolution_run(struct inbox_message *m, void *owner)
-{
-    (void)owner;
-    resolution_finish(CONTAINER_OF(m, struct resolution, m));
-}
-
-static void resolution_drop(struct inbox_message *m)
-{
-    free(CONTAINER_OF(m, struct resolution, m));
-}
-
-static bool is_reached(void *ctx, const struct addr *remote)
+static bool is_reached(void *ctx, enum net_protocol protocol, const struct addr *remote)
 {
     struct flow flow;
 
-    return worker_route(ctx, STR_EMPTY, remote, &flow) == 0;
+    return worker_route(ctx, STR_EMPTY, protocol, remote, &flow) == 0;
 }
 
-static void on_addrinfo(uv_getaddrinfo_t *uv, int status, struct addrinfo *list)
+static bool is_spoken(void *ctx, enum net_protocol protocol)
 {
-    struct resolution *q = CONTAINER_OF(uv, struct resolution, uv);
+    const struct transports *t = &((struct worker *)ctx)->transports;
 
-    q->found = status == 0 &&
-               address_choose(&q->remote, list, addr_port(&q->remote), is_reached, q->worker);
-    uv_freeaddrinfo(list);
-    resolution_finish(q);
+    for (size_t i = 0; i < t->n; i++)
+        if (!t->list[i].gone && t->list[i].protocol == protocol)
+            return true;
+    return false;
 }
 
-static void resolve(struct worker *w, struct str host, uint16_t port, uint64_t cookie,
-                    void (*answer)(struct engine *e, uint64_t cookie, const struct addr *remote))
+static void query(void *ctx, const char *name, enum dns_type type, struct dns_entry *entry)
 {
-    static const struct addrinfo hints = { .ai_socktype = SOCK_DGRAM };
-    struct resolution *q = calloc(1, sizeof(*q));
-    char name[256];
-
-    if (!q) {
-        log_error(w->log, "worker.resolve", KV_ERR(-ENOMEM));
-        return; /* whoever asks has a timer for that */
-    }
-    q->worker = w;
-    q->answer = answer;
-    q->cookie = cookie;
-    q->m = (struct inbox_message){ .run = resolution_run, .drop = resolution_drop };
-    list_init(&q->m.link);
-    w->resolving++;
-    port = port ? port : 5060;
-    q->found = addr_parse(&q->remote, host, port) == 0;
-    if (!q->found && host.n < sizeof(name)) {
-        memcpy(name, host.p, host.n);
-        name[host.n] = '\0';
-        q->remote.v4 = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(port) };
-        if (uv_getaddrinfo(&w->loop.uv, &q->uv, on_addrinfo, name, NULL, &hints) == 0)
-            return;
-    }
-    inbox_post_always(&w->loop.inbox, &q->m);
+    dns_wire_query(((struct worker *)ctx)->wire, name, type, entry);
 }
 
-static void answer_publisher(struct engine *e, uint64_t cookie, const struct addr *remote)
+static size_t hosts(void *ctx, const char *name, struct addr *list, size_t most)
 {
-    publisher_resolved(e->publisher, cookie, remote);
+    return dns_wire_hosts(((struct worker *)ctx)->wire, name, list, most);
 }
 
-void worker_publisher_resolve(void *ctx, struct str host, uint16_t port, uint64_t cookie)
+int worker_dns_init(struct worker *w, const struct clock *clock, struct str servers)
 {
-    resolve(ctx, host, port, cookie, answer_publisher);
+    int r = dns_wire_create(&w->wire, &w->loop, servers);
+
+    if (r == 0)
+        r = dns_create(&w->dns, &(struct dns_config){ .wheel = &w->loop.wheel,
+                                                      .clock = clock,
+                                                      .rng = &w->rng,
+                                                      .port = { .ctx = w,
+                                                                .query = query,
+                                                                .hosts = hosts,
+                                                                .reached = is_reached,
+                                                                .speaks = is_spoken } });
+    if (r)
+        log_error(w->log, "worker.dns", KV_ERR(r));
+    else
+        dns_wire_bind(w->wire, w->dns);
+    return r;
 }
 
-static void answer_notifier(struct engine *e, uint64_t cookie, const struct addr *remote)
+void worker_dns_settings(struct worker *w, struct str servers)
 {
-    notifier_resolved(e->notifier, cookie, remote);
+    int r = dns_wire_servers_set(w->wire, servers);
+
+    if (r < 0)
+        log_error(w->log, "worker.dns", KV_ERR(r)); /* the former servers go on */
+    if (r == 0)
+        dns_forget(w->dns);
 }
 
-void worker_notifier_resolve(void *ctx, struct str host, uint16_t port, uint64_t question)
+void worker_dns_fini(struct worker *w)
 {
-    resolve(ctx, host, port, question, answer_notifier);
+    dns_wire_destroy(w->wire);
+    dns_destroy(w->dns);
+    w->wire = NULL;
+    w->dns = NULL;
+}
+
+static void answer_publisher(void *ctx, uint64_t cookie, const struct dns_targets *found)
+{
+    publisher_resolved(((struct worker *)ctx)->engine.publisher, cookie, found);
+}
+
+static void answer_notifier(void *ctx, uint64_t cookie, const struct dns_targets *found)
+{
+    notifier_resolved(((struct worker *)ctx)->engine.notifier, cookie, found);
+}
+
+/* Whoever asks has a timer for an answer that does not come. */
+static void lookup(struct worker *w, const struct dns_question *q, uint64_t cookie,
+                   dns_done_fn done)
+{
+    int r = dns_lookup(w->dns, q, done, w, cookie);
+
+    if (r)
+        log_error(w->log, "worker.resolve", KV("host", q->host), KV_ERR(r));
+}
+
+void worker_publisher_resolve(void *ctx, const struct dns_question *q, uint64_t cookie)
+{
+    lookup(ctx, q, cookie, answer_publisher);
+}
+
+void worker_notifier_resolve(void *ctx, const struct dns_question *q, uint64_t question)
+{
+    lookup(ctx, q, question, answer_notifier);
 }

@@ -50,7 +50,7 @@ static int on_patch(void *ctx, const struct publication_patch *p, struct buf *bo
 
     (void)ctx;
     if (!r)
-        r = inbound_parse(document, p->package, p->content_type, buf_str(body), why);
+        r = inbound_parse(document, NULL, p->package, p->content_type, buf_str(body), why);
     return r > 0 ? (int)status_of((enum inbound_outcome)r) : r;
 }
 
@@ -64,11 +64,17 @@ static void on_ended(void *ctx, uint64_t serial)
     asterisk_sources_ended(((struct state_engine *)ctx)->sources, serial);
 }
 
+static void on_resumed(void *ctx, uint64_t serial)
+{
+    asterisk_sources_resumed(((struct state_engine *)ctx)->sources, serial);
+}
+
 static void on_snapshot(void *ctx, const struct snapshot *s, uint64_t consumers)
 {
-    const struct state_port *port = &((struct state_engine *)ctx)->port.state;
+    struct state_engine *e = ctx;
 
-    port->snapshot(port->ctx, s, consumers);
+    watcher_info_snapshot(e->watchers, s);
+    e->port.state.snapshot(e->port.state.ctx, s, consumers);
 }
 
 static void on_device(void *ctx, struct str device, enum device_state state)
@@ -170,7 +176,8 @@ static int create_sources(struct state_engine *e, const struct state_engine_conf
                                                                       .rng = cfg->rng,
                                                                       .log = cfg->log,
                                                                       .ctx = e,
-                                                                      .refresh = on_refresh });
+                                                                      .refresh = on_refresh,
+                                                                      .keep = cfg->keep });
 }
 
 static int create_watchers(struct state_engine *e, const struct state_engine_config *cfg)
@@ -195,6 +202,7 @@ int state_engine_init(struct state_engine *e, const struct state_engine_config *
     int r;
 
     *e = (struct state_engine){ .port = cfg->port,
+                                .keep = cfg->keep,
                                 .workers = cfg->workers,
                                 .settings = settings_ref(cfg->settings),
                                 .log = cfg->log };
@@ -204,6 +212,7 @@ int state_engine_init(struct state_engine *e, const struct state_engine_config *
     if (r)
         goto out;
     r = state_create(&e->core, &(struct state_config){ .port = port,
+                                                       .keep = cfg->keep,
                                                        .switches = switches_of(cfg->settings),
                                                        .clock = cfg->clock,
                                                        .log = cfg->log,
@@ -217,15 +226,19 @@ int state_engine_init(struct state_engine *e, const struct state_engine_config *
                                                                          .forgotten = on_forgotten,
                                                                          .patch = on_patch,
                                                                          .event = on_event,
-                                                                         .ended = on_ended },
+                                                                         .ended = on_ended,
+                                                                         .resumed = on_resumed },
                                                                .wheel = cfg->wheel,
                                                                .clock = cfg->clock,
                                                                .rng = cfg->rng,
-                                                               .log = cfg->log });
+                                                               .log = cfg->log,
+                                                               .keep = cfg->keep,
+                                                               .incarnation = cfg->incarnation });
     if (r)
         goto out;
     r = mailboxes_create(&e->mailboxes, e->core, e->publications,
-                         &(struct mailbox_port){ e, on_mailbox_here, on_unsolicited }, cfg->rng);
+                         &(struct mailbox_port){ e, on_mailbox_here, on_unsolicited, cfg->keep },
+                         cfg->rng);
     if (r)
         goto out;
     r = create_sources(e, cfg);
@@ -419,4 +432,72 @@ void state_engine_unwatch(struct state_engine *e, uint64_t resource_id, unsigned
 {
     state_unwatch(e->core, resource_id, worker);
     watcher_info_unwatch(e->watchers, resource_id, worker);
+}
+
+/* ---- what survives ---- */
+
+static int restore(struct state_engine *e, const struct keep_record *record)
+{
+    switch (record->table) {
+    case KEEP_DEVICE:
+    case KEEP_PRESENCE:
+    case KEEP_AUTOHINT:
+        return state_restore(e->core, record);
+    case KEEP_MAILBOX:
+        return mailbox_restore(e->mailboxes, record);
+    case KEEP_SOURCE_STATE:
+        return asterisk_source_restore(e->sources, record);
+    case KEEP_PUBLICATION:
+    case KEEP_PUBLICATION_BODY:
+        return publication_restore(e->publications, record);
+    default:
+        return 0;
+    }
+}
+
+void state_engine_restore(struct state_engine *e, const struct keep_record *record)
+{
+    int r = restore(e, record);
+
+    if (r == 0 || r == STATE_UNCHANGED)
+        return;
+    log_error(e->log, "state.restore", KV("record", record->name), KV_U("table", record->table),
+              KV_I("result", r));
+    if (r != -ENOMEM)
+        keep_put(&e->keep, &(struct keep_record){ .table = record->table,
+                                                  .number = record->number,
+                                                  .name = record->name });
+}
+
+int state_engine_restored(struct state_engine *e)
+{
+    asterisk_sources_restored(e->sources);
+    return publications_restored(e->publications);
+}
+
+int state_engine_record_check(const struct keep_record *record)
+{
+    switch (record->table) {
+    case KEEP_DEVICE:
+    case KEEP_PRESENCE:
+    case KEEP_AUTOHINT:
+        return state_record_check(record);
+    case KEEP_MAILBOX:
+        return mailbox_record_check(record);
+    case KEEP_SOURCE_STATE:
+        return asterisk_source_record_check(record);
+    case KEEP_PUBLICATION:
+    case KEEP_PUBLICATION_BODY:
+        return publication_record_check(record);
+    default:
+        return 0;
+    }
+}
+
+void state_engine_rewrite(struct state_engine *e)
+{
+    state_keep_all(e->core);
+    mailboxes_keep_all(e->mailboxes);
+    asterisk_sources_keep_all(e->sources);
+    publications_keep_all(e->publications);
 }

@@ -3,6 +3,7 @@
  * publications that are composed into it, mailboxes, what Asterisk servers tell each other, and who
  * watches. state_thread.c runs it; the scenario runner steps it. Threads: one owner. */
 #pragma once
+#include "base/keep.h"
 #include "config/settings.h"
 #include "publication/asterisk_local.h"
 #include "publication/asterisk_source.h"
@@ -35,6 +36,7 @@ struct state_engine {
     bool settled;                    /* wholly */
     struct state_engine_port port;
     struct watcher_info_port workers;
+    struct keep keep;
     struct log *log;
     char eid[ASTERISK_EID_LEN + 1]; /* ours, where the configuration has none */
 };
@@ -43,7 +45,9 @@ struct state_engine_config {
     struct state_engine_port port;
     struct watcher_info_port workers; /* all answers to state_engine_watch go there */
     unsigned n_workers;
-    struct str eid; /* six octets: our entity id, where the configuration has none */
+    struct keep keep;     /* what is to survive, and is given back by state_engine_restore */
+    uint64_t incarnation; /* of the store: how often it has been started */
+    struct str eid;       /* six octets: our entity id, where the configuration has none */
     struct wheel *wheel;
     const struct clock *clock;
     struct rng *rng;
@@ -52,6 +56,17 @@ struct state_engine_config {
 };
 NODISCARD int state_engine_init(struct state_engine *e, const struct state_engine_config *cfg);
 void state_engine_fini(struct state_engine *e);
+
+/* A record that was kept. Before anything else happens, but after the first state_engine_apply;
+ * devices, presences and mailboxes better before that, so that hints begin with the right state.
+ * Nonsense is logged and forgotten. */
+void state_engine_restore(struct state_engine *e, const struct keep_record *record);
+/* All have been, those of publications included: what they make is told. 0 or -ENOMEM. */
+NODISCARD int state_engine_restored(struct state_engine *e);
+/* Is it one that state_engine_restore would take? 0 or -EBADMSG. Any thread. */
+NODISCARD int state_engine_record_check(const struct keep_record *record);
+/* Everything is to be kept again: the store begins anew. */
+void state_engine_rewrite(struct state_engine *e);
 
 /* Give the core its switches, what devices are while nobody reports them (PJSIP/<endpoint> is idle
  * when a static contact makes it reachable, otherwise unavailable), and the dialplan, in this

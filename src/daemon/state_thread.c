@@ -23,13 +23,12 @@ struct unwatch_message {
 
 struct apply_message {
     struct inbox_message m;
-    const struct settings *settings;
-    struct dialplan *dialplan, *former;
-    struct loop *home;
+    struct apply what; /* references */
 };
 
 struct job_message {
     struct inbox_message m;
+    struct keep_wait wait;
     struct ctl_job *job;
     struct loop *home;
 };
@@ -110,13 +109,32 @@ static bool workers_ready(void *ctx)
     return true;
 }
 
+static void on_flush(void *ctx)
+{
+    struct state_thread *s = ctx;
+
+    ledger_flush(&s->ledger);
+    for (unsigned w = 0; w < s->n_workers; w++)
+        inbox_nudge(&s->workers[w].loop.inbox);
+}
+
 /* ---- applying a configuration ---- */
+
+/* While nothing is published no worker is told what nobody watches. */
+static void watch_for_publishers(struct state_thread *s, const struct settings *settings)
+{
+    if (settings->n_publishes)
+        state_watch_all(s->engine.core, CONSUMER_PUBLISHERS);
+}
 
 static int apply(struct state_thread *s, const struct settings *settings, struct dialplan *dp)
 {
     int r = state_engine_apply(&s->engine, settings, dp);
 
-    for (unsigned w = 0; w < s->n_workers && r == 0; w++)
+    if (r >= 0)
+        watch_for_publishers(s, settings);
+    /* By the first one nobody knows any name; who is restored would ask twice. */
+    for (unsigned w = 0; w < s->n_workers && r == 0 && s->started; w++)
         worker_post_dialplan_changed(&s->workers[w]);
     return r < 0 ? r : 0;
 }
@@ -125,9 +143,10 @@ static void apply_drop(struct inbox_message *m)
 {
     struct apply_message *a = CONTAINER_OF(m, struct apply_message, m);
 
-    dialplan_unref(a->dialplan);
-    dialplan_unref(a->former);
-    settings_unref(a->settings);
+    dialplan_unref(a->what.dialplan);
+    dialplan_unref(a->what.former);
+    settings_unref(a->what.settings);
+    listeners_unref(a->what.listeners);
     free(a);
 }
 
@@ -139,7 +158,7 @@ static void apply_finish(struct inbox_message *m, void *owner)
 
 static void apply_run(struct inbox_message *m, void *owner)
 {
-    struct apply_message *a = CONTAINER_OF(m, struct apply_message, m);
+    struct apply *a = &CONTAINER_OF(m, struct apply_message, m)->what;
     static const struct timespec pause = { .tv_nsec = 100000000 };
     struct state_thread *s = owner;
     int r;
@@ -147,7 +166,7 @@ static void apply_run(struct inbox_message *m, void *owner)
     /* Before whatever they have the state core tell: a subscription whose hint goes asks for what
      * its name means by the new ones. */
     for (unsigned w = 0; w < s->n_workers; w++)
-        worker_post_settings(&s->workers[w], a->settings);
+        worker_post_settings(&s->workers[w], a->settings, a->listeners);
     r = apply(s, a->settings, a->dialplan);
     if (r) /* the workers have the new settings now, so there is no way back */
         log_error(s->log, "state.apply", KV_ERR(r));
@@ -161,22 +180,27 @@ static void apply_run(struct inbox_message *m, void *owner)
     inbox_post_always(&a->home->inbox, m);
 }
 
-int state_thread_apply(struct state_thread *s, const struct settings *settings, struct dialplan *dp,
-                       struct dialplan *former, struct loop *home)
+int state_thread_apply(struct state_thread *s, const struct apply *what)
 {
     struct apply_message *a;
+    int r;
 
-    if (!s->started)
-        return apply(s, settings, dp);
+    if (!s->started) {
+        r = apply(s, what->settings, dialplan_ref(what->dialplan));
+        if (r)
+            dialplan_unref(what->dialplan);
+        return r;
+    }
     a = calloc(1, sizeof(*a));
     if (!a)
         return -ENOMEM;
     a->m = (struct inbox_message){ .run = apply_run, .drop = apply_drop };
     list_init(&a->m.link);
-    a->settings = settings_ref(settings);
-    a->dialplan = dp;
-    a->former = dialplan_ref(former);
-    a->home = home;
+    a->what = (struct apply){ .settings = settings_ref(what->settings),
+                              .dialplan = dialplan_ref(what->dialplan),
+                              .former = dialplan_ref(what->former),
+                              .listeners = listeners_ref(what->listeners),
+                              .home = what->home };
     inbox_post_always(&s->loop.inbox, &a->m);
     return 0;
 }
@@ -202,7 +226,7 @@ int state_post_watch(struct state_thread *s, unsigned worker, const struct resou
 
     if (!w)
         return -ENOMEM;
-    *w = (struct watch_message){ .m = { .run = watch_run, .drop = message_free },
+    *w = (struct watch_message){ .m = { .run = watch_run, .drop = message_free, .patient = true },
                                  .question = { *name, served, worker, cookie } };
     list_init(&w->m.link);
     q = &w->question;
@@ -211,6 +235,10 @@ int state_post_watch(struct state_thread *s, unsigned worker, const struct resou
     str_keep(&q->name.context, &at);
     str_keep(&q->name.extension, &at);
     str_keep(&q->served, &at);
+    if (!s->started) { /* a subscription is restored: as many as there are may ask */
+        inbox_post_always(&s->loop.inbox, &w->m);
+        return 0;
+    }
     r = inbox_post(&s->loop.inbox, &w->m);
     if (r)
         free(w);
@@ -230,9 +258,11 @@ void state_post_unwatch(struct state_thread *s, unsigned worker, uint64_t resour
 {
     struct unwatch_message *u = inbox_message_alloc(s->log, sizeof(*u));
 
-    *u = (struct unwatch_message){ .m = { .run = unwatch_run, .drop = message_free },
-                                   .worker = worker,
-                                   .resource_id = resource_id };
+    *u = (struct unwatch_message){
+        .m = { .run = unwatch_run, .drop = message_free, .patient = true },
+        .worker = worker,
+        .resource_id = resource_id
+    };
     list_init(&u->m.link);
     inbox_post_always(&s->loop.inbox, &u->m);
 }
@@ -246,6 +276,15 @@ static void job_finish(struct inbox_message *m, void *owner)
     free(j);
 }
 
+static void job_kept(struct keep_wait *w, int result)
+{
+    struct job_message *j = CONTAINER_OF(w, struct job_message, wait);
+
+    j->job->kept = result;
+    j->m.run = job_finish;
+    inbox_post_always(&j->home->inbox, &j->m);
+}
+
 static void job_run(struct inbox_message *m, void *owner)
 {
     struct job_message *j = CONTAINER_OF(m, struct job_message, m);
@@ -254,9 +293,13 @@ static void job_run(struct inbox_message *m, void *owner)
     j->job->run(j->job, &(struct ctl_state){ .core = s->engine.core,
                                              .publications = s->engine.publications,
                                              .mailboxes = s->engine.mailboxes,
-                                             .sources = s->engine.sources });
-    j->m.run = job_finish;
-    inbox_post_always(&j->home->inbox, &j->m);
+                                             .sources = s->engine.sources,
+                                             .keep = s->engine.keep });
+    j->wait.done = job_kept;
+    if (j->job->lasts)
+        keep_wait(&s->engine.keep, &j->wait);
+    else
+        job_kept(&j->wait, 0);
 }
 
 /* A job whose thread is going away still goes home: its owner waits for it there. */
@@ -286,6 +329,11 @@ int state_post_job(struct state_thread *s, struct ctl_job *job, struct loop *hom
 
 /* ---- life ---- */
 
+static void on_rewrite(void *ctx)
+{
+    state_engine_rewrite(&((struct state_thread *)ctx)->engine);
+}
+
 int state_thread_init(struct state_thread *s, const struct state_thread_config *cfg)
 {
     int r;
@@ -298,6 +346,13 @@ int state_thread_init(struct state_thread *s, const struct state_thread_config *
     if (r)
         return r;
     loop_gate(&s->loop, workers_ready, s);
+    loop_flush_hook(&s->loop, on_flush, s);
+    ledger_init(&s->ledger, &(struct ledger_config){ .store = cfg->store,
+                                                     .home = &s->loop.inbox,
+                                                     .wheel = &s->loop.wheel,
+                                                     .log = cfg->log,
+                                                     .ctx = s,
+                                                     .rewrite = on_rewrite });
     r = state_engine_init(&s->engine,
                           &(struct state_engine_config){
                               .port = { .state = { .ctx = s,
@@ -312,6 +367,8 @@ int state_thread_init(struct state_thread *s, const struct state_thread_config *
                                            .stop = state_winfo_stop,
                                            .answer = on_answer },
                               .n_workers = cfg->n_workers,
+                              .keep = ledger_keep(&s->ledger),
+                              .incarnation = cfg->store ? store_incarnation(cfg->store) : 0,
                               .eid = cfg->eid,
                               .wheel = &s->loop.wheel,
                               .settings = cfg->settings,
@@ -320,10 +377,11 @@ int state_thread_init(struct state_thread *s, const struct state_thread_config *
                               .rng = &s->rng,
                           });
     if (r) {
+        ledger_fini(&s->ledger);
         loop_fini(&s->loop);
         return r;
     }
-    state_watch_all(s->engine.core, CONSUMER_PUBLISHERS);
+    watch_for_publishers(s, cfg->settings);
     return 0;
 }
 
@@ -331,6 +389,7 @@ static void *state_thread_main(void *arg)
 {
     struct state_thread *s = arg;
 
+    (void)!pthread_setname_np(pthread_self(), "state");
     loop_run(&s->loop);
     return NULL;
 }
@@ -356,5 +415,6 @@ void state_thread_fini(struct state_thread *s)
 {
     inbox_close(&s->loop.inbox);
     state_engine_fini(&s->engine);
+    ledger_fini(&s->ledger);
     loop_fini(&s->loop);
 }

@@ -3,20 +3,23 @@
 
 #include <unistd.h>
 
-static void print_listeners(struct json *out, const struct worker *w)
+static void print_listeners(struct json *out, const struct listeners *ls)
 {
+    static const struct str protocols[NET_PROTOCOLS] = {
+        [NET_UDP] = STR_INIT("udp"), [NET_TCP] = STR_INIT("tcp"), [NET_TLS] = STR_INIT("tls"),
+        [NET_WS] = STR_INIT("ws"),   [NET_WSS] = STR_INIT("wss"),
+    };
+
     json_add_array(out, "listeners");
-    for (size_t i = 0; i < w->n_transports; i++) {
-        struct addr bound;
+    for (size_t i = 0; i < ls->n; i++) {
         struct buf text;
         char room[80];
 
-        net_local(w->net, (uint32_t)i, &bound);
         buf_init_on(&text, room, sizeof(room));
-        addr_print(&text, &bound);
+        addr_print(&text, &ls->list[i].local);
         json_add_object(out, NULL);
-        json_add_str(out, "transport", w->transport_ids[i]);
-        json_add_str(out, "protocol", STR("udp"));
+        json_add_str(out, "transport", ls->list[i].id);
+        json_add_str(out, "protocol", protocols[ls->list[i].protocol]);
         json_add_str(out, "address", buf_str(&text));
         json_end_object(out);
     }
@@ -53,6 +56,40 @@ static void print_compatibility(struct json *out, const struct compatibility_set
     json_end_object(out);
 }
 
+static void print_store_counters(struct json *out, struct store *store)
+{
+    struct store_counters c;
+
+    store_counters_get(store, &c);
+    json_add_str(out, "file", str_of(store_path(store)));
+    json_add_bool(out, "failing", c.failing);
+    if (*c.why)
+        json_add_str(out, "last_failure", str_of(c.why));
+    json_add_u64(out, "waiting_bytes", c.waiting_bytes);
+    json_add_u64(out, "starts", store_incarnation(store));
+    json_add_u64(out, "commits", c.commits);
+    json_add_u64(out, "records", c.records);
+    json_add_u64(out, "largest_commit", c.largest);
+    json_add_u64(out, "last_commit_ms", c.committed_wall_ms);
+    json_add_u64(out, "commit_us", c.commit_us);
+    json_add_u64(out, "commit_us_max", c.commit_us_max);
+    json_add_u64(out, "failures", c.failures);
+    json_add_u64(out, "files_replaced", c.replaced);
+}
+
+static void print_store(struct json *out, const struct status_facts *f)
+{
+    static const char *const names[] = {
+        [DURABILITY_FULL] = "full", [DURABILITY_NORMAL] = "normal", [DURABILITY_NONE] = "none"
+    };
+
+    json_add_object(out, "store");
+    json_add_str(out, "durability", str_of(names[f->durability]));
+    if (f->store)
+        print_store_counters(out, f->store);
+    json_end_object(out);
+}
+
 void status_print(struct json *out, const struct status_facts *f)
 {
     json_add_str(out, "version", STR(EXTSTATE_VERSION));
@@ -67,10 +104,11 @@ void status_print(struct json *out, const struct status_facts *f)
     json_add_u64(out, "publishers", f->settings->n_publishes);
     json_add_u64(out, "subscriptions", f->subscriptions);
     json_add_u64(out, "subscriptions_max", f->settings->general.max_subscriptions);
-    print_listeners(out, &f->workers[0]);
+    print_listeners(out, f->listeners);
     json_add_array(out, "bodies");
     body_registry_each(f->bodies, print_generator, out);
     json_end_array(out);
+    print_store(out, f);
     print_compatibility(out, &f->settings->compatibility);
 }
 
@@ -80,13 +118,11 @@ static bool endpoint_can_watch(const struct endpoint_settings *e, struct str con
            str_equal(e->context, context);
 }
 
-static void print_server(struct json *out, const struct worker *w)
+static void print_server(struct json *out, struct addr bound)
 {
-    struct addr bound;
     struct buf text;
     char room[80];
 
-    net_local(w->net, 0, &bound);
     if (addr_is_any(&bound)) {
         uint16_t port = addr_port(&bound);
         bool v6 = bound.sa.sa_family == AF_INET6;
@@ -100,59 +136,16 @@ static void print_server(struct json *out, const struct worker *w)
 }
 
 void status_print_watch_hint(struct json *out, const struct settings *settings,
-                             const struct worker *worker, struct str context)
+                             const struct listeners *listeners, struct str context)
 {
-    if (worker->n_transports)
-        print_server(out, worker);
+    if (listeners->n)
+        print_server(out, listeners->list[0].local);
     for (size_t i = 0; i < settings->n_endpoints; i++) {
         if (!endpoint_can_watch(&settings->endpoints[i], context))
             continue;
         json_add_str(out, "from", settings->endpoints[i].id);
         return;
     }
-}
-
-static bool same_transport(const struct transport_settings *a, const struct transport_settings *b)
-{
-    return a->protocol == b->protocol && addr_equal(&a->bind, &b->bind) && a->tos == b->tos;
-}
-
-static void check_transports(const struct settings *running, const struct settings *wanted,
-                             struct diag *diag)
-{
-    for (size_t i = 0; i < wanted->n_transports; i++) {
-        const struct transport_settings *t = &wanted->transports[i];
-        const struct transport_settings *was = settings_transport(running, t->id);
-
-        if (!was || !same_transport(was, t))
-            diag_add(diag, DIAG_WARNING, t->at,
-                     "transport %.*s is new or changed: that takes a restart", STR_FMT(t->id));
-    }
-    for (size_t i = 0; i < running->n_transports; i++) {
-        struct str id = running->transports[i].id;
-
-        if (!settings_transport(wanted, id))
-            diag_add(diag, DIAG_WARNING, (struct diag_place){ STR("pjsip.conf"), 0 },
-                     "transport %.*s is gone, but is served until a restart", STR_FMT(id));
-    }
-}
-
-static bool same_plugins(const struct settings *a, const struct settings *b)
-{
-    if (a->n_plugins != b->n_plugins)
-        return false;
-    for (size_t i = 0; i < a->n_plugins; i++) {
-        const struct conf_section *x = a->plugins[i].options, *y = b->plugins[i].options;
-
-        if (!str_equal(a->plugins[i].name, b->plugins[i].name) || !x != !y ||
-            (x && x->n_entries != y->n_entries))
-            return false;
-        for (size_t k = 0; x && k < x->n_entries; k++)
-            if (!str_equal(x->entries[k].name, y->entries[k].name) ||
-                !str_equal(x->entries[k].value, y->entries[k].value))
-                return false;
-    }
-    return true;
 }
 
 void status_check_reload(const struct settings *running, const struct settings *wanted,
@@ -162,9 +155,10 @@ void status_check_reload(const struct settings *running, const struct settings *
 
     if (running->general.workers != wanted->general.workers)
         diag_add(diag, DIAG_WARNING, at, "[general] workers changes only at a restart");
+    if (running->general.durability != wanted->general.durability)
+        diag_add(diag, DIAG_WARNING, at, "[general] durability changes only at a restart");
     if (!str_equal(running->general.control_socket, wanted->general.control_socket))
         diag_add(diag, DIAG_WARNING, at, "[general] control_socket changes only at a restart");
-    if (!same_plugins(running, wanted))
+    if (!settings_same_plugins(running, wanted))
         diag_add(diag, DIAG_WARNING, at, "[plugins] and their options are read only at a start");
-    check_transports(running, wanted, diag);
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* status.h - what the daemon knows about itself, as JSON members for `extstatectl status`. Private
- * to the daemon folder. Threads: the main thread; of the workers only what never changes while they
- * run. */
+ * to the daemon folder. Threads: the main thread. */
 #pragma once
 #include "daemon/daemon.h"
 #include "daemon/threads.h"
@@ -9,9 +8,11 @@
 struct status_facts {
     const struct settings *settings;
     const struct daemon_options *options;
-    const struct worker *workers;
+    const struct listeners *listeners;
     unsigned n_workers;
     const struct body_registry *bodies;
+    struct store *store;        /* NULL: nothing is kept */
+    enum durability durability; /* it began with */
     enum log_level log_level;
     uint64_t started_wall_ms;
     uint64_t subscriptions;
@@ -21,7 +22,7 @@ void status_print(struct json *out, const struct status_facts *facts);
 /* Members "server" and "from": a listener, and an endpoint that sees this context. Members are left
  * out when there is none. */
 void status_print_watch_hint(struct json *out, const struct settings *settings,
-                             const struct worker *worker, struct str context);
+                             const struct listeners *listeners, struct str context);
 
 /* Warn of what a reload does not change: `running` is what the process began with. */
 void status_check_reload(const struct settings *running, const struct settings *wanted,

@@ -9,7 +9,11 @@
 #include "ctl/ctl.h"
 #include "daemon/engine.h"
 #include "daemon/state_engine.h"
+#include "daemon/transports.h"
+#include "dns/wire.h"
 #include "loop/loop.h"
+#include "store/ledger.h"
+#include "store/told.h"
 
 #define WORKERS_MAX 62
 /* Consumer bit of the publishers in the state core; workers use their own number. */
@@ -19,6 +23,7 @@ struct worker;
 
 struct state_thread {
     struct loop loop; /* its owner is this struct */
+    struct ledger ledger;
     struct rng rng;
     struct state_engine engine;
     struct log *log;
@@ -38,19 +43,23 @@ struct worker {
     struct rng rng;
     unsigned index;
     struct log *log;
+    struct ledger ledger;
+    struct told *told;
+    struct limits *limits;
     struct state_thread *state;
     struct worker *peers;
     unsigned n_peers;
     struct admission *admission;
     struct net *net;
-    struct str *transport_ids; /* of net's transports, by index */
-    size_t n_transports;
+    struct transports transports;
     struct engine engine;
     bool engine_ready, stopped_told;
+    bool lends;     /* another worker has sent by a connection of this one */
     bool finishing; /* all threads have ended, and nobody is told anything any more */
     struct timer stop_poll;
     uint64_t stop_deadline_ms;
-    unsigned resolving;
+    struct dns_wire *wire;
+    struct dns *dns;
     void (*stopped)(void *ctx, struct worker *w); /* on the worker's thread */
     void *stopped_ctx;
     pthread_t thread;
@@ -61,17 +70,23 @@ struct state_thread_config {
     const struct clock *clock;
     struct log *log;
     const struct settings *settings;
+    struct store *store;    /* NULL: nothing is kept */
     struct str eid;         /* our entity id, where the settings have none */
     struct worker *workers; /* initialised before the core says anything */
     unsigned n_workers;
 };
 NODISCARD int state_thread_init(struct state_thread *s, const struct state_thread_config *cfg);
+struct apply { /* borrowed for the call */
+    const struct settings *settings;
+    struct dialplan *dialplan;
+    struct dialplan *former; /* the dialplan before; ends at home, as that takes milliseconds */
+    struct listeners *listeners;
+    struct loop *home;
+};
 /* Hand over a dialplan with the device defaults and switches of these settings. Before the thread
- * runs: directly; later: by message, and each worker is sent the settings before it hears of any
- * change that they make. Takes ownership of `dp` on 0. The former dialplan (NULL before the thread
- * runs) ends at home, as that takes milliseconds. */
-NODISCARD int state_thread_apply(struct state_thread *s, const struct settings *settings,
-                                 struct dialplan *dp, struct dialplan *former, struct loop *home);
+ * runs: directly, and of no more than these two; later: by message, and each worker is sent the
+ * settings and the listeners before it hears of any change that they make. */
+NODISCARD int state_thread_apply(struct state_thread *s, const struct apply *what);
 NODISCARD int state_thread_start(struct state_thread *s);
 void state_thread_stop(struct state_thread *s); /* stops and joins */
 void state_thread_fini(struct state_thread *s);
@@ -83,33 +98,41 @@ struct worker_config {
     const struct settings *settings;
     struct body_registry *bodies;
     struct state_thread *state;
+    struct store *store;  /* NULL: nothing is kept */
+    struct str directory; /* with it: for the words of told.h */
+    struct nonces *nonces;
+    struct limits *limits;
     struct worker *peers;
     unsigned n_peers;
     struct admission *admission;
-    const struct addr *bound; /* one per UDP transport, in order: where the first worker's sockets
-                                 are bound; NULL for the first */
+    struct listeners *listeners; /* whose sockets it takes */
     void (*stopped)(void *ctx, struct worker *w);
     void *stopped_ctx;
 };
-/* Opens the sockets: an address in use is found here. */
 NODISCARD int worker_init(struct worker *w, const struct worker_config *cfg);
 NODISCARD int worker_start(struct worker *w);
 void worker_join(struct worker *w);
 void worker_fini(struct worker *w);
 
 /* Ports of its publisher and its notifier; ctx is the worker. */
-int worker_route(void *ctx, struct str transport_id, const struct addr *remote, struct flow *out);
-void worker_publisher_resolve(void *ctx, struct str host, uint16_t port, uint64_t cookie);
-void worker_notifier_resolve(void *ctx, struct str host, uint16_t port, uint64_t question);
+int worker_route(void *ctx, struct str transport_id, enum net_protocol protocol,
+                 const struct addr *remote, struct flow *out);
+void worker_publisher_resolve(void *ctx, const struct dns_question *q, uint64_t cookie);
+void worker_notifier_resolve(void *ctx, const struct dns_question *q, uint64_t question);
 struct solicitation *worker_solicit(void *ctx, struct str endpoint, struct str group);
 void worker_unsolicit(void *ctx, struct solicitation *s);
 /* Port of its compositor; ctx is the worker. */
 int worker_report_mailbox(void *ctx, struct str mailbox, uint32_t new_count, uint32_t old_count);
+/* What a worker knows of names; `servers` as dns_wire_create has them. */
+NODISCARD int worker_dns_init(struct worker *w, const struct clock *clock, struct str servers);
+void worker_dns_settings(struct worker *w, struct str servers);
+void worker_dns_fini(struct worker *w);
 /* [global] debug = yes, or an address. */
 void worker_trace_settings(struct net *net, const struct global_settings *g);
 
 /* Messages to a worker, from any thread. */
-void worker_post_settings(struct worker *w, const struct settings *settings);
+void worker_post_settings(struct worker *w, const struct settings *settings,
+                          struct listeners *listeners);
 void worker_post_snapshot(struct worker *w, const struct snapshot *s, bool notifier,
                           bool publisher);
 void worker_post_watch_result(struct worker *w, uint64_t cookie, const struct snapshot *s,
@@ -121,7 +144,10 @@ void worker_post_mailbox(struct worker *w, struct str mailbox, const struct mail
 /* notifier_winfo_start, or without a generation notifier_winfo_stop. */
 void worker_post_winfo(struct worker *w, const struct resource_name *of, uint64_t resource_id,
                        uint64_t generation);
-void worker_post_datagram(struct worker *w, const struct flow *from, struct str datagram);
+/* 0; -EAGAIN: it has too much to do; -ENOMEM. */
+NODISCARD int worker_post_datagram(struct worker *w, const struct flow *from, struct str datagram);
+/* The same before the threads run, however many there are. False: there is no memory. */
+bool worker_post_backlog(struct worker *w, const struct flow *from, struct str datagram);
 void worker_post_trace(struct worker *w, bool all, const struct addr_net *peers, size_t n_peers);
 void worker_post_stop(struct worker *w, uint64_t grace_ms);
 
@@ -142,7 +168,8 @@ void state_winfo_start(void *ctx, const struct resource_name *of, uint64_t resou
                        uint64_t generation);
 void state_winfo_stop(void *ctx, const struct resource_name *of);
 
-/* Run a ctl job on the state thread, or on every worker in turn, then `finish` it on `home`. */
+/* Run a ctl job on the state thread, or on every worker in turn, then `finish` it on `home`; one
+ * that lasts when it is durable. */
 NODISCARD int state_post_job(struct state_thread *s, struct ctl_job *job, struct loop *home);
 NODISCARD int workers_post_job(struct worker *workers, unsigned n, struct ctl_job *job,
                                struct loop *home);

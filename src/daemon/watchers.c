@@ -112,8 +112,9 @@ void state_post_watcher(struct state_thread *s, unsigned worker,
     for (size_t i = 0; i < REPORT_TEXTS; i++)
         size += texts[i]->n;
     post = inbox_message_alloc(s->log, sizeof(*post) + size);
-    *post = (struct report_message){ .m = { .run = report_run, .drop = report_drop },
-                                     .worker = worker };
+    *post =
+        (struct report_message){ .m = { .run = report_run, .drop = report_drop, .patient = true },
+                                 .worker = worker };
     list_init(&post->m.link);
     at = post->text;
     for (size_t i = 0; i < REPORT_TEXTS; i++)

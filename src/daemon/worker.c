@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "daemon/threads.h"
 
@@ -17,22 +16,35 @@ static struct worker *worker_of(void *ctx)
     return ctx;
 }
 
+static int worker_post_send(struct worker *w, struct worker *from, const struct flow *to,
+                            struct str bytes);
+
 /* ---- ports of the engine ---- */
 
-/* A full send queue loses datagrams as a network does, and retransmissions mend both. */
+/* A full send queue loses datagrams as a network does, and retransmissions mend both. A connection
+ * belongs to the worker that has accepted or opened it. */
 static int port_send(void *ctx, const struct flow *to, struct str bytes)
 {
-    int r = net_send(worker_of(ctx)->net, to, bytes);
+    struct worker *w = ctx;
+    unsigned owner = net_connection_worker(to->connection);
+    int r;
 
-    return r == -EAGAIN ? 0 : r;
+    if (to->connection && owner != w->index)
+        return owner < w->n_peers ? worker_post_send(&w->peers[owner], w, to, bytes) : -ENOTCONN;
+    r = net_send(w->net, to, bytes);
+    return r == -EAGAIN && !to->connection ? 0 : r;
 }
 
-static void port_forward(void *ctx, unsigned peer, const struct flow *from, struct str datagram)
+static int port_connect(void *ctx, struct flow *flow, struct str host)
+{
+    return net_connect(worker_of(ctx)->net, flow, host);
+}
+
+static int port_forward(void *ctx, unsigned peer, const struct flow *from, struct str datagram)
 {
     struct worker *w = ctx;
 
-    if (peer < w->n_peers)
-        worker_post_datagram(&w->peers[peer], from, datagram);
+    return peer < w->n_peers ? worker_post_datagram(&w->peers[peer], from, datagram) : 0;
 }
 
 static int port_watch(void *ctx, const struct resource_name *name, struct str served,
@@ -74,31 +86,32 @@ static bool port_admit(void *ctx)
     return false;
 }
 
+static void port_readmit(void *ctx)
+{
+    atomic_fetch_add(&worker_of(ctx)->admission->held, 1);
+}
+
 static void port_release(void *ctx)
 {
     atomic_fetch_sub(&worker_of(ctx)->admission->held, 1);
 }
 
-int worker_route(void *ctx, struct str transport_id, const struct addr *remote, struct flow *out)
+int worker_route(void *ctx, struct str transport_id, enum net_protocol protocol,
+                 const struct addr *remote, struct flow *out)
 {
-    struct worker *w = ctx;
-    int r = -EAFNOSUPPORT;
+    return transports_route(&worker_of(ctx)->transports, transport_id, protocol, remote, out);
+}
 
-    for (size_t i = 0; i < w->n_transports; i++) {
-        struct addr bound, local;
+static bool port_widen(void *ctx, struct flow *flow)
+{
+    const struct worker *w = ctx;
+    struct flow wide;
 
-        if (transport_id.n && !str_equal(w->transport_ids[i], transport_id))
-            continue;
-        net_local(w->net, (uint32_t)i, &bound);
-        if (bound.sa.sa_family != remote->sa.sa_family)
-            continue;
-        r = net_local_for(w->net, (uint32_t)i, remote, &local);
-        if (r)
-            continue;
-        *out = (struct flow){ .transport = (uint32_t)i, .local = local, .remote = *remote };
-        return 0;
-    }
-    return r;
+    if (w->engine.settings->global.disable_tcp_switch ||
+        transports_route(&w->transports, STR_EMPTY, NET_TCP, &flow->remote, &wide))
+        return false;
+    *flow = wide;
+    return true;
 }
 
 /* ---- messages ---- */
@@ -106,6 +119,7 @@ int worker_route(void *ctx, struct str transport_id, const struct addr *remote, 
 struct simple_message {
     struct inbox_message m;
     const struct settings *settings;
+    struct listeners *listeners;
     const struct snapshot *snapshot;
     struct addr_net *peers;
     size_t n_peers;
@@ -118,38 +132,62 @@ static void simple_drop(struct inbox_message *m)
     struct simple_message *s = CONTAINER_OF(m, struct simple_message, m);
 
     settings_unref(s->settings);
+    listeners_unref(s->listeners);
     snapshot_unref(s->snapshot);
     free(s->peers);
     free(s);
 }
 
 /* Posts a copy of `what`. */
-static void simple_post(struct worker *w, const struct simple_message *what, inbox_run_fn run)
+static void simple_post(struct worker *w, const struct simple_message *what, inbox_run_fn run,
+                        bool patient)
 {
     struct simple_message *s = inbox_message_alloc(w->log, sizeof(*s));
 
     *s = *what;
-    s->m = (struct inbox_message){ .run = run, .drop = simple_drop };
+    s->m = (struct inbox_message){ .run = run, .drop = simple_drop, .patient = patient };
     list_init(&s->m.link);
     inbox_post_always(&w->loop.inbox, &s->m);
+}
+
+static struct net_limits limits_of(const struct worker *w, const struct settings *s)
+{
+    uint32_t all = s->general.max_connections;
+
+    return (struct net_limits){ .connections = all / w->n_peers + (all % w->n_peers > w->index),
+                                .idle_ms = UINT64_C(1000) * s->general.connection_idle_s,
+                                .keep_alive_ms = UINT64_C(1000) * s->global.keep_alive_interval_s,
+                                .web_origins = s->general.websocket_origins };
 }
 
 static void settings_run(struct inbox_message *m, void *owner)
 {
     const struct settings *settings = CONTAINER_OF(m, struct simple_message, m)->settings;
+    struct listeners *listeners = CONTAINER_OF(m, struct simple_message, m)->listeners;
     struct worker *w = owner;
     const struct global_settings *was = &w->engine.settings->global, *is = &settings->global;
     bool trace_changed = was->debug != is->debug || !str_equal(was->debug_host, is->debug_host);
 
+    const struct net_limits limits = limits_of(w, settings);
+
+    (void)!transports_apply(&w->transports, listeners, settings->global.timer_b_ms);
+    net_limits_set(w->net, &limits);
+    if (engine_transports_set(&w->engine, w->transports.list, w->transports.n))
+        log_error(w->log, "worker.transports", KV_ERR(-ENOMEM));
+    worker_dns_settings(w, settings->general.nameservers);
     engine_settings_set(&w->engine, settings);
     if (trace_changed)
         worker_trace_settings(w->net, is);
     simple_drop(m);
 }
 
-void worker_post_settings(struct worker *w, const struct settings *settings)
+void worker_post_settings(struct worker *w, const struct settings *settings,
+                          struct listeners *listeners)
 {
-    simple_post(w, &(struct simple_message){ .settings = settings_ref(settings) }, settings_run);
+    simple_post(w,
+                &(struct simple_message){ .settings = settings_ref(settings),
+                                          .listeners = listeners_ref(listeners) },
+                settings_run, false);
 }
 
 static void snapshot_run(struct inbox_message *m, void *owner)
@@ -169,7 +207,7 @@ void worker_post_snapshot(struct worker *w, const struct snapshot *s, bool notif
     simple_post(w,
                 &(struct simple_message){
                     .snapshot = snapshot_ref(s), .notifier = notifier, .publisher = publisher },
-                snapshot_run);
+                snapshot_run, true);
 }
 
 static void watch_result_run(struct inbox_message *m, void *owner)
@@ -187,7 +225,7 @@ void worker_post_watch_result(struct worker *w, uint64_t cookie, const struct sn
                 &(struct simple_message){ .snapshot = s ? snapshot_ref(s) : NULL,
                                           .value = cookie,
                                           .cacheable = cacheable },
-                watch_result_run);
+                watch_result_run, true);
 }
 
 static void dialplan_changed_run(struct inbox_message *m, void *owner)
@@ -198,7 +236,7 @@ static void dialplan_changed_run(struct inbox_message *m, void *owner)
 
 void worker_post_dialplan_changed(struct worker *w)
 {
-    simple_post(w, &(struct simple_message){ 0 }, dialplan_changed_run);
+    simple_post(w, &(struct simple_message){ 0 }, dialplan_changed_run, false);
 }
 
 static void trace_run(struct inbox_message *m, void *owner)
@@ -220,7 +258,7 @@ void worker_post_trace(struct worker *w, bool all, const struct addr_net *peers,
     if (n_peers)
         memcpy(copy, peers, n_peers * sizeof(*copy));
     simple_post(w, &(struct simple_message){ .all = all, .peers = copy, .n_peers = n_peers },
-                trace_run);
+                trace_run, false);
 }
 
 struct section_message {
@@ -264,7 +302,10 @@ struct datagram_message {
 
 static void datagram_drop(struct inbox_message *m)
 {
-    free(CONTAINER_OF(m, struct datagram_message, m));
+    struct datagram_message *d = CONTAINER_OF(m, struct datagram_message, m);
+
+    net_names_unref(d->from.names);
+    free(d);
 }
 
 static void datagram_run(struct inbox_message *m, void *owner)
@@ -272,22 +313,118 @@ static void datagram_run(struct inbox_message *m, void *owner)
     struct datagram_message *d = CONTAINER_OF(m, struct datagram_message, m);
 
     engine_receive(&worker_of(owner)->engine, &d->from, (struct str){ d->bytes, d->n });
-    free(d);
+    datagram_drop(m);
 }
 
-void worker_post_datagram(struct worker *w, const struct flow *from, struct str datagram)
+static struct datagram_message *datagram_copy(const struct flow *from, struct str datagram)
 {
     struct datagram_message *d = malloc(sizeof(*d) + datagram.n);
 
     if (!d)
-        return; /* as if the network had lost it */
-    d->m = (struct inbox_message){ .run = datagram_run, .drop = datagram_drop };
+        return NULL;
+    d->m = (struct inbox_message){ .run = datagram_run, .drop = datagram_drop, .patient = true };
     list_init(&d->m.link);
     d->from = *from;
+    net_names_ref(from->names);
     d->n = datagram.n;
     memcpy(d->bytes, datagram.p, datagram.n);
-    if (inbox_post(&w->loop.inbox, &d->m))
-        free(d);
+    return d;
+}
+
+int worker_post_datagram(struct worker *w, const struct flow *from, struct str datagram)
+{
+    struct datagram_message *d = datagram_copy(from, datagram);
+    int r = d ? inbox_post(&w->loop.inbox, &d->m) : -ENOMEM;
+
+    if (r)
+        datagram_drop(&d->m);
+    return r;
+}
+
+bool worker_post_backlog(struct worker *w, const struct flow *from, struct str datagram)
+{
+    struct datagram_message *d = datagram_copy(from, datagram);
+
+    if (d)
+        inbox_post_always(&w->loop.inbox, &d->m);
+    return d;
+}
+
+/* ---- connections of other workers ---- */
+
+struct lost_message {
+    struct inbox_message m;
+    size_t n;
+    uint32_t connections[];
+};
+
+static void lost_drop(struct inbox_message *m)
+{
+    free(CONTAINER_OF(m, struct lost_message, m));
+}
+
+static void lost_run(struct inbox_message *m, void *owner)
+{
+    struct lost_message *l = CONTAINER_OF(m, struct lost_message, m);
+
+    txn_connections_lost(worker_of(owner)->engine.txn, l->connections, l->n);
+    free(l);
+}
+
+static void worker_post_lost(struct worker *w, const uint32_t *connections, size_t n)
+{
+    struct lost_message *l = inbox_message_alloc(w->log, sizeof(*l) + n * sizeof(*connections));
+
+    l->m = (struct inbox_message){ .run = lost_run, .drop = lost_drop };
+    list_init(&l->m.link);
+    l->n = n;
+    memcpy(l->connections, connections, n * sizeof(*connections));
+    inbox_post_always(&w->loop.inbox, &l->m);
+}
+
+struct send_message {
+    struct inbox_message m;
+    struct worker *from;
+    struct flow to;
+    size_t n;
+    char bytes[];
+};
+
+static void send_drop(struct inbox_message *m)
+{
+    free(CONTAINER_OF(m, struct send_message, m));
+}
+
+/* What cannot be sent is lost with its connection, as far as the sender is concerned. */
+static void send_run(struct inbox_message *m, void *owner)
+{
+    struct send_message *s = CONTAINER_OF(m, struct send_message, m);
+    struct worker *w = owner;
+
+    w->lends = true;
+    if (net_send(w->net, &s->to, (struct str){ s->bytes, s->n }))
+        worker_post_lost(s->from, &s->to.connection, 1);
+    free(s);
+}
+
+static int worker_post_send(struct worker *w, struct worker *from, const struct flow *to,
+                            struct str bytes)
+{
+    struct send_message *s = malloc(sizeof(*s) + bytes.n);
+
+    if (!s)
+        return -ENOMEM;
+    s->m = (struct inbox_message){ .run = send_run, .drop = send_drop, .patient = true };
+    list_init(&s->m.link);
+    s->from = from;
+    s->to = *to;
+    s->n = bytes.n;
+    memcpy(s->bytes, bytes.p, bytes.n);
+    if (inbox_post(&w->loop.inbox, &s->m)) {
+        free(s);
+        return -EAGAIN;
+    }
+    return 0;
 }
 
 /* ---- jobs: from worker to worker, then home ---- */
@@ -298,6 +435,7 @@ struct workers_job {
     struct loop *home;
     struct worker *workers;
     unsigned n, next;
+    struct keep_wait wait;
 };
 
 static void workers_job_finish(struct inbox_message *m, void *owner)
@@ -314,10 +452,25 @@ static void workers_job_drop(struct inbox_message *m)
     workers_job_finish(m, NULL);
 }
 
+static void workers_job_pass(struct keep_wait *w, int result)
+{
+    struct workers_job *j = CONTAINER_OF(w, struct workers_job, wait);
+
+    if (result < 0)
+        j->job->kept = result;
+    if (++j->next < j->n) {
+        inbox_post_always(&j->workers[j->next].loop.inbox, &j->m);
+        return;
+    }
+    j->m.run = workers_job_finish;
+    inbox_post_always(&j->home->inbox, &j->m);
+}
+
 static void workers_job_run(struct inbox_message *m, void *owner)
 {
     struct workers_job *j = CONTAINER_OF(m, struct workers_job, m);
     struct worker *w = owner;
+    struct keep keep = ledger_keep(&w->ledger);
 
     j->job->run(j->job, &(struct ctl_worker){ .index = w->index,
                                               .workers = j->n,
@@ -325,13 +478,13 @@ static void workers_job_run(struct inbox_message *m, void *owner)
                                               .publisher = w->engine.publisher,
                                               .compositor = w->engine.compositor,
                                               .txn = w->engine.txn,
+                                              .uas = w->engine.uas,
                                               .net = w->net });
-    if (++j->next < j->n) {
-        inbox_post_always(&j->workers[j->next].loop.inbox, m);
-        return;
-    }
-    j->m.run = workers_job_finish;
-    inbox_post_always(&j->home->inbox, m);
+    j->wait.done = workers_job_pass;
+    if (j->job->lasts)
+        keep_wait(&keep, &j->wait);
+    else
+        workers_job_pass(&j->wait, 0);
 }
 
 int workers_post_job(struct worker *workers, unsigned n, struct ctl_job *job, struct loop *home)
@@ -361,7 +514,7 @@ static void on_stop_poll(struct timer *t)
     uint64_t now = clock_monotonic_ms(w->loop.clock);
     size_t busy = engine_busy(&w->engine);
 
-    if ((busy || w->resolving) && now < w->stop_deadline_ms) {
+    if (busy && now < w->stop_deadline_ms) {
         timer_start(&w->loop.wheel, &w->stop_poll, STOP_POLL_MS);
         return;
     }
@@ -391,7 +544,7 @@ static void stop_run(struct inbox_message *m, void *owner)
 
 void worker_post_stop(struct worker *w, uint64_t grace_ms)
 {
-    simple_post(w, &(struct simple_message){ .value = grace_ms }, stop_run);
+    simple_post(w, &(struct simple_message){ .value = grace_ms }, stop_run, false);
 }
 
 /* ---- life ---- */
@@ -401,65 +554,88 @@ static void on_datagram(void *ctx, const struct flow *from, struct str datagram)
     engine_receive(&worker_of(ctx)->engine, from, datagram);
 }
 
+static void on_broken(void *ctx, const struct flow *from, struct str head,
+                      const struct net_fault *fault)
+{
+    txn_broken(worker_of(ctx)->engine.txn, from, head, fault);
+}
+
+static void on_lost(void *ctx, const uint32_t *connections, size_t n)
+{
+    struct worker *w = ctx;
+
+    if (w->engine_ready)
+        txn_connections_lost(w->engine.txn, connections, n);
+    for (unsigned i = 0; w->lends && i < w->n_peers; i++)
+        if (i != w->index)
+            worker_post_lost(&w->peers[i], connections, n);
+}
+
+static struct limit_claim connection_claim(const struct worker *w, const struct addr *remote)
+{
+    return (struct limit_claim){
+        .key = limit_key(w->limits, LIMIT_CONNECTIONS, limit_source(remote), STR_EMPTY),
+    };
+}
+
+/* All are counted, whatever the limit is now: a reload may set another. */
+static int on_admit(void *ctx, const struct addr *remote)
+{
+    struct worker *w = ctx;
+    struct limit_claim claim = connection_claim(w, remote);
+    int taken;
+
+    claim.most = w->engine.settings->general.connections_per_source;
+    taken = limit_take(w->limits, &claim, 1);
+
+    return taken < 0 ? taken : taken ? 0 : -EDQUOT;
+}
+
+static void on_dismiss(void *ctx, const struct addr *remote)
+{
+    struct worker *w = ctx;
+    const struct limit_claim claim = connection_claim(w, remote);
+
+    limit_give(w->limits, &claim, 1);
+}
+
 static void on_flush(void *ctx)
 {
-    net_flush(worker_of(ctx)->net);
+    struct worker *w = ctx;
+
+    ledger_flush(&w->ledger);
+    net_flush(w->net);
+    inbox_nudge(&w->state->loop.inbox);
+    for (unsigned i = 0; i < w->n_peers; i++)
+        inbox_nudge(&w->peers[i].loop.inbox);
 }
 
-/* With SO_REUSEPORT two daemons could share a port and each get half of the datagrams: a socket
- * without it finds the other one. */
-static int address_probe(const struct addr *bind_to)
+static void on_rewrite(void *ctx)
 {
-    int fd = socket(bind_to->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    int yes = 1, r = 0;
+    engine_rewrite(&worker_of(ctx)->engine);
+}
 
-    if (fd < 0)
-        return -errno;
-    if (bind_to->sa.sa_family == AF_INET6)
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof(yes));
-    if (bind(fd, &bind_to->sa, addr_socklen(bind_to)))
-        r = -errno;
-    close(fd);
+static int worker_keep(struct worker *w, const struct worker_config *cfg)
+{
+    int r;
+
+    ledger_init(&w->ledger, &(struct ledger_config){ .store = cfg->store,
+                                                     .home = &w->loop.inbox,
+                                                     .wheel = &w->loop.wheel,
+                                                     .log = cfg->log,
+                                                     .ctx = w,
+                                                     .rewrite = on_rewrite });
+    if (!cfg->store)
+        return 0;
+    r = told_open(&w->told, &(struct told_config){ .directory = cfg->directory,
+                                                   .identity = store_identity(cfg->store),
+                                                   .incarnation = store_incarnation(cfg->store),
+                                                   .worker = w->index,
+                                                   .workers = w->n_peers,
+                                                   .log = cfg->log });
+    if (r)
+        log_error(w->log, "worker.told", KV("directory", cfg->directory), KV_ERR(r));
     return r;
-}
-
-static int worker_listen(struct worker *w, const struct worker_config *cfg)
-{
-    const struct settings *s = cfg->settings;
-
-    w->transport_ids = calloc(s->n_transports + 1, sizeof(*w->transport_ids));
-    if (!w->transport_ids)
-        return -ENOMEM;
-    for (size_t i = 0; i < s->n_transports; i++) {
-        const struct transport_settings *t = &s->transports[i];
-        struct net_udp_spec spec = {
-            .id = t->id, .bind = t->bind, .tos = t->tos, .sharers = cfg->n_peers
-        };
-        uint32_t index;
-        int r;
-
-        if (t->protocol != TRANSPORT_UDP)
-            continue;
-        if (cfg->bound)
-            spec.bind = cfg->bound[w->n_transports];
-        r = cfg->bound ? 0 : address_probe(&spec.bind);
-        r = r ? r : net_listen_udp(w->net, &spec, &index);
-        if (r) {
-            struct buf text;
-            char room[80];
-
-            buf_init_on(&text, room, sizeof(room));
-            addr_print(&text, &t->bind);
-            log_error(w->log, "transport.bind", KV("transport", t->id),
-                      KV("address", buf_str(&text)), KV_ERR(r));
-            return r;
-        }
-        r = str_dup(&w->transport_ids[w->n_transports], t->id);
-        if (r)
-            return r;
-        w->n_transports++;
-    }
-    return 0;
 }
 
 static int worker_init_engine(struct worker *w, const struct worker_config *cfg)
@@ -473,16 +649,26 @@ static int worker_init_engine(struct worker *w, const struct worker_config *cfg)
             .log = cfg->log,
             .bodies = cfg->bodies,
             .settings = cfg->settings,
+            .nonces = cfg->nonces,
+            .limits = cfg->limits,
             .net = w->net,
             .worker = w->index,
             .workers = w->n_peers,
             .max_server_bytes = WORKER_SERVER_TXN_BYTES,
-            .txn = { .ctx = w, .send = port_send, .forward = port_forward },
+            .keep = ledger_keep(&w->ledger),
+            .words = w->told ? told_words(w->told) : (struct keep_words){ .ctx = NULL },
+            .incarnation = cfg->store ? store_incarnation(cfg->store) : 0,
+            .txn = { .ctx = w,
+                     .send = port_send,
+                     .forward = port_forward,
+                     .connect = port_connect,
+                     .widen = port_widen },
             .notifier = { .ctx = w,
                           .watch = port_watch,
                           .unwatch = port_unwatch,
                           .admit = port_admit,
                           .release = port_release,
+                          .readmit = port_readmit,
                           .watcher = port_watcher,
                           .resolve = worker_notifier_resolve,
                           .route = worker_route,
@@ -509,6 +695,7 @@ int worker_init(struct worker *w, const struct worker_config *cfg)
 
     *w = (struct worker){ .index = cfg->index,
                           .log = cfg->log,
+                          .limits = cfg->limits,
                           .state = cfg->state,
                           .peers = cfg->peers,
                           .n_peers = cfg->n_peers,
@@ -525,16 +712,33 @@ int worker_init(struct worker *w, const struct worker_config *cfg)
                                                   .log = cfg->log,
                                                   .receive = on_datagram,
                                                   .ctx = w,
-                                                  .send_queue_max = WORKER_SEND_QUEUE_MAX });
+                                                  .send_queue_max = WORKER_SEND_QUEUE_MAX,
+                                                  .worker = w->index,
+                                                  .rng = &w->rng,
+                                                  .limits = limits_of(w, cfg->settings),
+                                                  .broken = on_broken,
+                                                  .lost = on_lost,
+                                                  .admit = on_admit,
+                                                  .dismiss = on_dismiss });
     if (r)
         goto out;
-    r = worker_listen(w, cfg);
+    transports_init(&w->transports, w->net, &w->loop.wheel, cfg->log, w->index);
+    r = transports_apply(&w->transports, cfg->listeners, 0);
+    if (r)
+        goto out;
+    r = worker_dns_init(w, cfg->clock, cfg->settings->general.nameservers);
+    if (r)
+        goto out;
+    r = worker_keep(w, cfg);
     if (r)
         goto out;
     r = worker_init_engine(w, cfg);
     if (r)
         goto out;
     w->engine_ready = true;
+    r = engine_transports_set(&w->engine, w->transports.list, w->transports.n);
+    if (r)
+        goto out;
     worker_trace_settings(w->net, &cfg->settings->global);
 out:
     if (r)
@@ -545,7 +749,10 @@ out:
 static void *worker_main(void *arg)
 {
     struct worker *w = arg;
+    char name[16]; /* as long as the kernel has room for */
 
+    snprintf(name, sizeof(name), "worker-%u", w->index % 1000);
+    (void)!pthread_setname_np(pthread_self(), name);
     loop_run(&w->loop);
     return NULL;
 }
@@ -573,13 +780,13 @@ void worker_fini(struct worker *w)
     if (w->engine_ready)
         engine_fini(&w->engine);
     w->engine_ready = false;
+    worker_dns_fini(w);
+    ledger_fini(&w->ledger);
+    told_close(w->told);
+    w->told = NULL;
+    transports_fini(&w->transports);
     net_destroy(w->net);
     w->net = NULL;
     loop_flush_hook(&w->loop, NULL, NULL);
     loop_fini(&w->loop);
-    for (size_t i = 0; i < w->n_transports; i++)
-        str_free(&w->transport_ids[i]);
-    free(w->transport_ids);
-    w->transport_ids = NULL;
-    w->n_transports = 0;
 }

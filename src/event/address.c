@@ -37,20 +37,20 @@ static const struct compositor_settings *compositor_of(const struct address *at,
     return spelling->n ? c : NULL;
 }
 
-struct str package_of_bodies(struct str package)
+struct str package_of_bodies(const struct notifier *n, struct str package)
 {
-    return winfo_watched(package).n ? STR(BODY_TEMPLATE) : package;
+    if (winfo_watched(package).n)
+        return STR(BODY_TEMPLATE);
+    return body_package_known(n->cfg.bodies, package) ? package : STR(BODY_OPAQUE);
 }
 
 /* Watchers can be asked for of every package that is one itself; not the watchers of watchers. */
-bool package_is_served(const struct notifier *n, const struct address *at, struct str package)
+bool package_is_served(const struct address *at, struct str package)
 {
     struct str spelling, watched = winfo_watched(package);
 
     if (watched.n)
         package = watched;
-    if (!body_package_known(n->cfg.bodies, package))
-        return false;
     return package_is_extension(package) || package_is_messages(package) ||
            compositor_of(at, package, &spelling);
 }
@@ -133,6 +133,6 @@ bool address_again(struct watched_name *out, const struct subscription *s, struc
                                 sub_text(s, SUB_HOST) };
     struct str package = sub_package(s);
 
-    return at.endpoint && package_is_served(n, &at, package) &&
+    return at.endpoint && package_is_served(&at, package) &&
            address_resolve(out, &at, package, sub_text(s, SUB_USER), room);
 }

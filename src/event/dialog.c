@@ -51,14 +51,19 @@ struct flow head_flow(const struct dialog_head *h)
 {
     const struct path *p = path_of(h);
 
-    return (struct flow){ p->transport, h->connection, p->local, head_remote(h) };
+    return (struct flow){ p->transport, h->connection, p->protocol, p->local, head_remote(h) };
 }
 
 struct str head_contact(const struct dialog_head *h)
 {
     const struct path *p = path_of(h);
 
-    return (struct str){ p->text, p->contact_n };
+    return (struct str){ p->text + p->via_n, p->contact_n };
+}
+
+bool head_is_secure(const struct dialog_head *h)
+{
+    return str_starts(head_contact(h), STR("<sips:"));
 }
 
 static void print_party(struct buf *out, struct str uri, struct str tag)
@@ -76,12 +81,13 @@ void head_print(const struct dialog_head *h, const struct client_txn *ct, uint32
                 struct buf *out)
 {
     const struct path *p = path_of(h);
-    const struct str strict = { p->text + p->contact_n, p->strict_n };
+    const struct str strict = { p->text + p->via_n + p->contact_n, p->strict_n };
 
     buf_add(out, STR("NOTIFY "));
     buf_add(out, strict.n ? strict : head_str(h, HEAD_TARGET));
     buf_add(out, STR(" SIP/2.0\r\n"));
-    txn_print_via(ct, &p->sent_by, p->ask_rport, out);
+    buf_add(out, (struct str){ p->text, p->via_n });
+    txn_print_branch(ct, out);
     buf_add(out, STR("From: <"));
     print_party(out, head_str(h, HEAD_LOCAL_URI), head_str(h, HEAD_LOCAL_TAG));
     buf_add(out, STR("\r\nTo: <"));
@@ -139,15 +145,17 @@ static int path_intern(struct interned **out, struct notifier *n, const struct h
     bool loose = !sip_list_next(&rest, &first) || is_loose(first, &strict);
     struct buf *b = &n->scratch;
     struct path p = { .transport = t->flow.transport,
+                      .protocol = t->flow.protocol,
                       .local = t->flow.local,
-                      .sent_by = t->sent_by,
-                      .ask_rport = t->ask_rport,
                       .contact_n = (uint16_t)t->contact.n,
                       .strict_n = loose ? 0 : (uint16_t)strict.n };
     size_t start;
 
     buf_reset(b);
     buf_add(b, (struct str){ (const char *)&p, sizeof(p) });
+    start = b->n;
+    txn_print_via_head((enum net_protocol)t->flow.protocol, &t->sent_by, t->ask_rport, b);
+    p.via_n = since(b, start);
     buf_add(b, buf_str(&t->contact));
     if (!loose)
         buf_add(b, strict);
@@ -213,10 +221,9 @@ int dialog_head_after(struct dialog *d, const struct uas_request *rq, const stru
                       struct dialog_head **out)
 {
     const struct dialog_head *h = d->head;
-    const struct peer *peer = peer_of(d);
     struct head_parts parts = {
         .target = NULL,
-        .routes = { peer->text + peer->endpoint_n + peer->user_agent_n, peer->routes_n },
+        .routes = dialog_routes(d),
     };
     struct sip_uri former;
     struct dialog_head *made;
@@ -252,6 +259,79 @@ void dialog_head_set(struct dialog *d, struct dialog_head *head)
     d->head = head;
 }
 
+/* All stays as it is but for who we are. */
+static int head_by(struct dialog_head **out, struct dialog *d, const struct endpoint_settings *e,
+                   const struct flow *flow)
+{
+    const struct dialog_head *h = d->head;
+    const struct peer *peer = peer_of(d);
+    struct target t = { .flow = *flow };
+    struct head_parts parts = {
+        .target = &t,
+        .routes = { peer->text + peer->endpoint_n + peer->user_agent_n, peer->routes_n },
+    };
+    int r = target_finish(&t, d->notifier, e, str_starts(head_contact(h), STR("<sips:")));
+
+    if (r)
+        return r;
+    buf_init_on(&t.uri, t.uri_room, sizeof(t.uri_room));
+    buf_add(&t.uri, head_str(h, HEAD_TARGET));
+    for (unsigned i = 0; i < HEAD_TARGET; i++)
+        parts.text[i] = head_str(h, i);
+    return head_create(out, d->notifier, &parts);
+}
+
+int dialog_reroute(struct dialog *d, const struct endpoint_settings *e)
+{
+    struct notifier *n = d->notifier;
+    const struct flow former = head_flow(d->head);
+    struct dialog_head *head;
+    struct flow flow;
+    int r;
+
+    if (!transport_is_gone(n, former.transport))
+        return 0;
+    r = transport_replace(n, e, former.transport, &former.remote, &flow);
+    if (!r && flow.protocol != NET_UDP &&
+        !target_reopen(&flow, e, head_str(d->head, HEAD_TARGET), dialog_routes(d)))
+        r = -ENOTCONN;
+    if (r) {
+        log_info(n->cfg.log, "dialog.stranded", KV("endpoint", dialog_endpoint(d)),
+                 KV("call_id", head_str(d->head, HEAD_CALL_ID)), KV_ERR(r));
+        return DIALOG_STRANDED;
+    }
+    r = head_by(&head, d, e, &flow);
+    if (r)
+        return r;
+    dialog_head_set(d, head);
+    return DIALOG_MOVED;
+}
+
+int dialog_reopen(struct dialog *d)
+{
+    static const struct endpoint_settings nobody = { .rewrite_contact = true };
+    struct notifier *n = d->notifier;
+    const struct endpoint_settings *e = settings_endpoint(n->settings, dialog_endpoint(d));
+    struct flow flow = head_flow(d->head);
+    struct dialog_head *head;
+    bool opened = flow.connection == NET_ANY_CONNECTION;
+    int r;
+
+    if (flow.connection == NET_NO_CONNECTION)
+        return DIALOG_WAITS;
+    e = e ? e : &nobody;
+    if (opened || !target_reopen(&flow, e, head_str(d->head, HEAD_TARGET), dialog_routes(d))) {
+        if (!d->recalled)
+            return DIALOG_STRANDED;
+        flow.connection = NET_NO_CONNECTION;
+    }
+    r = head_by(&head, d, e, &flow);
+    if (r)
+        return r;
+    dialog_head_set(d, head);
+    return flow.connection == NET_NO_CONNECTION ? DIALOG_WAITS : 0;
+}
+
 /* ---- dialogs ---- */
 
 static uint64_t tag_hash(const struct notifier *n, struct str local_tag)
@@ -260,7 +340,7 @@ static uint64_t tag_hash(const struct notifier *n, struct str local_tag)
 }
 
 /* The route set, comma separated and without folds: RFC 3261 section 12.1.1. */
-static void gather_routes(const struct sip_message *msg, struct buf *out)
+void gather_routes(const struct sip_message *msg, struct buf *out)
 {
     for (const struct sip_header *h = sip_header_first(msg, SIP_H_RECORD_ROUTE); h;
          h = sip_header_next(msg, h)) {
@@ -363,21 +443,101 @@ void dialog_unpin(struct dialog *d)
     free(d);
 }
 
+struct dialog_key {
+    struct str local_tag, remote_tag, call_id;
+};
+
 static bool is_dialog_of(const struct map_node *node, const void *key)
 {
     const struct dialog *d = CONTAINER_OF(node, const struct dialog, node);
-    const struct sip_message *msg = key;
+    const struct dialog_key *k = key;
 
-    return str_equal(head_str(d->head, HEAD_LOCAL_TAG), msg->to_tag) &&
-           str_equal(head_str(d->head, HEAD_REMOTE_TAG), msg->from_tag) &&
-           str_equal(head_str(d->head, HEAD_CALL_ID), msg->call_id);
+    return str_equal(head_str(d->head, HEAD_LOCAL_TAG), k->local_tag) &&
+           str_equal(head_str(d->head, HEAD_REMOTE_TAG), k->remote_tag) &&
+           str_equal(head_str(d->head, HEAD_CALL_ID), k->call_id);
+}
+
+static struct dialog *dialog_find_key(const struct notifier *n, const struct dialog_key *key)
+{
+    struct map_node *node = map_find(&n->dialogs, tag_hash(n, key->local_tag), is_dialog_of, key);
+
+    return node ? CONTAINER_OF(node, struct dialog, node) : NULL;
 }
 
 struct dialog *dialog_find(const struct notifier *n, const struct sip_message *msg)
 {
-    struct map_node *node = map_find(&n->dialogs, tag_hash(n, msg->to_tag), is_dialog_of, msg);
+    return dialog_find_key(n, &(struct dialog_key){ msg->to_tag, msg->from_tag, msg->call_id });
+}
 
-    return node ? CONTAINER_OF(node, struct dialog, node) : NULL;
+/* The later one of two memories knows more; numbers only rise. */
+static void learn(struct dialog *d, const struct dialog_memory *m, struct dialog_head *head)
+{
+    if (m->remote_cseq > d->remote_cseq) {
+        dialog_head_set(d, dialog_head_ref(head));
+        d->remote_cseq = m->remote_cseq;
+    }
+    if (m->local_cseq > d->local_cseq)
+        d->local_cseq = m->local_cseq;
+    dialog_pin(d);
+}
+
+static int head_recall(struct dialog_head **out, struct notifier *n, const struct dialog_memory *m)
+{
+    struct head_parts parts = { .routes = m->routes };
+    struct target t;
+    int r = target_recall(&t, n, settings_endpoint(n->settings, m->endpoint), &m->target);
+
+    if (r)
+        return r;
+    parts.target = &t;
+    memcpy(parts.text, m->text, sizeof(parts.text));
+    return head_create(out, n, &parts);
+}
+
+int dialog_recall(struct dialog **out, struct notifier *n, const struct dialog_memory *m)
+{
+    const struct dialog_key key = { m->text[HEAD_LOCAL_TAG], m->text[HEAD_REMOTE_TAG],
+                                    m->text[HEAD_CALL_ID] };
+    struct dialog_head *head;
+    struct dialog *d;
+    int r = head_recall(&head, n, m);
+
+    if (r)
+        return r;
+    *out = dialog_find_key(n, &key);
+    if (*out) {
+        learn(*out, m, head);
+        dialog_head_unref(head);
+        return 0;
+    }
+    d = malloc(sizeof(*d));
+    r = d ? 0 : -ENOMEM;
+    if (d) {
+        *d = (struct dialog){ .notifier = n,
+                              .pins = 1,
+                              .head = head,
+                              .local_cseq = m->local_cseq,
+                              .remote_cseq = m->remote_cseq,
+                              .recalled = true };
+        list_init(&d->usages);
+        r = peer_intern(&d->peer, n, m->endpoint, m->user_agent, m->routes);
+    }
+    if (r) {
+        dialog_head_unref(head);
+        free(d);
+        return r;
+    }
+    tally_add(&n->heap.dialogs, d);
+    map_add(&n->dialogs, &d->node, tag_hash(n, key.local_tag));
+    *out = d;
+    return 0;
+}
+
+struct str dialog_routes(const struct dialog *d)
+{
+    const struct peer *p = peer_of(d);
+
+    return (struct str){ p->text + p->endpoint_n + p->user_agent_n, p->routes_n };
 }
 
 struct str dialog_endpoint(const struct dialog *d)

@@ -92,3 +92,8 @@ void notifier_resume(struct notifier *n)
     n->drain.active = false;
     timer_stop(n->cfg.wheel, &n->drain.timer);
 }
+
+bool notifier_is_draining(const struct notifier *n)
+{
+    return n->drain.active;
+}

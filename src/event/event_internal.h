@@ -15,11 +15,15 @@
  * follow.c        subscriptions go where their names lead now
  * winfo.c         who watches, for those who want to know
  * drain.c         moving the subscribers away
+ * keep.c          records of subscriptions, and answers that wait until they are durable
+ * restore.c       subscriptions of a former process
+ * import.c        subscriptions of another server
  * unsolicited.h   what is told without a subscription */
 #pragma once
 #include "base/interned.h"
 #include "event/notifier.h"
 #include "event/unsolicited.h"
+#include "txn/limits.h"
 
 /* What we keep of a peer's texts: more is refused. */
 enum {
@@ -34,6 +38,11 @@ enum {
     ACCEPT_MAX = 2048,   /* likewise */
     USAGES_MAX = 32,     /* in one dialog */
 };
+
+/* A CSeq or a version is not written for each NOTIFY: of a restored subscription they go on this
+ * much higher for each start in between, and before half of it is used up the record is written
+ * again. */
+enum { NUMBERS_STRIDE = 2048 };
 
 enum {
     FAN_OUT_SLICE = 512,       /* subscriptions attended to in one tick: some 3 ms */
@@ -72,9 +81,9 @@ struct drain { /* subscribers are asked to go elsewhere, some at a time */
 
 struct notifier {
     struct notifier_config cfg;
-    const struct settings *settings; /* a reference */
-    struct str *transport_ids; /* by flow.transport: as they were when the sockets were opened */
-    size_t n_transport_ids;
+    const struct settings *settings;       /* a reference */
+    struct notifier_transport *transports; /* by flow.transport; the ids are ours */
+    size_t n_transports;
     struct buf allow_events;        /* "dialog, presence" */
     struct notify_tail *tail;       /* a reference */
     struct buf headers;             /* of the response being made */
@@ -82,6 +91,7 @@ struct notifier {
     struct map dialogs;             /* by local tag */
     struct interned_table interned; /* struct peer, struct path, what is accepted */
     struct map resources;           /* watched.node, by id */
+    struct map quotas;              /* quota.node, by its subscription */
     struct map names;               /* name.node, by context and extension */
     struct map winfos;              /* winfo.node: whose watchers are asked for */
     struct list questions;          /* name.link of those asked for, oldest first */
@@ -90,9 +100,10 @@ struct notifier {
     struct timer fan_out_timer;
     uint64_t slice_tick; /* of the clock: when the slice began that `slice_left` is the rest of */
     size_t slice_left;
-    uint64_t next_cookie, last_number; /* of questions and of subscriptions */
-    uint32_t generation;               /* of the settings */
-    uint32_t lookup;                   /* counts dialplans: names may mean something else now */
+    uint64_t next_cookie; /* of questions */
+    uint32_t last_number; /* of subscriptions; none lives until it comes round */
+    uint32_t generation;  /* of the settings */
+    uint32_t lookup;      /* counts dialplans: names may mean something else now */
     struct timer rules_timer;
     uint64_t rules_due_ms; /* of the wall clock: who may watch changes then; UINT64_MAX: never */
     size_t outstanding;    /* NOTIFYs */
@@ -100,6 +111,10 @@ struct notifier {
     size_t n_spare;
     int print_result; /* of the last notify_print */
     bool stopping, destroying;
+    bool quiet;            /* stopping, and the next process goes on: nobody is told anything new */
+    struct watched *limbo; /* where those that were restored wait for their resource; or NULL */
+    struct list promises;  /* promise.link, oldest first */
+    size_t n_promises;
     struct drain drain;
     struct unsolicited unsolicited;
     struct notifier_counters counters;
@@ -128,7 +143,7 @@ bool package_is_messages(struct str package);
 /* Is this a package whose resources are extensions: `dialog`, `presence`? */
 bool package_is_extension(struct str package);
 /* Can this package be subscribed to at the Request-URI? */
-bool package_is_served(const struct notifier *n, const struct address *at, struct str package);
+bool package_is_served(const struct address *at, struct str package);
 /* The package of that resource, as the state core has it: empty for an extension. Borrows from
  * both, and is printed on `room` if it is of watcher information. */
 struct str address_package(const struct address *at, struct str package, struct buf *room);
@@ -138,8 +153,16 @@ bool address_resolve(struct watched_name *out, const struct address *at, struct 
                      struct str user, struct buf *room);
 /* The same for a subscription that is there, by the settings of now. */
 bool address_again(struct watched_name *out, const struct subscription *s, struct buf *room);
-/* The package whose bodies it has: that of watcher information is a template. */
-struct str package_of_bodies(struct str package);
+/* The package whose bodies it has: that of watcher information is a template, and so is one that
+ * nobody makes bodies for. */
+struct str package_of_bodies(const struct notifier *n, struct str package);
+
+/* ---- subscribe.c ---- */
+
+/* All values of Accept in one; what does not fit is not looked at. False: there is none. */
+bool join_accept(const struct sip_message *msg, struct buf *out);
+/* What a subscriber calls herself, without its escapes. */
+void add_display(struct buf *b, struct str display);
 
 /* ---- target.c ---- */
 
@@ -159,12 +182,37 @@ NODISCARD int target_choose(struct target *t, const struct notifier *n,
 /* With the flow chosen, the rest but for the uri. 0 or -EMSGSIZE. */
 NODISCARD int target_finish(struct target *t, const struct notifier *n,
                             const struct endpoint_settings *e, bool secure);
+/* Is this transport known to be gone? */
+bool transport_is_gone(const struct notifier *n, uint32_t index);
+/* The way to the remote in the place of one by that transport: by the endpoint's own, else by the
+ * one with the same name, else by any that reaches it. 0 or -errno: there is none. */
+NODISCARD int transport_replace(const struct notifier *n, const struct endpoint_settings *e,
+                                uint32_t index, const struct addr *remote, struct flow *out);
 /* For bodies, escaped for XML: the resource as this subscriber named it, and the subscriber by
  * From: who she is, without port and transport, which say where. */
 void print_resource_uri(struct buf *out, const struct sip_uri *request_uri, struct str resource);
 void print_subscriber_uri(struct buf *out, struct str from_uri);
 /* The same, not escaped. */
 void subscriber_uri_add(struct buf *out, struct str from_uri);
+
+/* After the end of its connection: the way to the Contact, or the first of its routes, by one that
+ * is opened, in the place of the remote and connection of `flow`. False: nobody could be reached
+ * there, most often because it is behind a NAT. `e` NULL: it is gone. */
+bool target_reopen(struct flow *flow, const struct endpoint_settings *e, struct str contact,
+                   struct str routes);
+
+struct target_memory {    /* what is known of one; borrowed for the call */
+    struct str transport; /* its id */
+    enum net_protocol protocol;
+    struct str routes;
+    struct addr remote;
+    struct addr local; /* as it was, for want of something better */
+    struct str uri;
+    bool secure;
+};
+/* Where that is now, with the transports of now; `e` NULL: it is gone. 0 or -EMSGSIZE. */
+NODISCARD int target_recall(struct target *t, const struct notifier *n,
+                            const struct endpoint_settings *e, const struct target_memory *m);
 
 /* ---- dialog.c ---- */
 
@@ -178,9 +226,9 @@ struct peer {
 /* The way of a dialog's NOTIFYs as far as other dialogs share it, interned likewise. Without gaps:
  * it is compared as bytes. */
 struct path {
-    uint32_t transport;
-    struct addr local, sent_by;
-    uint16_t ask_rport;
+    uint32_t transport, protocol;
+    struct addr local;
+    uint16_t via_n;     /* "Via: ...;branch=" */
     uint16_t contact_n; /* ours, with <> */
     uint16_t strict_n;  /* the Request-URI if that is a strict router's, else empty */
     uint16_t routes_n;  /* Route lines, but for the target that a strict router wants as the last */
@@ -219,6 +267,7 @@ void dialog_head_unref(struct dialog_head *h); /* NULL is fine */
 struct addr head_remote(const struct dialog_head *h);
 struct flow head_flow(const struct dialog_head *h);
 struct str head_contact(const struct dialog_head *h); /* ours, with <> */
+bool head_is_secure(const struct dialog_head *h);
 /* "NOTIFY sip:... SIP/2.0" CRLF, Via, From, To, Contact, Call-ID, CSeq, Route. */
 void head_print(const struct dialog_head *h, const struct client_txn *ct, uint32_t cseq,
                 struct buf *out);
@@ -231,6 +280,7 @@ struct dialog {
     struct interned *peer;    /* a struct peer; a reference */
     uint32_t local_cseq, remote_cseq;
     uint16_t n_usages, pins; /* it lives as long as there are any */
+    bool recalled;           /* of a former process, and the subscriber has not been heard since */
 };
 
 struct dialog_spec { /* borrowed for the call */
@@ -238,10 +288,21 @@ struct dialog_spec { /* borrowed for the call */
     const struct sip_uri *contact;
     struct str local_tag;
 };
+/* All values of Record-Route in one. */
+void gather_routes(const struct sip_message *msg, struct buf *out);
 /* 0, -ENOMEM, -EMSGSIZE. Pinned once. */
 NODISCARD int dialog_create(struct dialog **out, struct notifier *n,
                             const struct dialog_spec *spec);
 struct dialog *dialog_find(const struct notifier *n, const struct sip_message *msg);
+struct dialog_memory { /* what is known of one; borrowed for the call */
+    struct target_memory target;
+    struct str endpoint, user_agent, routes;
+    struct str text[HEAD_PARTS]; /* but for HEAD_REMOTE and HEAD_TARGET */
+    uint32_t local_cseq, remote_cseq;
+};
+/* A dialog of a former process: the one that is here already, if there is one, which then knows
+ * what the later of the two memories knows. Pinned once. 0, -ENOMEM, -EMSGSIZE. */
+NODISCARD int dialog_recall(struct dialog **out, struct notifier *n, const struct dialog_memory *m);
 void dialog_pin(struct dialog *d);
 void dialog_unpin(struct dialog *d); /* it may be gone */
 /* The head after this in-dialog request; `contact` NULL: as before. `*out` may be the present head;
@@ -249,8 +310,19 @@ void dialog_unpin(struct dialog *d); /* it may be gone */
 NODISCARD int dialog_head_after(struct dialog *d, const struct uas_request *rq,
                                 const struct sip_uri *contact, struct dialog_head **out);
 void dialog_head_set(struct dialog *d, struct dialog_head *head); /* takes the reference */
+enum dialog_way {
+    DIALOG_MOVED = 1, /* by another transport from now on, which the subscriber has to be told */
+    DIALOG_STRANDED,  /* its transport is gone, and no other reaches the subscriber */
+    DIALOG_WAITS      /* likewise, until the subscriber is heard again: we were away, not it */
+};
+/* See that it has a transport. 0: as before; DIALOG_MOVED; DIALOG_STRANDED; -ENOMEM, -EMSGSIZE. */
+NODISCARD int dialog_reroute(struct dialog *d, const struct endpoint_settings *e);
+/* Its connection has ended. 0: there is another way, by one that is opened; DIALOG_STRANDED: there
+ * is none; DIALOG_WAITS; -ENOMEM, -EMSGSIZE. */
+NODISCARD int dialog_reopen(struct dialog *d);
 struct str dialog_endpoint(const struct dialog *d);
 struct str dialog_user_agent(const struct dialog *d);
+struct str dialog_routes(const struct dialog *d);
 
 /* ---- subscription.c ---- */
 
@@ -260,9 +332,13 @@ struct str dialog_user_agent(const struct dialog *d);
  *   resp_wait ──200──▶ active ──end──▶ ending ──last NOTIFY──▶ terminated ──answer──▶ gone
  *    │    └──200──▶ pending ──end──▶ ─┘  │                                            ▲
  *    │               └─confirmed─▶ active└──NOTIFY failed──▶ gone                     │
- *    └──refused──▶ gone      active, pending ──NOTIFY failed──────────────────────────┘ */
+ *    └──refused──▶ gone      active, pending ──NOTIFY failed──────────────────────────┘
+ *
+ * Where subscriptions are kept, keeping is between resp_wait and the 200: its record is not durable
+ * yet. One that is restored begins active or pending. */
 enum sub_state {
     SUB_RESP_WAIT,
+    SUB_KEEPING,
     SUB_PENDING,
     SUB_ACTIVE,
     SUB_ENDING,
@@ -295,12 +371,10 @@ enum sub_text {
 };
 
 /* There are a million of them: what most do not have is a pointer or a bit, what the dialog knows
- * is not repeated. */
+ * is not repeated. What each NOTIFY looks at comes first, in as few cache lines as will hold it. */
 struct subscription {
-    struct list of_dialog;
     struct list of_resource; /* watched.told or .behind */
     struct list of_question; /* name.waiting, while what it is about is asked */
-    struct timer timer;      /* expiry or retry; in resp_wait: patience */
     struct dialog *dialog;
     struct watched *resource;                /* NULL in resp_wait */
     struct notify *notify;                   /* the one under way, or NULL */
@@ -309,21 +383,18 @@ struct subscription {
     const struct snapshot *sent;             /* likewise; NULL: nothing yet */
     const struct view *view; /* what it may see of what it is allowed to, a reference; NULL:
                                 everything */
-    struct solicitation *solicitation; /* NULL: it tells nothing that is told unasked */
     struct interned *accept; /* of an opaque package: what it takes, a reference; NULL: anything */
     union {
-        struct server_txn *request; /* in resp_wait: the SUBSCRIBE to be answered */
+        struct server_txn *request; /* in resp_wait and keeping: the SUBSCRIBE to be answered */
         uint64_t expires_ms;        /* later */
     };
-    uint64_t retry_ms;              /* not before; 0: any time */
-    uint64_t give_up_ms;            /* while it is pending */
-    uint64_t told_sequence, number; /* the latter among those of the notifier */
-    uint64_t suppress_tag;          /* of the last SUBSCRIBE, until a NOTIFY answers it */
-    uint32_t expires_s;             /* granted; 0: a fetch */
-    uint32_t version, cseq;         /* of the last NOTIFY */
+    uint64_t retry_ms; /* not before; 0: any time */
+    uint64_t told_sequence;
+    uint32_t version, cseq; /* of the last NOTIFY */
     uint32_t acknowledged_after_ms;
     uint32_t generation; /* of the settings it was checked against */
     uint32_t lookup;     /* notifier.lookup when it was asked what it is about */
+    uint32_t kept;       /* the number of its record; 0: there is none */
     uint16_t failures;   /* in a row */
     uint8_t state, reason, flags;
     uint8_t handling;        /* enum watcher_handling; who is not allowed sees the neutral state */
@@ -336,16 +407,47 @@ struct subscription {
     bool hold : 1;           /* a change does not end the wait for retry_ms */
     bool winfo : 1;          /* it is about watchers */
     bool approved : 1;       /* it was pending once */
+    bool promised : 1;       /* an answer to it waits: a struct promise */
+    bool restored : 1;       /* what it shows has not been looked at yet */
     uint8_t in_local;        /* bits of those texts that are part of SUB_LOCAL */
     uint16_t package_n;      /* how SUB_EVENT begins */
     struct span id;          /* in SUB_EVENT */
     struct span texts[SUB_TEXTS];
+    struct list of_dialog;
+    struct timer timer;                /* expiry or retry; in resp_wait: patience */
+    struct solicitation *solicitation; /* NULL: it tells nothing that is told unasked */
+    uint64_t give_up_ms;               /* while it is pending */
+    uint64_t suppress_tag;             /* of the last SUBSCRIBE, until a NOTIFY answers it */
+    uint32_t expires_s;                /* granted; 0: a fetch */
+    uint32_t number;                   /* among those of the notifier */
     char text[];
 };
 
+/* ---- quota.c ---- */
+
+enum { QUOTA_CLAIMS = 3 };
+struct quota {            /* one subscription's part of what several may have together */
+    struct map_node node; /* of notifier.quotas: without limits nobody has one */
+    const struct subscription *of;
+    struct limit_claim claims[QUOTA_CLAIMS];
+};
+struct quota_spec { /* borrowed for the call */
+    struct str endpoint, context, extension;
+    struct addr remote; /* where its NOTIFYs go; the port does not matter */
+    bool restored;      /* it was accepted before, so it counts, but is not refused */
+};
+enum { QUOTA_FULL_ENDPOINT = 1, QUOTA_FULL_RESOURCE, QUOTA_FULL_ADDRESS };
+/* 0, with NULL where nothing is limited; or which of them has as many as it may have, which is
+ * counted; or -ENOMEM. */
+NODISCARD int quota_take(struct quota **out, struct notifier *n, const struct quota_spec *spec);
+void quota_give(struct notifier *n, struct quota *q); /* NULL is fine */
+/* It is that of this subscription, until that ends. */
+void quota_attach(struct notifier *n, struct quota *q, const struct subscription *s);
+void quota_end(struct notifier *n, const struct subscription *s);
+
 struct subscription_spec { /* borrowed for the call */
     struct dialog *dialog;
-    struct server_txn *request;
+    struct server_txn *request; /* NULL: it is restored */
     const struct body_profile *profile;
     unsigned flags;
     uint32_t expires_s;
@@ -377,9 +479,20 @@ void subscription_resolicit(struct subscription *s);
  */
 struct str subscription_unaccepted(const struct subscription *s, const struct watched *w,
                                    struct str accept);
-/* From resp_wait. Both answer the SUBSCRIBE; the subscription may be gone afterwards. */
+/* From resp_wait. Both answer the SUBSCRIBE, the former when it is durable; the subscription may be
+ * gone afterwards. */
 void subscription_accept(struct subscription *s, struct watched *w);
-void subscription_refuse(struct subscription *s, unsigned status, const char *why);
+void subscription_refuse(struct subscription *s, unsigned status,
+                         const char *why); /* keeping, too */
+/* Its 200, and what follows. From resp_wait or keeping. */
+void subscription_begin(struct subscription *s);
+static inline bool sub_is_answered(const struct subscription *s)
+{
+    return s->state > SUB_KEEPING;
+}
+/* The first look at one that was restored, with its resource: true when it shows what there is.
+ * `restored` stays set on one that has to be ended: for `reason`, or because its time is over. */
+bool subscription_settle(struct subscription *s);
 
 struct refresh { /* borrowed for the call */
     struct server_txn *request;
@@ -389,6 +502,7 @@ struct refresh { /* borrowed for the call */
     struct interned *accept; /* of an opaque package; its reference is taken */
     uint32_t expires_s;      /* 0: unsubscribe */
     struct suppression suppress;
+    struct promise *promise; /* taken; NULL: it is not kept */
 };
 void subscription_refresh(struct subscription *s, const struct refresh *r);
 /* All of these may leave it gone. */
@@ -403,7 +517,8 @@ static inline bool sub_runs(const struct subscription *s)
 }
 void subscription_arm(struct subscription *s);
 uint32_t subscription_left_s(const struct subscription *s);
-unsigned body_flags_of(const struct settings *settings, const struct endpoint_settings *e);
+unsigned body_flags_of(const struct settings *settings, const struct endpoint_settings *e,
+                       struct str user_agent);
 /* The settings may have changed: END_NONE, or why it is to be ended. What it is shown, also in its
  * last NOTIFY, is from now on what it may see. */
 NODISCARD enum end_reason subscription_recheck(struct subscription *s);
@@ -414,6 +529,7 @@ void subscription_retry(struct subscription *s, uint64_t delay_ms, bool hold);
 /* The NOTIFY under way, from its sending to its answer: what it takes to print it again. */
 struct notify {
     struct client_txn txn;
+    struct notifier *notifier;
     struct subscription *subscription;
     struct dialog_head *head;        /* a reference */
     struct notify_tail *tail;        /* a reference */
@@ -439,6 +555,9 @@ NODISCARD int entity_tag_parse(uint64_t *out, struct str tag);
 bool notify_is_suppressed(const struct subscription *s);
 /* It knows the newest state, as if it had been told. */
 void notify_known(struct subscription *s);
+/* Does it show what there is, as far as anything is known of what a former process told? Then that
+ * is as if it had been told by this one. */
+bool notify_is_shown(struct subscription *s);
 NODISCARD int notify_tail_create(struct notify_tail **out, const struct notifier *n);
 void notify_tail_unref(struct notify_tail *t); /* NULL is fine */
 
@@ -458,6 +577,12 @@ struct watched { /* a resource with subscriptions */
     uint64_t idle_cookie;
     unsigned pins;
 };
+
+/* By its resource, which the watchers have in common: a fan-out has it in the cache. */
+static inline struct notifier *sub_notifier(const struct subscription *s)
+{
+    return s->resource ? s->resource->notifier : s->dialog->notifier;
+}
 
 struct watched_name { /* what a subscriber asks for: see notifier_port.watch */
     struct resource_name name;
@@ -484,6 +609,14 @@ void watched_refuse_barred(struct notifier *n);
 void watched_fini(struct notifier *n);
 
 struct watched *watched_by_id(const struct notifier *n, uint64_t resource_id); /* or NULL */
+/* As if its resource had gone just now: what it names is asked for. 0 or -ENOMEM. */
+NODISCARD int watched_recall(struct subscription *s);
+/* It ends before that is answered: its last NOTIFY is about a resource of its name that is gone. */
+void watched_strand(struct subscription *s);
+static inline bool watched_is_limbo(const struct watched *w)
+{
+    return w == w->notifier->limbo;
+}
 
 /* ---- follow.c ---- */
 
@@ -497,6 +630,75 @@ struct watched_answer {
 bool follow(struct subscription *s);
 /* The answer; it may be gone afterwards. */
 void follow_answer(struct subscription *s, const struct watched_answer *a);
+
+/* ---- keep.c ---- */
+
+/* An answer that waits until what it promises is durable. Where the store fails, one to a new
+ * SUBSCRIBE becomes a 503, others leave all the same. */
+struct promise {
+    struct keep_wait wait;
+    struct list link; /* notifier.promises */
+    struct notifier *notifier;
+    struct subscription *subscription; /* NULL: it is gone, or has a later one */
+    struct server_txn *request;        /* NULL: the subscription has it, in keeping */
+    struct dialog_head *head;          /* likewise; a reference */
+    uint32_t expires_s;
+    uint16_t status;
+};
+
+/* ---- restore.c ---- */
+
+struct subscription_memory { /* what is known of one; borrowed for the call */
+    struct dialog_memory dialog;
+    uint64_t incarnation, expires_wall_ms, give_up_wall_ms;
+    uint32_t number, expires_s, flags, handling, version, ahead;
+    struct str text[SUB_TEXTS];
+    struct str accept, content_type;
+    bool unwritten; /* its record is to be put */
+};
+/* What we print into messages must have come out of some: a record may be damaged in a way that its
+ * frame does not show. */
+bool subscription_memory_is_sane(const struct subscription_memory *m);
+/* A subscription with this number, whose word may say more. 0 or negative: there is none. */
+NODISCARD int subscription_recall(struct notifier *n, struct subscription_memory *m,
+                                  uint64_t number);
+
+/* ---- keep.c ---- */
+
+static inline bool notifier_keeps(const struct notifier *n)
+{
+    return n->cfg.keep.put != NULL;
+}
+/* Put its record, anew. 0 (without one, too) or -ENOMEM. */
+int subscription_keep(struct subscription *s);
+void subscription_forget(struct subscription *s); /* likewise, but for the end of the process */
+/* From resp_wait to keeping, with its first record. 0, or negative: it is refused. */
+NODISCARD int subscription_promise(struct subscription *s);
+void kept_numbers_passed(struct subscription *s); /* its CSeq and version have risen */
+/* A CSeq that nothing was told with yet, by the record's and the word, or the record's where that
+ * does not say. */
+uint32_t kept_cseq(uint64_t word, uint32_t then);
+void kept_owe(struct subscription *s);   /* what it shows is not known any more */
+void kept_shows(struct subscription *s); /* it shows what was told last */
+bool kept_showed(const struct subscription *s, const struct body_profile *p,
+                 const struct snapshot *snap);      /* in the former process: this */
+struct promise *promise_create(struct notifier *n); /* NULL without memory */
+void promise_destroy(struct promise *p);            /* NULL is fine */
+/* This answer to its last SUBSCRIBE; to be followed by promise_wait. */
+void promise_make(struct promise *p, struct subscription *s, struct server_txn *request,
+                  unsigned status, uint32_t expires_s);
+void promise_wait(struct promise *p); /* may answer from inside */
+void promise_detach(struct subscription *s);
+void promises_drop(struct notifier *n);
+void record_print(const struct subscription *s, struct buf *out);
+
+enum record_flag { /* of a record */
+                   RECORD_PENDING = 1,
+                   RECORD_APPROVED = 2,
+                   RECORD_SECURE = 4,
+                   RECORD_PROTOCOL = 8 /* times enum net_protocol */
+};
+enum { RECORD_FORMAT = 1 };
 
 /* ---- winfo.c ---- */
 
@@ -516,5 +718,5 @@ void drain_init(struct notifier *n);
  * Counts it. */
 void request_refuse(struct notifier *n, struct server_txn *st, unsigned status, const char *why);
 /* 200 to a SUBSCRIBE, or 204: no NOTIFY will follow. */
-void request_accept(struct notifier *n, struct server_txn *st, const struct dialog *d,
+void request_accept(struct notifier *n, struct server_txn *st, const struct dialog_head *h,
                     unsigned status, uint32_t expires_s);

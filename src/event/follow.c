@@ -19,7 +19,7 @@ static bool nowhere(struct subscription *s)
 
 bool follow(struct subscription *s)
 {
-    struct notifier *n = s->dialog->notifier;
+    struct notifier *n = sub_notifier(s);
     bool removed = watched_is_removed(s->resource);
     struct watched_name key;
     char package_room[128];

@@ -304,9 +304,100 @@ static void test_ends_by_the_answer(void **state)
     fixture_destroy(f);
 }
 
+/* ---- transports ---- */
+
+static void transport_moves(struct fixture *f)
+{
+    const struct notifier_transport list[] = { { STR("udp"), true }, { STR("udp"), false } };
+
+    f->route = (struct flow){ .transport = 1, .local = fixture_addr("192.0.2.9:5070") };
+    assert_int_equal(notifier_transports_set(f->notifier, list, ARRAY_LEN(list)), 0);
+    rules_become(f, NULL);
+}
+
+static void expect_by(const struct fixture *f, uint32_t transport, const char *contact)
+{
+    const struct fixture_sent *last = &f->sent[f->seen - 1];
+
+    assert_int_equal(last->to.transport, transport);
+    assert_true(addr_equal(&last->to.remote, &f->from.remote));
+    assert_true(str_equal(sip_header_value(&f->msg, SIP_H_CONTACT), str_of(contact)));
+}
+
+/* The subscriber is told where we are now, once; what it still sends to the old address is served.
+ */
+static void test_transport_moves(void **state)
+{
+    struct fixture *f = begin();
+    struct sub s = sub_plain("c1");
+    char tag[64];
+
+    (void)state;
+    establish(f, &s, tag);
+    transport_moves(f);
+    fixture_pass(f, 100);
+    expect_notify(f, "active;expires=600", "<state>confirmed</state>");
+    expect_by(f, 1, "<sip:192.0.2.9:5070>");
+    assert_true(addr_equal(&f->sent[f->seen - 1].to.local, &f->route.local));
+    assert_string_equal(f->routed, "udp");
+    answer_last(f, 200);
+    rules_become(f, NULL);
+    fixture_pass(f, 100);
+    expect_nothing(f);
+    sub_send(f, &s);
+    expect_status(f, 200);
+    expect_by(f, 0, "<sip:192.0.2.9:5070>");
+    expect_notify(f, "active;expires=600", "<state>confirmed</state>");
+    expect_by(f, 1, "<sip:192.0.2.9:5070>");
+    answer_last(f, 200);
+    fixture_destroy(f);
+}
+
+/* What is under way is answered where it was sent from. */
+static void test_transport_moves_under_way(void **state)
+{
+    struct fixture *f = begin();
+    struct sub s = sub_plain("c1");
+    char tag[64];
+
+    (void)state;
+    establish(f, &s, tag);
+    fixture_state(f, "100", EXTENSION_RINGING);
+    expect_notify(f, "active;expires=600", "<state>early</state>");
+    transport_moves(f);
+    fixture_pass(f, 100);
+    expect_nothing(f);
+    answer_last(f, 200);
+    expect_notify(f, "active;expires=599", "<state>early</state>");
+    expect_by(f, 1, "<sip:192.0.2.9:5070>");
+    answer_last(f, 200);
+    fixture_destroy(f);
+}
+
+static void test_transport_is_gone(void **state)
+{
+    struct fixture *f = begin();
+    struct sub s = sub_plain("c1");
+    char tag[64];
+
+    (void)state;
+    establish(f, &s, tag);
+    f->route_result = -EAFNOSUPPORT;
+    transport_moves(f);
+    fixture_pass(f, 100);
+    expect_notify(f, "terminated;reason=deactivated", "<state>confirmed</state>");
+    expect_by(f, 0, "<sip:192.0.2.1:5060>");
+    answer_last(f, 200);
+    assert_int_equal(live(f), 0);
+    fixture_destroy(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_transport_moves),
+        cmocka_unit_test(test_transport_moves_under_way),
+        cmocka_unit_test(test_transport_is_gone),
         cmocka_unit_test(test_blocked_before_its_turn),
         cmocka_unit_test(test_blocked_while_outstanding),
         cmocka_unit_test(test_blocked_when_its_time_comes),

@@ -5,23 +5,49 @@
 
 /* ---- life ---- */
 
-/* In the order the worker opened its sockets: flow.transport counts those of UDP. */
-static int transport_ids_copy(struct notifier *n, const struct settings *settings)
+static void transports_free(struct notifier_transport *list, size_t count)
 {
-    n->transport_ids = calloc(settings->n_transports + 1, sizeof(*n->transport_ids));
-    if (!n->transport_ids)
-        return -ENOMEM;
-    for (size_t i = 0; i < settings->n_transports; i++) {
-        int r;
+    for (size_t i = 0; i < count; i++)
+        str_free(&list[i].id);
+    free(list);
+}
 
-        if (settings->transports[i].protocol != TRANSPORT_UDP)
-            continue;
-        r = str_dup(&n->transport_ids[n->n_transport_ids], settings->transports[i].id);
-        if (r)
-            return r;
-        n->n_transport_ids++;
+int notifier_transports_set(struct notifier *n, const struct notifier_transport *list, size_t count)
+{
+    struct notifier_transport *copy = calloc(count + 1, sizeof(*copy));
+    size_t done = 0;
+    int r = copy ? 0 : -ENOMEM;
+
+    for (; done < count && r == 0; done += r == 0) {
+        copy[done].gone = list[done].gone;
+        copy[done].protocol = list[done].protocol;
+        r = str_dup(&copy[done].id, list[done].id);
     }
+    if (r) {
+        transports_free(copy, done);
+        return r;
+    }
+    transports_free(n->transports, n->n_transports);
+    n->transports = copy;
+    n->n_transports = count;
     return 0;
+}
+
+static int transports_of(struct notifier *n, const struct settings *settings)
+{
+    struct notifier_transport *list = calloc(settings->n_transports + 1, sizeof(*list));
+    int r;
+
+    if (!list)
+        return -ENOMEM;
+    for (size_t i = 0; i < settings->n_transports; i++)
+        list[i] = (struct notifier_transport){
+            .id = settings->transports[i].id,
+            .protocol = (enum net_protocol)settings->transports[i].protocol,
+        };
+    r = notifier_transports_set(n, list, settings->n_transports);
+    free(list);
+    return r;
 }
 
 static int maps_init(struct notifier *n)
@@ -33,14 +59,17 @@ static int maps_init(struct notifier *n)
                            &n->unsolicited.boxes,
                            &n->unsolicited.addressees,
                            &n->unsolicited.seeking };
+    struct rng own; /* what has keys of ours only does not shift the numbers of a scenario */
+    int r;
 
     for (size_t i = 0; i < ARRAY_LEN(maps); i++) {
-        int r = map_init(maps[i], n->cfg.rng);
-
+        r = map_init(maps[i], n->cfg.rng);
         if (r)
             return r;
     }
-    return interned_table_init(&n->interned, n->cfg.rng);
+    rng_init_system(&own);
+    r = map_init(&n->quotas, &own);
+    return r ? r : interned_table_init(&n->interned, n->cfg.rng);
 }
 
 /* ---- rules that begin and end ---- */
@@ -71,6 +100,13 @@ static void rules_fire(struct timer *t)
 
 /* ---- life ---- */
 
+static void print_allow_events(struct notifier *n)
+{
+    buf_reset(&n->allow_events);
+    body_packages_print(n->cfg.bodies, &n->allow_events);
+    settings_add_opaques(n->settings, &n->allow_events);
+}
+
 static void notifier_init(struct notifier *n, const struct notifier_config *cfg)
 {
     *n = (struct notifier){ .cfg = *cfg,
@@ -83,11 +119,12 @@ static void notifier_init(struct notifier *n, const struct notifier_config *cfg)
     list_init(&n->questions);
     list_init(&n->idle);
     list_init(&n->fan_out);
+    list_init(&n->promises);
     timer_init(&n->fan_out_timer, watched_fan_out_fire);
     timer_init(&n->rules_timer, rules_fire);
     drain_init(n);
     unsolicited_init(n);
-    body_packages_print(cfg->bodies, &n->allow_events);
+    print_allow_events(n);
 }
 
 int notifier_create(struct notifier **out, const struct notifier_config *cfg)
@@ -104,7 +141,7 @@ int notifier_create(struct notifier **out, const struct notifier_config *cfg)
     r = maps_init(n);
     if (r)
         goto out;
-    r = transport_ids_copy(n, cfg->settings);
+    r = transports_of(n, cfg->settings);
     if (r)
         goto out;
     r = notify_tail_create(&n->tail, n);
@@ -139,6 +176,7 @@ void notifier_destroy(struct notifier *n)
         return;
     n->destroying = true;
     watched_refuse_all(n);
+    promises_drop(n);
     if (n->dialogs.buckets)
         drop_dialogs(n);
     if (n->names.buckets)
@@ -148,6 +186,7 @@ void notifier_destroy(struct notifier *n)
     timer_stop(n->cfg.wheel, &n->rules_timer);
     timer_stop(n->cfg.wheel, &n->drain.timer);
     map_fini(&n->dialogs);
+    map_fini(&n->quotas);
     interned_table_fini(&n->interned);
     map_fini(&n->resources);
     map_fini(&n->names);
@@ -157,9 +196,7 @@ void notifier_destroy(struct notifier *n)
     BUG_UNLESS(!(n->heap.subscriptions.bytes | n->heap.dialogs.bytes | n->heap.resources.bytes |
                  n->heap.notifies.bytes));
     notify_tail_unref(n->tail);
-    for (size_t i = 0; i < n->n_transport_ids; i++)
-        str_free(&n->transport_ids[i]);
-    free(n->transport_ids);
+    transports_free(n->transports, n->n_transports);
     buf_fini(&n->allow_events);
     buf_fini(&n->headers);
     buf_fini(&n->scratch);
@@ -183,6 +220,7 @@ void notifier_settings_set(struct notifier *n, const struct settings *settings)
     n->settings = settings_ref(settings);
     settings_unref(former);
     n->generation++;
+    print_allow_events(n);
     if (notify_tail_create(&tail, n) == 0) {
         notify_tail_unref(n->tail);
         n->tail = tail;
@@ -200,18 +238,20 @@ void notifier_stop(struct notifier *n)
 {
     if (n->stopping)
         return;
+    n->quiet = notifier_keeps(n) && !n->drain.active;
     notifier_resume(n);
     n->stopping = true;
     log_info(n->cfg.log, "notifier.stop", KV_U("subscriptions", n->counters.subscriptions));
     watched_refuse_all(n);
-    watched_fan_out_all(n);
+    if (!n->quiet)
+        watched_fan_out_all(n);
     unsolicited_stop(n);
 }
 
 size_t notifier_unanswered(const struct notifier *n)
 {
-    return n->unsolicited.outstanding +
-           (n->stopping ? (size_t)n->counters.subscriptions : n->outstanding);
+    return n->unsolicited.outstanding + n->n_promises +
+           (n->stopping && !n->quiet ? (size_t)n->counters.subscriptions : n->outstanding);
 }
 
 /* ---- listings ---- */
@@ -220,6 +260,7 @@ static const char *state_name(const struct subscription *s)
 {
     switch (s->state) {
     case SUB_RESP_WAIT:
+    case SUB_KEEPING:
         return "resp_wait";
     case SUB_PENDING:
         return "pending";
@@ -291,7 +332,7 @@ void notifier_each(const struct notifier *n,
 void notifier_counters_get(const struct notifier *n, struct notifier_counters *out)
 {
     *out = n->counters;
-    out->resources = n->resources.count;
+    out->resources = n->resources.count - (n->limbo != NULL);
     out->dialogs = n->dialogs.count;
     out->subscription_bytes = n->heap.subscriptions.bytes;
     out->dialog_bytes = n->heap.dialogs.bytes;

@@ -7,8 +7,10 @@
  * document version rise by one per NOTIFY sent. Where state comes from is behind a port: a watch is
  * asked for once per resource and answered later. Threads: the worker that owns it. */
 #pragma once
+#include "base/keep.h"
 #include "body/body.h"
 #include "config/settings.h"
+#include "dns/dns.h"
 #include "state/state.h"
 #include "state/watcher.h"
 #include "txn/uas.h"
@@ -29,16 +31,17 @@ struct notifier_port {
      * workers.) */
     bool (*admit)(void *ctx);
     void (*release)(void *ctx); /* gives one back */
+    void (*readmit)(void *ctx); /* one of a former process: it is counted, limit or not */
     /* Who watches: see notifier_winfo_start. With number 0: all that there were have been told. One
      * that was pending until its subscription ended is told unasked. */
     void (*watcher)(void *ctx, const struct watcher_report *report);
-    /* For what is told unasked. Find where to send for `host` (name or literal) and port (0:
-     * default); answer with notifier_resolved, never from inside. An answer that does not come
-     * counts as none after half a minute. */
-    void (*resolve)(void *ctx, struct str host, uint16_t port, uint64_t question);
-    /* The transport to send by: the named one, or the best for this remote. Fills transport and
-     * local. 0 or -errno. */
-    int (*route)(void *ctx, struct str transport_id, const struct addr *remote, struct flow *out);
+    /* For what is told unasked. Find where to send; answer with notifier_resolved, never from
+     * inside. An answer that does not come counts as none after half a minute. */
+    void (*resolve)(void *ctx, const struct dns_question *q, uint64_t question);
+    /* The way to send there by this protocol: by the transport that is named, or by the best of
+     * all. 0 or -errno. */
+    int (*route)(void *ctx, struct str transport_id, enum net_protocol protocol,
+                 const struct addr *remote, struct flow *out);
     /* A subscription tells this endpoint the mailboxes of this group (settings_mailbox_group;
      * empty: of its own, settings_endpoint_group): see notifier_solicit. NULL without memory: then
      * it is told both ways. */
@@ -52,6 +55,8 @@ struct solicitation { /* the port's; the home of the endpoint keeps it in a list
     struct str endpoint, group;
 };
 
+struct limits;
+
 struct notifier_config {
     struct txn_layer *txn;
     struct wheel *wheel;
@@ -63,6 +68,10 @@ struct notifier_config {
     struct net *net; /* may be NULL in tests: then flows' local addresses are used as they are */
     unsigned worker, workers; /* our number, and how many there are */
     struct str allow;         /* methods served, for 200; borrowed */
+    struct limits *limits;    /* of all workers; NULL: nothing is limited */
+    struct keep keep;         /* what is to survive; empty: nothing is kept */
+    struct keep_words words;  /* likewise: what subscribers show */
+    uint64_t incarnation;     /* of the store: how often it has been started */
     struct notifier_port port;
 };
 NODISCARD int notifier_create(struct notifier **out, const struct notifier_config *cfg);
@@ -70,6 +79,27 @@ NODISCARD int notifier_create(struct notifier **out, const struct notifier_confi
  * with it the watches: port.unwatch is not called. A SUBSCRIBE that still waits for its watch is
  * answered 503, so the transaction layer must outlive the notifier. */
 void notifier_destroy(struct notifier *n);
+
+/* A subscription of a former process, as it was kept. Its resource is asked for, and when the
+ * answer comes its subscriber is told, unless she shows what there is; what has ended meanwhile is
+ * ended. Before anything is received. Nonsense is logged and forgotten. */
+void notifier_restore(struct notifier *n, const struct keep_record *record);
+/* Is it one of these records? 0 or -EBADMSG. Any thread. */
+NODISCARD int notifier_record_check(const struct keep_record *record);
+struct notifier_import {       /* a subscription that another server kept; borrowed for the call */
+    struct str packet;         /* the SUBSCRIBE that began it, as it came */
+    struct str endpoint, tag;  /* whose it is; the other server's tag, of txn_foreign_class here */
+    struct str contact;        /* the subscriber's, as in a Contact; empty: the packet's */
+    struct addr remote, local; /* where that came from, and where it came in */
+    uint32_t cseq, version;    /* of the last NOTIFY, or later */
+    uint64_t expires_wall_ms;
+};
+/* It goes on here: its subscriber is told once, and may refresh it within her dialog. 0; -EEXIST:
+ * it is here already; otherwise negative, and `*why` (constant) says it in words. */
+NODISCARD int notifier_import(struct notifier *n, const struct notifier_import *what,
+                              const char **why);
+/* The store begins anew: everything is put again. */
+void notifier_rewrite(struct notifier *n);
 
 /* The handler of SUBSCRIBE: register with uas_method_set, ctx the struct notifier. */
 void notifier_subscribe(void *notifier, const struct uas_request *rq);
@@ -89,6 +119,17 @@ void notifier_dialplan_changed(struct notifier *n);
 /* Running subscriptions keep going; those whose endpoint is gone or may no longer subscribe end
  * with reason=rejected. */
 void notifier_settings_set(struct notifier *n, const struct settings *settings);
+/* What flow.transport means (copied), to be said before the settings that go with it; until then it
+ * counts the transports of the first settings that are served. A subscription of one that is gone
+ * goes on by another, and a NOTIFY tells the subscriber at once where we are now; where there is
+ * none it ends with reason=deactivated. 0 or -ENOMEM, then the former ones count. */
+struct notifier_transport {
+    struct str id;
+    bool gone; /* answers still leave by it, but nothing else */
+    enum net_protocol protocol;
+};
+NODISCARD int notifier_transports_set(struct notifier *n, const struct notifier_transport *list,
+                                      size_t count);
 
 /* Tell by port.watcher who subscribes to this resource (its package is named, "presence", and its
  * id is the one it has now), then that these were all, and from then on each change, until
@@ -106,7 +147,7 @@ unsigned notifier_home(struct str endpoint, unsigned workers);
 void notifier_mailbox(struct notifier *n, struct str mailbox, bool exists, uint32_t new_count,
                       uint32_t old_count);
 void notifier_resolved(struct notifier *n, uint64_t question,
-                       const struct addr *remote /* NULL: not found */);
+                       const struct dns_targets *found /* none: not found */);
 /* To the home of the endpoint: from now on, until notifier_unsolicit, a subscription tells it the
  * mailboxes of this group, and nothing of them is told unasked. `s` is borrowed until then, but no
  * longer than the notifier lives. */
@@ -138,12 +179,14 @@ struct notifier_drain {
 };
 void notifier_drain(struct notifier *n, const struct notifier_drain *how);
 void notifier_resume(struct notifier *n);
+bool notifier_is_draining(const struct notifier *n);
 
 /* End every subscription with terminated;reason=deactivated (phones then subscribe anew at once).
- */
+ * Where subscriptions are kept they go on in the next process, and nobody is told anything, but
+ * while they are being moved away (notifier_drain). */
 void notifier_stop(struct notifier *n);
-/* NOTIFYs still waiting for an answer; after notifier_stop also those still to be sent to
- * subscribers. */
+/* NOTIFYs still waiting for an answer, and answers that wait for the store; after notifier_stop
+ * also what is still to be sent to subscribers. */
 size_t notifier_unanswered(const struct notifier *n);
 
 struct subscription_view { /* borrowed for the call */
@@ -168,6 +211,7 @@ struct notifier_counters {
     uint64_t accepted, refreshed, ended, expired, fetched;
     uint64_t rejected_400, rejected_403, rejected_404, rejected_406, rejected_423, rejected_481,
         rejected_489, rejected_503, rejected_other;
+    uint64_t over_quota; /* among those of 503 */
     uint64_t notify_sent, notify_acknowledged, notify_failed, notify_timeout, coalesced, swallowed;
     uint64_t unsolicited; /* contacts that are told unasked, for each mailbox or for all */
     uint64_t unsolicited_sent, unsolicited_acknowledged, unsolicited_failed;

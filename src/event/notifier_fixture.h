@@ -80,6 +80,8 @@ struct fixture {
     struct fixture_seek *seeks;
     size_t n_seeks;
     int route_result;
+    struct flow route;           /* without an address: it is as `from` */
+    char routed[64];             /* the transport asked for last */
     void (*guard)(bool subject); /* true: what runs now is the notifier, not the fixture; or NULL */
     unsigned branch;
     struct sip_message msg; /* the last one looked at */
@@ -125,9 +127,11 @@ static inline int fixture_watch(void *ctx, const struct resource_name *name, str
     if (f->watch_result)
         return f->watch_result;
     if (f->n_questions == f->questions_room) {
+        fixture_guard(f, false);
         f->questions_room = f->questions_room ? 2 * f->questions_room : 16;
         f->questions = realloc(f->questions, f->questions_room * sizeof(*f->questions));
         assert_non_null(f->questions);
+        fixture_guard(f, true);
     }
     q = &f->questions[f->n_questions++];
     *q = (struct fixture_question){ .cookie = cookie };
@@ -165,6 +169,11 @@ static inline void fixture_release(void *ctx)
     f->held--;
 }
 
+static inline void fixture_readmit(void *ctx)
+{
+    ((struct fixture *)ctx)->held++;
+}
+
 static inline void fixture_watcher(void *ctx, const struct watcher_report *r)
 {
     static const char *const states[] = { "pending", "active", "waiting", "terminated" };
@@ -182,7 +191,7 @@ static inline void fixture_watcher(void *ctx, const struct watcher_report *r)
                  STR_FMT(r->of.extension), STR_FMT(r->of.context));
 }
 
-static inline void fixture_resolve(void *ctx, struct str host, uint16_t port, uint64_t question)
+static inline void fixture_resolve(void *ctx, const struct dns_question *q, uint64_t question)
 {
     struct fixture *f = ctx;
     struct fixture_seek *s;
@@ -192,17 +201,29 @@ static inline void fixture_resolve(void *ctx, struct str host, uint16_t port, ui
     assert_non_null(f->seeks);
     fixture_guard(f, true);
     s = &f->seeks[f->n_seeks++];
-    *s = (struct fixture_seek){ .question = question, .port = port };
-    snprintf(s->host, sizeof(s->host), "%.*s", STR_FMT(host));
+    *s = (struct fixture_seek){ .question = question, .port = q->port };
+    snprintf(s->host, sizeof(s->host), "%.*s", STR_FMT(q->host));
 }
 
-static inline int fixture_route(void *ctx, struct str transport_id, const struct addr *remote,
-                                struct flow *out)
+/* One address, or with NULL none. */
+static inline void fixture_resolved(struct fixture *f, uint64_t question, const struct addr *a)
+{
+    struct dns_targets found = { .n = a != NULL, .until_ms = UINT64_MAX };
+
+    if (a)
+        found.list[0] = (struct dns_target){ *a, NET_UDP };
+    notifier_resolved(f->notifier, question, &found);
+}
+
+static inline int fixture_route(void *ctx, struct str transport_id, enum net_protocol protocol,
+                                const struct addr *remote, struct flow *out)
 {
     struct fixture *f = ctx;
 
-    (void)transport_id;
-    *out = (struct flow){ .local = f->from.local, .remote = *remote };
+    snprintf(f->routed, sizeof(f->routed), "%.*s", STR_FMT(transport_id));
+    *out = f->route.local.sa.sa_family ? f->route : f->from;
+    out->remote = *remote;
+    out->protocol = protocol;
     return f->route_result;
 }
 
@@ -242,20 +263,20 @@ static inline void fixture_create_engine(struct fixture *f)
                                                                .server = STR("extstate/test") }),
                      0);
     assert_int_equal(
-        notifier_create(
-            &f->notifier,
-            &(struct notifier_config){ .txn = f->txn,
-                                       .wheel = &f->wheel,
-                                       .clock = &f->clock,
-                                       .rng = &f->rng,
-                                       .log = f->log,
-                                       .bodies = f->bodies,
-                                       .settings = f->settings,
-                                       .allow = STR("OPTIONS, SUBSCRIBE"),
-                                       .workers = 1,
-                                       .port = { f, fixture_watch, fixture_unwatch, fixture_admit,
-                                                 fixture_release, fixture_watcher, fixture_resolve,
-                                                 fixture_route, fixture_solicit, NULL } }),
+        notifier_create(&f->notifier,
+                        &(struct notifier_config){
+                            .txn = f->txn,
+                            .wheel = &f->wheel,
+                            .clock = &f->clock,
+                            .rng = &f->rng,
+                            .log = f->log,
+                            .bodies = f->bodies,
+                            .settings = f->settings,
+                            .allow = STR("OPTIONS, SUBSCRIBE"),
+                            .workers = 1,
+                            .port = { f, fixture_watch, fixture_unwatch, fixture_admit,
+                                      fixture_release, fixture_readmit, fixture_watcher,
+                                      fixture_resolve, fixture_route, fixture_solicit, NULL } }),
         0);
     uas_method_set(f->uas, SIP_SUBSCRIBE, STR_EMPTY, notifier_subscribe, f->notifier);
 }
@@ -272,7 +293,7 @@ static inline struct fixture *fixture_create(const char *config)
     rng_init_seeded(&f->rng, 42);
     f->log_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
     assert_int_equal(log_create(&f->log, f->log_fd, LOG_LEVEL_DEBUG, &clock_system), 0);
-    assert_int_equal(body_registry_create(&f->bodies, f->log, NULL, 0, NULL), 0);
+    assert_int_equal(body_registry_create(&f->bodies, f->log), 0);
     f->settings = settings_fixture(config ? config : FIXTURE_CONFIG);
     f->from = (struct flow){ .local = fixture_addr("192.0.2.1:5060"),
                              .remote = fixture_addr("192.0.2.7:5062") };
@@ -445,7 +466,9 @@ static inline void sub_send_again(struct fixture *f, const struct sub *s)
     add_line(&b, "Contact", s->contact);
     buf_printf(&b, "%sContent-Length: 0\r\n\r\n", s->extra);
     assert_int_equal(b.error, 0);
+    fixture_guard(f, true);
     txn_receive(f->txn, &f->from, buf_str(&b));
+    fixture_guard(f, false);
     buf_fini(&b);
 }
 

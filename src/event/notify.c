@@ -3,7 +3,6 @@
  * RFC 6665 section 4.2.2, RFC 5057 for what an error says about the usage. */
 #include "event/event_internal.h"
 
-#include <endian.h>
 #include <stdlib.h>
 
 /* ---- entity-tags of views: RFC 5839 section 4.1 ---- */
@@ -14,10 +13,11 @@ enum { ENTITY_TAG_LEN = 16 };
  * same tag see the same lamp. */
 static void add_entity_tag(struct buf *b, const struct rendered_body *body)
 {
-    uint64_t digest = htobe64(body_digest(body));
+    char digits[ENTITY_TAG_LEN];
 
+    hex_u64(digits, body_digest(body));
     buf_add(b, STR("SIP-ETag: "));
-    buf_add_hex(b, &digest, sizeof(digest));
+    buf_add(b, (struct str){ digits, sizeof(digits) });
     buf_add(b, STR("\r\n"));
 }
 
@@ -173,6 +173,7 @@ static struct notify *notify_alloc(struct notifier *n)
     if (!t)
         return NULL;
     client_txn_init(&t->txn);
+    t->notifier = n;
     tally_add(&n->heap.notifies, t);
     return t;
 }
@@ -180,8 +181,8 @@ static struct notify *notify_alloc(struct notifier *n)
 /* Its transaction is over. */
 static void notify_release(struct subscription *s)
 {
-    struct notifier *n = s->dialog->notifier;
     struct notify *t = s->notify;
+    struct notifier *n = t->notifier;
 
     s->notify = NULL;
     dialog_head_unref(t->head);
@@ -209,14 +210,15 @@ void notify_fini(struct notifier *n)
 /* `s->sent` becomes `snap`; states in between were never told. */
 static void sent_set(struct subscription *s, const struct snapshot *snap)
 {
-    struct notifier *n = s->dialog->notifier;
     const struct snapshot *former = s->sent;
 
+    s->sent_profile = s->profile;
+    if (snap == former)
+        return;
     if (former && former->resource_id == snap->resource_id && snap->sequence > former->sequence + 1)
-        n->counters.coalesced += snap->sequence - former->sequence - 1;
+        sub_notifier(s)->counters.coalesced += snap->sequence - former->sequence - 1;
     s->sent = snapshot_ref(snap);
     snapshot_unref(former);
-    s->sent_profile = s->profile;
 }
 
 /* When it may ask again. */
@@ -241,9 +243,8 @@ static bool has_ended(const struct subscription *s, const struct snapshot *view)
 {
     const struct event_state *is = view->published;
 
-    return !s->dialog->notifier->settings->dialog_info.idle_dialog && is != s->sent->published &&
-           is->has_dialogs && is->n_dialogs &&
-           is->dialogs[is->n_dialogs - 1].state == ES_DIALOG_TERMINATED;
+    return (s->flags & ES_FLAG_NO_IDLE_DIALOG) && is != s->sent->published && is->has_dialogs &&
+           is->n_dialogs && is->dialogs[is->n_dialogs - 1].state == ES_DIALOG_TERMINATED;
 }
 
 /* What is told only once, to who shows the state that was told last. NULL: it gets the state as it
@@ -254,7 +255,7 @@ static const struct body_profile *news_for(const struct subscription *s,
     const struct body_profile *news = NULL;
     unsigned flag = 0;
 
-    if (!s->acknowledged || s->profile != s->sent_profile || !view->published ||
+    if (!s->acknowledged || !s->notified || s->profile != s->sent_profile || !view->published ||
         s->sent->resource_id != view->resource_id)
         return NULL;
     if (changes_suffice(s, view))
@@ -309,25 +310,48 @@ static uint64_t back_off_ms(struct subscription *s)
     return delay < BACK_OFF_MAX_MS ? delay : BACK_OFF_MAX_MS;
 }
 
+static const char lost_for_good[] = "its connection has ended, and its Contact cannot be reached";
+
+/* Its connection is no more. 0: there is another way; DIALOG_WAITS: it is told when the subscriber
+ * comes back; DIALOG_STRANDED. */
+static int way_renew(struct subscription *s)
+{
+    int r = dialog_reopen(s->dialog);
+
+    s->acknowledged = false;
+    if (r == 0)
+        s->answer_due = true;
+    if (r >= 0)
+        return r;
+    subscription_retry(s, CONGESTED_MS, true);
+    return DIALOG_WAITS;
+}
+
 /* It did not even leave. Our own shortages pass; a network that refuses is as good as no answer. */
 static void notify_not_started(struct subscription *s, int error)
 {
     struct notifier *n = s->dialog->notifier;
     bool memory = error == -ENOMEM || error == -ENOBUFS || error == -EAGAIN;
     bool body = error == n->print_result || error == -EMSGSIZE;
+    bool connection = head_flow(s->dialog->head).connection && !memory && !body;
+    int way = connection ? way_renew(s) : DIALOG_STRANDED;
 
     if (body)
         log_error(n->cfg.log, "notify.not_printed",
                   KV("content_type", body_profile_content_type(s->sent_profile)), KV_ERR(error));
     n->counters.notify_failed++;
-    if (!sub_runs(s))
+    if (way == 0)
+        notify_due(s);
+    else if (!sub_runs(s))
         subscription_gone(s, "the last NOTIFY could not be sent");
+    else if (way == DIALOG_WAITS)
+        log_debug(n->cfg.log, "notify.waits", KV("endpoint", dialog_endpoint(s->dialog)));
     else if (memory)
         subscription_retry(s, CONGESTED_MS, true);
     else if (body) /* of this state: nobody refused anything, and the next one may well be told */
         subscription_retry(s, BACK_OFF_FIRST_MS, false);
     else
-        subscription_gone(s, "its address cannot be reached");
+        subscription_gone(s, connection ? lost_for_good : "its address cannot be reached");
 }
 
 static void notify_send(struct subscription *s)
@@ -347,6 +371,7 @@ static void notify_send(struct subscription *s)
         return;
     }
     notify_compose(s, t, view);
+    kept_owe(s);
     n->print_result = 0;
     flow = head_flow(t->head);
     r = client_txn_start(n->cfg.txn, &t->txn, SIP_NOTIFY, &flow, &notify_ops);
@@ -361,6 +386,7 @@ static void notify_send(struct subscription *s)
     s->answer_due = false;
     n->outstanding++;
     n->counters.notify_sent++;
+    kept_numbers_passed(s);
     if (s->state == SUB_ENDING)
         sub_move(s, SUB_TERMINATED);
 }
@@ -388,12 +414,24 @@ void notify_known(struct subscription *s)
     sent_set(s, view);
     s->told_sequence = s->sent->sequence;
     s->acknowledged = true;
+    kept_shows(s);
+}
+
+bool notify_is_shown(struct subscription *s)
+{
+    const struct snapshot *view = watched_view(s);
+
+    if (!view || s->answer_due || s->dialog->notifier->settings->compatibility.restart_notify_all ||
+        !kept_showed(s, s->profile, view))
+        return false;
+    notify_known(s);
+    return true;
 }
 
 /* Would the body of `snap` repeat what the subscriber shows? */
 static bool says_the_same(const struct subscription *s, const struct snapshot *snap)
 {
-    struct notifier *n = s->dialog->notifier;
+    struct notifier *n = sub_notifier(s);
     const struct rendered_body *was, *is;
 
     if (!s->acknowledged)
@@ -410,7 +448,7 @@ static bool says_the_same(const struct subscription *s, const struct snapshot *s
 static void notify_swallow(struct subscription *s, const struct snapshot *snap)
 {
     if (snap != s->sent)
-        s->dialog->notifier->counters.swallowed++;
+        sub_notifier(s)->counters.swallowed++;
     sent_set(s, snap);
     s->told_sequence = snap->sequence;
 }
@@ -425,13 +463,13 @@ void notify_due(struct subscription *s)
 {
     const struct snapshot *newest;
 
-    if (s->notify)
-        return; /* its answer asks again */
+    if (s->notify || s->promised)
+        return; /* its answer asks again; or the one to the subscriber goes first */
     if (s->state == SUB_ENDING) {
         notify_send(s);
         return;
     }
-    if (!sub_runs(s))
+    if (!sub_runs(s) || sub_notifier(s)->quiet)
         return;
     newest = watched_view(s);
     if (newest && !s->answer_due) {
@@ -497,11 +535,13 @@ static enum verdict verdict_on(unsigned status)
     }
 }
 
-static void answer_told(struct subscription *s)
+static void answer_told(struct notifier *n, struct subscription *s)
 {
-    s->dialog->notifier->counters.notify_acknowledged++;
+    n->counters.notify_acknowledged++;
     s->acknowledged = true;
     s->told_sequence = s->sent->sequence;
+    if (!s->answer_due) /* else what it shows is told as something else */
+        kept_shows(s);
     s->failures = 0;
     s->hold = false;
     s->retry_ms = 0;
@@ -537,19 +577,30 @@ static void pace(struct subscription *s, uint64_t sent_ms)
         subscription_retry(s, due - now, true);
 }
 
+/* RFC 6665 section 4.2.2 has us end who does not answer. Who has asked since that was sent is
+ * there, though: he was away, and is owed another one, whose answer decides. */
+static bool is_back(const struct subscription *s, unsigned status,
+                    const struct sip_message *response)
+{
+    return !response && status == 408 && s->answer_due && sub_runs(s);
+}
+
 /* `response` is NULL when nobody answered, nothing could be sent again, or it was a 2xx. */
 static void notify_done(struct client_txn *ct, unsigned status, const struct sip_message *response)
 {
-    struct subscription *s = CONTAINER_OF(ct, struct notify, txn)->subscription;
-    struct notifier *n = s->dialog->notifier;
+    const struct notify *t = CONTAINER_OF(ct, const struct notify, txn);
+    struct subscription *s = t->subscription;
+    struct notifier *n = t->notifier;
     enum verdict v = response || status / 100 == 2 ? verdict_on(status) : VERDICT_GONE;
+    bool lost = !response && status == 503 && ct->flow.connection;
+    bool moved = s->notify->head != s->dialog->head; /* since it was sent */
     uint64_t now = notifier_now(n), sent_ms = ct->started_ms;
 
     n->outstanding--;
     notify_release(s);
     s->acknowledged_after_ms = now > sent_ms ? (uint32_t)(now - sent_ms) : 0;
     if (v == VERDICT_TOLD)
-        answer_told(s);
+        answer_told(n, s);
     else if (!response && status == 408)
         n->counters.notify_timeout++;
     else
@@ -558,12 +609,18 @@ static void notify_done(struct client_txn *ct, unsigned status, const struct sip
         subscription_destroy(s);
         return;
     }
-    if (v == VERDICT_GONE) {
-        subscription_gone(s,
-                          response ? "the subscriber refuses" : "the subscriber does not answer");
+    if (lost && (moved || way_renew(s) != DIALOG_STRANDED)) {
+        s->answer_due = true;
+        subscription_attend(s);
         return;
     }
-    if (v != VERDICT_TOLD && sub_runs(s))
+    if (v == VERDICT_GONE && !is_back(s, status, response)) {
+        subscription_gone(s, lost       ? lost_for_good
+                             : response ? "the subscriber refuses"
+                                        : "the subscriber does not answer");
+        return;
+    }
+    if ((v == VERDICT_LATER || v == VERDICT_REFUSED) && sub_runs(s))
         answer_refused(s, status, response);
     else if (s->winfo && sub_runs(s))
         pace(s, sent_ms);

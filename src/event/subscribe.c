@@ -4,6 +4,10 @@
 
 enum { BRIEF_MAX_S = 3600 }; /* RFC 6665 section 4.2.1.1: an hour is never too brief */
 
+struct ask_rooms { /* not in there: it begins zeroed */
+    char resource[RESOURCE_MAX], package[128], accept[ACCEPT_MAX];
+};
+
 struct ask { /* one SUBSCRIBE */
     struct notifier *n;
     const struct uas_request *rq;
@@ -13,6 +17,7 @@ struct ask { /* one SUBSCRIBE */
     struct sip_event event;
     struct sip_uri contact;
     bool has_contact;
+    uint32_t wanted_s;  /* by its Expires; 0: it has none */
     uint32_t expires_s; /* granted */
     struct suppression suppress;
     unsigned flags;
@@ -23,7 +28,7 @@ struct ask { /* one SUBSCRIBE */
     struct watched_name resource;
     struct str user; /* what names it */
     struct buf package;
-    char resource_room[RESOURCE_MAX], package_room[128], accept_room[ACCEPT_MAX];
+    struct ask_rooms *rooms;
 };
 
 /* ---- answers ---- */
@@ -62,16 +67,16 @@ void request_refuse(struct notifier *n, struct server_txn *st, unsigned status, 
     server_txn_reject(st, status, buf_str(&n->headers));
 }
 
-void request_accept(struct notifier *n, struct server_txn *st, const struct dialog *d,
+void request_accept(struct notifier *n, struct server_txn *st, const struct dialog_head *h,
                     unsigned status, uint32_t expires_s)
 {
     buf_reset(&n->headers);
     sip_print_header_u64(&n->headers, STR("Expires"), expires_s);
-    sip_print_header(&n->headers, STR("Contact"), head_contact(d->head));
+    sip_print_header(&n->headers, STR("Contact"), head_contact(h));
     sip_print_header(&n->headers, STR("Allow"), n->cfg.allow);
     sip_print_header(&n->headers, STR("Allow-Events"), buf_str(&n->allow_events));
     server_txn_respond(st, &(struct sip_reply){ .status = status,
-                                                .to_tag = head_str(d->head, HEAD_LOCAL_TAG),
+                                                .to_tag = head_str(h, HEAD_LOCAL_TAG),
                                                 .headers = buf_str(&n->headers) });
 }
 
@@ -89,9 +94,16 @@ static bool refuse(struct ask *a, unsigned status, const char *why)
 
 static bool check_stopping(struct ask *a)
 {
-    if (a->n->stopping)
+    if (a->n->stopping && !(a->n->quiet && a->usage))
         return refuse(a, 503, "this server is about to stop");
     return a->n->drain.active && !a->usage && refuse(a, 503, "this server is being drained");
+}
+
+/* What is new would be a promise. A fetch is none. */
+static bool check_store(struct ask *a)
+{
+    return a->expires_s && keep_fails(&a->n->cfg.keep) &&
+           refuse(a, 503, "subscriptions cannot be written to disk now");
 }
 
 static bool check_allowed(struct ask *a)
@@ -122,7 +134,7 @@ static bool check_event(struct ask *a)
         return refuse(a, 489, "there is no Event header field");
     if (sip_event_parse(&a->event, h->value))
         return refuse(a, 400, "the Event header field cannot be read");
-    if (!(a->dialog && usage_find(a)) && !package_is_served(a->n, &a->at, a->event.package))
+    if (!(a->dialog && usage_find(a)) && !package_is_served(&a->at, a->event.package))
         return refuse(a, 489, "this event package is not served");
     if (a->event.params.n > EVENT_PARAMS_MAX)
         return refuse(a, 400, "the parameters of Event are longer than 128 bytes");
@@ -158,8 +170,7 @@ static bool check_contact(struct ask *a)
     return false;
 }
 
-/* All values of Accept in one; what does not fit is not looked at. */
-static bool join_accept(const struct sip_message *msg, struct buf *out)
+bool join_accept(const struct sip_message *msg, struct buf *out)
 {
     const struct sip_header *h = sip_header_first(msg, SIP_H_ACCEPT);
     bool any = h != NULL;
@@ -186,7 +197,7 @@ static bool refuse_accept_any(struct ask *a)
     char room[512];
 
     buf_init_on(&types, room, sizeof(room));
-    body_types_print(a->n->cfg.bodies, package_of_bodies(a->event.package), &types);
+    body_types_print(a->n->cfg.bodies, package_of_bodies(a->n, a->event.package), &types);
     return refuse_accept(a, buf_str(&types));
 }
 
@@ -203,23 +214,25 @@ static bool check_accept_opaque(struct ask *a, struct str accept)
 static bool check_accept(struct ask *a)
 {
     const struct uas_request *rq = a->rq;
-    struct str agent = str_sub(sip_header_value(rq->msg, SIP_H_USER_AGENT), 0, USER_AGENT_MAX);
+    struct str agent =
+        a->dialog ? dialog_user_agent(a->dialog)
+                  : str_sub(sip_header_value(rq->msg, SIP_H_USER_AGENT), 0, USER_AGENT_MAX);
     const struct es_subscriber who = { .size = sizeof(who),
-                                       .package = es_text_from(package_of_bodies(a->event.package)),
-                                       .user_agent = es_text_from(
-                                           a->dialog ? dialog_user_agent(a->dialog) : agent),
+                                       .package =
+                                           es_text_from(package_of_bodies(a->n, a->event.package)),
+                                       .user_agent = es_text_from(agent),
                                        .endpoint = es_text_from(rq->endpoint->id) };
     struct buf accept;
     bool given;
     int r;
 
-    buf_init_on(&accept, a->accept_room, sizeof(a->accept_room));
+    buf_init_on(&accept, a->rooms->accept, sizeof(a->rooms->accept));
     given = join_accept(rq->msg, &accept);
     if (!given && a->usage)
         return false;
     if (given && !accept.n) /* says that nothing is acceptable: RFC 3261 section 20.1 */
         return refuse_accept_any(a);
-    a->flags = body_flags_of(rq->settings, rq->endpoint);
+    a->flags = body_flags_of(rq->settings, rq->endpoint, agent);
     r = body_negotiate(a->n->cfg.bodies, &who, buf_str(&accept), a->flags, &a->profile);
     if (r == BODY_NO_GENERATOR)
         return refuse_accept_any(a);
@@ -234,9 +247,9 @@ static bool check_expires(struct ask *a)
     const struct sip_header *h = sip_header_first(a->rq->msg, SIP_H_EXPIRES);
     const struct general_settings *g = &a->rq->settings->general;
 
-    a->expires_s = g->subscription_default_expiry_s;
-    if (h && sip_delta_seconds_parse(&a->expires_s, h->value))
+    if (h && sip_delta_seconds_parse(&a->wanted_s, h->value))
         return refuse(a, 400, "Expires is not a number of seconds");
+    a->expires_s = h ? a->wanted_s : g->subscription_default_expiry_s;
     if (a->expires_s > g->subscription_max_expiry_s)
         a->expires_s = g->subscription_max_expiry_s;
     return false;
@@ -245,11 +258,9 @@ static bool check_expires(struct ask *a)
 /* What we chose ourselves, without an Expires or by the cap, is not too brief. */
 static bool check_brief(struct ask *a)
 {
-    uint32_t min_s = a->rq->endpoint->sub_min_expiry_s, wanted_s = 0;
+    uint32_t min_s = a->rq->endpoint->sub_min_expiry_s;
 
-    if (sip_delta_seconds_parse(&wanted_s, sip_header_value(a->rq->msg, SIP_H_EXPIRES)))
-        return false;
-    if (!wanted_s || wanted_s >= min_s || wanted_s >= BRIEF_MAX_S)
+    if (!a->wanted_s || a->wanted_s >= min_s || a->wanted_s >= BRIEF_MAX_S)
         return false;
     sip_print_header_u64(&a->n->headers, STR("Min-Expires"), min_s);
     return refuse(a, 423, "Expires is below the minimum of this endpoint");
@@ -312,13 +323,15 @@ static bool check_resource(struct ask *a)
 {
     struct buf name;
 
-    buf_init_on(&a->package, a->package_room, sizeof(a->package_room));
+    buf_init_on(&a->package, a->rooms->package, sizeof(a->rooms->package));
     a->namesake = find_namesake(a);
+    if (a->namesake && watched_is_limbo(a->namesake->resource))
+        return refuse(a, 503, "what this dialog is about is not known again yet");
     if (a->namesake) {
         resource_of_namesake(a);
         return false;
     }
-    buf_init_on(&name, a->resource_room, sizeof(a->resource_room));
+    buf_init_on(&name, a->rooms->resource, sizeof(a->rooms->resource));
     sip_uri_user_decode(&name, a->rq->uri.user);
     if (name.error)
         return refuse(a, 404, "the name of the resource is longer than 79 bytes");
@@ -334,11 +347,13 @@ static bool check_unsolicited(struct ask *a)
 {
     const struct uas_request *rq = a->rq;
     const struct endpoint_settings *e = rq->endpoint;
-    const struct mailbox_group *group =
-        settings_mailbox_group(rq->settings, a->resource.name.extension);
+    const struct mailbox_group *group;
 
-    if (!package_is_messages(a->event.package) || e->mwi_subscribe_replaces_unsolicited || !group ||
-        !mailboxes_meet(e->mailboxes, group->mailboxes) || !unsolicited_reaches(rq->settings, e))
+    if (!package_is_messages(a->event.package) || e->mwi_subscribe_replaces_unsolicited)
+        return false;
+    group = settings_mailbox_group(rq->settings, a->resource.name.extension);
+    if (!group || !mailboxes_meet(e->mailboxes, group->mailboxes) ||
+        !unsolicited_reaches(rq->settings, e))
         return false;
     return refuse(a, 500, "this endpoint is told these mailboxes without a subscription");
 }
@@ -355,8 +370,7 @@ static int make_dialog(struct ask *a)
                                                 .local_tag = txn_tag_make(a->n->cfg.txn, tag) });
 }
 
-/* What she calls herself, without its escapes. */
-static void add_display(struct buf *b, struct str display)
+void add_display(struct buf *b, struct str display)
 {
     size_t end = b->n + DISPLAY_MAX;
 
@@ -416,14 +430,34 @@ static int retarget(struct ask *a)
     struct dialog_head *head;
     int r = dialog_head_after(a->dialog, a->rq, a->has_contact ? &a->contact : NULL, &head);
 
-    if (!r)
-        dialog_head_set(a->dialog, head);
-    return r;
+    if (r)
+        return r;
+    dialog_head_set(a->dialog, head);
+    a->dialog->recalled = false;
+    return 0;
+}
+
+static const char *quota_why(int r)
+{
+    return r == QUOTA_FULL_ENDPOINT   ? "this endpoint has as many subscriptions as it may have"
+           : r == QUOTA_FULL_RESOURCE ? "there are too many subscriptions to this resource"
+                                      : "there are too many subscriptions that tell this address";
+}
+
+static int make_quota(struct ask *a, struct quota **out)
+{
+    return quota_take(out, a->n,
+                      &(struct quota_spec){ .endpoint = a->rq->endpoint->id,
+                                            .context = a->resource.name.context,
+                                            .extension = a->resource.name.extension,
+                                            .remote = head_remote(a->dialog->head) });
 }
 
 static void begin(struct ask *a)
 {
     const struct notifier_port *port = &a->n->cfg.port;
+    struct dialog_head *former = NULL; /* what a namesake says may stand there */
+    struct quota *quota = NULL;
     struct subscription *s;
     int r;
 
@@ -433,20 +467,27 @@ static void begin(struct ask *a)
     }
     if (a->dialog) {
         dialog_pin(a->dialog);
+        former = dialog_head_ref(a->dialog->head);
         r = retarget(a);
     } else {
         r = make_dialog(a);
     }
     if (!r)
+        r = make_quota(a, &quota);
+    if (!r)
         r = make_usage(a, &s);
     if (r) {
+        quota_give(a->n, quota);
         port->release(port->ctx);
-        refuse(a, r == -ENOMEM ? 503 : 400,
-               r == -ENOMEM ? "there is no memory for this subscription"
-                            : "the header is too long to be kept");
+        refuse(a, r > 0 || r == -ENOMEM ? 503 : 400,
+               r > 0          ? quota_why(r)
+               : r == -ENOMEM ? "there is no memory for this subscription"
+                              : "the header is too long to be kept");
     } else {
+        quota_attach(a->n, quota, s);
         watched_find(s, &a->resource);
     }
+    dialog_head_unref(former);
     if (a->dialog)
         dialog_unpin(a->dialog);
 }
@@ -484,7 +525,7 @@ static bool check_usage(struct ask *a)
     a->usage = s;
     if (s && sub_runs(s))
         return false;
-    if (s && s->state == SUB_RESP_WAIT) {
+    if (s && !sub_is_answered(s)) {
         sip_print_header_u64(&a->n->headers, STR("Retry-After"), rng_below(a->n->cfg.rng, 10));
         return refuse(a, 500, "the former request of this subscription is not answered yet");
     }
@@ -512,12 +553,17 @@ static void apply_refresh(struct ask *a)
                          .suppress = a->suppress };
     int result = a->accept.n ? interned_get(&r.accept, &a->n->interned, a->accept) : 0;
 
+    if (!result && a->usage->kept) {
+        r.promise = promise_create(a->n);
+        result = r.promise ? 0 : -ENOMEM;
+    }
     if (!result)
         result = dialog_head_after(a->dialog, a->rq, a->has_contact ? &a->contact : NULL, &r.head);
     if (!result) {
         subscription_refresh(a->usage, &r);
         return;
     }
+    promise_destroy(r.promise);
     interned_unref(r.accept);
     refuse(a, result == -ENOMEM ? 503 : 400,
            result == -ENOMEM ? "there is no memory for this request"
@@ -530,7 +576,7 @@ static void subscribe_inside(struct ask *a)
                                                       check_expires, check_usage, check_contact };
     static bool (*const staying[])(struct ask * a) = { check_stopping, check_allowed, check_brief,
                                                        check_accept };
-    static bool (*const joining[])(struct ask * a) = { check_sizes, check_resource,
+    static bool (*const joining[])(struct ask * a) = { check_store, check_sizes, check_resource,
                                                        check_unsolicited };
 
     if (!checks_pass(a, always, ARRAY_LEN(always)))
@@ -545,10 +591,10 @@ static void subscribe_inside(struct ask *a)
 
 static void subscribe_new(struct ask *a)
 {
-    static bool (*const checks[])(struct ask * a) = {
-        check_stopping, check_allowed, check_event, check_suppress, check_contact,    check_accept,
-        check_expires,  check_brief,   check_sizes, check_resource, check_unsolicited
-    };
+    static bool (*const checks[])(
+        struct ask * a) = { check_stopping, check_allowed, check_event,    check_suppress,
+                            check_contact,  check_accept,  check_expires,  check_store,
+                            check_brief,    check_sizes,   check_resource, check_unsolicited };
 
     if (checks_pass(a, checks, ARRAY_LEN(checks)))
         begin(a);
@@ -556,7 +602,10 @@ static void subscribe_new(struct ask *a)
 
 void notifier_subscribe(void *notifier, const struct uas_request *rq)
 {
-    struct ask a = { .n = notifier, .rq = rq, .at = { rq->settings, rq->endpoint, rq->uri.host } };
+    struct ask_rooms rooms;
+    struct ask a = {
+        .n = notifier, .rq = rq, .at = { rq->settings, rq->endpoint, rq->uri.host }, .rooms = &rooms
+    };
 
     buf_reset(&a.n->headers);
     if (rq->msg->to_tag.n)

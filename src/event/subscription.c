@@ -10,7 +10,9 @@ static const struct {
     const char *name;
     unsigned next;
 } sub_states[SUB_STATES] = {
-    [SUB_RESP_WAIT] = { "resp_wait", BIT(SUB_PENDING) | BIT(SUB_ACTIVE) | BIT(SUB_GONE) },
+    [SUB_RESP_WAIT] = { "resp_wait",
+                        BIT(SUB_KEEPING) | BIT(SUB_PENDING) | BIT(SUB_ACTIVE) | BIT(SUB_GONE) },
+    [SUB_KEEPING] = { "keeping", BIT(SUB_PENDING) | BIT(SUB_ACTIVE) | BIT(SUB_GONE) },
     [SUB_PENDING] = { "pending", BIT(SUB_ACTIVE) | BIT(SUB_ENDING) | BIT(SUB_GONE) },
     [SUB_ACTIVE] = { "active", BIT(SUB_ENDING) | BIT(SUB_GONE) },
     [SUB_ENDING] = { "ending", BIT(SUB_TERMINATED) | BIT(SUB_GONE) },
@@ -62,9 +64,12 @@ static void solicitation_begin(struct subscription *s)
 {
     const struct notifier_port *port = &s->dialog->notifier->cfg.port;
     struct str id = dialog_endpoint(s->dialog);
-    const struct endpoint_settings *e = settings_endpoint(s->dialog->notifier->settings, id);
+    const struct endpoint_settings *e;
 
-    if (!s->solicitation && e && e->mailboxes.n && package_is_messages(sub_package(s)))
+    if (s->solicitation || !package_is_messages(sub_package(s)))
+        return;
+    e = settings_endpoint(s->dialog->notifier->settings, id);
+    if (e && e->mailboxes.n)
         s->solicitation = port->solicit(
             port->ctx, id, s->texts[SUB_USER].n ? s->resource->newest->extension : STR_EMPTY);
 }
@@ -116,6 +121,17 @@ static struct str unless_equal(struct str text, struct str other)
 
 /* Nothing is kept twice: user and host are mostly part of the resource's URI, and that is mostly
  * what stands in To. */
+/* memmem, which prepares for longer texts than these. */
+static const char *find_within(struct str text, struct str part)
+{
+    for (; text.n >= part.n; text = str_sub(text, 1, text.n)) {
+        text = str_sub(text, str_find_char(text, part.p[0]), text.n);
+        if (str_starts(text, part))
+            return text.p;
+    }
+    return NULL;
+}
+
 static int texts_place(struct texts *t, const struct subscription_spec *spec)
 {
     const struct dialog_head *h = spec->dialog->head;
@@ -133,7 +149,7 @@ static int texts_place(struct texts *t, const struct subscription_spec *spec)
         const char *within = NULL;
 
         if (i > SUB_REMOTE && own->n)
-            within = memmem(spec->local.p, spec->local.n, own->p, own->n);
+            within = find_within(spec->local, *own);
         t->at[i].n = (uint16_t)own->n;
         t->at[i].at = (uint16_t)(within ? (size_t)(within - spec->local.p) : t->n);
         if (within) {
@@ -198,10 +214,12 @@ void subscription_destroy(struct subscription *s)
     struct dialog *d = s->dialog;
     struct notifier *n = d->notifier;
 
-    BUG_UNLESS(s->state != SUB_RESP_WAIT || !s->request);
-    if (s->state != SUB_RESP_WAIT)
+    BUG_UNLESS(sub_is_answered(s) || !s->request);
+    if (sub_is_answered(s))
         n->counters.ended++;
     sub_move(s, SUB_GONE);
+    subscription_forget(s);
+    promise_detach(s);
     notify_forget(s);
     solicitation_end(s, s->solicitation);
     timer_stop(n->cfg.wheel, &s->timer);
@@ -212,6 +230,7 @@ void subscription_destroy(struct subscription *s)
     snapshot_unref(s->sent);
     view_unref(s->view);
     interned_unref(s->accept);
+    quota_end(n, s);
     tally_remove(&n->heap.subscriptions, s);
     free(s);
     n->counters.subscriptions--;
@@ -243,6 +262,10 @@ static void subscription_fire(struct timer *timer)
         log_warn(n->cfg.log, "subscription.watch_unanswered",
                  KV("endpoint", dialog_endpoint(s->dialog)));
         subscription_refuse(s, 503, "the state of this resource was not found in time");
+        return;
+    }
+    if (s->state == SUB_KEEPING) {
+        subscription_refuse(s, 503, "this subscription was not written to disk in time");
         return;
     }
     if (now >= s->expires_ms) {
@@ -374,6 +397,7 @@ static enum end_reason permission_apply(struct subscription *s, const struct per
         s->answer_due = true; /* RFC 6665 section 4.2.1.2: the new state is told at once */
     }
     s->acknowledged = false; /* what it was shown was something else */
+    (void)!subscription_keep(s);
     return END_NONE;
 }
 
@@ -424,12 +448,15 @@ static bool can_render(struct subscription *s, const struct watched *w)
 
 void subscription_accept(struct subscription *s, struct watched *w)
 {
-    struct dialog *d = s->dialog;
-    struct notifier *n = d->notifier;
+    struct notifier *n = s->dialog->notifier;
     struct permission permission;
-    struct server_txn *request;
+    enum end_reason reason = subscription_recheck(s);
 
-    if (subscription_recheck(s)) {
+    if (reason == END_DEACTIVATED) {
+        subscription_refuse(s, 503, "the transport it came in by is gone");
+        return;
+    }
+    if (reason) {
         subscription_refuse(s, 403, "this endpoint may not subscribe");
         return;
     }
@@ -446,15 +473,26 @@ void subscription_accept(struct subscription *s, struct watched *w)
     if (!can_show(s, w) || !can_render(s, w))
         return;
     watched_join(w, s);
-    solicitation_begin(s);
-    request = request_take(s);
-    sub_move(s, s->handling == WATCHER_CONFIRM ? SUB_PENDING : SUB_ACTIVE);
     s->give_up_ms = notifier_now(n) + 1000ull * n->settings->authorization->give_up_s;
+    if (!s->expires_s || !notifier_keeps(n))
+        subscription_begin(s);
+    else if (subscription_promise(s))
+        subscription_refuse(s, 503, "there is no memory for this subscription");
+}
+
+void subscription_begin(struct subscription *s)
+{
+    struct dialog *d = s->dialog;
+    struct notifier *n = d->notifier;
+    struct server_txn *request = request_take(s);
+
+    solicitation_begin(s);
     expiry_set(s, s->expires_s);
+    sub_move(s, s->handling == WATCHER_CONFIRM ? SUB_PENDING : SUB_ACTIVE);
     s->answer_due = true;
-    request_accept(n, request, d, 200, s->expires_s);
+    request_accept(n, request, d->head, 200, s->expires_s);
     log_info(n->cfg.log, "subscription.accepted", KV("package", sub_package(s)),
-             KV("resource", w->newest->extension), KV("endpoint", dialog_endpoint(d)),
+             KV("resource", s->resource->newest->extension), KV("endpoint", dialog_endpoint(d)),
              KV_U("expires_s", s->expires_s), KV("call_id", head_str(d->head, HEAD_CALL_ID)));
     if (!s->expires_s) { /* RFC 6665 section 4.4.3 */
         n->counters.fetched++;
@@ -504,14 +542,42 @@ static bool refresh_is_silent(struct subscription *s)
     return true;
 }
 
+/* Now, or when it is durable; the NOTIFY that answers it follows then. One that is ended must not
+ * return after a restart, one that goes on is owed that NOTIFY; one of which nobody can say how it
+ * goes on is as it was for the next process, and for whoever asked. What is left is to be waited
+ * for, or NULL. */
+static struct promise *refresh_answer(struct subscription *s, const struct refresh *r)
+{
+    struct notifier *n = s->dialog->notifier;
+    unsigned status = s->answer_due ? 200 : 204;
+
+    if (s->answer_due)
+        kept_owe(s);
+    if (!r->promise) {
+        request_accept(n, r->request, s->dialog->head, status, r->expires_s);
+        return NULL;
+    }
+    if (!r->expires_s) {
+        subscription_forget(s);
+    } else if (subscription_keep(s)) {
+        promise_destroy(r->promise);
+        request_refuse(n, r->request, 500, "this subscription is too long to be kept");
+        return NULL;
+    }
+    promise_make(r->promise, s, r->request, status, r->expires_s);
+    return r->promise;
+}
+
 void subscription_refresh(struct subscription *s, const struct refresh *r)
 {
     struct dialog *d = s->dialog;
     struct notifier *n = d->notifier;
     bool moved = !str_equal(head_str(d->head, HEAD_REMOTE), head_str(r->head, HEAD_REMOTE));
+    struct promise *promise;
 
     dialog_pin(d);
     dialog_head_set(d, r->head);
+    d->recalled = false;
     if (moved && s->notify)
         notify_abandon(s);
     s->suppress_given = r->suppress.given;
@@ -520,7 +586,7 @@ void subscription_refresh(struct subscription *s, const struct refresh *r)
     if (r->expires_s)
         refresh_apply(s, r);
     s->answer_due = !refresh_is_silent(s);
-    request_accept(n, r->request, d, s->answer_due ? 200 : 204, r->expires_s);
+    promise = refresh_answer(s, r);
     if (r->expires_s) {
         n->counters.refreshed++;
         log_debug(n->cfg.log, "subscription.refreshed",
@@ -533,6 +599,8 @@ void subscription_refresh(struct subscription *s, const struct refresh *r)
     }
     if (moved)
         usages_follow(d);
+    if (promise)
+        promise_wait(promise);
     dialog_unpin(d);
 }
 
@@ -547,6 +615,7 @@ void subscription_end(struct subscription *s, enum end_reason reason)
 
     if (!sub_runs(s))
         return;
+    watched_strand(s);
     (void)!subscription_recheck(s); /* a last look shows no more than the newest rules let it */
     log_info(d->notifier->cfg.log, "subscription.ended", KV("reason", reasons[reason]),
              KV("endpoint", dialog_endpoint(d)), KV("call_id", head_str(d->head, HEAD_CALL_ID)));
@@ -566,7 +635,8 @@ void subscription_gone(struct subscription *s, const char *why)
     subscription_destroy(s);
 }
 
-unsigned body_flags_of(const struct settings *settings, const struct endpoint_settings *e)
+unsigned body_flags_of(const struct settings *settings, const struct endpoint_settings *e,
+                       struct str user_agent)
 {
     unsigned flags = 0;
 
@@ -576,6 +646,10 @@ unsigned body_flags_of(const struct settings *settings, const struct endpoint_se
         flags |= ES_FLAG_REMOVED_IS_IDLE;
     if (e->notify_early_inuse_ringing)
         flags |= ES_FLAG_EARLY_INUSE_RINGING;
+    if (settings_one_dialog(settings, user_agent))
+        flags |= ES_FLAG_ONE_DIALOG;
+    if (!settings->dialog_info.idle_dialog)
+        flags |= ES_FLAG_NO_IDLE_DIALOG;
     return flags;
 }
 
@@ -585,7 +659,8 @@ static void rechoose(struct subscription *s, unsigned flags)
     struct notifier *n = s->dialog->notifier;
     const struct body_profile *chosen;
     const struct es_subscriber who = { .size = sizeof(who),
-                                       .package = es_text_from(package_of_bodies(sub_package(s))),
+                                       .package =
+                                           es_text_from(package_of_bodies(n, sub_package(s))),
                                        .user_agent = es_text_from(dialog_user_agent(s->dialog)),
                                        .endpoint = es_text_from(dialog_endpoint(s->dialog)) };
     int r = body_choose(n->cfg.bodies, &who, body_profile_content_type(s->profile), flags, &chosen);
@@ -598,22 +673,40 @@ static void rechoose(struct subscription *s, unsigned flags)
     s->flags = (uint8_t)flags;
 }
 
+/* Its transport may be gone. Without memory it is looked at again. */
+static int way_check(struct subscription *s, const struct endpoint_settings *e)
+{
+    int r = dialog_reroute(s->dialog, e);
+
+    if (r < 0) {
+        log_warn(s->dialog->notifier->cfg.log, "dialog.not_rerouted", KV_ERR(r));
+        if (!s->retry_ms && sub_runs(s))
+            subscription_retry(s, CONGESTED_MS, false);
+    }
+    s->answer_due |= r == DIALOG_MOVED;
+    return r;
+}
+
 enum end_reason subscription_recheck(struct subscription *s)
 {
-    struct notifier *n = s->dialog->notifier;
+    struct notifier *n = sub_notifier(s);
     const struct endpoint_settings *e;
     struct permission permission;
     unsigned flags;
+    int way;
 
     if (s->generation == n->generation)
         return END_NONE;
     e = settings_endpoint(n->settings, dialog_endpoint(s->dialog));
     if (!e || !e->allow_subscribe)
         return END_REJECTED;
-    flags = body_flags_of(n->settings, e);
+    way = way_check(s, e);
+    if (way == DIALOG_STRANDED)
+        return END_DEACTIVATED;
+    flags = body_flags_of(n->settings, e, dialog_user_agent(s->dialog));
     if (flags != s->flags)
         rechoose(s, flags);
-    s->generation = n->generation;
+    s->generation = way < 0 ? n->generation - 1 : n->generation;
     if (s->resource)
         solicitation_begin(s);
     if (!s->resource)
@@ -628,16 +721,39 @@ enum end_reason subscription_recheck(struct subscription *s)
     return permission_apply(s, &permission);
 }
 
+bool subscription_settle(struct subscription *s)
+{
+    s->reason = (uint8_t)subscription_recheck(s);
+    if (s->reason)
+        return false;
+    if (notifier_now(s->dialog->notifier) >= s->expires_ms)
+        return false;
+    s->restored = false;
+    subscription_arm(s);
+    return notify_is_shown(s);
+}
+
+static enum end_reason look_again(struct subscription *s)
+{
+    enum end_reason reason = s->reason ? (enum end_reason)s->reason : subscription_recheck(s);
+
+    if (reason || !s->restored || subscription_settle(s) || !s->restored)
+        return reason;
+    s->dialog->notifier->counters.expired++;
+    return END_TIMEOUT;
+}
+
 void subscription_attend(struct subscription *s)
 {
+    const struct notifier *n = sub_notifier(s);
     enum end_reason reason = END_NONE;
 
-    if (sub_runs(s) && s->dialog->notifier->stopping)
+    if (sub_runs(s) && n->stopping && !n->quiet)
         reason = END_DEACTIVATED;
     else if (sub_runs(s) && !follow(s))
         return;
     else if (sub_runs(s))
-        reason = subscription_recheck(s);
+        reason = look_again(s);
     else if (s->state == SUB_ENDING)
         (void)!subscription_recheck(s); /* its last NOTIFY has still to be made */
     if (reason)

@@ -4,7 +4,14 @@
  * every peer that is its own edge. */
 #include "event/event_internal.h"
 
-enum { SIP_PORT = 5060 };
+enum { SIP_PORT = 5060, SIPS_PORT = 5061 };
+
+static const struct str protocol_params[NET_PROTOCOLS] = {
+    [NET_TCP] = STR_INIT(";transport=TCP"),
+    [NET_TLS] = STR_INIT(";transport=TLS"),
+    [NET_WS] = STR_INIT(";transport=WS"),
+    [NET_WSS] = STR_INIT(";transport=WSS"),
+};
 
 static void print_params_without(struct buf *out, struct str params, struct str name)
 {
@@ -40,18 +47,26 @@ static bool is_private(const struct addr *a)
     return false;
 }
 
-/* Does the URI name an address that datagrams of this flow can reach? */
+/* A sips URI says what it wants of a proxy; who shows one on a flow without TLS is reached as it
+ * came. */
+static bool same_protocol(const struct sip_uri *uri, const struct flow *flow)
+{
+    struct sip_uri plain = *uri;
+    enum net_protocol protocol;
+
+    plain.secure = flow->protocol == NET_TLS && uri->secure;
+    return txn_uri_protocol(&protocol, &plain) == 0 && protocol == flow->protocol;
+}
+
+/* Does the URI name an address that can be reached as this flow's is? */
 static bool uri_address(struct addr *out, const struct sip_uri *uri, const struct flow *flow)
 {
-    struct str transport;
+    uint16_t port = flow->protocol == NET_TLS ? SIPS_PORT : SIP_PORT;
 
-    if (addr_parse(out, uri->host, SIP_PORT))
+    if (!same_protocol(uri, flow) || addr_parse(out, uri->host, port))
         return false;
-    addr_port_set(out, uri->port ? uri->port : SIP_PORT);
-    if (addr_is_any(out) || out->sa.sa_family != flow->remote.sa.sa_family)
-        return false;
-    return !sip_param_find(uri->params, STR("transport"), &transport) ||
-           str_equal_nocase(transport, STR("udp"));
+    addr_port_set(out, uri->port ? uri->port : port);
+    return !addr_is_any(out) && out->sa.sa_family == flow->remote.sa.sa_family;
 }
 
 /* A Contact that only means something on the other side of a NAT: it is private, or the Via is not
@@ -91,38 +106,112 @@ static void choose_remote(struct target *t, const struct uas_request *rq,
         t->flow.remote = a;
 }
 
+bool target_reopen(struct flow *flow, const struct endpoint_settings *e, struct str contact,
+                   struct str routes)
+{
+    const struct addr source = flow->remote;
+    struct sip_name_addr route;
+    struct str first;
+    struct sip_uri uri;
+    struct addr a;
+    bool routed = sip_list_next(&routes, &first);
+
+    /* What was made of the source in the Contact's place is the end of the connection that is no
+     * more. */
+    if (!routed && (!e || e->rewrite_contact))
+        return false;
+    if (routed && sip_name_addr_parse(&route, first))
+        return false;
+    if (sip_uri_parse(&uri, routed ? route.uri : contact) || !uri_address(&a, &uri, flow) ||
+        (!routed && !addr_equal_host(&a, &source) && is_private(&a)))
+        return false;
+    flow->remote = a;
+    flow->connection = NET_ANY_CONNECTION;
+    return true;
+}
+
 static const struct transport_settings *transport_of(const struct notifier *n, uint32_t index)
 {
-    if (index >= n->n_transport_ids)
+    if (index >= n->n_transports)
         return NULL;
-    return settings_transport(n->settings, n->transport_ids[index]);
+    return settings_transport(n->settings, n->transports[index].id);
+}
+
+bool transport_is_gone(const struct notifier *n, uint32_t index)
+{
+    return index < n->n_transports && n->transports[index].gone;
+}
+
+int transport_replace(const struct notifier *n, const struct endpoint_settings *e, uint32_t index,
+                      const struct addr *remote, struct flow *out)
+{
+    const struct str ids[] = { e->transport, n->transports[index].id, STR_EMPTY };
+    enum net_protocol protocol = n->transports[index].protocol;
+    int r = -EAFNOSUPPORT;
+
+    for (size_t i = e->transport.n ? 0 : 1; i < ARRAY_LEN(ids) && r; i++)
+        r = n->cfg.port.route(n->cfg.port.ctx, ids[i], protocol, remote, out);
+    return r;
 }
 
 /* The endpoint's own transport, unless the one the SUBSCRIBE came in on is symmetric. */
 static uint32_t choose_transport(const struct notifier *n, const struct uas_request *rq)
 {
-    const struct transport_settings *in = transport_of(n, rq->flow->transport);
+    const struct transport_settings *in =
+        rq->endpoint->transport.n ? transport_of(n, rq->flow->transport) : NULL;
 
     if (!rq->endpoint->transport.n || (in && in->symmetric))
         return rq->flow->transport;
-    for (size_t i = 0; i < n->n_transport_ids; i++)
-        if (str_equal(n->transport_ids[i], rq->endpoint->transport))
+    for (size_t i = 0; i < n->n_transports; i++)
+        if (!n->transports[i].gone && str_equal(n->transports[i].id, rq->endpoint->transport))
             return (uint32_t)i;
     return rq->flow->transport;
+}
+
+/* RFC 3261 section 12.2.1.1: by another protocol than the SUBSCRIBE came by, when that is what the
+ * next hop names and we have it. A sips URI alone says what it wants of a proxy. */
+static bool choose_other(struct target *t, const struct notifier *n, const struct uas_request *rq,
+                         const struct sip_uri *contact, struct str routes)
+{
+    struct flow flow = *rq->flow, way;
+    struct sip_uri uri = *contact;
+    struct sip_name_addr route;
+    enum net_protocol protocol;
+    struct str first;
+    struct addr a;
+    bool routed = sip_list_next(&routes, &first);
+
+    if (rq->endpoint->rewrite_contact ||
+        (routed && (sip_name_addr_parse(&route, first) || sip_uri_parse(&uri, route.uri))) ||
+        !sip_param_find(uri.params, STR("transport"), NULL) || txn_uri_protocol(&protocol, &uri) ||
+        protocol == flow.protocol)
+        return false;
+    flow.protocol = protocol;
+    if (!uri_address(&a, &uri, &flow) || (!routed && is_behind_nat(rq, &a)) ||
+        n->cfg.port.route(n->cfg.port.ctx, rq->endpoint->transport, protocol, &a, &way))
+        return false;
+    t->flow = way;
+    return true;
 }
 
 static void choose_flow(struct target *t, const struct notifier *n, const struct uas_request *rq,
                         const struct sip_uri *contact, struct str routes)
 {
     const struct addr *source = &rq->flow->remote;
-    struct addr local;
+    struct addr local, remote;
 
     t->flow = *rq->flow;
     if (t->flow.connection)
         return; /* down the connection it came on: what browsers write into Contact cannot be
                    reached */
+    if (choose_other(t, n, rq, contact, routes))
+        return;
     choose_remote(t, rq, contact, routes);
     t->flow.transport = choose_transport(n, rq);
+    remote = t->flow.remote;
+    if (transport_is_gone(n, t->flow.transport) &&
+        transport_replace(n, rq->endpoint, t->flow.transport, &remote, &t->flow) == 0)
+        return;
     if (t->flow.transport == rq->flow->transport && addr_equal_host(&t->flow.remote, source) &&
         !addr_is_any(&t->flow.local))
         return;
@@ -151,6 +240,7 @@ static void print_target(struct target *t, const struct uas_request *rq,
         buf_add_char(&t->uri, '@');
     addr_print(&t->uri, source);
     print_params_without(&t->uri, uri.params, STR("transport"));
+    buf_add(&t->uri, protocol_params[rq->flow->protocol]);
 }
 
 /* Without any local_net everybody is outside. */
@@ -212,8 +302,31 @@ int target_finish(struct target *t, const struct notifier *n, const struct endpo
         buf_add_char(&t->contact, '@');
     }
     buf_add(&t->contact, buf_str(&t->self));
+    buf_add(&t->contact, protocol_params[t->flow.protocol]);
     buf_add_char(&t->contact, '>');
     return t->self.error ? t->self.error : t->contact.error;
+}
+
+int target_recall(struct target *t, const struct notifier *n, const struct endpoint_settings *e,
+                  const struct target_memory *m)
+{
+    static const struct endpoint_settings gone = { .sub_min_expiry_s = 0 };
+    const struct str ids[] = { m->transport, STR_EMPTY };
+    int r = -EAFNOSUPPORT;
+    bool connected;
+
+    t->flow = (struct flow){ .protocol = m->protocol, .local = m->local, .remote = m->remote };
+    for (size_t i = 0; i < ARRAY_LEN(ids) && r; i++)
+        r = n->cfg.port.route(n->cfg.port.ctx, ids[i], m->protocol, &m->remote, &t->flow);
+    /* An upgrade hands connections on. */
+    connected = t->flow.connection && t->flow.connection != NET_ANY_CONNECTION;
+    if (m->protocol != NET_UDP && !connected && !target_reopen(&t->flow, e, m->uri, m->routes))
+        t->flow.connection = NET_NO_CONNECTION;
+    buf_init_on(&t->uri, t->uri_room, sizeof(t->uri_room));
+    buf_add(&t->uri, m->uri);
+    if (t->uri.error)
+        return t->uri.error;
+    return target_finish(t, n, e ? e : &gone, m->secure);
 }
 
 int target_choose(struct target *t, const struct notifier *n, const struct uas_request *rq,

@@ -77,10 +77,30 @@ static void test_where(void **state)
           .contact = "<sip:a@7jk2.invalid;transport=ws>",
           .to = "192.0.2.7:5062",
           .line = "sip:a@7jk2.invalid;transport=ws" },
-        { .what = "another transport: the source",
+        { .what = "another transport",
           .contact = "<sip:a@192.0.2.9;transport=tcp>",
+          .to = "192.0.2.9:5060",
+          .line = "sip:a@192.0.2.9;transport=tcp",
+          .our_contact = "<sip:192.0.2.1:5060;transport=TCP>",
+          .our_via = "SIP/2.0/TCP 192.0.2.1:5060;" },
+        { .what = "TLS",
+          .contact = "<sip:a@192.0.2.9;transport=tls>",
+          .to = "192.0.2.9:5061",
+          .line = "sip:a@192.0.2.9;transport=tls",
+          .our_via = "SIP/2.0/TLS " },
+        { .what = "another transport of the first route",
+          .contact = "<sip:a@10.1.2.3>",
+          .routes = "<sip:198.51.100.8:5080;lr;transport=tcp>",
+          .to = "198.51.100.8:5080",
+          .line = "sip:a@10.1.2.3",
+          .route_lines = "<sip:198.51.100.8:5080;lr;transport=tcp>|",
+          .our_via = "SIP/2.0/TCP " },
+        { .what = "another transport behind a NAT",
+          .contact = "<sip:a@10.1.2.3:5060;transport=tcp>",
+          .via = "10.1.2.3:5060",
           .to = "192.0.2.7:5062",
-          .line = "sip:a@192.0.2.9;transport=tcp" },
+          .line = "sip:a@10.1.2.3:5060;transport=tcp",
+          .our_via = "SIP/2.0/UDP " },
         { .what = "transport=udp",
           .contact = "<sip:a@192.0.2.9;transport=UDP>",
           .to = "192.0.2.9:5060",
@@ -178,6 +198,24 @@ static void test_where(void **state)
     fixture_state(f, "100", EXTENSION_IDLE);
     for (unsigned i = 0; i < ARRAY_LEN(cases); i++)
         check(f, &cases[i], i + 1);
+    fixture_destroy(f);
+}
+
+static void test_transport_that_is_not_there(void **state)
+{
+    static const struct where there_is_none = {
+        .what = "another transport: the source",
+        .contact = "<sip:a@192.0.2.9;transport=tcp>",
+        .to = "192.0.2.7:5062",
+        .line = "sip:a@192.0.2.9;transport=tcp",
+        .our_via = "SIP/2.0/UDP ",
+    };
+    struct fixture *f = fixture_create(NULL);
+
+    (void)state;
+    f->route_result = -EAFNOSUPPORT;
+    fixture_state(f, "100", EXTENSION_IDLE);
+    check(f, &there_is_none, 1);
     fixture_destroy(f);
 }
 
@@ -299,7 +337,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_where),          cmocka_unit_test(test_ipv6),
         cmocka_unit_test(test_outside),        cmocka_unit_test(test_outside_by_name),
-        cmocka_unit_test(test_subscriber_uri),
+        cmocka_unit_test(test_subscriber_uri), cmocka_unit_test(test_transport_that_is_not_there),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -274,16 +274,14 @@ static int notice_renew(struct addressee *a, struct str contact, struct box *box
     return 0;
 }
 
-/* By UDP. */
+/* By a protocol in which we go to others. */
 static bool is_reached(struct str contact)
 {
+    enum net_protocol protocol;
     struct sip_uri uri;
-    struct str transport;
 
-    if (contact.n > EVENT_URI_MAX || sip_uri_parse(&uri, contact) || uri.secure)
-        return false;
-    return !sip_param_find(uri.params, STR("transport"), &transport) ||
-           str_equal_nocase(transport, STR("udp"));
+    return contact.n <= EVENT_URI_MAX && sip_uri_parse(&uri, contact) == 0 &&
+           txn_uri_protocol(&protocol, &uri) == 0 && protocol <= NET_TLS;
 }
 
 bool unsolicited_reaches(const struct settings *s, const struct endpoint_settings *e)
@@ -352,7 +350,7 @@ static int addressee_renew(struct notifier *n, const struct endpoint_settings *e
         return r;
     a->generation = n->generation;
     r = body_choose(n->cfg.bodies, &who, STR("application/simple-message-summary"),
-                    body_flags_of(n->settings, e), &a->profile);
+                    body_flags_of(n->settings, e, STR_EMPTY), &a->profile);
     BUG_UNLESS(r <= 0); /* it is built in */
     if (!r)
         r = members_renew(a, e->mailboxes);

@@ -77,12 +77,14 @@ struct notice { /* what one contact is told: of one mailbox, or of all of them *
     const struct draft *draft; /* while the NOTIFY is written for the first time */
     struct str message;        /* and what it was: a reload must not change its retransmissions */
     int print_error;
-    uint64_t question;   /* of the address */
-    uint64_t told, sent; /* digests of bodies */
-    bool is_told;        /* `told` is what it shows */
-    bool quiet;          /* the first state is taken for told */
-    bool hold;           /* a change does not end the wait */
-    uint32_t generation; /* of the settings that named it last */
+    uint64_t question;           /* of the address */
+    struct dns_targets *targets; /* on the heap, while there are several and none has taken it */
+    unsigned target;             /* the one in use */
+    uint64_t told, sent;         /* digests of bodies */
+    bool is_told;                /* `told` is what it shows */
+    bool quiet;                  /* the first state is taken for told */
+    bool hold;                   /* a change does not end the wait */
+    uint32_t generation;         /* of the settings that named it last */
     uint32_t cseq, failures;
     unsigned solicited;   /* notice_solicited, when it was last looked at */
     unsigned last_status; /* 0: none; 408: no answer, 503: not reached */

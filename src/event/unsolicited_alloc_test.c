@@ -27,7 +27,7 @@ static void run(struct fixture *f, struct shown *shown, uint64_t ms)
             struct addr a = fixture_addr(s.host);
 
             addr_port_set(&a, s.port);
-            notifier_resolved(f->notifier, s.question, &a);
+            fixture_resolved(f, s.question, &a);
         }
         memory_guard(false);
         while (f->seen < f->n_sent) {

@@ -16,7 +16,7 @@ static const unsigned notice_moves[NOTICE_STATES] = {
     [NOTICE_DUE] = BIT(NOTICE_IDLE) | BIT(NOTICE_SEEKING) | BIT(NOTICE_WAITING),
     [NOTICE_SEEKING] =
         BIT(NOTICE_IDLE) | BIT(NOTICE_DUE) | BIT(NOTICE_SENDING) | BIT(NOTICE_WAITING),
-    [NOTICE_SENDING] = BIT(NOTICE_DUE) | BIT(NOTICE_WAITING),
+    [NOTICE_SENDING] = BIT(NOTICE_DUE) | BIT(NOTICE_SEEKING) | BIT(NOTICE_WAITING),
     [NOTICE_WAITING] = BIT(NOTICE_IDLE) | BIT(NOTICE_DUE),
 };
 
@@ -213,6 +213,26 @@ static struct str proxy_of(const struct notice *t, const struct endpoint_setting
     return e->outbound_proxy;
 }
 
+struct hop { /* the next one; borrowed */
+    struct sip_uri uri;
+    enum net_protocol protocol;
+    bool named; /* the protocol: else it is what is usual */
+};
+
+/* RFC 3261 section 8.1.2. 0, -EBADMSG, -EPROTONOSUPPORT. */
+static int hop_find(struct hop *out, const struct notice *t, const struct endpoint_settings *e)
+{
+    const struct settings *s = notifier_of(t)->settings;
+    struct str proxy = proxy_of(t, e);
+    const struct transport_settings *by = settings_transport(s, e->transport);
+    int r = sip_uri_parse(&out->uri, proxy.n ? proxy : notice_contact(t));
+
+    if (r)
+        return r;
+    out->named = txn_uri_protocol_named(&out->uri, by);
+    return txn_uri_protocol_by(&out->protocol, &out->uri, by);
+}
+
 struct draft { /* a NOTIFY that is being written; borrowed */
     const struct settings *settings;
     const struct endpoint_settings *endpoint;
@@ -302,15 +322,27 @@ static int on_print(struct client_txn *ct, struct buf *out)
 /* ---- sending ---- */
 
 static void on_done(struct client_txn *ct, unsigned status, const struct sip_message *response);
-static const struct client_txn_ops notice_ops = { .print = on_print, .done = on_done };
+static struct str on_host(const struct client_txn *ct);
+static const struct client_txn_ops notice_ops = { .print = on_print,
+                                                  .done = on_done,
+                                                  .host = on_host };
+
+/* Only asked for while it is sent. */
+static struct str on_host(const struct client_txn *ct)
+{
+    const struct notice *t = CONTAINER_OF(ct, const struct notice, txn);
+    struct hop hop;
+
+    return hop_find(&hop, t, t->draft->endpoint) ? STR_EMPTY : hop.uri.host;
+}
 
 /* 0, -EMSGSIZE, or why there is no way to this address. */
 static int target_make(struct target *out, const struct notice *t,
-                       const struct endpoint_settings *e, const struct addr *remote)
+                       const struct endpoint_settings *e, const struct dns_target *to)
 {
     struct notifier *n = notifier_of(t);
     struct sip_uri uri;
-    int r = n->cfg.port.route(n->cfg.port.ctx, e->transport, remote, &out->flow);
+    int r = n->cfg.port.route(n->cfg.port.ctx, e->transport, to->protocol, &to->addr, &out->flow);
 
     if (!r)
         r = sip_uri_parse(&uri, notice_contact(t));
@@ -319,7 +351,7 @@ static int target_make(struct target *out, const struct notice *t,
     uri.headers = STR_EMPTY; /* RFC 3261 section 19.1.1 */
     buf_init_on(&out->uri, out->uri_room, sizeof(out->uri_room));
     sip_uri_print(&out->uri, &uri);
-    r = target_finish(out, n, e, false);
+    r = target_finish(out, n, e, uri.secure);
     return out->uri.error ? out->uri.error : r;
 }
 
@@ -337,12 +369,12 @@ static void start_failed(struct notice *t, int error)
 }
 
 static void notice_send(struct notice *t, const struct endpoint_settings *e,
-                        const struct rendered_body *body, const struct addr *remote)
+                        const struct rendered_body *body, const struct dns_target *to)
 {
     struct notifier *n = notifier_of(t);
     struct target target;
     const struct draft draft = { n->settings, e, &target, body };
-    int r = target_make(&target, t, e, remote);
+    int r = target_make(&target, t, e, to);
 
     t->cseq++;
     t->print_error = 0;
@@ -366,32 +398,58 @@ static bool notice_asks(const struct map_node *node, const void *question)
     return CONTAINER_OF(node, const struct notice, node)->question == *(const uint64_t *)question;
 }
 
-void notifier_resolved(struct notifier *n, uint64_t question, const struct addr *remote)
+/* To one of where it is. */
+static void notice_try(struct notice *t, const struct dns_target *to)
 {
-    struct map *seeking = &n->unsolicited.seeking;
-    struct map_node *node =
-        map_find(seeking, map_hash_u64(seeking, question), notice_asks, &question);
+    struct notifier *n = notifier_of(t);
     const struct rendered_body *body;
     struct snapshot *view;
-    struct notice *t;
-    int r;
+    int r = body_create(t, &view, &body);
 
-    if (!node)
-        return;
-    t = CONTAINER_OF(node, struct notice, node);
-    if (!remote) {
-        notice_fail(t, 503, NULL);
-        return;
-    }
-    r = body_create(t, &view, &body);
     if (r == 0) {
-        notice_send(t, settings_endpoint(n->settings, addressee_id(t->addressee)), body, remote);
+        notice_send(t, settings_endpoint(n->settings, addressee_id(t->addressee)), body, to);
         snapshot_unref(view);
     } else if (r == NOTICE_NOTHING) {
         notice_move(t, NOTICE_IDLE);
     } else {
         wait_ms(t, CONGESTED_MS, true);
     }
+}
+
+/* Only of several is anything kept; without memory there is no other. */
+static void targets_keep(struct notice *t, const struct dns_targets *found)
+{
+    free(t->targets);
+    t->target = 0;
+    t->targets = found->n > 1 ? malloc(sizeof(*t->targets)) : NULL;
+    if (t->targets)
+        *t->targets = *found;
+}
+
+static void targets_forget(struct notice *t)
+{
+    free(t->targets);
+    t->targets = NULL;
+}
+
+void notifier_resolved(struct notifier *n, uint64_t question, const struct dns_targets *found)
+{
+    struct map *seeking = &n->unsolicited.seeking;
+    struct map_node *node =
+        map_find(seeking, map_hash_u64(seeking, question), notice_asks, &question);
+    struct notice *t;
+
+    if (!node)
+        return;
+    t = CONTAINER_OF(node, struct notice, node);
+    if (!found->n) {
+        log_info(n->cfg.log, "unsolicited.no_address", KV("endpoint", addressee_id(t->addressee)),
+                 KV("contact", notice_contact(t)), KV("why", found->why));
+        notice_fail(t, 503, NULL);
+        return;
+    }
+    targets_keep(t, found);
+    notice_try(t, &found->list[0]);
 }
 
 /* ---- when ---- */
@@ -416,24 +474,35 @@ static int notice_news(struct notice *t)
     return t->is_told && t->told == digest ? NOTICE_NOTHING : 0;
 }
 
-/* The next hop: RFC 3261 section 8.1.2. */
-static void notice_seek(struct notice *t)
+static void seeking_begin(struct notice *t)
 {
     struct notifier *n = notifier_of(t);
     struct unsolicited *u = &n->unsolicited;
-    const struct endpoint_settings *e = settings_endpoint(n->settings, addressee_id(t->addressee));
-    struct str proxy = proxy_of(t, e);
-    struct sip_uri uri;
 
-    if (sip_uri_parse(&uri, proxy.n ? proxy : notice_contact(t))) {
-        notice_fail(t, 503, NULL);
-        return;
-    }
     notice_move(t, NOTICE_SEEKING);
     t->question = ++u->last_question;
     map_add(&u->seeking, &t->node, map_hash_u64(&u->seeking, t->question));
     timer_start(n->cfg.wheel, &t->timer, SEEK_PATIENCE_MS);
-    n->cfg.port.resolve(n->cfg.port.ctx, uri.host, uri.port, t->question);
+}
+
+static void notice_seek(struct notice *t)
+{
+    struct notifier *n = notifier_of(t);
+    const struct endpoint_settings *e = settings_endpoint(n->settings, addressee_id(t->addressee));
+    struct dns_question q;
+    struct hop hop;
+
+    if (hop_find(&hop, t, e)) {
+        notice_fail(t, 503, NULL);
+        return;
+    }
+    seeking_begin(t);
+    q = (struct dns_question){ .host = hop.uri.host,
+                               .port = hop.uri.port,
+                               .secure = hop.uri.secure,
+                               .fixed = hop.named,
+                               .protocol = hop.protocol };
+    n->cfg.port.resolve(n->cfg.port.ctx, &q, t->question);
 }
 
 /* So many at a time: at the start everybody is due. */
@@ -484,14 +553,29 @@ static void answer_told(struct notice *t, unsigned status)
     notice_due(t); /* there may be news */
 }
 
+/* RFC 3263 section 4.3. */
+static bool notice_goes_elsewhere(struct notice *t, unsigned status,
+                                  const struct sip_message *response)
+{
+    if (!t->targets || (response && status != 503) || t->target + 1u >= t->targets->n)
+        return false;
+    t->target++;
+    seeking_begin(t); /* and it is found at once */
+    notice_try(t, &t->targets->list[t->target]);
+    return true;
+}
+
 static void on_done(struct client_txn *ct, unsigned status, const struct sip_message *response)
 {
     struct notice *t = CONTAINER_OF(ct, struct notice, txn);
 
-    if (status / 100 == 2)
+    if (status / 100 == 2) {
+        targets_forget(t);
         answer_told(t, status);
-    else
+    } else if (!notice_goes_elsewhere(t, status, response)) {
+        targets_forget(t);
         notice_fail(t, status, response);
+    }
     if (notifier_of(t)->stopping)
         notice_rest(t);
 }
@@ -535,6 +619,7 @@ void notice_destroy(struct notice *t)
     struct notifier *n = notifier_of(t);
 
     notice_leave(t);
+    targets_forget(t);
     list_remove(&t->of_addressee);
     box_unref(n, t->box);
     n->counters.unsolicited--;

@@ -38,7 +38,7 @@ static uint64_t seek_answer(struct fixture *f, const char *address)
     memmove(f->seeks, f->seeks + 1, --f->n_seeks * sizeof(s));
     if (address)
         a = fixture_addr(address);
-    notifier_resolved(f->notifier, s.question, address ? &a : NULL);
+    fixture_resolved(f, s.question, address ? &a : NULL);
     return s.question;
 }
 
@@ -65,10 +65,33 @@ static void test_address(void **state)
     fixture_pass(f, 31000);
     assert_int_equal(f->n_seeks, 0);
     fixture_pass(f, 1100);
-    notifier_resolved(f->notifier, first, &a); /* a question that is none any more */
+    fixture_resolved(f, first, &a); /* a question that is none any more */
     expect_nothing(f);
     told(f, "Voice-Message: 0/0");
     expect_nothing(f);
+    fixture_destroy(f);
+}
+
+/* RFC 3263 section 4.3: the next of its addresses is tried at once, by a NOTIFY of its own. */
+static void test_addresses(void **state)
+{
+    struct fixture *f = begin(ALICE);
+    struct dns_targets found = { .n = 2, .until_ms = UINT64_MAX };
+
+    (void)state;
+    found.list[0] = (struct dns_target){ fixture_addr("192.0.2.7:5070"), NET_UDP };
+    found.list[1] = (struct dns_target){ fixture_addr("192.0.2.8:5070"), NET_UDP };
+    notifier_resolved(f->notifier, f->seeks[0].question, &found);
+    f->n_seeks = 0;
+    expect_notify(f, "active", "Voice-Message: 0/0");
+    answer_last(f, 503);
+    expect_notify(f, "active", "Voice-Message: 0/0");
+    assert_true(addr_equal(&f->sent[f->n_sent - 1].to.remote, &found.list[1].addr));
+    answer_last(f, 503);
+    expect_nothing(f);
+    assert_int_equal(fixture_counters(f).unsolicited_failed, 1);
+    fixture_pass(f, 33000);
+    told(f, "Voice-Message: 0/0");
     fixture_destroy(f);
 }
 
@@ -289,6 +312,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_address),
+        cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_address_patience),
         cmocka_unit_test(test_change_while_seeking),
         cmocka_unit_test(test_reload_while_seeking),

@@ -210,7 +210,8 @@ static void idle_settle(struct notifier *n)
         if (w->idle_cookie > oldest)
             break;
         resource_destroy(n, w);
-        n->cfg.port.unwatch(n->cfg.port.ctx, id);
+        if (id) /* of watched_strand there is nothing to be given back */
+            n->cfg.port.unwatch(n->cfg.port.ctx, id);
     }
 }
 
@@ -262,6 +263,15 @@ static void fan_out_wake(struct notifier *n)
         timer_start(n->cfg.wheel, &n->fan_out_timer, 0);
 }
 
+/* Those of the same resource wait for each other. */
+static void behind_add(struct watched *w, struct subscription *s)
+{
+    list_append(&w->behind, &s->of_resource);
+    if (list_empty(&w->queued))
+        list_append(&w->notifier->fan_out, &w->queued);
+    fan_out_wake(w->notifier);
+}
+
 void watched_move(struct subscription *s, struct watched *to)
 {
     struct watched *former = s->resource;
@@ -276,12 +286,73 @@ void watched_move(struct subscription *s, struct watched *to)
     list_remove(&to->idle);
     s->resource = to;
     subscription_resolicit(s);
-    list_append(&to->behind, &s->of_resource);
-    if (list_empty(&to->queued))
-        list_append(&to->notifier->fan_out, &to->queued);
-    fan_out_wake(to->notifier);
     subscription_doubt(s); /* there are rules about this one, too */
+    if (s->restored && subscription_settle(s))
+        list_append(&to->told, &s->of_resource); /* as most do: without a turn of its own */
+    else
+        behind_add(to, s);
     watched_release(former);
+}
+
+/* ---- from a former process ---- */
+
+static int limbo_open(struct notifier *n)
+{
+    struct snapshot *nothing;
+    int r = snapshot_create(&nothing,
+                            &(struct snapshot_spec){ .sequence = 1, .state = EXTENSION_REMOVED });
+
+    if (r)
+        return r;
+    n->limbo = resource_create(n, nothing);
+    snapshot_unref(nothing);
+    if (!n->limbo)
+        return -ENOMEM;
+    n->limbo->pins++;
+    return 0;
+}
+
+/* Who watches is asked when those who do are here again. */
+int watched_recall(struct subscription *s)
+{
+    struct notifier *n = s->dialog->notifier;
+    int r = n->limbo ? 0 : limbo_open(n);
+    struct watched_name key;
+    char package_room[128];
+    struct buf package;
+
+    if (r)
+        return r;
+    s->restored = true;
+    s->resource = n->limbo;
+    s->lookup = n->lookup - 1;
+    list_append(&n->limbo->told, &s->of_resource);
+    buf_init_on(&package, package_room, sizeof(package_room));
+    if (!s->winfo && address_again(&key, s, &package) && watched_find_again(s, &key) == 0)
+        return 0;
+    list_remove(&s->of_resource);
+    behind_add(n->limbo, s);
+    return 0;
+}
+
+void watched_strand(struct subscription *s)
+{
+    struct notifier *n = s->dialog->notifier;
+    struct snapshot *nothing;
+    struct watched *w;
+
+    if (!watched_is_limbo(s->resource) ||
+        snapshot_create(&nothing, &(struct snapshot_spec){ .sequence = 1,
+                                                           .state = EXTENSION_REMOVED,
+                                                           .extension = sub_text(s, SUB_USER) }))
+        return;
+    w = resource_create(n, nothing);
+    snapshot_unref(nothing);
+    if (!w)
+        return;
+    leave_question(n, s);
+    list_remove(&s->of_resource);
+    watched_join(w, s);
 }
 
 /* ---- asking ---- */

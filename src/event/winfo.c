@@ -137,7 +137,7 @@ void winfo_follows(struct subscription *s, const struct watched *to)
 
     if (s->winfo)
         return;
-    if (!resource_name_equal(&from_name, &to_name)) {
+    if (!watched_is_limbo(s->resource) && !resource_name_equal(&from_name, &to_name)) {
         w = winfo_find(n, &from_name);
         if (w)
             report(s, w->generation, ES_WATCHER_TERMINATED, ES_WATCHER_NORESOURCE);

@@ -44,8 +44,13 @@ void *inbox_message_alloc(struct log *log, size_t size)
 
 void inbox_init(struct inbox *in, void *owner, size_t high, void (*wake)(void *ctx), void *wake_ctx)
 {
+    pthread_mutexattr_t spins; /* it is held for some nanoseconds */
+
     *in = (struct inbox){ .high = high, .owner = owner, .wake = wake, .wake_ctx = wake_ctx };
-    pthread_mutex_init(&in->lock, NULL);
+    pthread_mutexattr_init(&spins);
+    pthread_mutexattr_settype(&spins, PTHREAD_MUTEX_ADAPTIVE_NP);
+    pthread_mutex_init(&in->lock, &spins);
+    pthread_mutexattr_destroy(&spins);
     list_init(&in->queue);
 }
 
@@ -57,7 +62,7 @@ void inbox_fini(struct inbox *in)
 
 static int inbox_put(struct inbox *in, struct inbox_message *m, bool always)
 {
-    bool was_empty;
+    bool was_empty, wake = false;
     int r = 0;
 
     pthread_mutex_lock(&in->lock);
@@ -71,9 +76,12 @@ static int inbox_put(struct inbox *in, struct inbox_message *m, bool always)
         in->length++;
         if (in->length > in->peak)
             in->peak = in->length;
+        if (was_empty && m->patient)
+            atomic_store(&in->unheard, true);
+        wake = was_empty && !m->patient;
     }
     pthread_mutex_unlock(&in->lock);
-    if (r == 0 && was_empty && in->wake)
+    if (wake && in->wake)
         in->wake(in->wake_ctx);
     return r;
 }
@@ -87,6 +95,12 @@ void inbox_post_always(struct inbox *in, struct inbox_message *m)
 {
     if (inbox_put(in, m, true))
         m->drop(m);
+}
+
+void inbox_nudge(struct inbox *in)
+{
+    if (atomic_load(&in->unheard) && atomic_exchange(&in->unheard, false) && in->wake)
+        in->wake(in->wake_ctx);
 }
 
 /* Put back, before what was posted meanwhile, what the limit left over. */
@@ -111,6 +125,7 @@ size_t inbox_run(struct inbox *in, size_t limit)
     list_init(&taken);
     pthread_mutex_lock(&in->lock);
     list_splice(&taken, &in->queue);
+    atomic_store(&in->unheard, false);
     ready = in->length < limit ? in->length : limit;
     in->length -= ready;
     pthread_mutex_unlock(&in->lock);

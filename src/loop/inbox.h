@@ -8,6 +8,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct inbox_message;
 /* Runs on the owner's thread and owns `m` from then on. `owner` is what inbox_init was given. */
@@ -19,6 +20,7 @@ struct inbox_message {
     struct list link;
     inbox_run_fn run;
     inbox_drop_fn drop;
+    bool patient; /* its poster calls inbox_nudge before it sleeps: no need to wake anybody now */
 };
 
 struct inbox {
@@ -26,6 +28,7 @@ struct inbox {
     struct list queue;
     size_t length, high, peak;
     bool closed;
+    _Atomic bool unheard; /* a patient message made it non-empty, and nobody has looked since */
     void *owner;
     void (*wake)(
         void *ctx); /* called, outside the lock, when the queue turns non-empty; any thread */
@@ -48,6 +51,9 @@ void *inbox_message_alloc(struct log *log, size_t size);
  * its number is bounded by the poster's own design. Drops `m` by its drop function when the inbox
  * is closed. */
 void inbox_post_always(struct inbox *in, struct inbox_message *m);
+/* Wake the owner if only patient messages have come since it looked: one wake-up for a turn's
+ * messages instead of one for the first, which would find it alone. Any thread. */
+void inbox_nudge(struct inbox *in);
 /* Run what is queued now, at most `limit` messages; returns how many ran. The owner calls again
  * while it is `limit`. */
 size_t inbox_run(struct inbox *in, size_t limit);

@@ -124,6 +124,39 @@ static void test_order_and_limit(void **state)
     assert_int_equal(f->dropped, 0);
 }
 
+static void post_patient(struct fixture *f, unsigned id)
+{
+    struct note *n = note_create(f, id, NULL);
+
+    n->m.patient = true;
+    assert_int_equal(inbox_post(&f->in, &n->m), 0);
+}
+
+static void test_patience(void **state)
+{
+    struct fixture *f = *state;
+
+    post_patient(f, 0);
+    post_patient(f, 1);
+    assert_int_equal(f->wakes, 0);
+    inbox_nudge(&f->in);
+    inbox_nudge(&f->in);
+    assert_int_equal(f->wakes, 1);
+    assert_int_equal(inbox_run(&f->in, 1), 1);
+    post_patient(f, 2); /* behind what the limit left, which the owner knows of */
+    inbox_nudge(&f->in);
+    assert_int_equal(f->wakes, 1);
+    assert_int_equal(inbox_run(&f->in, 100), 2);
+    post_patient(f, 3);
+    assert_int_equal(inbox_run(&f->in, 100), 1); /* it was awake anyway */
+    inbox_nudge(&f->in);
+    assert_int_equal(f->wakes, 1);
+    post(f, 4);
+    assert_int_equal(f->wakes, 2);
+    assert_int_equal(inbox_run(&f->in, 100), 1);
+    assert_ran(f, 0, 4);
+}
+
 static void test_high_mark(void **state)
 {
     struct fixture *f = *state;
@@ -350,6 +383,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_order_and_limit, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_patience, setup, teardown),
         cmocka_unit_test_setup_teardown(test_high_mark, setup, teardown),
         cmocka_unit_test_setup_teardown(test_post_from_message, setup, teardown),
         cmocka_unit_test_setup_teardown(test_close, setup, teardown),

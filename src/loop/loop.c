@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "loop/loop.h"
 
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 /* Messages of one turn: a busy inbox must not keep I/O and timers waiting. */
 enum {
     LOOP_INBOX_BATCH = 256,
@@ -13,20 +16,27 @@ static void on_wheel_timer(uv_timer_t *t)
     (void)t;
 }
 
-static void on_wakeup(uv_async_t *a)
+static void on_wakeup(uv_poll_t *p, int status, int events)
 {
-    struct loop *l = a->data;
+    struct loop *l = p->data;
+    uint64_t count;
 
+    (void)status;
+    (void)events;
+    (void)!read(l->wakeup_fd, &count, sizeof(count));
     /* Here and not in the hook, where uv_stop would still let one more round of I/O happen. */
     if (atomic_load(&l->stopping))
         uv_stop(&l->uv);
 }
 
+/* Not libuv's own handle for this, whose receiver waits, spinning, until the sender has come back
+ * from its write: most often the write is what woke the receiver. */
 static void loop_wake(void *ctx)
 {
-    struct loop *l = ctx;
+    const struct loop *l = ctx;
+    const uint64_t one = 1;
 
-    uv_async_send(&l->wakeup); /* fails only on what is no async handle */
+    (void)!write(l->wakeup_fd, &one, sizeof(one)); /* it fails when 2^64 wake-ups are unread */
 }
 
 /* What libuv's callbacks of this turn have left to do. */
@@ -68,19 +78,27 @@ static void on_before_poll(uv_prepare_t *p)
 
 int loop_init(struct loop *l, const struct clock *clock, void *owner, size_t inbox_high)
 {
-    int r = uv_loop_init(&l->uv);
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), r;
 
-    if (r)
-        return loop_result(r);
-    r = uv_async_init(&l->uv, &l->wakeup, on_wakeup);
+    if (fd < 0)
+        return -errno;
+    r = uv_loop_init(&l->uv);
     if (r) {
-        uv_loop_close(&l->uv);
+        close(fd);
         return loop_result(r);
     }
+    r = uv_poll_init(&l->uv, &l->wakeup, fd);
+    if (r) {
+        uv_loop_close(&l->uv);
+        close(fd);
+        return loop_result(r);
+    }
+    l->wakeup_fd = fd;
     /* These cannot fail. */
     uv_timer_init(&l->uv, &l->wheel_timer);
     uv_prepare_init(&l->uv, &l->before_poll);
     uv_prepare_start(&l->before_poll, on_before_poll);
+    uv_poll_start(&l->wakeup, UV_READABLE, on_wakeup);
     l->uv.data = l;
     l->wakeup.data = l;
     l->before_poll.data = l;
@@ -114,6 +132,7 @@ void loop_fini(struct loop *l)
     inbox_fini(&l->inbox);
     wheel_fini(&l->wheel);
     BUG_UNLESS(uv_loop_close(&l->uv) == 0);
+    close(l->wakeup_fd);
 }
 
 void loop_flush_hook(struct loop *l, void (*flush)(void *ctx), void *ctx)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* loop.h - one thread's event loop: libuv, a timer wheel driven by one uv_timer, an inbox woken by
- * one uv_async.
+ * an eventfd.
  *
  * Order of one turn: I/O and inbox callbacks, due timers, then the flush hook (send queues are
  * written there, once a turn). Threads: a loop belongs to the thread that runs it; only
@@ -18,7 +18,8 @@ struct loop {
     struct wheel wheel;
     struct inbox inbox;
     uv_timer_t wheel_timer;
-    uv_async_t wakeup;
+    uv_poll_t wakeup;
+    int wakeup_fd;
     uv_prepare_t before_poll;
     const struct clock *clock;
     void (*flush)(void *ctx);

@@ -5,6 +5,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "net/masked.h"
+
 /* Addresses and routes of a host change rarely; half a minute late is early enough. */
 #define ROUTE_TTL_MS 30000
 
@@ -30,6 +32,7 @@ void net_destroy(struct net *n)
 {
     if (!n)
         return;
+    streams_destroy(n);
     for (uint32_t i = 0; i < n->n_sockets; i++)
         udp_close(n->sockets[i]);
     free(n->sockets);
@@ -38,25 +41,103 @@ void net_destroy(struct net *n)
     free(n);
 }
 
-int net_listen_udp(struct net *n, const struct net_udp_spec *spec, uint32_t *transport)
+int net_attach_udp(struct net *n, uint32_t transport, struct str id, int fd)
 {
-    struct udp_socket **more = reallocarray(n->sockets, n->n_sockets + 1u, sizeof(*more));
-    int r;
+    uint32_t count = transport < n->n_sockets ? n->n_sockets : transport + 1;
+    struct udp_socket **more = reallocarray(n->sockets, count, sizeof(*more));
 
     if (!more)
         return -ENOMEM;
     n->sockets = more;
-    r = udp_open(&more[n->n_sockets], n, spec, n->n_sockets);
+    while (n->n_sockets < count)
+        more[n->n_sockets++] = NULL;
+    return udp_open(&more[transport], n, transport, id, fd);
+}
+
+int net_listen_udp(struct net *n, const struct net_udp_spec *spec, uint32_t *transport)
+{
+    uint32_t next = n->n_sockets;
+    struct addr local;
+    int fd, r = net_bind_udp(&fd, spec, &local);
+
     if (r)
         return r;
-    *transport = n->n_sockets++;
-    return 0;
+    r = net_attach_udp(n, next, spec->id, fd);
+    if (r)
+        close(fd);
+    else
+        *transport = next;
+    return r;
+}
+
+static struct udp_socket *net_socket(const struct net *n, uint32_t transport)
+{
+    return transport < n->n_sockets ? n->sockets[transport] : NULL;
+}
+
+int net_udp_set(struct net *n, uint32_t transport, struct str id, uint32_t tos)
+{
+    struct udp_socket *s = net_socket(n, transport);
+
+    BUG_UNLESS(s);
+    return udp_set(s, id, tos);
+}
+
+void net_close(struct net *n, uint32_t transport)
+{
+    if (stream_shut(n, transport) || !net_socket(n, transport))
+        return;
+    udp_close(n->sockets[transport]);
+    n->sockets[transport] = NULL;
+}
+
+void net_deafen(struct net *n, uint32_t transport)
+{
+    struct udp_socket *s = net_socket(n, transport);
+
+    BUG_UNLESS(s || stream_local(n, transport));
+    if (!stream_deafen(n, transport))
+        udp_deafen(s);
+}
+
+void net_pause(struct net *n, bool paused)
+{
+    n->paused = paused;
+    for (uint32_t i = 0; i < n->n_sockets; i++)
+        udp_pause(n->sockets[i]);
+    streams_pause(n);
+}
+
+void net_each_socket(const struct net *n, net_socket_fn each, void *ctx)
+{
+    for (uint32_t i = 0; i < n->n_sockets; i++)
+        udp_each(n->sockets[i], each, ctx);
+    streams_each(n, each, ctx);
+}
+
+size_t net_unsent(const struct net *n)
+{
+    size_t unsent = streams_unsent(n);
+
+    for (uint32_t i = 0; i < n->n_sockets; i++)
+        if (n->sockets[i])
+            unsent += udp_unsent(n->sockets[i]);
+    return unsent;
+}
+
+static const struct addr *net_bound(const struct net *n, uint32_t transport)
+{
+    const struct udp_socket *s = net_socket(n, transport);
+
+    return s ? udp_local(s) : stream_local(n, transport);
 }
 
 void net_local(const struct net *n, uint32_t transport, struct addr *out)
 {
-    BUG_UNLESS(transport < n->n_sockets);
-    *out = *udp_local(n->sockets[transport]);
+    const struct addr *bound = net_bound(n, transport);
+
+    BUG_UNLESS(bound);
+    *out = *bound;
 }
 
 /* ---- routes ---- */
@@ -94,14 +175,13 @@ static int route_ask(struct addr *out, const struct addr *remote)
 
 int net_local_for(struct net *n, uint32_t transport, const struct addr *remote, struct addr *out)
 {
-    const struct addr *bound;
+    const struct addr *bound = net_bound(n, transport);
     struct route *slot;
     uint64_t now = clock_monotonic_ms(n->cfg.loop->clock);
     int r;
 
-    if (transport >= n->n_sockets)
+    if (!bound)
         return -EINVAL;
-    bound = udp_local(n->sockets[transport]);
     if (remote->sa.sa_family != bound->sa.sa_family)
         return -EAFNOSUPPORT;
     if (!addr_is_any(bound)) {
@@ -126,13 +206,14 @@ int net_local_for(struct net *n, uint32_t transport, const struct addr *remote, 
 
 int net_send(struct net *n, const struct flow *to, struct str bytes)
 {
-    struct udp_socket *s;
+    struct udp_socket *s = net_socket(n, to->transport);
 
-    if (to->transport >= n->n_sockets || to->connection)
+    if (to->connection)
+        return stream_send(n, to, bytes);
+    if (!s)
         return -EINVAL;
     if (bytes.n > DATAGRAM_MAX)
         return -EMSGSIZE;
-    s = n->sockets[to->transport];
     if (to->remote.sa.sa_family != udp_local(s)->sa.sa_family)
         return -EAFNOSUPPORT;
     return udp_send(s, to, bytes);
@@ -141,7 +222,10 @@ int net_send(struct net *n, const struct flow *to, struct str bytes)
 void net_flush(struct net *n)
 {
     for (uint32_t i = 0; i < n->n_sockets; i++)
-        udp_flush(n->sockets[i]);
+        if (n->sockets[i])
+            udp_flush(n->sockets[i]);
+    if (n->streams)
+        streams_flush(n);
 }
 
 /* ---- wire trace ---- */
@@ -175,7 +259,7 @@ void net_trace(const struct net *n, const char *verb, struct str transport, cons
                struct str bytes)
 {
     char storage[256];
-    struct buf head;
+    struct buf head, masked;
 
     if (!n->trace_all && !n->n_traced) /* the usual case */
         return;
@@ -186,7 +270,10 @@ void net_trace(const struct net *n, const char *verb, struct str transport, cons
     addr_print(&head, peer);
     buf_printf(&head, " udp, transport %.*s", (int)(transport.n > 100 ? 100 : transport.n),
                transport.p);
-    log_trace(n->cfg.log, buf_str(&head), bytes);
+    buf_init(&masked, 3 * bytes.n + 64);
+    masked_add(&masked, bytes);
+    log_trace(n->cfg.log, buf_str(&head), masked.error ? STR("(no memory)") : buf_str(&masked));
+    buf_fini(&masked);
 }
 
 void net_counters_get(const struct net *n, struct net_counters *out)

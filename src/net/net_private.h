@@ -6,6 +6,7 @@
 
 #define DATAGRAM_MAX 65507 /* what IPv4's length field leaves for the payload */
 
+struct msghdr;
 struct udp_ring;   /* receive buffers, shared by the sockets of one net: see udp.c */
 struct udp_socket; /* opaque: see udp.c */
 
@@ -15,13 +16,16 @@ struct route { /* the answer of the routing table for one peer */
 };
 #define ROUTES 256 /* slots, one peer each; the last one asked for stays */
 
+struct streams; /* what is for connections only; NULL without: see stream.h */
+
 struct net {
     struct net_config cfg;
-    struct udp_socket **sockets; /* by transport */
+    struct streams *streams;
+    struct udp_socket **sockets; /* by transport; NULL: closed */
     uint32_t n_sockets;
     struct udp_ring *ring;
     struct net_counters counters;
-    bool trace_all;
+    bool trace_all, paused;
     struct addr_net *traced;
     size_t n_traced;
     struct route routes[ROUTES];
@@ -30,14 +34,33 @@ struct net {
 NODISCARD int udp_ring_create(struct udp_ring **out);
 void udp_ring_destroy(struct udp_ring *ring);
 
-NODISCARD int udp_open(struct udp_socket **out, struct net *n, const struct net_udp_spec *spec,
-                       uint32_t transport);
+/* Takes `fd` on 0. One that `*out` has already goes on reading for the same transport. */
+NODISCARD int udp_open(struct udp_socket **out, struct net *n, uint32_t transport, struct str id,
+                       int fd);
+NODISCARD int udp_set(struct udp_socket *s, struct str id, uint32_t tos);
 /* Writes what the kernel takes, then closes; the memory goes in the loop's closing callback. NULL
  * is fine. */
 void udp_close(struct udp_socket *s);
 NODISCARD int udp_send(struct udp_socket *s, const struct flow *to, struct str bytes);
 void udp_flush(struct udp_socket *s);
 const struct addr *udp_local(const struct udp_socket *s);
+void udp_pause(struct udp_socket *s); /* or go on: as the net says */
+void udp_deafen(struct udp_socket *s);
+void udp_each(const struct udp_socket *s, net_socket_fn each, void *ctx);
+size_t udp_unsent(const struct udp_socket *s);
+/* The address the peer sent to; `out` keeps the bound one when the kernel does not tell. */
+void udp_read_destination(struct addr *out, struct msghdr *m);
+
+/* stream.c; all of them also without any stream. */
+NODISCARD int stream_send(struct net *n, const struct flow *to, struct str bytes);
+void streams_flush(struct net *n);                   /* with streams */
+bool stream_shut(struct net *n, uint32_t transport); /* false: there is none of that number */
+const struct addr *stream_local(const struct net *n, uint32_t transport); /* NULL: likewise */
+bool stream_deafen(struct net *n, uint32_t transport);                    /* false: likewise */
+void streams_pause(struct net *n);
+void streams_each(const struct net *n, net_socket_fn each, void *ctx);
+size_t streams_unsent(const struct net *n);
+void streams_destroy(struct net *n);
 
 /* `verb` is "received from" or "sent to". */
 void net_trace(const struct net *n, const char *verb, struct str transport, const struct addr *peer,

@@ -2,6 +2,7 @@
 /* One UDP socket: recvmmsg into the ring, sendmmsg from a queue. */
 #include "net/net_private.h"
 
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -11,6 +12,9 @@
 #define RECEIVE_BATCH 32
 #define RECEIVE_BATCHES 8 /* per readable event: timers and other sockets want their turn */
 #define SLOT_SIZE 65536   /* larger than any datagram: nothing is ever cut */
+/* Not one multiple of a page after the other: the datagrams of a batch, most of them shorter than
+ * this, would share the few lines that a cache has for each address modulo the page. */
+#define SLOT_STRIDE (SLOT_SIZE + 832)
 #define KERNEL_BUFFER (4 << 20)
 
 union receive_control {
@@ -24,7 +28,7 @@ struct udp_ring {
     struct iovec pieces[RECEIVE_BATCH];
     struct sockaddr_storage names[RECEIVE_BATCH];
     union receive_control control[RECEIVE_BATCH];
-    char *slots; /* RECEIVE_BATCH of SLOT_SIZE; untouched pages cost nothing */
+    char *slots; /* RECEIVE_BATCH of SLOT_STRIDE; untouched pages cost nothing */
 };
 
 struct udp_socket {
@@ -35,7 +39,9 @@ struct udp_socket {
     int fd;
     bool wildcard; /* bound to every address: each datagram says which one it means */
     bool blocked;  /* the kernel's buffer was full; waiting for writable */
+    bool deaf;     /* another net reads it */
     struct addr local;
+    struct udp_socket *next; /* of the same transport, from which nothing is sent */
     struct send_queue queue;
 };
 
@@ -48,12 +54,12 @@ int udp_ring_create(struct udp_ring **out)
 
     if (!ring)
         goto out;
-    ring->slots = malloc((size_t)RECEIVE_BATCH * SLOT_SIZE);
+    ring->slots = malloc((size_t)RECEIVE_BATCH * SLOT_STRIDE);
     if (!ring->slots)
         goto out;
     for (size_t i = 0; i < RECEIVE_BATCH; i++) {
         ring->pieces[i] =
-            (struct iovec){ .iov_base = ring->slots + i * SLOT_SIZE, .iov_len = SLOT_SIZE };
+            (struct iovec){ .iov_base = ring->slots + i * SLOT_STRIDE, .iov_len = SLOT_SIZE };
         ring->messages[i].msg_hdr = (struct msghdr){ .msg_name = &ring->names[i],
                                                      .msg_iov = &ring->pieces[i],
                                                      .msg_iovlen = 1,
@@ -89,8 +95,7 @@ static int ring_fill(struct udp_ring *ring, int fd)
 
 /* ---- receiving ---- */
 
-/* The address the peer sent to; `out` keeps the bound one when the kernel does not tell. */
-static void read_destination(struct addr *out, struct msghdr *m)
+void udp_read_destination(struct addr *out, struct msghdr *m)
 {
     for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
         if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
@@ -120,7 +125,7 @@ static void deliver(struct udp_socket *s, struct mmsghdr *m)
     if (addr_from_sockaddr(&from.remote, m->msg_hdr.msg_name))
         return;
     if (s->wildcard)
-        read_destination(&from.local, &m->msg_hdr);
+        udp_read_destination(&from.local, &m->msg_hdr);
     net_trace(n, "received from", s->id, &from.remote, datagram);
     n->cfg.receive(n->cfg.ctx, &from, datagram);
 }
@@ -147,7 +152,7 @@ static void receive_some(struct udp_socket *s)
     }
 }
 
-static void poll_for(struct udp_socket *s, int events);
+static void poll_anew(struct udp_socket *s);
 
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
@@ -159,18 +164,31 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     }
     if (events & UV_WRITABLE) {
         s->blocked = false;
-        poll_for(s, UV_READABLE);
+        poll_anew(s);
         udp_flush(s);
     }
     if (events & UV_READABLE)
         receive_some(s);
 }
 
-static void poll_for(struct udp_socket *s, int events)
+static void poll_anew(struct udp_socket *s)
 {
+    int events = (s->deaf || s->net->paused ? 0 : UV_READABLE) | (s->blocked ? UV_WRITABLE : 0);
     int r = uv_poll_start(&s->poll, events, on_poll);
 
     BUG_UNLESS(r == 0); /* it fails for closing handles only */
+}
+
+void udp_pause(struct udp_socket *s)
+{
+    for (; s; s = s->next)
+        poll_anew(s);
+}
+
+void udp_deafen(struct udp_socket *s)
+{
+    s->deaf = true;
+    poll_anew(s);
 }
 
 /* ---- sending ---- */
@@ -216,7 +234,7 @@ void udp_flush(struct udp_socket *s)
         return;
     if (send_queue_write(&s->queue, &writer) == SEND_QUEUE_BLOCKED) {
         s->blocked = true;
-        poll_for(s, UV_READABLE | UV_WRITABLE);
+        poll_anew(s);
     }
 }
 
@@ -258,12 +276,9 @@ static void enlarge_buffers(int fd)
         (void)!set_option(fd, SOL_SOCKET, SO_SNDBUF, KERNEL_BUFFER);
 }
 
-/* Which of the sockets that share an address is to read a PUBLISH: a number made of the user part
- * of "PUBLISH sip:USER@HOST", of USER_MAX bytes at most. Everything else is left to the kernel,
- * which it is by a number that no socket has. Best effort: without it the peer decides as for other
- * requests.
- */
-static void share_publishes(int fd, unsigned sharers)
+/* By a number made of the user part of "PUBLISH sip:USER@HOST", of USER_MAX bytes at most. Anything
+ * else gets a number that no socket has. */
+void net_share_udp(int fd, unsigned sharers)
 {
     enum { METHOD = 0x5055424c /* "PUBL" */, MIX = 0x9e3779b1 };
     enum { USER = 12, USER_MAX = 24, EACH = 6, ALL = USER_MAX * EACH };
@@ -304,35 +319,98 @@ static void share_publishes(int fd, unsigned sharers)
     (void)!setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program));
 }
 
+static int set_tos(int fd, bool v6, uint32_t tos)
+{
+    return v6 ? set_option(fd, IPPROTO_IPV6, IPV6_TCLASS, (int)tos)
+              : set_option(fd, IPPROTO_IP, IP_TOS, (int)tos);
+}
+
 static int set_options(int fd, const struct net_udp_spec *spec)
 {
     bool v6 = spec->bind.sa.sa_family == AF_INET6, wildcard = addr_is_any(&spec->bind);
     int r = 0;
 
-    if (v6)
-        r = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-    if (!r && spec->sharers > 1)
+    if (!r && spec->sharers)
         r = set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     if (!r && wildcard)
         r = v6 ? set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
                : set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
     if (!r && spec->tos)
-        r = v6 ? set_option(fd, IPPROTO_IPV6, IPV6_TCLASS, (int)spec->tos)
-               : set_option(fd, IPPROTO_IP, IP_TOS, (int)spec->tos);
+        r = set_tos(fd, v6, spec->tos);
     enlarge_buffers(fd);
     return r;
 }
 
-static int bind_to(struct addr *local, int fd, const struct addr *address)
+static int read_local(struct addr *local, int fd)
 {
     struct sockaddr_storage bound = { 0 };
     socklen_t len = sizeof(bound);
 
-    if (bind(fd, &address->sa, addr_socklen(address)))
-        return -errno;
     if (getsockname(fd, (struct sockaddr *)&bound, &len))
         return -errno;
     return addr_from_sockaddr(local, (const struct sockaddr *)&bound);
+}
+
+/* What a socket is that somebody else has made. */
+static int check_udp(int fd)
+{
+    int protocol = 0, only = 1;
+    socklen_t len = sizeof(protocol);
+    struct addr local = { .sa.sa_family = AF_UNSPEC };
+    int r;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len))
+        return -errno;
+    r = protocol == IPPROTO_UDP ? read_local(&local, fd) : -EPROTOTYPE;
+    len = sizeof(only);
+    if (r == 0 && local.sa.sa_family == AF_INET6 &&
+        getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, &len))
+        r = -errno;
+    return r ? r : only ? 0 : -EAFNOSUPPORT;
+}
+
+int net_adopt_udp(int fd, const struct net_udp_spec *spec, struct addr *local)
+{
+    struct net_udp_spec rest = *spec;
+    int flags = fcntl(fd, F_GETFL), r = check_udp(fd);
+
+    if (r)
+        return r;
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC))
+        return -errno;
+    rest.sharers = 0; /* it is bound, and shares or does not */
+    r = set_options(fd, &rest);
+    return r ? r : read_local(local, fd);
+}
+
+bool net_shares(int fd)
+{
+    int shares = 0;
+    socklen_t len = sizeof(shares);
+
+    return getsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &shares, &len) == 0 && shares;
+}
+
+int net_bind_udp(int *out, const struct net_udp_spec *spec, struct addr *local)
+{
+    int fd = socket(spec->bind.sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int r = fd < 0 ? -errno : set_options(fd, spec);
+
+    if (!r && spec->bind.sa.sa_family == AF_INET6)
+        r = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    if (!r && bind(fd, &spec->bind.sa, addr_socklen(&spec->bind)))
+        r = -errno;
+    if (!r)
+        r = read_local(local, fd);
+    if (r) {
+        if (fd >= 0)
+            close(fd);
+        return r;
+    }
+    if (spec->sharers > 1)
+        net_share_udp(fd, spec->sharers);
+    *out = fd;
+    return 0;
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -345,54 +423,74 @@ static void on_closed(uv_handle_t *handle)
     free(s);
 }
 
-int udp_open(struct udp_socket **out, struct net *n, const struct net_udp_spec *spec,
-             uint32_t transport)
+int udp_open(struct udp_socket **out, struct net *n, uint32_t transport, struct str id, int fd)
 {
     struct udp_socket *s = calloc(1, sizeof(*s));
     int r = -ENOMEM;
 
     if (!s)
         goto out;
-    *s = (struct udp_socket){ .net = n, .transport = transport, .fd = -1 };
-    s->wildcard = addr_is_any(&spec->bind);
+    *s = (struct udp_socket){ .net = n, .transport = transport, .fd = fd };
     send_queue_init(&s->queue, n->cfg.send_queue_max);
-    r = str_dup(&s->id, spec->id);
+    r = str_dup(&s->id, id);
+    if (!r)
+        r = read_local(&s->local, fd);
     if (r)
         goto out;
-    s->fd = socket(spec->bind.sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    r = s->fd < 0 ? -errno : set_options(s->fd, spec);
-    if (r)
-        goto out;
-    r = bind_to(&s->local, s->fd, &spec->bind);
-    if (r)
-        goto out;
-    if (spec->sharers > 1)
-        share_publishes(s->fd, spec->sharers);
+    s->wildcard = addr_is_any(&s->local);
     r = loop_result(uv_poll_init(&n->cfg.loop->uv, &s->poll, s->fd));
     if (r)
         goto out;
     s->poll.data = s;
-    poll_for(s, UV_READABLE);
+    poll_anew(s);
+    s->next = *out;
     *out = s;
     s = NULL;
 out:
     if (s) { /* no handle yet: nothing for the loop to close */
-        if (s->fd >= 0)
-            close(s->fd);
         str_free(&s->id);
         free(s);
     }
     return r;
 }
 
+int udp_set(struct udp_socket *s, struct str id, uint32_t tos)
+{
+    struct str copy;
+    int r = set_tos(s->fd, s->local.sa.sa_family == AF_INET6, tos);
+
+    if (!r)
+        r = str_dup(&copy, id);
+    if (r)
+        return r;
+    str_free(&s->id);
+    s->id = copy;
+    return s->next ? udp_set(s->next, id, tos) : 0;
+}
+
 void udp_close(struct udp_socket *s)
 {
-    if (!s)
-        return;
-    s->blocked = false;
-    udp_flush(s);
-    s->net = NULL;
-    uv_close((uv_handle_t *)&s->poll, on_closed);
+    while (s) {
+        struct udp_socket *next = s->next;
+
+        s->blocked = false;
+        udp_flush(s);
+        s->net = NULL;
+        uv_close((uv_handle_t *)&s->poll, on_closed);
+        s = next;
+    }
+}
+
+void udp_each(const struct udp_socket *s, net_socket_fn each, void *ctx)
+{
+    for (; s; s = s->next)
+        if (!s->deaf)
+            each(ctx, s->id, s->fd);
+}
+
+size_t udp_unsent(const struct udp_socket *s)
+{
+    return send_queue_waiting(&s->queue);
 }
 
 const struct addr *udp_local(const struct udp_socket *s)

@@ -2,6 +2,7 @@
 #include "publication/asterisk_source.h"
 
 #include "base/map.h"
+#include "base/record.h"
 
 #include <stdlib.h>
 
@@ -20,6 +21,9 @@ struct told { /* a device or a mailbox that a server says something about */
     struct map_node node;
     struct list of_stream;
     struct stream *stream; /* the one that said it last: it lives with that */
+    enum device_state state;
+    uint32_t new_count, old_count;
+    uint64_t changed_wall_ms; /* of the device; 0: it is only being noted */
     bool mailbox;
     uint8_t name_n;
     char name[];
@@ -33,6 +37,7 @@ struct stream { /* a server was heard by this publication */
     struct timer lapse;
     uint64_t serial;
     bool ended, over; /* the publication; and the grace */
+    bool silent;      /* what it told was kept, and its publication is not back yet */
     uint8_t inbound_n;
     char inbound[]; /* the inbound-publication that takes it */
 };
@@ -105,6 +110,102 @@ static struct str told_name(const struct told *t)
     return (struct str){ t->name, t->name_n };
 }
 
+/* ---- what is kept of it ---- */
+
+enum { FORMAT = 1, KEPT_ROOM = 512 };
+static const struct str kept_kinds[] = { STR_INIT("device"), STR_INIT("mailbox") };
+
+/* "EID<tab>KIND<tab>NAME". */
+static struct str kept_name(const struct told *t, struct buf *b)
+{
+    buf_add(b, eid_of(t->stream->server));
+    buf_add_char(b, '\t');
+    buf_add(b, kept_kinds[t->mailbox]);
+    buf_add_char(b, '\t');
+    buf_add(b, told_name(t));
+    BUG_UNLESS(b->error == 0);
+    return buf_str(b);
+}
+
+static void told_put(const struct told *t, struct str bytes)
+{
+    const struct keep *keep = &t->stream->server->sources->cfg.keep;
+    char room[KEPT_ROOM];
+    struct buf name;
+
+    if (!keep->put)
+        return;
+    buf_init_on(&name, room, sizeof(room));
+    keep_put(keep, &(struct keep_record){
+                       .table = KEEP_SOURCE_STATE, .name = kept_name(t, &name), .bytes = bytes });
+}
+
+static void told_keep(const struct told *t)
+{
+    const struct stream *m = t->stream;
+    char room[KEPT_ROOM];
+    struct buf b;
+
+    buf_init_on(&b, room, sizeof(room));
+    record_add_u64(&b, FORMAT);
+    record_add_str(&b, t->mailbox ? STR_EMPTY : device_state_name(t->state));
+    record_add_u64(&b, t->new_count);
+    record_add_u64(&b, t->old_count);
+    record_add_u64(&b, m->serial);
+    record_add_str(&b, (struct str){ m->inbound, m->inbound_n });
+    record_add_u64(&b, m->server->heard_wall_ms);
+    record_add_u64(&b, t->changed_wall_ms);
+    BUG_UNLESS(b.error == 0);
+    told_put(t, buf_str(&b));
+}
+
+struct kept { /* borrowed */
+    struct asterisk_event event;
+    uint64_t serial, heard_wall_ms, changed_wall_ms;
+    struct str inbound;
+};
+
+static bool text_take(char *to, size_t max, struct str from)
+{
+    if (!from.n || from.n > max)
+        return false;
+    memcpy(to, from.p, from.n);
+    return true;
+}
+
+static int kept_parse(struct kept *k, const struct keep_record *record)
+{
+    struct str name = record->name, eid = str_next(&name, '\t'), kind = str_next(&name, '\t'),
+               state;
+    struct record r = record_of(record->bytes);
+    uint64_t format = record_u64(&r);
+    bool mailbox = str_equal(kind, kept_kinds[1]);
+
+    *k = (struct kept){ .event = { .type = mailbox ? ASTERISK_MAILBOX_STATE : ASTERISK_DEVICE_STATE,
+                                   .name_n = name.n,
+                                   .cachable = true } };
+    state = record_str(&r);
+    k->event.new_count = record_u32(&r);
+    k->event.old_count = record_u32(&r);
+    k->serial = record_u64(&r);
+    k->inbound = record_str(&r);
+    k->heard_wall_ms = record_u64(&r);
+    k->changed_wall_ms = record_u64(&r);
+    if (r.error || format != FORMAT || (!mailbox && !str_equal(kind, kept_kinds[0])) ||
+        eid.n != ASTERISK_EID_LEN || k->inbound.n > UINT8_MAX ||
+        !text_take(k->event.eid, ASTERISK_EID_LEN, eid) ||
+        !text_take(k->event.name, ASTERISK_NAME_MAX, name))
+        return -EBADMSG;
+    return mailbox || device_state_parse(&k->event.state, state) == 0 ? 0 : -EBADMSG;
+}
+
+int asterisk_source_record_check(const struct keep_record *record)
+{
+    struct kept k;
+
+    return kept_parse(&k, record);
+}
+
 static void told_destroy(struct told *t)
 {
     struct server *s = t->stream->server;
@@ -148,6 +249,7 @@ static bool told_is_wanted(const struct told *t)
 struct stream_key {
     const struct server *server; /* NULL: any */
     uint64_t serial;
+    bool silent; /* only one that is */
 };
 
 static bool stream_is(const struct map_node *node, const void *key)
@@ -155,7 +257,8 @@ static bool stream_is(const struct map_node *node, const void *key)
     const struct stream *m = CONTAINER_OF(node, const struct stream, node);
     const struct stream_key *k = key;
 
-    return !m->ended && m->serial == k->serial && (!k->server || m->server == k->server);
+    return !m->ended && m->serial == k->serial && (!k->server || m->server == k->server) &&
+           (m->silent || !k->silent);
 }
 
 static struct stream *stream_find(const struct asterisk_sources *a, const struct stream_key *k)
@@ -195,6 +298,7 @@ static void stream_withdraw(struct stream *m)
             timer_start(a->cfg.wheel, &m->lapse, WITHDRAW_RETRY_MS);
             return;
         }
+        told_put(t, STR_EMPTY);
         told_destroy(t);
         withdrawn++;
     }
@@ -230,7 +334,7 @@ static void stream_watch(struct stream *m)
 static struct stream *stream_get(struct server *s, const struct publication_event *e)
 {
     struct asterisk_sources *a = s->sources;
-    struct stream *m = stream_find(a, &(struct stream_key){ s, e->serial });
+    struct stream *m = stream_find(a, &(struct stream_key){ .server = s, .serial = e->serial });
 
     if (m)
         return m;
@@ -278,7 +382,7 @@ void asterisk_sources_ended(struct asterisk_sources *a, uint64_t serial)
 {
     struct stream *m;
 
-    while ((m = stream_find(a, &(struct stream_key){ NULL, serial })))
+    while ((m = stream_find(a, &(struct stream_key){ .serial = serial })))
         stream_end(m);
 }
 
@@ -299,7 +403,7 @@ static bool told_is(const struct map_node *node, const void *key)
            str_equal(told_name(t), k->name);
 }
 
-static int told_make(struct stream *m, const struct told_key *k, uint64_t hash)
+static int told_make(struct stream *m, const struct told_key *k, uint64_t hash, struct told **out)
 {
     struct server *s = m->server;
     struct told *t = calloc(1, sizeof(*t) + k->name.n);
@@ -315,6 +419,7 @@ static int told_make(struct stream *m, const struct told_key *k, uint64_t hash)
     map_add(&s->sources->told, &t->node, hash);
     *(t->mailbox ? &s->mailboxes : &s->devices) += 1;
     s->sources->counters.states++;
+    *out = t;
     return 0;
 }
 
@@ -333,7 +438,7 @@ static void told_move(struct told *t, struct stream *m)
 }
 
 /* So that it can be withdrawn. 0, -ENOMEM, or -EDQUOT when the server has told too much. */
-static int told_note(struct stream *m, const struct asterisk_event *e)
+static int told_note(struct stream *m, const struct asterisk_event *e, struct told **out)
 {
     struct server *s = m->server;
     struct asterisk_sources *a = s->sources;
@@ -342,27 +447,42 @@ static int told_note(struct stream *m, const struct asterisk_event *e)
     struct map_node *node = map_find(&a->told, hash, told_is, &k);
 
     if (node) {
-        told_move(CONTAINER_OF(node, struct told, node), m);
+        *out = CONTAINER_OF(node, struct told, node);
+        told_move(*out, m);
         return 0;
     }
     if (s->devices + s->mailboxes >= SOURCE_STATES_MAX)
         return -EDQUOT;
-    return told_make(m, &k, hash);
+    return told_make(m, &k, hash, out);
 }
 
-static int event_say(struct stream *m, const struct asterisk_event *e)
+/* `recalled_ms`: when it was said to a former process; 0: now, and it is kept. */
+static int event_say(struct stream *m, const struct asterisk_event *e, uint64_t recalled_ms)
 {
     const struct server *s = m->server;
     const struct asterisk_sources *a = s->sources;
+    const struct state_source_view said = { source_of(s), e->state,
+                                            recalled_ms ? recalled_ms
+                                                        : clock_wall_ms(a->cfg.clock) };
     struct str name = { e->name, e->name_n };
-    int r = told_note(m, e);
+    struct told *t;
+    int r = told_note(m, e, &t);
 
     if (r)
         return r;
     if (e->type == ASTERISK_MAILBOX_STATE)
         r = mailbox_set(a->cfg.mailboxes, source_of(s), name, e->new_count, e->old_count);
+    else if (recalled_ms)
+        r = state_device_recall(a->cfg.core, name, &said);
     else
         r = state_device_set(a->cfg.core, source_of(s), name, e->state);
+    if (!t->changed_wall_ms || t->state != e->state)
+        t->changed_wall_ms = said.changed_wall_ms;
+    t->state = e->state;
+    t->new_count = e->new_count;
+    t->old_count = e->old_count;
+    if (!recalled_ms && r >= 0)
+        told_keep(t);
     return r < 0 ? r : 0; /* a name that is none is told to nobody */
 }
 
@@ -396,17 +516,16 @@ static int event_apply(struct asterisk_sources *a, const struct publication_even
 
     if (r)
         return r;
-    known = stream_find(a, &(struct stream_key){ s, e->serial });
+    known = stream_find(a, &(struct stream_key){ .server = s, .serial = e->serial });
     m = stream_get(s, e);
     if (!m) {
         server_release(s);
         return -ENOMEM;
     }
+    s->heard_wall_ms = clock_wall_ms(a->cfg.clock);
     if (e->event->type != ASTERISK_REFRESH)
-        r = event_say(m, e->event);
-    if (r != -ENOMEM)
-        s->heard_wall_ms = clock_wall_ms(a->cfg.clock);
-    else if (!known) /* the publication does not come about */
+        r = event_say(m, e->event, 0);
+    if (r == -ENOMEM && !known) /* the publication does not come about */
         stream_end(m);
     return r;
 }
@@ -431,6 +550,68 @@ int asterisk_sources_event(struct asterisk_sources *a, const struct publication_
     if (r == 0 && e->event->type == ASTERISK_REFRESH && e->answer_section.n)
         a->cfg.refresh(a->cfg.ctx, e->answer_section);
     return r;
+}
+
+/* ---- what survives ---- */
+
+static int kept_say(struct asterisk_sources *a, const struct kept *k)
+{
+    const struct publication_event e = { .serial = k->serial,
+                                         .inbound = k->inbound,
+                                         .event = &k->event };
+    struct server *s;
+    struct stream *m;
+    int r = server_get(a, str_of(k->event.eid), &s);
+
+    if (r)
+        return r == -EDQUOT ? -EBADMSG : r;
+    m = stream_get(s, &e);
+    if (!m) {
+        server_release(s);
+        return -ENOMEM;
+    }
+    m->silent = true;
+    if (k->heard_wall_ms > s->heard_wall_ms)
+        s->heard_wall_ms = k->heard_wall_ms;
+    r = event_say(m, &k->event,
+                  k->changed_wall_ms ? k->changed_wall_ms : clock_wall_ms(a->cfg.clock));
+    return r == -EDQUOT ? -EBADMSG : r;
+}
+
+int asterisk_source_restore(struct asterisk_sources *a, const struct keep_record *record)
+{
+    struct kept k;
+    int r = kept_parse(&k, record);
+
+    if (r)
+        return r;
+    return is_ignored(a, &k.event) ? -EBADMSG : kept_say(a, &k);
+}
+
+void asterisk_sources_resumed(struct asterisk_sources *a, uint64_t serial)
+{
+    struct stream *m;
+
+    while ((m = stream_find(a, &(struct stream_key){ .serial = serial, .silent = true })))
+        m->silent = false;
+}
+
+void asterisk_sources_restored(struct asterisk_sources *a)
+{
+    MAP_FOREACH_SAFE (node, &a->streams) {
+        struct stream *m = CONTAINER_OF(node, struct stream, node);
+
+        if (m->silent)
+            stream_end(m);
+        else
+            stream_withdraw(m);
+    }
+}
+
+void asterisk_sources_keep_all(const struct asterisk_sources *a)
+{
+    MAP_FOREACH (node, &a->told)
+        told_keep(CONTAINER_OF(node, const struct told, node));
 }
 
 /* ---- life ---- */

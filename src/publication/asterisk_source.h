@@ -10,6 +10,7 @@
  * What is not cachable is of no lasting meaning and ignored, as is what bears our own entity id.
  * Threads: the state thread. */
 #pragma once
+#include "base/keep.h"
 #include "base/log.h"
 #include "loop/wheel.h"
 #include "publication/asterisk_event.h"
@@ -32,10 +33,12 @@ struct asterisk_sources_config {
     void *ctx;
     /* A server asks for all our states, by this outbound-publish section. */
     void (*refresh)(void *ctx, struct str section);
+    struct keep keep; /* KEEP_SOURCE_STATE */
 };
 NODISCARD int asterisk_sources_create(struct asterisk_sources **out,
                                       const struct asterisk_sources_config *cfg);
-void asterisk_sources_destroy(struct asterisk_sources *a); /* NULL is fine; what it told stays */
+/* NULL is fine; what it told stays, and so does what is kept. */
+void asterisk_sources_destroy(struct asterisk_sources *a);
 
 /* `eid` is ours; a reference to the settings is kept. Before the first event. */
 void asterisk_sources_configure(struct asterisk_sources *a, const struct settings *settings,
@@ -44,6 +47,15 @@ void asterisk_sources_configure(struct asterisk_sources *a, const struct setting
 /* As publication_port.event and .ended. 0 or -ENOMEM. */
 NODISCARD int asterisk_sources_event(struct asterisk_sources *a, const struct publication_event *e);
 void asterisk_sources_ended(struct asterisk_sources *a, uint64_t serial);
+
+/* A state that was kept, after the configuration and before the first event. 0, -EBADMSG (nonsense)
+ * or -ENOMEM. */
+NODISCARD int asterisk_source_restore(struct asterisk_sources *a, const struct keep_record *record);
+/* As publication_port.resumed; when all have been told, those that were not have ended. */
+void asterisk_sources_resumed(struct asterisk_sources *a, uint64_t serial);
+void asterisk_sources_restored(struct asterisk_sources *a);
+NODISCARD int asterisk_source_record_check(const struct keep_record *record); /* 0 or -EBADMSG */
+void asterisk_sources_keep_all(const struct asterisk_sources *a);             /* once more */
 
 struct asterisk_source_view { /* borrowed for the call */
     struct str eid;

@@ -15,8 +15,9 @@ struct bench {
     struct publication_store *publications;
     struct mailboxes *mailboxes;
     struct asterisk_sources *sources;
-    const char *takes; /* options of the asterisk-publication */
-    struct buf told;   /* devices that changed, questions */
+    const char *takes;          /* options of the asterisk-publication */
+    struct buf told;            /* devices that changed, questions */
+    struct str kept_name, kept; /* the last record */
 };
 
 static uint64_t bench_now(void *ctx)
@@ -50,6 +51,16 @@ static int on_composed(void *ctx, const struct resource_name *name,
 static void on_refresh(void *ctx, struct str section)
 {
     buf_printf(&((struct bench *)ctx)->told, "refresh by %.*s\n", STR_FMT(section));
+}
+
+static void on_put(void *ctx, const struct keep_record *record)
+{
+    struct bench *b = ctx;
+
+    str_free(&b->kept_name);
+    str_free(&b->kept);
+    assert_int_equal(str_dup(&b->kept_name, record->name), 0);
+    assert_int_equal(str_dup(&b->kept, record->bytes), 0);
 }
 
 static void bench_configure(struct bench *b, uint32_t grace_s, bool stay)
@@ -94,15 +105,17 @@ static int start(void **state)
     assert_int_equal(mailboxes_create(&b->mailboxes, b->core, b->publications,
                                       &(struct mailbox_port){ .here = on_here }, &b->rng),
                      0);
-    assert_int_equal(asterisk_sources_create(
-                         &b->sources, &(struct asterisk_sources_config){ .core = b->core,
-                                                                         .mailboxes = b->mailboxes,
-                                                                         .wheel = &b->wheel,
-                                                                         .clock = &b->clock,
-                                                                         .rng = &b->rng,
-                                                                         .ctx = b,
-                                                                         .refresh = on_refresh }),
-                     0);
+    assert_int_equal(
+        asterisk_sources_create(
+            &b->sources, &(struct asterisk_sources_config){ .core = b->core,
+                                                            .mailboxes = b->mailboxes,
+                                                            .wheel = &b->wheel,
+                                                            .clock = &b->clock,
+                                                            .rng = &b->rng,
+                                                            .keep = { .ctx = b, .put = on_put },
+                                                            .ctx = b,
+                                                            .refresh = on_refresh }),
+        0);
     bench_configure(b, 30, false);
     *state = b;
     return 0;
@@ -118,6 +131,8 @@ static int stop(void **state)
     state_destroy(b->core);
     wheel_fini(&b->wheel);
     buf_fini(&b->told);
+    str_free(&b->kept_name);
+    str_free(&b->kept);
     free(b);
     return 0;
 }
@@ -348,6 +363,67 @@ static void test_limits(void **state)
     assert_int_equal(counters(b).states, 0);
 }
 
+static void on_date(void *ctx, const struct state_device_view *v)
+{
+    *(uint64_t *)ctx = v->changed_wall_ms;
+    assert_int_equal(v->sources[0].changed_wall_ms, v->changed_wall_ms);
+}
+
+/* When it changed is when it was said to be another one, and not when a process began. */
+static void test_since_when(void **state)
+{
+    struct bench *b = *state, *next;
+    void *other;
+    uint64_t changed_ms = 0;
+
+    device(b, 1, 7, "Custom:a", DEVICE_INUSE);
+    run(b, 5000);
+    device(b, 1, 7, "Custom:a", DEVICE_RINGING); /* at 6000 */
+    run(b, 5000);
+    device(b, 1, 7, "Custom:a", DEVICE_RINGING);
+    assert_int_equal(start(&other), 0);
+    next = other;
+    run(next, 20000);
+    assert_int_equal(
+        asterisk_source_restore(next->sources, &(struct keep_record){ .table = KEEP_SOURCE_STATE,
+                                                                      .name = b->kept_name,
+                                                                      .bytes = b->kept }),
+        0);
+    assert_told(next, "Custom:a RINGING\n");
+    state_devices_each(next->core, on_date, &changed_ms);
+    assert_int_equal(changed_ms, 6000);
+    assert_int_equal(stop(&other), 0);
+}
+
+/* What a damaged disk gives back is no state. */
+static void test_damage(void **state)
+{
+    static const struct {
+        const char *name, *bytes;
+        size_t n;
+        bool fine;
+    } cases[] = {
+        { "02:00:00:00:00:02\tdevice\tCustom:a", "\1\5INUSE\0\0\7\2in", 13, true },
+        { "02:00:00:00:00:02\tmailbox\t1@d", "\1\0\3\4\7\2in", 8, true },
+        { "02:00:00:00:00:02\tdevice\tCustom:a", "\2\5INUSE\0\0\7\2in", 13, false },
+        { "02:00:00:00:00:02\tdevice\tCustom:a", "\1\5INUSX\0\0\7\2in", 13, false },
+        { "02:00:00:00:00:02\tdevice\tCustom:a", "\1\5INUSE\0\0\7\3in", 13, false },
+        { "02:00:00:00:00:02\tdevice\t", "\1\5INUSE\0\0\7\2in", 13, false },
+        { "02:00:00:00:00:02\tlamp\tCustom:a", "\1\5INUSE\0\0\7\2in", 13, false },
+        { "02:00:00:00:00\tdevice\tCustom:a", "\1\5INUSE\0\0\7\2in", 13, false },
+    };
+    struct bench *b = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct keep_record k = { .table = KEEP_SOURCE_STATE,
+                                       .name = str_of(cases[i].name),
+                                       .bytes = { cases[i].bytes, cases[i].n } };
+
+        assert_int_equal(asterisk_source_record_check(&k), cases[i].fine ? 0 : -EBADMSG);
+        assert_int_equal(asterisk_source_restore(b->sources, &k), cases[i].fine ? 0 : -EBADMSG);
+    }
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
 
 int main(void)
@@ -355,7 +431,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_lapse),     TEST(test_restart), TEST(test_unwanted), TEST(test_return),
         TEST(test_relay),     TEST(test_ignored), TEST(test_question), TEST(test_mailbox),
-        TEST(test_configure), TEST(test_limits),
+        TEST(test_configure), TEST(test_limits),  TEST(test_damage),   TEST(test_since_when),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "publication/compose_internal.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 enum { SCRATCH_BLOCK = 4096 };
@@ -114,13 +115,31 @@ void event_state_period(const struct event_state *s, uint64_t wall_ms, uint64_t 
     }
 }
 
+/* What nearly every telephone publishes: one call that has not ended, or none. */
+static bool is_composite(const struct composition_input *only)
+{
+    const struct event_state *s = only->document;
+
+    return s->has_dialogs && !s->has_presence && !s->has_messages && !s->has_opaque &&
+           !s->partial && !only->scoped && s->n_dialogs <= 1 &&
+           (!s->n_dialogs || s->dialogs->state != ES_DIALOG_TERMINATED) &&
+           s->device == event_state_device(s);
+}
+
 int composite_create(struct event_state **out, struct composition_input *inputs, size_t n,
                      uint64_t wall_ms)
 {
+    _Alignas(max_align_t) char room[SCRATCH_BLOCK];
     struct composition c = { .scratch = { .block_size = SCRATCH_BLOCK }, .wall_ms = wall_ms };
-    int r = composition_inputs(&c, inputs, n);
+    int r;
 
     BUG_UNLESS(n > 0);
+    if (n == 1 && is_composite(inputs)) {
+        *out = event_state_ref(inputs->document);
+        return 0;
+    }
+    arena_lend(&c.scratch, room, sizeof(room));
+    r = composition_inputs(&c, inputs, n);
     if (r == 0)
         r = composition_dialogs(&c);
     if (r == 0)

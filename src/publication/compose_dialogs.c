@@ -3,6 +3,7 @@
  * is live is what the resource does. */
 #include "publication/compose_internal.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 struct row {
@@ -402,13 +403,16 @@ static size_t merged_list(struct es_dialog *out, const struct event_state *forme
 int dialogs_merge(struct event_state **out, const struct event_state *former,
                   const struct event_state *change)
 {
-    struct arena scratch = { .block_size = 4096 };
+    _Alignas(max_align_t) char scratch_room[4096];
+    struct arena scratch = { .block_size = sizeof(scratch_room) };
     struct event_state view = { .has_dialogs = true, .version = change->version };
     struct es_dialog *list = NULL;
     struct dialog_index known, changed;
     size_t room = former->n_dialogs + change->n_dialogs;
-    int r = dialog_index_make(&scratch, &known, former);
+    int r;
 
+    arena_lend(&scratch, scratch_room, sizeof(scratch_room));
+    r = dialog_index_make(&scratch, &known, former);
     if (r == 0)
         r = dialog_index_make(&scratch, &changed, change);
     if (r)

@@ -183,6 +183,10 @@ void compositor_answer(struct compositor *c, uint64_t cookie, int result,
     case PUBLICATION_UNSERVED:
         compositor_refuse(c, p->txn, &p->by, 404, STR("this is not served any more"));
         break;
+    case PUBLICATION_UNKEPT:
+        compositor_refuse(c, p->txn, &p->by, 503,
+                          STR("nothing new can be kept here at the moment"));
+        break;
     case PUBLICATION_QUOTA:
         compositor_refuse(c, p->txn, &p->by, 503,
                           STR("this publisher or this resource has too many publications"));
@@ -223,13 +227,10 @@ void compositor_destroy(struct compositor *c)
 {
     if (!c)
         return;
-    MAP_FOREACH_SAFE (it, &c->pending) {
-        struct pending *p = CONTAINER_OF(it, struct pending, node);
-
-        buf_reset(&c->headers);
-        compositor_refuse(c, p->txn, &p->by, 503, STR("this server is about to stop"));
-        pending_destroy(c, p);
-    }
+    /* What was handed over may be on disk: whoever asked asks again, and the next process answers.
+     */
+    MAP_FOREACH_SAFE (it, &c->pending)
+        pending_destroy(c, CONTAINER_OF(it, struct pending, node));
     map_fini(&c->pending);
     settings_unref(c->settings);
     buf_fini(&c->headers);
@@ -237,6 +238,7 @@ void compositor_destroy(struct compositor *c)
     buf_fini(&c->origin);
     buf_fini(&c->content_type);
     buf_fini(&c->why);
+    xml_parser_fini(&c->xml);
     free(c);
 }
 

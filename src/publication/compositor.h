@@ -33,8 +33,7 @@ struct compositor_config {
     struct compositor_port port;
 };
 NODISCARD int compositor_create(struct compositor **out, const struct compositor_config *cfg);
-/* NULL is fine. Requests that still wait are answered 503, so the transaction layer must outlive
- * it. */
+/* NULL is fine. Requests that still wait are not answered. */
 void compositor_destroy(struct compositor *c);
 
 /* The handler of PUBLISH: register with uas_method_set, ctx the struct compositor. */

@@ -196,9 +196,7 @@ static void test_destroy(void **state)
     expect_status(f, 200, "");
     compositor_destroy(f->compositor);
     f->compositor = NULL;
-    for (unsigned i = 1; i < N; i++)
-        expect_status(f, 503, "Retry-After: |about to stop");
-    expect_nothing(f);
+    expect_nothing(f); /* the others may be on disk */
     fixture_destroy(f);
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 #include "publication/asterisk_event.h"
 #include "publication/compositor.h"
+#include "xml/xml.h"
 
 enum {
     CALL_ID_MAX = 255, /* it is kept with the publication */
@@ -18,6 +19,7 @@ struct compositor {
     bool stopping;
     struct buf headers;                              /* of the response being made */
     struct buf publisher, origin, content_type, why; /* of the request being looked at */
+    struct xml_parser xml;                           /* of bodies */
     struct compositor_counters counters;
 };
 

@@ -14,9 +14,10 @@ void inbound_types_print(struct str package, struct buf *out)
                                                    : STR("application/pidf+xml, text/x-other"));
 }
 
-int inbound_parse(struct event_state **out, struct str package, struct str content_type,
-                  struct str body, struct buf *why)
+int inbound_parse(struct event_state **out, struct xml_parser *xml, struct str package,
+                  struct str content_type, struct str body, struct buf *why)
 {
+    (void)xml;
     (void)package;
     if (str_starts(content_type, STR("text/plain")))
         return INBOUND_WRONG_TYPE;

@@ -2,6 +2,7 @@
 #include "publication/mailbox.h"
 
 #include "base/map.h"
+#include "base/record.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 struct report {
     struct str source; /* on the heap */
     struct mailbox_counts counts;
+    uint64_t serial; /* of all reports, in the order in which they came */
 };
 
 struct mailbox {
@@ -45,6 +47,7 @@ struct mailboxes {
     struct mailbox_port port;
     struct map by_name, groups;
     uint64_t generation;
+    uint64_t last_serial;
 };
 
 /* ---- life ---- */
@@ -219,8 +222,8 @@ static int device_tell(struct mailboxes *m, const struct mailbox *b)
 {
     const struct report *newest = mailbox_newest(b);
     bool here = !newest || is_here(newest);
-    struct str source = here ? STR("mwi") : STR("eid:mwi");
-    struct str other = here ? STR("eid:mwi") : STR("mwi");
+    struct str source = here ? STATE_MAILBOX_SOURCE : STR("eid:mwi");
+    struct str other = here ? STR("eid:mwi") : STATE_MAILBOX_SOURCE;
     char room[MAILBOX_NAME_MAX + sizeof("MWI:")];
     struct str device = { room, 0 };
     int r;
@@ -266,6 +269,70 @@ static int mailbox_tell(struct mailboxes *m, struct mailbox *b)
     return r;
 }
 
+/* ---- what survives ---- */
+
+enum {
+    FORMAT = 1,
+    SEPARATOR = '\t', /* between mailbox and source */
+};
+
+/* `report` NULL: the source says nothing any more. */
+static void report_keep(const struct mailboxes *m, const struct mailbox *b, struct str source,
+                        const struct report *report)
+{
+    char name_room[2 * MAILBOX_NAME_MAX + 1], room[64];
+    struct buf name, bytes;
+
+    if (!m->port.keep.put || str_starts(source, STATE_SERVER_SOURCE))
+        return;
+    buf_init_on(&name, name_room, sizeof(name_room));
+    buf_add(&name, b->name);
+    buf_add_char(&name, SEPARATOR);
+    buf_add(&name, source);
+    buf_init_on(&bytes, room, sizeof(room));
+    if (report) {
+        record_add_u64(&bytes, FORMAT);
+        record_add_u64(&bytes, report->counts.new_count);
+        record_add_u64(&bytes, report->counts.old_count);
+        record_add_u64(&bytes, report->serial);
+    }
+    keep_put(&m->port.keep, &(struct keep_record){ .table = KEEP_MAILBOX,
+                                                   .name = buf_str(&name),
+                                                   .bytes = buf_str(&bytes) });
+}
+
+static int record_parse(struct str *mailbox, struct report *out, const struct keep_record *k)
+{
+    struct record r = record_of(k->bytes);
+    size_t at = str_find_char(k->name, SEPARATOR);
+    bool known = record_u64(&r) == FORMAT;
+
+    *mailbox = str_sub(k->name, 0, at);
+    *out = (struct report){ .source = str_sub(k->name, at + 1, k->name.n) };
+    out->counts.new_count = record_u32(&r);
+    out->counts.old_count = record_u32(&r);
+    out->serial = record_u64(&r);
+    return r.error || !known || at == k->name.n ? -EBADMSG : 0;
+}
+
+int mailbox_record_check(const struct keep_record *k)
+{
+    struct report report;
+    struct str mailbox;
+
+    return record_parse(&mailbox, &report, k);
+}
+
+void mailboxes_keep_all(const struct mailboxes *m)
+{
+    MAP_FOREACH (node, &m->by_name) {
+        const struct mailbox *b = CONTAINER_OF(node, const struct mailbox, node);
+
+        for (size_t i = 0; i < b->n_reports; i++)
+            report_keep(m, b, b->reports[i].source, &b->reports[i]);
+    }
+}
+
 /* ---- reports ---- */
 
 static size_t report_find(const struct mailbox *b, struct str source)
@@ -283,11 +350,11 @@ static void report_remove(struct mailbox *b, size_t i)
     memmove(&b->reports[i], &b->reports[i + 1], (b->n_reports - i) * sizeof(b->reports[0]));
 }
 
-/* Its place is the last. */
-static int report_put(struct mailbox *b, struct str source, uint32_t new_count, uint32_t old_count)
+/* Its place is behind all that came before; usually the last. */
+static int report_put(struct mailbox *b, const struct report *from)
 {
-    size_t i = report_find(b, source);
-    struct report report = { .counts = { new_count, old_count } };
+    size_t i = report_find(b, from->source);
+    struct report report = *from;
 
     if (i < b->n_reports) {
         report.source = b->reports[i].source;
@@ -302,10 +369,12 @@ static int report_put(struct mailbox *b, struct str source, uint32_t new_count, 
             b->reports = grown;
             b->room = room;
         }
-        if (str_dup(&report.source, source))
+        if (str_dup(&report.source, from->source))
             return -ENOMEM;
     }
-    b->reports[b->n_reports++] = report;
+    for (i = b->n_reports++; i > 0 && b->reports[i - 1].serial > report.serial; i--)
+        b->reports[i] = b->reports[i - 1];
+    b->reports[i] = report;
     return 0;
 }
 
@@ -314,23 +383,57 @@ static bool name_is_bad(struct str name)
     return name.n == 0 || name.n > MAILBOX_NAME_MAX;
 }
 
-int mailbox_set(struct mailboxes *m, struct str source, struct str mailbox, uint32_t new_count,
-                uint32_t old_count)
+/* Just what was said last is no news to whoever reads the records. */
+static bool is_said(const struct mailbox *b, const struct report *report)
+{
+    const struct report *newest = mailbox_newest(b);
+
+    return newest && str_equal(newest->source, report->source) &&
+           newest->counts.new_count == report->counts.new_count &&
+           newest->counts.old_count == report->counts.old_count;
+}
+
+static int mailbox_report(struct mailboxes *m, struct str mailbox, const struct report *report,
+                          bool keeps)
 {
     struct mailbox *b;
+    bool said;
     int r;
 
-    if (name_is_bad(mailbox) || name_is_bad(source))
+    if (name_is_bad(mailbox) || name_is_bad(report->source))
         return MAILBOX_BAD_NAME;
     r = mailbox_get(m, mailbox, &b);
     if (r)
         return r;
-    r = report_put(b, source, new_count, old_count);
+    said = is_said(b, report);
+    r = report_put(b, report);
     if (r) {
         mailbox_release(m, b);
         return r;
     }
+    if (keeps && !said)
+        report_keep(m, b, report->source, report);
     return mailbox_tell(m, b);
+}
+
+int mailbox_set(struct mailboxes *m, struct str source, struct str mailbox, uint32_t new_count,
+                uint32_t old_count)
+{
+    return mailbox_report(
+        m, mailbox, &(struct report){ source, { new_count, old_count }, ++m->last_serial }, true);
+}
+
+int mailbox_restore(struct mailboxes *m, const struct keep_record *k)
+{
+    struct report report;
+    struct str mailbox;
+    int r = record_parse(&mailbox, &report, k);
+
+    if (r)
+        return r;
+    if (report.serial > m->last_serial)
+        m->last_serial = report.serial;
+    return mailbox_report(m, mailbox, &report, false);
 }
 
 int mailbox_forget(struct mailboxes *m, struct str source, struct str mailbox)
@@ -343,6 +446,7 @@ int mailbox_forget(struct mailboxes *m, struct str source, struct str mailbox)
         return MAILBOX_BAD_NAME;
     if (!b || i == b->n_reports)
         return 0;
+    report_keep(m, b, source, NULL);
     str_free(&b->reports[i].source);
     report_remove(b, i);
     r = mailbox_tell(m, b);

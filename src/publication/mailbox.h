@@ -25,6 +25,7 @@ struct mailbox_port {
      * nobody reports it, when it is named and each time they change; NULL: no endpoint names it any
      * more. */
     void (*unsolicited)(void *ctx, struct str mailbox, const struct mailbox_counts *counts);
+    struct keep keep; /* KEEP_MAILBOX: what our own sources say */
 };
 
 /* Both outlive it; `port` is copied. 0 or -ENOMEM. */
@@ -45,6 +46,14 @@ NODISCARD int mailbox_set(struct mailboxes *m, struct str source, struct str mai
                           uint32_t new_count, uint32_t old_count);
 /* It says nothing any more. */
 NODISCARD int mailbox_forget(struct mailboxes *m, struct str source, struct str mailbox);
+
+/* Take a record that was kept; before anybody reports anything. 0; MAILBOX_BAD_NAME; -EBADMSG: it
+ * is nonsense; -ENOMEM: it may not be told yet. */
+NODISCARD int mailbox_restore(struct mailboxes *m, const struct keep_record *record);
+/* Is it one of these records? 0 or -EBADMSG. Any thread. */
+NODISCARD int mailbox_record_check(const struct keep_record *record);
+/* Put all of them again. */
+void mailboxes_keep_all(const struct mailboxes *m);
 
 struct mailbox_view {           /* borrowed for the call */
     struct str mailbox, source; /* the newest report's */

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/keep_testing.h"
 #include "publication/mailbox.h"
 #include "txn/settings_fixture.h"
 
@@ -17,6 +18,7 @@ struct testing {
     struct state_core *core;
     struct publication_store *store;
     struct mailboxes *mailboxes;
+    struct keep_testing *kept; /* NULL: nothing */
     unsigned composed;
     char unsolicited[120]; /* all that was told, as "100@d:1/2 101@d:gone " */
 };
@@ -62,9 +64,9 @@ static void on_unsolicited(void *ctx, struct str mailbox, const struct mailbox_c
         snprintf(t->unsolicited + n, sizeof(t->unsolicited) - n, "%.*s:gone ", STR_FMT(mailbox));
 }
 
-static void testing_init(struct testing *t)
+static void testing_init_keeping(struct testing *t, struct keep_testing *kept)
 {
-    *t = (struct testing){ 0 };
+    *t = (struct testing){ .kept = kept };
     rng_init_seeded(&t->rng, 7);
     wheel_init(&t->wheel, 0);
     assert_int_equal(
@@ -77,12 +79,19 @@ static void testing_init(struct testing *t)
                                                      .clock = &clock_system,
                                                      .rng = &t->rng }),
         0);
-    assert_int_equal(
-        mailboxes_create(
-            &t->mailboxes, t->core, t->store,
-            &(struct mailbox_port){ .ctx = t, .here = on_here, .unsolicited = on_unsolicited },
-            &t->rng),
-        0);
+    assert_int_equal(mailboxes_create(&t->mailboxes, t->core, t->store,
+                                      &(struct mailbox_port){ .ctx = t,
+                                                              .here = on_here,
+                                                              .unsolicited = on_unsolicited,
+                                                              .keep = kept ? keep_testing_port(kept)
+                                                                           : (struct keep){ 0 } },
+                                      &t->rng),
+                     0);
+}
+
+static void testing_init(struct testing *t)
+{
+    testing_init_keeping(t, NULL);
 }
 
 static void testing_fini(struct testing *t)
@@ -317,6 +326,53 @@ static void test_listed(void **state)
     testing_fini(&t);
 }
 
+/* Who said it last counts after a restart, too, whatever order the records are read in. */
+static void test_restart(void **state)
+{
+    struct keep_testing *kept = calloc(1, sizeof(*kept));
+    struct testing t;
+    unsigned puts;
+
+    (void)state;
+    assert_non_null(kept);
+    testing_init_keeping(&t, kept);
+    report(&t, "b", "100@d", 9, 9);
+    report(&t, "z", "100@d", 8, 8);
+    report(&t, "a", "100@d", 7, 7);
+    report(&t, "b", "100@d", 2, 3);
+    report(&t, "a", "101@d", 1, 0);
+    report(&t, "eid:02:00:5e:00:53:01", "102@d", 5, 0);
+    assert_int_equal(mailbox_forget(t.mailboxes, STR("a"), STR("101@d")), 0);
+    puts = kept->puts;
+    report(&t, "b", "100@d", 2, 3); /* once more */
+    assert_int_equal(kept->puts, puts);
+    testing_fini(&t);
+
+    testing_init_keeping(&t, kept);
+    configure(&t, AORS, "");
+    for (size_t i = 0; i < kept->n; i++)
+        if (kept->kept[i].record.table == KEEP_MAILBOX) {
+            assert_int_equal(mailbox_record_check(&kept->kept[i].record), 0);
+            assert_int_equal(mailbox_restore(t.mailboxes, &kept->kept[i].record), 0);
+        }
+    assert_int_equal(kept->puts, puts);
+    assert_counts(&t, "alice", 2, 3);
+    assert_int_equal(state_device_get(t.core, STR("MWI:102@d")), DEVICE_INVALID);
+    assert_int_equal(mailbox_forget(t.mailboxes, STR("b"), STR("100@d")), 0);
+    assert_counts(&t, "alice", 7, 7);
+    report(&t, "z", "100@d", 1, 1); /* newer than what was kept */
+    assert_counts(&t, "alice", 1, 1);
+
+    kept->n = 0; /* the file is damaged */
+    mailboxes_keep_all(t.mailboxes);
+    assert_int_equal(kept->n, 2);
+    assert_int_equal(mailbox_record_check(&(struct keep_record){
+                         .table = KEEP_MAILBOX, .name = STR("100@d"), .bytes = STR("\1\1") }),
+                     -EBADMSG);
+    testing_fini(&t);
+    free(kept);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -329,6 +385,7 @@ int main(void)
         cmocka_unit_test(test_configuration),
         cmocka_unit_test(test_bad_names),
         cmocka_unit_test(test_listed),
+        cmocka_unit_test(test_restart),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

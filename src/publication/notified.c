@@ -78,8 +78,8 @@ static void body_read(struct report *n)
     int r;
 
     buf_reset(&n->c->why);
-    r = inbound_parse(&document, STR("message-summary"), sip_header_value(msg, SIP_H_CONTENT_TYPE),
-                      msg->body, &n->c->why);
+    r = inbound_parse(&document, NULL, STR("message-summary"),
+                      sip_header_value(msg, SIP_H_CONTENT_TYPE), msg->body, &n->c->why);
     if (r < 0) {
         (void)refuse(n, 503, STR("there is no memory for this request"));
     } else if (r) {

@@ -8,13 +8,15 @@
 #pragma once
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/keep.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "loop/wheel.h"
 #include "state/state.h"
 
-struct asterisk_event;    /* asterisk_event.h */
-struct publication_store; /* opaque: see store.c */
+struct asterisk_event;      /* asterisk_event.h */
+struct publication_store;   /* opaque: see store.c */
+struct publication_promise; /* likewise: see store_promise.c */
 
 struct publication_patch {            /* borrowed for the call */
     struct str package, content_type; /* content type of the base, and of the result */
@@ -58,6 +60,8 @@ struct publication_port {
     int (*event)(void *ctx, const struct publication_event *e);
     /* A stream has ended, whatever the reason. Likewise. */
     void (*ended)(void *ctx, uint64_t serial);
+    /* One that was kept goes on. Likewise. */
+    void (*resumed)(void *ctx, uint64_t serial);
 };
 
 struct publication_config {
@@ -66,10 +70,13 @@ struct publication_config {
     const struct clock *clock;
     struct rng *rng;
     struct log *log;
+    struct keep keep;     /* KEEP_PUBLICATION, KEEP_PUBLICATION_BODY */
+    uint64_t incarnation; /* below 2^31: numbers of publications are counted from it */
 };
 NODISCARD int publication_store_create(struct publication_store **out,
                                        const struct publication_config *cfg);
-void publication_store_destroy(struct publication_store *store); /* NULL is fine */
+/* NULL is fine. What is kept stays. */
+void publication_store_destroy(struct publication_store *store);
 
 enum publication_outcome {                           /* answers, not failures */
                            PUBLICATION_NO_MATCH = 1, /* SIP-If-Match names no live publication of
@@ -80,6 +87,7 @@ enum publication_outcome {                           /* answers, not failures */
                            PUBLICATION_QUOTA, /* this publisher, or this resource, has its maximum
                                                  -> 503 */
                            PUBLICATION_UNSERVED, /* a reload has just taken its place -> 404 */
+                           PUBLICATION_UNKEPT,   /* nothing new can be kept at the moment -> 503 */
 };
 
 /* A body, or a time, that cannot be accepted; told only to those whose precondition holds: RFC 3903
@@ -113,24 +121,45 @@ struct publication_request {
     bool supersede; /* a publisher that begins anew replaces what it left behind */
 };
 
-enum { PUBLICATION_ANSWER_MAX = 288 }; /* bytes of both texts */
+enum { PUBLICATION_ANSWER_MAX = 288 }; /* bytes of all texts */
 struct publication_answer {            /* borrowed until the next call on the store */
     struct str etag; /* of the publication as it is now; also told for one that was removed */
+    /* Something new has been accepted, which may be told when that is durable, and then, or when it
+     * cannot be made durable, ends with publication_promise_end, or with the store. NULL: there is
+     * nothing to wait for. */
+    struct publication_promise *promise;
     struct str why;  /* for PUBLICATION_BAD_BODY: one line */
     unsigned status; /* likewise: 400, 413, 415 or 423 */
     bool temporary;  /* likewise: it may be accepted later, when others have published less */
 };
 
 /* Everything is borrowed for the call and copied when kept. The first failing check decides, in
- * this order: place, entity-tag, `refusal`, a missing body, quota, the body (a diff, a partial
+ * this order: place, entity-tag, `refusal`, a missing body, whether the store can keep it, quota,
+ * the body (a diff, a partial
  * document, and whether all of the resource still fits into one NOTIFY: 413). A removal does not
- * look at the last four; an initial publication with `expires_s` 0 leaves nothing behind, and
+ * look at the last five; an initial publication with `expires_s` 0 leaves nothing behind, and
  * succeeds. The body itself is kept only where a later diff needs it: of application/pidf-diff+xml
  * (RFC 5264 section 4.2). Returns 0, a publication_outcome, or a negative errno; unless 0, nothing
  * has changed. */
 NODISCARD int publication_apply(struct publication_store *store,
                                 const struct publication_request *rq,
                                 struct publication_answer *answer);
+
+/* In the order they were made. One that is not kept, and its publisher is told so: the publication
+ * is again what it was, by the same entity-tag, and a new one is gone. (What else a publisher that
+ * began anew had left behind is not brought back.) */
+void publication_promise_end(struct publication_store *store, struct publication_promise *promise,
+                             bool kept);
+
+/* Before any request: a record that was kept, those of KEEP_PUBLICATION first. One whose place is
+ * not served any more is forgotten. 0, -EBADMSG (nonsense) or -ENOMEM. */
+NODISCARD int publication_restore(struct publication_store *store,
+                                  const struct keep_record *record);
+/* All have been: composites are told. What ended meanwhile expires now. 0 or -ENOMEM, also when
+ * there was not enough before: then the store is good for nothing but its destruction. */
+NODISCARD int publications_restored(struct publication_store *store);
+NODISCARD int publication_record_check(const struct keep_record *record); /* 0 or -EBADMSG */
+void publications_keep_all(struct publication_store *store);              /* once more */
 
 /* The configuration has changed: publications for which there is no place any more end as if they
  * were removed, their publishers get 412 (or 404). For want of memory some end a little later. */

@@ -223,8 +223,8 @@ static int refuse_body(struct ask *a, int r)
 /* 0 or a negative errno. */
 static int read_document(struct ask *a)
 {
-    return refuse_body(
-        a, inbound_parse(&a->document, a->p.package, a->p.content_type, a->p.body, &a->c->why));
+    return refuse_body(a, inbound_parse(&a->document, &a->c->xml, a->p.package, a->p.content_type,
+                                        a->p.body, &a->c->why));
 }
 
 /* Nobody understands it, but whoever watches may read XML. 0 or a negative errno. */

@@ -20,7 +20,10 @@ int publication_store_create(struct publication_store **out, const struct public
     if (!store)
         return r;
     store->cfg = *cfg;
+    /* Those of a store that was started before, whatever became of them, are smaller. */
+    store->last_serial = store->last_change = cfg->incarnation << 32;
     list_init(&store->ended);
+    list_init(&store->promises);
     timer_init(&store->clear, published_clear_fire);
     r = map_init(&store->words, cfg->rng);
     if (r == 0)
@@ -38,10 +41,13 @@ void publication_store_destroy(struct publication_store *store)
 {
     if (!store)
         return;
+    store->cfg.keep = (struct keep){ .ctx = NULL };
     timer_stop(store->cfg.wheel, &store->clear);
+    publications_restored_end(store);
     if (store->resources.buckets)
         MAP_FOREACH (node, &store->resources)
             resource_of(node)->kept = NULL;
+    published_promises_destroy(store);
     published_clear(store, SIZE_MAX);
     if (store->resources.buckets)
         MAP_FOREACH_SAFE (node, &store->resources) {
@@ -93,25 +99,30 @@ static void domain_keep(struct publication *p, struct str domain)
     published_word_put(store, former);
 }
 
-static uint64_t origin_of(const struct publication_store *store,
-                          const struct publication_request *rq)
+/* By a key that stays the same, as it outlives the process. Who finds another origin with the same
+ * hash gets nothing by it: what he supersedes has to be of the same publisher. */
+static uint64_t origin_of(const struct publication_request *rq)
 {
-    return rq->origin.n ? map_hash(&store->words, rq->origin) : 0;
+    static const struct map fixed = { .key = { 1, 2 } };
+
+    return rq->origin.n ? map_hash(&fixed, rq->origin) : 0;
 }
 
-/* The answer to a success: `p` lives on under a new tag, until its new end. */
+/* The answer to a success: `p`, with another document if that is `modified`, lives on under a new
+ * tag, until its new end. */
 static void publication_grant(struct publication *p, const struct publication_request *rq,
-                              struct publication_answer *answer)
+                              bool modified, struct publication_answer *answer)
 {
     struct publication_store *store = p->resource->store;
 
     domain_keep(p, rq->domain);
-    p->origin = origin_of(store, rq);
+    p->origin = origin_of(rq);
     p->expires_s = rq->expires_s;
     p->grace_s = rq->grace_s;
     timer_start(store->cfg.wheel, &p->expiry, ((uint64_t)rq->expires_s + rq->grace_s) * 1000);
     published_tag_renew(store, p);
     answer->etag = published_tag_print(store->etag, p->tag);
+    published_keep(p, modified);
 }
 
 /* RFC 3903 section 6 wants a tag even where there is nothing for it to name. */
@@ -217,7 +228,7 @@ static int apply_refresh(struct publication_store *store, struct publication *p,
         return r;
     call_id_keep(p, call_id);
     published_count(p);
-    publication_grant(p, rq, answer);
+    publication_grant(p, rq, false, answer);
     store->counters.refreshed++;
     apply_log(store, rq, "refresh");
     return 0;
@@ -228,21 +239,26 @@ static int apply_modify(struct publication_store *store, struct publication *p,
 {
     struct list nobody = { &nobody, &nobody };
     struct str call_id;
+    struct publication_promise *promise = NULL;
     int r;
 
     r = call_id_make(p, rq, &call_id);
-    if (r)
-        return r;
-    r = settle(p, rq, &p->says, &nobody, answer);
+    if (r == 0)
+        r = published_promise(p, &promise);
+    if (r == 0)
+        r = settle(p, rq, &p->says, &nobody, answer);
     if (r)
         goto out;
+    answer->promise = promise;
+    promise = NULL;
     call_id_keep(p, call_id);
     call_id = STR_EMPTY;
     published_count(p);
-    publication_grant(p, rq, answer);
+    publication_grant(p, rq, true, answer);
     store->counters.modified++;
     apply_log(store, rq, "modify");
 out:
+    published_promise_destroy(store, promise);
     str_free(&call_id);
     return r;
 }
@@ -319,10 +335,9 @@ static bool tells_the_same_tuples(const struct es_presence *a, const struct es_p
 }
 
 /* A publisher that lost its tag begins anew: known by its Call-ID, or by what it tells. */
-static bool is_superseded(const struct publication_store *store, const struct publication *p,
-                          const struct publication_request *rq)
+static bool is_superseded(const struct publication *p, const struct publication_request *rq)
 {
-    bool same_host = p->origin && p->origin == origin_of(store, rq);
+    bool same_host = p->origin && p->origin == origin_of(rq);
     const struct event_state *former = p->says.state, *now = rq->document;
 
     if (p->internal || !str_equal(published_word_text(p->publisher), rq->publisher) ||
@@ -348,7 +363,7 @@ static struct publication *supersede(struct published_resource *resource,
     if (!rq->supersede)
         return NULL;
     LIST_FOREACH_SAFE (it, &resource->publications) {
-        if (!is_superseded(resource->store, published_at(it), rq))
+        if (!is_superseded(published_at(it), rq))
             continue;
         if (heir) {
             list_remove(it);
@@ -382,6 +397,7 @@ static int initial_settle(struct published_resource *resource, struct publicatio
                                             .stream = rq->stream };
     struct publication_store *store = resource->store;
     struct publication *p = heir, *created = NULL;
+    struct publication_promise *promise = NULL;
     struct str call_id = STR_EMPTY;
     size_t n_gone = published_length(gone) + (heir ? 1 : 0);
     int r = 0;
@@ -395,17 +411,22 @@ static int initial_settle(struct published_resource *resource, struct publicatio
         p = created;
     }
     if (r == 0)
+        r = published_promise(p, &promise);
+    if (r == 0)
         r = settle(p, rq, NULL, gone, answer);
     if (r)
         goto out;
+    answer->promise = promise;
+    promise = NULL;
     created = NULL;
     call_id_keep(p, call_id);
     call_id = STR_EMPTY;
     p->published_wall_ms = clock_wall_ms(store->cfg.clock);
     published_count(p);
-    publication_grant(p, rq, answer);
+    publication_grant(p, rq, true, answer);
     store->counters.superseded += n_gone;
 out:
+    published_promise_destroy(store, promise);
     published_destroy(store, created);
     str_free(&call_id);
     return r;
@@ -438,20 +459,21 @@ static int apply_initial(struct publication_store *store, const struct publicati
 
 /* ---- what has a place ---- */
 
-static bool is_served(const struct publication_store *store, const struct publication_place *place)
+bool published_is_served(const struct publication_store *store,
+                         const struct publication_place *place)
 {
     const struct publication_port *port = &store->cfg.port;
 
     return !port->served || port->served(port->ctx, place);
 }
 
-static bool keeps_place(const struct publication *p)
+bool published_keeps_place(const struct publication *p)
 {
     const struct published_resource *resource = p->resource;
 
-    return p->internal ||
-           is_served(resource->store,
-                     &(struct publication_place){ .package = published_word_text(p->package),
+    return p->internal || published_is_served(resource->store,
+                                              &(struct publication_place){
+                                                  .package = published_word_text(p->package),
                                                   .context = published_word_text(resource->context),
                                                   .extension = published_extension(resource),
                                                   .domain = published_word_text(p->domain),
@@ -467,7 +489,7 @@ static void resource_prune(struct published_resource *resource)
     LIST_FOREACH_SAFE (it, &resource->publications) {
         const struct publication *p = published_at(it);
 
-        if (keeps_place(p))
+        if (published_keeps_place(p))
             continue;
         log_info(store->cfg.log, "publication.unserved",
                  KV("package", published_word_text(p->package)),
@@ -486,7 +508,7 @@ static void resource_prune(struct published_resource *resource)
         return;
     }
     LIST_FOREACH (it, &resource->publications)
-        if (!keeps_place(published_at(it)))
+        if (!published_keeps_place(published_at(it)))
             published_remove_later(published_at(it));
 }
 
@@ -503,11 +525,11 @@ static int apply(struct publication_store *store, const struct publication_reque
 {
     struct publication *p = rq->if_match.n ? publication_matching(store, rq) : NULL;
 
-    if (!is_served(store, &(struct publication_place){ .package = rq->package,
-                                                       .context = rq->context,
-                                                       .extension = rq->extension,
-                                                       .domain = rq->domain,
-                                                       .stream = rq->stream }))
+    if (!published_is_served(store, &(struct publication_place){ .package = rq->package,
+                                                                 .context = rq->context,
+                                                                 .extension = rq->extension,
+                                                                 .domain = rq->domain,
+                                                                 .stream = rq->stream }))
         return PUBLICATION_UNSERVED;
     if (rq->if_match.n && !p)
         return PUBLICATION_NO_MATCH;
@@ -521,6 +543,8 @@ static int apply(struct publication_store *store, const struct publication_reque
         return published_refuse(store, answer, rq->refusal.status, rq->refusal.why);
     if (!rq->body.n)
         return p ? apply_refresh(store, p, rq, answer) : PUBLICATION_NO_BODY;
+    if (keep_fails(&store->cfg.keep))
+        return PUBLICATION_UNKEPT;
     return p ? apply_modify(store, p, rq, answer) : apply_initial(store, rq, answer);
 }
 

@@ -80,6 +80,8 @@ static bool step_run(struct stage *s, const struct step *step, long allocations,
     memory.left = allocations;
     *result = step->kind == SOURCE ? source_run(s, step, rq.document)
                                    : publication_apply(s->b.store, &rq, &answer);
+    if (*result == 0 && answer.promise)
+        publication_promise_end(s->b.store, answer.promise, true);
     failed = allocations >= 0 && memory.left < 0;
     memory.left = -1;
     event_state_unref(rq.document);
@@ -100,12 +102,18 @@ static void reserve(struct buf *b)
     buf_reset(b);
 }
 
-static void prepare(struct stage *s, size_t n)
+/* `kept` NULL: nothing is. */
+static void prepare(struct stage *s, size_t n, struct keep_testing *kept)
 {
     int r;
 
     *s = (struct stage){ .tags = { "" } };
-    bench_init(&s->b);
+    if (kept) {
+        *kept = (struct keep_testing){ .n = 0 };
+        bench_init_keeping(&s->b, kept, 1);
+    } else {
+        bench_init(&s->b);
+    }
     s->b.guard = memory_guard;
     reserve(&s->b.told);
     for (size_t i = 0; i < n; i++) {
@@ -116,7 +124,7 @@ static void prepare(struct stage *s, size_t n)
 }
 
 /* Step `i` with its allocation `n` failing. False when it has not so many. */
-static bool step_fails(size_t i, long n, const char *told)
+static bool step_fails(size_t i, long n, const char *told, struct keep_testing *kept)
 {
     struct publication_counters counters;
     struct buf before, after;
@@ -124,7 +132,7 @@ static bool step_fails(size_t i, long n, const char *told)
     bool failed;
     int r;
 
-    prepare(&s, i);
+    prepare(&s, i, kept);
     bench_dump(&s.b, &before);
     counters = bench_counters(&s.b);
     failed = step_run(&s, &steps[i], n, &r);
@@ -146,27 +154,35 @@ static bool step_fails(size_t i, long n, const char *told)
     return failed;
 }
 
-static void test_operations(void **state)
+static void operations(struct keep_testing *kept)
 {
     long total = 0;
 
-    (void)state;
     for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
         struct stage plain; /* where nothing fails */
         long n = 0;
         int r;
 
-        prepare(&plain, i);
+        prepare(&plain, i, kept);
         step_run(&plain, &steps[i], -1, &r);
         assert_int_equal(r, 0);
         buf_add_char(&plain.b.told, '\0');
-        while (step_fails(i, n, plain.b.told.p))
+        while (step_fails(i, n, plain.b.told.p, kept))
             n++;
         total += n;
         bench_fini(&plain.b);
     }
     print_message("    %ld allocations\n", total);
     assert_true(total > 100);
+}
+
+static void test_operations(void **state)
+{
+    static struct keep_testing kept;
+
+    (void)state;
+    operations(NULL);
+    operations(&kept);
 }
 
 /* The end of a publication waits for memory, and then is told. */
@@ -178,7 +194,7 @@ static void test_expiry(void **state)
     for (long n = 0; failed; n++) {
         struct stage s;
 
-        prepare(&s, 2);
+        prepare(&s, 2, NULL);
         bench_run(&s.b, 69000);
         memory.left = n;
         bench_run(&s.b, 1010);
@@ -254,13 +270,64 @@ static void test_create(void **state)
     bench_fini(&b);
 }
 
+/* Without enough memory for all of it nothing is forgotten. */
+static void test_restore(void **state)
+{
+    static struct keep_testing kept;
+    static struct store_bench b;
+    struct buf before;
+    struct stage s;
+    bool failed = true;
+    long n;
+
+    (void)state;
+    memory_guard(false);
+    prepare(&s, 8, &kept);
+    bench_dump(&s.b, &before);
+    b.now_ms = s.b.now_ms;
+    bench_fini(&s.b);
+    for (n = 0; failed; n++) {
+        static struct keep_testing now;
+        int r = 0;
+
+        now = kept;
+        bench_init_keeping(&b, &now, 2);
+        reserve(&b.told);
+        memory.left = n;
+        memory_guard(true);
+        for (unsigned t = KEEP_PUBLICATION; t <= KEEP_PUBLICATION_BODY; t++)
+            for (size_t i = 0; i < kept.n; i++) {
+                if (kept.kept[i].record.table == t && r == 0)
+                    r = publication_restore(b.store, &kept.kept[i].record);
+                assert_true(r == 0 || r == -ENOMEM);
+            }
+        r = publications_restored(b.store);
+        failed = memory.left < 0;
+        memory_guard(false);
+        memory.left = -1;
+        assert_int_equal(now.puts, kept.puts);
+        if (r == 0) {
+            struct buf after;
+
+            bench_dump(&b, &after);
+            assert_string_equal(before.p, after.p);
+            buf_fini(&after);
+        } else {
+            assert_true(failed && r == -ENOMEM);
+        }
+        bench_fini(&b);
+    }
+    assert_true(n > 30);
+    buf_fini(&before);
+    memory_guard(true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_operations),
-        cmocka_unit_test(test_expiry),
-        cmocka_unit_test(test_compose),
-        cmocka_unit_test(test_create),
+        cmocka_unit_test(test_operations), cmocka_unit_test(test_expiry),
+        cmocka_unit_test(test_compose),    cmocka_unit_test(test_create),
+        cmocka_unit_test(test_restore),
     };
 
     memory.armed = true;

@@ -170,7 +170,7 @@ static int digit_value(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; /* one way to write it: tags are bytes */
 }
 
-static bool tag_parse(unsigned char tag[ETAG_BYTES], struct str text)
+bool published_tag_parse(unsigned char tag[ETAG_BYTES], struct str text)
 {
     if (text.n != ETAG_DIGITS)
         return false;
@@ -196,8 +196,9 @@ struct str published_tag_print(char out[ETAG_DIGITS], const unsigned char tag[ET
 struct publication *published_find(const struct publication_store *store, struct str etag)
 {
     unsigned char tag[ETAG_BYTES];
-    struct map_node *node =
-        tag_parse(tag, etag) ? map_find(&store->tags, tag_hash(store, tag), tag_equal, tag) : NULL;
+    struct map_node *node = published_tag_parse(tag, etag)
+                                ? map_find(&store->tags, tag_hash(store, tag), tag_equal, tag)
+                                : NULL;
 
     if (!node || CONTAINER_OF(node, struct publication, by_tag)->ended)
         return NULL;
@@ -209,11 +210,25 @@ void published_tag_random(struct publication_store *store, unsigned char tag[ETA
     rng_fill(store->cfg.rng, tag, ETAG_BYTES);
 }
 
-void published_tag_renew(struct publication_store *store, struct publication *p)
+bool published_tag_set(struct publication_store *store, struct publication *p,
+                       const unsigned char tag[ETAG_BYTES])
 {
+    uint64_t hash = tag_hash(store, tag);
+
+    if (map_find(&store->tags, hash, tag_equal, tag))
+        return false;
     if (p->tagged)
         map_remove(&store->tags, &p->by_tag);
     p->tagged = true;
-    published_tag_random(store, p->tag);
-    map_add(&store->tags, &p->by_tag, tag_hash(store, p->tag));
+    memcpy(p->tag, tag, ETAG_BYTES);
+    map_add(&store->tags, &p->by_tag, hash);
+    return true;
+}
+
+void published_tag_renew(struct publication_store *store, struct publication *p)
+{
+    unsigned char tag[ETAG_BYTES];
+
+    published_tag_random(store, tag);
+    BUG_UNLESS(published_tag_set(store, p, tag));
 }

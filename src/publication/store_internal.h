@@ -42,6 +42,7 @@ struct publication {
     struct map_node by_tag;
     unsigned char tag[ETAG_BYTES];
     struct list of_resource; /* or, when it has ended, of those to be cleared away */
+    struct list promises;    /* struct publication_promise, the oldest first */
     struct timer expiry;     /* at what was granted and the grace */
     struct published_resource *resource;
     struct published_word *publisher, *package;
@@ -76,6 +77,7 @@ struct published_resource {
     uint32_t published;                       /* publications that are not internal */
     uint32_t ended; /* publications that have ended, and are not yet cleared away */
     uint32_t bytes; /* as counted */
+    bool restored;  /* it has publications that are in no composite yet */
     uint32_t extension_len;
     char extension[];
 };
@@ -83,9 +85,13 @@ struct published_resource {
 struct publication_store {
     struct publication_config cfg;
     struct map words, resources, tags;
-    struct list ended; /* struct publication, in the order they ended */
+    struct list ended;    /* struct publication, in the order they ended */
+    struct list promises; /* struct publication_promise */
     struct timer clear;
     uint64_t last_serial, last_change;
+    struct publication **restored; /* until all have been read */
+    size_t n_restored;
+    bool restored_sorted, restore_failed; /* for want of memory */
     struct publication_counters counters;
     char etag[ETAG_DIGITS], why[PUBLICATION_ANSWER_MAX - ETAG_DIGITS]; /* of the answer */
 };
@@ -137,7 +143,11 @@ void published_resource_tidy(struct published_resource *resource);
 
 /* By the text of its tag; NULL: nobody has that. */
 struct publication *published_find(const struct publication_store *store, struct str etag);
-/* A tag that was never there: no other tag names this publication any more. */
+/* This one, and no other any more; false when another publication has it. */
+bool published_tag_set(struct publication_store *store, struct publication *p,
+                       const unsigned char tag[ETAG_BYTES]);
+bool published_tag_parse(unsigned char tag[ETAG_BYTES], struct str text);
+/* A tag that was never there. */
 void published_tag_renew(struct publication_store *store, struct publication *p);
 void published_tag_random(struct publication_store *store, unsigned char tag[ETAG_BYTES]);
 struct str published_tag_print(char out[ETAG_DIGITS], const unsigned char tag[ETAG_BYTES]);
@@ -177,6 +187,9 @@ void published_clear(struct publication_store *store, size_t max);
  * -ENOMEM, then the resource is as it was, without those in `gone`. */
 NODISCARD int published_settle(struct publication *p, struct publication_document *next,
                                struct list *gone);
+/* `former`, a document that it had before, replaces what it says, with the age it had. Ownership
+ * passes on 0; or -ENOMEM, then nothing has changed. */
+NODISCARD int published_put_back(struct publication *p, const struct publication_document *former);
 /* The same for a stream: the event of the request is told. */
 NODISCARD int published_settle_stream(struct publication *p, const struct publication_request *rq,
                                       struct list *gone);
@@ -187,3 +200,30 @@ NODISCARD int published_remove(struct publication *p);
 NODISCARD int published_remove_all(struct published_resource *resource, struct list *gone);
 void published_remove_later(struct publication *p);
 void published_count(struct publication *p); /* its bytes, after a change */
+/* One that was kept is in its resource, whose composite is told when all are. */
+void published_join(struct publication *p);
+NODISCARD int published_compose(struct published_resource *resource); /* 0 or -ENOMEM */
+
+/* ---- store.c ---- */
+
+bool published_is_served(const struct publication_store *store,
+                         const struct publication_place *place);
+/* Is it still, by the settings of now, that this one is published for? */
+bool published_keeps_place(const struct publication *p);
+
+/* ---- store_promise.c ---- */
+
+/* What `p` is now can be had back, if what it is about to become cannot be kept; *out NULL: there
+ * is nothing to wait for. Without an answer it ends with published_promise_destroy. 0 or -ENOMEM.
+ */
+NODISCARD int published_promise(struct publication *p, struct publication_promise **out);
+void published_promise_destroy(struct publication_store *store,
+                               struct publication_promise *promise); /* NULL is fine */
+void published_promises_forget(struct publication *p);               /* it ends */
+void published_promises_destroy(struct publication_store *store);
+
+/* ---- store_kept.c ---- */
+
+void published_keep(const struct publication *p, bool body); /* it has changed; so has its body */
+void published_forget(const struct publication *p);
+void publications_restored_end(struct publication_store *store); /* of reading what was kept */

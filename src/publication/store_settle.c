@@ -64,10 +64,17 @@ static struct composition_input *inputs_make(struct published_resource *resource
     return inputs;
 }
 
+/* Of one that is settled right now that is written with the rest. */
 static void scopes_keep(struct published_resource *resource, const struct composition_input *inputs)
 {
-    LIST_FOREACH (it, &resource->publications)
-        published_at(it)->scoped = inputs++->scoped;
+    LIST_FOREACH (it, &resource->publications) {
+        struct publication *p = published_at(it);
+        bool changed = p->scoped != inputs->scoped;
+
+        p->scoped = inputs++->scoped;
+        if (changed && p->tagged)
+            published_keep(p, false);
+    }
 }
 
 static int composite_tell(struct published_resource *resource, const struct event_state *composite)
@@ -206,6 +213,7 @@ int published_create(struct published_resource *resource, const struct published
     if (!p)
         goto out;
     list_init(&p->of_resource);
+    list_init(&p->promises);
     timer_init(&p->expiry, publication_expired);
     p->resource = resource;
     p->internal = who->internal;
@@ -235,6 +243,7 @@ void published_destroy(struct publication_store *store, struct publication *p)
         return;
     if (p->tagged)
         map_remove(&store->tags, &p->by_tag);
+    published_promises_forget(p);
     timer_stop(store->cfg.wheel, &p->expiry);
     store->counters.bytes -= p->bytes;
     publication_document_fini(store, &p->says);
@@ -266,6 +275,7 @@ static void published_end(struct publication *p)
 /* Its resource may have nothing any more: see published_resource_tidy. */
 static void published_bury(struct publication *p)
 {
+    published_forget(p);
     p->resource->ended--;
     list_remove(&p->of_resource);
     published_destroy(p->resource->store, p);
@@ -307,13 +317,29 @@ static void settled(struct publication *p, bool created, struct list *gone)
     struct published_resource *resource = p->resource;
     struct publication_store *store = resource->store;
 
-    if (created)
+    if (p->serial > store->last_serial)
         store->last_serial = p->serial;
     resource->published += created && !p->internal;
     store->counters.publications += created && !p->internal;
     published_count(p);
     published_end_all(gone);
     resource_count(resource);
+}
+
+void published_join(struct publication *p)
+{
+    struct list nobody = { &nobody, &nobody };
+
+    list_append(&p->resource->publications, &p->of_resource);
+    settled(p, true, &nobody);
+}
+
+int published_compose(struct published_resource *resource)
+{
+    int r = resource_compose(resource, NULL, NULL);
+
+    resource_count(resource);
+    return r;
 }
 
 /* The same once more, for nobody to notice: the document told first stays, and so does its age. */
@@ -355,6 +381,23 @@ int published_settle(struct publication *p, struct publication_document *next, s
     store->last_change++;
     publication_document_fini(store, &former);
     settled(p, creates, gone);
+    return 0;
+}
+
+int published_put_back(struct publication *p, const struct publication_document *former)
+{
+    struct publication_document next = p->says;
+    struct list nobody = { &nobody, &nobody };
+    int r;
+
+    p->says = *former;
+    r = resource_compose(p->resource, p, next.state);
+    if (r) {
+        p->says = next;
+        return r;
+    }
+    publication_document_fini(p->resource->store, &next);
+    settled(p, false, &nobody);
     return 0;
 }
 

@@ -51,7 +51,8 @@ static void test_life(void **state)
 static void test_tags(void **state)
 {
     struct store_bench b;
-    etag_text a = "", other = "", upper, longer;
+    etag_text a = "", other = "", upper;
+    char longer[ETAG_ROOM + 1];
     struct publication_request rq;
 
     (void)state;
@@ -65,7 +66,7 @@ static void test_tags(void **state)
     for (size_t i = 0; i < ETAG_ROOM; i++)
         upper[i] = (char)(a[i] >= 'a' && a[i] <= 'f' ? a[i] - 0x20 : a[i]);
     assert_string_not_equal(a, upper);
-    (void)snprintf(longer, ETAG_ROOM, "%s0", a);
+    (void)snprintf(longer, sizeof(longer), "%s0", a);
     assert_refused(&b, bench_request("a", other, BUSY), PUBLICATION_NO_MATCH);
     assert_refused(&b, bench_request("a", upper, BUSY), PUBLICATION_NO_MATCH);
     assert_refused(&b, bench_request("a", longer, BUSY), PUBLICATION_NO_MATCH);

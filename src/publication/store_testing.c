@@ -89,13 +89,21 @@ static void bench_ended(void *ctx, uint64_t serial)
     buf_printf(&((struct store_bench *)ctx)->told, "ended %u\n", (unsigned)serial);
 }
 
-void bench_init(struct store_bench *b)
+static void bench_resumed(void *ctx, uint64_t serial)
 {
-    struct publication_config cfg = { .wheel = &b->wheel, .clock = &b->clock, .rng = &b->rng };
+    buf_printf(&((struct store_bench *)ctx)->told, "resumed %llx\n", (unsigned long long)serial);
+}
 
-    *b = (struct store_bench){ .now_ms = 1000000 };
+static void bench_begin(struct store_bench *b, struct keep keep, uint64_t incarnation)
+{
+    struct publication_config cfg = { .wheel = &b->wheel,
+                                      .clock = &b->clock,
+                                      .rng = &b->rng,
+                                      .keep = keep,
+                                      .incarnation = incarnation };
+
     b->clock = (struct clock){ bench_now, bench_wall, b };
-    rng_init_seeded(&b->rng, 1);
+    rng_init_seeded(&b->rng, incarnation + 1);
     wheel_init(&b->wheel, b->now_ms);
     b->wheel.clock = &b->clock;
     buf_init(&b->told, 1 << 20);
@@ -105,7 +113,45 @@ void bench_init(struct store_bench *b)
     cfg.port.patch = bench_patch;
     cfg.port.event = bench_event;
     cfg.port.ended = bench_ended;
+    cfg.port.resumed = bench_resumed;
+    cfg.port.served = b->served;
     assert_int_equal(publication_store_create(&b->store, &cfg), 0);
+}
+
+void bench_init(struct store_bench *b)
+{
+    *b = (struct store_bench){ .now_ms = 1000000 };
+    bench_begin(b, (struct keep){ .ctx = NULL }, 0);
+}
+
+void bench_init_keeping(struct store_bench *b, struct keep_testing *kept, uint64_t incarnation)
+{
+    *b = (struct store_bench){ .now_ms = b->now_ms ? b->now_ms : 1000000,
+                               .wall_off_ms = b->wall_off_ms,
+                               .served = b->served };
+    bench_begin(b, keep_testing_port(kept), incarnation);
+}
+
+void bench_restore(struct store_bench *b, struct keep_testing *kept)
+{
+    static const enum keep_table tables[] = { KEEP_PUBLICATION, KEEP_PUBLICATION_BODY };
+
+    for (size_t t = 0; t < ARRAY_LEN(tables); t++)
+        for (size_t i = kept->n; i-- > 0;) { /* in any order */
+            const struct kept k = kept->kept[i];
+            struct keep_record record = k.record;
+            int r;
+
+            if (record.table != tables[t])
+                continue;
+            record.bytes.p = k.text + record.name.n;
+            r = publication_restore(b->store, &record);
+            assert_int_equal(r, publication_record_check(&record));
+            if (r) /* as the engine does */
+                keep_forget(&(struct keep){ .ctx = kept, .put = keep_testing_put }, tables[t],
+                            record.number);
+        }
+    assert_int_equal(publications_restored(b->store), 0);
 }
 
 void bench_fini(struct store_bench *b)
@@ -155,9 +201,10 @@ struct publication_request bench_request(const char *publisher, const char *etag
     };
 }
 
-int bench_apply(struct store_bench *b, struct publication_request *rq, etag_text etag)
+int bench_apply_promised(struct store_bench *b, struct publication_request *rq, etag_text etag,
+                         struct publication_promise **promise)
 {
-    struct publication_answer answer;
+    struct publication_answer answer = { .status = 0 };
     int r = publication_apply(b->store, rq, &answer);
 
     event_state_unref(rq->document);
@@ -165,7 +212,16 @@ int bench_apply(struct store_bench *b, struct publication_request *rq, etag_text
     assert_int_equal(answer.etag.n, r ? 0 : 32);
     if (r == 0 && etag)
         (void)snprintf(etag, ETAG_ROOM, "%.*s", STR_FMT(answer.etag));
+    if (promise)
+        *promise = answer.promise;
+    else if (answer.promise)
+        publication_promise_end(b->store, answer.promise, true);
     return r;
+}
+
+int bench_apply(struct store_bench *b, struct publication_request *rq, etag_text etag)
+{
+    return bench_apply_promised(b, rq, etag, NULL);
 }
 
 int bench_publish(struct store_bench *b, const char *publisher, etag_text etag,

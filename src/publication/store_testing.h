@@ -7,6 +7,7 @@
  * "event 1 of a: NAME" and "ended 1" for streams.
  * For tests only. */
 #pragma once
+#include "base/keep_testing.h"
 #include "publication/compose_testing.h"
 #include "publication/publication.h"
 
@@ -24,6 +25,7 @@ struct store_bench {
     unsigned kept;       /* resources that the port has heard of, and were not forgotten */
     void (*watch)(void *ctx, const struct resource_name *name, const struct event_state *s);
     void *watch_ctx;
+    bool (*served)(void *ctx, const struct publication_place *place);
     void (*guard)(bool subject); /* whether what allocates now is the store, not its test */
 };
 
@@ -31,6 +33,10 @@ enum { ETAG_ROOM = 64 };
 typedef char etag_text[ETAG_ROOM];
 
 void bench_init(struct store_bench *b);
+/* With a port that keeps; `b` may be one that has had its fini, on whose clock it goes on. What is
+ * kept is given back by bench_restore. */
+void bench_init_keeping(struct store_bench *b, struct keep_testing *kept, uint64_t incarnation);
+void bench_restore(struct store_bench *b, struct keep_testing *kept);
 void bench_fini(struct store_bench *b);
 /* Time passes, every 10 ms on its own. */
 void bench_run(struct store_bench *b, uint64_t ms);
@@ -43,6 +49,9 @@ struct publication_request bench_request(const char *publisher, const char *etag
                                          const char *document);
 /* `etag`, which may be NULL, gets the new tag where there is one. */
 int bench_apply(struct store_bench *b, struct publication_request *rq, etag_text etag);
+/* The same, whose promise the test will end. */
+int bench_apply_promised(struct store_bench *b, struct publication_request *rq, etag_text etag,
+                         struct publication_promise **promise);
 /* Both at once. */
 int bench_publish(struct store_bench *b, const char *publisher, etag_text etag,
                   const char *document);

@@ -269,17 +269,49 @@ static void waiting_join(struct watcher_info *wi, struct watcher *w)
     give_up_arm(wi);
 }
 
-/* Of whom the watcher waits for; undefined without memory. */
-static struct str sphere_now(const struct watcher_info *wi, const struct resource_name *of,
-                             char room[XML_NAME_MAX])
-{
-    const struct resource_name name = { .context = of->context, .extension = of->extension };
-    const struct snapshot *s =
-        wi->settings->authorization->ask_spheres ? state_find(wi->cfg.core, &name) : NULL;
-    struct str sphere;
+/* ---- what the rules say of them ---- */
 
-    (void)!sphere_of(&sphere, s ? s->published : NULL, room);
+/* Of whom the watcher waits for; undefined without memory. */
+static struct str sphere_in(const struct watcher_info *wi, const struct snapshot *s,
+                            char room[XML_NAME_MAX])
+{
+    struct str sphere = STR_EMPTY;
+
+    if (s && wi->settings->authorization->ask_spheres)
+        (void)!sphere_of(&sphere, s->published, room);
     return sphere;
+}
+
+/* It has waited enough when there is a rule about it now. `s` is whom it waits for, NULL when there
+ * is none. Its set stays. */
+static void waiting_judge(struct watcher *w, const struct snapshot *s, uint64_t wall_ms)
+{
+    const struct resource_name *of = &w->set->of;
+    char room[XML_NAME_MAX];
+    enum watcher_handling h =
+        settings_authorize(w->set->info->settings,
+                           &(struct watcher_question){ .endpoint = w->endpoint,
+                                                       .uri = w->uri,
+                                                       .package = of->package,
+                                                       .context = of->context,
+                                                       .extension = of->extension,
+                                                       .sphere = sphere_in(w->set->info, s, room),
+                                                       .wall_ms = wall_ms },
+                           NULL);
+
+    if (h == WATCHER_CONFIRM || h == WATCHER_UNDECIDED)
+        return;
+    set_touch(w->set);
+    watcher_end(w, h == WATCHER_BLOCK ? ES_WATCHER_REJECTED : ES_WATCHER_APPROVED);
+}
+
+static const struct snapshot *waited_for(const struct watcher *w)
+{
+    const struct resource_name *of = &w->set->of;
+
+    return state_find(
+        w->set->info->cfg.core,
+        &(struct resource_name){ .context = of->context, .extension = of->extension });
 }
 
 /* About whom there is a rule now; and when that is asked again, for what begins and ends. */
@@ -290,21 +322,10 @@ static void rules_apply(struct watcher_info *wi)
 
     LIST_FOREACH_SAFE (it, &wi->waiting) {
         struct watcher *w = CONTAINER_OF(it, struct watcher, waiting);
-        const struct resource_name *of = &w->set->of;
-        char room[XML_NAME_MAX];
-        enum watcher_handling h =
-            settings_authorize(wi->settings,
-                               &(struct watcher_question){ .endpoint = w->endpoint,
-                                                           .uri = w->uri,
-                                                           .package = of->package,
-                                                           .context = of->context,
-                                                           .extension = of->extension,
-                                                           .sphere = sphere_now(wi, of, room),
-                                                           .wall_ms = wall_ms },
-                               NULL);
+        struct watcher_set *set = w->set;
 
-        if (h != WATCHER_CONFIRM)
-            waiting_end(w, h == WATCHER_BLOCK ? ES_WATCHER_REJECTED : ES_WATCHER_APPROVED);
+        waiting_judge(w, waited_for(w), wall_ms);
+        set_release(set);
     }
     give_up_arm(wi);
     left_ms = next_ms - wall_ms;
@@ -312,6 +333,25 @@ static void rules_apply(struct watcher_info *wi)
         timer_stop(wi->cfg.wheel, &wi->rules);
     else /* not too long: somebody may set the clock */
         timer_start(wi->cfg.wheel, &wi->rules, left_ms < RULES_LOOK_MS ? left_ms : RULES_LOOK_MS);
+}
+
+void watcher_info_snapshot(struct watcher_info *wi, const struct snapshot *s)
+{
+    struct resource_name of = { STR("presence"), s->context, s->extension }; /* as rules ask it */
+    struct watcher_set *set;
+
+    if (!wi->n_waiting || !wi->settings->authorization->ask_spheres || s->package.n)
+        return;
+    set = set_find(wi, &of);
+    if (!set)
+        return;
+    LIST_FOREACH_SAFE (it, &set->watchers) {
+        struct watcher *w = CONTAINER_OF(it, struct watcher, link);
+
+        if (w->status == ES_WATCHER_WAITING)
+            waiting_judge(w, s, clock_wall_ms(wi->cfg.clock));
+    }
+    set_release(set);
 }
 
 static void rules_fire(struct timer *t)
@@ -577,8 +617,11 @@ static void watcher_move(struct watcher_info *wi, struct watcher *w, const struc
     w->status = r->status;
     w->event = r->event;
     waiting_replace(wi, w);
-    if (w->status == ES_WATCHER_WAITING)
+    if (w->status == ES_WATCHER_WAITING) {
         waiting_join(wi, w);
+        /* What decides about it may have come while its worker told that it waits. */
+        waiting_judge(w, waited_for(w), clock_wall_ms(wi->cfg.clock));
+    }
 }
 
 /* Of one that ended before it was known there is nothing to tell. */

@@ -44,9 +44,13 @@ enum { WAITING_MAX = 1000 }; /* watchers remembered; beyond that the oldest give
 NODISCARD int watcher_info_create(struct watcher_info **out, const struct watcher_info_config *cfg);
 void watcher_info_destroy(struct watcher_info *wi); /* NULL is fine */
 
-/* Waiting watchers about whom there is a rule now are forgotten, and the others when they have
+/* Waiting watchers about whom there is a rule are forgotten, and the others when they have
  * waited for [authorization] confirm_timeout. A reference to the settings is taken. */
 void watcher_info_configure(struct watcher_info *wi, const struct settings *settings);
+
+/* A resource shows something else: those that wait for it are decided about anew, as the rules may
+ * ask for the sphere of who is watched. From inside of the core's port. */
+void watcher_info_snapshot(struct watcher_info *wi, const struct snapshot *s);
 
 struct watcher_info_question { /* borrowed for the call */
     struct resource_name of;   /* as in a report; it exists */

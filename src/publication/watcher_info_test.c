@@ -45,6 +45,7 @@ static void newest_set(struct testing *t, const struct snapshot *s)
 
 static void on_snapshot(void *ctx, const struct snapshot *s, uint64_t consumers)
 {
+    watcher_info_snapshot(((struct testing *)ctx)->info, s);
     if (consumers)
         newest_set(ctx, s);
 }
@@ -115,7 +116,7 @@ static struct testing *testing_create(void)
                                                      .log = t->log,
                                                      .n_workers = 2 }),
         0);
-    configure(t, RULES);
+    configure(t, RULES "confirm=.\n");
     return t;
 }
 
@@ -353,7 +354,6 @@ static void test_waiting_ends(void **state)
     tell(t, 0, 1, "bob", ES_WATCHER_WAITING, ES_WATCHER_TIMEOUT);
     tell(t, 0, 2, "carol", ES_WATCHER_WAITING, ES_WATCHER_TIMEOUT);
     tell(t, 1, 1, "dave", ES_WATCHER_WAITING, ES_WATCHER_TIMEOUT);
-    configure(t, RULES "confirm=.\n");
     pass(t, 6000);
     check(t, "0-1 bob waiting 5 *, 0-2 carol waiting 5 *, 1-1 dave waiting 5 *");
     tell(t, 1, 2, "bob", ES_WATCHER_PENDING, ES_WATCHER_SUBSCRIBE);
@@ -398,10 +398,8 @@ static void publish(struct testing *t, const char *document)
     event_state_unref(s);
 }
 
-/* The rule about him depends on the sphere, which is looked at when rules are loaded. */
-static void test_waiting_in_a_sphere(void **state)
+static void configure_to_confirm_at_work(struct testing *t)
 {
-    struct testing *t = testing_create();
     struct settings *s = settings_fixture_texts((struct settings_fixture_texts){
         "", RULES "presence_rules=r.xml\n",
         "<ruleset xmlns='urn:ietf:params:xml:ns:common-policy'>"
@@ -409,19 +407,44 @@ static void test_waiting_in_a_sphere(void **state)
         "<actions><h:sub-handling xmlns:h='urn:ietf:params:xml:ns:pres-rules'>confirm"
         "</h:sub-handling></actions></rule></ruleset>" });
 
-    (void)state;
-    publish(t, "presence person:p|e=sphere:<sphere><work/></sphere>");
     watcher_info_configure(t->info, s);
+    settings_unref(s);
+}
+
+/* The rule about him depends on the sphere: it is looked at when that changes. When carol went
+ * there was none about her any more, which her worker did not know yet. */
+static void test_waiting_in_a_sphere(void **state)
+{
+    struct testing *t = testing_create();
+
+    (void)state;
+    configure_to_confirm_at_work(t);
+    publish(t, "presence person:p|e=sphere:<sphere><work/></sphere>");
     begin(t);
     tell(t, 0, 1, "bob", ES_WATCHER_WAITING, ES_WATCHER_TIMEOUT);
-    watcher_info_configure(t->info, s);
+    publish(t, "presence person:p|n=Hi|e=sphere:<sphere><work/></sphere>");
     pass(t, 6000);
     check(t, "0-1 bob waiting 5 *");
     publish(t, "presence person:p|e=sphere:<sphere><home/></sphere>");
-    watcher_info_configure(t->info, s);
+    tell(t, 0, 2, "carol", ES_WATCHER_WAITING, ES_WATCHER_TIMEOUT);
+    publish(t, "presence person:p|e=sphere:<sphere><work/></sphere>");
     pass(t, 6000);
     check(t, "0-1 bob terminated 4 *");
-    settings_unref(s);
+    testing_destroy(t);
+}
+
+static void test_waiting_in_a_sphere_unseen(void **state)
+{
+    struct testing *t = testing_create();
+
+    (void)state;
+    configure_to_confirm_at_work(t);
+    publish(t, "presence person:p|e=sphere:<sphere><work/></sphere>");
+    tell(t, 0, 1, "bob", ES_WATCHER_WAITING, ES_WATCHER_TIMEOUT);
+    tell(t, 0, 2, "carol", ES_WATCHER_WAITING, ES_WATCHER_TIMEOUT);
+    publish(t, "presence person:p|e=sphere:<sphere><home/></sphere>");
+    begin(t);
+    check(t, "");
     testing_destroy(t);
 }
 
@@ -501,6 +524,7 @@ int main(void)
         cmocka_unit_test(test_waiting_ends),
         cmocka_unit_test(test_waiting_until_a_rule_begins),
         cmocka_unit_test(test_waiting_in_a_sphere),
+        cmocka_unit_test(test_waiting_in_a_sphere_unseen),
         cmocka_unit_test(test_waiting_is_bounded),
         cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_end_of_many),

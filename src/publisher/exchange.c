@@ -62,7 +62,19 @@ static int on_print(struct client_txn *ct, struct buf *out)
 }
 
 static void on_done(struct client_txn *ct, unsigned status, const struct sip_message *response);
-static const struct client_txn_ops publication_ops = { .print = on_print, .done = on_done };
+static struct str on_host(const struct client_txn *ct);
+static const struct client_txn_ops publication_ops = { .print = on_print,
+                                                       .done = on_done,
+                                                       .host = on_host };
+
+/* Whom the configuration names, whatever a look-up has made of it: RFC 5922 section 7.3. */
+static struct str on_host(const struct client_txn *ct)
+{
+    const struct section_terms *t =
+        &CONTAINER_OF(ct, const struct publication, txn)->section->terms;
+
+    return t->settings->outbound_proxy.n ? t->proxy.host : t->server.host;
+}
 
 /* What the server needs next; false when nothing. */
 static bool step_choose(struct publication *pub)
@@ -100,11 +112,32 @@ static void step_count(const struct publication *pub)
 
 static void start_failed(struct publication *pub, int error);
 
+/* What the next process has to know when this one ends before the answer: that nobody knows what is
+ * shown; of an initial one its Call-ID, so that it is repeated and not doubled; and numbers beyond
+ * these. */
+static void request_keep(struct publication *pub)
+{
+    if (pub->step != STEP_REMOVE)
+        publication_keep_untold(pub);
+    if ((pub->step == STEP_INITIAL && !pub->kept_bare) || pub->cseq % (NUMBERS_STRIDE / 2) == 0)
+        publication_keep(pub);
+}
+
+/* Also where nobody has been asked yet: an answer that is never heard may grant it. */
+static void attempt_begin(struct publication *pub, bool body)
+{
+    const struct section *s = pub->section;
+    uint32_t wanted_s = s->terms.settings->expiration_s;
+
+    pub->expires_s = !body ? 0 : wanted_s > s->min_expires_s ? wanted_s : s->min_expires_s;
+    pub->attempt_ms = publisher_now(s->publisher);
+    pub->uncertain = pub->uncertain || body;
+}
+
 static void request_start(struct publication *pub)
 {
     struct section *s = pub->section;
-    uint32_t wanted_s = s->terms.settings->expiration_s;
-    bool body = pub->step != STEP_REMOVE;
+    bool body = pub->step != STEP_REMOVE, was_uncertain = pub->uncertain;
     int r;
 
     str_free(&pub->message);
@@ -115,17 +148,17 @@ static void request_start(struct publication *pub)
         pub->sent_profile = s->terms.profile;
         pub->version++;
     }
-    pub->expires_s = !body ? 0 : wanted_s > s->min_expires_s ? wanted_s : s->min_expires_s;
-    pub->attempt_ms = publisher_now(s->publisher);
+    attempt_begin(pub, body);
     pub->sent_epoch = s->epoch;
+    request_keep(pub);
     r = client_txn_start(s->publisher->cfg.txn, &pub->txn, SIP_PUBLISH, &s->flow, &publication_ops);
     if (r) { /* nobody has seen it */
         pub->cseq--;
         pub->version -= body;
+        pub->uncertain = was_uncertain;
         start_failed(pub, r);
         return;
     }
-    pub->uncertain = pub->uncertain || body;
     s->outstanding++;
     step_count(pub);
 }
@@ -135,6 +168,45 @@ static void removal_end(struct publication *pub)
 {
     publisher_succeed(pub);
     publication_destroy(pub);
+}
+
+static void send_next(struct publication *pub);
+
+static void on_recorded(struct keep_wait *w, int result)
+{
+    struct publication *pub = CONTAINER_OF(w, struct publication, durable);
+    struct section *s = pub->section;
+
+    (void)result; /* a disk that fails keeps no lamp dark */
+    pub->recorded = true;
+    if (!pub->held) /* from inside */
+        return;
+    pub->held = false;
+    s->outstanding--;
+    if (s->publisher->quiet)
+        publication_make_ready(pub, false);
+    else
+        send_next(pub);
+    section_pump(s);
+}
+
+/* Before the first request leaves its record is durable: if this process ends before the answer,
+ * the next one knows that the server may have something of ours. True: it waits for that. */
+static bool record_hold(struct publication *pub)
+{
+    const struct publisher_config *cfg = &pub->section->publisher->cfg;
+
+    if (pub->step != STEP_INITIAL || pub->recorded || !cfg->words.take)
+        return false;
+    attempt_begin(pub, true);
+    publication_keep(pub);
+    if (!pub->number)
+        return false;
+    pub->durable.done = on_recorded;
+    keep_wait(&cfg->keep, &pub->durable);
+    pub->held = !pub->recorded;
+    pub->section->outstanding += pub->held;
+    return pub->held;
 }
 
 /* Send what is due now: from the window, or in place of a request that is over. */
@@ -149,7 +221,8 @@ static void send_next(struct publication *pub)
     }
     if (pub->state == PUBLICATION_READY)
         publication_move(pub, PUBLICATION_SENDING);
-    request_start(pub);
+    if (!record_hold(pub))
+        request_start(pub);
 }
 
 void publication_send(struct publication *pub)
@@ -161,15 +234,30 @@ void publication_send(struct publication *pub)
 
 /* ---- failures ---- */
 
+/* `text` in place of what was kept, mostly in its memory: answers resemble each other. 0 or
+ * -ENOMEM. */
+static int text_keep(struct str *kept, struct str text)
+{
+    struct str copy = STR_EMPTY;
+    int r = 0;
+
+    if (text.n && text.n == kept->n) {
+        memcpy((char *)kept->p, text.p, text.n);
+        return 0;
+    }
+    if (text.n)
+        r = str_dup(&copy, text);
+    if (r)
+        return r;
+    str_free(kept);
+    *kept = copy;
+    return 0;
+}
+
 static void reason_keep(struct publication *pub, unsigned status, struct str reason)
 {
-    struct str copy;
-
     pub->last_status = status;
-    if (str_dup(&copy, str_sub(reason, 0, REASON_MAX)))
-        return;
-    str_free(&pub->last_reason);
-    pub->last_reason = copy;
+    (void)!text_keep(&pub->last_reason, str_sub(reason, 0, REASON_MAX));
 }
 
 static void failure_count(struct publication *pub)
@@ -211,6 +299,12 @@ static void fail(struct publication *pub, bool refused, uint64_t retry_after_ms)
         wait_for_retry(pub);
 }
 
+/* RFC 3263 section 4.3: to the next of the server's addresses, by a request of its own. */
+static bool goes_elsewhere(struct publication *pub, bool refused)
+{
+    return section_failover(pub->section, pub->attempt_ms, refused);
+}
+
 /* A request that could not be written (a URI too long, a body nobody can make, no memory), or that
  * the network did not take. */
 static void start_failed(struct publication *pub, int error)
@@ -228,6 +322,8 @@ static void start_failed(struct publication *pub, int error)
         return;
     }
     reason_keep(pub, 503, str_of(strerror(-error)));
+    if (goes_elsewhere(pub, false))
+        return;
     section_unanswered(s, pub->attempt_ms);
     fail(pub, false, 0);
 }
@@ -267,33 +363,27 @@ static struct str entity_tag_of(const struct sip_message *response)
 static void entity_tag_keep(struct publication *pub, const struct sip_message *response)
 {
     struct publisher *p = publisher_of(pub);
-    struct str tag = entity_tag_of(response), copy = STR_EMPTY;
+    struct str tag = entity_tag_of(response);
 
     if (!tag.n)
         log_warn(p->cfg.log, "publish.no_entity_tag",
                  KV("section", pub->section->terms.settings->id),
                  KV("extension", pub->newest->extension));
-    else if (str_dup(&copy, tag))
+    if (text_keep(&pub->entity_tag, tag))
         return; /* the former one will give a 412, which heals */
-    str_free(&pub->entity_tag);
-    pub->entity_tag = copy;
     pub->tag_epoch = pub->sent_epoch;
 }
 
 /* Counted from when it was asked: the server may have begun to count then. */
 static void granted_keep(struct publication *pub, const struct sip_message *response)
 {
-    struct publisher *p = publisher_of(pub);
-    uint64_t now = publisher_now(p), share = rng_below(p->cfg.rng, 1 << 16);
     uint32_t s;
 
     if (sip_delta_seconds_parse(&s, sip_header_value(response, SIP_H_EXPIRES)) || s == 0)
         s = pub->expires_s;
+    pub->granted_s = s;
     pub->granted_until_ms = pub->attempt_ms + (uint64_t)s * 1000;
-    /* At 80 to 90 %: ahead of the server's clock, and not all at once. */
-    pub->refresh_at_ms = pub->attempt_ms + (uint64_t)s * 800 + (((uint64_t)s * 100 * share) >> 16);
-    if (pub->refresh_at_ms < now + REFRESH_LEAST_MS)
-        pub->refresh_at_ms = now + REFRESH_LEAST_MS;
+    publication_plan_refresh(pub);
 }
 
 static void on_accepted(struct publication *pub, const struct sip_message *response)
@@ -310,7 +400,10 @@ static void on_accepted(struct publication *pub, const struct sip_message *respo
     entity_tag_keep(pub, response);
     granted_keep(pub, response);
     snapshot_replace(&pub->told, pub->sent);
-    pub->told_profile = pub->sent_profile;
+    pub->told_digest = pub->sent_digest;
+    pub->told_idle = habit_is_idle(pub->told);
+    pub->doubtful = false;
+    publication_keep_told(pub);
     list_remove(&pub->of_section); /* its turn to be probed comes last now */
     list_append(&s->publications, &pub->of_section);
     publication_rest(pub);
@@ -332,7 +425,7 @@ static bool on_tag_lost(struct publication *pub)
         return false;
     publisher_of(pub)->counters.lost_tags++;
     publication_forget(pub);
-    if (!pub->removing)
+    if (!pub->removing && !pub->doubtful)
         section_tag_lost(pub->section, pub->tag_epoch);
     return true;
 }
@@ -388,6 +481,8 @@ static void on_answer(struct publication *pub, unsigned status, const struct sip
              ((status == 401 || status == 407) && on_challenge(pub, response)) ||
              (status == 423 && on_too_brief(pub, response)))
         send_next(pub);
+    else if (status == 503 && goes_elsewhere(pub, true))
+        return;
     else
         fail(pub, !is_temporary(status), retry_after_ms(response));
 }
@@ -398,6 +493,8 @@ static void on_no_answer(struct publication *pub, unsigned status)
                 status == 408   ? STR("no answer")
                 : status == 503 ? STR("unreachable")
                                 : STR("not sent"));
+    if (!pub->print_error && goes_elsewhere(pub, false))
+        return;
     if (!pub->print_error)
         section_unanswered(pub->section, pub->attempt_ms);
     fail(pub, false, 0);
@@ -414,6 +511,8 @@ static void on_done(struct client_txn *ct, unsigned status, const struct sip_mes
     if (response) {
         reason_keep(pub, status, response->reason);
         section_answered(s);
+        if (status != 503)
+            s->tried = 0;
         habit_learn(s, response);
         if (was_down)
             pub->sent_epoch = s->epoch; /* this answer is the news that it is back */

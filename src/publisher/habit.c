@@ -34,10 +34,15 @@ void habit_learn(struct section *s, const struct sip_message *response)
     s->ends_idle = str_starts_nocase(sip_header_value(response, SIP_H_SERVER), STR("kamailio"));
 }
 
+bool habit_is_idle(const struct snapshot *told)
+{
+    return !tells_a_dialog(told);
+}
+
 bool habit_begins_anew(const struct publication *pub)
 {
     const struct section_terms *t = &pub->section->terms;
 
     return pub->section->ends_idle && t->owner->compatibility.asterisk_bodies &&
-           str_equal(t->settings->event, STR("dialog")) && pub->told && !tells_a_dialog(pub->told);
+           str_equal(t->settings->event, STR("dialog")) && pub->told_idle;
 }

@@ -58,11 +58,12 @@ static void publication_show(const struct publication *pub,
         .failures = pub->failures,
         .told_sequence = pub->told ? pub->told->sequence : 0,
         .current_sequence = pub->newest->sequence,
+        .flow = s->resolved ? &s->flow : NULL,
     };
 
     if (!s->resolved && !pub->last_status) {
         v.last_status = 503;
-        v.last_reason = STR("no address");
+        v.last_reason = s->missing.n ? s->missing : STR("no address");
     }
     each(ctx, &v);
 }

@@ -64,21 +64,29 @@ void publication_forget(struct publication *pub)
 {
     str_free(&pub->entity_tag);
     snapshot_replace(&pub->told, NULL);
+    pub->told_digest = 0;
+    pub->told_idle = false;
     pub->granted_until_ms = 0;
 }
 
 bool publication_nothing_new(const struct publication *pub)
 {
-    const struct body_profile *profile = pub->section->terms.profile;
-    struct rng *rng = publisher_of(pub)->cfg.rng;
-    const struct rendered_body *a, *b;
+    const struct rendered_body *b;
 
-    if (!pub->told || pub->uncertain)
-        return false;
-    if (pub->told == pub->newest && pub->told_profile == profile)
+    if (pub->restored)
         return true;
-    return body_render(pub->told_profile, pub->told, rng, &a) == 0 &&
-           body_render(profile, pub->newest, rng, &b) == 0 && body_same(a, b);
+    if (!pub->told_digest || pub->uncertain)
+        return false;
+    return body_render(pub->section->terms.profile, pub->newest, publisher_of(pub)->cfg.rng, &b) ==
+               0 &&
+           publication_digest(b) == pub->told_digest;
+}
+
+uint64_t publication_digest(const struct rendered_body *b)
+{
+    uint64_t digest = body_digest(b);
+
+    return digest ? digest : 1;
 }
 
 void publication_make_ready(struct publication *pub, bool routine)
@@ -88,13 +96,30 @@ void publication_make_ready(struct publication *pub, bool routine)
     section_enqueue(pub->section, pub, routine);
 }
 
-void publication_rest(struct publication *pub)
+static void refresh_later(struct publication *pub)
 {
     struct publisher *p = publisher_of(pub);
     uint64_t now = publisher_now(p);
 
-    publication_move(pub, PUBLICATION_IDLE);
     timer_start(p->cfg.wheel, &pub->timer, pub->refresh_at_ms > now ? pub->refresh_at_ms - now : 0);
+}
+
+void publication_rest(struct publication *pub)
+{
+    publication_move(pub, PUBLICATION_IDLE);
+    refresh_later(pub);
+}
+
+/* At 80 to 90 %: ahead of the server's clock, and not all at once. */
+void publication_plan_refresh(struct publication *pub)
+{
+    struct publisher *p = publisher_of(pub);
+    uint64_t now = publisher_now(p), share = rng_below(p->cfg.rng, 1 << 16), s = pub->granted_s;
+    uint64_t left = s * 200 - ((s * 100 * share) >> 16);
+
+    pub->refresh_at_ms = now + REFRESH_LEAST_MS;
+    if (pub->granted_until_ms > pub->refresh_at_ms + left)
+        pub->refresh_at_ms = pub->granted_until_ms - left;
 }
 
 /* A change while a refused one waits may go earlier, but not in a hurry, and not against the
@@ -109,12 +134,30 @@ static void hasten(struct publication *pub)
         timer_start(p->cfg.wheel, &pub->timer, delay);
 }
 
+/* The resource of a restored one is there again: it goes on, and is silent when the server knows
+ * what there is to know. */
+static void adopt(struct publication *pub, const struct snapshot *snap)
+{
+    snapshot_replace(&pub->newest, snap);
+    pub->restored = false;
+    if (pub->refresh_due || !publication_nothing_new(pub)) {
+        publication_make_ready(pub, false);
+        return;
+    }
+    snapshot_replace(&pub->told, snap);
+    refresh_later(pub);
+}
+
 void publication_newest_set(struct publication *pub, const struct snapshot *snap)
 {
     struct publisher *p = publisher_of(pub);
 
     if (pub->removing || pub->newest == snap)
         return;
+    if (pub->restored) {
+        adopt(pub, snap);
+        return;
+    }
     /* What neither went out nor was acknowledged by an equal one is told to nobody. */
     if (pub->newest != pub->sent && pub->newest != pub->told)
         p->counters.coalesced++;
@@ -126,7 +169,6 @@ void publication_newest_set(struct publication *pub, const struct snapshot *snap
         section_enqueue(pub->section, pub, false);
     } else if (pub->state == PUBLICATION_IDLE && publication_nothing_new(pub)) {
         snapshot_replace(&pub->told, snap);
-        pub->told_profile = pub->section->terms.profile;
         p->counters.swallowed++;
     } else if (pub->state == PUBLICATION_IDLE) {
         publication_make_ready(pub, false);
@@ -138,7 +180,8 @@ void publication_refresh(struct publication *pub)
     if (pub->state != PUBLICATION_IDLE)
         return;
     pub->refresh_due = true;
-    publication_make_ready(pub, true);
+    if (!pub->restored)
+        publication_make_ready(pub, true);
 }
 
 void publication_retry(struct publication *pub)
@@ -155,9 +198,13 @@ void publication_hurry(struct publication *pub)
 
 static void request_drop(struct publication *pub)
 {
-    if (!pub->txn.running)
+    if (!pub->txn.running && !pub->held)
         return;
-    client_txn_stop(&pub->txn);
+    if (pub->held)
+        list_remove(&pub->durable.link);
+    else
+        client_txn_stop(&pub->txn);
+    pub->held = false;
     pub->section->outstanding--;
     str_free(&pub->message);
 }
@@ -210,6 +257,7 @@ static void removal_begin(struct publication *pub, const struct snapshot *last)
     struct snapshot *end = last ? snapshot_ref(last) : snapshot_of_end(pub->newest);
 
     pub->removing = true;
+    pub->restored = false;
     pub->remove_tries = 0;
     pub->goodbye_said = !end || (asterisk_package_known(end->package) && !end->published);
     if (end)
@@ -242,7 +290,9 @@ static void on_timer(struct timer *t)
     struct publication *pub = CONTAINER_OF(t, struct publication, timer);
     struct section *s = pub->section;
 
-    if (pub->state == PUBLICATION_IDLE)
+    if (pub->restored)
+        publication_remove(pub, NULL);
+    else if (pub->state == PUBLICATION_IDLE)
         publication_refresh(pub);
     else
         publication_retry(pub);
@@ -263,6 +313,21 @@ static int call_id_make(struct publication *pub)
     return r;
 }
 
+static void begin(struct publication *pub, const struct snapshot *newest)
+{
+    struct section *s = pub->section;
+
+    pub->newest = snapshot_ref(newest);
+    client_txn_init(&pub->txn);
+    timer_init(&pub->timer, on_timer);
+    list_init(&pub->durable.link);
+    list_init(&pub->ready);
+    list_init(&pub->of_section);
+    list_append(&s->publications, &pub->of_section);
+    s->n_publications++;
+    s->publisher->counters.publications++;
+}
+
 int publication_create(struct publication **out, struct section *s, const struct snapshot *newest)
 {
     struct publication *pub = calloc(1, sizeof(*pub));
@@ -279,17 +344,62 @@ int publication_create(struct publication **out, struct section *s, const struct
     pub->from_tag_n = (uint8_t)txn_tag_make(s->publisher->cfg.txn, pub->from_tag).n;
     pub->cseq = rng_below(s->publisher->cfg.rng, 1 << 15);
     pub->version = UINT32_MAX; /* the first document is number 0 */
-    pub->newest = snapshot_ref(newest);
-    client_txn_init(&pub->txn);
-    timer_init(&pub->timer, on_timer);
-    list_init(&pub->ready);
-    list_init(&pub->of_section);
-    list_append(&s->publications, &pub->of_section);
-    s->n_publications++;
-    s->publisher->counters.publications++;
+    begin(pub, newest);
     publication_make_ready(pub, false);
     *out = pub;
     return 0;
+}
+
+/* How long it is still granted; a clock that was set back does not make it longer. */
+static uint64_t kept_left_ms(const struct publisher *p, const struct kept_publication *k)
+{
+    uint64_t now = clock_wall_ms(p->cfg.clock), most = (uint64_t)k->granted_s * 1000, left;
+
+    left = k->granted_until_wall_ms > now ? k->granted_until_wall_ms - now : 0;
+    return left < most ? left : most;
+}
+
+int publication_create_kept(struct publication **out, struct section *s,
+                            const struct kept_publication *k)
+{
+    struct publisher *p = s->publisher;
+    uint32_t ahead = (uint32_t)(p->cfg.incarnation - k->incarnation) * NUMBERS_STRIDE;
+    struct snapshot_spec spec = { .state = EXTENSION_UNAVAILABLE,
+                                  .package = k->package,
+                                  .context = k->context,
+                                  .extension = k->extension };
+    struct snapshot *name = NULL;
+    struct publication *pub = calloc(1, sizeof(*pub));
+    int r = pub ? snapshot_create(&name, &spec) : -ENOMEM;
+
+    if (r == 0)
+        r = str_dup(&pub->call_id, k->call_id);
+    if (r == 0 && k->entity_tag.n)
+        r = str_dup(&pub->entity_tag, k->entity_tag);
+    if (r)
+        goto out;
+    pub->section = s;
+    memcpy(pub->from_tag, k->from_tag.p, k->from_tag.n);
+    pub->from_tag_n = (uint8_t)k->from_tag.n;
+    pub->cseq = k->cseq + ahead;
+    pub->version = k->version + ahead;
+    pub->granted_s = k->granted_s;
+    pub->granted_until_ms = publisher_now(p) + kept_left_ms(p, k);
+    pub->told_idle = k->told_idle;
+    pub->restored = true;
+    begin(pub, name);
+    publication_plan_refresh(pub);
+    timer_start(p->cfg.wheel, &pub->timer, s->retired || !section_matches(s, name) ? 0 : ORPHAN_MS);
+    *out = pub;
+    pub = NULL;
+out:
+    snapshot_unref(name);
+    if (pub) {
+        str_free(&pub->call_id);
+        str_free(&pub->entity_tag);
+        free(pub);
+    }
+    return r;
 }
 
 void publication_destroy(struct publication *pub)
@@ -298,6 +408,9 @@ void publication_destroy(struct publication *pub)
     struct publisher *p = s->publisher;
 
     request_drop(pub);
+    if (!p->ending)
+        publication_unkeep(pub);
+    list_remove(&pub->durable.link);
     timer_stop(p->cfg.wheel, &pub->timer);
     map_remove(&p->publications, &pub->node);
     list_remove(&pub->ready);

@@ -57,6 +57,34 @@ static bool publication_is(const struct map_node *node, const void *key)
                           : str_equal(pub->newest->extension, k->extension);
 }
 
+/* Of a restored one nothing but the name of its resource is known. */
+struct restored_key {
+    const struct section *section;
+    const struct snapshot *resource;
+};
+
+static bool publication_is_restored(const struct map_node *node, const void *key)
+{
+    const struct publication *pub = CONTAINER_OF(node, const struct publication, node);
+    const struct restored_key *k = key;
+
+    return pub->restored && pub->section == k->section &&
+           str_equal(pub->newest->extension, k->resource->extension) &&
+           (is_by_name(k->section) || str_equal(pub->newest->context, k->resource->context)) &&
+           str_equal(pub->newest->package, k->resource->package);
+}
+
+static struct publication *restored_find(const struct section *s, const struct snapshot *snap)
+{
+    const struct publisher *p = s->publisher;
+    struct publication_key by_name = { s, 0, snap->extension };
+    struct restored_key k = { s, snap };
+    struct map_node *node =
+        map_find(&p->publications, key_hash(p, &by_name), publication_is_restored, &k);
+
+    return node ? CONTAINER_OF(node, struct publication, node) : NULL;
+}
+
 static struct publication *publication_find(const struct section *s, const struct snapshot *snap)
 {
     const struct publisher *p = s->publisher;
@@ -64,6 +92,13 @@ static struct publication *publication_find(const struct section *s, const struc
     struct map_node *node = map_find(&p->publications, key_hash(p, &k), publication_is, &k);
 
     return node ? CONTAINER_OF(node, struct publication, node) : NULL;
+}
+
+void publisher_file(struct publisher *p, struct publication *pub)
+{
+    struct publication_key k = key_of(pub->section, pub->newest);
+
+    map_add(&p->publications, &pub->node, key_hash(p, &k));
 }
 
 /* Compositors that know one state per resource, whoever publishes it, have just taken the removal
@@ -82,17 +117,23 @@ void publisher_succeed(const struct publication *gone)
 static void publication_begin(struct section *s, const struct snapshot *snap)
 {
     struct publisher *p = s->publisher;
-    struct publication_key k = key_of(s, snap);
-    struct publication *pub;
-    int r = publication_create(&pub, s, snap);
+    struct publication *pub = restored_find(s, snap);
+    int r;
 
+    if (pub) {
+        map_remove(&p->publications, &pub->node);
+        publication_newest_set(pub, snap);
+        publisher_file(p, pub);
+        return;
+    }
+    r = publication_create(&pub, s, snap);
     if (r) {
         log_error(p->cfg.log, "publish.create", KV("section", s->terms.settings->id),
                   KV("extension", snap->extension), KV_ERR(r));
         publisher_repair_later(p);
         return;
     }
-    map_add(&p->publications, &pub->node, key_hash(p, &k));
+    publisher_file(p, pub);
 }
 
 /* The resource no longer has a say in its publication; another of the same name may. */
@@ -113,18 +154,32 @@ static void publication_give_up(struct publication *pub, const struct snapshot *
 }
 
 /* A resource changed: what the filters say about its name is known already, as long as it has its
- * publication. */
-static void section_tell(struct section *s, const struct resource *r)
+ * publication. False when they say no. */
+static bool section_tell(struct section *s, const struct resource *r)
 {
     struct publication *pub = publication_find(s, r->newest);
     bool known = pub && pub->newest->resource_id == r->newest->resource_id;
 
     if (s->retired || (!known && !section_matches(s, r->newest)))
-        return;
+        return false;
     if (pub)
         publication_newest_set(pub, r->newest);
     else
         publication_begin(s, r->newest);
+    return true;
+}
+
+/* Filters know nothing of it but its name: one that all of them have refused is not asked about
+ * again until there are others. */
+static void resource_tell(struct publisher *p, struct resource *r)
+{
+    bool told = false;
+
+    if (r->unpublished)
+        return;
+    LIST_FOREACH (it, &p->sections)
+        told |= section_tell(CONTAINER_OF(it, struct section, link), r);
+    r->unpublished = !told;
 }
 
 /* The filters, or the section, may be new; the resource has not changed. */
@@ -137,7 +192,7 @@ static void section_consider(struct section *s, const struct resource *r)
     if (!section_matches(s, r->newest)) {
         if (pub)
             publication_give_up(pub, r->newest, NULL);
-    } else if (!pub) {
+    } else if (!pub || pub->restored) {
         /* Of several who share it the last to change speaks, not the first to be walked by. */
         if (is_by_name(s))
             r = resource_latest(s, r->newest->extension, 0);
@@ -148,8 +203,9 @@ static void section_consider(struct section *s, const struct resource *r)
 static void consider_all(struct publisher *p)
 {
     MAP_FOREACH (node, &p->resources) {
-        const struct resource *r = CONTAINER_OF(node, struct resource, node);
+        struct resource *r = CONTAINER_OF(node, struct resource, node);
 
+        r->unpublished = false;
         LIST_FOREACH (it, &p->sections)
             section_consider(CONTAINER_OF(it, struct section, link), r);
     }
@@ -181,7 +237,7 @@ static void resource_remove(struct publisher *p, const struct snapshot *last)
 
 void publisher_snapshot(struct publisher *p, const struct snapshot *s)
 {
-    const struct resource *r;
+    struct resource *r;
 
     if (p->stopping)
         return;
@@ -191,15 +247,14 @@ void publisher_snapshot(struct publisher *p, const struct snapshot *s)
         r = resource_get(p, s);
         if (!r)
             return;
-        LIST_FOREACH (it, &p->sections)
-            section_tell(CONTAINER_OF(it, struct section, link), r);
+        resource_tell(p, r);
     }
     pump_all(p);
 }
 
 /* ---- reload ---- */
 
-static bool is_served(const struct publish_settings *ps)
+bool publisher_serves(const struct publish_settings *ps)
 {
     return asterisk_package_known(ps->event) ||
            (ps->body.n &&
@@ -237,7 +292,7 @@ static void section_review(struct section *s, const struct settings *settings)
 {
     struct publisher *p = s->publisher;
     const struct publish_settings *ps = settings_publish(settings, s->terms.settings->id);
-    int r = ps && is_served(ps) ? section_rebind(s, settings, ps) : SECTION_DIFFERS;
+    int r = ps && publisher_serves(ps) ? section_rebind(s, settings, ps) : SECTION_DIFFERS;
 
     if (r == -ENOMEM) {
         log_error(p->cfg.log, "publish.section", KV("section", ps->id), KV_ERR(r));
@@ -260,7 +315,7 @@ static void sections_apply(struct publisher *p)
     for (size_t i = 0; i < settings->n_publishes; i++) {
         const struct publish_settings *ps = &settings->publishes[i];
 
-        if (is_served(ps) && !section_exists(p, ps->id))
+        if (publisher_serves(ps) && !section_exists(p, ps->id))
             section_begin(p, settings, ps);
     }
 }
@@ -308,14 +363,14 @@ void publisher_republish(struct publisher *p, struct str section)
     }
 }
 
-void publisher_resolved(struct publisher *p, uint64_t cookie, const struct addr *remote)
+void publisher_resolved(struct publisher *p, uint64_t cookie, const struct dns_targets *found)
 {
     LIST_FOREACH (it, &p->sections) {
         struct section *s = CONTAINER_OF(it, struct section, link);
 
         if (s->cookie != cookie)
             continue;
-        section_resolved(s, remote);
+        section_resolved(s, found);
         return;
     }
 }
@@ -349,6 +404,7 @@ void publisher_destroy(struct publisher *p)
 {
     if (!p)
         return;
+    p->ending = true;
     timer_stop(p->cfg.wheel, &p->repair);
     LIST_FOREACH_SAFE (it, &p->sections)
         section_destroy(CONTAINER_OF(it, struct section, link));
@@ -360,7 +416,7 @@ void publisher_destroy(struct publisher *p)
     free(p);
 }
 
-void publisher_stop(struct publisher *p)
+void publisher_leave(struct publisher *p)
 {
     p->stopping = true;
     timer_stop(p->cfg.wheel, &p->repair);
@@ -369,7 +425,25 @@ void publisher_stop(struct publisher *p)
     pump_all(p);
 }
 
+void publisher_stop(struct publisher *p)
+{
+    if (p->stopping)
+        return;
+    if (!p->cfg.words.take) {
+        publisher_leave(p);
+        return;
+    }
+    p->stopping = p->quiet = true;
+    timer_stop(p->cfg.wheel, &p->repair);
+}
+
 size_t publisher_busy(const struct publisher *p)
 {
-    return p->busy;
+    size_t outstanding = 0;
+
+    if (!p->quiet)
+        return p->busy;
+    LIST_FOREACH (it, &p->sections)
+        outstanding += CONTAINER_OF(it, const struct section, link)->outstanding;
+    return outstanding;
 }

@@ -8,21 +8,24 @@
  * within one retry interval. Threads: the worker that owns it; a resource belongs to one worker
  * (publisher_home). */
 #pragma once
+#include "base/keep.h"
 #include "body/body.h"
 #include "config/settings.h"
+#include "dns/dns.h"
 #include "txn/txn.h"
 
 struct publisher; /* opaque: see publisher.c */
 
 struct publisher_port {
     void *ctx;
-    /* Find where to send for `host` (name or literal) and port (0: default). Answer with
-     * publisher_resolved, never from inside. An answer that does not come is asked for again after
-     * half a minute. Asked at the start, at a reload, and when the server does not answer. */
-    void (*resolve)(void *ctx, struct str host, uint16_t port, uint64_t cookie);
-    /* The transport to send by: the named one, or the best for this remote. Fills transport and
-     * local. 0 or -errno. */
-    int (*route)(void *ctx, struct str transport_id, const struct addr *remote, struct flow *out);
+    /* Find where to send. Answer with publisher_resolved, never from inside. An answer that does
+     * not come is asked for again after half a minute. Asked at the start, at a reload, when the
+     * server does not answer, and when what was found is no longer sure. */
+    void (*resolve)(void *ctx, const struct dns_question *q, uint64_t cookie);
+    /* The way to send there by this protocol: by the transport that is named, or by the best of
+     * all. 0 or -errno. */
+    int (*route)(void *ctx, struct str transport_id, enum net_protocol protocol,
+                 const struct addr *remote, struct flow *out);
 };
 
 struct publisher_config {
@@ -34,13 +37,30 @@ struct publisher_config {
     struct body_registry *bodies;
     const struct settings *settings; /* a reference is taken */
     struct publisher_port port;
+    struct keep keep; /* what is to survive, and is given back by publisher_restore */
+    struct keep_words words;
+    uint64_t incarnation; /* of the store: how often it has been started */
 };
 NODISCARD int publisher_create(struct publisher **out, const struct publisher_config *cfg);
+/* What is kept stays kept: publications go on with the next process. */
 void publisher_destroy(struct publisher *p);
 
 /* Which of `workers` publishes this extension. By name only, so that publications shared across
  * contexts (publish_key_without_context) meet in one worker. */
 unsigned publisher_home(struct str extension, unsigned workers);
+
+/* A record of KEEP_SENT_PUBLICATION, before anything else happens. `ours`: its number is one of
+ * `words`; it need not be when the number of workers has changed. A publication goes on when its
+ * resource is heard of again. One whose section means something else now, or which the section no
+ * longer matches, is removed, and likewise when nobody has told its resource within half a minute.
+ * One that has lapsed is forgotten, as is nonsense, which is logged. */
+void publisher_restore(struct publisher *p, const struct keep_record *record, bool ours);
+/* Everything is to be kept again. */
+void publisher_rewrite(struct publisher *p);
+/* Whether publisher_restore could read it. 0 or -EBADMSG. */
+NODISCARD int publisher_record_check(const struct keep_record *record);
+/* Whose publication such a record is: see publisher_home. Likewise. */
+NODISCARD int publisher_record_extension(struct str *out, struct str record);
 
 /* A resource changed, was made, or is gone (EXTENSION_REMOVED: its publications are removed with
  * Expires 0). Borrowed. */
@@ -53,13 +73,23 @@ void publisher_settings_set(struct publisher *p, const struct settings *settings
 /* Another server asks for everything that this section publishes. */
 void publisher_republish(struct publisher *p, struct str section);
 void publisher_resolved(struct publisher *p, uint64_t cookie,
-                        const struct addr *remote /* NULL: not found */);
+                        const struct dns_targets *found /* none: not found */);
 
-/* Remove every publication: the final state, then Expires 0. Done when publisher_busy is 0, which a
- * server that is away can make long: the caller has the patience. Later changes and reloads are
- * ignored. */
+/* The process ends. Where publications are kept, nothing new is sent; otherwise every publication
+ * is removed: the final state, then Expires 0. Done when publisher_busy is 0, which a server that
+ * is away can make long: the caller has the patience. Later changes and reloads are ignored. */
 void publisher_stop(struct publisher *p);
-/* How many publications have something unanswered or still to send. */
+/* The same for good: also what is kept is removed. */
+void publisher_leave(struct publisher *p);
+/* What a section comes to, for telling what a reload would do. Does it publish anything? */
+bool publisher_serves(const struct publish_settings *ps);
+/* One that serves extensions: this one too? */
+bool publisher_matches(const struct publish_settings *ps, struct str context, struct str extension);
+/* Do publications of `a` go on with `b`, or end there and begin anew? */
+bool publisher_same_target(const struct settings *a_owner, const struct publish_settings *a,
+                           const struct settings *b_owner, const struct publish_settings *b);
+/* How many publications have something unanswered or still to send; after a stop that keeps them,
+ * those with something unanswered. */
 size_t publisher_busy(const struct publisher *p);
 
 /* "publishing": sent, or waiting for its turn. "published". "waiting": for another try, for the
@@ -75,6 +105,7 @@ struct publication_view { /* borrowed for the call */
     unsigned queued;         /* 1 when a newer state waits behind an unanswered PUBLISH */
     uint32_t cseq, failures; /* failures in a row */
     uint64_t told_sequence, current_sequence;
+    const struct flow *flow; /* where the requests go; NULL: there is no address yet */
 };
 void publisher_each(const struct publisher *p,
                     void (*each)(void *ctx, const struct publication_view *v), void *ctx);
@@ -84,5 +115,6 @@ struct publisher_counters {
     uint64_t sent, initial, modify, refresh, remove, acknowledged, failed, challenged, retried,
         coalesced, swallowed;
     uint64_t lost_tags; /* 412 */
+    uint64_t restored;  /* kept by a process before this one */
 };
 void publisher_counters_get(const struct publisher *p, struct publisher_counters *out);

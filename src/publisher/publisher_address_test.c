@@ -126,6 +126,50 @@ static void test_address_moves(void **state)
     bench_destroy(b);
 }
 
+/* RFC 3263 section 4.3: the next one is asked as soon as the first has not answered, and everything
+ * goes there, one request first. It stays there, whatever comes first at the next look-up. */
+static void test_failover(void **state)
+{
+    struct bench *b = bench_create(ESC, NULL);
+
+    (void)state;
+    assert_int_equal(addr_parse(&b->dead, STR("192.0.2.66"), 5060), 0);
+    b->quiet = true;
+    bench_set_many(b, 10, EXTENSION_INUSE);
+    bench_run(b, 31000);
+    assert_int_equal(bench_shown(b, 10, "confirmed"), 0);
+    bench_run(b, 1500);
+    assert_int_equal(bench_shown(b, 10, "confirmed"), 10);
+    assert_int_equal(b->resolutions, 1);
+    bench_reload(b, ESC, NULL);
+    bench_run(b, 1000);
+    assert_int_equal(b->resolutions, 2);
+    bench_set(b, "1000@users", EXTENSION_RINGING);
+    bench_run(b, 1000);
+    assert_string_equal(esc_state(b, "1000"), "early");
+    bench_destroy(b);
+}
+
+/* When nobody answers anywhere there are pauses between the rounds, and they grow. */
+static void test_nobody_anywhere(void **state)
+{
+    struct bench *b = bench_create(ESC, NULL);
+    uint64_t first;
+
+    (void)state;
+    assert_int_equal(addr_parse(&b->dead, STR("192.0.2.66"), 5060), 0);
+    b->quiet = true;
+    b->send_result = -ECONNREFUSED;
+    bench_set_many(b, 10, EXTENSION_INUSE);
+    bench_run(b, (uint64_t)10 * INTERVAL_MS);
+    first = bench_counters(b).failed;
+    assert_in_range(first, 1, 10 * 16);
+    b->send_result = 0;
+    bench_run(b, 3UL * INTERVAL_MS);
+    assert_int_equal(bench_shown(b, 10, "confirmed"), 10);
+    bench_destroy(b);
+}
+
 /* ---- Kamailio ---- */
 
 static const struct habit_case {
@@ -176,6 +220,7 @@ int main(void)
         cmocka_unit_test(test_unreachable),    cmocka_unit_test(test_congested),
         cmocka_unit_test(test_no_address),     cmocka_unit_test(test_no_word_of_the_address),
         cmocka_unit_test(test_no_route),       cmocka_unit_test(test_address_moves),
+        cmocka_unit_test(test_failover),       cmocka_unit_test(test_nobody_anywhere),
         cmocka_unit_test(test_idle_is_no_end),
     };
 

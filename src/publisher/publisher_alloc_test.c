@@ -111,6 +111,39 @@ static void test_no_memory_at_all(void **state)
     bench_destroy(b);
 }
 
+/* A publication that cannot be restored begins anew, and its record is no use any more. */
+static void test_each_of_a_restart(void **state)
+{
+    static const char gone[] = "[none]\ntype=aor\n";
+    unsigned n = 0;
+
+    (void)state;
+    do {
+        struct bench *b = bench_create_keeping(ESC_AUTH, NULL);
+
+        b->quiet = true;
+        states_set(b);
+        bench_run(b, 1000);
+        b->guard = memory_guard;
+        memory.failed = false;
+        memory.left = n++;
+        bench_restart(b, n % 2 ? ESC_AUTH : gone, NULL);
+        bench_set(b, "1000@users", EXTENSION_INUSE);
+        bench_run(b, ORPHAN_MS + 10000);
+        memory.left = -1;
+        bench_reload(b, ESC_AUTH, NULL);
+        states_set(b);
+        bench_run(b, 10000);
+        assert_string_equal(esc_state(b, "1000"), "early");
+        assert_string_equal(esc_state(b, "1003"), "early");
+        assert_int_equal(bench_count(b), 4);
+        b->guard = NULL;
+        bench_destroy(b);
+    } while (memory.failed || n % 2);
+    print_message("    %u allocations\n", n - 1);
+    assert_true(n > 30);
+}
+
 static void test_create(void **state)
 {
     struct bench *b = bench_create(TWO, NULL);
@@ -140,6 +173,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_allocation),
         cmocka_unit_test(test_no_memory_at_all),
+        cmocka_unit_test(test_each_of_a_restart),
         cmocka_unit_test(test_create),
     };
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static void guard(const struct bench *b, bool subject)
+void bench_guard(const struct bench *b, bool subject)
 {
     if (b->guard)
         b->guard(subject);
@@ -16,6 +16,13 @@ static void guard(const struct bench *b, bool subject)
 static uint64_t bench_clock(void *ctx)
 {
     return ((const struct bench *)ctx)->now_ms;
+}
+
+static uint64_t bench_wall(void *ctx)
+{
+    const struct bench *b = ctx;
+
+    return b->now_ms + b->wall_ahead_ms;
 }
 
 static void datagram_free(struct bench_datagram *d)
@@ -44,7 +51,7 @@ static int bench_send(void *ctx, const struct flow *to, struct str bytes)
 {
     struct bench *b = ctx;
 
-    guard(b, false);
+    bench_guard(b, false);
     if (b->send_result) {
         bench_unsent(b, bytes);
     } else {
@@ -53,7 +60,7 @@ static int bench_send(void *ctx, const struct flow *to, struct str bytes)
         if (addr_equal(&to->remote, &b->address)) /* it may have moved */
             bench_post(b, to, bytes, false);
     }
-    guard(b, true);
+    bench_guard(b, true);
     return b->send_result;
 }
 
@@ -70,6 +77,7 @@ static void bench_request(void *ctx, struct server_txn *st, const struct sip_mes
 struct lookup { /* an answer that comes with the next turn */
     struct list link;
     uint64_t cookie;
+    enum net_protocol protocol;
     struct bench *bench;
     struct timer timer;
 };
@@ -79,39 +87,46 @@ static void lookup_answer(struct timer *t)
     struct lookup *l = CONTAINER_OF(t, struct lookup, timer);
     struct bench *b = l->bench;
 
-    publisher_resolved(b->publisher, l->cookie, b->resolves ? &b->address : NULL);
+    b->targets.n = 0;
+    if (b->resolves && b->dead.sa.sa_family)
+        b->targets.list[b->targets.n++] = (struct dns_target){ b->dead, l->protocol };
+    if (b->resolves)
+        b->targets.list[b->targets.n++] = (struct dns_target){ b->address, l->protocol };
+    b->targets.until_ms = UINT64_MAX;
+    b->targets.why = b->resolves ? STR_EMPTY : STR("A esc.example.com: no such name");
+    publisher_resolved(b->publisher, l->cookie, &b->targets);
     free(l);
 }
 
-static void bench_resolve(void *ctx, struct str host, uint16_t port, uint64_t cookie)
+static void bench_resolve(void *ctx, const struct dns_question *q, uint64_t cookie)
 {
     struct bench *b = ctx;
     struct lookup *l;
 
-    assert_true(host.n > 0);
-    (void)port;
+    assert_true(q->host.n > 0);
     b->resolutions++;
     if (!b->answers_resolve)
         return;
-    guard(b, false);
+    bench_guard(b, false);
     l = calloc(1, sizeof(*l));
-    guard(b, true);
+    bench_guard(b, true);
     assert_non_null(l);
     l->cookie = cookie;
+    l->protocol = q->protocol;
     l->bench = b;
     timer_init(&l->timer, lookup_answer);
     timer_start(&b->wheel, &l->timer, 0);
 }
 
-static int bench_route(void *ctx, struct str transport_id, const struct addr *remote,
-                       struct flow *out)
+static int bench_route(void *ctx, struct str transport_id, enum net_protocol protocol,
+                       const struct addr *remote, struct flow *out)
 {
     struct bench *b = ctx;
 
     (void)transport_id;
     if (b->route_result)
         return b->route_result;
-    *out = (struct flow){ .remote = *remote };
+    *out = (struct flow){ .protocol = protocol, .remote = *remote };
     return addr_parse(&out->local, STR("192.0.2.1:5060"), 5060);
 }
 
@@ -128,9 +143,9 @@ static void bench_receive(struct bench *b, const struct flow *flow, struct str d
         c->answered = true;
         b->outstanding--;
     }
-    guard(b, true);
+    bench_guard(b, true);
     txn_receive(b->txn, flow, datagram);
-    guard(b, false);
+    bench_guard(b, false);
 }
 
 static void bench_deliver(struct bench *b)
@@ -162,9 +177,9 @@ void bench_run(struct bench *b, uint64_t ms)
             next = CONTAINER_OF(b->network.next, struct bench_datagram, link)->due_ms;
         b->now_ms = next;
         bench_deliver(b);
-        guard(b, true);
+        bench_guard(b, true);
         wheel_advance(&b->wheel, b->now_ms);
-        guard(b, false);
+        bench_guard(b, false);
     }
 }
 
@@ -189,9 +204,9 @@ void bench_set(struct bench *b, const char *resource, enum extension_state state
                                   .context = str_sub(name, at + 1, name.n) };
 
     assert_int_equal(snapshot_create(&s, &spec), 0);
-    guard(b, true);
+    bench_guard(b, true);
     publisher_snapshot(b->publisher, s);
-    guard(b, false);
+    bench_guard(b, false);
     snapshot_unref(s);
 }
 
@@ -286,14 +301,14 @@ void bench_reload(struct bench *b, const char *pjsip_conf, const char *extstate_
 {
     struct settings *s = bench_settings(b, pjsip_conf, extstate_conf);
 
-    guard(b, true);
+    bench_guard(b, true);
     publisher_settings_set(b->publisher, s);
-    guard(b, false);
+    bench_guard(b, false);
     settings_unref(b->settings);
     b->settings = s;
 }
 
-static void bench_create_publisher(struct bench *b)
+void bench_create_publisher(struct bench *b)
 {
     struct txn_config txn = { .wheel = &b->wheel,
                               .rng = &b->rng,
@@ -309,20 +324,25 @@ static void bench_create_publisher(struct bench *b)
                                     .log = b->log,
                                     .bodies = b->bodies,
                                     .settings = b->settings,
-                                    .port = { b, bench_resolve, bench_route } };
+                                    .port = { b, bench_resolve, bench_route },
+                                    .keep = bench_keep(b),
+                                    .words = bench_words(b),
+                                    .incarnation = b->store.incarnation };
 
     assert_int_equal(txn_create(&b->txn, &txn), 0);
     cfg.txn = b->txn;
     assert_int_equal(publisher_create(&b->publisher, &cfg), 0);
 }
 
-struct bench *bench_create(const char *pjsip_conf, const char *extstate_conf)
+static struct bench *bench_open(const char *pjsip_conf, const char *extstate_conf, bool keeping)
 {
     struct bench *b = calloc(1, sizeof(*b));
 
     assert_non_null(b);
+    b->store = (struct bench_store){ .works = keeping, .incarnation = 1 };
+    list_init(&b->store.waits);
     b->now_ms = BENCH_START_MS;
-    b->clock = (struct clock){ bench_clock, bench_clock, b };
+    b->clock = (struct clock){ bench_clock, bench_wall, b };
     b->retry_interval_s = 60;
     b->resolves = b->answers_resolve = true;
     assert_int_equal(addr_parse(&b->address, STR("192.0.2.9:5060"), 5060), 0);
@@ -336,15 +356,24 @@ struct bench *bench_create(const char *pjsip_conf, const char *extstate_conf)
     assert_int_equal(map_init(&b->clients, &b->dice), 0);
     b->log_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
     assert_int_equal(log_create(&b->log, b->log_fd, LOG_LEVEL_DEBUG, &b->clock), 0);
-    assert_int_equal(body_registry_create(&b->bodies, b->log, NULL, 0, NULL), 0);
+    assert_int_equal(body_registry_create(&b->bodies, b->log), 0);
     b->settings = bench_settings(b, pjsip_conf, extstate_conf);
     bench_create_publisher(b);
     return b;
 }
 
-void bench_destroy(struct bench *b)
+struct bench *bench_create(const char *pjsip_conf, const char *extstate_conf)
 {
-    b->resolves = false;
+    return bench_open(pjsip_conf, extstate_conf, false);
+}
+
+struct bench *bench_create_keeping(const char *pjsip_conf, const char *extstate_conf)
+{
+    return bench_open(pjsip_conf, extstate_conf, true);
+}
+
+static void process_end(struct bench *b)
+{
     publisher_destroy(b->publisher);
     txn_destroy(b->txn);
     for (unsigned i = 0; i < WHEEL_LEVELS * WHEEL_SLOTS; i++) /* what is left are our look-ups */
@@ -355,6 +384,47 @@ void bench_destroy(struct bench *b)
             timer_stop(&b->wheel, &l->timer);
             free(l);
         }
+}
+
+static void restore(struct bench *b, unsigned number)
+{
+    struct keep_record r = { .table = KEEP_SENT_PUBLICATION,
+                             .number = number,
+                             .bytes = b->store.kept[number] };
+
+    bench_guard(b, true);
+    publisher_restore(b->publisher, &r, true);
+    bench_guard(b, false);
+}
+
+void bench_restart(struct bench *b, const char *pjsip_conf, const char *extstate_conf)
+{
+    struct bench_store *store = &b->store;
+
+    process_end(b);
+    LIST_FOREACH_SAFE (it, &b->network)
+        if (CONTAINER_OF(it, struct bench_datagram, link)->is_response)
+            datagram_free(CONTAINER_OF(it, struct bench_datagram, link));
+    bench_clients_restart(b);
+    assert_true(list_empty(&store->waits));
+    for (unsigned i = 0; i < KEPT_MAX; i++) {
+        str_free(&store->unwritten[i]);
+        store->put[i] = store->taken[i] = false;
+    }
+    store->incarnation++;
+    settings_unref(b->settings);
+    b->settings = bench_settings(b, pjsip_conf, extstate_conf);
+    bench_create_publisher(b);
+    for (unsigned i = 0; i < KEPT_MAX; i++)
+        if (store->kept[i].n)
+            restore(b, i);
+}
+
+void bench_destroy(struct bench *b)
+{
+    b->resolves = false;
+    process_end(b);
+    bench_lose(b);
     wheel_fini(&b->wheel);
     LIST_FOREACH_SAFE (it, &b->network)
         datagram_free(CONTAINER_OF(it, struct bench_datagram, link));

@@ -56,7 +56,8 @@ struct esc_client { /* one Call-ID: one publication of ours */
     uint64_t asked_ms;
     uint32_t cseq;
     int64_t version;
-    bool answered; /* and the answer delivered */
+    bool answered;  /* and the answer delivered */
+    bool restarted; /* since its last request: numbers may jump, and go up all the same */
 };
 
 #define ESC_NO_ANSWER 1
@@ -87,8 +88,22 @@ struct esc_script {                /* what it does besides following the RFC */
     uint32_t retry_after_s; /* said with what `answer` gives; 0: not */
 };
 
+/* What survives the process: kept_testing.c. */
+enum { KEPT_MAX = 128 };
+struct bench_store {
+    bool works; /* otherwise nobody keeps anything */
+    bool slow;  /* nothing is durable until bench_write */
+    bool fails;
+    struct str kept[KEPT_MAX], unwritten[KEPT_MAX]; /* by number; on the heap */
+    bool put[KEPT_MAX], taken[KEPT_MAX];            /* there is something unwritten */
+    uint64_t words[KEPT_MAX];
+    struct list waits;
+    uint64_t incarnation;
+    size_t puts;
+};
+
 struct bench {
-    uint64_t now_ms;
+    uint64_t now_ms, wall_ahead_ms;
     struct clock clock;
     struct wheel wheel;
     struct rng rng, dice; /* the subject's, and ours */
@@ -107,6 +122,8 @@ struct bench {
     bool resolves, answers_resolve; /* a name is found; a look-up is answered at all */
     size_t resolutions;
     struct addr address, former_address;
+    struct addr dead; /* of the same name, before `address`, and nobody is there; or none */
+    struct dns_targets targets;
     uint64_t moved_ms;
 
     struct esc_script esc;
@@ -121,12 +138,21 @@ struct bench {
     struct str last;             /* the last new request */
     bool quiet;                  /* no lines */
     void (*guard)(bool subject); /* told when the subject's code begins and ends; or NULL */
+    struct bench_store store;
 };
 
 struct bench *bench_create(const char *pjsip_conf, const char *extstate_conf);
 /* Reads both texts and hands them over. */
 void bench_reload(struct bench *b, const char *pjsip_conf, const char *extstate_conf);
 void bench_destroy(struct bench *b);
+/* Likewise, with a store. */
+struct bench *bench_create_keeping(const char *pjsip_conf, const char *extstate_conf);
+/* What was put becomes durable. */
+void bench_write(struct bench *b);
+/* The process ends at once, and another one begins with these files and what is durable. Who sends
+ * to it meanwhile is not heard. */
+void bench_restart(struct bench *b, const char *pjsip_conf, const char *extstate_conf);
+size_t bench_kept(const struct bench *b); /* records */
 struct settings *bench_settings(const struct bench *b, const char *pjsip_conf,
                                 const char *extstate_conf);
 
@@ -135,7 +161,13 @@ void bench_set(struct bench *b, const char *resource, enum extension_state state
 void bench_remove(struct bench *b, const char *resource);
 void bench_run(struct bench *b, uint64_t ms);
 
-/* Between the two: publisher_testing.c and compositor_testing.c. */
+/* Among publisher_testing.c, compositor_testing.c and kept_testing.c. */
+void bench_guard(const struct bench *b, bool subject);
+void bench_create_publisher(struct bench *b);
+struct keep bench_keep(struct bench *b);
+struct keep_words bench_words(struct bench *b);
+void bench_lose(struct bench *b); /* all that is kept */
+void bench_clients_restart(struct bench *b);
 void bench_post(struct bench *b, const struct flow *flow, struct str bytes, bool is_response);
 void bench_unsent(struct bench *b, struct str datagram);
 void bench_watch(struct bench *b, const struct flow *to, struct str datagram);

@@ -99,7 +99,7 @@ static int print_authorization(struct section *s, struct str uri, struct buf *ou
     return r;
 }
 
-static int print_body(const struct publication *pub, const struct identities *id, struct buf *out)
+static int print_body(struct publication *pub, const struct identities *id, struct buf *out)
 {
     const struct body_profile *profile = pub->sent_profile;
     const struct rendered_body *body;
@@ -110,6 +110,7 @@ static int print_body(const struct publication *pub, const struct identities *id
 
     if (r)
         return r;
+    pub->sent_digest = publication_digest(body);
     sip_print_header(out, STR("Content-Type"), body_profile_content_type(profile));
     sip_print_header_u64(out, STR("Content-Length"), body_length(body, &slots));
     buf_add(out, STR("\r\n"));

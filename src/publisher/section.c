@@ -107,6 +107,11 @@ static void section_resolve(struct section *s)
     struct publisher *p = s->publisher;
     const struct section_terms *t = &s->terms;
     const struct sip_uri *target = t->settings->outbound_proxy.n ? &t->proxy : &t->server;
+    const struct dns_question q = { .host = target->host,
+                                    .port = target->port,
+                                    .secure = target->secure,
+                                    .fixed = t->protocol_named,
+                                    .protocol = t->protocol };
     uint64_t now = publisher_now(p);
 
     if (s->resolving && now - s->asked_ms < RESOLVE_PATIENCE_MS)
@@ -116,47 +121,139 @@ static void section_resolve(struct section *s)
     /* The answer ends this; without one nothing else would ask again. */
     if (!s->resolved)
         timer_start(p->cfg.wheel, &s->pause, RESOLVE_PATIENCE_MS);
-    p->cfg.port.resolve(p->cfg.port.ctx, target->host, target->port, s->cookie);
+    p->cfg.port.resolve(p->cfg.port.ctx, &q, s->cookie);
 }
 
-static void address_missing(struct section *s, int error)
+/* It is said once, until it is another reason. */
+static void address_missing(struct section *s, struct str why)
 {
-    log_warn(s->publisher->cfg.log, "publish.no_address", KV("section", s->terms.settings->id),
-             KV("server", s->terms.settings->server_uri), KV_ERR(error));
+    struct publisher *p = s->publisher;
+    struct str copy;
+
+    if (!str_equal(s->missing, why) || !s->missing.n)
+        log_warn(p->cfg.log, "publish.no_address", KV("section", s->terms.settings->id),
+                 KV("server", s->terms.settings->server_uri), KV("why", why));
+    if (!str_equal(s->missing, why) && str_dup(&copy, why) == 0) {
+        str_free(&s->missing);
+        s->missing = copy;
+    }
+    /* An address that was good before stays in use. */
+    s->targets.until_ms = publisher_now(p) + section_retry_interval_ms(s);
     if (s->resolved)
-        return; /* an address that was good before stays in use */
+        return;
     pause_growing(s);
     section_pump(s);
 }
 
-void section_resolved(struct section *s, const struct addr *remote)
+/* The first of `found`, from this one on and around, that our transport reaches. */
+static int target_choose(const struct section *s, const struct dns_targets *found, unsigned from,
+                         unsigned *which, struct flow *flow)
+{
+    const struct publisher_port *port = &s->publisher->cfg.port;
+    int r = -ENOENT;
+
+    for (unsigned i = 0; i < found->n && r; i++) {
+        const struct dns_target *t = &found->list[(from + i) % found->n];
+
+        r = port->route(port->ctx, s->terms.settings->transport, t->protocol, &t->addr, flow);
+        *which = (from + i) % found->n;
+    }
+    return r;
+}
+
+static bool same_place(const struct flow *a, const struct flow *b)
+{
+    return a->protocol == b->protocol && addr_equal(&a->remote, &b->remote);
+}
+
+static void address_log(const struct section *s, const char *event)
+{
+    char room[DNS_TARGET_TEXT_MAX];
+    struct buf b;
+
+    buf_init_on(&b, room, sizeof(room));
+    dns_target_print(&b, (enum net_protocol)s->flow.protocol, &s->flow.remote);
+    log_info(s->publisher->cfg.log, event, KV("section", s->terms.settings->id),
+             KV("remote", buf_str(&b)));
+}
+
+/* What is under way to the former address begins anew. */
+static void section_move(struct section *s, const struct flow *flow, unsigned target)
+{
+    s->target = target;
+    s->flow = *flow;
+    s->moved_ms = publisher_now(s->publisher);
+    address_log(s, "publish.server_moved");
+    LIST_FOREACH (it, &s->publications)
+        publication_recall(CONTAINER_OF(it, struct publication, of_section));
+}
+
+bool section_failover(struct section *s, uint64_t attempt_ms, bool refused)
+{
+    uint64_t now = publisher_now(s->publisher);
+    struct flow flow;
+    unsigned which;
+
+    /* One that refuses a single publication is not left again and again. */
+    if (refused ? s->moved_ms && !s->tried && now - s->moved_ms < section_retry_interval_ms(s)
+                : s->answered_ms > attempt_ms)
+        return false;
+    if (s->tried + 1 >= s->targets.n) {
+        s->tried = 0; /* after the pause they are all tried again */
+        return false;
+    }
+    s->tried++;
+    if (target_choose(s, &s->targets, s->target + 1, &which, &flow) || same_place(&flow, &s->flow))
+        return false;
+    section_move(s, &flow, which);
+    s->down = true; /* one request at a time, until this one has answered */
+    return true;
+}
+
+/* Where we are is kept as long as it is one of them, whatever the order: another one need not know
+ * our publications, and the draw by weight is another each time. */
+static unsigned target_kept(const struct section *s, const struct dns_targets *found)
+{
+    for (unsigned i = 0; s->resolved && i < found->n; i++)
+        if (found->list[i].protocol == (enum net_protocol)s->flow.protocol &&
+            addr_equal(&found->list[i].addr, &s->flow.remote))
+            return i;
+    return 0;
+}
+
+void section_resolved(struct section *s, const struct dns_targets *found)
 {
     struct publisher *p = s->publisher;
+    bool moved, first = !s->resolved;
     struct flow flow;
-    int r = -ENOENT;
-    bool moved;
+    unsigned which;
+    int r;
 
     s->resolving = false;
-    if (remote)
-        r = p->cfg.port.route(p->cfg.port.ctx, s->terms.settings->transport, remote, &flow);
+    r = target_choose(s, found, target_kept(s, found), &which, &flow);
     if (r) {
-        address_missing(s, r);
+        address_missing(s, found->n ? str_of(strerror(-r)) : found->why);
         return;
     }
-    moved = s->resolved && !addr_equal(&flow.remote, &s->flow.remote);
-    if (!s->resolved) {
+    moved = s->resolved && !same_place(&flow, &s->flow);
+    if (first) {
         timer_stop(p->cfg.wheel, &s->pause);
         s->down_failures = 0;
     }
-    s->flow = flow;
+    str_free(&s->missing);
+    s->targets = *found;
+    s->targets.why = STR_EMPTY;
+    s->target = which;
     s->resolved = true;
     s->resolved_ms = publisher_now(p);
     if (moved) {
-        log_info(p->cfg.log, "publish.server_moved", KV("section", s->terms.settings->id));
-        LIST_FOREACH (it, &s->publications)
-            publication_recall(CONTAINER_OF(it, struct publication, of_section));
+        s->tried = 0;
+        section_move(s, &flow, which);
         section_revive(s); /* this is not the one that was silent */
     }
+    s->flow = flow;
+    if (first)
+        address_log(s, "publish.resolved");
     section_pump(s);
 }
 
@@ -176,6 +273,8 @@ static bool may_send(struct section *s)
         section_resolve(s);
         return false;
     }
+    if (publisher_now(s->publisher) >= s->targets.until_ms)
+        section_resolve(s); /* until it is answered, what was found goes on */
     return s->outstanding < (s->down ? 1 : SECTION_WINDOW);
 }
 
@@ -192,7 +291,8 @@ static struct publication *section_next(struct section *s)
 
 void section_pump(struct section *s)
 {
-    while ((!list_empty(&s->urgent) || !list_empty(&s->routine)) && may_send(s))
+    while (!s->publisher->quiet && (!list_empty(&s->urgent) || !list_empty(&s->routine)) &&
+           may_send(s))
         publication_send(section_next(s));
     if (s->retired && s->n_publications == 0)
         section_destroy(s);
@@ -286,6 +386,13 @@ static bool package_matches(struct str event, struct str package)
     return str_equal(event, STR("dialog")) || str_equal(event, STR("presence"));
 }
 
+bool publisher_matches(const struct publish_settings *ps, struct str context, struct str extension)
+{
+    if (ps->context && !regex_matches(ps->context, context, NULL))
+        return false;
+    return !ps->exten || regex_matches(ps->exten, extension, NULL);
+}
+
 bool section_matches(const struct section *s, const struct snapshot *snap)
 {
     const struct publish_settings *ps = s->terms.settings;
@@ -294,9 +401,7 @@ bool section_matches(const struct section *s, const struct snapshot *snap)
         return false;
     if (asterisk_package_known(ps->event))
         return stream_matches(s, snap->extension);
-    if (ps->context && !regex_matches(ps->context, snap->context, NULL))
-        return false;
-    return !ps->exten || regex_matches(ps->exten, snap->extension, NULL);
+    return publisher_matches(ps, snap->context, snap->extension);
 }
 
 int section_create(struct section **out, struct publisher *p, const struct settings *settings,
@@ -326,6 +431,58 @@ int section_create(struct section **out, struct publisher *p, const struct setti
     return 0;
 }
 
+/* What is not of the target is as the section of that name has it now, or as little as there can
+ * be. */
+static struct publish_settings *former_dup(const struct publisher *p,
+                                           const struct publish_settings *of)
+{
+    const struct publish_settings *now = settings_publish(p->settings, of->id);
+    struct str texts[] = { of->id,    of->server_uri, of->from_uri,      of->to_uri,
+                           of->event, of->body,       of->outbound_proxy };
+    struct publish_settings *ps;
+    size_t n = 0;
+    char *at;
+
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        n += texts[i].n;
+    ps = calloc(1, sizeof(*ps) + n);
+    if (!ps)
+        return NULL;
+    at = (char *)(ps + 1);
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        str_keep(&texts[i], &at);
+    *ps = (struct publish_settings){ .id = texts[0],
+                                     .server_uri = texts[1],
+                                     .from_uri = texts[2],
+                                     .to_uri = texts[3],
+                                     .event = texts[4],
+                                     .body = texts[5],
+                                     .outbound_proxy = texts[6],
+                                     .expiration_s = of->expiration_s };
+    if (now) {
+        ps->auths = now->auths;
+        ps->n_auths = now->n_auths;
+        ps->max_auth_attempts = now->max_auth_attempts;
+        ps->transport = now->transport;
+    }
+    return ps;
+}
+
+int section_create_former(struct section **out, struct publisher *p,
+                          const struct publish_settings *former)
+{
+    struct publish_settings *ps = former_dup(p, former);
+    int r = ps ? section_create(out, p, p->settings, ps) : -ENOMEM;
+
+    if (r) {
+        free(ps);
+        return r;
+    }
+    (*out)->former = ps;
+    section_retire(*out);
+    return 0;
+}
+
 static void nonces_forget(struct section *s)
 {
     for (size_t i = 0; i < ARRAY_LEN(s->sessions); i++)
@@ -343,7 +500,9 @@ void section_destroy(struct section *s)
     list_remove(&s->link);
     p->counters.sections--;
     nonces_forget(s);
+    str_free(&s->missing);
     terms_fini(&s->terms);
+    free(s->former);
     free(s);
 }
 
@@ -370,7 +529,7 @@ int section_rebind(struct section *s, const struct settings *settings,
     r = terms_init(&t, s->publisher, settings, ps);
     if (r)
         return r;
-    if (!terms_same_target(&s->terms, &t)) {
+    if (!publisher_same_target(s->terms.owner, s->terms.settings, settings, ps)) {
         terms_fini(&t);
         return SECTION_DIFFERS;
     }
@@ -379,7 +538,8 @@ int section_rebind(struct section *s, const struct settings *settings,
         nonces_keep(s, &t);
     else
         nonces_forget(s);
-    if (!str_equal(s->terms.settings->transport, ps->transport))
+    if (!str_equal(s->terms.settings->transport, ps->transport) ||
+        s->terms.protocol != t.protocol || s->terms.protocol_named != t.protocol_named)
         s->resolved = false;
     terms_fini(&s->terms);
     s->terms = t;

@@ -9,6 +9,8 @@
 static int uris_parse(struct section_terms *t)
 {
     const struct publish_settings *ps = t->settings;
+    const struct sip_uri *target = ps->outbound_proxy.n ? &t->proxy : &t->server;
+    const struct transport_settings *by = settings_transport(t->owner, ps->transport);
     int r = sip_uri_parse(&t->server, ps->server_uri);
 
     if (r == 0)
@@ -17,7 +19,10 @@ static int uris_parse(struct section_terms *t)
         r = sip_uri_parse(&t->to, ps->to_uri);
     if (r == 0 && ps->outbound_proxy.n)
         r = sip_uri_parse(&t->proxy, ps->outbound_proxy);
-    return r;
+    if (r)
+        return r;
+    t->protocol_named = txn_uri_protocol_named(target, by);
+    return txn_uri_protocol_by(&t->protocol, target, by);
 }
 
 static int profile_choose(struct section_terms *t, struct body_registry *bodies)
@@ -79,15 +84,14 @@ void terms_fini(struct section_terms *t)
     *t = (struct section_terms){ .owner = NULL };
 }
 
-bool terms_same_target(const struct section_terms *a, const struct section_terms *b)
+bool publisher_same_target(const struct settings *a_owner, const struct publish_settings *a,
+                           const struct settings *b_owner, const struct publish_settings *b)
 {
-    const struct publish_settings *x = a->settings, *y = b->settings;
-
-    return str_equal(x->server_uri, y->server_uri) && str_equal(x->from_uri, y->from_uri) &&
-           str_equal(x->to_uri, y->to_uri) && str_equal(x->event, y->event) &&
-           str_equal(x->body, y->body) && str_equal(x->outbound_proxy, y->outbound_proxy) &&
-           a->owner->compatibility.publish_key_without_context ==
-               b->owner->compatibility.publish_key_without_context;
+    return str_equal(a->server_uri, b->server_uri) && str_equal(a->from_uri, b->from_uri) &&
+           str_equal(a->to_uri, b->to_uri) && str_equal(a->event, b->event) &&
+           str_equal(a->body, b->body) && str_equal(a->outbound_proxy, b->outbound_proxy) &&
+           a_owner->compatibility.publish_key_without_context ==
+               b_owner->compatibility.publish_key_without_context;
 }
 
 static bool same_credential(const struct digest_credential *a, const struct digest_credential *b)

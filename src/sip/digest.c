@@ -4,6 +4,8 @@
 #include <openssl/evp.h>
 #include <stdlib.h>
 
+#include "sip/print.h"
+
 enum { CNONCE_BYTES = 16 };
 
 static const struct {
@@ -36,6 +38,11 @@ struct str digest_algorithm_name(enum digest_algorithm a)
     return algorithms[a].name;
 }
 
+size_t digest_hex_len(enum digest_algorithm a)
+{
+    return algorithms[a].hex_length;
+}
+
 void digest_session_fini(struct digest_session *s)
 {
     str_free(&s->realm);
@@ -65,19 +72,6 @@ static struct str unescape(struct str quoted, char *storage)
     }
     storage[n] = '\0';
     return (struct str){ storage, n };
-}
-
-static bool quoted_equals(struct str quoted, struct str plain)
-{
-    size_t at = 0;
-
-    for (size_t i = 0; i < quoted.n; i++, at++) {
-        if (quoted.p[i] == '\\' && i + 1 < quoted.n)
-            i++;
-        if (at >= plain.n || plain.p[at] != quoted.p[i])
-            return false;
-    }
-    return at == plain.n;
 }
 
 /* quoted-string with its quotes dropped, on the heap. A missing one stays NULL. */
@@ -157,7 +151,7 @@ static void challenge_consider(struct candidate *best, const struct sip_challeng
         const struct digest_credential *c = credentials[i];
         bool wildcard = is_wildcard(c->realm);
 
-        if (!can_answer(c, algorithm) || (!wildcard && !quoted_equals(ch->realm, c->realm)))
+        if (!can_answer(c, algorithm) || (!wildcard && !sip_quoted_equals(ch->realm, c->realm)))
             continue;
         if (better(best, algorithm, !wildcard))
             *best = (struct candidate){ *ch, c, algorithm, !wildcard };
@@ -322,19 +316,6 @@ static int session_response(struct digest_hex *out, const struct digest_session 
     return r;
 }
 
-/* name="value"; line ends, which no quoted-pair can carry, become blanks. */
-static void print_quoted(struct buf *out, struct str name, struct str value)
-{
-    buf_add(out, name);
-    buf_add(out, STR("=\""));
-    for (size_t i = 0; i < value.n; i++) {
-        if (value.p[i] == '"' || value.p[i] == '\\')
-            buf_add_char(out, '\\');
-        buf_add_char(out, value.p[i] == '\r' || value.p[i] == '\n' ? ' ' : value.p[i]);
-    }
-    buf_add_char(out, '"');
-}
-
 int digest_session_print(struct digest_session *s, struct rng *rng, struct str method,
                          struct str uri, struct buf *out)
 {
@@ -364,20 +345,20 @@ int digest_session_print(struct digest_session *s, struct rng *rng, struct str m
         return r;
     s->count = count;
     buf_add(out, s->proxy ? STR("Proxy-Authorization: Digest ") : STR("Authorization: Digest "));
-    print_quoted(out, STR("username"), s->credential->username);
-    print_quoted(out, STR(", realm"), s->realm);
-    print_quoted(out, STR(", nonce"), s->nonce);
-    print_quoted(out, STR(", uri"), uri);
-    print_quoted(out, STR(", response"), digest_hex_str(&response));
+    sip_print_quoted(out, STR("username"), s->credential->username);
+    sip_print_quoted(out, STR(", realm"), s->realm);
+    sip_print_quoted(out, STR(", nonce"), s->nonce);
+    sip_print_quoted(out, STR(", uri"), uri);
+    sip_print_quoted(out, STR(", response"), digest_hex_str(&response));
     buf_add(out, STR(", algorithm="));
     buf_add(out, digest_algorithm_name(s->algorithm));
     if (s->qop_auth) {
-        print_quoted(out, STR(", cnonce"), q.cnonce);
+        sip_print_quoted(out, STR(", cnonce"), q.cnonce);
         buf_add(out, STR(", qop=auth, nc="));
         buf_add(out, q.nc);
     }
     if (s->opaque.p)
-        print_quoted(out, STR(", opaque"), s->opaque);
+        sip_print_quoted(out, STR(", opaque"), s->opaque);
     buf_add(out, STR("\r\n"));
     return out->error;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* digest.h - HTTP digest for SIP, the client's side: RFC 3261 section 22, RFC 7616, RFC 8760.
- * Hashes by OpenSSL. Threads: pure functions. */
+/* digest.h - HTTP digest for SIP, the client's side, and the hashes of both: RFC 3261 section 22,
+ * RFC 7616, RFC 8760. Hashes by OpenSSL. Threads: pure functions. */
 #pragma once
 #include "base/random.h"
 #include "sip/field.h"
@@ -13,6 +13,7 @@ enum digest_algorithm { DIGEST_MD5, DIGEST_SHA256, DIGEST_SHA512_256, DIGEST_ALG
 NODISCARD int digest_algorithm_parse(enum digest_algorithm *out, struct str name);
 struct str digest_algorithm_name(enum digest_algorithm a);
 #define DIGEST_HEX_MAX 64
+size_t digest_hex_len(enum digest_algorithm a); /* of its hashes */
 
 struct digest_credential {
     struct str username;

@@ -60,6 +60,10 @@ static void list_element_skip(struct cursor *c)
     struct str quoted;
     bool brackets = false;
 
+    if (str_find_char(cursor_rest(c), ',') == (size_t)(c->end - c->p)) { /* the usual case */
+        c->p = c->end;
+        return;
+    }
     while (!cursor_done(c) && (brackets || *c->p != ',')) {
         if (*c->p == '"' && !brackets) {
             if (!cursor_quoted(c, &quoted))
@@ -107,9 +111,7 @@ static bool via_param_apply(struct sip_via *v, const struct sip_param *p)
 {
     switch (p->name.n) {
     case 5:
-        if (word_is(p->name, STR("maddr")))
-            v->maddr = without_brackets(p->value);
-        else if (word_is(p->name, STR("rport"))) {
+        if (word_is(p->name, STR("rport"))) {
             struct cursor c = scan_on(p->value);
 
             v->has_rport = true;
@@ -338,4 +340,87 @@ bool sip_challenge_next(struct str *rest, struct sip_challenge *out)
     *out = ch;
     *rest = cursor_rest(&c);
     return true;
+}
+
+/* A missing one keeps its NULL pointer. */
+static int credential_take(struct str *field, struct str value)
+{
+    if (field->p)
+        return -EBADMSG;
+    *field = unquoted(value);
+    return 0;
+}
+
+static int credential_apply(struct sip_credentials *c, const struct sip_param *p)
+{
+    const struct {
+        struct str name;
+        struct str *to;
+    } known[] = {
+        { STR("username"), &c->username },
+        { STR("realm"), &c->realm },
+        { STR("nonce"), &c->nonce },
+        { STR("uri"), &c->uri },
+        { STR("response"), &c->response },
+        { STR("algorithm"), &c->algorithm },
+        { STR("opaque"), &c->opaque },
+        { STR("qop"), &c->qop },
+        { STR("nc"), &c->nc },
+        { STR("cnonce"), &c->cnonce },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (word_is(p->name, known[i].name))
+            return credential_take(known[i].to, p->value);
+    return 0; /* auth-param: others are for others */
+}
+
+int sip_credentials_parse(struct sip_credentials *out, struct str value)
+{
+    struct cursor c = scan_on(value);
+    struct sip_credentials found = { .scheme = STR_EMPTY };
+    struct sip_param p;
+
+    scan_blanks(&c);
+    found.scheme = scan_span(&c, CH_TOKEN);
+    if (found.scheme.n == 0)
+        return -EBADMSG;
+    if (!str_equal_nocase(found.scheme, STR("Digest"))) {
+        *out = found;
+        return 0;
+    }
+    scan_blanks(&c);
+    do {
+        if (!auth_param_scan(&c, &p) || credential_apply(&found, &p))
+            return -EBADMSG;
+    } while (scan_separator(&c, ','));
+    scan_blanks(&c);
+    if (!cursor_done(&c))
+        return -EBADMSG;
+    *out = found;
+    return 0;
+}
+
+/* The character at `*i`, behind the backslash of a quoted-pair. */
+static char quoted_char(struct str quoted, size_t *i)
+{
+    if (quoted.p[*i] == '\\' && *i + 1 < quoted.n)
+        ++*i;
+    return quoted.p[(*i)++];
+}
+
+bool sip_quoted_equals(struct str quoted, struct str plain)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < quoted.n; at++)
+        if (at >= plain.n || plain.p[at] != quoted_char(quoted, &i))
+            return false;
+    return at == plain.n;
+}
+
+void sip_quoted_decode(struct buf *out, struct str quoted)
+{
+    for (size_t i = 0; i < quoted.n;)
+        buf_add_char(out, quoted_char(quoted, &i));
 }

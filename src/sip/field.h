@@ -54,3 +54,15 @@ NODISCARD int sip_challenge_parse(struct sip_challenge *out, struct str value);
 /* Challenges of one value one by one, call until false: sip_list_next would cut at the commas
  * inside them. */
 bool sip_challenge_next(struct str *rest, struct sip_challenge *out);
+
+/* Authorization, Proxy-Authorization: RFC 7616 section 3.4, one of them a value. As in a challenge,
+ * tokens may be quoted and quoted strings be tokens. Of another scheme than Digest nothing but that
+ * is read. A parameter that comes twice is -EBADMSG. */
+struct sip_credentials {
+    struct str scheme, username, realm, nonce, uri, response, algorithm, opaque, qop, nc, cnonce;
+};
+NODISCARD int sip_credentials_parse(struct sip_credentials *out, struct str value);
+/* Is a quoted-string, its quotes dropped and its escapes still in it, this text? */
+bool sip_quoted_equals(struct str quoted, struct str plain);
+/* That text itself. */
+void sip_quoted_decode(struct buf *out, struct str quoted);

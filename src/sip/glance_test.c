@@ -52,7 +52,7 @@ static void test_glance(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct sip_glance g;
-        struct sip_message m;
+        struct sip_message m, rest;
 
         assert_int_equal(sip_success_glance(&g, str_of(cases[i].text)), cases[i].status != 0);
         if (!cases[i].status)
@@ -62,12 +62,39 @@ static void test_glance(void **state)
         assert_int_equal(g.status, m.status);
         assert_int_equal(g.method, m.method);
         assert_true(str_equal(g.branch, m.branch));
+        assert_int_equal(sip_response_parse_rest(&rest, str_of(cases[i].text)), 0);
+        assert_int_equal(rest.status, m.status);
+        assert_int_equal(rest.n_headers, m.n_headers);
+        assert_true(str_equal(sip_header_value(&rest, SIP_H_CALL_ID), m.call_id));
+    }
+}
+
+/* Whatever else is broken is left to the parser, whose answer it is. */
+static void test_rest_is_refused(void **state)
+{
+    static const char *const cases[] = {
+        "SIP/2.0 200 OK\r\nCall-ID: a\r\nCall-ID: b\r\n\r\n",
+        "SIP/2.0 200 OK\r\nSIP-ETag a\r\n\r\n",
+        "SIP/2.0 200 OK\r\nServer: \x01\r\n\r\n",
+        "SIP/2.0 200 OK\r\nContent-Length: 9\r\n\r\nbody",
+        "SIP/3.0 200 OK\r\n\r\n",
+        "NOTIFY sip:a@x SIP/2.0\r\n\r\n",
+        "",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct sip_message rest;
+
+        if (sip_response_parse_rest(&rest, str_of(cases[i])) == 0)
+            fail_msg("%s", cases[i]);
     }
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_glance) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_glance),
+                                        cmocka_unit_test(test_rest_is_refused) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

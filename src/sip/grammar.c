@@ -130,7 +130,7 @@ bool scan_params(struct cursor *c, struct str *out)
 
     scan_blanks(&ahead);
     start = ahead.p;
-    while (scan_param(&ahead, CH_TOKEN, &ignored))
+    while (!cursor_done(&ahead) && scan_param(&ahead, CH_TOKEN, &ignored))
         ;
     *out = (struct str){ start, (size_t)(ahead.p - start) };
     scan_blanks(&ahead);

@@ -57,20 +57,46 @@ static inline bool word_is(struct str text, struct str word)
            (memcmp(text.p, word.p, word.n) == 0 || str_equal_nocase(text, word));
 }
 
+/* Some byte below ' ' in eight? See "Bit Twiddling Hacks", hasless(). */
+static inline bool word_has_control(uint64_t w)
+{
+    return (w - UINT64_C(0x2020202020202020)) & ~w & UINT64_C(0x8080808080808080);
+}
+
+static inline bool str_has_control(struct str s)
+{
+    uint64_t w;
+
+    if (s.n < sizeof(w)) {
+        for (size_t i = 0; i < s.n; i++)
+            if ((unsigned char)s.p[i] < ' ')
+                return true;
+        return false;
+    }
+    for (size_t i = 0; i + sizeof(w) <= s.n; i += sizeof(w)) {
+        memcpy(&w, s.p + i, sizeof(w));
+        if (word_has_control(w))
+            return true;
+    }
+    memcpy(&w, s.p + s.n - sizeof(w), sizeof(w));
+    return word_has_control(w);
+}
+
 /* The longest run of these characters, possibly empty. */
 static inline struct str scan_span(struct cursor *c, unsigned classes)
 {
-    const char *start = c->p;
+    const char *start = c->p, *p = start, *end = c->end; /* not in memory at each step */
 
-    while (c->p < c->end && ch_is(*c->p, classes))
-        c->p++;
-    return (struct str){ start, (size_t)(c->p - start) };
+    while (p < end && ch_is(*p, classes))
+        p++;
+    c->p = p;
+    return (struct str){ start, (size_t)(p - start) };
 }
 
 /* LWS; a line end inside a header's value is always a fold. */
 static inline void scan_blanks(struct cursor *c)
 {
-    while (c->p < c->end && (*c->p == ' ' || *c->p == '\t' || *c->p == '\r' || *c->p == '\n'))
+    while (c->p < c->end && str_is_blank(*c->p))
         c->p++;
 }
 

@@ -23,35 +23,10 @@ static void fault_set(struct parser *ps, const char *fault)
         ps->fault = fault;
 }
 
-/* Some byte below ' ' in eight? See "Bit Twiddling Hacks", hasless(). */
-static bool word_has_control(uint64_t w)
-{
-    return (w - UINT64_C(0x2020202020202020)) & ~w & UINT64_C(0x8080808080808080);
-}
-
-static bool has_control(struct str s)
-{
-    uint64_t w;
-
-    if (s.n < sizeof(w)) {
-        for (size_t i = 0; i < s.n; i++)
-            if ((unsigned char)s.p[i] < ' ')
-                return true;
-        return false;
-    }
-    for (size_t i = 0; i + sizeof(w) <= s.n; i += sizeof(w)) {
-        memcpy(&w, s.p + i, sizeof(w));
-        if (word_has_control(w))
-            return true;
-    }
-    memcpy(&w, s.p + s.n - sizeof(w), sizeof(w));
-    return word_has_control(w);
-}
-
 /* Folds and tabs are fine, and what a backslash quotes, except a CR: RFC 3261 section 25.1. */
 static bool has_bad_control(struct str s)
 {
-    if (!has_control(s))
+    if (!str_has_control(s))
         return false;
     for (size_t i = 0; i < s.n; i++) {
         if ((unsigned char)s.p[i] >= ' ' || s.p[i] == '\t' || s.p[i] == '\n')
@@ -119,15 +94,15 @@ static void status_line_parse(struct parser *ps, struct str line)
 
 static void request_uri_check(struct parser *ps, struct str text)
 {
-    struct sip_uri uri;
+    struct sip_uri *uri = &ps->m->request_uri;
 
     if (text.n == 0)
         fault_set(ps, "No Request-URI");
     else if (text.p[0] == ' ' || text.p[text.n - 1] == ' ')
         fault_set(ps, "Several blanks in the request line");
-    else if (sip_uri_parse(&uri, text))
+    else if (sip_uri_parse(uri, text))
         fault_set(ps, "Bad Request-URI");
-    else if (uri.sip && uri.headers.n)
+    else if (uri->sip && uri->headers.n)
         fault_set(ps, "Headers in the Request-URI"); /* RFC 3261 section 19.1.1 */
 }
 
@@ -328,7 +303,7 @@ static void message_clear(struct sip_message *m, struct str raw)
     m->method_text = m->branch = m->from_tag = m->to_tag = STR_EMPTY;
     m->via.host = STR_EMPTY;
     m->from_parts = m->to_parts = (struct sip_name_addr){ .uri = STR_EMPTY };
-    m->from_uri.sip = false;
+    m->request_uri.sip = m->from_uri.sip = false;
     m->n_headers = 0;
     memset(m->first, 0, sizeof(m->first));
     m->cseq = 0;
@@ -359,4 +334,17 @@ out:
     if (fault)
         *fault = r ? ps.fault : NULL;
     return r;
+}
+
+int sip_response_parse_rest(struct sip_message *out, struct str datagram)
+{
+    struct parser ps = { .m = out, .p = datagram.p, .end = scan_on(datagram).end };
+
+    message_clear(out, datagram);
+    if (start_line_parse(&ps) || out->request)
+        return SIP_MALFORMED;
+    headers_parse(&ps);
+    body_parse(&ps);
+    out->call_id = out->from = out->to = STR_EMPTY;
+    return ps.fault || ps.other_version ? SIP_MALFORMED : 0;
 }

@@ -107,17 +107,18 @@ struct sip_via {
     bool host_ipv6;
     uint16_t port; /* 0: not given */
     struct str params, branch;
-    struct str received, maddr; /* without brackets */
-    bool has_rport;             /* with or without a value */
-    uint16_t rport;             /* 0: no value */
+    struct str received; /* without brackets */
+    bool has_rport;      /* with or without a value */
+    uint16_t rport;      /* 0: no value */
 };
 
 struct sip_message {
     bool request;
     enum sip_method method; /* of the request line, or of CSeq in a response */
     struct str method_text;
-    struct str uri;  /* Request-URI, unparsed */
-    unsigned status; /* responses: 100..699 */
+    struct str uri;             /* Request-URI, unparsed */
+    struct sip_uri request_uri; /* the same, if it is one */
+    unsigned status;            /* responses: 100..699 */
     struct str reason;
     struct sip_header headers[SIP_HEADERS_MAX];
     size_t n_headers;
@@ -160,6 +161,10 @@ struct sip_glance { /* what RFC 3261 section 17.1.3 matches, and a status */
 /* A 2xx, as far as it takes to match it: an eighth of the work of sip_message_parse, and no opinion
  * on the rest. False: it is something else, or not written in the usual way; parse it. */
 bool sip_success_glance(struct sip_glance *out, struct str datagram);
+/* What a glance at a response leaves out, as far as whoever waits for it asks: the struct as
+ * sip_message_parse fills it, but nothing is looked at in Via, From, To and CSeq, and what those
+ * say is empty. 0, or SIP_MALFORMED: parse it. */
+NODISCARD int sip_response_parse_rest(struct sip_message *out, struct str datagram);
 
 /* First header of that kind; NULL when absent. */
 const struct sip_header *sip_header_first(const struct sip_message *m, enum sip_header_id id);

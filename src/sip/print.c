@@ -30,7 +30,7 @@ void sip_print_unfolded(struct buf *b, struct str value)
 {
     size_t plain = 0;
 
-    if (str_find_char(value, '\n') == value.n && str_find_char(value, '\r') == value.n) {
+    if (!str_has_control(value)) { /* the usual case */
         buf_add(b, value);
         return;
     }
@@ -49,6 +49,18 @@ void sip_print_unfolded(struct buf *b, struct str value)
         plain = i + 1;
     }
     buf_add(b, str_sub(value, plain, value.n));
+}
+
+void sip_print_quoted(struct buf *b, struct str name, struct str value)
+{
+    buf_add(b, name);
+    buf_add(b, STR("=\""));
+    for (size_t i = 0; i < value.n; i++) {
+        if (value.p[i] == '"' || value.p[i] == '\\')
+            buf_add_char(b, '\\');
+        buf_add_char(b, value.p[i] == '\r' || value.p[i] == '\n' ? ' ' : value.p[i]);
+    }
+    buf_add_char(b, '"');
 }
 
 static void print_raw_header(struct buf *b, enum sip_header_id id, struct str value)
@@ -245,12 +257,6 @@ int sip_response_target(struct addr *out, const struct sip_message *request,
         return 0;
     }
     port = via->port ? via->port : SIP_DEFAULT_PORT;
-    /* A maddr comes before rport: RFC 3581 section 4. Names in it are not looked up. */
-    if (via->maddr.n && addr_parse(&target, via->maddr, port) == 0) {
-        addr_port_set(&target, port);
-        *out = target;
-        return 0;
-    }
     if (is_ip(source)) {
         target = *source;
         if (!via->has_rport && !force_rport)

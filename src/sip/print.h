@@ -9,6 +9,8 @@ void sip_print_header(struct buf *b, struct str name, struct str value);
 void sip_print_header_u64(struct buf *b, struct str name, uint64_t value);
 /* A raw value from another message: folds become one blank. */
 void sip_print_unfolded(struct buf *b, struct str value);
+/* name="value"; line ends, which no quoted-pair can carry, become blanks. */
+void sip_print_quoted(struct buf *b, struct str name, struct str value);
 
 /* Put the compact forms of header names into a whole message that was printed with the long ones
  * (RFC 3261 section 7.3.3). In place: it only gets shorter. */
@@ -42,8 +44,9 @@ void sip_print_echo(struct buf *b, struct sip_echo *echo, const struct sip_messa
 void sip_print_response_from(struct buf *b, const struct sip_echo *echo, struct str text,
                              const struct sip_reply *reply);
 
-/* Where a response to this request goes on UDP: RFC 3261 section 18.2.2, RFC 3581 section 4.
- * `source` may be of no IP family: then the Via decides. -EBADMSG when the Via names no address and
- * the source cannot be used. */
+/* Where a response to this request goes on UDP: RFC 3261 section 18.2.2, RFC 3581 section 4; but
+ * for `maddr`, which is not heeded: anybody could have our answers sent to anybody. `source` may be
+ * of no IP family: then the Via decides. -EBADMSG when the Via names no address and the source
+ * cannot be used. */
 NODISCARD int sip_response_target(struct addr *out, const struct sip_message *request,
                                   const struct addr *source, bool force_rport);

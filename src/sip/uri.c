@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT
 #include "sip/grammar.h"
 
-/* Every '%' must begin an escape: RFC 3261 section 25.1, "escaped". */
+/* RFC 3261 section 25.1, "escaped", at the '%' that is there. */
+static bool is_escape(struct str s, size_t at)
+{
+    return s.n - at >= 3 && ch_is(s.p[at + 1], CH_HEX) && ch_is(s.p[at + 2], CH_HEX);
+}
+
+/* Every '%' must begin an escape. */
 static bool escapes_are_whole(struct str s)
 {
-    for (size_t i = str_find_char(s, '%'); i < s.n; i++) {
-        if (s.p[i] != '%')
-            continue;
-        if (s.n - i < 3 || !ch_is(s.p[i + 1], CH_HEX) || !ch_is(s.p[i + 2], CH_HEX))
+    for (size_t i = str_find_char(s, '%'); i < s.n; i++)
+        if (s.p[i] == '%' && !is_escape(s, i))
             return false;
-    }
     return true;
 }
 
@@ -28,17 +31,20 @@ static bool userinfo_scan(struct cursor *c, struct sip_uri *u)
     size_t left = (size_t)(c->end - c->p);
     const char *at = left ? memchr(c->p, '@', left) : NULL;
     struct str text = { c->p, at ? (size_t)(at - c->p) : 0 };
-    size_t colon;
+    size_t colon = text.n;
 
     if (!at)
         return true;
-    colon = str_find_char(text, ':');
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] == ':' && colon == text.n)
+            colon = i;
+        else if (!ch_is(text.p[i], CH_USER) || (text.p[i] == '%' && !is_escape(text, i)))
+            return false;
+    }
     u->user = str_sub(text, 0, colon);
     u->password = str_sub(text, colon + 1, text.n);
     if (!u->user.n && colon < text.n)
         return false; /* a password of nobody */
-    if (!all_of(u->user, CH_USER) || !all_of(u->password, CH_USER) || !escapes_are_whole(text))
-        return false;
     c->p = at + 1;
     return true;
 }
@@ -118,7 +124,7 @@ bool sip_param_find(struct str params, struct str name, struct str *value)
     struct cursor c = scan_on(params);
     struct sip_param p;
 
-    while (scan_param(&c, CH_PNAME, &p)) {
+    while (!cursor_done(&c) && scan_param(&c, CH_PNAME, &p)) {
         if (!word_is(p.name, name))
             continue;
         if (value)

@@ -75,6 +75,37 @@ int autohints_stage(struct state_core *core, struct device *d)
     return 0;
 }
 
+int autohint_make(struct state_core *core, struct str context, struct str device)
+{
+    const struct dialplan_context *ctx =
+        core->dialplan ? dialplan_context_find(core->dialplan, context) : NULL;
+    struct name_room room;
+    struct device *d;
+    struct hint *h;
+    int r = name_normalise(&device, device, &room);
+
+    if (r)
+        return r;
+    if (!core->switches.asterisk_autohints || !ctx || !ctx->autohints)
+        return STATE_UNCHANGED;
+    r = device_get(core, device, &d);
+    if (r)
+        return r;
+    r = device_stage(core, core->dialplan, ctx, d);
+    if (r) {
+        hints_rollback(core);
+        d = device_find(core, device); /* it may have gone with its new hint */
+    } else {
+        hints_commit(core);
+        hints_tell(core);
+        h = hint_find(core, context, name_autohint(d->name));
+        r = h && h->origin == HINT_AUTO ? 0 : STATE_UNCHANGED;
+    }
+    if (d)
+        device_release(core, d);
+    return r;
+}
+
 /* ---- a new dialplan ---- */
 
 /* An autohint goes on while its context has autohints and nothing else has taken its name. */

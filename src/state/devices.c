@@ -11,7 +11,7 @@ static bool device_is(const struct map_node *node, const void *key)
     return name_equal(CONTAINER_OF(node, struct device, node)->name, *(const struct str *)key);
 }
 
-static struct device *device_find(const struct state_core *core, struct str name)
+struct device *device_find(const struct state_core *core, struct str name)
 {
     struct map_node *node =
         map_find(&core->devices_by_name, name_hash(&core->devices_by_name, name), device_is, &name);
@@ -257,11 +257,30 @@ static int source_report_again(struct state_core *core, struct device *d,
     return r;
 }
 
+int device_report(struct state_core *core, struct str device, const struct state_source_view *v,
+                  struct device **out)
+{
+    struct state_source_view *known;
+    struct device *d;
+    int r = device_get(core, device, &d);
+
+    if (r)
+        return r;
+    known = source_find(d, v->source);
+    if (known && known->state == v->state)
+        return STATE_UNCHANGED;
+    r = known ? source_report_again(core, d, known, v) : source_report_first(core, d, v);
+    if (r)
+        device_release(core, d);
+    else
+        *out = d;
+    return r;
+}
+
 int state_device_set(struct state_core *core, struct str source, struct str device,
                      enum device_state state)
 {
     const struct state_source_view v = { source, state, clock_wall_ms(core->clock) };
-    struct state_source_view *known;
     struct name_room room;
     struct device *d;
     int r = name_normalise(&device, device, &room);
@@ -270,18 +289,14 @@ int state_device_set(struct state_core *core, struct str source, struct str devi
     if (r || source.n > NAME_MAX_LEN)
         return STATE_BAD_NAME;
     core->counters.device_reports++;
-    r = device_get(core, device, &d);
+    r = device_report(core, device, &v, &d);
+    core->counters.duplicates += r == STATE_UNCHANGED;
     if (r)
         return r;
-    known = source_find(d, source);
-    if (known && known->state == state) {
-        core->counters.duplicates++;
-        return STATE_UNCHANGED;
-    }
-    r = known ? source_report_again(core, d, known, &v) : source_report_first(core, d, &v);
-    if (r)
-        device_release(core, d);
-    return r;
+    if (d->changed_wall_ms > v.changed_wall_ms) /* by this report: it is one moment */
+        d->changed_wall_ms = v.changed_wall_ms;
+    device_keep(core, d, source, &v);
+    return 0;
 }
 
 int state_device_forget(struct state_core *core, struct str source, struct str device)
@@ -299,6 +314,7 @@ int state_device_forget(struct state_core *core, struct str source, struct str d
         known = source_find(d, source);
     if (!known)
         return STATE_UNCHANGED;
+    device_keep(core, d, source, NULL); /* while it is there */
     device_touch(core, d);
     gone = *known;
     behind = (size_t)(d->sources + --d->n_sources - known) * sizeof(*known);
@@ -308,6 +324,7 @@ int state_device_forget(struct state_core *core, struct str source, struct str d
         memmove(known + 1, known, behind);
         *known = gone;
         d->n_sources++;
+        device_keep(core, d, source, known);
         return r;
     }
     str_free(&gone.source);

@@ -28,6 +28,25 @@ void dialplan_unref(struct dialplan *dp);
  * has filled `dp`, whatever happens to `former`. 0 or -ENOMEM. */
 NODISCARD int dialplan_compare(struct dialplan *dp, struct dialplan *former);
 
+/* What is different from the former one, one by one: globals, then by context what comes and
+ * changes, then what goes with the contexts that go. */
+enum dialplan_change_kind {
+    DIALPLAN_GLOBAL,    /* `extension` is its name, `was` and `is` its values */
+    DIALPLAN_INCLUDES,  /* of a context that was there: which and in which order */
+    DIALPLAN_AUTOHINTS, /* `was` and `is`: "yes", or empty: no */
+    DIALPLAN_HINT,      /* `was` and `is`: its texts */
+    DIALPLAN_NAME,      /* of a hint whose text is the same: `was` and `is` */
+};
+struct dialplan_change { /* borrowed for the call */
+    enum dialplan_change_kind kind;
+    struct str context, extension;
+    struct str was, is;
+    bool added, removed; /* neither: changed */
+};
+typedef void (*dialplan_change_fn)(void *ctx, const struct dialplan_change *change);
+void dialplan_changes(const struct dialplan *dp, const struct dialplan *former,
+                      dialplan_change_fn each, void *ctx);
+
 /* A global, in order of definition; the value is substituted with the globals before it and cut at
  * 4095 bytes. Leading underscores (one or two) of the name are not part of it. A second value
  * replaces the first. Returns 0 or -ENOMEM. */
@@ -124,3 +143,5 @@ struct hint_entry {
  * and ends. */
 const struct hint_entry *dialplan_hint_next(const struct dialplan_context *ctx,
                                             const struct hint_entry *previous);
+/* Has it one for the same extension, or the same pattern? */
+bool dialplan_hint_has(const struct dialplan_context *ctx, const struct hint_entry *like);

@@ -49,6 +49,7 @@ struct event_state {
     bool changes_suffice; /* watchers that have changed are all there is new since the state before
                            */
 
+    size_t packed_bytes;              /* of one that event_state_pack has made: event_state_bytes */
     const struct event_state *source; /* what it borrows from: a reference, or NULL */
     struct arena arena;
 };

@@ -209,6 +209,7 @@ static void hint_leave(struct state_core *core, struct hint *h)
     list_remove(&h->link);
     list_remove(&h->idle);
     core->n_materialised -= h->origin == HINT_MATERIALISED;
+    autohint_forget(core, h);
 }
 
 void hint_idle_update(struct state_core *core, struct hint *h)
@@ -394,6 +395,8 @@ static void hint_reform(struct state_core *core, struct hint *h)
     core->n_materialised -= h->origin == HINT_MATERIALISED;
     core->n_materialised += h->next.origin == HINT_MATERIALISED;
     h->origin = h->next.origin;
+    if (h->origin != HINT_AUTO)
+        autohint_forget(core, h);
     hint_idle_update(core, h);
 }
 
@@ -416,6 +419,8 @@ static void hint_settle(struct state_core *core, struct hint *h)
     }
     h->next.reformed = h->next.contributed = false;
     h->stage = HINT_SETTLED;
+    if (h->origin == HINT_AUTO)
+        autohint_keep(core, h);
 }
 
 /* Hints go before others come: whoever tells them apart by their extension alone, like a publisher,

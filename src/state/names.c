@@ -31,9 +31,14 @@ int name_normalise(struct str *out, struct str name, struct name_room *room)
 
 bool name_equal(struct str a, struct str b)
 {
-    size_t label = name_label(a).n;
+    size_t label;
 
-    if (a.n != b.n || label != name_label(b).n)
+    if (a.n != b.n)
+        return false;
+    if (str_equal(a, b))
+        return true;
+    label = name_label(a).n;
+    if (label != name_label(b).n)
         return false;
     return str_equal_nocase(str_sub(a, 0, label), str_sub(b, 0, label)) &&
            str_equal(str_sub(a, label, a.n), str_sub(b, label, b.n));
@@ -41,12 +46,7 @@ bool name_equal(struct str a, struct str b)
 
 uint64_t name_hash(const struct map *m, struct str name)
 {
-    size_t label = name_label(name).n;
-
-    if (label == 0)
-        return map_hash(m, name);
-    return map_hash_mix(map_hash_nocase(m, str_sub(name, 0, label)),
-                        map_hash(m, str_sub(name, label, name.n)));
+    return map_hash_nocase(m, name); /* whatever its label is; few names differ by case alone */
 }
 
 struct str name_autohint(struct str device)

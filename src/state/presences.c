@@ -114,7 +114,8 @@ static bool presence_has(const struct presence *p, enum presence_state state, st
     return p->state == state && str_equal(p->subtype, subtype) && str_equal(p->message, message);
 }
 
-static int presence_change(struct state_core *core, struct presence *p, struct presence_value *v)
+static int presence_change(struct state_core *core, struct presence *p, struct presence_value *v,
+                           uint64_t wall_ms)
 {
     int r;
 
@@ -125,40 +126,53 @@ static int presence_change(struct state_core *core, struct presence *p, struct p
         value_swap(p, v);
         return r;
     }
-    p->changed_wall_ms = clock_wall_ms(core->clock);
+    p->changed_wall_ms = wall_ms;
     hints_commit(core);
     core->port.presence(core->port.ctx, p->name, p->state, p->subtype, p->message);
     hints_tell(core);
     return 0;
 }
 
-int state_presence_set(struct state_core *core, struct str provider, enum presence_state state,
-                       struct str subtype, struct str message)
+int presence_report(struct state_core *core, struct str provider, const struct presence_said *said)
 {
     struct presence_value v;
-    struct name_room room;
     struct presence *p;
-    int r = name_normalise(&provider, provider, &room);
+    int r = presence_get(core, provider, &p);
 
-    BUG_UNLESS((unsigned)state < PRESENCE_STATES);
     if (r)
         return r;
-    r = presence_get(core, provider, &p);
-    if (r)
-        return r;
-    if (presence_has(p, state, subtype, message)) {
+    if (presence_has(p, said->state, said->subtype, said->message)) {
         r = p->reported ? STATE_UNCHANGED : 0; /* what was assumed is now known */
         p->reported = true;
         return r;
     }
-    r = value_init(&v, state, subtype, message);
+    r = value_init(&v, said->state, said->subtype, said->message);
     if (r == 0) {
-        r = presence_change(core, p, &v);
+        r = presence_change(core, p, &v, said->wall_ms);
         value_fini(&v);
     }
     if (r == 0)
         p->reported = true;
     else
         presence_release(core, p);
+    return r;
+}
+
+int state_presence_set(struct state_core *core, struct str provider, enum presence_state state,
+                       struct str subtype, struct str message)
+{
+    const struct presence_said said = { state, subtype, message, clock_wall_ms(core->clock) };
+    struct name_room room;
+    struct buf record;
+    int r = name_normalise(&provider, provider, &room);
+
+    BUG_UNLESS((unsigned)state < PRESENCE_STATES);
+    if (r)
+        return r;
+    r = presence_print(core, &said, &record);
+    r = r ? r : presence_report(core, provider, &said);
+    if (r == 0)
+        presence_keep(core, presence_find(core, provider)->name, buf_str(&record));
+    buf_fini(&record);
     return r;
 }

@@ -348,6 +348,45 @@ static void test_literals(void **state)
     assert_int_equal(state_dialplan_apply(t->core, dp), STATE_SAME_NAMES);
 }
 
+static void on_change(void *ctx, const struct dialplan_change *c)
+{
+    static const char *const kinds[] = { "global", "includes", "autohints", "hint", "name" };
+
+    buf_printf(ctx, "%s%s %.*s@%.*s %.*s>%.*s\n",
+               c->added     ? "+"
+               : c->removed ? "-"
+                            : "",
+               kinds[c->kind], STR_FMT(c->extension), STR_FMT(c->context), STR_FMT(c->was),
+               STR_FMT(c->is));
+}
+
+static void test_told(void **state)
+{
+    struct testing *t = *state;
+    struct dialplan *from = plan_of("global A=1\n[a]\ninclude b\n1 X/1(One)\n2 X/2\n"
+                                    "3 X/3\n_4X X/4\n_5X X/5\n[b]\nautohints\n[gone]\n9 X/9");
+    struct dialplan *to = plan_of("global A=2\n[a]\n1 X/1(Won)\n2 X/22\n6 X/6\n"
+                                  "_4X X/44\n_6X X/6\n[new]\nautohints\n7 X/7\n[b]");
+
+    dialplan_changes(to, from, on_change, &t->events);
+    assert_events(t, "global A@ 1>2\n"
+                     "includes @a >\nname 1@a One>Won\nhint 2@a X/2>X/22\n+hint 6@a >X/6\n"
+                     "hint _4X@a X/4>X/44\n+hint _6X@a >X/6\n-hint 3@a X/3>\n-hint _5X@a X/5>\n"
+                     "autohints @new >yes\n+hint 7@new >X/7\nautohints @b yes>\n"
+                     "-hint 9@gone X/9>\n");
+    dialplan_changes(to, to, on_change, &t->events);
+    assert_events(t, "");
+    dialplan_unref(from);
+    from = plan_of("");
+    dialplan_unref(to);
+    to = plan_of("global C=1");
+    dialplan_changes(to, from, on_change, &t->events);
+    dialplan_changes(from, to, on_change, &t->events);
+    assert_events(t, "+global C@ >1\n-global C@ 1>\n");
+    dialplan_unref(from);
+    dialplan_unref(to);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -364,6 +403,7 @@ int main(void)
         TEST(test_materialised_reload),
         TEST(test_materialised_reload_published),
         TEST(test_literals),
+        TEST(test_told),
         TEST(test_bound),
     };
 

@@ -78,6 +78,7 @@ int state_create(struct state_core **out, const struct state_config *cfg)
         return -ENOMEM;
     core->port = port_complete(&cfg->port);
     core->switches = cfg->switches;
+    core->keep = cfg->keep;
     core->clock = cfg->clock;
     core->log = cfg->log;
     lists_init(core);

@@ -6,12 +6,14 @@
  * that changes nothing ends here. Threads: one owner (the state thread). */
 #pragma once
 #include "base/clock.h"
+#include "base/keep.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/random.h"
 #include "state/dialplan.h"
 #include "state/snapshot.h"
 
+struct state_source_view;
 struct state_core; /* opaque: see state.c */
 
 struct state_switches {         /* [compatibility] in extstate.conf; all false is our default */
@@ -37,9 +39,12 @@ struct state_port { /* a callback may be NULL; none may call back into the core 
 
 /* A source whose name begins like this is another server: what it reports is not ours to tell. */
 #define STATE_SERVER_SOURCE STR("eid:")
+/* The source of the devices that mailboxes are. */
+#define STATE_MAILBOX_SOURCE STR("mwi")
 
 struct state_config {
     struct state_port port;
+    struct keep keep; /* KEEP_DEVICE, KEEP_PRESENCE, KEEP_AUTOHINT */
     struct state_switches switches;
     const struct clock *clock; /* wall time for time specs and snapshots */
     struct log *log;
@@ -64,6 +69,9 @@ enum state_outcome {
  * -ENOMEM. */
 NODISCARD int state_device_set(struct state_core *core, struct str source, struct str device,
                                enum device_state state);
+/* The same as it was said before the process began: at that time, or now if that is to come. */
+NODISCARD int state_device_recall(struct state_core *core, struct str device,
+                                  const struct state_source_view *said);
 /* The source no longer says anything about the device; without any source it is what
  * state_device_defaults says. 0, STATE_UNCHANGED, STATE_BAD_NAME, -ENOMEM. */
 NODISCARD int state_device_forget(struct state_core *core, struct str source, struct str device);
@@ -157,6 +165,19 @@ void state_unwatch(struct state_core *core, uint64_t resource_id, unsigned consu
  * the extension's name by the port's receiver); told the present ones by the snapshot port before
  * this returns. */
 void state_watch_all(struct state_core *core, unsigned consumer);
+
+/* What survives: each report of a device by a source other than STATE_SERVER_SOURCE and
+ * STATE_MAILBOX_SOURCE, each presence, and with asterisk_autohints each autohint.
+ *
+ * state_restore takes a record that was kept, and tells what comes of it. Devices and presences may
+ * come before the first dialplan, so that its hints begin with the right state; autohints come
+ * behind it. 0; STATE_UNCHANGED: there was nothing to do; STATE_BAD_NAME; -EBADMSG: it is nonsense;
+ * -ENOMEM. */
+NODISCARD int state_restore(struct state_core *core, const struct keep_record *record);
+/* Is it one of these records? 0 or -EBADMSG. Any thread. */
+NODISCARD int state_record_check(const struct keep_record *record);
+/* Put all of them again. */
+void state_keep_all(struct state_core *core);
 
 /* Listings; the callbacks must not call back into the core. */
 struct state_hint_view {

@@ -10,12 +10,14 @@
  *     hints.c                 the hints themselves, what is staged for them, commit and rollback
  *     sources.c               what a hint follows, and what its lamp shows
  *     published.c             what publications add
+ *     kept.c                  what survives the process
  *     state.c, listing.c      life, watching; views
  *
  * Threads: the owner of the core. */
 #pragma once
 #include "base/list.h"
 #include "base/map.h"
+#include "base/record.h"
 #include "state/dialplan_internal.h"
 #include "state/names.h"
 #include "state/state.h"
@@ -26,6 +28,7 @@ enum { MATERIALISED_MAX = 100000 };
 struct state_core {
     struct state_port port;
     struct state_switches switches;
+    struct keep keep;
     const struct clock *clock;
     struct log *log;
     struct dialplan *dialplan; /* NULL before the first one */
@@ -71,11 +74,17 @@ struct device {
     char text[];
 };
 
-/* The device of that normalised name, made when it is new. 0 or -ENOMEM. */
+/* The device of that normalised name; NULL: there is none. */
+struct device *device_find(const struct state_core *core, struct str name);
+/* Likewise, made when it is new. 0 or -ENOMEM. */
 NODISCARD int device_get(struct state_core *core, struct str name, struct device **out);
 /* Forget it, unless somebody reports or follows it. */
 void device_release(struct state_core *core, struct device *d);
 void device_destroy(struct device *d);
+/* A source's report of the device of that normalised name, as of the view's time; what survives is
+ * left alone. 0 with the device, STATE_UNCHANGED, -ENOMEM. */
+NODISCARD int device_report(struct state_core *core, struct str device,
+                            const struct state_source_view *v, struct device **out);
 /* Somebody says what it does. */
 static inline bool device_known(const struct device *d)
 {
@@ -99,6 +108,14 @@ struct presence {
 NODISCARD int presence_get(struct state_core *core, struct str name, struct presence **out);
 void presence_release(struct state_core *core, struct presence *p);
 void presence_destroy(struct presence *p);
+struct presence_said {
+    enum presence_state state;
+    struct str subtype, message;
+    uint64_t wall_ms; /* when */
+};
+/* As device_report. */
+NODISCARD int presence_report(struct state_core *core, struct str provider,
+                              const struct presence_said *said);
 
 /* ---- sources.c ---- */
 
@@ -168,6 +185,7 @@ struct hint { /* a resource */
     struct hint_sources *sources;     /* NULL without a hint */
     struct contribution contribution; /* a reference */
     bool announced;                   /* those who watch everything may know it */
+    bool kept;                        /* an autohint with a record */
     enum hint_origin origin;
 
     enum hint_stage stage;
@@ -252,3 +270,19 @@ NODISCARD int autohints_stage(struct state_core *core, struct device *d);
  * devices known. */
 NODISCARD int autohints_stage_all(struct state_core *core, struct dialplan *dp,
                                   struct dialplan_context *const *autos, size_t n_autos);
+/* Make one that stays for ever, as there was before; told. 0; STATE_UNCHANGED: there is none, as
+ * the configuration is now; STATE_BAD_NAME; -ENOMEM. */
+NODISCARD int autohint_make(struct state_core *core, struct str context, struct str device);
+
+/* ---- kept.c ---- */
+
+/* What the source says; `v` NULL: nothing any more. */
+void device_keep(const struct state_core *core, const struct device *d, struct str source,
+                 const struct state_source_view *v);
+/* In two steps, because only the first needs memory: 0 or an error of the buffer, which the caller
+ * ends with buf_fini in any case. */
+NODISCARD int presence_print(const struct state_core *core, const struct presence_said *said,
+                             struct buf *out);
+void presence_keep(const struct state_core *core, struct str provider, struct str bytes);
+void autohint_keep(const struct state_core *core, struct hint *h);
+void autohint_forget(const struct state_core *core, struct hint *h);

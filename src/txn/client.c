@@ -7,7 +7,12 @@
  * Completed and its Timer K are not kept: a late answer finds nobody and is counted as stray. */
 #include "txn/layer.h"
 
+#include <stdlib.h>
+
 static void client_fire(struct timer *timer);
+
+/* RFC 3261 section 18.1.1: what is longer may not fit through the path. */
+enum { DATAGRAM_WIDTH = 1300 };
 
 void client_txn_init(struct client_txn *ct)
 {
@@ -40,6 +45,16 @@ static uint64_t branch_make(struct txn_layer *t)
     return branch;
 }
 
+/* What stands in every request's first header, as it is printed: txn_print_via_head. */
+static void via_widen(struct buf *out)
+{
+    static const char is[] = "\r\nVia: SIP/2.0/UDP ", wanted[] = "\r\nVia: SIP/2.0/TCP ";
+    char *via = out->error ? NULL : memmem(out->p, out->n, is, sizeof(is) - 1);
+
+    if (via)
+        memcpy(via, wanted, sizeof(wanted) - 1);
+}
+
 static int client_print(struct client_txn *ct)
 {
     struct buf *out = &ct->layer->out;
@@ -47,6 +62,8 @@ static int client_print(struct client_txn *ct)
 
     buf_reset(out);
     r = ct->ops->print(ct, out);
+    if (ct->widened)
+        via_widen(out);
     if (!r && !out->error && ct->layer->cfg.compact_headers)
         sip_compact_headers(out);
     return r ? r : out->error;
@@ -75,6 +92,54 @@ static void client_arm(struct client_txn *ct, uint64_t now_ms)
     timer_start_from(t->cfg.wheel, &ct->timer, now_ms, left);
 }
 
+/* It has been sent. */
+static int client_begin(struct client_txn *ct)
+{
+    struct txn_layer *t = ct->layer;
+
+    ct->running = true;
+    ct->started_ms = txn_now_ms(t);
+    ct->interval_ms = t->cfg.t1_ms;
+    map_add(&t->clients, &ct->node, ct->branch);
+    client_arm(ct, ct->started_ms);
+    t->counters.client_started++;
+    return 0;
+}
+
+enum { WIDEN_NOT = 1 };
+
+/* 0: it has been sent by TCP; WIDEN_NOT: it is printed for UDP again; negative. The connection is
+ * to the same remote: whom its certificate would name does not matter. */
+static int client_widen(struct client_txn *ct)
+{
+    const struct txn_port *port = &ct->layer->cfg.port;
+    const struct flow narrow = ct->flow;
+    int r;
+
+    if (!port->widen || !port->widen(port->ctx, &ct->flow))
+        return WIDEN_NOT;
+    ct->narrow = narrow.transport;
+    ct->widened = true;
+    r = client_print(ct);
+    if (!r)
+        r = port->connect(port->ctx, &ct->flow, STR_EMPTY);
+    if (!r && client_transmit(ct) == 0)
+        return 0;
+    ct->widened = false;
+    ct->flow = narrow;
+    r = client_print(ct);
+    return r ? r : WIDEN_NOT;
+}
+
+/* Nobody is there by TCP. */
+static void client_narrow(struct client_txn *ct)
+{
+    ct->lost = ct->widened = false;
+    ct->flow.transport = ct->narrow;
+    ct->flow.connection = 0;
+    ct->flow.protocol = NET_UDP;
+}
+
 int client_txn_start(struct txn_layer *t, struct client_txn *ct, enum sip_method method,
                      const struct flow *flow, const struct client_txn_ops *ops)
 {
@@ -88,20 +153,24 @@ int client_txn_start(struct txn_layer *t, struct client_txn *ct, enum sip_method
     ct->branch = branch_make(t);
     ct->method = (uint8_t)method;
     ct->sent = 0;
-    ct->proceeding = false;
+    ct->proceeding = ct->lost = ct->widened = false;
     r = client_print(ct);
     if (r)
         return r;
-    r = client_transmit(ct);
+    if (!flow->connection && t->out.n > DATAGRAM_WIDTH) {
+        r = client_widen(ct);
+        if (r != WIDEN_NOT)
+            return r ? r : client_begin(ct);
+        r = 0;
+    }
+    if (flow->connection == NET_ANY_CONNECTION)
+        r = t->cfg.port.connect ? t->cfg.port.connect(t->cfg.port.ctx, &ct->flow,
+                                                      ops->host ? ops->host(ct) : STR_EMPTY)
+                                : -ENOTCONN;
     if (r)
         return r;
-    ct->running = true;
-    ct->started_ms = txn_now_ms(t);
-    ct->interval_ms = t->cfg.t1_ms;
-    map_add(&t->clients, &ct->node, ct->branch);
-    client_arm(ct, ct->started_ms);
-    t->counters.client_started++;
-    return 0;
+    r = client_transmit(ct);
+    return r ? r : client_begin(ct);
 }
 
 void client_txn_stop(struct client_txn *ct)
@@ -136,6 +205,12 @@ static void client_fire(struct timer *timer)
     uint32_t t2_ms = t->cfg.t1_ms > TIMER_T2_MS ? t->cfg.t1_ms : TIMER_T2_MS;
     int r;
 
+    if (ct->lost && !ct->widened) {
+        client_fail(ct, 503, -ENOTCONN);
+        return;
+    }
+    if (ct->lost)
+        client_narrow(ct);
     if (now_ms - ct->started_ms >= t->cfg.timer_f_ms) {
         t->counters.client_timeouts++;
         client_finish(ct, 408, NULL);
@@ -160,19 +235,46 @@ static void client_fire(struct timer *timer)
     client_arm(ct, now_ms);
 }
 
-bool client_receive_success(struct txn_layer *t, struct str datagram)
+static int compare_numbers(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* By their timers: who is told may start and stop others. */
+void txn_connections_lost(struct txn_layer *t, const uint32_t *connections, size_t n)
+{
+    MAP_FOREACH (node, &t->clients) {
+        struct client_txn *ct = CONTAINER_OF(node, struct client_txn, node);
+
+        if (!ct->flow.connection ||
+            !bsearch(&ct->flow.connection, connections, n, sizeof(*connections), compare_numbers))
+            continue;
+        ct->lost = true;
+        timer_start(t->cfg.wheel, &ct->timer, 0);
+    }
+}
+
+bool client_receive_success(struct txn_layer *t, const struct flow *from, struct str datagram)
 {
     struct client_txn *ct;
     struct sip_glance seen;
+    struct sip_message rest;
     uint64_t branch;
 
     if (!sip_success_glance(&seen, datagram) || !branch_parse(&branch, seen.branch))
         return false;
+    if (txn_is_elsewhere(t, branch_worker(branch))) {
+        (void)!txn_hand_over(t, branch_worker(branch), from, datagram);
+        return true;
+    }
     ct = client_find(t, branch);
-    if (!ct || ct->method != seen.method || !ct->ops->success_suffices)
+    if (!ct || ct->method != seen.method ||
+        (!ct->ops->success_suffices && sip_response_parse_rest(&rest, datagram)))
         return false;
     t->counters.responses_in++;
-    client_finish(ct, seen.status, NULL);
+    client_finish(ct, seen.status, ct->ops->success_suffices ? NULL : &rest);
     return true;
 }
 
@@ -187,7 +289,7 @@ void client_receive(struct txn_layer *t, const struct flow *from, const struct s
         return;
     }
     if (txn_is_elsewhere(t, branch_worker(branch))) {
-        txn_hand_over(t, branch_worker(branch), from, msg->raw);
+        (void)!txn_hand_over(t, branch_worker(branch), from, msg->raw);
         return;
     }
     t->counters.responses_in++;
@@ -200,16 +302,33 @@ void client_receive(struct txn_layer *t, const struct flow *from, const struct s
         client_finish(ct, msg->status, msg);
 }
 
-void txn_print_via(const struct client_txn *ct, const struct addr *sent_by, bool rport,
-                   struct buf *out)
+void txn_print_via_head(enum net_protocol protocol, const struct addr *sent_by, bool rport,
+                        struct buf *out)
 {
-    char branch[BRANCH_LEN];
+    static const struct str starts[NET_PROTOCOLS] = {
+        [NET_UDP] = STR_INIT("Via: SIP/2.0/UDP "), [NET_TCP] = STR_INIT("Via: SIP/2.0/TCP "),
+        [NET_TLS] = STR_INIT("Via: SIP/2.0/TLS "), [NET_WS] = STR_INIT("Via: SIP/2.0/WS "),
+        [NET_WSS] = STR_INIT("Via: SIP/2.0/WSS "),
+    };
 
-    buf_add(out, STR("Via: SIP/2.0/UDP "));
+    buf_add(out, starts[protocol]);
     addr_print(out, sent_by);
     if (rport)
         buf_add(out, STR(";rport"));
     buf_add(out, STR(";branch="));
+}
+
+void txn_print_branch(const struct client_txn *ct, struct buf *out)
+{
+    char branch[BRANCH_LEN];
+
     buf_add(out, branch_print(ct->branch, branch));
     buf_add(out, STR("\r\n"));
+}
+
+void txn_print_via(const struct client_txn *ct, const struct addr *sent_by, bool rport,
+                   struct buf *out)
+{
+    txn_print_via_head((enum net_protocol)ct->flow.protocol, sent_by, rport, out);
+    txn_print_branch(ct, out);
 }

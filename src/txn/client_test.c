@@ -5,6 +5,7 @@ struct caller {
     struct client_txn ct;
     struct fixture *f;
     int print_result;
+    size_t more;       /* bytes of its body */
     unsigned restarts; /* start again so often from inside done */
     bool free_when_done;
     size_t done;
@@ -21,6 +22,8 @@ static int caller_print(struct client_txn *ct, struct buf *out)
     txn_print_via(ct, &c->f->from.local, true, out);
     buf_add(out, STR("From: <sip:a@x>;tag=1\r\nTo: <sip:b@x>;tag=2\r\nCall-ID: c\r\n"
                      "CSeq: 1 NOTIFY\r\nContent-Length: 0\r\n\r\n"));
+    for (size_t i = 0; i < c->more; i++)
+        buf_add_char(out, 'x');
     return c->print_result;
 }
 
@@ -275,6 +278,91 @@ static void test_reliable_flow(void **state)
     fixture_destroy(f);
 }
 
+static int connect_as_seven(void *ctx, struct flow *flow, struct str host)
+{
+    assert_int_equal(host.n, 0);
+    assert_int_equal(flow->connection, NET_ANY_CONNECTION);
+    flow->connection = 7;
+    return ((struct fixture *)ctx)->send_result;
+}
+
+/* RFC 3261 section 17.1.4: who waits for an answer by a connection that has ended waits no more. */
+static void test_lost_connection(void **state)
+{
+    static const uint32_t others[] = { 3, 8 }, ours[] = { 3, 7 };
+    struct fixture *f = fixture_create(0, 10);
+    struct caller c = caller_on(f);
+
+    (void)state;
+    f->txn->cfg.port.connect = connect_as_seven;
+    f->from.connection = NET_ANY_CONNECTION;
+    f->from.protocol = NET_TCP;
+    f->send_result = -ECONNREFUSED;
+    assert_int_equal(caller_start(&c), -ECONNREFUSED);
+    f->send_result = 0;
+    assert_int_equal(caller_start(&c), 0);
+    assert_int_equal(f->sent[0].to.connection, 7);
+    txn_connections_lost(f->txn, others, ARRAY_LEN(others));
+    fixture_pass(f, 1000);
+    assert_int_equal(c.done, 0);
+    txn_connections_lost(f->txn, ours, ARRAY_LEN(ours));
+    assert_int_equal(c.done, 0); /* never from inside */
+    fixture_pass(f, 10);
+    assert_int_equal(c.done, 1);
+    assert_int_equal(c.status, 503);
+    assert_false(c.with_response);
+    fixture_destroy(f);
+}
+
+static bool widen_by_three(void *ctx, struct flow *flow)
+{
+    if (((struct fixture *)ctx)->narrow)
+        return false;
+    flow->transport = 3;
+    flow->connection = NET_ANY_CONNECTION;
+    flow->protocol = NET_TCP;
+    return true;
+}
+
+/* RFC 3261 section 18.1.1: a long request goes by TCP, and by UDP again when nobody takes it there.
+ */
+static void test_long_requests(void **state)
+{
+    static const struct str udp = STR_INIT("\r\nVia: SIP/2.0/UDP "),
+                            tcp = STR_INIT("\r\nVia: SIP/2.0/TCP ");
+    struct fixture *f = fixture_create(0, 10);
+    const uint32_t lost[] = { 7 };
+    struct caller c = caller_on(f);
+
+    (void)state;
+    f->txn->cfg.port.connect = connect_as_seven;
+    f->txn->cfg.port.widen = widen_by_three;
+    assert_int_equal(caller_start(&c), 0); /* a short one */
+    assert_int_equal(f->sent[0].to.connection, 0);
+    client_txn_stop(&c.ct);
+    c.more = 1300;
+    assert_int_equal(caller_start(&c), 0);
+    assert_int_equal(f->sent[1].to.connection, 7);
+    assert_int_equal(f->sent[1].to.transport, 3);
+    assert_true(str_contains_nocase(f->sent[1].bytes, tcp));
+    fixture_pass(f, 5000);
+    assert_int_equal(f->n_sent, 2);
+    txn_connections_lost(f->txn, lost, ARRAY_LEN(lost));
+    fixture_pass(f, 10);
+    assert_int_equal(c.done, 0);
+    assert_int_equal(f->n_sent, 3);
+    assert_int_equal(f->sent[2].to.connection, 0);
+    assert_int_equal(f->sent[2].to.transport, f->from.transport);
+    assert_true(str_contains_nocase(f->sent[2].bytes, udp));
+    client_txn_stop(&c.ct);
+    f->narrow = true; /* it is not wanted */
+    assert_int_equal(caller_start(&c), 0);
+    assert_int_equal(f->sent[3].to.connection, 0);
+    assert_true(str_contains_nocase(f->sent[3].bytes, udp));
+    client_txn_stop(&c.ct);
+    fixture_destroy(f);
+}
+
 static void test_branch_of_another_worker(void **state)
 {
     struct fixture *f = fixture_create(1, 10);
@@ -329,12 +417,46 @@ static void test_via_text(void **state)
     (void)state;
     buf_init_on(&b, storage, sizeof(storage));
     txn_print_via(&ct, &f->from.local, true, &b);
+    ct.flow.protocol = NET_TCP;
     txn_print_via(&ct, &v6, false, &b);
     assert_true(
         str_equal(buf_str(&b),
                   STR("Via: SIP/2.0/UDP 192.0.2.1:5060;rport;branch=z9hG4bKes0200000000000001\r\n"
-                      "Via: SIP/2.0/UDP [2001:db8::1]:5080;branch=z9hG4bKes0200000000000001\r\n")));
+                      "Via: SIP/2.0/TCP [2001:db8::1]:5080;branch=z9hG4bKes0200000000000001\r\n")));
     fixture_destroy(f);
+}
+
+static void test_protocol_of_a_uri(void **state)
+{
+    static const struct {
+        const char *uri;
+        int protocol; /* -1: none of ours */
+    } cases[] = {
+        { "sip:a@192.0.2.1", NET_UDP },
+        { "sip:a@192.0.2.1;transport=UDP", NET_UDP },
+        { "sip:a@192.0.2.1;transport=tcp", NET_TCP },
+        { "sip:a@192.0.2.1;lr;transport=TCP", NET_TCP },
+        { "sip:a@192.0.2.1;transport=tls", NET_TLS },
+        { "sips:a@192.0.2.1", NET_TLS },
+        { "sips:a@192.0.2.1;transport=tcp", NET_TLS },
+        { "sips:a@192.0.2.1;transport=udp", -1 },
+        { "sip:a@192.0.2.1;transport=sctp", -1 },
+        { "sip:a@192.0.2.1;transport=", -1 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        enum net_protocol protocol = NET_PROTOCOLS;
+        struct sip_uri uri;
+        int r;
+
+        assert_int_equal(sip_uri_parse(&uri, str_of(cases[i].uri)), 0);
+        r = txn_uri_protocol(&protocol, &uri);
+        if (cases[i].protocol < 0)
+            assert_int_equal(r, -EPROTONOSUPPORT);
+        else
+            assert_true(r == 0 && (int)protocol == cases[i].protocol);
+    }
 }
 
 static void test_tags(void **state)
@@ -396,9 +518,12 @@ int main(void)
         cmocka_unit_test(test_restart_inside_done),
         cmocka_unit_test(test_free_inside_done),
         cmocka_unit_test(test_reliable_flow),
+        cmocka_unit_test(test_lost_connection),
+        cmocka_unit_test(test_long_requests),
         cmocka_unit_test(test_branch_of_another_worker),
         cmocka_unit_test(test_branch_text),
         cmocka_unit_test(test_via_text),
+        cmocka_unit_test(test_protocol_of_a_uri),
         cmocka_unit_test(test_tags),
         cmocka_unit_test(test_many),
     };

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "sip/print.h"
+
 #define NAME_MAX_LEN 512 /* of "user@domain"; longer ones name nobody */
 
 /* ---- names ---- */
@@ -89,42 +91,6 @@ static const struct endpoint_settings *by_nobody(const struct settings *s,
 
 /* ---- credentials ---- */
 
-/* A quoted-string's text into `out`, or a token as it is. */
-static void add_unquoted(struct buf *out, struct str value)
-{
-    if (value.n < 2 || value.p[0] != '"') {
-        buf_add(out, value);
-        return;
-    }
-    for (size_t i = 1; i + 1 < value.n; i++) {
-        if (value.p[i] == '\\' && i + 2 < value.n)
-            i++;
-        buf_add_char(out, value.p[i]);
-    }
-}
-
-/* username and realm of one Authorization value, RFC 7616 section 3.4; empty when it is no digest.
- */
-static void read_credentials(struct str value, struct buf *username, struct buf *realm)
-{
-    struct cursor c = cursor_on(value);
-    struct str rest, parameter;
-
-    if (!str_equal_nocase(cursor_token(&c), STR("Digest")))
-        return;
-    rest = str_trim(cursor_rest(&c));
-    while (sip_list_next(&rest, &parameter)) {
-        size_t equals = str_find_char(parameter, '=');
-        struct str name = str_trim(str_sub(parameter, 0, equals));
-        struct str text = str_trim(str_sub(parameter, equals + 1, parameter.n));
-
-        if (str_equal_nocase(name, STR("username")) && !username->n)
-            add_unquoted(username, text);
-        else if (str_equal_nocase(name, STR("realm")) && !realm->n)
-            add_unquoted(realm, text);
-    }
-}
-
 static const struct endpoint_settings *by_auth_username(const struct settings *s,
                                                         const struct sip_message *msg)
 {
@@ -134,14 +100,95 @@ static const struct endpoint_settings *by_auth_username(const struct settings *s
          h = sip_header_next(msg, h)) {
         char storage[2][NAME_MAX_LEN];
         struct buf username, realm;
+        struct sip_credentials c;
 
+        if (sip_credentials_parse(&c, h->value))
+            continue;
         buf_init_on(&username, storage[0], NAME_MAX_LEN);
         buf_init_on(&realm, storage[1], NAME_MAX_LEN);
-        read_credentials(h->value, &username, &realm);
+        sip_quoted_decode(&username, c.username);
+        sip_quoted_decode(&realm, c.realm);
         if (!username.error && !realm.error)
             e = find_by_name(s, buf_str(&username), buf_str(&realm), IDENTIFY_AUTH_USERNAME);
     }
     return e;
+}
+
+/* ---- what the message says ---- */
+
+enum { TEXT_MAX_LEN = 1024 }; /* of a value that is compared; a longer one is none */
+
+static bool text_matches(struct str text, struct str want, const struct regex *pattern)
+{
+    return pattern ? regex_matches(pattern, text, NULL) : str_equal(text, want);
+}
+
+static bool header_matches(const struct identify_settings *id, const struct sip_header *h)
+{
+    char room[TEXT_MAX_LEN];
+    struct buf text;
+
+    buf_init_on(&text, room, sizeof(room));
+    sip_print_unfolded(&text, h->value);
+    return !text.error &&
+           text_matches(str_trim(buf_str(&text)), id->header_value, id->header_pattern);
+}
+
+/* Compact names are the long ones. */
+static bool header_is(const struct sip_header *h, enum sip_header_id id, struct str name)
+{
+    return id != SIP_H_OTHER ? h->id == id : str_equal_nocase(h->name, name);
+}
+
+static bool matches_header(const struct identify_settings *id, const struct sip_message *msg)
+{
+    enum sip_header_id known = sip_header_id_parse(id->header);
+
+    for (size_t i = 0; id->header.n && i < msg->n_headers; i++)
+        if (header_is(&msg->headers[i], known, id->header) && header_matches(id, &msg->headers[i]))
+            return true;
+    return false;
+}
+
+static bool matches_uri(const struct identify_settings *id, const struct sip_message *msg)
+{
+    return id->uri.n && text_matches(msg->uri, id->uri, id->uri_pattern);
+}
+
+/* The first section in the order of the file whose endpoint is there; what its identify_by says
+ * does not matter, as in Asterisk. */
+static const struct endpoint_settings *by_message(
+    const struct settings *s, const struct sip_message *msg,
+    bool (*matches)(const struct identify_settings *id, const struct sip_message *msg))
+{
+    for (size_t i = 0; s->identifies_messages && i < s->n_identifies; i++) {
+        const struct identify_settings *id = &s->identifies[i];
+        const struct endpoint_settings *e =
+            matches(id, msg) ? settings_endpoint(s, id->endpoint) : NULL;
+
+        if (e)
+            return e;
+    }
+    return NULL;
+}
+
+/* ---- what the peer has proved ---- */
+
+/* RFC 5922. The first section in the order of the file, whatever identify_by says. */
+static const struct endpoint_settings *by_certificate(const struct settings *s,
+                                                      const struct net_names *names)
+{
+    for (size_t i = 0; i < s->n_identifies; i++) {
+        const struct identify_settings *id = &s->identifies[i];
+        const struct endpoint_settings *e = NULL;
+
+        for (size_t k = 0; k < id->n_certificates && !e; k++)
+            if (net_names_have(names, id->certificates[k]))
+                e = settings_endpoint(s, id->endpoint);
+        if (e)
+            return e;
+    }
+    return NULL;
 }
 
 /* ---- the order ---- */
@@ -149,14 +196,14 @@ static const struct endpoint_settings *by_auth_username(const struct settings *s
 const struct endpoint_settings *identify_with(const struct settings *s,
                                               const struct identify_index *ix,
                                               const struct sip_message *msg,
-                                              const struct addr *source)
+                                              const struct flow *from)
 {
-    const struct endpoint_settings *e = NULL;
+    const struct endpoint_settings *e = from->names ? by_certificate(s, from->names) : NULL;
 
     for (size_t i = 0; !e && i < ARRAY_LEN(s->global.identifier_order); i++) {
         switch (s->global.identifier_order[i]) {
         case IDENTIFY_IP:
-            e = identify_by_address(s, ix, source);
+            e = identify_by_address(s, ix, &from->remote);
             break;
         case IDENTIFY_USERNAME:
             e = by_username(s, msg);
@@ -164,10 +211,14 @@ const struct endpoint_settings *identify_with(const struct settings *s,
         case IDENTIFY_AUTH_USERNAME:
             e = by_auth_username(s, msg);
             break;
+        case IDENTIFY_HEADER:
+            e = by_message(s, msg, matches_header);
+            break;
+        case IDENTIFY_REQUEST_URI:
+            e = by_message(s, msg, matches_uri);
+            break;
         case IDENTIFY_ANONYMOUS:
             e = by_nobody(s, msg);
-            break;
-        default: /* header, request_uri: the settings do not hold their rules yet */
             break;
         }
     }
@@ -176,7 +227,7 @@ const struct endpoint_settings *identify_with(const struct settings *s,
 
 const struct endpoint_settings *endpoint_identify(const struct settings *s,
                                                   const struct sip_message *msg,
-                                                  const struct addr *source)
+                                                  const struct flow *from)
 {
-    return identify_with(s, NULL, msg, source);
+    return identify_with(s, NULL, msg, from);
 }

@@ -24,11 +24,19 @@ static const char base_conf[] =
     "[trunk-six]\ntype=identify\nendpoint=trunk\nmatch=2001:db8::/32\n"
     "[alice-id]\ntype=identify\nendpoint=alice\nmatch=198.51.100.1,198.51.100.2:5080\n"
     "[silent-id]\ntype=identify\nendpoint=silent\nmatch=198.51.100.9\n"
+    "[hidden]\ntype=endpoint\nidentify_by=username\n"
+    "[by-header]\ntype=identify\nendpoint=hidden\nmatch_header=X-Tenant: blue one\n"
+    "[by-pattern]\ntype=identify\nendpoint=trunk\nmatch_header=Subject: /^t-[0-9]+$/\n"
+    "match=192.0.4.1\n"
+    "[by-uri]\ntype=identify\nendpoint=Erin\nmatch_request_uri=/^sip:99@.*\\;x=1$/\n"
+    "[nowhere]\ntype=identify\nendpoint=alice\nmatch_request_uri=sip:98@x\n"
     "[lost-id]\ntype=identify\nendpoint=alice\nmatch=203.0.113.0/24,!203.0.113.5\n";
 
 struct who {
     const char *from, *authorization, *source;
     const char *endpoint; /* NULL: nobody */
+    const char *uri;      /* NULL: some */
+    const char *name;     /* of a certificate; NULL: none */
 };
 
 static const struct endpoint_settings *ask(const struct settings *s,
@@ -36,17 +44,25 @@ static const struct endpoint_settings *ask(const struct settings *s,
 {
     char text[1024];
     struct sip_message msg;
-    struct addr source;
-    int n = snprintf(text, sizeof(text),
-                     "SUBSCRIBE sip:100@x SIP/2.0\r\nVia: SIP/2.0/UDP x;branch=z9hG4bK1\r\n"
-                     "From: %s;tag=1\r\nTo: <sip:100@x>\r\nCall-ID: c\r\nCSeq: 1 SUBSCRIBE\r\n"
-                     "%s\r\n",
-                     w->from, w->authorization ? w->authorization : "");
+    struct flow from = { .names = NULL };
+    const struct endpoint_settings *e;
+    struct net_names *names = NULL;
+    int n =
+        snprintf(text, sizeof(text),
+                 "SUBSCRIBE %s SIP/2.0\r\nVia: SIP/2.0/UDP x;branch=z9hG4bK1\r\n"
+                 "From: %s;tag=1\r\nTo: <sip:100@x>\r\nCall-ID: c\r\nCSeq: 1 SUBSCRIBE\r\n"
+                 "%s\r\n",
+                 w->uri ? w->uri : "sip:100@x", w->from, w->authorization ? w->authorization : "");
 
     assert_true(n > 0 && (size_t)n < sizeof(text));
     assert_int_equal(sip_message_parse(&msg, (struct str){ text, (size_t)n }, NULL), 0);
-    assert_int_equal(addr_parse(&source, str_of(w->source ? w->source : "10.0.0.1"), 5060), 0);
-    return ix ? identify_with(s, ix, &msg, &source) : endpoint_identify(s, &msg, &source);
+    assert_int_equal(addr_parse(&from.remote, str_of(w->source ? w->source : "10.0.0.1"), 5060), 0);
+    if (w->name)
+        assert_int_equal(net_names_create(&names, &(struct str){ w->name, strlen(w->name) }, 1), 0);
+    from.names = names;
+    e = ix ? identify_with(s, ix, &msg, &from) : endpoint_identify(s, &msg, &from);
+    net_names_unref(names);
+    return e;
 }
 
 /* With and without the index. */
@@ -103,6 +119,57 @@ static void test_username(void **state)
     check("", cases, ARRAY_LEN(cases));
     check("[global]\ntype=global\nignore_uri_user_options=yes\ndisable_multi_domain=yes\n",
           truncated, ARRAY_LEN(truncated));
+}
+
+/* What is proved comes before what is said. */
+static void test_certificate(void **state)
+{
+    static const struct who cases[] = {
+        { .from = "<sip:x@y>", .name = "dns:sbc.example", .endpoint = "silent" },
+        { .from = "<sip:alice@y>", .name = "dns:sbc.example", .endpoint = "silent" },
+        { .from = "<sip:alice@y>", .name = "dns:other.example", .endpoint = "alice" },
+        { .from = "<sip:x@y>", .name = "dns:other.example" },
+        { .from = "<sip:x@y>", .name = "sip:bob@sbc.example", .endpoint = "bob@new.example" },
+        { .from = "<sip:x@y>", .name = "sip:alice@sbc.example" },
+        { .from = "<sip:x@y>", .name = "sip:lost.example" },
+    };
+
+    (void)state;
+    check("[sbc]\ntype=identify\nendpoint=silent\n@match_certificate=a.example,sbc.example\n"
+          "[bob]\ntype=identify\nendpoint=bob@new.example\n"
+          "@match_certificate=sip:bob@sbc.example\n"
+          "[lost]\ntype=identify\nendpoint=lost\n@match_certificate=lost.example\n",
+          cases, ARRAY_LEN(cases));
+}
+
+/* Whichever of the message's lines; what the endpoint's identify_by says does not matter. */
+static void test_message(void **state)
+{
+    static const struct who cases[] = {
+        { "<sip:x@y>", "X-Tenant: blue one\r\n", .endpoint = "hidden" },
+        { "<sip:x@y>", "x-tenant:\t blue\r\n one \r\n", .endpoint = "hidden" },
+        { "<sip:x@y>", "X-Tenant: red\r\nX-Tenant: blue one\r\n", .endpoint = "hidden" },
+        { "<sip:x@y>", "X-Tenant: Blue One\r\n", .endpoint = NULL },
+        { "<sip:x@y>", "X-Tenant: blue one, red\r\n", .endpoint = NULL },
+        { "<sip:x@y>", "Subject: t-17\r\n", .endpoint = "trunk" },
+        { "<sip:x@y>", "Subject: T-17\r\n", .endpoint = NULL },
+        { "<sip:x@y>", .source = "192.0.4.1", .endpoint = "trunk" },
+        { "<sip:x@y>", .uri = "sip:99@z;x=1", .endpoint = "Erin" },
+        { "<sip:x@y>", .uri = "sip:99@z", .endpoint = NULL },
+        { "<sip:x@y>", .uri = "sip:98@x", .endpoint = "alice" },
+        { "<sip:x@y>", .uri = "sip:98@X", .endpoint = NULL },
+        /* The default order: a name is looked at first. */
+        { "<sip:dave@else>", "X-Tenant: blue one\r\n", .endpoint = "dave" },
+    };
+    static const struct who headers_first[] = {
+        { "<sip:dave@else>", "X-Tenant: blue one\r\n", .endpoint = "hidden" },
+        { "<sip:dave@else>", "X-Tenant: blue one\r\n", .uri = "sip:98@x", .endpoint = "alice" },
+    };
+
+    (void)state;
+    check("", cases, ARRAY_LEN(cases));
+    check("[global]\ntype=global\nendpoint_identifier_order=request_uri,header\n", headers_first,
+          ARRAY_LEN(headers_first));
 }
 
 static void test_address(void **state)
@@ -233,6 +300,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_username),
+        cmocka_unit_test(test_certificate),
+        cmocka_unit_test(test_message),
         cmocka_unit_test(test_address),
         cmocka_unit_test(test_auth_username),
         cmocka_unit_test(test_anonymous),

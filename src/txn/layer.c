@@ -71,16 +71,6 @@ void txn_counters_get(const struct txn_layer *t, struct txn_counters *out)
 
 /* ---- what names a worker ---- */
 
-static const char hex_digits[] = "0123456789abcdef";
-
-static void hex_print(char *out, uint64_t value, size_t digits)
-{
-    while (digits--) {
-        out[digits] = hex_digits[value & 15];
-        value >>= 4;
-    }
-}
-
 /* Lower case only: these are texts we wrote ourselves. */
 static bool hex_parse(uint64_t *out, struct str text)
 {
@@ -106,7 +96,7 @@ static bool hex_parse(uint64_t *out, struct str text)
 struct str branch_print(uint64_t branch, char out[BRANCH_LEN])
 {
     memcpy(out, BRANCH_PREFIX, sizeof(BRANCH_PREFIX) - 1);
-    hex_print(out + sizeof(BRANCH_PREFIX) - 1, branch, 16);
+    hex_u64(out + sizeof(BRANCH_PREFIX) - 1, branch);
     return (struct str){ out, BRANCH_LEN };
 }
 
@@ -121,9 +111,12 @@ bool branch_parse(uint64_t *out, struct str text)
 
 static struct str tag_print(unsigned worker, uint64_t bits, char out[TXN_TAG_MAX])
 {
+    char all[16];
+
+    hex_u64(all, worker);
     memcpy(out, TAG_PREFIX, 2);
-    hex_print(out + 2, worker, 2);
-    hex_print(out + 4, bits, 16);
+    memcpy(out + 2, all + 14, 2);
+    hex_u64(out + 4, bits);
     return (struct str){ out, TAG_LEN };
 }
 
@@ -148,16 +141,63 @@ int txn_tag_worker(struct str tag)
     return (int)worker;
 }
 
+/* FNV-1a: the same in each worker and each process. */
+unsigned txn_foreign_class(struct str tag)
+{
+    uint32_t hash = 2166136261u;
+
+    for (size_t i = 0; i < tag.n; i++)
+        hash = (hash ^ (unsigned char)tag.p[i]) * 16777619u;
+    return (hash ^ hash >> 16) % TXN_FOREIGN_CLASSES;
+}
+
 bool txn_is_elsewhere(const struct txn_layer *t, int worker)
 {
     return worker >= 0 && (unsigned)worker < t->cfg.workers && (unsigned)worker != t->cfg.worker &&
            t->cfg.port.forward;
 }
 
-void txn_hand_over(struct txn_layer *t, int worker, const struct flow *from, struct str datagram)
+int txn_hand_over(struct txn_layer *t, int worker, const struct flow *from, struct str datagram)
 {
-    t->counters.forwarded++;
-    t->cfg.port.forward(t->cfg.port.ctx, (unsigned)worker, from, datagram);
+    int r = t->cfg.port.forward(t->cfg.port.ctx, (unsigned)worker, from, datagram);
+
+    t->counters.forwarded += r == 0;
+    t->counters.forward_lost += r != 0;
+    return r;
+}
+
+int txn_uri_protocol(enum net_protocol *out, const struct sip_uri *uri)
+{
+    struct str transport;
+
+    if (!sip_param_find(uri->params, STR("transport"), &transport))
+        *out = uri->secure ? NET_TLS : NET_UDP;
+    else if (str_equal_nocase(transport, STR("tls")) ||
+             (uri->secure && str_equal_nocase(transport, STR("tcp"))))
+        *out = NET_TLS;
+    else if (str_equal_nocase(transport, STR("tcp")))
+        *out = NET_TCP;
+    else if (str_equal_nocase(transport, STR("udp")) && !uri->secure)
+        *out = NET_UDP;
+    else
+        return -EPROTONOSUPPORT;
+    return 0;
+}
+
+int txn_uri_protocol_by(enum net_protocol *out, const struct sip_uri *uri,
+                        const struct transport_settings *by)
+{
+    if (!by || uri->secure || sip_param_find(uri->params, STR("transport"), NULL))
+        return txn_uri_protocol(out, uri);
+    *out = by->protocol == TRANSPORT_TCP   ? NET_TCP
+           : by->protocol == TRANSPORT_TLS ? NET_TLS
+                                           : NET_UDP;
+    return 0;
+}
+
+bool txn_uri_protocol_named(const struct sip_uri *uri, const struct transport_settings *by)
+{
+    return (by && !uri->secure) || sip_param_find(uri->params, STR("transport"), NULL);
 }
 
 /* ---- responses ---- */
@@ -242,12 +282,26 @@ static void refuse_broken(struct txn_layer *t, const struct flow *from,
                              });
 }
 
+void txn_broken(struct txn_layer *t, const struct flow *from, struct str head,
+                const struct net_fault *fault)
+{
+    struct sip_message msg;
+    const char *other;
+    int r = sip_message_parse(&msg, head, &other);
+
+    /* What is wrong with the rest of it matters less. */
+    if (r == SIP_NOT_SIP || r == SIP_UNANSWERABLE)
+        t->counters.unanswerable++;
+    else
+        refuse_broken(t, from, &msg, fault->status, fault->why);
+}
+
 void txn_receive(struct txn_layer *t, const struct flow *from, struct str datagram)
 {
     struct sip_message msg;
     const char *fault = NULL;
 
-    if (client_receive_success(t, datagram))
+    if (client_receive_success(t, from, datagram))
         return;
     switch (sip_message_parse(&msg, datagram, &fault)) {
     case 0:

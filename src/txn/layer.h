@@ -33,7 +33,8 @@ static inline uint64_t txn_now_ms(const struct txn_layer *t)
 
 /* Is that number another worker's, to whom the datagram goes? */
 bool txn_is_elsewhere(const struct txn_layer *t, int worker);
-void txn_hand_over(struct txn_layer *t, int worker, const struct flow *from, struct str datagram);
+NODISCARD int txn_hand_over(struct txn_layer *t, int worker, const struct flow *from,
+                            struct str datagram);
 
 /* A To tag for this request: the same each time it is asked. */
 struct str txn_tag_for(struct txn_layer *t, const struct sip_message *msg, char out[TXN_TAG_MAX]);
@@ -70,8 +71,9 @@ static inline int branch_worker(uint64_t branch)
     return (int)(branch >> 56);
 }
 
-/* A 2xx to a transaction for which that suffices. False: look at the message as a whole. */
-bool client_receive_success(struct txn_layer *t, struct str datagram);
+/* A 2xx to a transaction for which that suffices, or to another worker's. False: look at the
+ * message as a whole. */
+bool client_receive_success(struct txn_layer *t, const struct flow *from, struct str datagram);
 void client_receive(struct txn_layer *t, const struct flow *from, const struct sip_message *msg);
 void server_receive(struct txn_layer *t, const struct flow *from, const struct sip_message *msg);
 void server_init(struct txn_layer *t);

@@ -51,7 +51,8 @@ struct server_txn {
     struct txn_layer *layer;
     struct flow flow;
     uint64_t tag;
-    bool orphan;                   /* we said 500, the owner has not answered: it is in no table */
+    bool listed; /* in the tables: not while its handler runs, which most often answers at once */
+    bool orphan; /* we said 500, the owner has not answered */
     const struct sip_message *msg; /* while the handler runs; then: */
     struct str kept;               /* what the answer repeats, by `echo`; owned */
     struct sip_echo echo;
@@ -69,6 +70,7 @@ static struct server_key key_of(const struct txn_layer *t, const struct sip_mess
     uint64_t cseq = map_hash_u64(m, msg->cseq), branch = map_hash(m, msg->branch);
     uint64_t parties = map_hash_mix(map_hash(m, msg->call_id), map_hash(m, msg->from_tag));
     uint64_t host = map_hash_nocase(m, msg->via.host), port = msg->via.port ? msg->via.port : 5060;
+    uint64_t method = msg->method ? msg->method : map_hash(m, msg->method_text);
     struct server_key key = { .method = (uint8_t)msg->method };
 
     if (str_starts_nocase(msg->branch, STR("z9hG4bK"))) {
@@ -80,7 +82,7 @@ static struct server_key key_of(const struct txn_layer *t, const struct sip_mess
         key.check = map_hash(&t->merges, msg->call_id);
     }
     key.id = map_hash_mix(map_hash_mix(key.id, map_hash_mix(host, port)), cseq);
-    key.merge = map_hash_mix(map_hash_mix(parties, cseq), map_hash(m, msg->method_text));
+    key.merge = map_hash_mix(map_hash_mix(parties, cseq), method);
     key.tag = map_hash_mix(map_hash_mix(parties, branch), cseq);
     return key;
 }
@@ -251,14 +253,26 @@ static void answer_again(struct txn_layer *t, const struct server_answer *a,
 
 /* ---- life ---- */
 
+static void server_list(struct server_txn *st)
+{
+    entry_add(st->layer, &st->entry, st->entry.by_key.hash, st->entry.by_merge.hash);
+    st->listed = true;
+}
+
+static void server_unlist(struct server_txn *st)
+{
+    if (st->listed)
+        entry_remove(st->layer, &st->entry);
+    st->listed = false;
+}
+
 static void server_free(struct server_txn *st)
 {
     struct txn_layer *t = st->layer;
 
     timer_stop(t->cfg.wheel, &st->timer);
     list_remove(&st->link);
-    if (!st->orphan)
-        entry_remove(t, &st->entry);
+    server_unlist(st);
     t->server_bytes -= st->bytes;
     if (t->handled == st)
         t->handled = NULL;
@@ -275,13 +289,22 @@ void server_drop_all(struct txn_layer *t)
         server_free(CONTAINER_OF(it, struct server_txn, link));
 }
 
-static void server_answer(struct server_txn *st, const struct sip_reply *reply);
+size_t txn_unanswered(const struct txn_layer *t)
+{
+    size_t n = 0;
+
+    LIST_FOREACH (it, &t->unanswered)
+        n++;
+    return n;
+}
+
+static void server_answer(struct server_txn *st, const struct sip_reply *reply, bool keep);
 
 /* The peer has its answer; the owner's will be too late. */
 static void server_orphan(struct server_txn *st)
 {
-    server_answer(st, &(struct sip_reply){ .status = 500 });
-    entry_remove(st->layer, &st->entry);
+    server_answer(st, &(struct sip_reply){ .status = 500 }, true);
+    server_unlist(st);
     st->orphan = true;
 }
 
@@ -309,13 +332,14 @@ static struct server_txn *server_create(struct txn_layer *t, const struct flow *
                                .tag = key->tag,
                                .msg = msg,
                                .bytes = sizeof(*st) };
-    /* Also where it is in no table: the answer is kept by these. */
+    st->flow.names = NULL;
+    /* Before it is in the tables: an answer is kept by these. */
+    st->entry.by_key.hash = key->id;
     st->entry.by_merge.hash = key->merge;
     timer_init(&st->timer, server_fire);
     list_init(&st->link);
     list_append(&t->unanswered, &st->link);
     t->server_bytes += st->bytes;
-    entry_add(t, &st->entry, key->id, key->merge);
     return st;
 }
 
@@ -375,7 +399,7 @@ static void server_send(struct server_txn *st)
 }
 
 /* Sends, and keeps what it takes to say it again. */
-static void server_answer(struct server_txn *st, const struct sip_reply *reply)
+static void server_answer(struct server_txn *st, const struct sip_reply *reply, bool keep)
 {
     struct txn_layer *t = st->layer;
     struct sip_reply full = *reply;
@@ -395,20 +419,28 @@ static void server_answer(struct server_txn *st, const struct sip_reply *reply)
         return;
     }
     server_send(st);
-    answer_keep(st, &full);
+    if (keep)
+        answer_keep(st, &full);
 }
 
 void server_txn_respond(struct server_txn *st, const struct sip_reply *reply)
 {
     BUG_UNLESS(reply->status >= 200 && reply->status < 700);
     if (!st->orphan) /* else too late: the peer has its 500, or has given up */
-        server_answer(st, reply);
+        server_answer(st, reply, true);
     server_free(st);
 }
 
 void server_txn_reject(struct server_txn *st, unsigned status, struct str headers)
 {
     server_txn_respond(st, &(struct sip_reply){ .status = status, .headers = headers });
+}
+
+void server_txn_reject_once(struct server_txn *st, unsigned status, struct str headers)
+{
+    if (!st->orphan)
+        server_answer(st, &(struct sip_reply){ .status = status, .headers = headers }, false);
+    server_free(st);
 }
 
 void server_txn_force_rport_set(struct server_txn *st, bool force)
@@ -500,19 +532,33 @@ static void server_begin(struct txn_layer *t, const struct flow *from,
         st->msg = NULL;
         return;
     }
+    server_list(st);
     timer_start(t->cfg.wheel, &st->timer, 64ull * t->cfg.t1_ms);
+}
+
+/* Who has the dialog, or -1. One that a process with more workers made lives where the numbers of
+ * its usages are counted on: see told_worker. */
+static int dialog_worker(const struct txn_layer *t, const struct sip_message *msg)
+{
+    int worker = msg->to_tag.n ? txn_tag_worker(msg->to_tag) : -1;
+
+    if (worker < 0 && msg->to_tag.n && msg->method == SIP_SUBSCRIBE)
+        worker = (int)txn_foreign_class(msg->to_tag);
+    return worker < 0 ? worker : worker % (int)t->cfg.workers;
 }
 
 void server_receive(struct txn_layer *t, const struct flow *from, const struct sip_message *msg)
 {
-    int worker = msg->to_tag.n ? txn_tag_worker(msg->to_tag) : -1;
+    int worker = dialog_worker(t, msg);
     struct server_entry *e;
     struct server_key key;
 
     if (msg->method == SIP_ACK) /* for an INVITE that we refused */
         return;
     if (txn_is_elsewhere(t, worker)) {
-        txn_hand_over(t, worker, from, msg->raw);
+        /* A datagram comes again by itself. */
+        if (txn_hand_over(t, worker, from, msg->raw) && from->connection)
+            refuse_overload(t, from, msg);
         return;
     }
     key = key_of(t, msg);

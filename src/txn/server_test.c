@@ -119,7 +119,7 @@ static void test_matching(void **state)
         const struct ask *change = &cases[i].change;
 
         f->answer = 200;
-        a.to = "<sip:100@example.com>;tag=x"; /* in a dialog: no merging */
+        a.to = "<sip:100@example.com>;tag=u"; /* in a dialog: no merging */
         ask_send(f, &a);
         a.method = change->method ? change->method : a.method;
         a.cseq = change->cseq ? change->cseq : a.cseq;
@@ -191,7 +191,7 @@ static void test_merged(void **state)
     ask_send(f, &a);
     assert_int_equal(f->handled, 2);
     a.branch = ";branch=z9hG4bKthree";
-    a.to = "<sip:100@example.com>;tag=x"; /* in a dialog CSeq sorts it out */
+    a.to = "<sip:100@example.com>;tag=u"; /* in a dialog CSeq sorts it out */
     ask_send(f, &a);
     assert_int_equal(f->handled, 3);
     fixture_destroy(f);
@@ -213,10 +213,47 @@ static void test_another_workers_dialog(void **state)
     a.to = "<sip:100@example.com>;tag=es010000000000000001"; /* ours: stays */
     ask_send(f, &a);
     a.branch = ";branch=z9hG4bKtwo";
-    a.to = "<sip:100@example.com>;tag=es040000000000000001"; /* nobody's */
+    a.to = "<sip:100@example.com>;tag=es050000000000000001"; /* the sixth's of more: ours now */
     ask_send(f, &a);
     assert_int_equal(f->forwarded, 1);
     assert_int_equal(f->handled, 2);
+    a.branch = ";branch=z9hG4bKthree";
+    a.to = "<sip:100@example.com>;tag=es060000000000000001";
+    ask_send(f, &a);
+    assert_int_equal(f->forwarded, 2);
+    assert_int_equal(f->forwarded_to, 2);
+    a.branch = ";branch=z9hG4bKfour";
+    a.to = "<sip:100@example.com>;tag=t"; /* another server's, of class 47 */
+    ask_send(f, &a);
+    assert_int_equal(f->forwarded, 3);
+    assert_int_equal(f->forwarded_to, 3);
+    a.branch = ";branch=z9hG4bKfive";
+    a.to = "<sip:100@example.com>;tag=v"; /* of class 5 */
+    ask_send(f, &a);
+    assert_int_equal(f->forwarded, 3);
+    assert_int_equal(f->handled, 3);
+    fixture_destroy(f);
+}
+
+/* What a worker with too much to do does not get comes again, or is answered where it does not. */
+static void test_other_worker_is_full(void **state)
+{
+    struct fixture *f = fixture_create(1, 10);
+    struct ask a = ask_plain();
+
+    (void)state;
+    f->forward_result = -EAGAIN;
+    a.to = "<sip:100@example.com>;tag=es030000000000000001";
+    ask_send(f, &a);
+    assert_int_equal(f->n_sent, 0);
+    f->from.connection = 7;
+    ask_send(f, &a);
+    assert_int_equal(f->n_sent, 1);
+    assert_int_equal(f->sent[0].to.connection, 7);
+    assert_true(str_starts(f->sent[0].bytes, STR("SIP/2.0 503 ")));
+    assert_non_null(memmem(f->sent[0].bytes.p, f->sent[0].bytes.n, "\r\nRetry-After: ", 15));
+    assert_int_equal(fixture_counters(f).forward_lost, 2);
+    assert_int_equal(fixture_counters(f).forwarded, 0);
     fixture_destroy(f);
 }
 
@@ -354,6 +391,7 @@ int main(void)
         cmocka_unit_test(test_old_clients),
         cmocka_unit_test(test_merged),
         cmocka_unit_test(test_another_workers_dialog),
+        cmocka_unit_test(test_other_worker_is_full),
         cmocka_unit_test(test_ack_and_cancel),
         cmocka_unit_test(test_cancel_has_the_same_tag),
         cmocka_unit_test(test_broken_messages),

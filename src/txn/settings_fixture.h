@@ -6,12 +6,14 @@
 struct settings_fixture_texts {
     const char *pjsip_conf, *extstate_conf; /* NULL: the file does not exist */
     const char *document;                   /* every .xml */
+    const char *acl_conf;
 };
 
 static inline int settings_fixture_open(void *ctx, struct str path, struct str *text)
 {
     const struct settings_fixture_texts *t = ctx;
     const char *found = str_ends(path, STR("pjsip.conf")) ? t->pjsip_conf
+                        : str_ends(path, STR("acl.conf")) ? t->acl_conf
                         : str_ends(path, STR(".xml"))     ? t->document
                                                           : t->extstate_conf;
 
@@ -47,8 +49,8 @@ static inline struct settings *settings_fixture_texts(struct settings_fixture_te
 static inline struct settings *settings_fixture_with(const char *pjsip_conf,
                                                      const char *extstate_conf)
 {
-    return settings_fixture_texts(
-        (struct settings_fixture_texts){ pjsip_conf, extstate_conf, NULL });
+    return settings_fixture_texts((struct settings_fixture_texts){
+        .pjsip_conf = pjsip_conf, .extstate_conf = extstate_conf });
 }
 
 static inline struct settings *settings_fixture(const char *pjsip_conf)

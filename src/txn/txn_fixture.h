@@ -32,6 +32,8 @@ struct fixture {
     struct fixture_sent sent[FIXTURE_SENT];
     size_t n_sent;
     int send_result; /* what the port answers */
+    bool narrow;     /* nothing goes by TCP */
+    int forward_result;
     size_t forwarded;
     unsigned forwarded_to;
     size_t handled;           /* requests handed up */
@@ -62,8 +64,8 @@ static inline int fixture_send(void *ctx, const struct flow *to, struct str byte
     return 0;
 }
 
-static inline void fixture_forward(void *ctx, unsigned worker, const struct flow *from,
-                                   struct str datagram)
+static inline int fixture_forward(void *ctx, unsigned worker, const struct flow *from,
+                                  struct str datagram)
 {
     struct fixture *f = ctx;
 
@@ -71,6 +73,7 @@ static inline void fixture_forward(void *ctx, unsigned worker, const struct flow
     (void)datagram;
     f->forwarded++;
     f->forwarded_to = worker;
+    return f->forward_result;
 }
 
 static inline void fixture_request(void *ctx, struct server_txn *st, const struct sip_message *msg,

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "txn/authenticate.h"
 #include "txn/identify.h"
 
 #define MAX_FORWARDS_MAX 255 /* RFC 3261 section 20.22 */
@@ -19,6 +20,9 @@ struct uas {
     struct identify_index *index;    /* NULL: for want of memory, slower */
     struct uas_method methods[SIP_METHODS];
     struct buf headers; /* of the response being made */
+    struct authenticator authenticator;
+    bool challenges_strangers;
+    struct uas_counters counters;
 };
 
 int uas_create(struct uas **out, const struct uas_config *cfg)
@@ -29,6 +33,7 @@ int uas_create(struct uas **out, const struct uas_config *cfg)
         return -ENOMEM;
     u->cfg = *cfg;
     buf_init(&u->headers, SIP_MESSAGE_MAX);
+    authenticator_init(&u->authenticator, cfg->nonces, cfg->rng);
     uas_settings_set(u, cfg->settings);
     *out = u;
     return 0;
@@ -44,6 +49,16 @@ void uas_destroy(struct uas *u)
     free(u);
 }
 
+static bool challenges_strangers(const struct settings *s)
+{
+    if (s->general.strangers != STRANGERS_AUTO)
+        return s->general.strangers == STRANGERS_CHALLENGE;
+    for (size_t i = 0; i < s->n_endpoints; i++)
+        if (s->endpoints[i].n_auths)
+            return true;
+    return false;
+}
+
 void uas_settings_set(struct uas *u, const struct settings *settings)
 {
     const struct settings *old = u->settings;
@@ -51,6 +66,8 @@ void uas_settings_set(struct uas *u, const struct settings *settings)
     identify_index_destroy(u->index);
     u->index = NULL;
     u->settings = settings_ref(settings);
+    u->challenges_strangers = challenges_strangers(settings);
+    authenticator_settings_set(&u->authenticator, settings);
     if (identify_index_create(&u->index, u->settings))
         log_warn(u->cfg.log, "uas.index_missing", KV_U("identifies", settings->n_identifies));
     if (old)
@@ -62,6 +79,11 @@ void uas_method_set(struct uas *u, enum sip_method method, struct str extensions
 {
     BUG_UNLESS(method > SIP_METHOD_OTHER && method < SIP_METHODS);
     u->methods[method] = (struct uas_method){ handler, ctx, extensions };
+}
+
+void uas_counters_get(const struct uas *u, struct uas_counters *out)
+{
+    *out = u->counters;
 }
 
 /* ---- header lines ---- */
@@ -102,15 +124,6 @@ static void print_allow(struct uas *u)
     buf_add(&u->headers, STR("\r\n"));
 }
 
-static bool list_has(struct str list, struct str tag)
-{
-    while (list.p) {
-        if (str_equal_nocase(str_next(&list, ','), tag))
-            return true;
-    }
-    return false;
-}
-
 /* What any method understands, each tag once. */
 static void print_supported(struct uas *u)
 {
@@ -124,7 +137,7 @@ static void print_supported(struct uas *u)
             bool known = tag.n == 0;
 
             for (unsigned k = 0; k < m && !known; k++)
-                known = list_has(u->methods[k].extensions, tag);
+                known = str_is_listed(tag, u->methods[k].extensions);
             if (known)
                 continue;
             buf_add(&u->headers, separator);
@@ -152,12 +165,123 @@ static bool refuse(struct uas *u, const struct uas_request *rq, unsigned status,
     return true;
 }
 
+/* The same for what costs whoever sends it nothing: the answer is not kept. */
+static bool refuse_once(struct uas *u, const struct uas_request *rq, unsigned status,
+                        const char *why)
+{
+    uas_print_warning(&u->headers, u->settings->global.user_agent, why);
+    server_txn_reject_once(rq->txn, status, buf_str(&u->headers));
+    return true;
+}
+
+static struct str source_print(struct buf *out, char *room, size_t size, const struct addr *source)
+{
+    buf_init_on(out, room, size);
+    addr_print(out, source);
+    return buf_str(out);
+}
+
 /* ---- the checks, in order: each is true when it has answered ---- */
+
+/* Where the first Contact says, if it says so by an address; what is a name cannot be looked up
+ * while a request waits. */
+static bool contact_address(const struct sip_message *msg, bool *any, struct addr *out)
+{
+    const struct sip_header *h = sip_header_first(msg, SIP_H_CONTACT);
+    struct str rest = h ? h->value : STR_EMPTY, first;
+    struct sip_name_addr na;
+    struct sip_uri uri;
+
+    *any = sip_list_next(&rest, &first);
+    return *any && sip_name_addr_parse(&na, first) == 0 && sip_uri_parse(&uri, na.uri) == 0 &&
+           addr_parse(out, uri.host, 0) == 0;
+}
+
+static bool has_rules(const struct address_rules *r)
+{
+    return r->n_rules || r->n_names;
+}
+
+static bool rules_permit(const struct settings *s, const struct uas_request *rq,
+                         const struct address_rules *source, const struct address_rules *contact)
+{
+    struct addr address;
+    bool any;
+
+    if (has_rules(source) && !address_rules_permit(s, source, &rq->flow->remote))
+        return false;
+    if (!has_rules(contact))
+        return true;
+    if (contact_address(rq->msg, &any, &address))
+        return address_rules_permit(s, contact, &address);
+    return !any;
+}
+
+static void tell_denied(struct uas *u, const struct uas_request *rq, const char *name,
+                        struct str whose)
+{
+    char room[64];
+    struct buf peer;
+
+    u->counters.denied++;
+    log_info(u->cfg.log, "uas.denied", KV("method", rq->msg->method_text), KV(name, whose),
+             KV("source", source_print(&peer, room, sizeof(room), &rq->flow->remote)));
+}
+
+/* RFC 3261 section 21.5.4. Not kept either: what is too much must not cost memory. */
+static bool refuse_often(struct uas *u, const struct uas_request *rq, struct str endpoint)
+{
+    char room[64];
+    struct buf peer;
+
+    u->counters.too_often++;
+    log_warn(u->cfg.log, "uas.too_often", KV("method", rq->msg->method_text),
+             KV("endpoint", endpoint),
+             KV("source", source_print(&peer, room, sizeof(room), &rq->flow->remote)));
+    /* Spread, or all of them return at once. */
+    sip_print_header_u64(&u->headers, STR("Retry-After"), 5 + rng_below(u->cfg.rng, 10));
+    return refuse_once(u, rq, 503, "there are too many requests in a second");
+}
+
+static bool check_source_rate(struct uas *u, struct uas_request *rq)
+{
+    uint32_t per_s = u->settings->general.requests_per_source;
+    struct str source = limit_source(&rq->flow->remote);
+
+    return per_s && u->cfg.limits &&
+           !limit_ask(u->cfg.limits, limit_key(u->cfg.limits, LIMIT_SOURCE, source, STR_EMPTY),
+                      per_s) &&
+           refuse_often(u, rq, STR_EMPTY);
+}
+
+/* Behind the proof: nobody uses up what is another's. */
+static bool check_endpoint_rate(struct uas *u, struct uas_request *rq)
+{
+    uint32_t per_s = u->settings->general.requests_per_endpoint;
+
+    return per_s && u->cfg.limits &&
+           !limit_ask(u->cfg.limits,
+                      limit_key(u->cfg.limits, LIMIT_ENDPOINT, rq->endpoint->id, STR_EMPTY),
+                      per_s) &&
+           refuse_often(u, rq, rq->endpoint->id);
+}
+
+static bool check_acls(struct uas *u, struct uas_request *rq)
+{
+    for (size_t i = 0; i < u->settings->n_acls; i++) {
+        const struct acl_settings *a = &u->settings->acls[i];
+
+        if (rules_permit(u->settings, rq, &a->source, &a->contact))
+            continue;
+        tell_denied(u, rq, "acl", a->id);
+        return refuse_once(u, rq, 403, "this address is denied");
+    }
+    return false;
+}
 
 static bool check_uri(struct uas *u, struct uas_request *rq)
 {
-    if (sip_uri_parse(&rq->uri, rq->msg->uri))
-        return refuse(u, rq, 400, "the Request-URI is not a URI");
+    rq->uri = rq->msg->request_uri;
     if (!rq->uri.sip)
         return refuse(u, rq, 416, "the Request-URI is not a SIP URI");
     if (u->settings->global.ignore_uri_user_options)
@@ -199,7 +323,7 @@ static bool check_require(struct uas *u, struct uas_request *rq)
         struct str rest = h->value, tag;
 
         while (sip_list_next(&rest, &tag)) {
-            if (!tag.n || list_has(u->methods[rq->msg->method].extensions, tag))
+            if (!tag.n || str_is_listed(tag, u->methods[rq->msg->method].extensions))
                 continue;
             buf_add(&u->headers, separator);
             sip_print_unfolded(&u->headers, tag);
@@ -223,19 +347,27 @@ static bool check_encoding(struct uas *u, struct uas_request *rq)
     return refuse(u, rq, 415, "a body with a content coding cannot be read");
 }
 
-/* RFC 3261 section 11.2. Anybody may ask. */
+/* RFC 3261 section 11.2. */
 static bool answer_options(struct uas *u, struct uas_request *rq)
 {
+    char room[1024];
+    struct buf events;
+
     if (rq->msg->method != SIP_OPTIONS)
         return false;
+    buf_init_on(&events, room, sizeof(room));
+    buf_add(&events, u->cfg.allow_events);
+    settings_add_opaques(rq->settings, &events);
     print_allow(u);
     print_supported(u);
     add_header(u, STR("Accept"), u->cfg.accept);
-    add_header(u, STR("Allow-Events"), u->cfg.allow_events);
+    add_header(u, STR("Allow-Events"), buf_str(&events));
     add_header(u, STR("Accept-Encoding"), STR("identity"));
     server_txn_reject(rq->txn, 200, buf_str(&u->headers));
     return true;
 }
+
+/* ---- who asks ---- */
 
 static bool refuse_stranger(struct uas *u, const struct uas_request *rq)
 {
@@ -251,20 +383,95 @@ static bool refuse_stranger(struct uas *u, const struct uas_request *rq)
     buf_add(&why, user.n ? user : STR("(no user)"));
     buf_add(&why, STR(" or the source address"));
     why_storage[why.n] = '\0';
-    buf_init_on(&peer, peer_storage, sizeof(peer_storage));
-    addr_print(&peer, &rq->flow->remote);
-    log_info(u->cfg.log, "uas.unidentified", KV("method", rq->msg->method_text),
-             KV("from_user", user), KV("source", buf_str(&peer)));
+    log_info(
+        u->cfg.log, "uas.unidentified", KV("method", rq->msg->method_text), KV("from_user", user),
+        KV("source", source_print(&peer, peer_storage, sizeof(peer_storage), &rq->flow->remote)));
     return refuse(u, rq, 403, why_storage);
+}
+
+/* RFC 3261 section 22.1. Not kept: it costs a stranger as much as us, a flood of it no memory, and
+ * there are clients that answer on the same branch. */
+static bool challenge(struct uas *u, const struct uas_request *rq, bool stale)
+{
+    int r =
+        authenticate_print(&u->authenticator, rq->endpoint, &rq->flow->remote, stale, &u->headers);
+
+    if (r) {
+        log_error(u->cfg.log, "uas.challenge", KV_ERR(r));
+        buf_reset(&u->headers);
+        return refuse(u, rq, 500, "no challenge can be made");
+    }
+    server_txn_reject_once(rq->txn, 401, buf_str(&u->headers));
+    return true;
+}
+
+static void tell_wrong(struct uas *u, const struct uas_request *rq, const char *why)
+{
+    char room[64];
+    struct buf peer;
+
+    log_info(u->cfg.log, "uas.unauthenticated", KV("method", rq->msg->method_text),
+             KV("endpoint", rq->endpoint ? rq->endpoint->id : STR("(unknown)")),
+             KV("source", source_print(&peer, room, sizeof(room), &rq->flow->remote)),
+             KV("why", why));
+}
+
+/* Is it who the endpoint, or with NULL a stranger, should be? */
+static bool check_credentials(struct uas *u, struct uas_request *rq)
+{
+    const char *why = NULL;
+
+    switch (authenticate(&u->authenticator, rq->endpoint, rq->msg, &rq->flow->remote, &why)) {
+    case AUTHENTICATION_PASSED:
+        return false;
+    case AUTHENTICATION_NONE:
+        u->counters.challenged++;
+        return challenge(u, rq, false);
+    case AUTHENTICATION_WRONG:
+        u->counters.wrong_credentials++;
+        tell_wrong(u, rq, "the user name or password is wrong");
+        return challenge(u, rq, false);
+    case AUTHENTICATION_STALE:
+        u->counters.stale_nonces++;
+        return challenge(u, rq, true);
+    case AUTHENTICATION_BROKEN:
+        u->counters.broken_credentials++;
+        tell_wrong(u, rq, why);
+        return refuse(u, rq, 400, why);
+    case AUTHENTICATION_CLOSED:
+        break;
+    }
+    tell_wrong(u, rq, "none of the endpoint's auth sections can be used");
+    return refuse(u, rq, 500, "nobody can authenticate as this endpoint now");
 }
 
 static bool check_identity(struct uas *u, struct uas_request *rq)
 {
-    rq->endpoint = identify_with(u->settings, u->index, rq->msg, &rq->flow->remote);
-    if (!rq->endpoint)
-        return refuse_stranger(u, rq);
-    server_txn_force_rport_set(rq->txn, rq->endpoint->force_rport);
-    return false;
+    const struct endpoint_settings *e = identify_with(u->settings, u->index, rq->msg, rq->flow);
+
+    if (e && !rules_permit(u->settings, rq, &e->source, &e->contact)) {
+        tell_denied(u, rq, "endpoint", e->id);
+        e = NULL; /* from there it is nobody, and nobody is told that it is somebody elsewhere */
+    }
+    rq->endpoint = e;
+    if (e) {
+        server_txn_force_rport_set(rq->txn, e->force_rport);
+        return false;
+    }
+    u->counters.unidentified++;
+    if (u->challenges_strangers)
+        return check_credentials(u, rq);
+    /* Where nobody is asked who he is anybody may ask who we are: a proxy looks whether we live. */
+    return rq->msg->method == SIP_OPTIONS ? answer_options(u, rq) : refuse_stranger(u, rq);
+}
+
+static bool check_authentication(struct uas *u, struct uas_request *rq)
+{
+    const struct endpoint_settings *e = rq->endpoint;
+
+    if (!e->n_auths || (rq->msg->method == SIP_OPTIONS && e->allow_unauthenticated_options))
+        return false;
+    return check_credentials(u, rq);
 }
 
 void uas_request(void *uas, struct server_txn *st, const struct sip_message *msg,
@@ -272,8 +479,9 @@ void uas_request(void *uas, struct server_txn *st, const struct sip_message *msg
 {
     /* A Route is not looked at: the message has arrived, and phones that name us there mean us. */
     static bool (*const checks[])(struct uas *, struct uas_request *) = {
-        check_uri,      check_max_forwards, check_method,   check_require,
-        check_encoding, answer_options,     check_identity,
+        check_source_rate,    check_acls,          check_uri,      check_max_forwards,
+        check_method,         check_require,       check_encoding, check_identity,
+        check_authentication, check_endpoint_rate, answer_options,
     };
     struct uas *u = uas;
     struct uas_request rq = { .msg = msg, .flow = from, .txn = st, .settings = u->settings };

@@ -2,12 +2,16 @@
 /* uas.h - what happens to every request before its method's own code: RFC 3261 section 8.2 in its
  * order, and who is asking.
  *
- * Methods are registered; OPTIONS is answered here. Checks: Request-URI scheme 416, Max-Forwards
- * present but unreadable 400 (0 is fine: we are the end), a Route that names us is ignored, method
- * 405 + Allow (a known one we do not serve) or 501, Require 420 + Unsupported, Content-Encoding 415
- * + Accept-Encoding, endpoint identification 403. Threads: the worker's. */
+ * Methods are registered; OPTIONS is answered here. Checks: how often 503, acl objects 403,
+ * Request-URI scheme 416, Max-Forwards present but unreadable 400 (0 is fine: we are the end), a
+ * Route that names us is ignored, method 405 + Allow (a known one we do not serve) or 501, Require
+ * 420 + Unsupported, Content-Encoding 415
+ * + Accept-Encoding, endpoint identification 403 or 401, its credentials 401 + WWW-Authenticate, or
+ * 400. Challenges are not kept. Threads: the worker's. */
 #pragma once
 #include "config/settings.h"
+#include "txn/limits.h"
+#include "txn/nonces.h"
 #include "txn/txn.h"
 
 struct uas; /* opaque: see uas.c */
@@ -27,7 +31,10 @@ struct uas_config {
     struct log *log;
     const struct settings *settings; /* a reference is taken */
     struct str accept;               /* for OPTIONS: all media types we notify; borrowed */
-    struct str allow_events;         /* "dialog, presence"; borrowed */
+    struct str allow_events;         /* "dialog, presence", to which settings add; borrowed */
+    struct nonces *nonces;           /* of all workers; borrowed */
+    struct limits *limits;           /* likewise; NULL: nothing is limited */
+    struct rng *rng;                 /* borrowed */
 };
 NODISCARD int uas_create(struct uas **out, const struct uas_config *cfg);
 void uas_destroy(struct uas *u);
@@ -35,16 +42,26 @@ void uas_settings_set(struct uas *u, const struct settings *settings);
 /* `extensions`: option tags this method understands in Require, comma separated; borrowed. */
 void uas_method_set(struct uas *u, enum sip_method method, struct str extensions,
                     uas_handler_fn handler, void *ctx);
+struct uas_counters {
+    uint64_t challenged;        /* 401 to requests without credentials for us */
+    uint64_t wrong_credentials; /* 401 to requests with another name or password */
+    uint64_t stale_nonces;      /* 401 to requests whose nonce is old, or is used once more */
+    uint64_t broken_credentials, unidentified;
+    uint64_t too_often; /* 503: over requests_per_source or requests_per_endpoint */
+    uint64_t denied;    /* by the addresses of an acl or of the endpoint */
+};
+void uas_counters_get(const struct uas *u, struct uas_counters *out);
 /* The txn layer's request function: pass the struct uas as ctx. */
 void uas_request(void *uas, struct server_txn *st, const struct sip_message *msg,
                  const struct flow *from);
 
-/* Who sent this: identifiers in global.endpoint_identifier_order; NULL when nobody is known by that
+/* Who sent this: by the certificate of the peer, else identifiers in
+ * global.endpoint_identifier_order; NULL when nobody is known by that
  * name or address. Identify sections are tried one by one: fine for a few hundred; uas_request does
  * the same with an index. The domain of every transport counts, not only of the one it came by. */
 const struct endpoint_settings *endpoint_identify(const struct settings *s,
                                                   const struct sip_message *msg,
-                                                  const struct addr *source);
+                                                  const struct flow *from);
 
 /* Warning header line (RFC 3261 section 20.43, code 399) that says in words why a request was
  * refused. */

@@ -11,6 +11,7 @@ static const char conf[] = "[global]\ntype=global\nuser_agent=extstate/0.1\n"
 struct server {
     struct fixture *f;
     struct uas *uas;
+    struct nonces *nonces;
     size_t handled;
     char endpoint[64], user[64];
 };
@@ -30,11 +31,14 @@ static void server_open(struct server *s, const char *pjsip_conf)
     struct settings *settings = settings_fixture(pjsip_conf);
 
     *s = (struct server){ .f = fixture_create(0, 100) };
+    assert_int_equal(nonces_create(&s->nonces, NULL, &clock_system), 0);
     assert_int_equal(uas_create(&s->uas, &(struct uas_config){ .txn = s->f->txn,
                                                                .log = s->f->log,
                                                                .settings = settings,
                                                                .accept = STR("text/plain"),
-                                                               .allow_events = STR("dialog") }),
+                                                               .allow_events = STR("dialog"),
+                                                               .nonces = s->nonces,
+                                                               .rng = &s->f->rng }),
                      0);
     settings_unref(settings); /* the uas has its own reference */
     s->f->txn->cfg.request = uas_request;
@@ -46,6 +50,7 @@ static void server_open(struct server *s, const char *pjsip_conf)
 static void server_close(struct server *s)
 {
     uas_destroy(s->uas);
+    nonces_destroy(s->nonces);
     fixture_destroy(s->f);
 }
 

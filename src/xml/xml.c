@@ -9,6 +9,7 @@ enum {
     EXCERPT_MAX = 48,  /* bytes of what a peer wrote, in a reason */
     MESSAGE_MAX = 120, /* of libxml2's remarks, in bytes */
     TREE_BLOCK = 8192,
+    NAMES_KEPT = 16384, /* bytes of names that a parser may know and be kept */
 };
 
 #if LIBXML_VERSION < 21200
@@ -318,6 +319,21 @@ int xml_text_check(struct str body, struct buf *why)
     return 0;
 }
 
+/* The one that was kept, or a new one, and what it is to parse; NULL without memory. */
+static xmlParserCtxt *parser_take(struct reader *r, struct xml_parser *keeper, struct str body)
+{
+    xmlParserCtxt *p = keeper ? keeper->spare : NULL;
+
+    if (!p)
+        return xmlCreatePushParserCtxt((xmlSAXHandler *)&handler, r, body.p, (int)body.n, NULL);
+    keeper->spare = NULL;
+    p->userData = r;
+    if (xmlCtxtResetPush(p, body.p, (int)body.n, NULL, NULL) == 0)
+        return p;
+    xmlFreeParserCtxt(p);
+    return NULL;
+}
+
 int xml_tree_parse(struct xml_tree *t, struct str body, struct buf *why)
 {
     struct reader r = { .tree = t, .why = why };
@@ -327,7 +343,7 @@ int xml_tree_parse(struct xml_tree *t, struct str body, struct buf *why)
         return xml_refuse_at(why, 1, STR_EMPTY, "the encoding is not UTF-8 but", encoding);
     if (body.n == 0)
         return xml_refuse_at(why, 1, STR_EMPTY, "no document", STR_EMPTY);
-    r.parser = xmlCreatePushParserCtxt((xmlSAXHandler *)&handler, &r, NULL, 0, NULL);
+    r.parser = parser_take(&r, t->keeper, body);
     if (!r.parser)
         return -ENOMEM;
     t->parser = r.parser;
@@ -335,17 +351,35 @@ int xml_tree_parse(struct xml_tree *t, struct str body, struct buf *why)
     buf_init(&r.text, XML_TEXT_MAX);
     /* NOENT: without it &amp; in an attribute arrives as &#38;. There are no other entities. */
     xmlCtxtUseOptions(r.parser, XML_PARSE_NONET | XML_PARSE_NOENT | XML_PARSE_IGNORE_ENC);
-    (void)xmlParseChunk(r.parser, body.p, (int)body.n, 1);
+    (void)xmlParseChunk(r.parser, NULL, 0, 1);
     if (r.result == 0 && (!r.parser->wellFormed || !r.parser->nsWellFormed || !t->root || r.open))
         r.result = xml_refuse_at(why, 1, STR_EMPTY, "not well-formed", STR_EMPTY);
     buf_fini(&r.text);
+    t->parsed = r.result == 0;
     return r.result;
+}
+
+/* One that has met anything wrong is not trusted with another document, and one that has been told
+ * ever new names is forgotten with them. */
+static bool is_worth_keeping(const struct xml_tree *t)
+{
+    return t->keeper && !t->keeper->spare && t->parsed &&
+           xmlDictGetUsage(((xmlParserCtxt *)t->parser)->dict) <= NAMES_KEPT;
 }
 
 void xml_tree_fini(struct xml_tree *t)
 {
     arena_fini(&t->arena);
-    if (t->parser)
+    if (is_worth_keeping(t))
+        t->keeper->spare = t->parser;
+    else if (t->parser)
         xmlFreeParserCtxt(t->parser);
     *t = (struct xml_tree){ .root = NULL };
+}
+
+void xml_parser_fini(struct xml_parser *p)
+{
+    if (p->spare)
+        xmlFreeParserCtxt(p->spare);
+    p->spare = NULL;
 }

@@ -53,10 +53,18 @@ struct xml_node {     /* an element, or a text when its name is empty */
     unsigned line; /* of the document, from 1 */
 };
 
+/* libxml2's parser, kept from one document to the next, as making one costs more than a small
+ * document. Begins zeroed. */
+struct xml_parser {
+    void *spare;
+};
+
 struct xml_tree { /* begins zeroed */
     struct xml_node *root;
     struct arena arena;
-    void *parser; /* of libxml2: names live in its dictionary */
+    struct xml_parser *keeper; /* set by who has one, before it parses; outlives the tree */
+    void *parser;              /* names live in its dictionary */
+    bool parsed;
 };
 
 /* Prepare libxml2. Before the first thread is made. */
@@ -68,6 +76,7 @@ NODISCARD int xml_text_check(struct str body, struct buf *why);
  * xml_tree_fini ends it. `body` has passed xml_text_check. */
 NODISCARD int xml_tree_parse(struct xml_tree *t, struct str body, struct buf *why);
 void xml_tree_fini(struct xml_tree *t);
+void xml_parser_fini(struct xml_parser *p);
 
 static inline bool xml_is_text(const struct xml_node *n)
 {

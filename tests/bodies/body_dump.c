@@ -387,7 +387,7 @@ int main(int argc, char **argv)
         return 2;
     d.directory = argv[1];
     rng_init_seeded(&d.rng, 1);
-    r = body_registry_create(&d.registry, NULL, NULL, 0, NULL);
+    r = body_registry_create(&d.registry, NULL);
     if (!r)
         r = dump_all(&d);
     if (!r)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What the end-to-end tests share: a daemon, its tool, a phone, sipp, a Kamailio; all on 127.0.0.1, all ended."""
+import contextlib
 import json
 import os
 import pathlib
@@ -10,6 +11,7 @@ import shlex
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -18,6 +20,7 @@ from xml.sax.saxutils import escape
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
 BUILD = pathlib.Path(os.environ.get("EXTSTATE_BUILD_DIR", TOP / "build"))
+BRIEF = "EXTSTATE_BRIEF" in os.environ  # under a sanitizer: not what measures, and less of what takes chance
 EXTSTATED = BUILD / "src/daemon/extstated"
 EXTSTATECTL = BUILD / "tools/extstatectl"
 KAMAILIO = shutil.which("kamailio") or "/usr/sbin/kamailio"
@@ -79,6 +82,18 @@ exten => _2XXX,hint,Custom:${EXTEN}
 }
 
 
+# sd_listen_fds(3): the descriptors named, from 3 on.
+PASS_SOCKETS = """
+import fcntl, os, sys
+end = sys.argv.index("--")
+for number, fd in enumerate([fcntl.fcntl(int(word), fcntl.F_DUPFD, 100) for word in sys.argv[1:end]]):
+    os.dup2(fd, 3 + number)
+os.environ.update(LISTEN_FDS=str(end - 1), LISTEN_PID=str(os.getpid()))
+os.closerange(3 + end - 1, 256)
+os.execv(sys.argv[end + 1], sys.argv[end + 1:])
+"""
+
+
 class Extstated:
     """One daemon with a configuration of its own. Use as a context manager."""
 
@@ -91,6 +106,9 @@ class Extstated:
         self.environment = dict(os.environ, **(environment or {}))
         for name, text in dict(DEFAULT_FILES, **(files or {})).items():
             self.write(name, text)
+        self.program = EXTSTATED
+        self.within = []  # a command that runs it somewhere else
+        self.sockets = []  # passed as a service manager does it
         self.process = None
 
     def write(self, name, text):
@@ -116,10 +134,12 @@ class Extstated:
     def start(self):
         log = open(self.directory / "log", "ab")
         former = len(self.log())
+        passed = [sys.executable, "-c", PASS_SOCKETS, *[str(s.fileno()) for s in self.sockets], "--"] if self.sockets else []
         self.process = subprocess.Popen(
-            [EXTSTATED, "--foreground", "--config-dir", self.config, "--state-dir", self.directory / "state",
+            [*passed, *self.within, self.program, "--foreground", "--config-dir", self.config, "--state-dir", self.directory / "state",
              *self.arguments],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment)
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment,
+            pass_fds=[s.fileno() for s in self.sockets])
         log.close()
         wait_for("ready", lambda: re.search(r"^ready$", self.log()[former:], re.M) or self.process.poll() is not None)
         if self.process.poll() is not None:
@@ -215,9 +235,9 @@ class Phone:
 
     count = 0
 
-    def __init__(self, server, user="alice", host="127.0.0.1"):
+    def __init__(self, server, user="alice", host="127.0.0.1", server_host="127.0.0.1"):
         Phone.count += 1
-        self.server = server
+        self.server, self.server_host = server, server_host
         self.user = user
         self.host = host
         self.answer = "200 OK"
@@ -233,7 +253,7 @@ class Phone:
         self.socket.close()
 
     def send(self, text):
-        self.socket.sendto(text.encode(), ("127.0.0.1", self.server))
+        self.socket.sendto(text.encode(), (self.server_host, self.server))
 
     def receive(self, patience=PATIENCE):
         if not select.select([self.socket], [], [], patience)[0]:
@@ -268,7 +288,7 @@ class Phone:
             extra += [("To", dialog.to), ("Call-ID", dialog.call_id)]
             uri = dialog.target
         else:
-            uri = f"sip:{extension}@127.0.0.1:{self.server}"
+            uri = f"sip:{extension}@{self.server_host}:{self.server}"
         self.request("SUBSCRIBE", uri, [*headers, *extra])
         return self.response()
 
@@ -366,11 +386,18 @@ class Kamailio:
 
 
 def run_sipp(path, port, patience, arguments=(), own=None):
-    """Run a scenario once against 127.0.0.1:port, from a free port or its `own`; what it logs is left beside it."""
-    command = ["sipp", f"127.0.0.1:{port}", "-sf", path, "-i", "127.0.0.1", "-p", str(own or free_port()), "-m", "1",
-               "-nostdin", "-trace_err", "-trace_msg", "-timeout", f"{patience}s", "-timeout_error", *arguments]
-    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=path.parent,
-                          timeout=patience + 10, env=dict(os.environ, TERM="dumb"))
+    """Run a scenario once against 127.0.0.1:port, from a free port or its `own`; what it logs is left beside it. A port that
+    somebody has taken in between (a swarm takes many in a row) is replaced by another one."""
+    for attempts_left in (2, 1, 0):
+        command = ["sipp", f"127.0.0.1:{port}", "-sf", path, "-i", "127.0.0.1", "-p", str(own or free_port()), "-m", "1",
+                   "-nostdin", "-trace_err", "-trace_msg", "-timeout", f"{patience}s", "-timeout_error", *arguments]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=path.parent,
+                              timeout=patience + 10, env=dict(os.environ, TERM="dumb"))
+        errors = "".join(p.read_text(errors="replace") for p in path.parent.glob("*_errors.log"))
+        if own or not attempts_left or "Unable to bind main socket" not in done.stderr + errors:
+            return done
+        for log in path.parent.glob("*.log"):
+            log.unlink()
 
 
 def sipp(scenario, port, patience=30, status=0, arguments=(), **keys):
@@ -387,6 +414,17 @@ def sipp(scenario, port, patience=30, status=0, arguments=(), **keys):
         if done.returncode != status:
             logs = "\n".join(p.read_text(errors="replace")[-6000:] for p in pathlib.Path(directory).glob("*.log"))
             raise AssertionError(f"sipp {scenario}: exit {done.returncode}\n{done.stdout[-2000:]}\n{logs}")
+
+
+@contextlib.contextmanager
+def service_manager():
+    """What NOTIFY_SOCKET leads to: the socket, and its path."""
+    with tempfile.TemporaryDirectory(prefix="extstate-manager-") as directory, \
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        path = f"{directory}/notify"
+        manager.bind(path)
+        manager.settimeout(PATIENCE)
+        yield manager, path
 
 
 def preload(shim):

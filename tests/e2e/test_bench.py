@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""extstate-bench against extstated: every phase ends complete, and what is not is found. Nothing is timed."""
+"""extstate-bench against extstated, and over TCP and TLS against Kamailio: every phase ends complete, and what is not is
+found. Nothing is timed."""
 import json
 import pathlib
+import re
 import shlex
 import socket
 import subprocess
@@ -10,7 +12,7 @@ import threading
 import unittest
 
 import harness
-from harness import BUILD, TOP, Extstated
+from harness import BUILD, TOP, Extstated, Kamailio, Message
 
 BENCH = BUILD / "tools/extstate-bench"
 WATCHERS, RESOURCES = 300, 30
@@ -22,14 +24,20 @@ publish=any
 """
 
 
-def bench(daemon, *words, status=0):
-    """Run it on the extensions 2000 to 2029; its JSON lines by phase, the last one of each."""
-    command = [BENCH, "--server", f"127.0.0.1:{daemon.port}", "--from", "alice", "--base", "2000", "--resources",
-               str(RESOURCES), "--watchers", str(WATCHERS), "--server-pid", str(daemon.process.pid), "--json", "-", *words]
+def bench_on(port, *words, status=0):
+    """Run it; its JSON lines by phase, the last one of each, and what it complained of."""
+    command = [BENCH, "--server", f"127.0.0.1:{port}", "--json", "-", *words]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=90)
     if done.returncode != status:
         raise AssertionError(f"exit {done.returncode}, not {status}\n{done.stdout}{done.stderr}")
-    return {row["phase"]: row for row in map(json.loads, done.stdout.splitlines())}
+    return ({row["phase"]: row for row in map(json.loads, done.stdout.splitlines())},
+            [line for line in done.stderr.splitlines() if line.startswith("extstate-bench: ")])
+
+
+def bench(daemon, *words, status=0):
+    """On the extensions 2000 to 2029."""
+    return bench_on(daemon.port, "--from", "alice", "--base", "2000", "--resources", str(RESOURCES), "--watchers",
+                    str(WATCHERS), "--server-pid", str(daemon.process.pid), *words, status=status)[0]
 
 
 class FakeManager(threading.Thread):
@@ -131,6 +139,26 @@ class Bench(unittest.TestCase):
             self.assertGreater(sum(row["sent_again"] for row in rows.values()), 0)
             self.assertEqual(len(daemon.tool("publications", "inbound")), RESOURCES + 200)
 
+    def test_compositor(self):
+        """What extstated publishes of its hints; the last ten resources have none, which must be seen."""
+        port = harness.free_port()
+        publisher = (f"[meter]\ntype=outbound-publish\nserver_uri=sip:127.0.0.1:{port}\nfrom_uri=sip:127.0.0.1\nevent=dialog\n"
+                     "multi_user=yes\n@body=application/dialog-info+xml\n@context=^users\n")
+        hints = "[users]\n" + "".join(f"exten => {n},hint,Custom:{n}\n" for n in range(2000, 2030))
+        us = ("--compositor", "--local", f"127.0.0.1:{port}", "--sockets", "1", "--watchers", "0")
+        with Extstated({"extensions.conf": hints,
+                        "pjsip.conf": harness.DEFAULT_FILES["pjsip.conf"] + publisher}) as daemon:
+            rows = bench(daemon, *us, "--change", f"ctl:{daemon.socket}", "fanout:n=90")
+            self.assertEqual((rows["fanout"]["operation"], rows["fanout"]["operations"]), ("PUBLISH", 90))
+            self.assertEqual(rows["fanout"]["latency_us"]["count"], 90)
+            self.assertGreater(rows["fanout"]["server_cpu_ns_by_thread"]["state"], 0)
+            self.assertEqual(sum(rows["fanout"]["server_cpu_ns_by_thread"].values()), rows["fanout"]["server_cpu_ns"])
+        with Extstated({"extensions.conf": hints,
+                        "pjsip.conf": harness.DEFAULT_FILES["pjsip.conf"] + publisher}) as daemon:
+            rows = bench(daemon, *us, "--change", f"ctl:{daemon.socket}", "--resources", "40", "--patience", "1", "fanout",
+                         status=1)
+            self.assertEqual((rows["fanout"]["wrong"], rows["fanout"]["undone"]), (10, 10))
+
     def test_slow_and_dead_watchers(self):
         with Extstated() as daemon:
             rows = bench(daemon, "--change", f"ctl:{daemon.socket}", "--slow", "10", "--slow-ms", "700", "--dead", "10",
@@ -178,9 +206,8 @@ class Bench(unittest.TestCase):
             self.assertEqual(rows["restart"]["operations"], WATCHERS)
             self.assertGreaterEqual(rows["restart"]["subscribed_again"], WATCHERS)
 
-    def test_restart(self):
-        """Killed, so that all it knew is lost: the phones find out when they refresh."""
-        with Extstated() as daemon, tempfile.TemporaryDirectory() as directory:
+    def restart(self, durability, subscribed_again):
+        with Extstated({"extstate.conf": f"[general]\ndurability={durability}\n"}) as daemon, tempfile.TemporaryDirectory() as directory:
             pid = pathlib.Path(directory) / "pid"
             pid.write_text(str(daemon.process.pid))
             start = shlex.join(map(str, daemon.process.args))
@@ -193,12 +220,20 @@ class Bench(unittest.TestCase):
             rows = bench(daemon, "--change", f"ctl:{daemon.socket}", "--server-pid", pid, "--restart", restart,
                          "subscribe", "restart:rate=1000", "fanout", "unsubscribe")
             self.assertEqual(rows["restart"]["operations"], WATCHERS)
-            self.assertEqual(rows["restart"]["subscribed_again"], WATCHERS)
+            self.assertEqual(rows["restart"]["subscribed_again"], subscribed_again)
             self.assertGreater(rows["unsubscribe"]["server_cpu_ns"], 0)
             daemon.process.wait()
             daemon.process = None
             subprocess.run(["kill", pid.read_text().strip()], check=True)
             harness.wait_for("its end", lambda: "daemon.stopped" in log.read_text())
+
+    def test_restart(self):
+        """Killed: the phones find that they are still there when they refresh."""
+        self.restart("normal", 0)
+
+    def test_restart_without_a_store(self):
+        """All it knew is lost: the phones find out when they refresh."""
+        self.restart("none", WATCHERS)
 
     def test_wrong_lamps_are_found(self):
         """Changes that nobody makes: what the watchers show is not the truth."""
@@ -232,7 +267,175 @@ class Bench(unittest.TestCase):
             self.assertEqual(rows["prime"]["undone"], RESOURCES)
 
 
+class StreamKamailio(Kamailio):
+    """scripts/bench's, with TCP and TLS beside UDP."""
+
+    memory = 256
+
+    def __init__(self):
+        super().__init__()
+        self.tls_port = harness.free_port()
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem",
+                        "-days", "2", "-subj", "/CN=127.0.0.1"], cwd=self.directory, check=True, capture_output=True)
+        tls = "".join(f'modparam("tls", "{name}", "{value}")\n' for name, value in {
+            "private_key": self.directory / "key.pem", "certificate": self.directory / "cert.pem",
+            "tls_method": "TLSv1.2+"}.items())
+        text = (TOP / "bench/kamailio.cfg").read_text().replace("CHILDREN", "2")
+        text = text.replace("disable_tcp=yes", "tcp_children=1\nenable_tls=yes")
+        text = text.replace("listen=udp:127.0.0.1:PORT", f"listen=udp:127.0.0.1:{self.port}\nlisten=tcp:127.0.0.1:{self.port}\n"
+                            f"listen=tls:127.0.0.1:{self.tls_port}")
+        text = text.replace("\nrequest_route", f'\nloadmodule "tls.so"\n{tls}\nrequest_route')
+        (self.directory / "kamailio.cfg").write_text(text.replace("PORT", str(self.port)))
+
+
+class Peer(threading.Thread):
+    """A server of events over TCP whose only lamp is dark; it answers in parts of its own choice, and hangs up after
+    `lives` messages; `stays`: then it listens on."""
+
+    def __init__(self, lives=None, stays=True):
+        super().__init__(daemon=True)
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port = self.listener.getsockname()[1]
+        self.lives = lives
+        self.stays = stays
+        self.answered = []  # NOTIFYs that had a 2xx
+        self.transports = set()
+
+    def run(self):
+        while True:
+            try:
+                connection = self.listener.accept()[0]
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def serve(self, connection):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        kept, part = b"", 0
+        with connection:
+            while data := connection.recv(65536):
+                kept, out = kept + data, b""
+                while b"\r\n\r\n" in (kept := kept.lstrip(b"\r\n")):  # keep-alives before a message
+                    head, _, rest = kept.partition(b"\r\n\r\n")
+                    length = int(re.search(rb"Content-Length: (\d+)", head)[1])
+                    if len(rest) < length:
+                        break
+                    kept = rest[length:]
+                    out += self.answer(Message(head + b"\r\n\r\n" + rest[:length]))
+                    if self.lives is not None:
+                        self.lives -= 1
+                        if self.lives == 0:
+                            if not self.stays:
+                                self.close()
+                            return
+                while out:  # one byte, two, ... up to what is more than a message
+                    part = part % 1500 + 1
+                    connection.sendall(out[:part])
+                    out = out[part:]
+
+    def answer(self, message):
+        if message.status:
+            self.answered.append(message["Call-ID"])
+            return b""
+        self.transports |= {message["Via"].split()[0], message["Contact"].rstrip(">").partition(";")[2]}
+        copied = "".join(f"{name}: {message[name]}\r\n" for name in ("Via", "From", "Call-ID", "CSeq"))
+        to = message["To"] if "tag=" in message["To"] else message["To"] + ";tag=peer"
+        target = message["Contact"].strip("<>")
+        state = "active;expires=600" if int(message["Expires"]) else "terminated;reason=timeout"
+        return ("\r\n\r\n"  # a keep-alive
+                f"SIP/2.0 200 OK\r\n{copied}To: {to}\r\nContact: <sip:peer@127.0.0.1>\r\nl: 0\r\n\r\n"
+                f"NOTIFY {target} SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1;branch=z9hG4bKn{message.cseq}{message['Call-ID']}\r\n"
+                f"From: {to}\r\nTo: {message['From']}\r\nCall-ID: {message['Call-ID']}\r\nCSeq: {message.cseq} NOTIFY\r\n"
+                f"Event: dialog\r\nSubscription-State: {state}\r\nContent-Length: 4\r\n\r\n\r\n\r\n").encode()
+
+    def close(self):
+        if self.listener.fileno() >= 0:
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+class Streams(unittest.TestCase):
+    def peer(self, **options):
+        peer = Peer(**options)
+        self.addCleanup(peer.close)
+        peer.start()
+        return peer
+
+    def with_kamailio(self, transport, port, process, *words):
+        rows, complaints = bench_on(port, "--transport", transport, "--domain", "127.0.0.1", "--watchers", str(WATCHERS),
+                                    "--resources", str(RESOURCES), "--server-pid", str(process), *words, "subscribe",
+                                    "fanout:n=60", "publish:n=50", "refresh", "unsubscribe")
+        self.assertEqual(complaints, [])
+        self.assertEqual(list(rows), ["connect", "prime", "subscribe", "initial", "fanout", "publish", "refresh",
+                                      "unsubscribe"])
+        for phase in ("subscribe", "initial", "refresh", "unsubscribe"):
+            self.assertEqual(rows[phase]["operations"], WATCHERS)
+        self.assertGreaterEqual(rows["fanout"]["operations"], WATCHERS)
+        self.assertEqual(sum(row["sent_again"] + row["connections_lost"] for row in rows.values()), 0)
+        return rows
+
+    @unittest.skipIf(harness.BRIEF, "most of the time is Kamailio's")
+    def test_kamailio(self):
+        """Its lamps are right over both. One connection for each watcher is for TCP: it has died of 300 handshakes."""
+        with StreamKamailio() as kamailio:
+            for transport, port, n in (("tcp", kamailio.port, 16), ("tcp", kamailio.port, WATCHERS),
+                                       ("tls", kamailio.tls_port, 16)):
+                rows = self.with_kamailio(transport, port, kamailio.process.pid, "--connections", str(n))
+                self.assertEqual(rows["connect"]["operations"], n)
+                self.assertEqual(rows["connect"]["latency_us"]["count"], n)
+
+    def test_parts(self):
+        """Messages cut anywhere, and several in one part."""
+        peer = self.peer()
+        rows, _ = bench_on(peer.port, "--transport", "tcp", "--change", "none", "--watchers", "200", "--connections", "3",
+                           "subscribe", "refresh", "unsubscribe")
+        self.assertEqual(rows["connect"]["operations"], 3)
+        for phase in ("subscribe", "refresh", "unsubscribe"):
+            self.assertEqual(rows[phase]["operations"], 200)
+        harness.wait_for("the answers", lambda: len(peer.answered) == 600)
+        self.assertEqual(len(set(peer.answered)), 200)
+        self.assertEqual(peer.transports, {"SIP/2.0/TCP", "transport=tcp"})
+
+    def test_hanging_up(self):
+        """A connection that ends is made again, and its phones subscribe anew; that is told, and counted."""
+        peer = self.peer(lives=150)
+        rows, complaints = bench_on(peer.port, "--transport", "tcp", "--change", "none", "--watchers", "100",
+                                    "--connections", "2", "subscribe", "refresh", "unsubscribe")
+        del rows["initial"]  # has the counts of subscribe once more
+        self.assertEqual(sum(row["connections_lost"] for row in rows.values()), 1)
+        self.assertEqual(len(complaints), 1)
+        self.assertRegex(complaints[0], "connection [12] of 2, to 127.0.0.1:.*, has ended: ")
+        again = sum(row["subscribed_again"] for row in rows.values())
+        self.assertTrue(0 < again <= 50, again)
+        self.assertEqual(rows["unsubscribe"]["operations"], 100)
+
+    def test_gone(self):
+        """It hangs up, and does not come back: what is still to be done is not, and nobody waits for ever."""
+        peer = self.peer(lives=50, stays=False)
+        rows, complaints = bench_on(peer.port, "--transport", "tcp", "--change", "none", "--watchers", "100",
+                                    "--connections", "1", "--patience", "1", "subscribe", "refresh", status=1)
+        self.assertEqual(rows["subscribe"]["connections_lost"], 1)
+        self.assertEqual(rows["refresh"]["operations"], 0)
+        self.assertEqual(rows["refresh"]["undone"], 101)  # and the connection
+        self.assertEqual(len(complaints), 1)
+
+    def test_nobody_there(self):
+        port = harness.free_port()
+        rows, complaints = bench_on(port, "--transport", "tcp", "--connections", "2", "subscribe", status=3)
+        self.assertEqual(complaints, [f"extstate-bench: connection {k} of 2, to 127.0.0.1:{port}, cannot be made: "
+                                      "Connection refused" for k in (1, 2)])
+        self.assertEqual(list(rows), ["connect"])
+        self.assertEqual((rows["connect"]["operations"], rows["connect"]["undone"]), (0, 2))
+
+    def test_no_tls_there(self):
+        peer = self.peer()
+        rows, complaints = bench_on(peer.port, "--transport", "tls", "--connections", "1", "--patience", "1", "subscribe",
+                                    status=3)
+        self.assertEqual(rows["connect"]["undone"], 1)
+
+
 class Comparison(unittest.TestCase):
+    @unittest.skipIf(harness.BRIEF, "it measures")
     def test_quick(self):
         """scripts/bench on both servers, as small as it goes."""
         with tempfile.TemporaryDirectory() as directory:
@@ -246,6 +449,8 @@ class Comparison(unittest.TestCase):
                                  ["prime", "subscribe", "initial", "fanout", "fanout", "publish", "refresh", "unsubscribe"])
             self.assertEqual(json.loads((results / "machine.json").read_text())["left_out"], [])
             table = (results / "table.md").read_text()
+            for row in ("state change that nobody watches", "PUBLISH sent and acknowledged"):
+                self.assertRegex(table, rf"\| {row}[^|]* \| [\d.,]+ \| – \| – \| CPU-µs \|")
             self.assertRegex(table, r"\| NOTIFY sent and acknowledged, 1,000 watchers \| [\d.,]+ \| [\d.,]+ \| [\d.,]+ \|")
             self.assertEqual((results / "cost.svg").read_text().count("<polyline"), 2)
 

@@ -152,7 +152,8 @@ multi_user=yes
 """
         with self.daemon(**{"extensions.conf": ""}) as esc:
             pjsip = DEFAULT_FILES["pjsip.conf"] + publisher.replace("{esc}", str(esc.port))
-            with Extstated({"pjsip.conf": pjsip}) as pbx, Phone(esc.port) as lamp, Phone(esc.port) as friend:
+            files = {"pjsip.conf": pjsip, "extstate.conf": "[general]\ndurability=none\n"}
+            with Extstated(files) as pbx, Phone(esc.port) as lamp, Phone(esc.port) as friend:
                 wait_for("the publications", lambda: len(esc.tool("publications", "inbound", status=None)) == 2)
                 subscribe(lamp, "1000")
                 subscribe(friend, "1000", event="presence", accept="application/pidf+xml")
@@ -164,14 +165,14 @@ multi_user=yes
                     pbx.set("Custom:1000", state)
                     until(lamp, lambda b, shown=shown: shown in b, state)
                     until(friend, lambda b, note=note: note in b, note)
-                pbx.kill()  # and it knows nothing any more: neither what it said nor its entity-tags
+                pbx.kill()  # and goes on with its entity-tags: there are no others beside them
                 pbx.start()
-                until(lamp, idle, "what the new one says")
                 pbx.set("Custom:1000", "INUSE")
                 until(lamp, lambda b: "<state>confirmed</state>" in b, "INUSE")
-                pbx.stop()  # in order: what it published is removed
+                self.assertEqual(len(esc.tool("publications", "inbound")), 2)
+                pbx.reload(pjsip_conf=DEFAULT_FILES["pjsip.conf"])  # what it published is removed
                 until(lamp, idle, "nothing")
-                self.assertEqual(esc.tool("publications", "inbound", status=None), [])
+                wait_for("the other one's end", lambda: esc.tool("publications", "inbound", status=None) == [])
 
     def publish(self, phone, user, state, tag=None, expires=600, call="c1"):
         body = (f'<dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info" version="0" state="full" '

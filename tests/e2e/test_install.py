@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -81,6 +82,24 @@ class Install(unittest.TestCase):
         finally:
             step("kill \"$(extstatectl status | awk '$1 == \"pid\" {print $2}')\"")
         wait_for("its end", lambda: "daemon.stopped" in (state / "extstated.log").read_text())
+
+    def test_units(self):
+        """As systemd reads them."""
+        tool = shutil.which("systemd-analyze")
+        if not tool:
+            self.skipTest("there is no systemd")
+        for path in self.find("/usr/local/lib/systemd/system/*"):
+            with self.subTest(path.name), tempfile.TemporaryDirectory(prefix="extstate-units-") as directory:
+                for other in path.parent.iterdir():  # what they start is elsewhere here
+                    text = other.read_text().replace("/usr/local/sbin/", f"{self.root}/usr/local/sbin/")
+                    (pathlib.Path(directory) / other.name).write_text(text)
+                done = subprocess.run([tool, "verify", "--man=no", pathlib.Path(directory) / path.name], capture_output=True,
+                                      text=True, stdin=subprocess.DEVNULL, timeout=harness.PATIENCE)
+                self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
+        done = subprocess.run([tool, "security", "--offline=true", *self.find("/usr/local/lib/systemd/system/extstate.service")],
+                              capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=harness.PATIENCE)
+        score = re.search(r"exposure level for extstate\.service: ([0-9.]+)", done.stdout).group(1)
+        self.assertLessEqual(float(score), 2.0)  # 1.6 of systemd 252; later ones look at more
 
     def test_directories_are_those_compiled_in(self):
         text = subprocess.run([self.find("/usr/local/sbin/extstated")[0], "--help"], capture_output=True, text=True).stdout

@@ -56,9 +56,9 @@ def until(phone, part):
 
 
 class WithKamailio(unittest.TestCase):
-    def daemon_for(self, esc, publishers=PUBLISHERS, **options):
+    def daemon_for(self, esc, publishers=PUBLISHERS, interval=1, **options):
         files = {"pjsip.conf": DEFAULT_FILES["pjsip.conf"] + publishers.replace("{esc}", str(esc.port))}
-        return Extstated(files, arguments=["--set", "general.publish_retry_interval=1"], **options)
+        return Extstated(files, arguments=["--set", f"general.publish_retry_interval={interval}"], **options)
 
     def published(self, daemon, n):
         def all_there():
@@ -145,6 +145,33 @@ class WithKamailio(unittest.TestCase):
             with Phone(esc.port) as lamp:
                 lamp.subscribe("1000")
                 until(lamp, "<state>confirmed</state>")
+
+    def test_we_are_killed_and_started(self):
+        """It sees no initial PUBLISH, and none but for what changed."""
+        def sent(daemon):
+            counters = daemon.tool("status")[0]["publisher"]
+            return [counters[k] for k in ("sent", "initial", "modify", "lost_tags")]
+        # Nobody is asked now and then whether he still knows.
+        with Kamailio() as esc, self.daemon_for(esc, interval=600) as daemon, Phone(esc.port) as lamp:
+            self.published(daemon, 4)
+            daemon.set("Custom:1000", "INUSE")
+            lamp.subscribe("1000")
+            until(lamp, "<state>confirmed</state>")
+            self.published(daemon, 4)
+            daemon.kill()
+            daemon.start()
+            daemon.set("Custom:1000", "RINGING")
+            until(lamp, "<state>early</state>")
+            self.published(daemon, 4)
+            self.assertEqual(sent(daemon), [2, 0, 2, 0])
+            # The order of the end makes no difference, and the number of workers not much.
+            daemon.stop()
+            daemon.arguments += ["--set", "general.workers=3"]
+            daemon.start()
+            daemon.set("Custom:1000", "INUSE")
+            until(lamp, "<state>confirmed</state>")
+            self.published(daemon, 4)
+            self.assertEqual(sent(daemon)[1::2], [0, 0])
 
     def test_hint_and_section_removed(self):
         with Kamailio() as esc, self.daemon_for(esc) as daemon:

@@ -11,6 +11,8 @@ import harness
 from harness import Extstated, Phone, Subscription, wait_for
 
 
+NOTHING_IS_KEPT = "[general]\ndurability=none\n"
+
 class Lamp(unittest.TestCase):
     def test_change_lights_the_lamp(self):
         with Extstated() as daemon, Phone(daemon.port) as phone:
@@ -126,8 +128,61 @@ class Lamp(unittest.TestCase):
             daemon.set("Custom:1000", "INUSE")
             self.assertIn("confirmed", kept.notify().body)
 
-    def test_orderly_end_tells_everyone(self):
+    def test_killed_and_started_nobody_is_told_what_he_knows(self):
+        """kill -9: what was granted and set is there again, and one NOTIFY is sent: to whom the lamp is another one."""
+        with Extstated(workers=2) as daemon, Phone(daemon.port) as same, Phone(daemon.port) as other:
+            daemon.set("Custom:1000", "INUSE")
+            dialogs = [Subscription(phone.subscribe("1000")) for phone in (same, other)]
+            self.assertIn("confirmed", same.notify().body)
+            before = other.notify()
+            other.answer = None  # it is owed this one
+            daemon.set("Custom:1001", "RINGING")
+            subscribed = Subscription(other.subscribe("1001"))
+            self.assertIn("early", other.notify().body)
+            daemon.kill()
+            daemon.start()
+            other.answer = "200 OK"
+            owed = other.notify()
+            self.assertEqual(owed["Call-ID"], subscribed.call_id)
+            self.assertIn("early", owed.body)
+            self.assertIsNone(same.notify(0.3))
+            daemon.set("Custom:1000", "ONHOLD")
+            after = other.notify()
+            self.assertEqual(after["Call-ID"], before["Call-ID"])
+            self.assertGreater(after.cseq, before.cseq)
+            self.assertIn("+sip.rendering", after.body)
+            self.assertIn("+sip.rendering", same.notify().body)
+            answer = same.subscribe("1000", dialog=dialogs[0], headers=[("CSeq", "100 SUBSCRIBE")])
+            self.assertEqual(answer.status, 200)
+
+    def test_started_with_fewer_workers(self):
+        """The dialogs of workers that are no more are found where they live now, and back again."""
+        with Extstated(workers=4) as daemon, contextlib.ExitStack() as stack:
+            phones = [stack.enter_context(Phone(daemon.port)) for _ in range(8)]
+            dialogs = [Subscription(phone.subscribe("1000")) for phone in phones]
+            for phone in phones:
+                phone.notify()
+            for cseq, workers in enumerate((3, 1, 4), 100):
+                daemon.kill()
+                daemon.arguments[1] = f"general.workers={workers}"
+                daemon.start()
+                for phone, dialog in zip(phones, dialogs):
+                    answer = phone.subscribe("1000", dialog=dialog, headers=[("CSeq", f"{cseq} SUBSCRIBE")])
+                    self.assertEqual(answer.status, 200)
+                    phone.notify()
+
+    def test_stopped_and_started_nobody_is_told(self):
         with Extstated() as daemon, Phone(daemon.port) as phone:
+            phone.subscribe("1000")
+            phone.notify()
+            daemon.stop()
+            daemon.start()
+            self.assertIsNone(phone.notify(0.3))
+            daemon.set("Custom:1000", "INUSE")
+            self.assertIn("confirmed", phone.notify().body)
+
+    def test_orderly_end_tells_everyone(self):
+        with Extstated({"extstate.conf": NOTHING_IS_KEPT}) as daemon, Phone(daemon.port) as phone:
             phone.subscribe("1000")
             phone.notify()
             daemon.process.terminate()
@@ -136,7 +191,7 @@ class Lamp(unittest.TestCase):
 
     def test_orderly_end_hears_every_answer(self):
         """Subscriptions of one worker, whose phones answer from where the kernel gives most to the other three."""
-        with Extstated(workers=4) as daemon, Phone(daemon.port) as proxy, contextlib.ExitStack() as stack:
+        with Extstated({"extstate.conf": NOTHING_IS_KEPT}, workers=4) as daemon, Phone(daemon.port) as proxy, contextlib.ExitStack() as stack:
             phones = [stack.enter_context(Phone(daemon.port)) for _ in range(8)]
             for phone in phones:
                 proxy.subscribe("1000", headers=[("Contact", f"<sip:alice@127.0.0.1:{phone.port}>")])

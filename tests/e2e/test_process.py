@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: MIT
 """The process: configuration that is wrong, plugins that are, the background, and who may be asked."""
+import contextlib
+import ctypes
 import json
 import os
+import pathlib
 import re
 import shlex
 import signal
 import socket
 import stat
 import subprocess
+import time
 import unittest
 
 import harness
-from harness import BUILD, DEFAULT_FILES, EXTSTATED, Extstated, Phone, preload, wait_for
+from harness import BUILD, DEFAULT_FILES, EXTSTATED, Extstated, Phone, wait_for
 
 HINT_WITH_NAME = "[users]\nexten => 1000,hint,Custom:1000(Alice Smith)\n"
 
@@ -117,6 +121,22 @@ class Plugin(unittest.TestCase):
                 self.assertRegex(str(caught.exception), rf"extstate\.conf:4: error: plugin {name}")
 
 
+@contextlib.contextmanager
+def held(thread):
+    """One thread of a process stands still, the others go on: as a debugger does it."""
+    seize, interrupt, detach, wall = 0x4206, 0x4207, 17, 0x40000000
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    for request in (seize, interrupt):
+        if libc.ptrace(request, thread, None, None):
+            raise unittest.SkipTest(f"ptrace: {os.strerror(ctypes.get_errno())}")
+    os.waitpid(thread, wall)
+    try:
+        yield
+    finally:
+        libc.ptrace(detach, thread, None, None)
+
+
 class Process(unittest.TestCase):
     def fails(self, *arguments):
         """Run a daemon that cannot start, and return the last line it prints."""
@@ -173,8 +193,8 @@ class Process(unittest.TestCase):
                 daemon.write("extensions.conf", "[users]\nexten => 1000,hint,Custom:1000\nexten => 1000,hint\n")
                 log.rename(state / "old")
                 os.kill(pid, signal.SIGHUP)
-                wait_for("a new log", lambda: log.exists() and "daemon.reloaded" in log.read_text())
-                self.assertRegex(log.read_text(), r"extensions\.conf:3: ")
+                wait_for("a new log", lambda: log.exists() and "extensions.conf:3: " in log.read_text())
+                self.assertIn("daemon.reloaded", log.read_text())
                 self.assertEqual(len(daemon.tool("hints")), 1)
             finally:
                 os.kill(pid, signal.SIGTERM)
@@ -255,12 +275,8 @@ class Process(unittest.TestCase):
             text = daemon.tool("reload", plain=True)
             self.assertIn("[plugins]", text)
             self.assertEqual(daemon.tool("status")[0]["log_level"], "debug")
-            daemon.write("pjsip.conf", DEFAULT_FILES["pjsip.conf"].replace("[udp]", "[other]"))
-            text = daemon.tool("reload", plain=True)
-            self.assertIn("transport other is new", text)
-            self.assertIn("transport udp is gone", text)
-            daemon.write("pjsip.conf", DEFAULT_FILES["pjsip.conf"])  # what runs, whatever was read meanwhile
-            self.assertNotIn("transport", daemon.tool("reload", plain=True))
+            daemon.write("extstate.conf", "[general]\nlog_level=debug\nworkers=2\n")
+            self.assertEqual(daemon.tool("reload", plain=True), "reloaded\n")  # what runs, whatever was read meanwhile
 
     def reload(self, daemon, status, *words):
         tool = [harness.EXTSTATECTL, "--socket", daemon.socket, *(words or ["reload"])]
@@ -354,18 +370,36 @@ class Process(unittest.TestCase):
                 daemon.tool(*words, status=2)
 
     def test_notify_socket(self):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-            path = f"/tmp/extstate-notify-{os.getpid()}"
-            manager.bind(path)
-            self.addCleanup(os.unlink, path)
-            manager.settimeout(harness.PATIENCE)
+        with harness.service_manager() as (manager, path):
             with Extstated(environment={"NOTIFY_SOCKET": path}) as daemon:
-                self.assertEqual(manager.recv(64), b"READY=1")
+                self.assertEqual(manager.recv(200), b"READY=1\nSTATUS=Serving")
+                before = time.monotonic_ns() // 1000
                 daemon.process.send_signal(signal.SIGHUP)
-                self.assertEqual(manager.recv(64), b"RELOADING=1")
-                self.assertEqual(manager.recv(64), b"READY=1")
+                self.assertIn(int(re.fullmatch(rb"RELOADING=1\nMONOTONIC_USEC=(\d+)", manager.recv(200))[1]),
+                              range(before, time.monotonic_ns() // 1000 + 1))
+                self.assertEqual(manager.recv(200), b"READY=1\nSTATUS=Serving")
                 daemon.stop()
-                self.assertEqual(manager.recv(64), b"STOPPING=1")
+                self.assertTrue(manager.recv(200).startswith(b"STOPPING=1\n"))
+
+    def test_watchdog(self):
+        """It is fed while every thread answers, and not by a process of which one hangs."""
+        with harness.service_manager() as (manager, path):
+            with Extstated(environment={"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "80000"}) as daemon:
+                self.assertEqual(manager.recv(200), b"READY=1\nSTATUS=Serving")
+                for _ in range(3):
+                    self.assertEqual(manager.recv(200), b"WATCHDOG=1")
+                pid = daemon.process.pid
+                threads = {(t / "comm").read_text().strip(): int(t.name) for t in pathlib.Path(f"/proc/{pid}/task").iterdir()}
+                # The store's threads wait for the disk: a new process would do the same.
+                self.assertEqual({*threads} - {"extstated"}, {"state", "worker-0", "worker-1", "store", "checkpoint"})
+                for thread in (threads[name] for name in ("state", "worker-0", "worker-1")):
+                    with self.subTest(thread), held(thread):
+                        manager.settimeout(0.3)
+                        with self.assertRaises(TimeoutError):
+                            for _ in range(10):
+                                manager.recv(200)
+                    manager.settimeout(harness.PATIENCE)
+                    self.assertEqual(manager.recv(200), b"WATCHDOG=1")
 
     def test_asterisk_compatibility(self):
         with Extstated(arguments=["--set", "compatibility.asterisk=yes"]) as daemon, Phone(daemon.port) as phone:
@@ -431,19 +465,23 @@ match=127.0.0.0/8
             self.assertEqual(phone.subscribe("1000").status, 200)
             phone.notify()
 
-    def test_compositor_with_an_address_out_of_reach(self):
-        """Its name has an IPv6 address, too, and before the other; we have a transport for IPv4 alone."""
-        with Phone(server=None) as esc:
-            pjsip = DEFAULT_FILES["pjsip.conf"] + f"""
+    def test_first_publish_section_comes_by_reload(self):
+        """Until then the state thread told no worker what nobody watches."""
+        with Phone(server=None) as esc, Extstated() as daemon:
+            daemon.set("Custom:1000", "INUSE")
+            daemon.reload(pjsip_conf=DEFAULT_FILES["pjsip.conf"] + f"""
 [esc]
 type=outbound-publish
-server_uri=sip:esc.test:{esc.port}
+server_uri=sip:127.0.0.1:{esc.port}
 event=dialog
 multi_user=yes
 @body=application/dialog-info+xml
-"""
-            with Extstated({"pjsip.conf": pjsip}, environment={"LD_PRELOAD": preload("names")}):
-                self.assertEqual(esc.receive().method, "PUBLISH")
+""")
+            bodies = {}
+            while len(bodies) < 2:
+                publish = esc.receive()
+                bodies[publish.start] = publish.body
+            self.assertEqual(len([body for body in bodies.values() if "confirmed" in body]), 1)
 
     def test_garbage_is_survived(self):
         with Extstated() as daemon, Phone(daemon.port) as phone:

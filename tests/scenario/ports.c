@@ -13,16 +13,20 @@ struct posted {
     uint64_t cookie, consumers, resource_id;
     const struct snapshot *snapshot;
     struct addr remote;
+    enum net_protocol protocol;
     bool flag;
     int result;
     struct publication_answer answer; /* its texts are on the heap */
-    struct resource_name of;          /* likewise */
-    struct mailbox_counts counts;     /* of the mailbox of.extension */
+    struct keep_wait wait;            /* with it, until it is durable */
+    struct world *world;
+    struct resource_name of;      /* likewise */
+    struct mailbox_counts counts; /* of the mailbox of.extension */
     struct solicitation *solicitation;
 };
 
 static struct posted *post(struct world *w, void (*run)(struct world *w, struct posted *p))
 {
+    OUTSIDE;
     struct posted *p = calloc(1, sizeof(*p));
 
     BUG_UNLESS(p != NULL);
@@ -53,16 +57,28 @@ static void posted_free(struct posted *p)
 
 void world_settle(struct world *w)
 {
-    while (!list_empty(&w->posted)) {
-        struct posted *p = posted_take(w);
+    SUBJECT;
+    if (w->restoring)
+        return;
+    do {
+        while (!list_empty(&w->posted)) {
+            struct posted *p = posted_take(w);
 
-        p->run(w, p);
-        posted_free(p);
-    }
+            p->run(w, p);
+            posted_free(p);
+        }
+    } while (world_keep_settle(w) || !list_empty(&w->posted));
 }
 
 void world_drop_posted(struct world *w)
 {
+    while (!list_empty(&w->answers)) {
+        struct posted *p = CONTAINER_OF(w->answers.next, struct posted, link);
+
+        list_remove(&p->wait.link);
+        list_remove(&p->link);
+        posted_free(p);
+    }
     while (!list_empty(&w->posted))
         posted_free(posted_take(w));
 }
@@ -74,6 +90,7 @@ static int port_send(void *ctx, const struct flow *to, struct str bytes)
     struct world *w = ctx;
     struct waiting *m;
 
+    OUTSIDE;
     if (w->networkless)
         return -ENETUNREACH;
     m = calloc(1, sizeof(*m));
@@ -87,12 +104,13 @@ static int port_send(void *ctx, const struct flow *to, struct str bytes)
 }
 
 /* There is one worker: nothing is anybody else's. */
-static void port_forward(void *ctx, unsigned worker, const struct flow *from, struct str datagram)
+static int port_forward(void *ctx, unsigned worker, const struct flow *from, struct str datagram)
 {
     (void)ctx;
     (void)worker;
     (void)from;
     (void)datagram;
+    return 0;
 }
 
 struct txn_port world_txn_port(struct world *w)
@@ -145,6 +163,11 @@ static bool port_admit(void *ctx)
     return w->admitted < w->settings->general.max_subscriptions && ++w->admitted;
 }
 
+static void port_readmit(void *ctx)
+{
+    ((struct world *)ctx)->admitted++;
+}
+
 static void port_release(void *ctx)
 {
     ((struct world *)ctx)->admitted--;
@@ -156,6 +179,7 @@ static struct posted *post_mailbox(struct world *w, struct str mailbox,
                                    const struct mailbox_counts *counts,
                                    void (*run)(struct world *w, struct posted *p))
 {
+    OUTSIDE;
     struct posted *p = post(w, run);
 
     BUG_UNLESS(str_dup(&p->of.extension, mailbox) == 0);
@@ -178,8 +202,10 @@ static void on_mailbox(void *ctx, struct str mailbox, const struct mailbox_count
 
 static void run_report(struct world *w, struct posted *p)
 {
-    BUG_UNLESS(mailbox_set(w->state.mailboxes, STR("notify"), p->of.extension, p->counts.new_count,
-                           p->counts.old_count) == 0);
+    int r = mailbox_set(w->state.mailboxes, STR("notify"), p->of.extension, p->counts.new_count,
+                        p->counts.old_count);
+
+    BUG_UNLESS(r == 0 || r == -ENOMEM);
 }
 
 static int port_mailbox(void *ctx, struct str mailbox, uint32_t new_count, uint32_t old_count)
@@ -195,6 +221,7 @@ static void run_solicit(struct world *w, struct posted *p)
 
 static struct solicitation *port_solicit(void *ctx, struct str endpoint, struct str group)
 {
+    OUTSIDE;
     struct solicitation *s = calloc(1, sizeof(*s));
 
     BUG_UNLESS(s && str_dup(&s->endpoint, endpoint) == 0 && str_dup(&s->group, group) == 0);
@@ -227,9 +254,9 @@ static void port_unsolicit(void *ctx, struct solicitation *s)
         post(w, run_unsolicit)->solicitation = s;
 }
 
-static int port_route(void *ctx, struct str transport_id, const struct addr *remote,
-                      struct flow *out);
-static void port_seek(void *ctx, struct str host, uint16_t port, uint64_t question);
+static int port_route(void *ctx, struct str transport_id, enum net_protocol protocol,
+                      const struct addr *remote, struct flow *out);
+static void port_seek(void *ctx, const struct dns_question *q, uint64_t question);
 
 struct notifier_port world_notifier_port(struct world *w)
 {
@@ -238,6 +265,7 @@ struct notifier_port world_notifier_port(struct world *w)
                                    .unwatch = port_unwatch,
                                    .admit = port_admit,
                                    .release = port_release,
+                                   .readmit = port_readmit,
                                    .watcher = port_watcher,
                                    .resolve = port_seek,
                                    .route = port_route,
@@ -257,6 +285,7 @@ static void run_winfo(struct world *w, struct posted *p)
 
 static struct posted *post_winfo(struct world *w, const struct resource_name *of)
 {
+    OUTSIDE;
     struct posted *p = post(w, run_winfo);
 
     BUG_UNLESS(str_dup(&p->of.package, of->package) == 0);
@@ -295,6 +324,20 @@ static void run_publication_answer(struct world *w, struct posted *p)
                       p->result < 0 ? NULL : &p->answer);
 }
 
+/* As kept in daemon/publish.c. */
+static void on_kept(struct keep_wait *wait, int result)
+{
+    struct posted *p = CONTAINER_OF(wait, struct posted, wait);
+
+    if (p->answer.promise) {
+        publication_promise_end(p->world->state.publications, p->answer.promise, result == 0);
+        if (result)
+            p->result = PUBLICATION_UNKEPT;
+    }
+    list_remove(&p->link);
+    list_append(&p->world->posted, &p->link);
+}
+
 /* Applied in its turn, as by a message to the state thread. */
 static int port_apply(void *ctx, const struct publication_request *rq, uint64_t cookie)
 {
@@ -303,11 +346,18 @@ static int port_apply(void *ctx, const struct publication_request *rq, uint64_t 
     int r = publication_apply(w->state.publications, rq, &answer);
     struct posted *p = post(w, run_publication_answer);
 
+    OUTSIDE;
     p->cookie = cookie;
     p->result = r;
     p->answer.status = answer.status;
+    p->answer.promise = answer.promise;
     BUG_UNLESS(str_dup(&p->answer.etag, answer.etag) == 0);
     BUG_UNLESS(str_dup(&p->answer.why, answer.why) == 0);
+    p->world = w;
+    p->wait = (struct keep_wait){ .done = on_kept };
+    list_remove(&p->link);
+    list_append(&w->answers, &p->link);
+    keep_wait(&w->state.keep, &p->wait);
     return 0;
 }
 
@@ -318,43 +368,59 @@ struct compositor_port world_compositor_port(struct world *w)
 
 /* ---- the publisher's ---- */
 
+static struct dns_targets targets_of(const struct posted *p)
+{
+    return (struct dns_targets){ .n = p->flag,
+                                 .list[0] = { p->remote, p->protocol },
+                                 .until_ms = UINT64_MAX,
+                                 .why = STR("no name has an address") };
+}
+
 static void run_resolved(struct world *w, struct posted *p)
 {
-    publisher_resolved(w->engine.publisher, p->cookie, p->flag ? &p->remote : NULL);
+    const struct dns_targets found = targets_of(p);
+
+    publisher_resolved(w->engine.publisher, p->cookie, &found);
 }
 
 static void run_found(struct world *w, struct posted *p)
 {
-    notifier_resolved(w->engine.notifier, p->cookie, p->flag ? &p->remote : NULL);
+    const struct dns_targets found = targets_of(p);
+
+    notifier_resolved(w->engine.notifier, p->cookie, &found);
 }
 
 /* Addresses are themselves, and no name has one. */
-static void post_address(struct world *w, struct str host, uint16_t port, uint64_t cookie,
+static void post_address(struct world *w, const struct dns_question *q, uint64_t cookie,
                          void (*run)(struct world *w, struct posted *p))
 {
     struct posted *p = post(w, run);
+    uint16_t usual = q->protocol == NET_TLS ? 5061 : 5060;
 
     p->cookie = cookie;
-    p->flag = addr_parse(&p->remote, host, 5060) == 0;
-    if (p->flag && port)
-        addr_port_set(&p->remote, port);
+    p->protocol = q->protocol;
+    p->flag = addr_parse(&p->remote, q->host, usual) == 0;
+    if (p->flag && q->port)
+        addr_port_set(&p->remote, q->port);
 }
 
-static void port_resolve(void *ctx, struct str host, uint16_t port, uint64_t cookie)
+static void port_resolve(void *ctx, const struct dns_question *q, uint64_t cookie)
 {
-    post_address(ctx, host, port, cookie, run_resolved);
+    post_address(ctx, q, cookie, run_resolved);
 }
 
-static void port_seek(void *ctx, struct str host, uint16_t port, uint64_t question)
+static void port_seek(void *ctx, const struct dns_question *q, uint64_t question)
 {
-    post_address(ctx, host, port, question, run_found);
+    post_address(ctx, q, question, run_found);
 }
 
-static int port_route(void *ctx, struct str transport_id, const struct addr *remote,
-                      struct flow *out)
+static int port_route(void *ctx, struct str transport_id, enum net_protocol protocol,
+                      const struct addr *remote, struct flow *out)
 {
     (void)transport_id;
-    *out = (struct flow){ .local = ((struct world *)ctx)->local, .remote = *remote };
+    *out = (struct flow){ .protocol = protocol,
+                          .local = ((struct world *)ctx)->local,
+                          .remote = *remote };
     return 0;
 }
 
@@ -405,6 +471,7 @@ static void run_republish(struct world *w, struct posted *p)
 
 static void on_republish(void *ctx, struct str section)
 {
+    OUTSIDE;
     struct posted *p = post(ctx, run_republish);
 
     BUG_UNLESS(str_dup(&p->answer.why, section) == 0);

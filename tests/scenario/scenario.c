@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* scenario [-v] [-s SEED] FILE... - run scenarios; README.md beside this file describes them. */
+/* scenario [-kv] [-s SEED] [-f EVERY | -n NTH] FILE... - run scenarios; README.md beside this
+ * file describes them. */
 #include "scenario.h"
 
 #include <stdio.h>
@@ -69,16 +70,18 @@ static int run_lines(struct script *s)
         r = script_line(s, line);
         if (s->endless)
             r = SCRIPT_FAIL(s, "this block has no end");
-        if (r)
+        if (r && !s->failing)
             fprintf(stderr, "%s:%u: %.*s\n", s->file, s->at,
                     STR_FMT(s->failure.n ? buf_str(&s->failure) : str_of(strerror(-r))));
+        if (s->failing && s->world.started && !s->world.killed)
+            r = 0; /* what was lost does not come, and everything goes on */
     }
     return r;
 }
 
-static int run(const char *path, uint64_t seed, bool verbose)
+int scenario_run(const char *path, const struct how *how)
 {
-    struct script s = { .file = path };
+    struct script s = { .file = path, .failing = how->failing };
     struct str text = STR_EMPTY;
     int r = read_file(path, &text);
 
@@ -86,12 +89,14 @@ static int run(const char *path, uint64_t seed, bool verbose)
         fprintf(stderr, "%s: %s\n", path, strerror(-r));
         return r;
     }
-    world_init(&s.world, seed, verbose);
+    world_init(&s.world, how->seed, how->verbose);
+    if (how->kept)
+        s.world.store = STORE_WORKS;
     buf_init(&s.failure, 1 << 18);
     s.rest = text;
     r = run_lines(&s);
     s.at = s.line;
-    if (r == 0 && script_nothing(&s, STR_EMPTY)) {
+    if (r == 0 && !how->failing && script_nothing(&s, STR_EMPTY)) {
         fprintf(stderr, "%s:%u: at the end %.*s\n", path, s.at, STR_FMT(buf_str(&s.failure)));
         r = -EINVAL;
     }
@@ -105,20 +110,28 @@ static int run(const char *path, uint64_t seed, bool verbose)
 
 int main(int argc, char **argv)
 {
-    bool verbose = false;
-    uint64_t seed = 7;
-    int option, failed = 0;
+    struct how how = { .seed = 7 };
+    uint64_t every = 0, nth = UINT64_MAX;
+    unsigned failed = 0;
+    int option;
 
     xml_init();
-    while ((option = getopt(argc, argv, "vs:")) != -1) {
+    while ((option = getopt(argc, argv, "kvs:f:n:")) != -1) {
         if (option == 'v') {
-            verbose = true;
-        } else if (option != 's' || str_to_u64(&seed, str_of(optarg))) {
-            fprintf(stderr, "usage: scenario [-v] [-s SEED] FILE...\n");
+            how.verbose = true;
+        } else if (option == 'k') {
+            how.kept = true;
+        } else if ((option != 's' || str_to_u64(&how.seed, str_of(optarg))) &&
+                   (option != 'f' || str_to_u64(&every, str_of(optarg)) || !every) &&
+                   (option != 'n' || str_to_u64(&nth, str_of(optarg)))) {
+            fprintf(stderr, "usage: scenario [-kv] [-s SEED] [-f EVERY | -n NTH] FILE...\n");
             return EXIT_FAILURE;
         }
     }
+    /* Not the same ones of each file: most begin alike. */
     for (int i = optind; i < argc; i++)
-        failed += run(argv[i], seed, verbose) != 0;
+        failed += every ? scenario_fail(argv[i], &how, (uint64_t)i * 7919 % every, every)
+                  : nth != UINT64_MAX ? scenario_fail_one(argv[i], &how, nth) != 0
+                                      : scenario_run(argv[i], &how) != 0;
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -66,19 +66,72 @@ static int do_peer(struct script *s, struct str rest)
 
 /* ---- the configuration ---- */
 
+/* What its sources said while nothing ran; without a store, what they said at all. */
+static int say_again(struct script *s)
+{
+    struct world *w = &s->world;
+    size_t n = w->n_said;
+    int r = 0;
+
+    w->n_said = 0;
+    for (size_t i = 0; i < n && r == 0; i++)
+        r = script_line(s, w->said[i]);
+    return r;
+}
+
 static int do_start(struct script *s, struct str rest)
 {
     struct buf problems;
     int r;
 
     (void)rest;
+    if (s->world.started && !s->world.killed)
+        return SCRIPT_FAIL(s, "it has started already");
     buf_init(&problems, 1 << 16);
     r = world_start(&s->world, &problems);
     if (r || problems.n)
         r = SCRIPT_FAIL(s, "the configuration has problems (%d):\n%.*s", r,
                         STR_FMT(buf_str(&problems)));
     buf_fini(&problems);
+    if (r == 0)
+        r = say_again(s);
+    if (r == 0)
+        r = world_restore(&s->world);
     return r;
+}
+
+/* kill; kill power: every word that was kept in memory is gone, too. */
+static int do_kill(struct script *s, struct str rest)
+{
+    world_kill(&s->world, str_equal(rest, STR("power")));
+    return 0;
+}
+
+static int do_restart(struct script *s, struct str rest)
+{
+    int r = do_kill(s, rest);
+
+    return r ? r : do_start(s, STR_EMPTY);
+}
+
+/* store works, slow, or fails; without the word before `start` there is none. */
+static int do_store(struct script *s, struct str rest)
+{
+    static const struct str names[] = { [STORE_WORKS] = STR_INIT("works"),
+                                        [STORE_SLOW] = STR_INIT("slow"),
+                                        [STORE_FAILS] = STR_INIT("fails") };
+    struct world *w = &s->world;
+
+    if (w->started && !w->store)
+        return SCRIPT_FAIL(s, "a store comes before start");
+    for (unsigned i = STORE_WORKS; i < ARRAY_LEN(names); i++) {
+        if (!str_equal(names[i], rest))
+            continue;
+        w->store = (enum world_store)i;
+        world_settle(w);
+        return 0;
+    }
+    return SCRIPT_FAIL(s, "store works, slow or fails");
 }
 
 /* reload; reload tells TEXT: TEXT is among the problems; reload fails TEXT: it is refused, too. */
@@ -106,6 +159,7 @@ static int do_reload(struct script *s, struct str rest)
 /* device NAME STATE [SOURCE]; with "-" the source no longer says anything. */
 static int do_device(struct script *s, struct str rest)
 {
+    SUBJECT;
     struct str device = word_next(&rest), name = word_next(&rest), source = word_next(&rest);
     enum device_state state;
     int r;
@@ -127,6 +181,7 @@ static int do_device(struct script *s, struct str rest)
 /* presence PROVIDER STATE[,SUBTYPE[,MESSAGE]] */
 static int do_presence(struct script *s, struct str rest)
 {
+    SUBJECT;
     struct str provider = word_next(&rest), name = str_next(&rest, ',');
     struct str subtype = str_next(&rest, ',');
     enum presence_state state;
@@ -144,6 +199,7 @@ static int do_presence(struct script *s, struct str rest)
 /* mailbox NAME NEW OLD */
 static int do_mailbox(struct script *s, struct str rest)
 {
+    SUBJECT;
     struct str name = word_next(&rest), new_text = word_next(&rest), old_text = word_next(&rest);
     uint32_t new_count, old_count;
     int r;
@@ -158,6 +214,7 @@ static int do_mailbox(struct script *s, struct str rest)
 /* drain REASON RETRY_AFTER RATE; drain off */
 static int do_drain(struct script *s, struct str rest)
 {
+    SUBJECT;
     struct str reason = word_next(&rest), after = word_next(&rest), per_second = word_next(&rest);
     struct notifier *n = s->world.engine.notifier;
     struct notifier_drain how = { .reason = str_equal(reason, STR("probation"))
@@ -212,6 +269,18 @@ static int do_advance(struct script *s, struct str rest)
     return r;
 }
 
+/* wall 3h, wall -3h: it is set forward, or back. */
+static int do_wall(struct script *s, struct str rest)
+{
+    bool back = str_starts(rest, STR("-"));
+    uint64_t ms;
+    int r = duration_parse(s, str_sub(rest, back, rest.n), &ms);
+
+    if (r == 0)
+        s->world.wrong_ms += back ? -(int64_t)ms : (int64_t)ms;
+    return r;
+}
+
 /* await 90s: until something is on its way, which must be before that. */
 static int do_await(struct script *s, struct str rest)
 {
@@ -237,6 +306,7 @@ static int do_network(struct script *s, struct str rest)
 
 static int do_stop(struct script *s, struct str rest)
 {
+    SUBJECT;
     (void)rest;
     engine_stop(&s->world.engine);
     world_settle(&s->world);
@@ -255,44 +325,72 @@ static int do_busy(struct script *s, struct str rest)
 
 /* ---- all words ---- */
 
+enum word_when { ANY_TIME, STARTED, RUNNING };
+
 static const struct {
     struct str name;
     int (*run)(struct script *s, struct str rest);
-    bool before_start;
+    enum word_when when;
 } words[] = {
-    { STR_INIT("file"), do_file, true },
-    { STR_INIT("set"), do_set, true },
-    { STR_INIT("peer"), do_peer, true },
-    { STR_INIT("let"), script_let, true },
-    { STR_INIT("start"), do_start, true },
-    { STR_INIT("reload"), do_reload, false },
-    { STR_INIT("device"), do_device, false },
-    { STR_INIT("presence"), do_presence, false },
-    { STR_INIT("mailbox"), do_mailbox, false },
-    { STR_INIT("drain"), do_drain, false },
-    { STR_INIT("advance"), do_advance, false },
-    { STR_INIT("await"), do_await, false },
-    { STR_INIT("network"), do_network, false },
-    { STR_INIT("stop"), do_stop, false },
-    { STR_INIT("busy"), do_busy, false },
-    { STR_INIT("send"), script_send, false },
-    { STR_INIT("resend"), script_resend, false },
-    { STR_INIT("answer"), script_answer, false },
-    { STR_INIT("expect"), script_expect, false },
-    { STR_INIT("again"), script_again, false },
-    { STR_INIT("authorized"), script_authorized, false },
-    { STR_INIT("drop"), script_drop, false },
-    { STR_INIT("nothing"), script_nothing, false },
+    { STR_INIT("file"), do_file, ANY_TIME },
+    { STR_INIT("set"), do_set, ANY_TIME },
+    { STR_INIT("peer"), do_peer, ANY_TIME },
+    { STR_INIT("let"), script_let, ANY_TIME },
+    { STR_INIT("start"), do_start, ANY_TIME },
+    { STR_INIT("store"), do_store, ANY_TIME },
+    { STR_INIT("kill"), do_kill, RUNNING },
+    { STR_INIT("restart"), do_restart, RUNNING },
+    { STR_INIT("reload"), do_reload, RUNNING },
+    { STR_INIT("device"), do_device, STARTED },
+    { STR_INIT("presence"), do_presence, STARTED },
+    { STR_INIT("mailbox"), do_mailbox, STARTED },
+    { STR_INIT("drain"), do_drain, RUNNING },
+    { STR_INIT("advance"), do_advance, STARTED },
+    { STR_INIT("await"), do_await, STARTED },
+    { STR_INIT("wall"), do_wall, STARTED },
+    { STR_INIT("network"), do_network, STARTED },
+    { STR_INIT("stop"), do_stop, RUNNING },
+    { STR_INIT("busy"), do_busy, RUNNING },
+    { STR_INIT("send"), script_send, STARTED },
+    { STR_INIT("resend"), script_resend, STARTED },
+    { STR_INIT("answer"), script_answer, STARTED },
+    { STR_INIT("expect"), script_expect, STARTED },
+    { STR_INIT("again"), script_again, STARTED },
+    { STR_INIT("authorized"), script_authorized, STARTED },
+    { STR_INIT("drop"), script_drop, STARTED },
+    { STR_INIT("nothing"), script_nothing, STARTED },
 };
+
+/* Kept is what the process heard; while nothing runs the sources remember it themselves. */
+static int said(struct script *s, struct str line)
+{
+    struct world *w = &s->world;
+
+    if (w->n_said == SAID_MAX)
+        return SCRIPT_FAIL(s, "there are more than %d states", SAID_MAX);
+    w->said[w->n_said++] = line;
+    return 0;
+}
+
+static bool is_said(struct str word)
+{
+    return str_equal(word, STR("device")) || str_equal(word, STR("presence")) ||
+           str_equal(word, STR("mailbox"));
+}
 
 int script_line(struct script *s, struct str line)
 {
     struct str rest = line, name = word_next(&rest);
+    bool remembered = s->world.killed || !s->world.store;
+    int r = is_said(name) && s->world.started && remembered ? said(s, line) : 0;
+
+    if (r || (is_said(name) && s->world.killed))
+        return r;
 
     for (size_t i = 0; i < ARRAY_LEN(words); i++) {
         if (!str_equal(words[i].name, name))
             continue;
-        if (!words[i].before_start && !s->world.started)
+        if ((words[i].when && !s->world.started) || (words[i].when == RUNNING && s->world.killed))
             return SCRIPT_FAIL(s, "%.*s comes after start", STR_FMT(name));
         return words[i].run(s, rest);
     }

@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#include "sip/digest.h"
+
 static const struct str branch_prefix = STR_INIT("z9hG4bKscn");
 
 /* A header field by name, the URI of Contact ("uri"), or the body. */
@@ -59,14 +61,58 @@ static int message_part_print(struct script *s, struct str name, struct buf *out
     return 0;
 }
 
+static const struct str *variable_find(const struct script *s, struct str name)
+{
+    for (size_t i = 0; i < s->n_variables; i++)
+        if (str_equal(s->variables[i].name, name))
+            return &s->variables[i].value;
+    return NULL;
+}
+
+/* credentials VARIABLE METHOD URI USER PASSWORD NC: the value of an Authorization that answers the
+ * challenge in the variable. */
+static int credentials_print(struct script *s, struct str words, struct buf *out)
+{
+    struct str name = word_next(&words), method = word_next(&words), uri = word_next(&words);
+    struct str user = word_next(&words), password = word_next(&words), count = word_next(&words);
+    const struct str *challenge = variable_find(s, name);
+    struct digest_question q = { .method = method, .uri = uri };
+    struct digest_hex a1, response;
+    struct sip_challenge ch;
+
+    if (!challenge || sip_challenge_parse(&ch, *challenge) ||
+        digest_algorithm_parse(&q.algorithm, ch.algorithm) || !count.n)
+        return SCRIPT_FAIL(s, "credentials VARIABLE METHOD URI USER PASSWORD NC");
+    q.nonce = ch.nonce;
+    if (!str_equal(count, STR("-"))) {
+        q.nc = count;
+        q.cnonce = STR("0a4f113b");
+    }
+    if (digest_a1(&a1, q.algorithm, user, ch.realm, password))
+        return SCRIPT_FAIL(s, "no digest");
+    q.a1 = digest_hex_str(&a1);
+    if (digest_response(&response, &q))
+        return SCRIPT_FAIL(s, "no digest");
+    buf_printf(out,
+               "Digest username=\"%.*s\", realm=\"%.*s\", nonce=\"%.*s\", uri=\"%.*s\", "
+               "response=\"%.*s\", algorithm=%.*s",
+               STR_FMT(user), STR_FMT(ch.realm), STR_FMT(ch.nonce), STR_FMT(uri),
+               STR_FMT(digest_hex_str(&response)), STR_FMT(digest_algorithm_name(q.algorithm)));
+    if (q.nc.n)
+        buf_printf(out, ", qop=auth, nc=%.*s, cnonce=\"%.*s\"", STR_FMT(q.nc), STR_FMT(q.cnonce));
+    return 0;
+}
+
 static int variable_print(struct script *s, struct str name, struct buf *out)
 {
-    for (size_t i = 0; i < s->n_variables; i++) {
-        if (!str_equal(s->variables[i].name, name))
-            continue;
-        buf_add(out, s->variables[i].value);
+    const struct str *value = variable_find(s, name);
+
+    if (value) {
+        buf_add(out, *value);
         return 0;
     }
+    if (str_starts(name, STR("credentials ")))
+        return credentials_print(s, str_sub(name, sizeof("credentials"), name.n), out);
     if (str_equal(name, STR("branch")) || str_equal(name, STR("lastbranch"))) {
         s->branches += str_equal(name, STR("branch"));
         buf_add(out, branch_prefix);

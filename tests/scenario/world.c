@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* A state core and one engine on a stepped clock: life, time, configuration. */
-#include "daemon/bodies.h"
 #include "scenario.h"
 
 #include <stdlib.h>
@@ -9,6 +8,17 @@
 /* Monday, 2026-01-05 12:00:00 UTC: the wall clock when the other one stands at zero. */
 #define WALL_START_MS 1767614400000u
 
+/* Where memory never runs out. */
+__attribute__((weak)) bool guard_set(bool subject)
+{
+    return subject;
+}
+
+__attribute__((weak)) void guard_back(const bool *former)
+{
+    (void)former;
+}
+
 static uint64_t clock_read(void *ctx)
 {
     return ((struct world *)ctx)->now_ms;
@@ -16,13 +26,16 @@ static uint64_t clock_read(void *ctx)
 
 static uint64_t clock_wall(void *ctx)
 {
-    return WALL_START_MS + ((struct world *)ctx)->now_ms;
+    const struct world *w = ctx;
+
+    return WALL_START_MS + w->now_ms + (uint64_t)w->wrong_ms;
 }
 
 /* ---- time and messages ---- */
 
 void world_advance(struct world *w, uint64_t ms)
 {
+    SUBJECT;
     uint64_t end = w->now_ms + ms;
 
     world_settle(w);
@@ -40,6 +53,9 @@ void world_receive(struct world *w, const struct addr *from, struct str datagram
 {
     struct flow flow = { .local = w->local, .remote = *from };
 
+    SUBJECT;
+    if (w->killed)
+        return;
     if (w->verbose)
         log_trace(w->log, STR("received"), datagram);
     engine_receive(&w->engine, &flow, datagram);
@@ -56,6 +72,7 @@ void waiting_free(struct waiting *m)
 
 static int file_read(void *ctx, struct str path, struct str *text)
 {
+    OUTSIDE;
     struct world *w = ctx;
 
     for (size_t i = 0; i < w->n_files; i++)
@@ -101,9 +118,13 @@ static int read_files(struct world *w, struct settings **settings, struct dialpl
     if (r == 0)
         r = extensions_read(dialplan, &source, &(*settings)->general, &diag);
     if (r == 0 && !w->bodies)
-        r = bodies_create(&w->bodies, *settings, w->log, &diag);
+        r = body_registry_create(&w->bodies, w->log);
     buf_add(problems, buf_str(&diag.text));
     diag_fini(&diag);
+    if (r) {
+        dialplan_unref(*dialplan);
+        *dialplan = NULL;
+    }
     return r;
 }
 
@@ -117,10 +138,10 @@ static int apply(struct world *w, const struct settings *settings, struct dialpl
         dialplan_unref(dialplan);
         return r;
     }
+    if (r == 0 && w->dialplan) /* nobody knows any name by the first one */
+        world_post_dialplan_changed(w);
     dialplan_unref(w->dialplan);
     w->dialplan = dialplan;
-    if (r == 0)
-        world_post_dialplan_changed(w);
     return 0;
 }
 
@@ -131,11 +152,20 @@ static int start_state(struct world *w)
                                                             .eid = STR_INIT("02:00:00:00:00:01"),
                                                             .workers = world_workers_port(w),
                                                             .n_workers = 1,
+                                                            .keep = world_keep(w),
+                                                            .incarnation = w->incarnation,
                                                             .wheel = &w->wheel,
                                                             .settings = w->settings,
                                                             .clock = &w->clock,
                                                             .log = w->log,
                                                             .rng = &w->rng });
+}
+
+static int start_nonces(struct world *w)
+{
+    if (!w->nonces_memory)
+        w->nonces_memory = calloc(1, nonces_bytes());
+    return w->nonces_memory ? nonces_create(&w->nonces, w->nonces_memory, &w->clock) : -ENOMEM;
 }
 
 static int start_engine(struct world *w)
@@ -146,8 +176,13 @@ static int start_engine(struct world *w)
                                     .log = w->log,
                                     .bodies = w->bodies,
                                     .settings = w->settings,
+                                    .nonces = w->nonces,
+                                    .limits = w->limits,
                                     .workers = 1,
                                     .max_server_bytes = 16 << 20,
+                                    .keep = world_keep(w),
+                                    .words = world_words(w),
+                                    .incarnation = w->incarnation,
                                     .txn = world_txn_port(w),
                                     .notifier = world_notifier_port(w),
                                     .publisher = world_publisher_port(w),
@@ -158,6 +193,7 @@ static int start_engine(struct world *w)
 
 int world_start(struct world *w, struct buf *problems)
 {
+    SUBJECT;
     struct dialplan *dialplan = NULL;
     int r = read_files(w, &w->settings, &dialplan, problems);
 
@@ -165,24 +201,48 @@ int world_start(struct world *w, struct buf *problems)
         return r;
     if (w->settings->n_transports)
         w->local = w->settings->transports[0].bind;
+    w->incarnation += w->store != STORE_NONE;
+    w->killed = w->finishing = false;
+    w->restoring = true;
     r = start_state(w);
+    if (r == 0)
+        r = start_nonces(w);
+    if (r == 0)
+        r = limits_create(&w->limits, &w->clock);
     if (r == 0)
         r = start_engine(w);
     if (r) {
         dialplan_unref(dialplan);
+        w->killed = true;
         return r;
     }
     w->started = true;
     state_watch_all(w->state.core, 1);
+    world_keep_restore_states(w);
     r = apply(w, w->settings, dialplan);
-    world_settle(w);
+    w->killed = r != 0;
     return r;
+}
+
+int world_restore(struct world *w)
+{
+    SUBJECT;
+    int r = w->store ? world_keep_restore(w) : 0;
+
+    w->killed = r != 0;
+    if (r)
+        return r;
+    world_words_settle(w);
+    w->restoring = false;
+    world_settle(w);
+    return 0;
 }
 
 /* The state core posts, and the settings overtake that: a worker has them first, as from the state
  * thread. */
 int world_reload(struct world *w, struct buf *problems)
 {
+    SUBJECT;
     struct settings *settings = NULL;
     struct dialplan *dialplan = NULL;
     int r = read_files(w, &settings, &dialplan, problems);
@@ -209,6 +269,8 @@ void world_init(struct world *w, uint64_t seed, bool verbose)
     rng_init_seeded(&w->rng, seed);
     list_init(&w->sent);
     list_init(&w->posted);
+    list_init(&w->answers);
+    world_keep_init(w);
     wheel_init(&w->wheel, 0);
     BUG_UNLESS(log_create(&w->log, STDERR_FILENO, verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR,
                           &w->clock) == 0);
@@ -222,24 +284,44 @@ static void peer_free(struct peer *p)
     str_free(&p->sent);
 }
 
-void world_fini(struct world *w)
+/* What is written is on its way; nobody is told anything. */
+void world_kill(struct world *w, bool power)
 {
-    w->finishing = true;
+    w->finishing = w->killed = true;
     if (w->started)
         engine_fini(&w->engine);
+    nonces_destroy(w->nonces);
+    limits_destroy(w->limits);
+    w->nonces = NULL;
+    w->limits = NULL;
+    if (power || w->store == STORE_NONE) {
+        free(w->nonces_memory);
+        w->nonces_memory = NULL;
+    }
     world_drop_posted(w);
+    state_engine_fini(&w->state);
+    BUG_UNLESS(w->admitted == 0);
+    world_keep_lose(w);
+    world_words_lose(w, power);
+    body_registry_destroy(w->bodies);
+    settings_unref(w->settings);
+    dialplan_unref(w->dialplan);
+    w->bodies = NULL;
+    w->settings = NULL;
+    w->dialplan = NULL;
+}
+
+void world_fini(struct world *w)
+{
+    world_kill(w, true);
     while (!list_empty(&w->sent)) {
         struct waiting *m = CONTAINER_OF(w->sent.next, struct waiting, link);
 
         list_remove(&m->link);
         waiting_free(m);
     }
-    state_engine_fini(&w->state);
-    BUG_UNLESS(w->admitted == 0);
+    world_keep_fini(w);
     wheel_fini(&w->wheel); /* asserts that nobody forgot a timer */
-    body_registry_destroy(w->bodies);
-    settings_unref(w->settings);
-    dialplan_unref(w->dialplan);
     log_destroy(w->log);
     for (size_t i = 0; i < w->n_peers; i++)
         peer_free(&w->peers[i]);

@@ -2,9 +2,11 @@
 /* bench.h - what the parts of extstate-bench share: one thread, one loop, everything in one struct.
  *
  *   wire         sockets, packet loss, client transactions, who a message is for
+ *   connection   the same over TCP and TLS; channel is one of them, frame finds the messages
  *   resource     the truth: which lamp each resource has, and how many watchers show it
  *   watcher      the phones: SUBSCRIBE, NOTIFY and its answer
  *   publication  PUBLISH
+ *   compositor   the PUBLISH of the server itself, which is a publisher too
  *   change       how the server is told of a change: by PUBLISH, or down a stream
  *   phase        operations are begun, counted and judged; the report
  *
@@ -35,7 +37,7 @@ struct identity {
 };
 void identity_print(struct buf *out, const struct bench *b, struct identity id);
 
-/* A client transaction over UDP: RFC 3261 section 17.1.2. The owner holds one at a time. */
+/* A client transaction: RFC 3261 section 17.1.2. The owner holds one at a time. */
 struct request;
 struct request_kind {
     /* Everything but what request_transmit adds; the same bytes every time. */
@@ -47,7 +49,7 @@ struct request {
     struct bench *bench;
     const struct request_kind *kind;
     uint64_t first_us;    /* when it was sent first */
-    uint32_t interval_ms; /* to the next retransmission; 0: no transaction is under way */
+    uint32_t interval_ms; /* to the next retransmission, over UDP; 0: no transaction is under way */
     uint32_t cseq;
     struct identity id;
 };
@@ -67,10 +69,28 @@ NODISCARD int wire_open(struct bench *b);
 void wire_close(struct bench *b);
 /* Answer a request; `later_ms` > 0: after so long. */
 void wire_reply(struct bench *b, const struct sip_message *m, const struct flow *from,
-                unsigned status, uint32_t later_ms);
+                unsigned status, struct str headers, uint32_t later_ms);
 /* Datagrams that the kernel has thrown away, on our sockets and on those of the server's port. */
 void wire_drops(const struct bench *b, uint64_t *bench, uint64_t *server);
 struct str wire_local(const struct bench *b, uint32_t index); /* "127.0.0.1:40000" */
+NODISCARD int wire_local_set(struct bench *b, uint32_t index, const struct addr *local);
+/* ";transport=tcp" for a Contact; empty for UDP. */
+const char *wire_transport_param(const struct bench *b);
+/* A message has come. */
+void wire_receive(struct bench *b, const struct flow *from, struct str message);
+void wire_flush(struct bench *b);
+
+/* ---- connections: options->sockets of them, over TCP and TLS ---- */
+
+struct connections; /* opaque: see connection.c */
+NODISCARD int connections_create(struct bench *b);
+void connections_destroy(struct bench *b);
+/* An operation of the phase. From then on it is made again when it ends. */
+void connection_make(struct bench *b, uint32_t index);
+void connections_forget_operations(struct bench *b);
+void connection_send(struct bench *b, uint32_t index, struct str message); /* or lost: it is down */
+uint32_t connections_down(const struct bench *b);
+void connections_flush(struct bench *b);
 
 /* ---- resources: the truth ---- */
 
@@ -119,6 +139,8 @@ void watcher_end(struct watcher *w);
 bool watcher_subscribed(const struct watcher *w);
 void watcher_response(struct watcher *w, const struct sip_message *m);
 void watcher_notify(struct watcher *w, const struct sip_message *m, const struct flow *from);
+/* Those of this connection have another address now. */
+void watchers_reconnected(struct bench *b, uint32_t connection);
 
 /* ---- publications ---- */
 
@@ -138,6 +160,15 @@ NODISCARD int publications_create(struct bench *b);
 void publications_destroy(struct bench *b);
 void publication_set(struct publication *p, enum lamp lamp);
 void publication_response(struct publication *p, const struct sip_message *m);
+void publications_reconnected(struct bench *b, uint32_t connection);
+
+/* ---- the compositor: with --compositor, each resource has it as one more watcher ---- */
+
+struct published; /* opaque: see compositor.c */
+NODISCARD int compositor_create(struct bench *b);
+void compositor_destroy(struct bench *b);
+void compositor_publish(struct bench *b, const struct sip_message *m, const struct flow *from);
+uint64_t compositor_wrong(const struct bench *b); /* one by one */
 
 /* ---- changes ---- */
 
@@ -155,7 +186,7 @@ void change_flush(struct bench *b);
 
 struct counters {
     uint64_t notifies, sent_again, received_again, overtaken, timeouts, refused, subscribed_again,
-        lost_on_purpose, merged, changes;
+        lost_on_purpose, merged, changes, connections_lost;
 };
 
 struct phase {
@@ -189,7 +220,9 @@ struct bench {
     const struct options *options;
     struct loop loop;
     bool loop_open;
-    struct net *net;
+    struct net *net;                 /* UDP */
+    struct connections *connections; /* TCP and TLS */
+    struct addr local;
     struct rng rng;
     struct list late; /* answers that slow watchers give later */
     uint32_t run;     /* drawn: a former run's dialogs are not ours */
@@ -199,11 +232,12 @@ struct bench {
     struct resource *resources;
     struct watcher *watchers;
     struct publication *publications;
+    struct published *published; /* NULL: we are no compositor */
     struct change_stream *stream;
     pid_t command;         /* the process behind the stream; 0: none was started */
     uint64_t wrong;        /* over all resources */
     uint64_t memory_empty; /* the server's before the first subscription; 0: not known */
-    bool primed, incomplete, titled;
+    bool primed, connected, incomplete, titled;
     unsigned complaints;
     FILE *json, *table;
     uv_timer_t tick;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* extstate-bench: a load generator and meter for any SIP event server. */
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -19,9 +21,11 @@ enum {
 static const char help[] =
     "Usage: extstate-bench --server ADDRESS[:PORT] [OPTION]... [PHASE[:n=N,rate=N,window=N]]...\n"
     "\n"
-    "Loads a SIP event server over UDP and says what that costs it, and whether every watcher was\n"
+    "Loads a SIP event server and says what that costs it, and whether every watcher was\n"
     "told the truth. Phases, in the order they are named (without any: subscribe fanout refresh\n"
     "unsubscribe):\n"
+    "  connect      TCP and TLS: the connections are made; happens by itself before the first "
+    "phase\n"
     "  prime        every lamp is lit once; happens by itself before the first phase that needs "
     "it\n"
     "  subscribe    each watcher subscribes and is told its lamp\n"
@@ -48,11 +52,14 @@ static const char help[] =
     "  --expires SECONDS     (3600)\n"
     "  --loss PERCENT        datagrams dropped, each way (0)\n"
     "  --dead PERCENT        watchers that never answer a NOTIFY (0)\n"
+    "  --compositor          the server publishes the resources to us, at --local\n"
     "  --slow PERCENT        watchers that answer after --slow-ms (0, 1000)\n"
     "  --server-pid PID      or a file with it: CPU time and memory of its process tree\n"
     "  --restart COMMAND     stops and starts the server; ends when it is there again\n"
     "  --patience SECONDS    a phase in which nothing happens for so long is given up (40)\n"
-    "  --local ADDRESS       --sockets N (16)   where the phones are\n"
+    "  --transport HOW       udp (default), tcp or tls\n"
+    "  --connections N       which the phones share (16); as many as watchers: one each\n"
+    "  --local ADDRESS[:PORT] --sockets N (16)  where the phones are, over UDP\n"
     "  --json FILE           a JSON line for each phase; -: standard output, the table then goes "
     "to\n"
     "                        standard error\n"
@@ -138,13 +145,26 @@ static int loop_open(struct bench *b)
     return 0;
 }
 
+/* As many files as we may have: each connection is one. */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)!setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 static int bench_open(struct bench *b)
 {
     const struct options *o = b->options;
     int r = loop_open(b);
 
+    signal(SIGPIPE, SIG_IGN); /* writing says it too */
     rng_init_system(&b->rng);
     b->run = (uint32_t)rng_u64(&b->rng);
+    raise_file_limit();
     if (r == 0)
         r = wire_open(b);
     if (r == 0) {
@@ -153,6 +173,8 @@ static int bench_open(struct bench *b)
     }
     if (r == 0)
         r = publications_create(b);
+    if (r == 0)
+        r = compositor_create(b);
     if (r == 0)
         r = change_open(b);
     return r;
@@ -164,6 +186,7 @@ static void bench_close(struct bench *b)
         return;
     change_close(b);
     publications_destroy(b);
+    compositor_destroy(b);
     watchers_destroy(b);
     wire_close(b);
     free(b->resources);

@@ -6,15 +6,11 @@
 #include <stdlib.h>
 
 static const char *const phase_names[PHASE_KINDS] = {
-    [PHASE_PRIME] = "prime",
-    [PHASE_SUBSCRIBE] = "subscribe",
-    [PHASE_FANOUT] = "fanout",
-    [PHASE_REFRESH] = "refresh",
-    [PHASE_PUBLISH] = "publish",
-    [PHASE_STORM] = "storm",
-    [PHASE_RESTART] = "restart",
-    [PHASE_REST] = "rest",
-    [PHASE_UNSUBSCRIBE] = "unsubscribe",
+    [PHASE_CONNECT] = "connect",     [PHASE_PRIME] = "prime",
+    [PHASE_SUBSCRIBE] = "subscribe", [PHASE_FANOUT] = "fanout",
+    [PHASE_REFRESH] = "refresh",     [PHASE_PUBLISH] = "publish",
+    [PHASE_STORM] = "storm",         [PHASE_RESTART] = "restart",
+    [PHASE_REST] = "rest",           [PHASE_UNSUBSCRIBE] = "unsubscribe",
     [PHASE_LIMIT] = "limit",
 };
 
@@ -61,7 +57,9 @@ int phase_spec_parse(struct phase_spec *out, struct str text, const char **why)
 
 enum {
     OPTION_LOCAL = 256,
+    OPTION_TRANSPORT,
     OPTION_SOCKETS,
+    OPTION_CONNECTIONS,
     OPTION_WATCHERS,
     OPTION_RESOURCES,
     OPTION_BASE,
@@ -72,6 +70,7 @@ enum {
     OPTION_DEAD,
     OPTION_SLOW,
     OPTION_SLOW_MS,
+    OPTION_COMPOSITOR,
     OPTION_FROM,
     OPTION_DOMAIN,
     OPTION_CHANGE,
@@ -87,7 +86,9 @@ enum {
 static const struct option long_options[] = {
     { "server", required_argument, NULL, OPTION_SERVER },
     { "local", required_argument, NULL, OPTION_LOCAL },
+    { "transport", required_argument, NULL, OPTION_TRANSPORT },
     { "sockets", required_argument, NULL, OPTION_SOCKETS },
+    { "connections", required_argument, NULL, OPTION_CONNECTIONS },
     { "watchers", required_argument, NULL, OPTION_WATCHERS },
     { "resources", required_argument, NULL, OPTION_RESOURCES },
     { "base", required_argument, NULL, OPTION_BASE },
@@ -98,6 +99,7 @@ static const struct option long_options[] = {
     { "dead", required_argument, NULL, OPTION_DEAD },
     { "slow", required_argument, NULL, OPTION_SLOW },
     { "slow-ms", required_argument, NULL, OPTION_SLOW_MS },
+    { "compositor", no_argument, NULL, OPTION_COMPOSITOR },
     { "from", required_argument, NULL, OPTION_FROM },
     { "domain", required_argument, NULL, OPTION_DOMAIN },
     { "change", required_argument, NULL, OPTION_CHANGE },
@@ -110,7 +112,7 @@ static const struct option long_options[] = {
     { 0 },
 };
 
-enum { TEXT_MAX = 128 };
+enum { TEXT_MAX = 128, SOCKETS_MAX = 1024 };
 
 static int complain(const char *what, const char *value)
 {
@@ -189,6 +191,19 @@ static int take_zipf(double *out, const char *value)
     return 0;
 }
 
+static int take_transport(enum transport *out, const char *value)
+{
+    static const char *const names[] = { "udp", "tcp", "tls" };
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (strcmp(value, names[i]))
+            continue;
+        *out = (enum transport)i;
+        return 0;
+    }
+    return complain("transports are udp, tcp and tls", value);
+}
+
 static int take_option(struct options *o, int option, char *value)
 {
     switch (option) {
@@ -196,8 +211,12 @@ static int take_option(struct options *o, int option, char *value)
         return take_address(&o->server, &o->has_server, value, 5060);
     case OPTION_LOCAL:
         return take_address(&o->local, &o->has_local, value, 0);
+    case OPTION_TRANSPORT:
+        return take_transport(&o->transport, value);
     case OPTION_SOCKETS:
-        return take_number(&o->sockets, value, 1, 1024);
+        return take_number(&o->sockets, value, 1, SOCKETS_MAX);
+    case OPTION_CONNECTIONS:
+        return take_number(&o->sockets, value, 1, 1000000);
     case OPTION_WATCHERS:
         return take_number(&o->watchers, value, 0, 10000000);
     case OPTION_RESOURCES:
@@ -218,6 +237,9 @@ static int take_option(struct options *o, int option, char *value)
         return take_number(&o->slow_percent, value, 0, 100);
     case OPTION_SLOW_MS:
         return take_number(&o->slow_ms, value, 1, 30000);
+    case OPTION_COMPOSITOR:
+        o->compositor = true;
+        return 0;
     case OPTION_FROM:
         return take_text(&o->from, value, "+*~");
     case OPTION_DOMAIN:
@@ -262,14 +284,20 @@ static int take_phases(struct options *o, char **words, int n)
     return 0;
 }
 
-/* What the phases need. */
+/* What the transport allows and the phases need. */
 static int check(const struct options *o)
 {
+    if (o->transport == TRANSPORT_UDP && o->sockets > SOCKETS_MAX)
+        return complain("more sockets than UDP needs", "--connections");
+    if (o->transport != TRANSPORT_UDP && o->loss_percent)
+        return complain("only datagrams can be lost", "--loss");
     for (size_t i = 0; i < o->n_phases; i++) {
         enum phase_kind kind = o->phases[i].kind;
 
         if (kind != PHASE_LIMIT && !o->has_server)
             return complain("--server ADDRESS[:PORT] is missing for", phase_name(kind));
+        if (kind == PHASE_CONNECT && o->transport == TRANSPORT_UDP)
+            return complain("over UDP there is no", phase_name(kind));
         if ((kind == PHASE_PRIME || kind == PHASE_FANOUT || kind == PHASE_RESTART) &&
             o->change == CHANGE_NONE)
             return complain("without changes (--change) there is no", phase_name(kind));

@@ -4,6 +4,7 @@
 #include "base/addr.h"
 
 enum phase_kind {
+    PHASE_CONNECT,
     PHASE_PRIME,
     PHASE_SUBSCRIBE,
     PHASE_FANOUT,
@@ -30,13 +31,18 @@ const char *phase_name(enum phase_kind kind);
 
 enum change_kind { CHANGE_NONE, CHANGE_PUBLISH, CHANGE_CTL, CHANGE_AMI, CHANGE_COMMAND };
 
+enum transport { TRANSPORT_UDP, TRANSPORT_TCP, TRANSPORT_TLS };
+
 enum { PHASES_MAX = 32 };
 
 struct options {
     struct addr server, local;
     bool has_server, has_local;
-    uint32_t sockets, watchers, resources, base, expires_s, patience_s;
+    enum transport transport;
+    uint32_t sockets; /* of UDP, or connections */
+    uint32_t watchers, resources, base, expires_s, patience_s;
     double zipf;
+    bool compositor;
     uint32_t loss_percent, dead_percent, slow_percent, slow_ms;
     const char *from, *domain; /* domain NULL: the server's address */
     enum change_kind change;

@@ -73,6 +73,19 @@ static void test_a_whole_line(void **state)
     assert_int_equal(o.phases[1].n, 3);
 }
 
+static void test_transports(void **state)
+{
+    struct options o;
+
+    (void)state;
+    assert_int_equal(parse(&o, (char *[WORDS]){ "--server", "127.0.0.1", "--transport", "tls",
+                                                "--connections", "10000", "connect", NULL }),
+                     0);
+    assert_int_equal(o.transport, TRANSPORT_TLS);
+    assert_int_equal(o.sockets, 10000);
+    assert_int_equal(o.phases[0].kind, PHASE_CONNECT);
+}
+
 static void test_defaults(void **state)
 {
     struct options o;
@@ -81,6 +94,7 @@ static void test_defaults(void **state)
     assert_int_equal(parse(&o, (char *[WORDS]){ "--server", "127.0.0.1", NULL }), 0);
     assert_int_equal(addr_port(&o.server), 5060);
     assert_int_equal(o.change, CHANGE_PUBLISH);
+    assert_int_equal(o.transport, TRANSPORT_UDP);
     assert_int_equal(o.n_phases, 4);
     assert_int_equal(parse(&o, (char *[WORDS]){ "limit", NULL }), 0); /* needs no server */
     assert_int_equal(parse(&o, (char *[WORDS]){ "--help", NULL }), OPTIONS_HELP);
@@ -106,6 +120,10 @@ static void test_refused(void **state)
         { "--server", "127.0.0.1", "--resources", "0" },
         { "--server", "127.0.0.1", "--zipf", "-1" },
         { "--server", "127.0.0.1", "--zipf", "1x" },
+        { "--server", "127.0.0.1", "--transport", "sctp" },
+        { "--server", "127.0.0.1", "--transport", "tcp", "--loss", "5" }, /* TCP would repair it */
+        { "--server", "127.0.0.1", "--connections", "1025" },             /* sockets of UDP */
+        { "--server", "127.0.0.1", "connect" },                           /* over UDP? */
         { "--server", "127.0.0.1", "--watcher", "1", "--nonsense" },
     };
 
@@ -121,9 +139,8 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_phases),
-        cmocka_unit_test(test_a_whole_line),
-        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_phases),     cmocka_unit_test(test_a_whole_line),
+        cmocka_unit_test(test_transports), cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_refused),
     };
 

@@ -12,7 +12,8 @@ enum {
     SETTLE_US = 200000, /* what comes after the end may still be wrong, and costs the server */
     WINDOW = 256,
     WINDOW_CHANGES = 32,
-    RESTART_REFRESH_S = 10, /* within which all phones refresh, when no rate is given */
+    WINDOW_CONNECTIONS = 64, /* a listening socket's backlog is 128 at least */
+    RESTART_REFRESH_S = 10,  /* within which all phones refresh, when no rate is given */
 };
 
 void phase_progress(struct bench *b)
@@ -57,7 +58,9 @@ static void begin_operation(struct bench *b, uint64_t k)
 {
     uint32_t resource = (uint32_t)(k % b->options->resources);
 
-    if (b->phase.spec.kind == PHASE_PRIME)
+    if (b->phase.spec.kind == PHASE_CONNECT)
+        connection_make(b, (uint32_t)k);
+    else if (b->phase.spec.kind == PHASE_PRIME)
         change_make(b, resource, LAMP_BUSY);
     else if (b->phase.spec.kind == PHASE_FANOUT)
         change_make(b, resource, lamp_next(b->resources[resource].lamp));
@@ -180,14 +183,16 @@ static void begin_restart_changes(struct bench *b)
 
 static bool asks_for_lamps(enum phase_kind kind)
 {
-    return kind != PHASE_PUBLISH && kind != PHASE_UNSUBSCRIBE && kind != PHASE_REST;
+    return kind != PHASE_CONNECT && kind != PHASE_PUBLISH && kind != PHASE_UNSUBSCRIBE &&
+           kind != PHASE_REST;
 }
 
 static bool is_done(const struct bench *b)
 {
     const struct phase *p = &b->phase;
 
-    if (p->finished < p->total || (asks_for_lamps(p->spec.kind) && b->wrong))
+    if (p->finished < p->total || (asks_for_lamps(p->spec.kind) && b->wrong) ||
+        (p->spec.kind != PHASE_CONNECT && connections_down(b)))
         return false;
     return p->spec.kind != PHASE_RESTART ||
            (p->restarted && p->changes_begun == b->options->resources);
@@ -222,7 +227,7 @@ void phase_turn(void *bench)
     if (b->phase.restarted || b->phase.spec.kind != PHASE_RESTART)
         begin_operations(b);
     change_flush(b);
-    net_flush(b->net);
+    wire_flush(b);
     end_when_over(b);
 }
 
@@ -281,7 +286,7 @@ static uint64_t count_wrong(const struct bench *b)
 
         wrong += w->wanted && !w->dead && r->known && w->lamp != r->lamp;
     }
-    return wrong;
+    return wrong + compositor_wrong(b);
 }
 
 static void tell_subscribers(struct bench *b, struct report *r)
@@ -293,16 +298,25 @@ static void tell_subscribers(struct bench *b, struct report *r)
     r->latency = &p->first_notify;
     r->operations = p->first_notify.n;
     r->server_cpu_ns = r->bench_cpu_ns = REPORT_UNKNOWN; /* is in the line before */
+    r->n_threads = 0;
     r->memory_per_watcher = false;
     report_tell(b, r);
 }
 
-static void tell(struct bench *b, const struct use *before, const struct use *after)
+/* What the threads after a phase have used in it. */
+static void subtract_threads(struct process_use *after, const struct process_use *before)
+{
+    for (size_t i = 0; i < after->n_threads; i++)
+        after->threads[i].cpu_ns -= process_thread_cpu_ns(before, after->threads[i].name);
+}
+
+static void tell(struct bench *b, const struct use *before, struct use *after)
 {
     const struct phase *p = &b->phase;
     const struct counters *c = &p->counters;
-    bool told =
-        before->server_known && after->server_known && before->server_pid == after->server_pid;
+    bool told = before->server_known && after->server_known &&
+                before->server_pid == after->server_pid &&
+                before->server.cpu_ns <= after->server.cpu_ns; /* else one of them has died */
     struct report r = {
         .phase = p->name,
         .operation = p->operation,
@@ -315,13 +329,15 @@ static void tell(struct bench *b, const struct use *before, const struct use *af
         .changes = c->changes,
         .merged = c->merged,
         .wrong = asks_for_lamps(p->spec.kind) ? count_wrong(b) : 0,
-        .undone = p->total - p->finished + p->failed,
+        .undone = p->total - p->finished + p->failed +
+                  (p->spec.kind == PHASE_CONNECT ? 0 : connections_down(b)),
         .sent_again = c->sent_again,
         .received_again = c->received_again,
         .overtaken = c->overtaken,
         .timeouts = c->timeouts,
         .refused = c->refused,
         .subscribed_again = c->subscribed_again,
+        .connections_lost = c->connections_lost,
         .lost_on_purpose = c->lost_on_purpose,
         .bench_dropped = after->bench_dropped - before->bench_dropped,
         .server_dropped = after->server_dropped < before->server_dropped
@@ -336,9 +352,16 @@ static void tell(struct bench *b, const struct use *before, const struct use *af
                               (p->spec.kind == PHASE_SUBSCRIBE || p->spec.kind == PHASE_REST),
     };
 
+    if (told) {
+        subtract_threads(&after->server, &before->server);
+        r.threads = after->server.threads;
+        r.n_threads = after->server.n_threads;
+    }
     r.memory_growth_bytes = (int64_t)after->server.memory_bytes - (int64_t)b->memory_empty;
     if (p->spec.kind == PHASE_FANOUT)
         r.operations = c->notifies;
+    if (p->spec.kind == PHASE_FANOUT && !r.watchers)
+        r.operation = "PUBLISH";
     if (p->spec.kind == PHASE_RESTART)
         r.operations = p->latency.n;
     report_tell(b, &r);
@@ -352,11 +375,11 @@ static const struct {
     const char *operation;
     uint32_t n; /* 0: given below */
 } phases[PHASE_KINDS] = {
-    [PHASE_PRIME] = { "change" },           [PHASE_SUBSCRIBE] = { "SUBSCRIBE" },
-    [PHASE_FANOUT] = { "NOTIFY" },          [PHASE_REFRESH] = { "SUBSCRIBE" },
-    [PHASE_PUBLISH] = { "PUBLISH", 10000 }, [PHASE_STORM] = { "SUBSCRIBE" },
-    [PHASE_RESTART] = { "lamp" },           [PHASE_REST] = { "second", 10 },
-    [PHASE_UNSUBSCRIBE] = { "SUBSCRIBE" },
+    [PHASE_CONNECT] = { "connection" },  [PHASE_PRIME] = { "change" },
+    [PHASE_SUBSCRIBE] = { "SUBSCRIBE" }, [PHASE_FANOUT] = { "NOTIFY" },
+    [PHASE_REFRESH] = { "SUBSCRIBE" },   [PHASE_PUBLISH] = { "PUBLISH", 10000 },
+    [PHASE_STORM] = { "SUBSCRIBE" },     [PHASE_RESTART] = { "lamp" },
+    [PHASE_REST] = { "second", 10 },     [PHASE_UNSUBSCRIBE] = { "SUBSCRIBE" },
 };
 
 static uint64_t operations_of(const struct bench *b, const struct phase_spec *s)
@@ -365,6 +388,8 @@ static uint64_t operations_of(const struct bench *b, const struct phase_spec *s)
 
     if (phases[s->kind].n)
         return s->n ? s->n : phases[s->kind].n;
+    if (s->kind == PHASE_CONNECT)
+        return o->sockets;
     if (s->kind == PHASE_PRIME)
         return o->resources;
     if (s->kind == PHASE_FANOUT)
@@ -376,7 +401,10 @@ static uint64_t window_of(const struct phase_spec *s, uint64_t total)
 {
     if (s->window)
         return s->window;
-    return s->kind == PHASE_STORM ? total : s->kind == PHASE_FANOUT ? WINDOW_CHANGES : WINDOW;
+    return s->kind == PHASE_STORM     ? total
+           : s->kind == PHASE_FANOUT  ? WINDOW_CHANGES
+           : s->kind == PHASE_CONNECT ? WINDOW_CONNECTIONS
+                                      : WINDOW;
 }
 
 static uint32_t rate_of(const struct bench *b, const struct phase_spec *s)
@@ -397,6 +425,7 @@ static void forget_operations(struct bench *b)
         b->resources[i].changing = false;
     for (uint32_t i = 0; i < b->options->resources + PUBLISH_RESOURCES; i++)
         b->publications[i].operation = false;
+    connections_forget_operations(b);
 }
 
 static void phase_init(struct bench *b, const struct phase_spec *s)
@@ -437,7 +466,13 @@ int phase_run(struct bench *b, const struct phase_spec *spec)
                   spec->kind != PHASE_PRIME;
     int r = 0;
 
-    if (needed && !b->primed)
+    if (b->connections && !b->connected && spec->kind != PHASE_CONNECT) {
+        r = run(b, &(struct phase_spec){ .kind = PHASE_CONNECT });
+        if (connections_down(b) == b->options->sockets)
+            r = -ECONNREFUSED;
+    }
+    b->connected = true;
+    if (r == 0 && needed && !b->primed)
         r = run(b, &(struct phase_spec){ .kind = PHASE_PRIME });
     b->primed |= needed || spec->kind == PHASE_PRIME;
     return r ? r : run(b, spec);

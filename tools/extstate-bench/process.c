@@ -62,24 +62,56 @@ static int list_processes(struct process **out, size_t *n)
     return r;
 }
 
-/* The scheduler's own nanoseconds: the ticks of /proc/PID/stat are too coarse for a short phase. */
-static uint64_t read_cpu_ns(pid_t pid)
+static struct process_thread *thread_find(const struct process_use *use, const char *name)
 {
-    char path[320], text[128];
-    uint64_t sum = 0;
+    for (size_t i = 0; i < use->n_threads; i++)
+        if (strcmp(use->threads[i].name, name) == 0)
+            return (struct process_thread *)&use->threads[i];
+    return NULL;
+}
+
+uint64_t process_thread_cpu_ns(const struct process_use *use, const char *name)
+{
+    const struct process_thread *t = thread_find(use, name);
+
+    return t ? t->cpu_ns : 0;
+}
+
+static void thread_add(struct process_use *use, const char *name, uint64_t cpu_ns)
+{
+    struct process_thread *t = thread_find(use, name);
+
+    use->cpu_ns += cpu_ns;
+    if (!t && use->n_threads < PROCESS_NAMES_MAX) {
+        t = &use->threads[use->n_threads++];
+        snprintf(t->name, sizeof(t->name), "%s", name);
+    }
+    if (t)
+        t->cpu_ns += cpu_ns;
+}
+
+/* The scheduler's own nanoseconds: the ticks of /proc/PID/stat are too coarse for a short phase. */
+static void read_threads(struct process_use *use, pid_t pid)
+{
+    char path[320], text[128], name[32];
     struct dirent *e;
     DIR *d;
 
     snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
     d = opendir(path);
     while (d && (e = readdir(d))) {
+        if (e->d_name[0] == '.')
+            continue;
+        snprintf(path, sizeof(path), "/proc/%d/task/%s/comm", (int)pid, e->d_name);
+        if (!read_file(path, name, sizeof(name)))
+            continue;
+        name[strcspn(name, "\n")] = '\0';
         snprintf(path, sizeof(path), "/proc/%d/task/%s/schedstat", (int)pid, e->d_name);
-        if (e->d_name[0] != '.' && read_file(path, text, sizeof(text)))
-            sum += strtoull(text, NULL, 10);
+        if (read_file(path, text, sizeof(text)))
+            thread_add(use, name, strtoull(text, NULL, 10));
     }
     if (d)
         closedir(d);
-    return sum;
 }
 
 /* The proportional set size: of a page that n processes share each has the n-th part. */
@@ -124,7 +156,7 @@ int process_tree_use(struct process_use *out, pid_t root)
         if (!p[i].in)
             continue;
         use.processes++;
-        use.cpu_ns += read_cpu_ns(p[i].pid);
+        read_threads(&use, p[i].pid);
         r = read_memory(p[i].pid, &use.memory_bytes);
     }
     free(p);

@@ -61,6 +61,9 @@ static void test_tree(void **state)
     assert_int_equal(process_tree_use(&use, child), 0);
     assert_int_equal(use.processes, 2);
     assert_true(use.cpu_ns >= BURN_NS);
+    assert_int_equal(use.n_threads, 1);
+    assert_int_equal(process_thread_cpu_ns(&use, use.threads[0].name), use.cpu_ns);
+    assert_int_equal(process_thread_cpu_ns(&use, "nobody"), 0);
     assert_true(use.memory_bytes >= MEMORY);
     kill(child, SIGKILL);
     waitpid(child, &status, 0);

@@ -123,6 +123,15 @@ static void on_expired(struct request *q)
     publish(p);
 }
 
+void publications_reconnected(struct bench *b, uint32_t connection)
+{
+    uint32_t n = b->options->resources + PUBLISH_RESOURCES;
+
+    for (uint32_t i = connection; i < n; i += b->options->sockets)
+        if (request_running(&b->publications[i].request))
+            on_expired(&b->publications[i].request);
+}
+
 static const struct request_kind publish_kind = { print_publish, on_expired };
 
 int publications_create(struct bench *b)

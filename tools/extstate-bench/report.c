@@ -73,12 +73,17 @@ void report_print_json(struct buf *out, const struct report *r)
     json_add_u64(&j, "timeouts", r->timeouts);
     json_add_u64(&j, "refused", r->refused);
     json_add_u64(&j, "subscribed_again", r->subscribed_again);
+    json_add_u64(&j, "connections_lost", r->connections_lost);
     json_add_u64(&j, "lost_on_purpose", r->lost_on_purpose);
     json_add_u64(&j, "bench_dropped", r->bench_dropped);
     json_add_u64(&j, "server_dropped", r->server_dropped);
     json_add_u64(&j, "late_us", r->late_us);
     json_add_u64(&j, "stall_us", r->stall_us);
     add_number(&j, "server_cpu_ns", r->server_cpu_ns);
+    json_add_object(&j, "server_cpu_ns_by_thread");
+    for (size_t i = 0; i < r->n_threads; i++)
+        json_add_u64(&j, r->threads[i].name, r->threads[i].cpu_ns);
+    json_end_object(&j);
     add_number(&j, "server_cpu_ns_per_operation", per_operation(r, r->server_cpu_ns));
     add_number(&j, "bench_cpu_ns_per_operation", per_operation(r, r->bench_cpu_ns));
     add_number(&j, "memory_bytes", r->memory_bytes);

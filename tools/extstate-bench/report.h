@@ -4,6 +4,7 @@
 #pragma once
 #include "base/buf.h"
 #include "histogram.h"
+#include "process.h"
 
 #define REPORT_UNKNOWN UINT64_MAX
 
@@ -19,14 +20,16 @@ struct report {
     uint64_t changes, merged, wrong, undone;
     uint64_t sent_again, received_again,
         overtaken; /* requests; NOTIFYs; NOTIFYs older than the last */
-    uint64_t timeouts, refused, subscribed_again, lost_on_purpose;
+    uint64_t timeouts, refused, subscribed_again, connections_lost, lost_on_purpose;
     uint64_t bench_dropped, server_dropped; /* datagrams, by the kernel: a socket was full */
     uint64_t late_us;  /* open loop: how late the meter began an operation at worst */
     uint64_t stall_us; /* the longest time that it did nothing, or one thing */
     uint64_t server_cpu_ns, bench_cpu_ns; /* REPORT_UNKNOWN without --server-pid */
-    uint64_t memory_bytes;                /* the server's, at the end; or REPORT_UNKNOWN */
-    int64_t memory_growth_bytes;          /* since before the first subscription */
-    bool memory_per_watcher;              /* the growth is that of the subscriptions */
+    const struct process_thread *threads; /* the same by their names, if that is known */
+    size_t n_threads;
+    uint64_t memory_bytes;       /* the server's, at the end; or REPORT_UNKNOWN */
+    int64_t memory_growth_bytes; /* since before the first subscription */
+    bool memory_per_watcher;     /* the growth is that of the subscriptions */
 };
 
 bool report_complete(const struct report *r);

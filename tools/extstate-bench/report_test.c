@@ -21,6 +21,7 @@ static struct report example(void)
                             .elapsed_us = 250000,
                             .latency = &latency,
                             .sent_again = 3,
+                            .connections_lost = 2,
                             .server_cpu_ns = 20500000,
                             .bench_cpu_ns = 9000000,
                             .memory_bytes = 6000000,
@@ -70,6 +71,7 @@ static void test_json(void **state)
     assert_int_equal(number(j, "bench_cpu_ns_per_operation"), 9000);
     assert_int_equal(number(j, "memory_bytes_per_subscription"), 600);
     assert_int_equal(number(j, "sent_again"), 3);
+    assert_int_equal(number(j, "connections_lost"), 2);
     assert_true(json_is_null(json_object_get(j, "rate")));
     assert_int_equal(number(l, "count"), 1000);
     assert_in_range(number(l, "p50"), 500, 508);

@@ -32,9 +32,9 @@ static void print_subscribe(struct request *q, struct buf *out)
     request_print_head(q, out, STR("SUBSCRIBE"), w->target ? str_of(w->target) : buf_str(&uri),
                        buf_str(&user), str_of(w->tag));
     buf_printf(out,
-               "Contact: <sip:w%u@%.*s>\r\nEvent: dialog\r\n"
+               "Contact: <sip:w%u@%.*s%s>\r\nEvent: dialog\r\n"
                "Accept: application/dialog-info+xml\r\nExpires: %u\r\nContent-Length: 0\r\n\r\n",
-               q->id.index, STR_FMT(wire_local(b, q->id.index)),
+               q->id.index, STR_FMT(wire_local(b, q->id.index)), wire_transport_param(b),
                w->task == TASK_END ? 0 : b->options->expires_s);
 }
 
@@ -200,6 +200,18 @@ static void on_expired(struct request *q)
         lost(w, 0);
 }
 
+void watchers_reconnected(struct bench *b, uint32_t connection)
+{
+    for (uint32_t i = connection; i < b->options->watchers; i += b->options->sockets) {
+        struct watcher *w = &b->watchers[i];
+
+        if (w->task == TASK_END && request_running(&w->request))
+            request_start(&w->request);
+        else if (w->task != TASK_END && w->wanted && (!w->dead || w->task != TASK_NONE))
+            lost(w, 0);
+    }
+}
+
 static const struct request_kind subscribe_kind = { print_subscribe, on_expired };
 
 /* ---- NOTIFY ---- */
@@ -274,7 +286,7 @@ void watcher_notify(struct watcher *w, const struct sip_message *m, const struct
     if (w->dead && w->task == TASK_NONE)
         return;
     if (!w->dead)
-        wire_reply(b, m, from, 200, w->slow ? b->options->slow_ms : 0);
+        wire_reply(b, m, from, 200, STR_EMPTY, w->slow ? b->options->slow_ms : 0);
     if (w->heard && m->cseq == w->notify_cseq) {
         b->phase.counters.received_again++;
         return;

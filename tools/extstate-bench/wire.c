@@ -22,6 +22,14 @@ uint64_t now_us(void)
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
+static const struct {
+    const char *via, *param;
+} transports[] = {
+    [TRANSPORT_UDP] = { "UDP", "" },
+    [TRANSPORT_TCP] = { "TCP", ";transport=tcp" },
+    [TRANSPORT_TLS] = { "TLS", ";transport=tls" },
+};
+
 static bool lose(struct bench *b)
 {
     bool lost = b->options->loss_percent && rng_below(&b->rng, 100) < b->options->loss_percent;
@@ -35,12 +43,17 @@ struct str wire_local(const struct bench *b, uint32_t index)
     return b->local_texts[index % b->options->sockets];
 }
 
+const char *wire_transport_param(const struct bench *b)
+{
+    return transports[b->options->transport].param;
+}
+
 void wire_drops(const struct bench *b, uint64_t *bench, uint64_t *server)
 {
     uint16_t port = addr_port(&b->options->server);
 
-    *bench = drops_count(b->local_ports, b->options->sockets);
-    *server = drops_count(&port, 1);
+    *bench = b->net ? drops_count(b->local_ports, b->options->sockets) : 0;
+    *server = b->net ? drops_count(&port, 1) : 0;
 }
 
 /* ---- client transactions ---- */
@@ -63,6 +76,14 @@ static bool identity_parse(struct identity *out, const struct bench *b, struct s
     return true;
 }
 
+static void send_to(struct bench *b, const struct flow *to, struct str bytes)
+{
+    if (b->connections)
+        connection_send(b, to->transport, bytes);
+    else
+        (void)!net_send(b->net, to, bytes); /* not sent is lost: Timer E copes */
+}
+
 static void request_transmit(struct request *q)
 {
     struct bench *b = q->bench;
@@ -76,7 +97,7 @@ static void request_transmit(struct request *q)
     buf_init_on(&out, room, sizeof(room));
     q->kind->print(q, &out);
     BUG_UNLESS(out.error == 0); /* what the server put into it was measured when it was kept */
-    (void)!net_send(b->net, &to, buf_str(&out)); /* not sent is lost: Timer E copes */
+    send_to(b, &to, buf_str(&out));
 }
 
 static void request_arm(struct request *q)
@@ -119,7 +140,7 @@ void request_start(struct request *q)
 {
     q->cseq++;
     q->first_us = now_us();
-    q->interval_ms = T1_MS;
+    q->interval_ms = q->bench->connections ? TIMER_F_MS : T1_MS; /* Timer E is for UDP */
     request_transmit(q);
     request_arm(q);
 }
@@ -155,8 +176,9 @@ void request_print_head(struct request *q, struct buf *out, struct str method, s
 {
     const struct bench *b = q->bench;
 
-    buf_printf(out, "%.*s %.*s SIP/2.0\r\nVia: SIP/2.0/UDP %.*s;rport;branch=z9hG4bK",
-               STR_FMT(method), STR_FMT(uri), STR_FMT(wire_local(b, q->id.index)));
+    buf_printf(out, "%.*s %.*s SIP/2.0\r\nVia: SIP/2.0/%s %.*s;rport;branch=z9hG4bK",
+               STR_FMT(method), STR_FMT(uri), transports[b->options->transport].via,
+               STR_FMT(wire_local(b, q->id.index)));
     identity_print(out, b, q->id);
     buf_printf(out, ".%u\r\nMax-Forwards: 70\r\nFrom: <sip:%s@%.*s>;tag=", q->cseq,
                b->options->from, STR_FMT(b->domain));
@@ -190,7 +212,7 @@ static void on_late_reply(struct timer *t)
 {
     struct late_reply *l = CONTAINER_OF(t, struct late_reply, timer);
 
-    (void)!net_send(l->bench->net, &l->to, (struct str){ l->bytes, l->n });
+    send_to(l->bench, &l->to, (struct str){ l->bytes, l->n });
     late_reply_end(l);
 }
 
@@ -208,9 +230,9 @@ static void reply_later(struct bench *b, const struct flow *to, struct str bytes
 }
 
 void wire_reply(struct bench *b, const struct sip_message *m, const struct flow *from,
-                unsigned status, uint32_t later_ms)
+                unsigned status, struct str headers, uint32_t later_ms)
 {
-    const struct sip_reply reply = { .status = status };
+    const struct sip_reply reply = { .status = status, .headers = headers, .to_tag = STR("bench") };
     char room[REQUEST_MAX];
     struct buf out;
 
@@ -223,7 +245,7 @@ void wire_reply(struct bench *b, const struct sip_message *m, const struct flow 
     if (later_ms)
         reply_later(b, from, buf_str(&out), later_ms);
     else
-        (void)!net_send(b->net, from, buf_str(&out));
+        send_to(b, from, buf_str(&out));
 }
 
 /* ---- whom a message is for ---- */
@@ -246,14 +268,13 @@ static void on_response(struct bench *b, struct identity id, const struct sip_me
         publication_response(&b->publications[id.index], m);
 }
 
-static void on_datagram(void *ctx, const struct flow *from, struct str datagram)
+void wire_receive(struct bench *b, const struct flow *from, struct str message)
 {
-    struct bench *b = ctx;
     struct sip_message m;
     struct identity id;
     bool ours;
 
-    if (lose(b) || sip_message_parse(&m, datagram, NULL))
+    if (lose(b) || sip_message_parse(&m, message, NULL))
         return;
     ours = identity_parse(&id, b, m.call_id);
     if (!m.request && ours)
@@ -262,11 +283,26 @@ static void on_datagram(void *ctx, const struct flow *from, struct str datagram)
              id.index < b->options->watchers &&
              b->watchers[id.index].request.id.generation == id.generation)
         watcher_notify(&b->watchers[id.index], &m, from);
+    else if (m.request && m.method == SIP_PUBLISH && b->published)
+        compositor_publish(b, &m, from);
     else if (m.request && m.method != SIP_ACK)
-        wire_reply(b, &m, from, m.method == SIP_NOTIFY ? 481 : 405, 0);
+        wire_reply(b, &m, from, m.method == SIP_NOTIFY ? 481 : 405, STR_EMPTY, 0);
 }
 
 /* ---- sockets ---- */
+
+static void on_datagram(void *ctx, const struct flow *from, struct str datagram)
+{
+    wire_receive(ctx, from, datagram);
+}
+
+void wire_flush(struct bench *b)
+{
+    if (b->connections)
+        connections_flush(b);
+    else
+        net_flush(b->net);
+}
 
 /* The address that the kernel would send from. */
 static int find_local(struct addr *out, const struct addr *server)
@@ -297,24 +333,22 @@ static int text_of(struct str *out, const struct addr *a)
     return str_dup(out, buf_str(&b));
 }
 
-int wire_open(struct bench *b)
+int wire_local_set(struct bench *b, uint32_t index, const struct addr *local)
 {
-    const struct options *o = b->options;
+    str_free(&b->local_texts[index]);
+    b->local_ports[index] = addr_port(local);
+    return text_of(&b->local_texts[index], local);
+}
+
+static int open_sockets(struct bench *b)
+{
     const struct net_config cfg = {
         .loop = &b->loop, .receive = on_datagram, .ctx = b, .send_queue_max = SEND_QUEUE
     };
-    struct addr local = o->local;
-    int r = o->has_local ? 0 : find_local(&local, &o->server);
+    int r = net_create(&b->net, &cfg);
 
-    if (r == 0)
-        r = text_of(&b->server_text, &o->server);
-    b->domain = o->domain ? str_of(o->domain) : b->server_text;
-    b->local_texts = calloc(o->sockets, sizeof(*b->local_texts));
-    b->local_ports = calloc(o->sockets, sizeof(*b->local_ports));
-    if (r == 0)
-        r = b->local_texts && b->local_ports ? net_create(&b->net, &cfg) : -ENOMEM;
-    for (uint32_t k = 0; r == 0 && k < o->sockets; k++) {
-        const struct net_udp_spec spec = { .id = STR("bench"), .bind = local };
+    for (uint32_t k = 0; r == 0 && k < b->options->sockets; k++) {
+        const struct net_udp_spec spec = { .id = STR("bench"), .bind = b->local };
         struct addr bound;
         uint32_t transport;
 
@@ -322,9 +356,28 @@ int wire_open(struct bench *b)
         if (r)
             break;
         net_local(b->net, transport, &bound);
-        b->local_ports[k] = addr_port(&bound);
-        r = text_of(&b->local_texts[k], &bound);
+        r = wire_local_set(b, k, &bound);
     }
+    return r;
+}
+
+int wire_open(struct bench *b)
+{
+    const struct options *o = b->options;
+    int r = 0;
+
+    b->local = o->local;
+    if (!o->has_local)
+        r = find_local(&b->local, &o->server);
+    if (r == 0)
+        r = text_of(&b->server_text, &o->server);
+    b->domain = o->domain ? str_of(o->domain) : b->server_text;
+    b->local_texts = calloc(o->sockets, sizeof(*b->local_texts));
+    b->local_ports = calloc(o->sockets, sizeof(*b->local_ports));
+    if (r == 0 && !(b->local_texts && b->local_ports))
+        r = -ENOMEM;
+    if (r == 0)
+        r = o->transport == TRANSPORT_UDP ? open_sockets(b) : connections_create(b);
     if (r)
         fprintf(stderr, "extstate-bench: no sockets towards the server: %s\n", strerror(-r));
     return r;
@@ -336,6 +389,7 @@ void wire_close(struct bench *b)
         late_reply_end(CONTAINER_OF(l, struct late_reply, link));
     }
     net_destroy(b->net);
+    connections_destroy(b);
     for (uint32_t k = 0; b->local_texts && k < b->options->sockets; k++)
         str_free(&b->local_texts[k]);
     free(b->local_texts);

@@ -129,35 +129,54 @@ static int answer_code(json_t *answer)
     return error && strcmp(error, "not_found") == 0 ? EXIT_NOTHING : EXIT_FAILED;
 }
 
-int client_call(struct client *c, json_t *request, client_row_fn row, void *ctx, json_t **answer)
+static int went_away(int r)
+{
+    fprintf(stderr, "extstatectl: the daemon went away: %s\n", strerror(-r));
+    return EXIT_UNREACHABLE;
+}
+
+int client_send(struct client *c, json_t *request)
 {
     int r;
 
-    *answer = NULL;
     if (!request) { /* jansson takes nothing else */
         fputs("extstatectl: an argument is not UTF-8\n", stderr);
         return EXIT_USAGE;
     }
     r = send_request(c, request);
+    json_decref(request);
     if (r == -EPIPE) /* a daemon that takes no client more has said so first */
         r = 0;
-    json_decref(request);
-    while (r == 0) {
+    return r ? went_away(r) : EXIT_OK;
+}
+
+int client_receive(struct client *c, client_row_fn row, void *ctx, json_t **answer)
+{
+    for (;;) {
         json_t *line = NULL;
         json_t *content;
+        int r = read_line(c, &line);
 
-        r = read_line(c, &line);
         if (r)
-            break;
+            return went_away(r);
         content = json_object_get(line, "row");
         if (!content) {
             *answer = line;
-            return answer_code(line);
+            return EXIT_OK;
         }
         if (row)
             row(ctx, content);
         json_decref(line);
     }
-    fprintf(stderr, "extstatectl: the daemon went away: %s\n", strerror(-r));
-    return EXIT_UNREACHABLE;
+}
+
+int client_call(struct client *c, json_t *request, client_row_fn row, void *ctx, json_t **answer)
+{
+    int r;
+
+    *answer = NULL;
+    r = client_send(c, request);
+    if (r == EXIT_OK)
+        r = client_receive(c, row, ctx, answer);
+    return r == EXIT_OK ? answer_code(*answer) : r;
 }

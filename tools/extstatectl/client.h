@@ -24,6 +24,10 @@ NODISCARD int client_open(struct client *c, const char *path);
 void client_close(struct client *c);
 
 typedef void (*client_row_fn)(void *ctx, json_t *row);
+/* Send a request (its reference is taken) without waiting; read until the answer of any, which may
+ * say no. What kept them from that has been printed; an exit code. */
+NODISCARD int client_send(struct client *c, json_t *request);
+NODISCARD int client_receive(struct client *c, client_row_fn row, void *ctx, json_t **answer);
 /* Send `request` (its reference is taken) and read until the answer. `*answer` is the caller's.
  * Returns an exit code; what went wrong has been printed. `row` may be NULL. */
 NODISCARD int client_call(struct client *c, json_t *request, client_row_fn row, void *ctx,

@@ -25,7 +25,7 @@ void print_age(long long since_ms, char *out, size_t room)
         snprintf(out, room, "%lldd", s / 86400);
 }
 
-static int number_parse(const char *text, long long *out)
+int number_parse(const char *text, long long *out)
 {
     char *end;
 
@@ -233,6 +233,7 @@ static const struct column publication_columns[] = {
     { .title = "EXTENSION", .print = cell_extension },
     { .title = "SECTION", .key = "section" },
     { .title = "EVENT", .key = "event" },
+    { .title = "SERVER", .key = "remote" },
     { .title = "STATE", .key = "state" },
     { .title = "TAG", .key = "entity_tag" },
     { .title = "EXPIRES", .key = "expires_s", .right = true },
@@ -499,9 +500,63 @@ int configuration_reload(const struct invocation *in, const char *done)
     return r;
 }
 
-static int run_reload(const struct invocation *in)
+/* "endpoint alice changed: context, aors"; "hint 1000@users changed: Custom:1 -> Custom:2";
+ * "publications of outbound-publish esc: 12 start". */
+static void print_change(void *ctx, json_t *row)
 {
-    return in->n ? usage_of("reload") : configuration_reload(in, "reloaded");
+    const char *name = row_text(row, "name"), *options = row_text(row, "options");
+    const char *was = row_text(row, "was"), *is = row_text(row, "is");
+
+    ++*(size_t *)ctx;
+    printf("%s%s%s", row_text(row, "kind"), *name ? " " : "", name);
+    if (json_object_get(row, "count"))
+        printf(": %lld %s\n", row_number(row, "count"), row_text(row, "change"));
+    else if (*was && *is)
+        printf(" %s: %s -> %s\n", row_text(row, "change"), was, is);
+    else
+        printf(" %s%s%s%s%s\n", row_text(row, "change"), *options || *was || *is ? ": " : "",
+               options, was, is);
+}
+
+static int run_dry(const struct invocation *in)
+{
+    json_t *answer = NULL;
+    struct client client;
+    bool partly;
+    size_t n = 0;
+    int r;
+
+    if (client_open(&client, in->options->socket))
+        return EXIT_UNREACHABLE;
+    r = client_call(&client, json_pack("{ss sb}", "command", "reload", "dry_run", 1),
+                    in->options->json ? print_json_line : print_change, &n, &answer);
+    client_close(&client);
+    partly = json_is_true(json_object_get(answer, "partly"));
+    if (r == EXIT_OK && in->options->json) {
+        print_json_line(NULL, answer);
+    } else if (r == EXIT_OK) {
+        fputs(row_text(answer, "report"), stderr);
+        if (!n)
+            puts("nothing would change");
+    }
+    if (r == EXIT_OK && partly) {
+        fputs("extstatectl: what these errors are about would be refused\n", stderr);
+        r = EXIT_FAILED;
+    } else if (r == EXIT_FAILED) {
+        fputs("extstatectl: a reload would change nothing\n", stderr);
+    }
+    json_decref(answer);
+    return r;
+}
+
+static int run_reload(const struct invocation *given)
+{
+    struct invocation in = *given;
+    bool dry = take_flag(&in, "--dry-run");
+
+    if (in.n)
+        return usage_of("reload");
+    return dry ? run_dry(&in) : configuration_reload(&in, "reloaded");
 }
 
 static int run_log(const struct invocation *in)
@@ -560,7 +615,8 @@ const struct command own_commands[] = {
     { "drain", "[--reason deactivated|probation] [--retry-after S] [--rate N] | --stop",
       "have subscribers go elsewhere before this server stops", run_drain, false },
     { "status", "", "the daemon: listeners, counters, switches", run_status, false },
-    { "reload", "", "read the configuration again", run_reload, false },
+    { "reload", "[--dry-run]", "read the configuration again, or say what that would change",
+      run_reload, false },
     { "log", "error|warn|info|debug", "how much is logged", run_log, false },
     { "trace", "all | off | ADDRESS[/BITS]...", "log the messages from and to these peers",
       run_trace, false },

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* extstatectl.h - what the tool's files share.
  *
- * main.c: options, rows.  words.c: which command a line means.  command.c, presence.c: our words.
- * asterisk.c: Asterisk's words with its columns.  watch.c: a real SIP subscription. */
+ * main.c: options, rows.  words.c: which command a line means.  command.c, presence.c, store.c,
+ * astdb.c: our words.  asterisk.c: Asterisk's words with its columns.  watch.c: a real SIP
+ * subscription. */
 #pragma once
 #include "client.h"
 #include "table.h"
@@ -33,7 +34,7 @@ struct command {
     bool alias; /* Asterisk's: listed apart */
 };
 
-extern const struct command own_commands[], asterisk_commands[],
+extern const struct command own_commands[], store_commands[], asterisk_commands[],
     watch_commands[]; /* each ends with words NULL */
 
 /* All commands one after the other: NULL gives the first, the last gives NULL. */
@@ -52,6 +53,10 @@ int words_unknown(char **words, int n);
  * when there are none. */
 int show_rows(const struct invocation *in, json_t *request, const struct column *columns,
               size_t n_columns, const char *nothing);
+/* The same with the answer behind the rows, the caller's. */
+int show_answer(const struct invocation *in, json_t *request, const struct column *columns,
+                size_t n_columns, const char *nothing, json_t **answer);
+int run_import_astdb(const struct invocation *given);
 /* One row as --json prints it; a client_row_fn, `ctx` is not used. */
 void print_json_line(void *ctx, json_t *row);
 /* Call it for its effect; prints `done` (a format without arguments) unless --json. */
@@ -63,6 +68,7 @@ int usage_error(const struct command *c);
 int usage_of(const char *words); /* prints the usage of that command; EXIT_USAGE */
 /* The value behind `--name`, taken out of the words; NULL when absent. */
 char *take_option(struct invocation *in, const char *name);
+int number_parse(const char *text, long long *out); /* 0, or not a number of at least 0 */
 bool take_flag(struct invocation *in, const char *name);
 /* "4m", "2h05m", "3d" since a wall clock in ms. */
 void print_age(long long since_ms, char *out, size_t room);

@@ -117,11 +117,10 @@ static int filter_init(struct filter *f, const char *like)
     return EXIT_USAGE;
 }
 
-int show_rows(const struct invocation *in, json_t *request, const struct column *columns,
-              size_t n_columns, const char *nothing)
+int show_answer(const struct invocation *in, json_t *request, const struct column *columns,
+                size_t n_columns, const char *nothing, json_t **answer)
 {
     struct filter filter = { .columns = columns, .n_columns = n_columns };
-    json_t *answer = NULL;
     struct client client;
     struct table table;
     int r = filter_init(&filter, row_text(request, "like"));
@@ -135,7 +134,7 @@ int show_rows(const struct invocation *in, json_t *request, const struct column 
     filter.ctx = &table;
     r = client_open(&client, in->options->socket) ? EXIT_UNREACHABLE : EXIT_OK;
     if (r == EXIT_OK)
-        r = client_call(&client, request, filter_row, &filter, &answer);
+        r = client_call(&client, request, filter_row, &filter, answer);
     else
         json_decref(request);
     if (r == EXIT_OK && !in->options->json && filter.shown)
@@ -144,11 +143,20 @@ int show_rows(const struct invocation *in, json_t *request, const struct column 
         printf("%s\n", nothing);
     if (r == EXIT_OK && !filter.shown)
         r = EXIT_NOTHING;
-    json_decref(answer);
     table_fini(&table);
     if (filter.active)
         regfree(&filter.like);
     client_close(&client);
+    return r;
+}
+
+int show_rows(const struct invocation *in, json_t *request, const struct column *columns,
+              size_t n_columns, const char *nothing)
+{
+    json_t *answer = NULL;
+    int r = show_answer(in, request, columns, n_columns, nothing, &answer);
+
+    json_decref(answer);
     return r;
 }
 

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: MIT
+/* masked.h - a message as it may be shown: without what proves who somebody is. Private to src/net.
+ */
+#pragma once
+#include "base/buf.h"
+
+/* Of Authorization and Proxy-Authorization the response of Digest, and all that is of other
+ * schemes, is not added, but "(not shown)". The message need be none. */
+void masked_add(struct buf *out, struct str message);

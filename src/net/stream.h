@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+/* stream.h - what stream.c (listening, opening, finding) and connection.c (the life of one) share.
+ * Private to src/net. */
+#pragma once
+#include "base/map.h"
+#include "net/frame.h"
+#include "net/net_private.h"
+#include "net/tls_link.h"
+#include "net/websocket.h"
+
+/* The life of a connection. Half: the peer has ended its side, and what it asked is still answered.
+ * Leaving: we have, and what comes is thrown away, so that the peer can read what was sent last.
+ *
+ *   opening ──▶ open ──▶ half ──▶ leaving ──▶ closed
+ *      │          └──────────────▶───┘  ▲        ▲
+ *      └────────────────────────────────┴────────┘  (from each)
+ */
+enum connection_state {
+    CONNECTION_OPENING,
+    CONNECTION_OPEN,
+    CONNECTION_HALF,
+    CONNECTION_LEAVING,
+    CONNECTION_CLOSED,
+    CONNECTION_STATES
+};
+
+struct stream { /* a transport */
+    uv_poll_t poll;
+    struct net *net; /* NULL once closing */
+    struct str id;
+    uint32_t transport;
+    enum net_protocol protocol;
+    struct net_stream_options options;
+    int fd;
+    bool wildcard, pausing; /* the latter: there are no descriptors for more */
+    bool deaf;              /* another net accepts from it */
+    struct addr local;
+    struct stream *next;     /* of the same transport */
+    struct list connections; /* connection.of_stream */
+    struct timer pause;
+};
+
+struct web {          /* what a connection of WebSocket has besides */
+    bool open;        /* the opening handshake is done */
+    bool pong_due;    /* our ping is not answered */
+    uint32_t scanned; /* before that: the request does not end within so many bytes */
+    struct websocket frames;
+};
+
+struct connection {
+    uv_poll_t poll;
+    struct net *net;
+    struct stream *stream; /* NULL once it is closed */
+    struct list of_stream, dirty;
+    struct map_node node; /* by transport and remote, while requests may leave by it */
+    struct timer timer;
+    struct tls_link *tls; /* NULL: without */
+    struct web *web;      /* likewise */
+    uint32_t number;
+    int fd, events; /* the latter: what is polled for */
+    enum connection_state state;
+    bool opened;                  /* by us */
+    bool wants_read;              /* what opening waits for */
+    bool mapped, blocked, spoken; /* waits for writable; has sent us anything */
+    struct addr local, remote;
+    struct framer framer;
+    struct {
+        char *p;
+        size_t n, room;
+    } in; /* the beginning of a message; of WebSocket what is decoded of it */
+    struct {
+        char *p;
+        size_t at, n, room; /* at..n waits */
+    } out;
+    uint64_t since_ms;   /* in this state */
+    uint64_t begun_ms;   /* of the message in `in` */
+    uint64_t blocked_ms; /* the last time that anything was taken, while it is blocked */
+    size_t mark;         /* how much of what waited at marked_ms still does */
+    uint64_t marked_ms;
+    uint64_t received_ms; /* the last time */
+    uint64_t sent_ms;
+};
+
+struct streams {
+    struct stream **list; /* by transport; NULL: there is none of that number */
+    uint32_t n;
+    struct connection **slots; /* by number; NULL: free */
+    bool *held;                /* the number may not be used yet */
+    uint32_t n_slots, next_slot;
+    struct map by_remote;
+    struct list dirty; /* with something to write */
+    uint32_t *lost;    /* since the last flush; two for each slot fit */
+    size_t n_lost;
+    size_t waiting; /* bytes to be sent, of all */
+    char *scratch;  /* what is read goes here first */
+};
+
+/* connection.c */
+/* `to` is where it is being opened to; NULL: it was accepted. */
+NODISCARD int tcp_create(struct connection **out, struct stream *s, int fd, const struct flow *to,
+                         struct str host);
+/* Copies; as net_send. */
+NODISCARD int tcp_send(struct connection *c, struct str bytes);
+void tcp_flush(struct connection *c);
+/* What the kernel takes is written first. The memory goes in the loop's closing callback. */
+void tcp_close(struct connection *c);
+void tcp_adopted(struct connection *c);       /* it has proved itself elsewhere */
+bool tcp_is_idle(const struct connection *c); /* nothing is under way on it */
+void tcp_pause(struct connection *c);         /* or go on: as the net says */
+/* The limits are other ones. */
+void tcp_arm(struct connection *c);
+/* Copies; `head` goes first. As tcp_send, but nothing that is counted or traced. */
+NODISCARD int tcp_put(struct connection *c, struct str head, struct str bytes);
+void tcp_receive(struct connection *c, struct str message);
+void tcp_log(const struct connection *c, enum log_level level, const char *name, const char *why);
+/* We end our side, and wait for the peer to end the other. */
+void tcp_take_leave(struct connection *c);
+
+/* web.c */
+/* Of the bytes, of which the first c->in.n are kept from before, take everything that is whole;
+ * what is to be kept is left. False: what had begun before has ended. The connection may be over.
+ */
+bool web_take(struct connection *c, struct str *bytes);
+/* Is a request, a message or a frame under way? */
+bool web_is_midway(const struct connection *c);
+/* As tcp_send, which calls it: with its frame. */
+struct str web_head(char room[WEBSOCKET_HEAD_MAX], struct str message);
+NODISCARD int web_ping(struct connection *c);
+/* It is ended by us without a fault of the peer's. */
+void web_farewell(struct connection *c);
+
+/* stream.c */
+int tcp_enter(struct connection *c); /* gives it a number: 0, -ENOBUFS, -ENOMEM */
+void tcp_map(struct connection *c);
+void tcp_unmap(struct connection *c);
+/* No answer comes by it any more: that is told at the end of the turn. At most once before it
+ * leaves, which tells it too. */
+void tcp_tell(struct connection *c);
+void tcp_leave(struct connection *c);

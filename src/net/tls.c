@@ -1,0 +1,473 @@
+// SPDX-License-Identifier: MIT
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "net/tls_link.h"
+
+struct net_tls {
+    atomic_uint refs;
+    SSL_CTX *ctx;
+    bool verify_server, wildcards;
+    int client_mode; /* what is asked of who connects: SSL_VERIFY_... */
+};
+
+struct tls_link {
+    SSL *ssl;
+    struct net_tls *tls;
+    struct addr remote;
+    struct net_names *names; /* of a client */
+    bool client, done, dead; /* the latter: nothing may be said any more */
+    char why[120];
+    size_t host_n;
+    char host[];
+};
+
+/* ---- contexts ---- */
+
+struct maker {
+    SSL_CTX *ctx;
+    const struct net_tls_spec *spec;
+    const char **option;
+    struct buf *why;
+};
+
+/* The reason of the first error: the others say what followed from it. */
+static int bad(struct maker *m, const char *option)
+{
+    unsigned long code = ERR_get_error();
+    const char *reason = ERR_GET_LIB(code) == ERR_LIB_SYS ? strerror(ERR_GET_REASON(code))
+                                                          : ERR_reason_error_string(code);
+
+    *m->option = option;
+    buf_add(m->why, str_of(reason ? reason : "it cannot be used"));
+    ERR_clear_error();
+    return NET_TLS_BAD;
+}
+
+static char *text_of(struct str s)
+{
+    return s.n ? strndup(s.p, s.n) : NULL;
+}
+
+static int give_password(char *out, int size, int writing, void *ctx)
+{
+    const struct str *password = ctx;
+
+    (void)writing;
+    if (password->n > (size_t)size)
+        return -1;
+    if (password->n)
+        memcpy(out, password->p, password->n);
+    return (int)password->n; /* without one it is never asked for at a terminal */
+}
+
+static int use_certificate(struct maker *m, const char *cert, const char *key)
+{
+    SSL_CTX_set_default_passwd_cb(m->ctx, give_password);
+    SSL_CTX_set_default_passwd_cb_userdata(m->ctx, (void *)(uintptr_t)&m->spec->password);
+    if (cert && SSL_CTX_use_certificate_chain_file(m->ctx, cert) != 1)
+        return bad(m, "cert_file");
+    if (key && SSL_CTX_use_PrivateKey_file(m->ctx, key, SSL_FILETYPE_PEM) != 1)
+        return bad(m, "priv_key_file");
+    SSL_CTX_set_default_passwd_cb_userdata(m->ctx, NULL);
+    return cert && SSL_CTX_check_private_key(m->ctx) != 1 ? bad(m, "priv_key_file") : 0;
+}
+
+static int use_trust(struct maker *m, const char *file, const char *path)
+{
+    STACK_OF(X509_NAME) * names;
+
+    if (!file && !path)
+        return SSL_CTX_set_default_verify_paths(m->ctx) == 1 ? 0 : bad(m, "ca_list_file");
+    if (file && SSL_CTX_load_verify_file(m->ctx, file) != 1)
+        return bad(m, "ca_list_file");
+    if (path && SSL_CTX_load_verify_dir(m->ctx, path) != 1)
+        return bad(m, "ca_list_path");
+    if (!file)
+        return 0;
+    names = SSL_load_client_CA_file(file); /* told to clients, so that they choose */
+    if (!names)
+        return bad(m, "ca_list_file");
+    SSL_CTX_set_client_CA_list(m->ctx, names);
+    return 0;
+}
+
+/* Those of TLS 1.3 have a list of their own. */
+static int use_ciphers(struct maker *m)
+{
+    struct str rest = m->spec->cipher;
+    char old_room[2048], new_room[512];
+    struct buf old, new;
+
+    buf_init_on(&old, old_room, sizeof(old_room));
+    buf_init_on(&new, new_room, sizeof(new_room));
+    while (rest.n) {
+        struct str name = str_trim(str_next(&rest, ','));
+        struct buf *list = str_starts(name, STR("TLS_")) ? &new : &old;
+
+        if (name.n && list->n)
+            buf_add_char(list, ':');
+        buf_add(list, name);
+    }
+    buf_add_char(&old, '\0');
+    buf_add_char(&new, '\0');
+    if (old.error || new.error || (old.n > 1 && SSL_CTX_set_cipher_list(m->ctx, old.p) != 1) ||
+        (new.n > 1 && SSL_CTX_set_ciphersuites(m->ctx, new.p) != 1))
+        return bad(m, "cipher");
+    return 0;
+}
+
+static int use_habits(struct maker *m)
+{
+    static const int versions[] = { [NET_TLS_1_2] = TLS1_2_VERSION,
+                                    [NET_TLS_1_3] = TLS1_3_VERSION,
+                                    [NET_TLS_1_1] = TLS1_1_VERSION,
+                                    [NET_TLS_1_0] = TLS1_VERSION };
+    static const unsigned char sessions[] = "extstate";
+
+    SSL_CTX_set_options(m->ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                    SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
+    /* An idle connection has no buffers. */
+    SSL_CTX_set_mode(m->ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_num_tickets(m->ctx, 1);
+    /* Who comes back brings its session with it: nothing is kept here. */
+    SSL_CTX_set_session_cache_mode(m->ctx, SSL_SESS_CACHE_OFF);
+    return SSL_CTX_set_session_id_context(m->ctx, sessions, sizeof(sessions) - 1) == 1 &&
+                   SSL_CTX_set_min_proto_version(m->ctx, versions[m->spec->version]) == 1
+               ? 0
+               : bad(m, "method");
+}
+
+static int context_fill(struct maker *m)
+{
+    const struct net_tls_spec *spec = m->spec;
+    char *cert = text_of(spec->cert_file), *ca = text_of(spec->ca_file);
+    char *key = text_of(spec->key_file.n ? spec->key_file : spec->cert_file);
+    char *path = text_of(spec->ca_path);
+    int r = use_habits(m);
+
+    if (!r)
+        r = use_certificate(m, cert, key);
+    if (!r)
+        r = use_trust(m, ca, path);
+    if (!r)
+        r = use_ciphers(m);
+    free(cert);
+    free(key);
+    free(ca);
+    free(path);
+    return r;
+}
+
+int net_tls_create(struct net_tls **out, const struct net_tls_spec *spec, const char **option,
+                   struct buf *why)
+{
+    struct net_tls *t = calloc(1, sizeof(*t));
+    struct maker m = { .spec = spec, .option = option, .why = why };
+    int r = -ENOMEM;
+
+    ERR_clear_error();
+    m.ctx = t ? SSL_CTX_new(TLS_method()) : NULL;
+    if (m.ctx)
+        r = context_fill(&m);
+    if (r) {
+        SSL_CTX_free(m.ctx);
+        free(t);
+        return r;
+    }
+    atomic_init(&t->refs, 1);
+    t->ctx = m.ctx;
+    t->verify_server = spec->verify_server;
+    t->wildcards = spec->wildcards;
+    t->client_mode = spec->require_client_cert ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT
+                     : spec->verify_client     ? SSL_VERIFY_PEER
+                                               : SSL_VERIFY_NONE;
+    *out = t;
+    return 0;
+}
+
+struct net_tls *net_tls_ref(struct net_tls *t)
+{
+    if (t)
+        atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed);
+    return t;
+}
+
+void net_tls_unref(struct net_tls *t)
+{
+    if (!t || atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    SSL_CTX_free(t->ctx);
+    free(t);
+}
+
+bool net_tls_verifies_server(const struct net_tls *t)
+{
+    return t && t->verify_server;
+}
+
+/* ---- whom a certificate names: RFC 5922 section 7.1 ---- */
+
+static struct str text_of_name(const ASN1_IA5STRING *s)
+{
+    return (struct str){ (const char *)ASN1_STRING_get0_data(s), (size_t)ASN1_STRING_length(s) };
+}
+
+/* 0, -ENOMEM, or -E2BIG for a certificate that names everybody. */
+static int names_read(struct net_names **out, const GENERAL_NAMES *names)
+{
+    enum { TEXTS = 64, ROOM = 4096 };
+    char room[ROOM];
+    struct str texts[TEXTS];
+    struct buf b;
+    size_t n = 0;
+
+    buf_init_on(&b, room, sizeof(room));
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+        size_t from = b.n;
+
+        if (name->type != GEN_URI && name->type != GEN_DNS)
+            continue;
+        if (name->type == GEN_DNS)
+            buf_add(&b, STR("dns:"));
+        buf_add(&b, text_of_name(name->d.ia5));
+        if (b.error || n == TEXTS)
+            return -E2BIG;
+        texts[n++] = (struct str){ room + from, b.n - from };
+    }
+    return net_names_create(out, texts, n);
+}
+
+static bool names_host(const struct tls_link *l, const GENERAL_NAMES *names)
+{
+    struct net_names *read;
+    bool named;
+
+    if (names_read(&read, names))
+        return false;
+    named = net_names_host(read, tls_link_host(l), l->tls->wildcards);
+    net_names_unref(read);
+    return named;
+}
+
+static bool names_address(const struct tls_link *l, const GENERAL_NAMES *names)
+{
+    bool v6 = l->remote.sa.sa_family == AF_INET6;
+    struct str is = v6 ? (struct str){ (const char *)&l->remote.v6.sin6_addr, 16 }
+                       : (struct str){ (const char *)&l->remote.v4.sin_addr, 4 };
+
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+
+        if (name->type == GEN_IPADD && str_equal(text_of_name(name->d.iPAddress), is))
+            return true;
+    }
+    return false;
+}
+
+static GENERAL_NAMES *names_of_peer(const struct tls_link *l)
+{
+    X509 *cert = SSL_get0_peer_certificate(l->ssl);
+
+    return cert ? X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL) : NULL;
+}
+
+static bool names_server(const struct tls_link *l)
+{
+    GENERAL_NAMES *names = names_of_peer(l);
+    bool named = l->host_n ? names_host(l, names) : names_address(l, names);
+
+    GENERAL_NAMES_free(names);
+    return named;
+}
+
+/* One whose certificate was not asked for, or not looked at, has none. */
+static int names_client(struct tls_link *l)
+{
+    bool good = l->tls->client_mode & SSL_VERIFY_PEER && SSL_get_verify_result(l->ssl) == X509_V_OK;
+    GENERAL_NAMES *names = good ? names_of_peer(l) : NULL;
+    int r = names ? names_read(&l->names, names) : 0;
+
+    GENERAL_NAMES_free(names);
+    return r;
+}
+
+/* ---- one connection ---- */
+
+int tls_link_create(struct tls_link **out, const struct tls_link_spec *spec)
+{
+    struct addr literal;
+    bool has_host = spec->host.n && addr_parse(&literal, spec->host, 0);
+    size_t host_n = has_host ? spec->host.n : 0;
+    struct tls_link *l = calloc(1, sizeof(*l) + host_n + 1);
+    int r = -ENOMEM;
+
+    ERR_clear_error();
+    if (!l)
+        return r;
+    l->tls = net_tls_ref(spec->tls);
+    l->client = spec->client;
+    l->remote = *spec->remote;
+    l->host_n = host_n;
+    if (host_n)
+        memcpy(l->host, spec->host.p, host_n);
+    l->ssl = SSL_new(spec->tls->ctx);
+    if (l->ssl && SSL_set_fd(l->ssl, spec->fd) == 1 &&
+        (!l->client || !host_n || SSL_set_tlsext_host_name(l->ssl, l->host) == 1))
+        r = 0;
+    if (r) {
+        tls_link_destroy(l);
+        return r;
+    }
+    if (l->client) {
+        SSL_set_verify(l->ssl, l->tls->verify_server ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+        SSL_set_connect_state(l->ssl);
+    } else {
+        SSL_set_verify(l->ssl, l->tls->client_mode, NULL);
+        SSL_set_accept_state(l->ssl);
+    }
+    *out = l;
+    return 0;
+}
+
+void tls_link_end(struct tls_link *l)
+{
+    if (l->done && !l->dead)
+        (void)SSL_shutdown(l->ssl);
+    l->dead = true;
+    ERR_clear_error();
+}
+
+void tls_link_destroy(struct tls_link *l)
+{
+    if (!l)
+        return;
+    if (l->ssl)
+        tls_link_end(l);
+    SSL_free(l->ssl);
+    net_names_unref(l->names);
+    net_tls_unref(l->tls);
+    free(l);
+}
+
+static void reason_keep(struct tls_link *l)
+{
+    unsigned long code = ERR_peek_last_error();
+    long verified = SSL_get_verify_result(l->ssl);
+    const char *why =
+        ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED
+            ? X509_verify_cert_error_string(verified)
+            : ERR_reason_error_string(code);
+
+    snprintf(l->why, sizeof(l->why), "%s", why ? why : "the peer speaks no TLS");
+    ERR_clear_error();
+}
+
+/* What a result of OpenSSL's means: -EAGAIN, with the wish; 0 at the end; or a failure. */
+static int judge(struct tls_link *l, int result, enum tls_wish *wish)
+{
+    int saved = errno;
+
+    switch (SSL_get_error(l->ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+        *wish = TLS_WANTS_READ;
+        return -EAGAIN;
+    case SSL_ERROR_WANT_WRITE:
+        *wish = TLS_WANTS_WRITE;
+        return -EAGAIN;
+    case SSL_ERROR_ZERO_RETURN:
+        return 0;
+    case SSL_ERROR_SYSCALL:
+        l->dead = true;
+        ERR_clear_error();
+        return saved ? -saved : -ECONNRESET;
+    default:
+        l->dead = true;
+        reason_keep(l);
+        return -EPROTO;
+    }
+}
+
+int tls_link_handshake(struct tls_link *l)
+{
+    enum tls_wish wish = TLS_WANTS_READ;
+    int r;
+
+    ERR_clear_error();
+    errno = 0;
+    r = SSL_do_handshake(l->ssl);
+    if (r != 1) {
+        r = judge(l, r, &wish);
+        return r == -EAGAIN ? (int)wish : r ? r : -ECONNRESET;
+    }
+    l->done = true;
+    if (!l->client)
+        return names_client(l);
+    if (l->tls->verify_server && !names_server(l)) {
+        snprintf(l->why, sizeof(l->why), "the certificate is for somebody else");
+        return -EPROTO;
+    }
+    return 0;
+}
+
+ssize_t tls_link_read(struct tls_link *l, void *p, size_t n)
+{
+    enum tls_wish wish;
+    size_t got;
+    int r;
+
+    ERR_clear_error();
+    errno = 0;
+    r = SSL_read_ex(l->ssl, p, n, &got);
+    return r == 1 ? (ssize_t)got : judge(l, r, &wish);
+}
+
+ssize_t tls_link_write(struct tls_link *l, const void *p, size_t n)
+{
+    enum tls_wish wish;
+    size_t put;
+    int r;
+
+    ERR_clear_error();
+    errno = 0;
+    r = SSL_write_ex(l->ssl, p, n, &put);
+    if (r == 1)
+        return (ssize_t)put;
+    r = judge(l, r, &wish);
+    return r ? r : -ECONNRESET;
+}
+
+bool tls_link_pending(const struct tls_link *l)
+{
+    return SSL_pending(l->ssl) > 0;
+}
+
+const char *tls_link_why(const struct tls_link *l)
+{
+    return l->why[0] ? l->why : NULL;
+}
+
+struct str tls_link_host(const struct tls_link *l)
+{
+    return (struct str){ l->host, l->host_n };
+}
+
+bool tls_link_verifies(const struct tls_link *l)
+{
+    return l->client && l->tls->verify_server;
+}
+
+const struct net_names *tls_link_names(const struct tls_link *l)
+{
+    return l->names;
+}
+
+bool tls_link_resumed(const struct tls_link *l)
+{
+    return SSL_session_reused(l->ssl) == 1;
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+/* tls.h - what a transport needs for TLS: its certificate, whom it trusts, and what it asks of
+ * peers. Counted and immutable: connections go on with what they began with. Threads: any; made by
+ * one that may read files. */
+#pragma once
+#include "base/buf.h"
+
+struct net_tls; /* opaque: see tls.c */
+
+enum net_tls_version {
+    NET_TLS_1_2, /* and later */
+    NET_TLS_1_3,
+    NET_TLS_1_1, /* these for who has nothing newer */
+    NET_TLS_1_0
+};
+
+struct net_tls_spec { /* borrowed; empty: not given */
+    struct str cert_file, key_file, password, ca_file, ca_path;
+    struct str cipher;            /* names of OpenSSL, comma separated */
+    enum net_tls_version version; /* the oldest */
+    bool verify_server;           /* of connections that we open: RFC 5922 section 7.3 */
+    bool wildcards;               /* there "*.example.com" is any host of it, which that forbids */
+    bool verify_client;           /* a certificate that is shown has to be good */
+    bool require_client_cert;     /* and there has to be one */
+};
+enum { NET_TLS_BAD = 1 };
+/* 0; NET_TLS_BAD, with which option is bad (constant) and why; -ENOMEM. */
+NODISCARD int net_tls_create(struct net_tls **out, const struct net_tls_spec *spec,
+                             const char **option, struct buf *why);
+struct net_tls *net_tls_ref(struct net_tls *t);
+void net_tls_unref(struct net_tls *t); /* NULL is fine */

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+/* store_internal.h - what the store's files share.
+ *
+ *   ledger ──batch──▶ store (its thread) ──▶ database
+ *     ▲                │
+ *     └────settled─────┘
+ *
+ * store.c       the thread: groups, commits, what happens when they fail
+ * database.c    SQLite: the file, its schema, one record
+ * checkpoint.c  from SQLite's log into the file, beside the commits
+ * ledger.c      the owners' side */
+#pragma once
+#include "loop/loop.h"
+#include "store/ledger.h"
+
+#include <sqlite3.h>
+
+/* ---- ledger.c ---- */
+
+struct ledger_record { /* one put */
+    struct ledger_record *next;
+    struct keep_record record; /* its texts are below */
+    char text[];
+};
+
+struct ledger_batch { /* what was put in one turn; there and back again */
+    struct inbox_message m;
+    struct ledger *ledger;
+    struct ledger_record *first, *last;
+    uint64_t mark;
+    size_t n, bytes;
+    uint64_t rewrite; /* everything has been put with it, or before; 0: not */
+    bool failure_told;
+};
+
+void ledger_batch_free(struct ledger_batch *b);
+/* To its owner: it is durable. Takes the batch. */
+void ledger_batch_settle(struct ledger_batch *b);
+/* To its owner: it is not, for this reason. */
+void ledger_batch_fail(struct ledger_batch *b, int result);
+/* Everything is to be put again; with a number also what had been put and is not durable. The last
+ * batch of that has the number. */
+void ledger_ask_rewrite(struct ledger *l, uint64_t rewrite);
+
+/* ---- store.c ---- */
+
+void store_batch_run(struct inbox_message *m, void *owner); /* of a batch that is posted */
+void store_post(struct store *s, struct ledger_batch *b);
+/* A ledger has waited in vain, or does no more. Its thread. */
+void store_late(struct store *s, bool late);
+void store_ledger_add(struct store *s, struct ledger *l); /* before the thread runs */
+
+/* ---- database.c ---- */
+
+struct database {
+    sqlite3 *sql;
+    int log_pages; /* in SQLite's log, after the last commit */
+    int failure;   /* errno of the last step, where SQLite only says that the disk failed; or 0 */
+    sqlite3_stmt *put[KEEP_TABLES], *forget[KEEP_TABLES], *begin, *commit, *rollback;
+};
+
+struct database_config {
+    const char *path, *vfs;
+    enum store_durability durability;
+    int patience_ms; /* with others who have it locked */
+};
+
+enum database_result { DATABASE_DAMAGED = 1 }; /* not a database, or one with broken pages */
+
+/* 0, DATABASE_DAMAGED or a negative errno; unless 0, `why` has the reason and nothing is open. */
+NODISCARD int database_open(struct database *d, const struct database_config *cfg, char *why,
+                            size_t why_n);
+void database_close(struct database *d); /* also one that was never opened */
+/* Why the last one failed; `code` of SQLite's counts where nothing is open. */
+void database_why(const struct database *d, int code, char *why, size_t why_n);
+/* The same results for all of these; database_why has the reason. */
+NODISCARD int database_begin(struct database *d);
+NODISCARD int database_put(struct database *d, const struct keep_record *record);
+NODISCARD int database_commit(struct database *d);
+/* What was committed is on the disk, whatever the durability. */
+NODISCARD int database_sync(struct database *d);
+void database_rollback(struct database *d);
+/* Everything is in the file itself, and on the disk. For one that nobody reads. */
+NODISCARD int database_settle(struct database *d);
+/* Somebody has removed or replaced the file: what is written is found by nobody. */
+bool database_is_elsewhere(const struct database *d);
+/* `which` is "WHERE ...", or empty. */
+NODISCARD int database_read(struct database *d, const char *which, enum keep_table table,
+                            int (*each)(void *ctx, const struct keep_record *record), void *ctx,
+                            int *each_result);
+/* Is its schema one that this program knows? Reads only. As store_probe. */
+NODISCARD int database_probe(const struct database_config *cfg, char *why, size_t why_n);
+/* A connection that only reads, and closes like the other one. Likewise. */
+NODISCARD int database_open_reader(struct database *d, const struct database_config *cfg);
+/* Of another connection. */
+NODISCARD int database_backup(const struct database_config *cfg, const char *file, char *why,
+                              size_t why_n);
+NODISCARD int database_verify(const struct database_config *cfg,
+                              void (*each)(void *ctx, const struct keep_record *record), void *ctx,
+                              char *why, size_t why_n);
+const char *database_table_name(enum keep_table table);
+
+/* ---- checkpoint.c ---- */
+
+struct checkpointer; /* a thread */
+
+NODISCARD int checkpointer_create(struct checkpointer **out, const struct database_config *cfg,
+                                  struct log *log);
+void checkpointer_destroy(struct checkpointer *c); /* NULL is fine */
+void checkpointer_committed(struct checkpointer *c, const struct database *d);

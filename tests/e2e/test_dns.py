@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: MIT
+"""Compositors and telephones that are called by a name: a name server of our own, and who is found by it."""
+import os
+import pathlib
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+
+import harness
+from harness import DEFAULT_FILES, Extstated, Phone, wait_for
+
+SYSTEM = "[system]\ntype=system\ntimer_t1=100\ntimer_b=6400\n"
+
+
+def section(uri, name="esc", more=""):
+    return (f"[{name}]\ntype=outbound-publish\nserver_uri={uri}\nevent=dialog\nmulti_user=yes\n"
+            f"@body=application/dialog-info+xml\n@exten=^1000$\n{more}")
+
+
+class NameServer:
+    """dnsmasq on a port of its own; what it knows is options, and a file of hosts."""
+
+    def __init__(self, *options):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="extstate-dns-"))
+        self.options = options
+        self.port = harness.free_port()
+        self.hosts("")
+
+    def hosts(self, text):
+        (self.directory / "hosts").write_text(text)
+
+    def __enter__(self):
+        log = (self.directory / "log").open("wb")
+        self.process = subprocess.Popen(
+            ["/usr/sbin/dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", f"--port={self.port}", "--no-resolv",
+             "--no-hosts", "--listen-address=127.0.0.1", "--bind-interfaces", "--pid-file", "--user=", "--group=", "--local=/test/",
+             f"--addn-hosts={self.directory}/hosts", "--local-ttl=1", "--log-queries", "--log-facility=-", *self.options],
+            stderr=log, stdin=subprocess.DEVNULL)
+        log.close()
+        wait_for("the name server", lambda: "started" in self.log())
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait()
+        shutil.rmtree(self.directory)
+
+    def log(self):
+        return (self.directory / "log").read_text()
+
+    def change(self, text):
+        self.hosts(text)
+        before = self.log().count("read ")
+        os.kill(self.process.pid, signal.SIGHUP)
+        wait_for("the new hosts", lambda: self.log().count("read ") > before)
+
+    def files(self, *sections):
+        return {"pjsip.conf": DEFAULT_FILES["pjsip.conf"] + SYSTEM + "".join(sections),
+                "extstate.conf": DEFAULT_FILES.get("extstate.conf", "") + f"[general]\nnameservers=127.0.0.1:{self.port}\n"}
+
+
+def accept(esc, tag="a"):
+    publish = esc.receive()
+    assert publish and publish.method == "PUBLISH", publish
+    esc.reply(publish, f"200 OK\r\nSIP-ETag: {tag}\r\nExpires: 600")
+    return publish
+
+
+class Dns(unittest.TestCase):
+    def remote(self, daemon, phone):
+        wait_for("the server", lambda: f"udp 127.0.0.1:{phone.port}" in [row["remote"] for row in daemon.tool("publications")])
+
+    def test_services(self):
+        """By NAPTR to SRV; of one priority the one with the weight; when nobody answers there the next priority."""
+        with Phone(server=None) as dead, Phone(server=None) as light, Phone(server=None) as esc:
+            with NameServer("--naptr-record=esc.test,10,1,S,SIP+D2X,,no.test", "--naptr-record=esc.test,20,1,S,SIP+D2U,,_udp.esc.test",
+                            f"--srv-host=_udp.esc.test,h.test,{dead.port},1,65000", f"--srv-host=_udp.esc.test,h.test,{esc.port},2,65000",
+                            f"--srv-host=_udp.esc.test,h.test,{light.port},2,0", "--host-record=h.test,127.0.0.1") as server:
+                with Extstated(server.files(section("sip:esc.test"))) as daemon:
+                    self.assertEqual(dead.receive().method, "PUBLISH")
+                    accept(esc)
+                    self.remote(daemon, esc)
+                    daemon.set("Custom:1000", "INUSE")
+                    self.assertIn("confirmed", accept(esc, "b").body)  # it goes on where it was answered
+                    daemon.stop()
+
+    def test_unavailable(self):
+        """503 is one more reason; and an explicit port is asked for addresses alone, IPv6 before IPv4."""
+        with Phone(server=None) as busy, Phone(server=None) as esc:
+            with NameServer(f"--srv-host=_sip._udp.esc.test,h.test,{busy.port},1,0", f"--srv-host=_sip._udp.esc.test,h.test,{esc.port},2,0",
+                            "--host-record=h.test,127.0.0.1", "--host-record=both.test,127.0.0.1,::1") as server:
+                files = server.files(section("sip:esc.test"), section(f"sip:both.test:{esc.port}", "both"))
+                with Extstated(files) as daemon:
+                    busy.reply(busy.receive(), "503 Service Unavailable")
+                    for _ in range(2):  # `both` is reached by IPv4: there is no other transport
+                        accept(esc)
+                    self.remote(daemon, esc)
+                    self.assertIn("publish.server_moved", daemon.log())
+                    daemon.stop()
+
+    def test_another_address(self):
+        """When the lifetime of an answer is over it is asked again, and whoever is there now is told."""
+        with Phone(server=None) as first, NameServer() as server, Phone(server=None) as second:
+            second.socket.close()
+            second.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            second.socket.bind(("127.0.0.2", first.port))
+            server.change("127.0.0.1 esc.test\n")
+            with Extstated(server.files(section(f"sip:esc.test:{first.port}"))) as daemon:
+                accept(first)
+                server.change("127.0.0.2 esc.test\n")
+                time.sleep(1.1)  # its lifetime
+                daemon.set("Custom:1000", "INUSE")  # asks, while it goes where it is used to go
+                self.assertIn("confirmed", accept(second).body)
+                daemon.stop()
+
+    def test_other_name_servers(self):
+        """A reload names others: what the former ones have not answered is asked again there."""
+        with Phone(server=None) as silent, Phone(server=None) as esc, NameServer("--host-record=esc.test,127.0.0.1") as server:
+            files = server.files(section(f"sip:esc.test:{esc.port}"))
+            with Extstated(dict(files, **{"extstate.conf": f"[general]\nnameservers=127.0.0.1:{silent.port}\n"})) as daemon:
+                self.assertTrue(select.select([silent.socket], [], [], harness.PATIENCE)[0])
+                daemon.reload(extstate_conf=files["extstate.conf"])
+                accept(esc)
+                daemon.stop()
+
+    def test_no_such_name(self):
+        """What was asked and what was answered, once."""
+        with NameServer() as server, Extstated(server.files(section("sip:no.test"))) as daemon:
+            why = ("NAPTR no.test: no such name; SRV _sip._udp.no.test: no such name; AAAA no.test: no such name; "
+                   "A no.test: no such name")
+            wait_for("the log", lambda: why in daemon.log())
+            wait_for("a second try", lambda: server.log().count("query[A] no.test") > 1)
+            self.assertEqual(daemon.log().count("publish.no_address"), 1)
+            self.assertEqual(daemon.tool("publications")[0]["last_reason"], why)
+
+
+if __name__ == "__main__":
+    harness.main()
