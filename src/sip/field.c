@@ -119,8 +119,11 @@ static bool via_param_apply(struct sip_via *v, const struct sip_param *p)
         }
         break;
     case 6:
-        if (word_is(p->name, STR("branch")))
+        if (word_is(p->name, STR("branch"))) {
+            if (v->branch.p) /* RFC 3261 section 7.3.1; whose transaction would it be? */
+                return false;
             v->branch = p->value;
+        }
         break;
     case 8:
         if (word_is(p->name, STR("received")))

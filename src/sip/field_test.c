@@ -133,6 +133,7 @@ static void test_vias(void **state)
         { "SIP/2.0/UDP [::1", NULL, NULL, NULL, NULL, 0, 0, false, false },
         { "SIP/2.0/UDP a;", NULL, NULL, NULL, NULL, 0, 0, false, false },
         { "SIP/2.0/UDP 192.0.2.15;;,;,,", NULL, NULL, NULL, NULL, 0, 0, false, false },
+        { "SIP/2.0/UDP a;branch=1;branch=2", NULL, NULL, NULL, NULL, 0, 0, false, false },
         { "SIP/2.0/UDP a;rport=x", NULL, NULL, NULL, NULL, 0, 0, false, false },
         { "SIP/2.0/UDP a;rport=65536", NULL, NULL, NULL, NULL, 0, 0, false, false },
     };

@@ -17,16 +17,17 @@ static bool value_take(struct str *value, struct str line, struct str name,
     return true;
 }
 
-/* Of the first Via in the line. */
+/* Of the first Via in the line. A parameter that may be the branch, written otherwise, is left to
+ * the parser: the first one counts. */
 static bool branch_take(struct str *branch, struct str via)
 {
     static const struct str name = STR_INIT(";branch=");
     struct cursor c = scan_on(via);
 
-    do
-        c.p += str_find_char(cursor_rest(&c), ';');
-    while (!str_starts(cursor_rest(&c), name) && c.p++ < c.end);
-    if (cursor_done(&c) || memchr(via.p, ',', (size_t)(c.p - via.p)) || memchr(via.p, '"', via.n))
+    for (; c.p += str_find_char(cursor_rest(&c), ';'), !str_starts(cursor_rest(&c), name); c.p++)
+        if (c.end - c.p < 2 || !ch_is(c.p[1], CH_TOKEN) || (c.p[1] | ' ') == 'b')
+            return false;
+    if (memchr(via.p, ',', (size_t)(c.p - via.p)) || memchr(via.p, '"', via.n))
         return false;
     c.p += name.n;
     *branch = scan_span(&c, CH_TOKEN);

@@ -38,6 +38,11 @@ static void test_glance(void **state)
         { "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP y;a=\";branch=x\";branch=z9hG4bK2\r\n" REST CSEQ
           "\r\n",
           0 },
+        { "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP y;Branch=x;branch=z9hG4bK2\r\n" REST CSEQ "\r\n", 0 },
+        { "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP y;branch =x;branch=z9hG4bK2\r\n" REST CSEQ "\r\n",
+          0 },
+        { "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP y; branch=x;branch=z9hG4bK2\r\n" REST CSEQ "\r\n",
+          0 },
         { "SIP/2.0 200 OK\r\n" VIA "\r\n ;more=1\r\n" REST CSEQ "\r\n", 0 },
         { "SIP/2.0 200 OK\r\n" VIA " ;more=1\r\n" REST CSEQ "\r\n", 0 },
         { "SIP/2.0 200 OK\r\n" VIA "\r\n" REST "CSeq: 7\r\n NOTIFY\r\n\r\n", 0 },
