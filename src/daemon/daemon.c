@@ -202,7 +202,7 @@ static int daemon_start_threads(struct daemon *d)
 
     for (unsigned i = 0; i < d->n_workers && r == 0; i++)
         r = worker_start(&d->workers[i]);
-    return r;
+    return r ? r : edge_start(&d->edge);
 }
 
 static void diagnosis_write(struct diag *diag, int fd)
@@ -323,6 +323,14 @@ static int daemon_start(struct daemon *d)
     if (r)
         return r;
     daemon_deliver_backlog(d);
+    r = edge_init(&d->edge, &(struct edge_config){ .clock = &clock_system,
+                                                   .log = d->log,
+                                                   .settings = d->settings,
+                                                   .state = &d->state,
+                                                   .workers = d->workers,
+                                                   .n_workers = d->n_workers });
+    if (r)
+        return r;
     r = daemon_catch_signals(d);
     return r ? r : daemon_start_threads(d);
 }
@@ -375,6 +383,7 @@ static void disk_patience(const struct store *store)
 void daemon_stop_threads(struct daemon *d)
 {
     watchdog_end(&d->watchdog);
+    edge_stop(&d->edge);
     for (unsigned i = 0; i < d->n_workers_ready; i++)
         if (d->workers[i].started)
             loop_stop(&d->workers[i].loop);
@@ -400,6 +409,7 @@ static void daemon_fini(struct daemon *d)
         state_thread_fini(&d->state);
     for (unsigned i = 0; i < d->n_workers_ready; i++)
         worker_fini(&d->workers[i]);
+    edge_fini(&d->edge);
     free(d->workers);
     nonces_destroy(d->nonces);
     limits_destroy(d->limits);

@@ -3,6 +3,7 @@
  * control.c (what the control socket reaches) share. Threads: the main thread. */
 #pragma once
 #include "daemon/daemon.h"
+#include "daemon/edge.h"
 #include "daemon/threads.h"
 #include "daemon/upgrade.h"
 #include "daemon/watchdog.h"
@@ -30,6 +31,7 @@ struct daemon {
     bool state_ready;
     struct worker *workers;
     unsigned n_workers, n_workers_ready, n_workers_stopped;
+    struct edge edge;
     struct admission admission;
     struct ctl *ctl;
     struct upgrade upgrade;

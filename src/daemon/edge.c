@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/edge.h"
+
+#include <stdlib.h>
+
+enum { EDGE_INBOX_HIGH = 65536 };
+
+struct settings_message {
+    struct inbox_message m;
+    const struct settings *settings; /* a reference */
+};
+
+static void settings_drop(struct inbox_message *m)
+{
+    struct settings_message *s = CONTAINER_OF(m, struct settings_message, m);
+
+    settings_unref(s->settings);
+    free(s);
+}
+
+static void settings_run(struct inbox_message *m, void *owner)
+{
+    struct settings_message *s = CONTAINER_OF(m, struct settings_message, m);
+    struct edge *e = owner;
+    const struct settings *former = e->settings;
+
+    e->settings = s->settings;
+    s->settings = former;
+    settings_drop(m);
+}
+
+void edge_post_settings(struct edge *e, const struct settings *settings)
+{
+    struct settings_message *s = inbox_message_alloc(e->log, sizeof(*s));
+
+    *s = (struct settings_message){ .m = { .run = settings_run, .drop = settings_drop },
+                                    .settings = settings_ref(settings) };
+    list_init(&s->m.link);
+    inbox_post_always(&e->loop.inbox, &s->m);
+}
+
+int edge_init(struct edge *e, const struct edge_config *cfg)
+{
+    int r;
+
+    *e = (struct edge){
+        .log = cfg->log, .state = cfg->state, .workers = cfg->workers, .n_workers = cfg->n_workers
+    };
+    r = loop_init(&e->loop, cfg->clock, e, EDGE_INBOX_HIGH);
+    if (r)
+        return r;
+    e->settings = settings_ref(cfg->settings);
+    e->ready = true;
+    return 0;
+}
+
+static void *edge_main(void *arg)
+{
+    struct edge *e = arg;
+
+    (void)!pthread_setname_np(pthread_self(), "edge");
+    loop_run(&e->loop);
+    return NULL;
+}
+
+int edge_start(struct edge *e)
+{
+    int r = pthread_create(&e->thread, NULL, edge_main, e);
+
+    e->started = r == 0;
+    return -r;
+}
+
+void edge_stop(struct edge *e)
+{
+    if (!e->started)
+        return;
+    loop_stop(&e->loop);
+    pthread_join(e->thread, NULL);
+    e->started = false;
+}
+
+void edge_fini(struct edge *e)
+{
+    if (!e->ready)
+        return;
+    loop_fini(&e->loop);
+    settings_unref(e->settings);
+    e->ready = false;
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+/* edge.h - the edge thread: what talks to people and other programs by anything but SIP. It owns
+ * their connections and what they are told; states are set and asked for by jobs on the other
+ * threads, as the control socket does it. What it does may take its time: no lamp waits for it.
+ * Private to the daemon folder. Threads: the functions are the main thread's. */
+#pragma once
+#include "daemon/threads.h"
+
+struct edge {
+    struct loop loop; /* its owner is this struct */
+    struct log *log;
+    const struct settings *settings; /* those applied last: a reference */
+    struct state_thread *state;
+    struct worker *workers;
+    unsigned n_workers;
+    pthread_t thread;
+    bool ready, started;
+};
+
+struct edge_config {
+    const struct clock *clock;
+    struct log *log;
+    const struct settings *settings;
+    struct state_thread *state;
+    struct worker *workers;
+    unsigned n_workers;
+};
+NODISCARD int edge_init(struct edge *e, const struct edge_config *cfg);
+NODISCARD int edge_start(struct edge *e);
+/* The settings that a reload made. */
+void edge_post_settings(struct edge *e, const struct settings *settings);
+/* Stops and joins; before the threads that it has jobs on. */
+void edge_stop(struct edge *e);
+/* When jobs under way have come home. */
+void edge_fini(struct edge *e);
