@@ -166,6 +166,17 @@ static bool same_place(const struct flow *a, const struct flow *b)
     return a->protocol == b->protocol && addr_equal(&a->remote, &b->remote);
 }
 
+/* The way there may begin at another transport of ours now. */
+static void flow_renew(struct section *s)
+{
+    struct flow flow;
+    unsigned which;
+
+    if (target_choose(s, &s->targets, s->target, &which, &flow) == 0 &&
+        same_place(&flow, &s->flow))
+        s->flow = flow;
+}
+
 static void address_log(const struct section *s, const char *event)
 {
     char room[DNS_TARGET_TEXT_MAX];
@@ -545,8 +556,10 @@ int section_rebind(struct section *s, const struct settings *settings,
     s->terms = t;
     /* As long as it answers its name is not looked up again: of several addresses each look-up may
      * give another, and they need not know of each other. */
-    if (s->resolved)
+    if (s->resolved) {
+        flow_renew(s);
         section_resolve(s);
+    }
     LIST_FOREACH (it, &s->publications)
         publication_terms_changed(CONTAINER_OF(it, struct publication, of_section),
                                   credentials_same);
