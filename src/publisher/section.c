@@ -172,8 +172,7 @@ static void flow_renew(struct section *s)
     struct flow flow;
     unsigned which;
 
-    if (target_choose(s, &s->targets, s->target, &which, &flow) == 0 &&
-        same_place(&flow, &s->flow))
+    if (target_choose(s, &s->targets, s->target, &which, &flow) == 0 && same_place(&flow, &s->flow))
         s->flow = flow;
 }
 
