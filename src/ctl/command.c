@@ -45,17 +45,15 @@ struct json request_row(struct ctl_request *q)
 {
     struct json row = json_on(&q->out);
 
+    buf_add(&q->out, q->before_row);
     json_add_object(&row, NULL);
-    json_add_i64(&row, "id", q->id);
-    json_add_object(&row, "row");
     return row;
 }
 
 void request_row_end(struct ctl_request *q, struct json *row)
 {
     json_end_object(row);
-    json_end_object(row);
-    buf_add_char(&q->out, '\n');
+    buf_add(&q->out, q->after_row);
     q->rows++;
 }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The socket and its clients. Memory is counted: requests and handles hold the struct ctl, so that
- * a job that comes home after ctl_destroy finds out that nobody waits any more. */
+/* The socket and its clients. */
 #include "ctl/ctl.h"
 
 #include <stdio.h>
@@ -20,12 +19,13 @@ enum { AGAIN_MS = 20 };
 
 struct ctl {
     struct ctl_config cfg;
+    struct commands *commands;
     struct str path;
     uv_pipe_t listener;
-    uv_timer_t again;       /* there was no memory for who has come, and nobody else comes before */
-    struct list clients;    /* who has been silent for longest first */
-    size_t n_clients;       /* of those, open */
-    size_t refs, under_way; /* the latter: requests without an answer, whoever has hung up */
+    uv_timer_t again;    /* there was no memory for who has come, and nobody else comes before */
+    struct list clients; /* who has been silent for longest first */
+    size_t n_clients;    /* of those, open */
+    size_t refs;         /* handles that are not closed yet, and who has it */
     uint64_t next_client;
     bool closed, paused;
 };
@@ -125,35 +125,11 @@ static void client_write(struct client *cl, struct str bytes)
 
 /* ---- requests ---- */
 
-const struct ctl_port *request_port(const struct ctl_request *q)
-{
-    return q->ctl->closed ? NULL : &q->ctl->cfg.port;
-}
-
-uv_loop_t *request_loop(const struct ctl_request *q)
-{
-    return q->ctl->cfg.loop;
-}
-
-static void request_free(struct ctl_request *q)
-{
-    watchers_fini(q);
-    json_decref(q->arguments);
-    buf_fini(&q->out);
-    buf_fini(&q->message);
-    q->ctl->under_way--;
-    ctl_unref(q->ctl);
-    free(q);
-}
-
-void request_finish(struct ctl_request *q, void (*more)(struct ctl_request *q, struct json *out))
+static void line_finish(struct ctl_request *q,
+                        void (*more)(struct ctl_request *q, struct json *out))
 {
     struct json out = json_on(&q->out);
 
-    if (q->out.error) { /* rows that did not fit are no answer */
-        request_fail(q, "failed", "the answer is too large: %s", strerror(-q->out.error));
-        buf_reset(&q->out);
-    }
     json_add_object(&out, NULL);
     json_add_i64(&out, "id", q->id);
     json_add_bool(&out, "ok", !q->error);
@@ -169,9 +145,9 @@ void request_finish(struct ctl_request *q, void (*more)(struct ctl_request *q, s
     buf_add_char(&q->out, '\n');
 }
 
-void request_answer(struct ctl_request *q)
+static void client_answer(struct ctl_request *q)
 {
-    struct client *cl = q->ctl->closed ? NULL : client_find(q->ctl, q->client_id);
+    struct client *cl = client_find(q->ctx, q->client_id);
     struct str bytes;
 
     if (cl)
@@ -180,42 +156,50 @@ void request_answer(struct ctl_request *q)
         client_write(cl, bytes);
     else if (cl)
         client_close(cl);
-    request_free(q);
 }
 
-static struct ctl_request *request_create(struct client *cl)
+static struct ctl_request *client_ask(struct client *cl)
 {
-    struct ctl_request *q = calloc(1, sizeof(*q));
+    static const struct request_end end = { .finish = line_finish, .answered = client_answer };
+    struct ctl_request *q = request_create(cl->ctl->commands, &end);
 
     if (!q) {
         client_close(cl);
         return NULL;
     }
-    q->ctl = cl->ctl;
-    q->ctl->refs++;
-    q->ctl->under_way++;
+    q->ctx = cl->ctl;
     q->client_id = cl->id;
     cl->under_way++;
     list_remove(&cl->link);
     list_append(&cl->ctl->clients, &cl->link);
-    buf_init(&q->out, CTL_ANSWER_MAX);
-    buf_init(&q->message, 1 << 20);
     return q;
+}
+
+/* Every row tells whose it is: answers come in order of completion. */
+static void client_identify(struct ctl_request *q, json_int_t id)
+{
+    struct buf before;
+
+    q->id = id;
+    buf_init_on(&before, q->row_room, sizeof(q->row_room));
+    buf_printf(&before, "{\"id\":%lld,\"row\":", (long long)id);
+    q->before_row = buf_str(&before);
+    q->after_row = STR("}\n");
 }
 
 static void client_upgraded(struct client *cl, json_int_t id, const struct ctl_upgraded *how)
 {
-    struct ctl_request *q = request_create(cl);
+    struct ctl_request *q = client_ask(cl);
 
     if (!q)
         return;
-    q->id = id;
+    client_identify(q, id);
     request_upgraded(q, how);
 }
 
 static void client_request(struct client *cl, struct str line)
 {
-    struct ctl_request *q = request_create(cl);
+    struct ctl_request *q = client_ask(cl);
     json_error_t why;
 
     if (!q)
@@ -228,7 +212,7 @@ static void client_request(struct client *cl, struct str line)
         request_answer(q);
         return;
     }
-    q->id = json_integer_value(json_object_get(q->arguments, "id"));
+    client_identify(q, json_integer_value(json_object_get(q->arguments, "id")));
     command_dispatch(q);
 }
 
@@ -403,7 +387,7 @@ void ctl_pause(struct ctl *c, bool paused)
 
 size_t ctl_unanswered(const struct ctl *c)
 {
-    return c->under_way;
+    return commands_unanswered(c->commands);
 }
 
 static void client_hand_over(const struct client *cl, const struct ctl_request *q,
@@ -503,6 +487,9 @@ int ctl_create(struct ctl **out, const struct ctl_config *cfg)
     r = str_dup(&c->path, cfg->path);
     if (r)
         goto out;
+    r = commands_create(&c->commands, cfg->loop, &cfg->port);
+    if (r)
+        goto out;
     r = cfg->listens ? 0 : path_claim(c->path.p);
     if (r)
         goto out;
@@ -517,12 +504,14 @@ int ctl_create(struct ctl **out, const struct ctl_config *cfg)
     if (r == 0)
         r = uv_listen((uv_stream_t *)&c->listener, 16, on_connection);
     if (r) {
+        commands_destroy(c->commands);
         listener_close(c);
         return r;
     }
     *out = c;
     return 0;
 out:
+    commands_destroy(c->commands);
     ctl_unref(c);
     return r;
 }
@@ -532,6 +521,7 @@ void ctl_destroy(struct ctl *c)
     if (!c || c->closed)
         return;
     c->closed = true;
+    commands_destroy(c->commands);
     LIST_FOREACH (it, &c->clients)
         client_close(CONTAINER_OF(it, struct client, link));
     unlink(c->path.p);

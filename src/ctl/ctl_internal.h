@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
 /* ctl_internal.h - requests on their way through the threads.
  *
- * ctl.c: the socket, its clients, lines in and out.  command.c: names, arguments, answers.
+ * ctl.c: the socket, its clients, lines in and out.  request.c: what they and other edges have in
+ * common.  command.c: names, arguments, answers.
  * fields.c: what the arguments may be.  state_command.c and worker_command.c: what runs on the
  * other threads. store_command.c: what a thread that may wait does. */
 #pragma once
 #include <jansson.h>
 
 #include "base/map.h"
-#include "ctl/ctl.h"
+#include "ctl/commands.h"
 
 #define CTL_REQUEST_MAX (256u << 10) /* bytes of one request line */
 #define CTL_ANSWER_MAX (1024u << 20) /* bytes of one answer while it is being collected */
@@ -17,15 +18,21 @@ struct ctl_request {
     struct ctl_job job;
     struct ctl_upgrade upgrade;
     const struct ctl_upgraded *upgraded; /* for the call */
-    struct ctl *ctl;                     /* a reference */
+    struct commands *commands;           /* a reference */
+    void *ctx;                           /* of `answered` */
     uint64_t client_id;                  /* who asked; may be gone when the answer is ready */
     json_t *arguments;                   /* the request object */
     json_int_t id;
-    struct buf out; /* complete lines: rows, then the answer */
+    struct str before_row, after_row; /* what stands around each in `out` */
+    char row_room[48];                /* for the former */
+    struct buf out;                   /* rows; request_finish appends the end */
     uint64_t rows;
     const char *error;  /* NULL: ok */
     struct buf message; /* why not, in words */
-    bool partly;        /* of a reload: not all of it could be applied; of verify: not sound */
+    const struct request_end *end;
+    commands_answered_fn answered; /* of commands_ask, and: */
+    struct buf members;
+    bool partly; /* of a reload: not all of it could be applied; of verify: not sound */
     /* What several threads add to, one after the other. */
     struct map watchers; /* "extension@context" -> count */
     bool has_watchers;
@@ -41,6 +48,14 @@ struct ctl_request {
     struct net_counters net;
 };
 
+/* request.c: the last line, or whatever else the end of an answer is, is written by `finish` with
+ * the members that `more` (may be NULL) writes; then `answered` takes `out`, and q is freed. */
+struct request_end {
+    void (*finish)(struct ctl_request *q, void (*more)(struct ctl_request *q, struct json *out));
+    void (*answered)(struct ctl_request *q);
+};
+NODISCARD struct ctl_request *request_create(struct commands *c, const struct request_end *end);
+
 /* command.c */
 void command_dispatch(struct ctl_request *q); /* ends in request_answer, now or later */
 void request_fail(struct ctl_request *q, const char *error, const char *format, ...)
@@ -51,7 +66,7 @@ struct str request_text(const struct ctl_request *q, const char *name);
 NODISCARD int request_u32(const struct ctl_request *q, const char *name, uint32_t *out);
 /* The answer of the process that has taken another one's place; ends in request_answer. */
 void request_upgraded(struct ctl_request *q, const struct ctl_upgraded *how);
-/* Begin and end one row: `{"id":7,"row":{ ... }}`. */
+/* Begin and end one row. */
 struct json request_row(struct ctl_request *q);
 void request_row_end(struct ctl_request *q, struct json *row);
 
@@ -63,11 +78,10 @@ void command_verify(struct ctl_request *q);
  * failed, and the message names the field. */
 bool request_check(struct ctl_request *q);
 
-/* ctl.c */
+/* request.c */
 const struct ctl_port *request_port(const struct ctl_request *q);
 uv_loop_t *request_loop(const struct ctl_request *q);
 void request_answer(struct ctl_request *q); /* deliver and free */
-/* The final line, with more members written by `more` (may be NULL). */
 void request_finish(struct ctl_request *q, void (*more)(struct ctl_request *q, struct json *out));
 
 /* state_command.c: on the state thread */
