@@ -308,6 +308,7 @@ static const struct counter notifier_fields[] = {
     COUNTER(notifier_counters, notify_acknowledged),
     COUNTER(notifier_counters, notify_failed),
     COUNTER(notifier_counters, notify_timeout),
+    COUNTER(notifier_counters, notify_retransmitted),
     COUNTER(notifier_counters, coalesced),
     COUNTER(notifier_counters, swallowed),
     COUNTER(notifier_counters, unsolicited),
@@ -447,11 +448,36 @@ void worker_status(struct ctl_job *job, void *worker)
     uas_counters_get(w->uas, &uas);
     net_counters_get(w->net, &net);
     counters_add(&q->notifier, &notifier, notifier_fields, ARRAY_LEN(notifier_fields));
+    histogram_merge(&q->notifier.sent_after, &notifier.sent_after);
+    histogram_merge(&q->notifier.acknowledged_after, &notifier.acknowledged_after);
     counters_add(&q->publisher, &publisher, publisher_fields, ARRAY_LEN(publisher_fields));
     counters_add(&q->compositor, &compositor, compositor_fields, ARRAY_LEN(compositor_fields));
     counters_add(&q->txn, &txn, txn_fields, ARRAY_LEN(txn_fields));
     counters_add(&q->uas, &uas, uas_fields, ARRAY_LEN(uas_fields));
     counters_add(&q->net, &net, net_fields, ARRAY_LEN(net_fields));
+}
+
+static void histogram_print(struct json *out, const char *key, const struct histogram *h)
+{
+    json_add_object(out, key);
+    json_add_array(out, "counts");
+    for (size_t i = 0; i <= HISTOGRAM_BOUNDS; i++)
+        json_add_u64(out, NULL, h->counts[i]);
+    json_end_array(out);
+    json_add_u64(out, "sum_ms", h->sum_ms);
+    json_end_object(out);
+}
+
+static void latency_print(struct json *out, const struct notifier_counters *c)
+{
+    json_add_object(out, "latency");
+    json_add_array(out, "bounds_ms");
+    for (size_t i = 0; i < HISTOGRAM_BOUNDS; i++)
+        json_add_u64(out, NULL, histogram_bounds_ms[i]);
+    json_end_array(out);
+    histogram_print(out, "sent", &c->sent_after);
+    histogram_print(out, "acknowledged", &c->acknowledged_after);
+    json_end_object(out);
 }
 
 void worker_print_status(struct ctl_request *q, struct json *out)
@@ -465,4 +491,5 @@ void worker_print_status(struct ctl_request *q, struct json *out)
     counters_print(out, "transactions", &q->txn, txn_fields, ARRAY_LEN(txn_fields));
     counters_print(out, "requests", &q->uas, uas_fields, ARRAY_LEN(uas_fields));
     counters_print(out, "network", &q->net, net_fields, ARRAY_LEN(net_fields));
+    latency_print(out, &q->notifier);
 }

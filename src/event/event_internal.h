@@ -536,8 +536,11 @@ struct notify {
     const struct body_profile *news; /* what is told; NULL: just `sent_profile` */
     struct notify *next;             /* among the spare ones */
     uint32_t expires_s, retry_s;
+    uint32_t late_ms; /* how long after the change that it tells it was sent */
     uint8_t reason;
     bool pending, bodiless; /* the latter by RFC 5839 */
+    bool tells_change;      /* after others: the first one of a subscription is no measure */
+    bool sent;
 };
 
 void notify_due(struct subscription *s);     /* sends what is due; it may be gone afterwards */

@@ -7,6 +7,7 @@
  * document version rise by one per NOTIFY sent. Where state comes from is behind a port: a watch is
  * asked for once per resource and answered later. Threads: the worker that owns it. */
 #pragma once
+#include "base/histogram.h"
 #include "base/keep.h"
 #include "body/body.h"
 #include "config/settings.h"
@@ -213,6 +214,9 @@ struct notifier_counters {
         rejected_489, rejected_503, rejected_other;
     uint64_t over_quota; /* among those of 503 */
     uint64_t notify_sent, notify_acknowledged, notify_failed, notify_timeout, coalesced, swallowed;
+    uint64_t notify_retransmitted;
+    /* From the change to the NOTIFY that tells it, and to its answer. */
+    struct histogram sent_after, acknowledged_after;
     uint64_t unsolicited; /* contacts that are told unasked, for each mailbox or for all */
     uint64_t unsolicited_sent, unsolicited_acknowledged, unsolicited_failed;
     uint64_t dialogs, interned;

@@ -152,6 +152,7 @@ static int notify_print(struct client_txn *ct, struct buf *out)
             add_body(out, body ? body : whole, &slots);
         r = out->error;
     }
+    n->counters.notify_retransmitted += t->sent && r == 0;
     n->print_result = r;
     return r;
 }
@@ -273,6 +274,7 @@ static void notify_compose(struct subscription *s, struct notify *t, const struc
 
     s->notify = t;
     t->subscription = s;
+    t->sent = false;
     t->news = news_for(s, view);
     sent_set(s, view);
     s->acknowledged = false;
@@ -354,6 +356,20 @@ static void notify_not_started(struct subscription *s, int error)
         subscription_gone(s, connection ? lost_for_good : "its address cannot be reached");
 }
 
+/* Before `s->notified` says that there has been one. */
+static void notify_measure(struct subscription *s, struct notify *t)
+{
+    uint64_t now_ms, changed_ms = s->sent->changed_wall_ms;
+
+    t->sent = true;
+    t->tells_change = s->notified && s->sent->sequence > s->told_sequence;
+    if (!t->tells_change)
+        return;
+    now_ms = clock_wall_ms(t->notifier->cfg.clock);
+    t->late_ms = now_ms > changed_ms ? (uint32_t)(now_ms - changed_ms) : 0;
+    histogram_add(&t->notifier->counters.sent_after, t->late_ms);
+}
+
 static void notify_send(struct subscription *s)
 {
     struct notifier *n = s->dialog->notifier;
@@ -380,6 +396,7 @@ static void notify_send(struct subscription *s)
         notify_not_started(s, r);
         return;
     }
+    notify_measure(s, t);
     s->notified = true;
     s->documented = s->documented || !t->bodiless;
     s->suppress_given = false;
@@ -597,8 +614,10 @@ static void notify_done(struct client_txn *ct, unsigned status, const struct sip
     uint64_t now = notifier_now(n), sent_ms = ct->started_ms;
 
     n->outstanding--;
-    notify_release(s);
     s->acknowledged_after_ms = now > sent_ms ? (uint32_t)(now - sent_ms) : 0;
+    if (v == VERDICT_TOLD && t->tells_change)
+        histogram_add(&n->counters.acknowledged_after, t->late_ms + s->acknowledged_after_ms);
+    notify_release(s);
     if (v == VERDICT_TOLD)
         answer_told(n, s);
     else if (!response && status == 408)
