@@ -3,6 +3,7 @@
  * are in force, not as they are written: one that a reload keeps is the same. What an option fills
  * is in its table; where the reader does more than fill a field, a row here says what became of it.
  */
+#include "config/manager.h"
 #include "config/pjsip.h"
 
 enum field_kind {
@@ -397,6 +398,8 @@ static void singles_compare(const struct comparison *c, const struct settings *f
                        (const char *)to + singles[i].at);
     if (from->authorization->fingerprint != to->authorization->fingerprint)
         tell(c, "[authorization]", STR_EMPTY, SETTINGS_CHANGED, STR_EMPTY);
+    if (from->manager->fingerprint != to->manager->fingerprint)
+        tell(c, "manager.conf", STR_EMPTY, SETTINGS_CHANGED, STR_EMPTY);
 }
 
 void settings_compare(const struct settings *from, const struct settings *to,

@@ -173,6 +173,9 @@ void authorization_unref(struct authorization_settings *a);
 /* Is this section none of ours, but probably a misspelt [authorization]? That has been told. */
 bool authorization_conf_is_meant(const struct conf_section *s);
 
+/* manager_conf.c: manager.conf. */
+NODISCARD int manager_conf_read(struct reading *r, struct settings *s, const struct conf *conf);
+
 /* compositor_conf.c: is this section one? */
 bool compositor_conf_is(const struct conf_section *s);
 /* At a reload: it was one, and its type says something else now. Once the plugins are read. */
@@ -182,10 +185,11 @@ bool compositor_conf_was(const struct reading *r, const struct settings *s,
 NODISCARD int compositor_conf_read(struct reading *r, struct settings *s, const struct conf *conf);
 NODISCARD int compositor_conf_settle(struct reading *r, struct settings *s);
 
-/* The tables: extstate_conf.c, authorization_conf.c, compositor_conf.c, pjsip_tables.c,
- * address_rules.c and pjsip_publication.c. */
+/* The tables: extstate_conf.c, authorization_conf.c, compositor_conf.c, manager_conf.c,
+ * pjsip_tables.c, address_rules.c and pjsip_publication.c. */
 extern const struct schema general_schema, compatibility_schema, plugins_schema,
-    authorization_schema, compositor_schema, dialog_info_schema;
+    authorization_schema, compositor_schema, dialog_info_schema, manager_schema,
+    manager_user_schema;
 extern const struct schema global_schema, system_schema, transport_schema, acl_schema, auth_schema,
     aor_schema, endpoint_schema, named_rules_schema, identify_schema, publish_schema,
     asterisk_publication_schema, inbound_publication_schema, domain_alias_schema;

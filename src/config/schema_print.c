@@ -133,6 +133,8 @@ void settings_print_reference(struct buf *out)
         &inbound_publication_schema,
         &domain_alias_schema,
         &named_rules_schema,
+        &manager_schema,
+        &manager_user_schema,
     };
 
     buf_add(out, STR("## Options by file and section\n\n"

@@ -2,6 +2,7 @@
 /* Settings as a whole: which files are read in which order, finding objects by id, and their end.
  */
 #include "config/conf_reader.h"
+#include "config/manager.h"
 #include "config/pjsip.h"
 
 #include <stdlib.h>
@@ -185,6 +186,7 @@ static void settings_destroy(struct settings *s)
     free(s->plugins);
     free(s->compositors);
     authorization_unref(s->authorization);
+    manager_settings_unref(s->manager);
     free(s->aliases);
     map_fini(&owned->ids);
     conf_destroy(owned->extstate);
@@ -278,17 +280,22 @@ static void tell_unserved(struct reading *r, const struct settings *s, bool miss
                            "transport");
 }
 
-/* Addresses under a name; there need not be any. */
-static int read_named_rules(struct reading *r, struct settings *s, bool *unusable)
+/* A file that need not be there. */
+static int read_optional(struct reading *r, struct settings *s, struct str file,
+                         int (*read)(struct reading *r, struct settings *s,
+                                     const struct conf *conf),
+                         bool *unusable)
 {
-    struct conf_source source = source_of(r->source, STR("acl.conf"));
+    struct conf_source source = source_of(r->source, file);
     struct conf *conf = NULL;
     int result = conf_read(&conf, &source, r->diag);
 
-    *unusable = result == CONF_DAMAGED;
+    *unusable = *unusable || result == CONF_DAMAGED;
+    if (result == -ENOENT)
+        result = conf_create(&conf);
     if (result < 0)
-        return result == -ENOENT ? 0 : result;
-    result = named_rules_read(r, s, conf);
+        return result;
+    result = read(r, s, conf);
     conf_destroy(conf);
     return result;
 }
@@ -317,7 +324,7 @@ static int read_pjsip(struct reading *r, struct settings *s, bool *unusable)
 
 int settings_read(struct settings **out, const struct settings_source *from, struct diag *diag)
 {
-    bool extstate_unusable, named_unusable, pjsip_unusable;
+    bool extstate_unusable, pjsip_unusable, optional_unusable = false;
     struct settings_source source = *from;
     struct settings *s = NULL;
     struct reading r;
@@ -335,7 +342,9 @@ int settings_read(struct settings **out, const struct settings_source *from, str
     if (result)
         goto out_reading;
     r.strict = s->compatibility.strict_objects;
-    result = read_named_rules(&r, s, &named_unusable);
+    result = read_optional(&r, s, STR("acl.conf"), named_rules_read, &optional_unusable);
+    if (result == 0)
+        result = read_optional(&r, s, STR("manager.conf"), manager_conf_read, &optional_unusable);
     if (result == 0)
         result = read_pjsip(&r, s, &pjsip_unusable);
     if (result == 0)
@@ -348,7 +357,7 @@ int settings_read(struct settings **out, const struct settings_source *from, str
         s->limits_watching |= s->endpoints[i].watch_allow || s->endpoints[i].watch_deny;
     for (size_t i = 0; i < s->n_identifies; i++)
         s->identifies_messages |= s->identifies[i].header.n || s->identifies[i].uri.n;
-    if (extstate_unusable || named_unusable || pjsip_unusable || r.override_faults)
+    if (extstate_unusable || optional_unusable || pjsip_unusable || r.override_faults)
         result = SETTINGS_UNUSABLE;
     if (result == 0 && from->former && from->former->fingerprint == s->fingerprint) {
         *out = settings_ref(from->former);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* settings.h - pjsip.conf and extstate.conf as typed, immutable, counted objects; extensions.conf
- * as a dialplan.
+/* settings.h - pjsip.conf, extstate.conf, manager.conf (manager.h) and acl.conf as typed,
+ * immutable, counted objects; extensions.conf as a dialplan.
  *
  * One struct settings is everything the SIP side runs with. A reload reads a new one and swaps the
  * pointer; running objects keep what they refer to by reference count or by id. All strings belong
@@ -239,6 +239,7 @@ enum watcher_handling {
 };
 
 struct presence_rules;
+struct manager_settings;
 
 struct authorization_settings {      /* extstate.conf [authorization] */
     atomic_uint refs;                /* one that a reload refuses goes on in the next settings */
@@ -355,6 +356,7 @@ struct settings {
     struct general_settings general;
     struct compatibility_settings compatibility;
     struct authorization_settings *authorization; /* a reference */
+    struct manager_settings *manager;             /* likewise: see manager.h */
     struct dialog_info_settings dialog_info;
     struct global_settings global;
     struct transport_settings *transports;
@@ -427,10 +429,10 @@ enum {
                               be read, for finding more problems and nothing else */
 };
 
-/* Read pjsip.conf and extstate.conf (which may be missing) from the directory, with one reference:
- * to the former settings when nothing in the files is different. 0 or SETTINGS_UNUSABLE, or a
- * negative errno. A section that lacks what it needs is an error in `diag`, left out (see
- * `former`), and does not make the rest unusable. */
+/* Read pjsip.conf, extstate.conf, manager.conf and acl.conf (which may be missing) from the
+ * directory, with one reference: to the former settings when nothing in the files is different. 0
+ * or SETTINGS_UNUSABLE, or a negative errno. A section that lacks what it needs is an error in
+ * `diag`, left out (see `former`), and does not make the rest unusable. */
 NODISCARD int settings_read(struct settings **out, const struct settings_source *source,
                             struct diag *diag);
 struct settings *settings_ref(const struct settings *s);

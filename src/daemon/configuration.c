@@ -6,7 +6,8 @@
 #include <unistd.h>
 
 static const struct str file_names[] = { STR_INIT("pjsip.conf"), STR_INIT("extensions.conf"),
-                                         STR_INIT("extstate.conf"), STR_INIT("acl.conf") };
+                                         STR_INIT("extstate.conf"), STR_INIT("acl.conf"),
+                                         STR_INIT("manager.conf") };
 
 static bool path_print(char *room, size_t size, struct str directory, struct str name)
 {
