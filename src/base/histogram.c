@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "base/histogram.h"
 
-const uint32_t histogram_bounds_ms[HISTOGRAM_BOUNDS] = { 1,   2,    5,    10,   20,   50,    100,
-                                                         200, 500,  1000, 2000, 5000, 10000, 30000 };
+const uint32_t histogram_bounds_ms[HISTOGRAM_BOUNDS] = { 1,   2,   5,    10,   20,   50,    100,
+                                                         200, 500, 1000, 2000, 5000, 10000, 30000 };
 
 void histogram_add(struct histogram *h, uint64_t ms)
 {
