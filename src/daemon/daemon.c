@@ -353,7 +353,7 @@ static int daemon_ready(struct daemon *d)
     succession_tell(d);
     inherited_close(d->options->inherited);
     systemd_notify("READY=1\nSTATUS=Serving");
-    watchdog_start(&d->watchdog, &d->state, d->workers, d->n_workers, &d->loop);
+    watchdog_start(&d->watchdog, &d->state, d->workers, d->n_workers, &d->edge, &d->loop);
     if (d->options->background)
         place_let_go();
     if (d->options->ready_fd >= 0) {

@@ -39,6 +39,52 @@ void edge_post_settings(struct edge *e, const struct settings *settings)
     inbox_post_always(&e->loop.inbox, &s->m);
 }
 
+struct job_message {
+    struct inbox_message m;
+    struct ctl_job *job;
+    struct loop *home;
+};
+
+static void job_finish(struct inbox_message *m, void *owner)
+{
+    struct job_message *j = CONTAINER_OF(m, struct job_message, m);
+
+    (void)owner;
+    j->job->done(j->job);
+    free(j);
+}
+
+static void job_run(struct inbox_message *m, void *owner)
+{
+    struct job_message *j = CONTAINER_OF(m, struct job_message, m);
+
+    j->job->run(j->job, owner);
+    m->run = job_finish;
+    inbox_post_always(&j->home->inbox, m);
+}
+
+/* A job whose thread is going away still goes home: its owner waits for it there. */
+static void job_drop(struct inbox_message *m)
+{
+    job_finish(m, NULL);
+}
+
+int edge_post_job(struct edge *e, struct ctl_job *job, struct loop *home)
+{
+    struct job_message *j = calloc(1, sizeof(*j));
+    int r;
+
+    if (!j)
+        return -ENOMEM;
+    *j =
+        (struct job_message){ .m = { .run = job_run, .drop = job_drop }, .job = job, .home = home };
+    list_init(&j->m.link);
+    r = inbox_post(&e->loop.inbox, &j->m);
+    if (r)
+        free(j);
+    return r;
+}
+
 int edge_init(struct edge *e, const struct edge_config *cfg)
 {
     int r;

@@ -29,6 +29,9 @@ NODISCARD int edge_init(struct edge *e, const struct edge_config *cfg);
 NODISCARD int edge_start(struct edge *e);
 /* The settings that a reload made. */
 void edge_post_settings(struct edge *e, const struct settings *settings);
+/* Run a ctl job there, whose subject is the struct edge, then finish it on `home`. -EAGAIN: it is
+ * busy; -ENOMEM. */
+NODISCARD int edge_post_job(struct edge *e, struct ctl_job *job, struct loop *home);
 /* Stops and joins; before the threads that it has jobs on. */
 void edge_stop(struct edge *e);
 /* When jobs under way have come home. */

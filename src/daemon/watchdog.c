@@ -19,13 +19,21 @@ static void pass(struct ctl_job *job, void *thread)
     (void)thread;
 }
 
-static void workers_answered(struct ctl_job *job)
+static void edge_answered(struct ctl_job *job)
 {
     struct watchdog *w = CONTAINER_OF(job, struct watchdog, job);
 
     w->asking = false;
     if (!w->ended)
         systemd_notify("WATCHDOG=1");
+}
+
+static void workers_answered(struct ctl_job *job)
+{
+    struct watchdog *w = CONTAINER_OF(job, struct watchdog, job);
+
+    w->job.done = edge_answered;
+    w->asking = !w->ended && edge_post_job(w->edge, &w->job, w->home) == 0;
 }
 
 static void state_answered(struct ctl_job *job)
@@ -72,11 +80,12 @@ void watchdog_alive(struct watchdog *w, bool watched)
 }
 
 void watchdog_start(struct watchdog *w, struct state_thread *state, struct worker *workers,
-                    unsigned n_workers, struct loop *home)
+                    unsigned n_workers, struct edge *edge, struct loop *home)
 {
     w->state = state;
     w->workers = workers;
     w->n_workers = n_workers;
+    w->edge = edge;
     w->home = home;
     timer_init(&w->timer, on_due);
     if (w->interval_ms)

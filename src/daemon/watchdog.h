@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-/* watchdog.h - systemd's WatchdogSec=: it is told that we live when the state thread and then every
- * worker have answered, so that one that hangs is seen. Private to the daemon folder. Threads: the
- * main thread. */
+/* watchdog.h - systemd's WatchdogSec=: it is told that we live when the state thread, every worker
+ * and the edge have answered, one after the other, so that one that hangs is seen. Private to the
+ * daemon folder. Threads: the main thread. */
 #pragma once
-#include "daemon/threads.h"
+#include "daemon/edge.h"
 
 struct watchdog {
     _Atomic uint64_t alive_ms; /* the last sign of life before watchdog_start */
@@ -13,6 +13,7 @@ struct watchdog {
     struct state_thread *state;
     struct worker *workers;
     unsigned n_workers;
+    struct edge *edge;
     struct loop *home;
     bool asking, ended;
 };
@@ -25,6 +26,6 @@ void watchdog_init(struct watchdog *w);
 void watchdog_alive(struct watchdog *w, bool watched);
 /* It serves. */
 void watchdog_start(struct watchdog *w, struct state_thread *state, struct worker *workers,
-                    unsigned n_workers, struct loop *home);
+                    unsigned n_workers, struct edge *edge, struct loop *home);
 /* Before the threads end; what is under way comes home to nothing. */
 void watchdog_end(struct watchdog *w);
