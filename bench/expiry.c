@@ -75,8 +75,10 @@ static void on_forgotten(void *ctx, void *kept)
     state_let_go(((struct bench *)ctx)->core, kept);
 }
 
-static void on_snapshot(void *ctx, const struct snapshot *s, uint64_t consumers)
+static void on_snapshot(void *ctx, const struct snapshot *s, const struct snapshot *former,
+                        uint64_t consumers)
 {
+    (void)former;
     struct bench *b = ctx;
     uint64_t due_us;
     uint32_t i;

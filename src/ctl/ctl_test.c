@@ -134,18 +134,19 @@ static void fake_upgrade(void *ctx, struct ctl_upgrade *u)
     ((struct fixture *)ctx)->upgrade = u;
 }
 
-static void ignore_snapshot(void *ctx, const struct snapshot *s, uint64_t consumers)
+static void ignore_snapshot(void *ctx, const struct snapshot *s, const struct snapshot *former,
+                            uint64_t consumers)
 {
+    (void)former;
     (void)ctx;
     (void)s;
     (void)consumers;
 }
 
-static void ignore_device(void *ctx, struct str device, enum device_state state)
+static void ignore_device(void *ctx, const struct state_device_change *change)
 {
     (void)ctx;
-    (void)device;
-    (void)state;
+    (void)change;
 }
 
 static void ignore_presence(void *ctx, struct str provider, enum presence_state state,

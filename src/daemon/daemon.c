@@ -183,6 +183,7 @@ static int daemon_init_workers(struct daemon *d)
                                             .directory = d->options->state_directory,
                                             .nonces = d->nonces,
                                             .limits = d->limits,
+                                            .feed = &d->feed,
                                             .peers = d->workers,
                                             .n_peers = d->n_workers,
                                             .admission = &d->admission,
@@ -307,6 +308,7 @@ static int daemon_start(struct daemon *d)
                                                                     .settings = d->settings,
                                                                     .store = d->store,
                                                                     .eid = str_of(eid),
+                                                                    .feed = &d->feed,
                                                                     .workers = d->workers,
                                                                     .n_workers = d->n_workers });
     if (r)
@@ -326,6 +328,7 @@ static int daemon_start(struct daemon *d)
     r = edge_init(&d->edge, &(struct edge_config){ .clock = &clock_system,
                                                    .log = d->log,
                                                    .settings = d->settings,
+                                                   .feed = &d->feed,
                                                    .state = &d->state,
                                                    .workers = d->workers,
                                                    .n_workers = d->n_workers });
@@ -458,6 +461,7 @@ int daemon_run(const struct daemon_options *options)
         return 1;
     signal(SIGPIPE, SIG_IGN);
     pthread_mutex_init(&d.store_lock, NULL);
+    feed_init(&d.feed, d.log);
     r = daemon_settle(&d);
     if (r)
         goto out;

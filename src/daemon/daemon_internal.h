@@ -31,6 +31,7 @@ struct daemon {
     bool state_ready;
     struct worker *workers;
     unsigned n_workers, n_workers_ready, n_workers_stopped;
+    struct feed feed; /* to the edge thread */
     struct edge edge;
     struct admission admission;
     struct ctl *ctl;

@@ -85,16 +85,28 @@ int edge_post_job(struct edge *e, struct ctl_job *job, struct loop *home)
     return r;
 }
 
+static void on_flush(void *ctx)
+{
+    feed_flush(&((struct edge *)ctx)->changes);
+}
+
 int edge_init(struct edge *e, const struct edge_config *cfg)
 {
     int r;
 
     *e = (struct edge){
-        .log = cfg->log, .state = cfg->state, .workers = cfg->workers, .n_workers = cfg->n_workers
+        .log = cfg->log,
+        .feed = cfg->feed,
+        .state = cfg->state,
+        .workers = cfg->workers,
+        .n_workers = cfg->n_workers,
     };
     r = loop_init(&e->loop, cfg->clock, e, EDGE_INBOX_HIGH);
     if (r)
         return r;
+    loop_flush_hook(&e->loop, on_flush, e);
+    feed_open(e->feed, &e->loop.inbox);
+    feed_writer_init(&e->changes, e->feed, cfg->clock, true);
     e->settings = settings_ref(cfg->settings);
     e->ready = true;
     return 0;
@@ -121,6 +133,7 @@ void edge_stop(struct edge *e)
 {
     if (!e->started)
         return;
+    feed_close(e->feed);
     loop_stop(&e->loop);
     pthread_join(e->thread, NULL);
     e->started = false;
@@ -130,6 +143,9 @@ void edge_fini(struct edge *e)
 {
     if (!e->ready)
         return;
+    feed_close(e->feed);
+    feed_writer_fini(&e->changes);
+    loop_flush_hook(&e->loop, NULL, NULL);
     loop_fini(&e->loop);
     settings_unref(e->settings);
     e->ready = false;

@@ -7,7 +7,9 @@
 #include "daemon/threads.h"
 
 struct edge {
-    struct loop loop; /* its owner is this struct */
+    struct loop loop;           /* its owner is this struct */
+    struct feed *feed;          /* of changes: see feed/feed.h */
+    struct feed_writer changes; /* its own */
     struct log *log;
     const struct settings *settings; /* those applied last: a reference */
     struct state_thread *state;
@@ -21,6 +23,7 @@ struct edge_config {
     const struct clock *clock;
     struct log *log;
     const struct settings *settings;
+    struct feed *feed;
     struct state_thread *state;
     struct worker *workers;
     unsigned n_workers;

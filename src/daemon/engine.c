@@ -65,6 +65,7 @@ int engine_init(struct engine *e, const struct engine_config *cfg)
                                           .keep = cfg->keep,
                                           .words = cfg->words,
                                           .incarnation = cfg->incarnation,
+                                          .changes = cfg->changes,
                                           .port = cfg->notifier,
                                       });
     if (r)
@@ -82,6 +83,7 @@ int engine_init(struct engine *e, const struct engine_config *cfg)
                                             .keep = cfg->keep,
                                             .words = cfg->words,
                                             .incarnation = cfg->incarnation,
+                                            .changes = cfg->changes,
                                         });
     if (r)
         goto out;

@@ -33,7 +33,8 @@ struct engine_config {
     size_t max_server_bytes;  /* as in txn_config */
     struct keep keep;         /* what is to survive, and is given back by engine_restore */
     struct keep_words words;
-    uint64_t incarnation; /* of the store: how often it has been started */
+    uint64_t incarnation;        /* of the store: how often it has been started */
+    struct feed_writer *changes; /* NULL: nobody wants any */
     struct txn_port txn;
     struct notifier_port notifier;
     struct publisher_port publisher;

@@ -73,10 +73,12 @@ struct stage {
     unsigned cseq;
 };
 
-static void on_snapshot(void *ctx, const struct snapshot *s, uint64_t consumers)
+static void on_snapshot(void *ctx, const struct snapshot *s, const struct snapshot *former,
+                        uint64_t consumers)
 {
     struct buf *told = &((struct stage *)ctx)->told;
 
+    (void)former;
     (void)consumers;
     buf_printf(told, "%.*s:%.*s %llu %u", STR_FMT(s->package), STR_FMT(s->extension),
                (unsigned long long)s->sequence, (unsigned)s->state);
@@ -87,11 +89,10 @@ static void on_snapshot(void *ctx, const struct snapshot *s, uint64_t consumers)
     buf_add_char(told, '\n');
 }
 
-static void no_device(void *ctx, struct str device, enum device_state state)
+static void no_device(void *ctx, const struct state_device_change *change)
 {
     (void)ctx;
-    (void)device;
-    (void)state;
+    (void)change;
 }
 
 static void stage_init(struct stage *s)

@@ -69,27 +69,72 @@ static void on_resumed(void *ctx, uint64_t serial)
     asterisk_sources_resumed(((struct state_engine *)ctx)->sources, serial);
 }
 
-static void on_snapshot(void *ctx, const struct snapshot *s, uint64_t consumers)
+/* A change of now, for the edges. */
+static void put_change(const struct state_engine *e, struct change c)
+{
+    c.cause = state_cause(e->core);
+    feed_put(e->changes, &c);
+}
+
+static void on_published(void *ctx, const struct change_publication *c)
+{
+    put_change(ctx, (struct change){ .kind = CHANGE_PUBLICATION, .publication = *c });
+}
+
+static void on_publish_begin(void *ctx, struct str publisher)
+{
+    struct state_engine *e = ctx;
+    struct buf b;
+
+    buf_init_on(&b, e->cause, sizeof(e->cause));
+    buf_add(&b, STR("publish:"));
+    buf_add(&b, publisher);
+    state_cause_begin(e->core, !publisher.n || b.error ? STATE_CAUSE_PUBLICATION : buf_str(&b));
+}
+
+static void on_publish_end(void *ctx)
+{
+    state_cause_end(((struct state_engine *)ctx)->core);
+}
+
+static void on_snapshot(void *ctx, const struct snapshot *s, const struct snapshot *former,
+                        uint64_t consumers)
 {
     struct state_engine *e = ctx;
 
+    if (feed_wants(e->changes, CHANGE_SNAPSHOT))
+        put_change(e, (struct change){ .kind = CHANGE_SNAPSHOT, .snapshot = s, .former = former });
     watcher_info_snapshot(e->watchers, s);
-    e->port.state.snapshot(e->port.state.ctx, s, consumers);
+    e->port.state.snapshot(e->port.state.ctx, s, former, consumers);
 }
 
-static void on_device(void *ctx, struct str device, enum device_state state)
+static void on_device(void *ctx, const struct state_device_change *c)
 {
-    const struct state_port *port = &((struct state_engine *)ctx)->port.state;
+    struct state_engine *e = ctx;
 
-    port->device(port->ctx, device, state);
+    if (feed_wants(e->changes, CHANGE_DEVICE))
+        put_change(e, (struct change){ .kind = CHANGE_DEVICE,
+                                       .device = { .device = c->device,
+                                                   .state = c->state,
+                                                   .former = c->former,
+                                                   .source = c->source,
+                                                   .says = c->says,
+                                                   .said = c->said } });
+    e->port.state.device(e->port.state.ctx, c);
 }
 
 static void on_presence(void *ctx, struct str provider, enum presence_state state,
                         struct str subtype, struct str message)
 {
-    const struct state_port *port = &((struct state_engine *)ctx)->port.state;
+    struct state_engine *e = ctx;
 
-    port->presence(port->ctx, provider, state, subtype, message);
+    if (feed_wants(e->changes, CHANGE_PRESENCE))
+        put_change(e, (struct change){ .kind = CHANGE_PRESENCE,
+                                       .presence = { .provider = provider,
+                                                     .state = state,
+                                                     .subtype = subtype,
+                                                     .message = message } });
+    e->port.state.presence(e->port.state.ctx, provider, state, subtype, message);
 }
 
 static void on_device_here(void *ctx, struct str device, bool reported, enum device_state state)
@@ -109,11 +154,23 @@ static void on_unsolicited(void *ctx, struct str mailbox, const struct mailbox_c
     port->mailbox(port->state.ctx, mailbox, counts);
 }
 
+static void on_mailbox_changed(void *ctx, struct str mailbox, struct str source,
+                               const struct mailbox_counts *counts)
+{
+    struct change_mailbox c = { .mailbox = mailbox, .source = source, .exists = counts };
+
+    if (counts) {
+        c.new_count = counts->new_count;
+        c.old_count = counts->old_count;
+    }
+    put_change(ctx, (struct change){ .kind = CHANGE_MAILBOX, .mailbox = c });
+}
+
 static void on_local(void *ctx, const struct snapshot *s)
 {
     struct state_engine *e = ctx;
 
-    on_snapshot(e, s, e->port.publishers);
+    e->port.state.snapshot(e->port.state.ctx, s, NULL, e->port.publishers);
 }
 
 static void walk_device(void *ctx, const struct state_device_view *v)
@@ -204,6 +261,7 @@ int state_engine_init(struct state_engine *e, const struct state_engine_config *
     *e = (struct state_engine){ .port = cfg->port,
                                 .keep = cfg->keep,
                                 .workers = cfg->workers,
+                                .changes = cfg->changes,
                                 .settings = settings_ref(cfg->settings),
                                 .log = cfg->log };
     BUG_UNLESS(cfg->eid.n == ASTERISK_EID_LEN);
@@ -227,7 +285,10 @@ int state_engine_init(struct state_engine *e, const struct state_engine_config *
                                                                          .patch = on_patch,
                                                                          .event = on_event,
                                                                          .ended = on_ended,
-                                                                         .resumed = on_resumed },
+                                                                         .resumed = on_resumed,
+                                                                         .changed = on_published,
+                                                                         .begin = on_publish_begin,
+                                                                         .end = on_publish_end },
                                                                .wheel = cfg->wheel,
                                                                .clock = cfg->clock,
                                                                .rng = cfg->rng,
@@ -237,7 +298,11 @@ int state_engine_init(struct state_engine *e, const struct state_engine_config *
     if (r)
         goto out;
     r = mailboxes_create(&e->mailboxes, e->core, e->publications,
-                         &(struct mailbox_port){ e, on_mailbox_here, on_unsolicited, cfg->keep },
+                         &(struct mailbox_port){ .ctx = e,
+                                                 .here = on_mailbox_here,
+                                                 .unsolicited = on_unsolicited,
+                                                 .changed = on_mailbox_changed,
+                                                 .keep = cfg->keep },
                          cfg->rng);
     if (r)
         goto out;

@@ -5,6 +5,7 @@
 #pragma once
 #include "base/keep.h"
 #include "config/settings.h"
+#include "feed/feed.h"
 #include "publication/asterisk_local.h"
 #include "publication/asterisk_source.h"
 #include "publication/mailbox.h"
@@ -37,7 +38,9 @@ struct state_engine {
     struct state_engine_port port;
     struct watcher_info_port workers;
     struct keep keep;
+    struct feed_writer *changes;
     struct log *log;
+    char cause[128];                /* of the PUBLISH that is carried out */
     char eid[ASTERISK_EID_LEN + 1]; /* ours, where the configuration has none */
 };
 
@@ -45,9 +48,10 @@ struct state_engine_config {
     struct state_engine_port port;
     struct watcher_info_port workers; /* all answers to state_engine_watch go there */
     unsigned n_workers;
-    struct keep keep;     /* what is to survive, and is given back by state_engine_restore */
-    uint64_t incarnation; /* of the store: how often it has been started */
-    struct str eid;       /* six octets: our entity id, where the configuration has none */
+    struct keep keep;            /* what is to survive, and is given back by state_engine_restore */
+    uint64_t incarnation;        /* of the store: how often it has been started */
+    struct str eid;              /* six octets: our entity id, where the configuration has none */
+    struct feed_writer *changes; /* NULL: nobody wants any */
     struct wheel *wheel;
     const struct clock *clock;
     struct rng *rng;

@@ -40,11 +40,13 @@ static void message_free(struct inbox_message *m)
 
 /* ---- what the core says ---- */
 
-static void on_snapshot(void *ctx, const struct snapshot *snap, uint64_t consumers)
+static void on_snapshot(void *ctx, const struct snapshot *snap, const struct snapshot *former,
+                        uint64_t consumers)
 {
     struct state_thread *s = ctx;
     unsigned home = publisher_home(snap->extension, s->n_workers);
 
+    (void)former;
     for (unsigned w = 0; w < s->n_workers; w++) {
         bool notifier = consumers >> w & 1;
         bool publisher = w == home && (consumers >> CONSUMER_PUBLISHERS & 1);
@@ -54,12 +56,13 @@ static void on_snapshot(void *ctx, const struct snapshot *snap, uint64_t consume
     }
 }
 
-static void on_device(void *ctx, struct str device, enum device_state state)
+static void on_device(void *ctx, const struct state_device_change *c)
 {
     struct state_thread *s = ctx;
 
-    log_debug(s->log, "device.changed", KV("device", device),
-              KV("state", device_state_name(state)));
+    if (c->state != c->former)
+        log_debug(s->log, "device.changed", KV("device", c->device),
+                  KV("state", device_state_name(c->state)), KV("source", c->source));
 }
 
 static void on_presence(void *ctx, struct str provider, enum presence_state state,
@@ -97,12 +100,14 @@ static void on_answer(void *ctx, unsigned worker, uint64_t cookie, const struct 
     worker_post_watch_result(&s->workers[worker], cookie, snap, cacheable);
 }
 
-/* A worker that cannot keep up makes the state thread, and so the sources, wait: memory stays
- * bounded. */
-static bool workers_ready(void *ctx)
+/* Who cannot keep up, a worker or the edges, makes the state thread, and so the sources, wait:
+ * memory stays bounded. */
+static bool consumers_ready(void *ctx)
 {
     struct state_thread *s = ctx;
 
+    if (feed_is_behind(s->feed))
+        return false;
     for (unsigned w = 0; w < s->n_workers; w++)
         if (inbox_length(&s->workers[w].loop.inbox) > WORKER_BACKLOG_MAX)
             return false;
@@ -114,6 +119,7 @@ static void on_flush(void *ctx)
     struct state_thread *s = ctx;
 
     ledger_flush(&s->ledger);
+    feed_flush(&s->changes);
     for (unsigned w = 0; w < s->n_workers; w++)
         inbox_nudge(&s->workers[w].loop.inbox);
 }
@@ -290,6 +296,7 @@ static void job_run(struct inbox_message *m, void *owner)
     struct job_message *j = CONTAINER_OF(m, struct job_message, m);
     struct state_thread *s = owner;
 
+    feed_flush(&s->changes); /* the edge thread hears of it before the answer */
     j->job->run(j->job, &(struct ctl_state){ .core = s->engine.core,
                                              .publications = s->engine.publications,
                                              .mailboxes = s->engine.mailboxes,
@@ -338,14 +345,15 @@ int state_thread_init(struct state_thread *s, const struct state_thread_config *
 {
     int r;
 
-    *s = (struct state_thread){ .log = cfg->log,
-                                .workers = cfg->workers,
-                                .n_workers = cfg->n_workers };
+    *s = (struct state_thread){
+        .log = cfg->log, .feed = cfg->feed, .workers = cfg->workers, .n_workers = cfg->n_workers
+    };
     rng_init_system(&s->rng);
     r = loop_init(&s->loop, cfg->clock, s, STATE_INBOX_HIGH);
     if (r)
         return r;
-    loop_gate(&s->loop, workers_ready, s);
+    feed_writer_init(&s->changes, cfg->feed, cfg->clock, true);
+    loop_gate(&s->loop, consumers_ready, s);
     loop_flush_hook(&s->loop, on_flush, s);
     ledger_init(&s->ledger, &(struct ledger_config){ .store = cfg->store,
                                                      .home = &s->loop.inbox,
@@ -370,6 +378,7 @@ int state_thread_init(struct state_thread *s, const struct state_thread_config *
                               .keep = ledger_keep(&s->ledger),
                               .incarnation = cfg->store ? store_incarnation(cfg->store) : 0,
                               .eid = cfg->eid,
+                              .changes = &s->changes,
                               .wheel = &s->loop.wheel,
                               .settings = cfg->settings,
                               .clock = cfg->clock,
@@ -415,6 +424,7 @@ void state_thread_fini(struct state_thread *s)
 {
     inbox_close(&s->loop.inbox);
     state_engine_fini(&s->engine);
+    feed_writer_fini(&s->changes);
     ledger_fini(&s->ledger);
     loop_fini(&s->loop);
 }

@@ -11,6 +11,7 @@
 #include "daemon/state_engine.h"
 #include "daemon/transports.h"
 #include "dns/wire.h"
+#include "feed/feed.h"
 #include "loop/loop.h"
 #include "store/ledger.h"
 #include "store/told.h"
@@ -26,6 +27,8 @@ struct state_thread {
     struct ledger ledger;
     struct rng rng;
     struct state_engine engine;
+    struct feed *feed;
+    struct feed_writer changes;
     struct log *log;
     struct worker *workers;
     unsigned n_workers;
@@ -44,6 +47,7 @@ struct worker {
     unsigned index;
     struct log *log;
     struct ledger ledger;
+    struct feed_writer changes;
     struct told *told;
     struct limits *limits;
     struct state_thread *state;
@@ -70,8 +74,9 @@ struct state_thread_config {
     const struct clock *clock;
     struct log *log;
     const struct settings *settings;
-    struct store *store;    /* NULL: nothing is kept */
-    struct str eid;         /* our entity id, where the settings have none */
+    struct store *store; /* NULL: nothing is kept */
+    struct str eid;      /* our entity id, where the settings have none */
+    struct feed *feed;
     struct worker *workers; /* initialised before the core says anything */
     unsigned n_workers;
 };
@@ -102,6 +107,7 @@ struct worker_config {
     struct str directory; /* with it: for the words of told.h */
     struct nonces *nonces;
     struct limits *limits;
+    struct feed *feed;
     struct worker *peers;
     unsigned n_peers;
     struct admission *admission;

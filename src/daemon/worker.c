@@ -604,6 +604,7 @@ static void on_flush(void *ctx)
     struct worker *w = ctx;
 
     ledger_flush(&w->ledger);
+    feed_flush(&w->changes);
     net_flush(w->net);
     inbox_nudge(&w->state->loop.inbox);
     for (unsigned i = 0; i < w->n_peers; i++)
@@ -658,6 +659,7 @@ static int worker_init_engine(struct worker *w, const struct worker_config *cfg)
             .keep = ledger_keep(&w->ledger),
             .words = w->told ? told_words(w->told) : (struct keep_words){ .ctx = NULL },
             .incarnation = cfg->store ? store_incarnation(cfg->store) : 0,
+            .changes = &w->changes,
             .txn = { .ctx = w,
                      .send = port_send,
                      .forward = port_forward,
@@ -703,6 +705,7 @@ int worker_init(struct worker *w, const struct worker_config *cfg)
                           .stopped = cfg->stopped,
                           .stopped_ctx = cfg->stopped_ctx };
     rng_init_system(&w->rng);
+    feed_writer_init(&w->changes, cfg->feed, cfg->clock, false);
     timer_init(&w->stop_poll, on_stop_poll);
     r = loop_init(&w->loop, cfg->clock, w, WORKER_INBOX_HIGH);
     if (r)
@@ -781,6 +784,7 @@ void worker_fini(struct worker *w)
         engine_fini(&w->engine);
     w->engine_ready = false;
     worker_dns_fini(w);
+    feed_writer_fini(&w->changes);
     ledger_fini(&w->ledger);
     told_close(w->told);
     w->told = NULL;

@@ -14,6 +14,7 @@
  * watched.c       what names mean, and the fan-out of a change
  * follow.c        subscriptions go where their names lead now
  * winfo.c         who watches, for those who want to know
+ * tell.c          what the edges are told
  * drain.c         moving the subscribers away
  * keep.c          records of subscriptions, and answers that wait until they are durable
  * restore.c       subscriptions of a former process
@@ -541,6 +542,7 @@ struct notify {
     bool pending, bodiless; /* the latter by RFC 5839 */
     bool tells_change;      /* after others: the first one of a subscription is no measure */
     bool sent;
+    uint32_t coalesced; /* states that it makes up for */
 };
 
 void notify_due(struct subscription *s);     /* sends what is due; it may be gone afterwards */
@@ -710,6 +712,17 @@ void winfo_moved(const struct subscription *s, enum sub_state from);
 /* It is about to go on as a watcher of another resource. */
 void winfo_follows(struct subscription *s, const struct watched *to);
 void winfo_fini(struct notifier *n);
+
+/* ---- tell.c ---- */
+
+/* To the edges. */
+void tell_subscription(const struct subscription *s, enum subscription_change what, unsigned status,
+                       const char *why);
+/* Of a SUBSCRIBE that has no subscription; `package` may be empty. */
+void tell_refusal(const struct notifier *n, const struct uas_request *rq, struct str package,
+                  unsigned status, const char *why);
+/* Of the NOTIFY sent last; whose it is is filled in. */
+void tell_notify(const struct subscription *s, const struct change_notify *told);
 
 /* ---- drain.c ---- */
 

@@ -12,6 +12,7 @@
 #include "body/body.h"
 #include "config/settings.h"
 #include "dns/dns.h"
+#include "feed/feed.h"
 #include "state/state.h"
 #include "state/watcher.h"
 #include "txn/uas.h"
@@ -67,12 +68,13 @@ struct notifier_config {
     struct body_registry *bodies;
     const struct settings *settings; /* a reference is taken */
     struct net *net; /* may be NULL in tests: then flows' local addresses are used as they are */
-    unsigned worker, workers; /* our number, and how many there are */
-    struct str allow;         /* methods served, for 200; borrowed */
-    struct limits *limits;    /* of all workers; NULL: nothing is limited */
-    struct keep keep;         /* what is to survive; empty: nothing is kept */
-    struct keep_words words;  /* likewise: what subscribers show */
-    uint64_t incarnation;     /* of the store: how often it has been started */
+    unsigned worker, workers;    /* our number, and how many there are */
+    struct str allow;            /* methods served, for 200; borrowed */
+    struct limits *limits;       /* of all workers; NULL: nothing is limited */
+    struct keep keep;            /* what is to survive; empty: nothing is kept */
+    struct keep_words words;     /* likewise: what subscribers show */
+    uint64_t incarnation;        /* of the store: how often it has been started */
+    struct feed_writer *changes; /* NULL: nobody wants any */
     struct notifier_port port;
 };
 NODISCARD int notifier_create(struct notifier **out, const struct notifier_config *cfg);

@@ -208,18 +208,21 @@ void notify_fini(struct notifier *n)
     }
 }
 
-/* `s->sent` becomes `snap`; states in between were never told. */
-static void sent_set(struct subscription *s, const struct snapshot *snap)
+/* `s->sent` becomes `snap`; returns how many states in between were never told. */
+static uint64_t sent_set(struct subscription *s, const struct snapshot *snap)
 {
     const struct snapshot *former = s->sent;
+    uint64_t between = 0;
 
     s->sent_profile = s->profile;
     if (snap == former)
-        return;
+        return 0;
     if (former && former->resource_id == snap->resource_id && snap->sequence > former->sequence + 1)
-        sub_notifier(s)->counters.coalesced += snap->sequence - former->sequence - 1;
+        between = snap->sequence - former->sequence - 1;
+    sub_notifier(s)->counters.coalesced += between;
     s->sent = snapshot_ref(snap);
     snapshot_unref(former);
+    return between;
 }
 
 /* When it may ask again. */
@@ -276,7 +279,7 @@ static void notify_compose(struct subscription *s, struct notify *t, const struc
     t->subscription = s;
     t->sent = false;
     t->news = news_for(s, view);
-    sent_set(s, view);
+    t->coalesced = (uint32_t)sent_set(s, view);
     s->acknowledged = false;
     t->head = dialog_head_ref(d->head);
     t->tail = n->tail;
@@ -362,6 +365,7 @@ static void notify_measure(struct subscription *s, struct notify *t)
     uint64_t now_ms, changed_ms = s->sent->changed_wall_ms;
 
     t->sent = true;
+    t->late_ms = 0;
     t->tells_change = s->notified && s->sent->sequence > s->told_sequence;
     if (!t->tells_change)
         return;
@@ -404,6 +408,10 @@ static void notify_send(struct subscription *s)
     n->outstanding++;
     n->counters.notify_sent++;
     kept_numbers_passed(s);
+    tell_notify(s, &(struct change_notify){ .what = EXCHANGE_SENT,
+                                            .caused = t->tells_change,
+                                            .late_ms = t->late_ms,
+                                            .coalesced = t->coalesced });
     if (s->state == SUB_ENDING)
         sub_move(s, SUB_TERMINATED);
 }
@@ -428,7 +436,7 @@ void notify_known(struct subscription *s)
 
     if (s->notify || !view)
         return; /* its answer says what the subscriber knows */
-    sent_set(s, view);
+    (void)sent_set(s, view);
     s->told_sequence = s->sent->sequence;
     s->acknowledged = true;
     kept_shows(s);
@@ -466,7 +474,7 @@ static void notify_swallow(struct subscription *s, const struct snapshot *snap)
 {
     if (snap != s->sent)
         sub_notifier(s)->counters.swallowed++;
-    sent_set(s, snap);
+    (void)sent_set(s, snap);
     s->told_sequence = snap->sequence;
 }
 
@@ -617,6 +625,13 @@ static void notify_done(struct client_txn *ct, unsigned status, const struct sip
     s->acknowledged_after_ms = now > sent_ms ? (uint32_t)(now - sent_ms) : 0;
     if (v == VERDICT_TOLD && t->tells_change)
         histogram_add(&n->counters.acknowledged_after, t->late_ms + s->acknowledged_after_ms);
+    tell_notify(s, &(struct change_notify){ .what = response || status / 100 == 2
+                                                        ? EXCHANGE_ANSWERED
+                                                        : EXCHANGE_UNANSWERED,
+                                            .status = status,
+                                            .took_ms = s->acknowledged_after_ms,
+                                            .late_ms = t->late_ms,
+                                            .caused = t->tells_change });
     notify_release(s);
     if (v == VERDICT_TOLD)
         answer_told(n, s);

@@ -86,6 +86,7 @@ static bool refuse(struct ask *a, unsigned status, const char *why)
     log_info(a->n->cfg.log, "subscribe.refused", KV_U("status", status), KV("why", why),
              KV("endpoint", a->rq->endpoint->id), KV("uri", a->rq->msg->uri),
              KV("call_id", a->rq->msg->call_id));
+    tell_refusal(a->n, a->rq, a->event.package, status, why);
     request_refuse(a->n, a->rq->txn, status, why);
     return true;
 }

@@ -326,6 +326,7 @@ static void refuse(struct subscription *s, unsigned status, const char *why, str
     log_info(n->cfg.log, "subscribe.refused", KV_U("status", status), KV("why", why),
              KV("endpoint", dialog_endpoint(s->dialog)), KV("uri", sub_text(s, SUB_LOCAL)),
              KV("call_id", head_str(s->dialog->head, HEAD_CALL_ID)));
+    tell_subscription(s, SUBSCRIPTION_REFUSED, status, why);
     buf_reset(&n->headers);
     if (accept.n)
         sip_print_header(&n->headers, STR("Accept"), accept);
@@ -494,6 +495,7 @@ void subscription_begin(struct subscription *s)
     log_info(n->cfg.log, "subscription.accepted", KV("package", sub_package(s)),
              KV("resource", s->resource->newest->extension), KV("endpoint", dialog_endpoint(d)),
              KV_U("expires_s", s->expires_s), KV("call_id", head_str(d->head, HEAD_CALL_ID)));
+    tell_subscription(s, SUBSCRIPTION_ACCEPTED, 200, "");
     if (!s->expires_s) { /* RFC 6665 section 4.4.3 */
         n->counters.fetched++;
         subscription_end(s, END_TIMEOUT);
@@ -530,6 +532,17 @@ static void refresh_apply(struct subscription *s, const struct refresh *r)
     s->hold = false;
     expiry_set(s, r->expires_s);
     subscription_arm(s);
+}
+
+static void dropped(struct subscription *s, enum subscription_change what, const char *why)
+{
+    struct dialog *d = s->dialog;
+
+    log_info(d->notifier->cfg.log, "subscription.dropped", KV("why", why),
+             KV("endpoint", dialog_endpoint(d)), KV("call_id", head_str(d->head, HEAD_CALL_ID)),
+             KV_U("cseq", s->cseq));
+    tell_subscription(s, what, 0, why);
+    subscription_destroy(s);
 }
 
 /* RFC 5839 sections 4.5 and 5.7: the subscription goes on or ends, and nothing is told. */
@@ -591,11 +604,12 @@ void subscription_refresh(struct subscription *s, const struct refresh *r)
         n->counters.refreshed++;
         log_debug(n->cfg.log, "subscription.refreshed",
                   KV("call_id", head_str(d->head, HEAD_CALL_ID)), KV_U("expires_s", r->expires_s));
+        tell_subscription(s, SUBSCRIPTION_REFRESHED, 200, "");
         subscription_attend(s);
     } else if (s->answer_due) {
         subscription_end(s, END_TIMEOUT);
     } else { /* RFC 5839 section 5.7: the 204 concludes it */
-        subscription_gone(s, "unsubscribed, and knows the state");
+        dropped(s, SUBSCRIPTION_ENDED, "unsubscribed, and knows the state");
     }
     if (moved)
         usages_follow(d);
@@ -619,6 +633,7 @@ void subscription_end(struct subscription *s, enum end_reason reason)
     (void)!subscription_recheck(s); /* a last look shows no more than the newest rules let it */
     log_info(d->notifier->cfg.log, "subscription.ended", KV("reason", reasons[reason]),
              KV("endpoint", dialog_endpoint(d)), KV("call_id", head_str(d->head, HEAD_CALL_ID)));
+    tell_subscription(s, SUBSCRIPTION_ENDED, 0, reasons[reason]);
     s->reason = (uint8_t)reason;
     sub_move(s, SUB_ENDING);
     timer_stop(d->notifier->cfg.wheel, &s->timer);
@@ -627,12 +642,7 @@ void subscription_end(struct subscription *s, enum end_reason reason)
 
 void subscription_gone(struct subscription *s, const char *why)
 {
-    struct dialog *d = s->dialog;
-
-    log_info(d->notifier->cfg.log, "subscription.dropped", KV("why", why),
-             KV("endpoint", dialog_endpoint(d)), KV("call_id", head_str(d->head, HEAD_CALL_ID)),
-             KV_U("cseq", s->cseq));
-    subscription_destroy(s);
+    dropped(s, SUBSCRIPTION_GIVEN_UP, why);
 }
 
 unsigned body_flags_of(const struct settings *settings, const struct endpoint_settings *e,

@@ -25,10 +25,11 @@ static uint64_t bench_now(void *ctx)
     return ((struct bench *)ctx)->now_ms;
 }
 
-static void on_device(void *ctx, struct str device, enum device_state state)
+static void on_device(void *ctx, const struct state_device_change *c)
 {
-    buf_printf(&((struct bench *)ctx)->told, "%.*s %.*s\n", STR_FMT(device),
-               STR_FMT(device_state_name(state)));
+    if (c->state != c->former)
+        buf_printf(&((struct bench *)ctx)->told, "%.*s %.*s\n", STR_FMT(c->device),
+                   STR_FMT(device_state_name(c->state)));
 }
 
 static void on_here(void *ctx, struct str mailbox, const struct mailbox_counts *counts)

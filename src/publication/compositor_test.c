@@ -2,7 +2,7 @@
 /* What a PUBLISH is refused for, and what is asked of the store about one that is not. */
 #include "publication/compositor_fixture.h"
 
-struct change { /* of publish_plain: NULL is as there, "-" leaves a header out */
+struct edit { /* of publish_plain: NULL is as there, "-" leaves a header out */
     const char *uri, *from, *call_id, *event, *expires, *if_match, *content_type, *body, *extra;
 };
 
@@ -12,7 +12,7 @@ static void change_one(const char **to, const char *value)
         *to = strcmp(value, "-") == 0 ? NULL : value;
 }
 
-static struct publish changed(const struct change *c)
+static struct publish changed(const struct edit *c)
 {
     struct publish p = publish_plain();
 
@@ -37,7 +37,7 @@ static struct publish changed(const struct change *c)
 static void test_refused_here(void **state)
 {
     static const struct {
-        struct change c;
+        struct edit c;
         unsigned status;
         const char *parts;
     } cases[] = {
@@ -103,7 +103,7 @@ static void test_refused_here(void **state)
 static void test_nothing_to_allow(void **state)
 {
     struct fixture *f = fixture_create();
-    struct publish p = changed(&(struct change){ .uri = "sip:alice@bare" });
+    struct publish p = changed(&(struct edit){ .uri = "sip:alice@bare" });
 
     (void)state;
     publish_send(f, &p);
@@ -116,7 +116,7 @@ static void test_nothing_to_allow(void **state)
 static void test_refused_by_store(void **state)
 {
     static const struct {
-        struct change c;
+        struct edit c;
         unsigned status;
         const char *parts;
     } cases[] = {
@@ -183,7 +183,7 @@ static void test_refused_by_store(void **state)
 static void test_no_memory(void **state)
 {
     struct fixture *f = fixture_create();
-    struct publish p = changed(&(struct change){ .body = "no-memory" });
+    struct publish p = changed(&(struct edit){ .body = "no-memory" });
 
     (void)state;
     publish_send(f, &p);
@@ -231,7 +231,7 @@ static void test_asked(void **state)
 static void test_user_options(void **state)
 {
     struct fixture *f = fixture_create();
-    struct publish p = changed(&(struct change){ .uri = "sip:100;x=y@any" });
+    struct publish p = changed(&(struct edit){ .uri = "sip:100;x=y@any" });
     struct settings *s =
         settings_fixture_with(FIXTURE_PJSIP "ignore_uri_user_options=yes\n", FIXTURE_EXTSTATE);
 
@@ -247,7 +247,7 @@ static void test_user_options(void **state)
 static void test_expiry_and_body(void **state)
 {
     static const struct {
-        struct change c;
+        struct edit c;
         uint32_t expires_s;
         const char *body;
         bool document, diff;
@@ -300,7 +300,7 @@ static void test_expiry_and_body(void **state)
 static void test_opaque(void **state)
 {
     struct fixture *f = fixture_create();
-    struct publish p = changed(&(struct change){
+    struct publish p = changed(&(struct edit){
         .event = "reg", .content_type = "text/plain;\r\n a=\"b c\"", .body = "broken" });
     const struct fixture_asked *q;
 
@@ -351,7 +351,7 @@ static void test_rights(void **state)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct fixture *f = fixture_create();
         struct publish p = changed(
-            &(struct change){ .uri = cases[i].uri, .from = cases[i].from, .event = "presence" });
+            &(struct edit){ .uri = cases[i].uri, .from = cases[i].from, .event = "presence" });
 
         publish_send(f, &p);
         if (cases[i].status)
@@ -379,7 +379,7 @@ static void test_identity(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct fixture *f = fixture_create();
-        struct publish p = changed(&(struct change){ .from = cases[i].from });
+        struct publish p = changed(&(struct edit){ .from = cases[i].from });
 
         f->from.remote = fixture_addr(cases[i].source);
         publish_send(f, &p);

@@ -255,7 +255,7 @@ static void unsolicited_tell(struct mailboxes *m, struct mailbox *b)
     m->port.unsolicited(m->port.ctx, b->name, &counts);
 }
 
-static int mailbox_tell(struct mailboxes *m, struct mailbox *b)
+static int told_all(struct mailboxes *m, struct mailbox *b)
 {
     int r = device_tell(m, b);
 
@@ -266,6 +266,21 @@ static int mailbox_tell(struct mailboxes *m, struct mailbox *b)
 
         r = r ? r : told;
     }
+    return r;
+}
+
+/* `source` has said something, or says nothing any more. */
+static int mailbox_tell(struct mailboxes *m, struct mailbox *b, struct str source, bool news)
+{
+    const struct report *newest = mailbox_newest(b);
+    int r;
+
+    state_cause_begin(m->core, source);
+    if (news && m->port.changed)
+        m->port.changed(m->port.ctx, b->name, newest ? newest->source : source,
+                        newest ? &newest->counts : NULL);
+    r = told_all(m, b);
+    state_cause_end(m->core);
     return r;
 }
 
@@ -413,7 +428,7 @@ static int mailbox_report(struct mailboxes *m, struct str mailbox, const struct 
     }
     if (keeps && !said)
         report_keep(m, b, report->source, report);
-    return mailbox_tell(m, b);
+    return mailbox_tell(m, b, report->source, !said);
 }
 
 int mailbox_set(struct mailboxes *m, struct str source, struct str mailbox, uint32_t new_count,
@@ -449,7 +464,7 @@ int mailbox_forget(struct mailboxes *m, struct str source, struct str mailbox)
     report_keep(m, b, source, NULL);
     str_free(&b->reports[i].source);
     report_remove(b, i);
-    r = mailbox_tell(m, b);
+    r = mailbox_tell(m, b, source, true);
     mailbox_release(m, b);
     return r;
 }

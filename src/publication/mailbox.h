@@ -25,6 +25,10 @@ struct mailbox_port {
      * nobody reports it, when it is named and each time they change; NULL: no endpoint names it any
      * more. */
     void (*unsolicited)(void *ctx, struct str mailbox, const struct mailbox_counts *counts);
+    /* The newest report is another one now; NULL: there is none any more, `source` was the last.
+     * Its cause is the present one of the core. May be NULL. */
+    void (*changed)(void *ctx, struct str mailbox, struct str source,
+                    const struct mailbox_counts *counts);
     struct keep keep; /* KEEP_MAILBOX: what our own sources say */
 };
 

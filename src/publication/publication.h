@@ -11,6 +11,7 @@
 #include "base/keep.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "feed/change.h"
 #include "loop/wheel.h"
 #include "state/state.h"
 
@@ -62,6 +63,12 @@ struct publication_port {
     void (*ended)(void *ctx, uint64_t serial);
     /* One that was kept goes on. Likewise. */
     void (*resumed)(void *ctx, uint64_t serial);
+    /* What has become of a publication, or of a request; borrowed. Behind what it led to, and
+     * between `begin` and `end`, as is that: all of it has one cause, `publisher` (empty: it ends
+     * by itself, or by a reload). NULL, all three: nobody wants to know. */
+    void (*changed)(void *ctx, const struct change_publication *c);
+    void (*begin)(void *ctx, struct str publisher);
+    void (*end)(void *ctx);
 };
 
 struct publication_config {

@@ -134,13 +134,90 @@ static void nothing_grant(struct publication_store *store, struct publication_an
     answer->etag = published_tag_print(store->etag, tag);
 }
 
-static void apply_log(const struct publication_store *store, const struct publication_request *rq,
-                      const char *what)
+static void tell(const struct publication_store *store, const struct change_publication *c)
 {
-    log_debug(store->cfg.log, "publication.applied", KV("operation", what),
+    if (store->cfg.port.changed)
+        store->cfg.port.changed(store->cfg.port.ctx, c);
+}
+
+void published_tell(const struct publication *p, enum publication_change what)
+{
+    tell(p->resource->store,
+         &(struct change_publication){ .what = what,
+                                       .package = published_word_text(p->package),
+                                       .context = published_word_text(p->resource->context),
+                                       .extension = published_extension(p->resource),
+                                       .publisher = published_word_text(p->publisher),
+                                       .content_type = published_word_text(p->says.content_type),
+                                       .call_id = p->call_id,
+                                       .status = 200 });
+}
+
+void published_begin(const struct publication_store *store, struct str publisher)
+{
+    if (store->cfg.port.begin)
+        store->cfg.port.begin(store->cfg.port.ctx, publisher);
+}
+
+void published_over(const struct publication_store *store)
+{
+    if (store->cfg.port.end)
+        store->cfg.port.end(store->cfg.port.ctx);
+}
+
+static struct change_publication change_of(const struct publication_request *rq,
+                                           const struct publication_answer *answer)
+{
+    return (struct change_publication){ .package = rq->package,
+                                        .context = rq->context,
+                                        .extension = rq->extension,
+                                        .publisher = rq->publisher,
+                                        .content_type = rq->content_type,
+                                        .call_id = rq->call_id,
+                                        .entity_tag = answer->etag,
+                                        .expires_s = rq->expires_s };
+}
+
+static void tell_applied(const struct publication_store *store,
+                         const struct publication_request *rq,
+                         const struct publication_answer *answer, enum publication_change what)
+{
+    struct change_publication c = change_of(rq, answer);
+
+    c.what = what;
+    c.status = 200;
+    log_debug(store->cfg.log, "publication.applied", KV("operation", publication_change_name(what)),
               KV("package", rq->package), KV("context", rq->context),
               KV("extension", rq->extension), KV("publisher", rq->publisher),
               KV_U("expires_s", rq->expires_s));
+    tell(store, &c);
+}
+
+static void tell_refused(const struct publication_store *store,
+                         const struct publication_request *rq,
+                         const struct publication_answer *answer, enum publication_outcome outcome)
+{
+    static const struct {
+        unsigned status;
+        const char *why;
+    } answers[] = {
+        [PUBLICATION_NO_MATCH] = { 412, "no publication has this entity-tag" },
+        [PUBLICATION_NO_BODY] = { 400, "there is no body" },
+        [PUBLICATION_QUOTA] = { 503, "there are too many publications" },
+        [PUBLICATION_UNSERVED] = { 404, "nothing is published there" },
+        [PUBLICATION_UNKEPT] = { 503, "publications cannot be written to disk now" },
+    };
+    struct change_publication c = change_of(rq, answer);
+
+    c.what = PUBLICATION_CHANGE_REFUSED;
+    if (outcome == PUBLICATION_BAD_BODY) {
+        c.status = answer->status;
+        c.why = answer->why;
+    } else {
+        c.status = answers[outcome].status;
+        c.why = str_of(answers[outcome].why);
+    }
+    tell(store, &c);
 }
 
 /* The Call-ID last used, on the heap; empty where the publication has it already. */
@@ -214,7 +291,7 @@ static int apply_remove(struct publication_store *store, struct publication *p,
         return r;
     nothing_grant(store, answer);
     store->counters.removed++;
-    apply_log(store, rq, "remove");
+    tell_applied(store, rq, answer, PUBLICATION_CHANGE_REMOVED);
     return 0;
 }
 
@@ -230,7 +307,7 @@ static int apply_refresh(struct publication_store *store, struct publication *p,
     published_count(p);
     publication_grant(p, rq, false, answer);
     store->counters.refreshed++;
-    apply_log(store, rq, "refresh");
+    tell_applied(store, rq, answer, PUBLICATION_CHANGE_REFRESHED);
     return 0;
 }
 
@@ -256,7 +333,7 @@ static int apply_modify(struct publication_store *store, struct publication *p,
     published_count(p);
     publication_grant(p, rq, true, answer);
     store->counters.modified++;
-    apply_log(store, rq, "modify");
+    tell_applied(store, rq, answer, PUBLICATION_CHANGE_MODIFIED);
 out:
     published_promise_destroy(store, promise);
     str_free(&call_id);
@@ -453,7 +530,7 @@ static int apply_initial(struct publication_store *store, const struct publicati
         return r;
     }
     store->counters.initial++;
-    apply_log(store, rq, "initial");
+    tell_applied(store, rq, answer, PUBLICATION_CHANGE_INITIAL);
     return 0;
 }
 
@@ -503,6 +580,8 @@ static void resource_prune(struct published_resource *resource)
     n = published_length(&gone);
     if (!n)
         return;
+    LIST_FOREACH (it, &gone)
+        published_tell(published_at(it), PUBLICATION_CHANGE_REMOVED);
     if (published_remove_all(resource, &gone) == 0) {
         store->counters.removed += n;
         return;
@@ -514,8 +593,10 @@ static void resource_prune(struct published_resource *resource)
 
 void publication_store_prune(struct publication_store *store)
 {
+    published_begin(store, STR_EMPTY);
     MAP_FOREACH_SAFE (node, &store->resources)
         resource_prune(resource_of(node));
+    published_over(store);
 }
 
 /* ---- one request ---- */
@@ -557,7 +638,11 @@ int publication_apply(struct publication_store *store, const struct publication_
     BUG_UNLESS(rq->document || rq->diff || rq->stream || !rq->body.n || !rq->expires_s ||
                rq->refusal.status);
     *answer = (struct publication_answer){ .status = 0 };
+    published_begin(store, rq->publisher);
     r = apply(store, rq, answer);
+    if (r > 0)
+        tell_refused(store, rq, answer, (enum publication_outcome)r);
+    published_over(store);
     counters->no_match += r == PUBLICATION_NO_MATCH || r == PUBLICATION_UNSERVED;
     counters->refused += r == PUBLICATION_NO_BODY || r == PUBLICATION_BAD_BODY;
     counters->over_quota += r == PUBLICATION_QUOTA;

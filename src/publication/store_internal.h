@@ -211,6 +211,12 @@ bool published_is_served(const struct publication_store *store,
 /* Is it still, by the settings of now, that this one is published for? */
 bool published_keeps_place(const struct publication *p);
 
+/* What has become of it, to the port. */
+void published_tell(const struct publication *p, enum publication_change what);
+/* Everything until the end has one cause. */
+void published_begin(const struct publication_store *store, struct str publisher);
+void published_over(const struct publication_store *store);
+
 /* ---- store_promise.c ---- */
 
 /* What `p` is now can be had back, if what it is about to become cannot be kept; *out NULL: there

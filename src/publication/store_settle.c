@@ -488,6 +488,19 @@ void published_remove_later(struct publication *p)
     timer_start(p->resource->store->cfg.wheel, &p->expiry, EXPIRY_RETRY_MS);
 }
 
+static int expire_and_tell(struct publication *p)
+{
+    const struct publication_store *store = p->resource->store;
+    int r;
+
+    published_begin(store, STR_EMPTY);
+    r = published_expire(p);
+    if (!r)
+        published_tell(p, PUBLICATION_CHANGE_EXPIRED);
+    published_over(store);
+    return r;
+}
+
 static void publication_expired(struct timer *t)
 {
     struct publication *p = CONTAINER_OF(t, struct publication, expiry);
@@ -497,7 +510,7 @@ static void publication_expired(struct timer *t)
              KV("context", published_word_text(p->resource->context)),
              KV("extension", published_extension(p->resource)),
              KV("publisher", published_word_text(p->publisher)));
-    if (published_expire(p)) {
+    if (expire_and_tell(p)) {
         published_remove_later(p);
         return;
     }

@@ -43,8 +43,10 @@ static void newest_set(struct testing *t, const struct snapshot *s)
     t->newest = s ? snapshot_ref(s) : NULL;
 }
 
-static void on_snapshot(void *ctx, const struct snapshot *s, uint64_t consumers)
+static void on_snapshot(void *ctx, const struct snapshot *s, const struct snapshot *former,
+                        uint64_t consumers)
 {
+    (void)former;
     watcher_info_snapshot(((struct testing *)ctx)->info, s);
     if (consumers)
         newest_set(ctx, s);

@@ -42,6 +42,61 @@ static void wait_for_retry(struct publication *pub)
     wait_ms(pub, ms);
 }
 
+/* ---- telling the edges ---- */
+
+/* A token, says RFC 3903 section 8.3.1; some put quotes around it. It must come back as it was, but
+ * must not break our message. */
+static struct str entity_tag_of(const struct sip_message *response)
+{
+    struct str tag = sip_header_value(response, SIP_H_SIP_ETAG);
+
+    for (size_t i = 0; i < tag.n; i++)
+        if (tag.p[i] <= ' ' || tag.p[i] > '~' || tag.p[i] == ',')
+            return STR_EMPTY;
+    return tag.n <= ENTITY_TAG_MAX ? tag : STR_EMPTY;
+}
+
+static enum publish_step step_of(const struct publication *pub)
+{
+    if (pub->step == STEP_REMOVE)
+        return PUBLISH_REMOVE;
+    if (pub->step == STEP_INITIAL)
+        return PUBLISH_INITIAL;
+    return pub->refresh_due && pub->told == pub->sent ? PUBLISH_REFRESH : PUBLISH_MODIFY;
+}
+
+static void tell(const struct publication *pub, const struct change_publish *told)
+{
+    const struct section_terms *t = &pub->section->terms;
+    struct feed_writer *changes = publisher_of(pub)->cfg.changes;
+    struct change c = { .kind = CHANGE_PUBLISH, .publish = *told };
+
+    if (!feed_wants(changes, CHANGE_PUBLISH))
+        return;
+    c.snapshot = pub->sent ? pub->sent : pub->newest;
+    c.publish.step = step_of(pub);
+    c.publish.section = t->settings->id;
+    c.publish.package = t->settings->event;
+    c.publish.server = t->settings->server_uri;
+    c.publish.cseq = pub->cseq;
+    if (!told->entity_tag.n)
+        c.publish.entity_tag = pub->entity_tag;
+    feed_put(changes, &c);
+}
+
+static void tell_done(const struct publication *pub, unsigned status,
+                      const struct sip_message *response)
+{
+    uint64_t now = publisher_now(publisher_of(pub)), sent_ms = pub->txn.started_ms;
+
+    tell(pub, &(struct change_publish){
+                  .what = response ? EXCHANGE_ANSWERED : EXCHANGE_UNANSWERED,
+                  .status = status,
+                  .entity_tag = response && status / 100 == 2 ? entity_tag_of(response) : STR_EMPTY,
+                  .reason = response ? response->reason : STR_EMPTY,
+                  .took_ms = now > sent_ms ? (uint32_t)(now - sent_ms) : 0 });
+}
+
 /* ---- sending ---- */
 
 static int on_print(struct client_txn *ct, struct buf *out)
@@ -138,6 +193,7 @@ static void request_start(struct publication *pub)
 {
     struct section *s = pub->section;
     bool body = pub->step != STEP_REMOVE, was_uncertain = pub->uncertain;
+    uint64_t shown = pub->sent ? pub->sent->sequence : pub->newest->sequence;
     int r;
 
     str_free(&pub->message);
@@ -161,6 +217,11 @@ static void request_start(struct publication *pub)
     }
     s->outstanding++;
     step_count(pub);
+    tell(pub,
+         &(struct change_publish){ .what = EXCHANGE_SENT,
+                                   .coalesced = body && pub->sent->sequence > shown + 1
+                                                    ? (uint32_t)(pub->sent->sequence - shown - 1)
+                                                    : 0 });
 }
 
 /* The removal is over, with or without success. */
@@ -348,18 +409,6 @@ static uint64_t retry_after_ms(const struct sip_message *response)
 
 /* ---- answers ---- */
 
-/* A token, says RFC 3903 section 8.3.1; some put quotes around it. It must come back as it was, but
- * must not break our message. */
-static struct str entity_tag_of(const struct sip_message *response)
-{
-    struct str tag = sip_header_value(response, SIP_H_SIP_ETAG);
-
-    for (size_t i = 0; i < tag.n; i++)
-        if (tag.p[i] <= ' ' || tag.p[i] > '~' || tag.p[i] == ',')
-            return STR_EMPTY;
-    return tag.n <= ENTITY_TAG_MAX ? tag : STR_EMPTY;
-}
-
 static void entity_tag_keep(struct publication *pub, const struct sip_message *response)
 {
     struct publisher *p = publisher_of(pub);
@@ -508,6 +557,7 @@ static void on_done(struct client_txn *ct, unsigned status, const struct sip_mes
 
     s->outstanding--;
     str_free(&pub->message);
+    tell_done(pub, status, response);
     if (response) {
         reason_keep(pub, status, response->reason);
         section_answered(s);

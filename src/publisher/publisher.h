@@ -12,6 +12,7 @@
 #include "body/body.h"
 #include "config/settings.h"
 #include "dns/dns.h"
+#include "feed/feed.h"
 #include "txn/txn.h"
 
 struct publisher; /* opaque: see publisher.c */
@@ -39,7 +40,8 @@ struct publisher_config {
     struct publisher_port port;
     struct keep keep; /* what is to survive, and is given back by publisher_restore */
     struct keep_words words;
-    uint64_t incarnation; /* of the store: how often it has been started */
+    uint64_t incarnation;        /* of the store: how often it has been started */
+    struct feed_writer *changes; /* NULL: nobody wants any */
 };
 NODISCARD int publisher_create(struct publisher **out, const struct publisher_config *cfg);
 /* What is kept stays kept: publications go on with the next process. */

@@ -178,7 +178,7 @@ static uint64_t hints_count(const struct dialplan *dp)
     return n;
 }
 
-int state_dialplan_apply(struct state_core *core, struct dialplan *dp)
+static int apply(struct state_core *core, struct dialplan *dp)
 {
     struct application *a = calloc(1, sizeof(*a));
     struct dialplan *former = core->dialplan;
@@ -210,4 +210,14 @@ int state_dialplan_apply(struct state_core *core, struct dialplan *dp)
     dialplan_unref(former);
     free(a);
     return same_names ? STATE_SAME_NAMES : 0;
+}
+
+int state_dialplan_apply(struct state_core *core, struct dialplan *dp)
+{
+    int r;
+
+    state_cause_begin(core, STATE_CAUSE_CONFIGURATION);
+    r = apply(core, dp);
+    state_cause_end(core);
+    return r;
 }

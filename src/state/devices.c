@@ -158,6 +158,23 @@ static void here_tell(struct state_core *core, struct device *d)
     core->port.device_here(core->port.ctx, d->name, reported, state);
 }
 
+/* Of the others only what comes of it: many are touched when all defaults are replaced. */
+static void device_tell(const struct state_core *core, const struct device *d)
+{
+    const struct device_saying *saying = core->saying;
+    struct state_device_change change = { .device = d->name,
+                                          .state = d->state,
+                                          .former = d->before.state };
+
+    if (saying) {
+        change.source = saying->source;
+        change.says = saying->says;
+        change.said = saying->said;
+    }
+    if (saying || d->state != d->before.state)
+        core->port.device(core->port.ctx, &change);
+}
+
 static void touched_tell(struct state_core *core)
 {
     LIST_FOREACH (it, &core->touched) {
@@ -165,10 +182,9 @@ static void touched_tell(struct state_core *core)
 
         here_tell(core, d);
 
-        if (d->state != d->before.state) {
+        if (d->state != d->before.state)
             d->changed_wall_ms = clock_wall_ms(core->clock);
-            core->port.device(core->port.ctx, d->name, d->state);
-        }
+        device_tell(core, d);
     }
     hints_tell(core);
     LIST_FOREACH_SAFE (it, &core->touched) {
@@ -190,6 +206,20 @@ static int touched_commit(struct state_core *core)
     hints_commit(core);
     touched_tell(core);
     return 0;
+}
+
+/* Of one device, because its source says this now; `said` NULL: nothing any more. */
+static int saying_commit(struct state_core *core, struct str source, const enum device_state *said)
+{
+    const struct device_saying saying = { source, said != NULL, said ? *said : DEVICE_UNKNOWN };
+    int r;
+
+    state_cause_begin(core, source);
+    core->saying = &saying;
+    r = touched_commit(core);
+    core->saying = NULL;
+    state_cause_end(core);
+    return r;
 }
 
 /* ---- sources ---- */
@@ -236,7 +266,7 @@ static int source_report_first(struct state_core *core, struct device *d,
         list_remove(&d->before.link);
         return r;
     }
-    r = touched_commit(core);
+    r = saying_commit(core, v->source, &v->state);
     if (r)
         str_free(&d->sources[--d->n_sources].source);
     return r;
@@ -251,7 +281,7 @@ static int source_report_again(struct state_core *core, struct device *d,
     device_touch(core, d);
     known->state = v->state;
     known->changed_wall_ms = v->changed_wall_ms;
-    r = touched_commit(core);
+    r = saying_commit(core, v->source, &v->state);
     if (r)
         *known = former;
     return r;
@@ -319,7 +349,7 @@ int state_device_forget(struct state_core *core, struct str source, struct str d
     gone = *known;
     behind = (size_t)(d->sources + --d->n_sources - known) * sizeof(*known);
     memmove(known, known + 1, behind);
-    r = touched_commit(core);
+    r = saying_commit(core, source, NULL);
     if (r) {
         memmove(known + 1, known, behind);
         *known = gone;
@@ -378,8 +408,11 @@ static int defaults_replace(struct state_core *core, const struct str *devices,
 int state_device_defaults(struct state_core *core, const struct str *devices,
                           const enum device_state *states, size_t n)
 {
-    int r = defaults_replace(core, devices, states, n);
+    int r;
 
+    state_cause_begin(core, STATE_CAUSE_CONFIGURATION);
+    r = defaults_replace(core, devices, states, n);
+    state_cause_end(core);
     if (r)
         LIST_FOREACH_SAFE (it, &core->devices) /* those that were made for it */
             device_release(core, CONTAINER_OF(it, struct device, link));

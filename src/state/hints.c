@@ -97,13 +97,24 @@ static bool lamp_equal(const struct lamp *a, const struct lamp *b)
            str_equal(a->subtype, b->subtype) && str_equal(a->message, b->message);
 }
 
+struct moment { /* of a snapshot */
+    uint64_t sequence, wall_ms;
+    struct cause cause;
+};
+
+static struct moment moment_now(const struct state_core *core, uint64_t sequence)
+{
+    return (struct moment){ sequence, clock_wall_ms(core->clock), core->cause };
+}
+
 static int snapshot_of(struct snapshot **out, const struct hint_form *form, const struct lamp *lamp,
-                       uint64_t id, uint64_t sequence, uint64_t wall_ms)
+                       uint64_t id, const struct moment *when)
 {
     const struct snapshot_spec spec = {
         .resource_id = id,
-        .sequence = sequence,
-        .changed_wall_ms = wall_ms,
+        .sequence = when->sequence,
+        .changed_wall_ms = when->wall_ms,
+        .cause = when->cause,
         .state = lamp->state,
         .hint_state = lamp->hint_state,
         .has_hint = lamp->has_hint,
@@ -125,14 +136,14 @@ static int snapshot_of(struct snapshot **out, const struct hint_form *form, cons
 static int snapshot_after(struct snapshot **out, const struct state_core *core,
                           const struct snapshot *last, const struct lamp *lamp)
 {
+    const struct moment now = moment_now(core, last->sequence + 1);
     const struct hint_form form = { .package = last->package,
                                     .context = last->context,
                                     .extension = last->extension,
                                     .text = last->hint,
                                     .name = last->hint_name };
 
-    return snapshot_of(out, &form, lamp, last->resource_id, last->sequence + 1,
-                       clock_wall_ms(core->clock));
+    return snapshot_of(out, &form, lamp, last->resource_id, &now);
 }
 
 /* ---- life ---- */
@@ -154,6 +165,8 @@ static void next_forget(struct state_core *core, struct hint *h)
     list_remove(&h->next.link);
     snapshot_unref(h->next.snapshot);
     h->next.snapshot = NULL;
+    snapshot_unref(h->next.former);
+    h->next.former = NULL;
     hint_sources_destroy(core, h->next.sources);
     h->next.sources = NULL;
     if (h->next.contributed)
@@ -228,6 +241,7 @@ void hint_idle_update(struct state_core *core, struct hint *h)
 
 int hint_stage_new(struct state_core *core, const struct hint_form *form, struct hint **out)
 {
+    const struct moment now = moment_now(core, 1);
     struct hint *h = hint_alloc();
     struct lamp lamp;
     int r = -ENOMEM;
@@ -238,7 +252,7 @@ int hint_stage_new(struct state_core *core, const struct hint_form *form, struct
     if (r)
         goto out;
     lamp = lamp_of(h->sources, &h->contribution, NULL);
-    r = snapshot_of(&h->snapshot, form, &lamp, ++core->last_id, 1, clock_wall_ms(core->clock));
+    r = snapshot_of(&h->snapshot, form, &lamp, ++core->last_id, &now);
     if (r)
         goto out;
     h->origin = form->origin;
@@ -276,6 +290,7 @@ static int form_snapshot(struct state_core *core, struct hint *h, const struct h
 {
     const struct snapshot *last = h->snapshot;
     struct lamp former = snapshot_lamp(last), lamp;
+    struct moment when;
     bool changed;
 
     lamp = sources_change ? lamp_of(h->next.sources, &h->contribution, NULL)
@@ -284,8 +299,9 @@ static int form_snapshot(struct state_core *core, struct hint *h, const struct h
     if (!changed && form_is(h, form))
         return 0;
     h->next.told = changed;
-    return snapshot_of(&h->next.snapshot, form, &lamp, last->resource_id, last->sequence + changed,
-                       changed ? clock_wall_ms(core->clock) : last->changed_wall_ms);
+    when = changed ? moment_now(core, last->sequence + 1)
+                   : (struct moment){ last->sequence, last->changed_wall_ms, last->cause };
+    return snapshot_of(&h->next.snapshot, form, &lamp, last->resource_id, &when);
 }
 
 int hint_stage_form(struct state_core *core, struct hint *h, const struct hint_form *form)
@@ -415,7 +431,7 @@ static void hint_settle(struct state_core *core, struct hint *h)
     if (h->next.snapshot) {
         h->snapshot = h->next.snapshot;
         h->next.snapshot = NULL;
-        snapshot_unref(last);
+        h->next.former = last;
     }
     h->next.reformed = h->next.contributed = false;
     h->stage = HINT_SETTLED;
@@ -434,11 +450,13 @@ void hints_commit(struct state_core *core)
 }
 
 /* One that is only served, and nothing is known of, is nobody's business but its watchers'. */
-static void hint_tell(struct state_core *core, struct hint *h, const struct snapshot *s)
+static void hint_tell(struct state_core *core, struct hint *h, const struct snapshot *s,
+                      const struct snapshot *former)
 {
     h->announced = h->announced || !hint_is_unknown(h);
     core->counters.snapshots++;
-    core->port.snapshot(core->port.ctx, s, h->consumers | (h->announced ? core->watch_all : 0));
+    core->port.snapshot(core->port.ctx, s, former,
+                        h->consumers | (h->announced ? core->watch_all : 0));
 }
 
 /* Whoever holds it learns that when it comes back to it. */
@@ -460,7 +478,7 @@ void hints_tell(struct state_core *core)
     LIST_FOREACH_SAFE (it, &core->departing) {
         struct hint *h = staged_hint(it);
 
-        hint_tell(core, h, h->next.snapshot);
+        hint_tell(core, h, h->next.snapshot, h->snapshot);
         hint_end(core, h);
     }
     LIST_FOREACH_SAFE (it, &core->staged) {
@@ -468,8 +486,10 @@ void hints_tell(struct state_core *core)
 
         list_remove(it);
         if (h->next.told)
-            hint_tell(core, h, h->snapshot);
+            hint_tell(core, h, h->snapshot, h->next.former);
         h->next.told = false;
+        snapshot_unref(h->next.former);
+        h->next.former = NULL;
     }
 }
 
@@ -498,12 +518,14 @@ void hint_release(struct state_core *core, struct hint *h)
         hint_destroy(core, h);
         return;
     }
+    state_cause_begin(core, STATE_CAUSE_UNWATCHED);
     if (hint_stage_end(core, h)) {
         log_warn(core->log, "state.resource_kept", KV("extension", h->snapshot->extension));
-        return;
+    } else {
+        hints_commit(core);
+        hints_tell(core);
     }
-    hints_commit(core);
-    hints_tell(core);
+    state_cause_end(core);
 }
 
 bool hint_is_unknown(const struct hint *h)

@@ -241,7 +241,7 @@ int state_record_check(const struct keep_record *k)
     }
 }
 
-int state_restore(struct state_core *core, const struct keep_record *k)
+static int restore(struct state_core *core, const struct keep_record *k)
 {
     switch (k->table) {
     case KEEP_DEVICE:
@@ -253,6 +253,16 @@ int state_restore(struct state_core *core, const struct keep_record *k)
     default:
         return -EBADMSG;
     }
+}
+
+int state_restore(struct state_core *core, const struct keep_record *k)
+{
+    int r;
+
+    state_cause_begin(core, STATE_CAUSE_RESTART);
+    r = restore(core, k);
+    state_cause_end(core);
+    return r;
 }
 
 static void presence_keep_again(const struct state_core *core, const struct presence *p)

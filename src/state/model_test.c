@@ -127,8 +127,10 @@ static void note_print(unsigned note, const char *what, char out[32])
 
 /* ---- what the core says ---- */
 
-static void on_snapshot(void *ctx, const struct snapshot *s, uint64_t consumers)
+static void on_snapshot(void *ctx, const struct snapshot *s, const struct snapshot *former,
+                        uint64_t consumers)
 {
+    (void)former;
     struct model *m = ctx;
     struct hint_model *h;
     uint32_t i;

@@ -133,6 +133,17 @@ static int presence_change(struct state_core *core, struct presence *p, struct p
     return 0;
 }
 
+static int presence_change_caused(struct state_core *core, struct presence *p,
+                                  struct presence_value *v, uint64_t wall_ms)
+{
+    int r;
+
+    state_cause_begin(core, p->name);
+    r = presence_change(core, p, v, wall_ms);
+    state_cause_end(core);
+    return r;
+}
+
 int presence_report(struct state_core *core, struct str provider, const struct presence_said *said)
 {
     struct presence_value v;
@@ -148,7 +159,7 @@ int presence_report(struct state_core *core, struct str provider, const struct p
     }
     r = value_init(&v, said->state, said->subtype, said->message);
     if (r == 0) {
-        r = presence_change(core, p, &v, said->wall_ms);
+        r = presence_change_caused(core, p, &v, said->wall_ms);
         value_fini(&v);
     }
     if (r == 0)

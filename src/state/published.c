@@ -45,8 +45,8 @@ static int resource_for(struct state_core *core, const struct resource_name *nam
     return 0;
 }
 
-int state_publish(struct state_core *core, const struct resource_name *name,
-                  const struct event_state *composite, struct hint **held)
+static int publish(struct state_core *core, const struct resource_name *name,
+                   const struct event_state *composite, struct hint **held)
 {
     const struct contribution c = { composite,
                                     order_in(core->orders, core->n_orders, name->context) };
@@ -75,6 +75,17 @@ int state_publish(struct state_core *core, const struct resource_name *name,
     return 0;
 }
 
+int state_publish(struct state_core *core, const struct resource_name *name,
+                  const struct event_state *composite, struct hint **held)
+{
+    int r;
+
+    state_cause_begin(core, STATE_CAUSE_PUBLICATION);
+    r = publish(core, name, composite, held);
+    state_cause_end(core);
+    return r;
+}
+
 void state_let_go(struct state_core *core, struct hint *held)
 {
     if (!held)
@@ -96,15 +107,11 @@ int state_published(struct state_core *core, const struct resource_name *name,
     return r;
 }
 
-int state_resource_end(struct state_core *core, const struct resource_name *name)
+static int resource_end(struct state_core *core, struct hint *h)
 {
     static const struct contribution none;
-    struct hint *h = state_name_is_possible(name) ? hint_find_name(core, name) : NULL;
-    int r;
+    int r = hint_stage_contribution(core, h, &none);
 
-    if (!h || h->origin != HINT_NONE)
-        return 0;
-    r = hint_stage_contribution(core, h, &none);
     if (r)
         return r;
     h->next.told = false;
@@ -113,6 +120,19 @@ int state_resource_end(struct state_core *core, const struct resource_name *name
     r = hint_stage_end(core, h);
     hints_commit(core);
     hints_tell(core);
+    return r;
+}
+
+int state_resource_end(struct state_core *core, const struct resource_name *name)
+{
+    struct hint *h = state_name_is_possible(name) ? hint_find_name(core, name) : NULL;
+    int r;
+
+    if (!h || h->origin != HINT_NONE)
+        return 0;
+    state_cause_begin(core, STATE_CAUSE_PUBLICATION);
+    r = resource_end(core, h);
+    state_cause_end(core);
     return r;
 }
 
@@ -166,16 +186,18 @@ int state_orders_set(struct state_core *core, const struct context_order *orders
 
     if (r)
         return r;
+    state_cause_begin(core, STATE_CAUSE_CONFIGURATION);
     r = orders_stage(core, orders, n);
     if (r) {
         hints_rollback(core);
         orders_free(copy, n);
-        return r;
+    } else {
+        orders_free(core->orders, core->n_orders);
+        core->orders = copy;
+        core->n_orders = n;
+        hints_commit(core);
+        hints_tell(core);
     }
-    orders_free(core->orders, core->n_orders);
-    core->orders = copy;
-    core->n_orders = n;
-    hints_commit(core);
-    hints_tell(core);
-    return 0;
+    state_cause_end(core);
+    return r;
 }

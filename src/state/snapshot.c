@@ -5,7 +5,8 @@
 int snapshot_create(struct snapshot **out, const struct snapshot_spec *spec)
 {
     size_t n = spec->package.n + spec->context.n + spec->extension.n + spec->hint.n +
-               spec->hint_name.n + spec->presence_subtype.n + spec->presence_message.n;
+               spec->hint_name.n + spec->presence_subtype.n + spec->presence_message.n +
+               spec->cause.source.n;
     struct snapshot *s = malloc(sizeof(*s) + n);
     char *at;
 
@@ -15,6 +16,7 @@ int snapshot_create(struct snapshot **out, const struct snapshot_spec *spec)
         .resource_id = spec->resource_id,
         .sequence = spec->sequence,
         .changed_wall_ms = spec->changed_wall_ms,
+        .cause = spec->cause,
         .state = spec->state,
         .hint_state = spec->hint_state,
         .has_hint = spec->has_hint,
@@ -38,6 +40,7 @@ int snapshot_create(struct snapshot **out, const struct snapshot_spec *spec)
     str_keep(&s->hint_name, &at);
     str_keep(&s->presence_subtype, &at);
     str_keep(&s->presence_message, &at);
+    str_keep(&s->cause.source, &at);
     *out = s;
     return 0;
 }

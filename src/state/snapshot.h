@@ -15,12 +15,20 @@ struct snapshot_body { /* a rendered body, owned by the snapshot: see body/body.
     void (*destroy)(struct snapshot_body *b);
 };
 
+/* What made something change: an event of a source, a reload, the end of a publication. Whatever
+ * follows from it carries its number, so that all of it can be found together. */
+struct cause {
+    uint64_t number;   /* 1, 2, 3, ... since the process began; 0: not known */
+    struct str source; /* who said it: "pbx-a", "cli", "configuration" */
+};
+
 struct snapshot {
     atomic_uint refs;
     _Atomic(struct snapshot_body *) bodies; /* newest first; only ever prepended to */
     uint64_t resource_id;                   /* never reused while the process lives */
     uint64_t sequence;                      /* of this resource: 1, 2, 3, ... */
     uint64_t changed_wall_ms;
+    struct cause cause;         /* of the change that made it */
     enum extension_state state; /* EXTENSION_REMOVED: the resource is gone, and this is the last */
     enum extension_state hint_state; /* of the hint alone; UNAVAILABLE without one */
     bool has_hint;
@@ -36,6 +44,7 @@ struct snapshot {
 
 struct snapshot_spec { /* everything is borrowed for the call */
     uint64_t resource_id, sequence, changed_wall_ms;
+    struct cause cause;
     enum extension_state state, hint_state;
     bool has_hint;
     enum presence_state presence;

@@ -6,18 +6,19 @@
 
 /* ---- life ---- */
 
-static void no_snapshot(void *ctx, const struct snapshot *s, uint64_t consumers)
+static void no_snapshot(void *ctx, const struct snapshot *s, const struct snapshot *former,
+                        uint64_t consumers)
 {
     (void)ctx;
     (void)s;
+    (void)former;
     (void)consumers;
 }
 
-static void no_device(void *ctx, struct str device, enum device_state state)
+static void no_device(void *ctx, const struct state_device_change *change)
 {
     (void)ctx;
-    (void)device;
-    (void)state;
+    (void)change;
 }
 
 static void no_presence(void *ctx, struct str provider, enum presence_state state,
@@ -118,6 +119,26 @@ void state_switches_set(struct state_core *core, const struct state_switches *sw
     core->switches = *switches;
 }
 
+/* ---- causes ---- */
+
+void state_cause_begin(struct state_core *core, struct str source)
+{
+    if (core->cause_depth++ == 0)
+        core->cause = (struct cause){ ++core->last_cause, source };
+}
+
+void state_cause_end(struct state_core *core)
+{
+    BUG_UNLESS(core->cause_depth);
+    if (--core->cause_depth == 0)
+        core->cause = (struct cause){ 0 };
+}
+
+struct cause state_cause(const struct state_core *core)
+{
+    return core->cause;
+}
+
 /* ---- hints from patterns ---- */
 
 /* The name goes into the text of the hint, where these would bring in devices nobody has allowed to
@@ -180,6 +201,7 @@ static int materialise(struct state_core *core, const struct dialplan_match *mat
     if (name_is_number(extension))
         form.extension = extension_key_str(&key);
     form.text = hint_text(core, core->dialplan, &form, &room);
+    state_cause_begin(core, STATE_CAUSE_WATCHED);
     r = materialised_make_room(core);
     if (r == 0 && *out)
         r = hint_stage_form(core, *out, &form);
@@ -187,11 +209,12 @@ static int materialise(struct state_core *core, const struct dialplan_match *mat
         r = hint_stage_new(core, &form, out);
     if (r) {
         hints_rollback(core);
-        return r;
+    } else {
+        hints_commit(core);
+        hints_tell(core);
     }
-    hints_commit(core);
-    hints_tell(core);
-    return 0;
+    state_cause_end(core);
+    return r;
 }
 
 bool state_name_is_possible(const struct resource_name *name)
@@ -264,12 +287,14 @@ int hint_make_bare(struct state_core *core, const struct resource_name *name, st
         extension_key_init(&key, name->extension);
         form.extension = extension_key_str(&key);
     }
+    state_cause_begin(core, STATE_CAUSE_WATCHED);
     r = hint_stage_new(core, &form, out);
-    if (r)
-        return r;
-    hints_commit(core);
-    hints_tell(core);
-    return 0;
+    if (r == 0) {
+        hints_commit(core);
+        hints_tell(core);
+    }
+    state_cause_end(core);
+    return r;
 }
 
 /* Behind all that the dialplan has: what is published under just that name, or is served. */
@@ -342,6 +367,6 @@ void state_watch_all(struct state_core *core, unsigned consumer)
         if (hint_is_silent(core, h))
             continue;
         h->announced = true;
-        core->port.snapshot(core->port.ctx, h->snapshot, bit);
+        core->port.snapshot(core->port.ctx, h->snapshot, NULL, bit);
     }
 }

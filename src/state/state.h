@@ -22,14 +22,26 @@ struct state_switches {         /* [compatibility] in extstate.conf; all false i
     bool asterisk_autohints;    /* every device class, only after a change, never removed */
 };
 
+struct state_device_change { /* borrowed for the call */
+    struct str device;
+    enum device_state state, former; /* aggregated */
+    struct str source;               /* who said it; empty: its default has changed */
+    bool says;                       /* false: the source says nothing any more */
+    enum device_state said;
+};
+
 struct state_port { /* a callback may be NULL; none may call back into the core */
     void *ctx;
-    /* A resource changed (or was created: sequence 1, or is gone: state EXTENSION_REMOVED).
-     * `consumers` are those who watch it, 0 when nobody does. The snapshot is borrowed: ref it to
-     * keep it. Of one operation, resources that end are told before those that come or change. */
-    void (*snapshot)(void *ctx, const struct snapshot *s, uint64_t consumers);
-    /* The aggregated state of a device, or a presence provider, changed. */
-    void (*device)(void *ctx, struct str device, enum device_state state);
+    /* A resource changed (or was created: sequence 1, `former` NULL; or is gone: state
+     * EXTENSION_REMOVED). `consumers` are those who watch it, 0 when nobody does. The snapshots are
+     * borrowed: ref them to keep them. Of one operation, resources that end are told before those
+     * that come or change. */
+    void (*snapshot)(void *ctx, const struct snapshot *s, const struct snapshot *former,
+                     uint64_t consumers);
+    /* A source says something else about a device than before, or the default of one has changed;
+     * the aggregated state may be what it was. */
+    void (*device)(void *ctx, const struct state_device_change *change);
+    /* A presence provider changed. */
     void (*presence)(void *ctx, struct str provider, enum presence_state state, struct str subtype,
                      struct str message);
     /* What our own sources together say about a device changed; `reported` is false when none of
@@ -54,6 +66,21 @@ struct state_config {
 NODISCARD int state_create(struct state_core **out, const struct state_config *cfg);
 void state_destroy(struct state_core *core);
 void state_switches_set(struct state_core *core, const struct state_switches *switches);
+
+/* Sources of causes that are no source of states. */
+#define STATE_CAUSE_CONFIGURATION STR("configuration") /* the start, or a reload */
+#define STATE_CAUSE_RESTART STR("restart")             /* what was kept is known again */
+#define STATE_CAUSE_PUBLICATION STR("publication")     /* something published has ended by itself */
+#define STATE_CAUSE_WATCHED STR("subscription")        /* somebody asked for it first */
+#define STATE_CAUSE_UNWATCHED STR("unsubscription")    /* nobody needs it any more */
+
+/* Why something changes, for whatever it leads to: from begin to end everything has one cause. Of
+ * scopes within each other the outermost counts; what is called without one has its own. `source`
+ * is borrowed until the end. */
+void state_cause_begin(struct state_core *core, struct str source);
+void state_cause_end(struct state_core *core);
+/* The present one; number 0 outside of all scopes. Also for the port's callbacks. */
+struct cause state_cause(const struct state_core *core);
 
 enum state_outcome {
     STATE_NO_HINT = 1, /* nothing of that name is reachable from that context        -> 404 */

@@ -48,10 +48,20 @@ struct state_core {
     struct list gone;              /* struct hint, ended and held */
     uint64_t watch_all;            /* consumers of everything */
     uint64_t last_id;
+    struct cause cause; /* while `cause_depth` */
+    uint64_t last_cause;
+    unsigned cause_depth;
+    const struct device_saying *saying; /* while a report of it is carried out */
     struct state_counters counters;
 };
 
 /* ---- devices.c ---- */
+
+struct device_saying { /* what a source says, or does not say any more */
+    struct str source;
+    bool says;
+    enum device_state said;
+};
 
 struct device {
     struct map_node node;
@@ -192,6 +202,7 @@ struct hint { /* a resource */
     struct {
         struct list link;          /* state_core.staged or .departing */
         struct snapshot *snapshot; /* NULL: stays; also for HINT_DEPARTING */
+        struct snapshot *former;   /* from the commit until it is told; or NULL */
         bool told;                 /* whether it is announced */
         bool contributed;          /* this is valid: a reference */
         struct contribution contribution;

@@ -78,9 +78,13 @@ static inline uint64_t testing_now(void *ctx)
 }
 
 /* "1000@users #1 Idle" or "1000@users #2 InUse away/lunch/until two", and who was told: "-> 3" */
-static inline void testing_snapshot(void *ctx, const struct snapshot *s, uint64_t consumers)
+static inline void testing_snapshot(void *ctx, const struct snapshot *s,
+                                    const struct snapshot *former, uint64_t consumers)
 {
     struct testing *t = ctx;
+
+    if (former)
+        assert_true(former->resource_id == s->resource_id && former->sequence <= s->sequence);
 
     buf_printf(&t->events, "%.*s@%.*s #%llu ", STR_FMT(s->extension), STR_FMT(s->context),
                (unsigned long long)s->sequence);
@@ -96,11 +100,13 @@ static inline void testing_snapshot(void *ctx, const struct snapshot *s, uint64_
     buf_add_char(&t->events, '\n');
 }
 
-static inline void testing_device(void *ctx, struct str device, enum device_state state)
+static inline void testing_device(void *ctx, const struct state_device_change *c)
 {
     struct testing *t = ctx;
 
-    buf_printf(&t->events, "%.*s %.*s\n", STR_FMT(device), STR_FMT(device_state_name(state)));
+    if (c->state != c->former)
+        buf_printf(&t->events, "%.*s %.*s\n", STR_FMT(c->device),
+                   STR_FMT(device_state_name(c->state)));
 }
 
 static inline void testing_presence(void *ctx, struct str provider, enum presence_state state,

@@ -439,19 +439,20 @@ static void run_snapshot(struct world *w, struct posted *p)
         publisher_snapshot(w->engine.publisher, p->snapshot);
 }
 
-static void on_snapshot(void *ctx, const struct snapshot *s, uint64_t consumers)
+static void on_snapshot(void *ctx, const struct snapshot *s, const struct snapshot *former,
+                        uint64_t consumers)
 {
+    (void)former;
     struct posted *p = post(ctx, run_snapshot);
 
     p->snapshot = snapshot_ref(s);
     p->consumers = consumers;
 }
 
-static void on_device(void *ctx, struct str device, enum device_state state)
+static void on_device(void *ctx, const struct state_device_change *change)
 {
     (void)ctx;
-    (void)device;
-    (void)state;
+    (void)change;
 }
 
 static void on_presence(void *ctx, struct str provider, enum presence_state state,
