@@ -279,4 +279,6 @@ void net_trace(const struct net *n, const char *verb, struct str transport, cons
 void net_counters_get(const struct net *n, struct net_counters *out)
 {
     *out = n->counters;
+    for (uint32_t i = 0; i < n->n_sockets; i++)
+        out->lost += udp_lost(n->sockets[i]);
 }

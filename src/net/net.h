@@ -72,9 +72,10 @@ struct net_config {
     void *ctx;
     size_t send_queue_max; /* datagrams that may wait while the kernel's buffer is full; then the
                               newest is dropped, counted */
-    /* For connections; the rest may be zero without them. */
-    unsigned worker; /* 0 to 253: part of their numbers */
+    bool sheds; /* refuse requests by UDP at random, with `rng`, when too many come: shed.h */
     struct rng *rng;
+    /* For connections, and `rng`; the rest may be zero without them. */
+    unsigned worker; /* 0 to 253: part of their numbers */
     struct net_limits limits;
     /* A message of which only the head could be told apart, or nothing, so that nothing is
      * answered. The connection is closed when what is sent now has gone. */
@@ -195,6 +196,8 @@ void net_trace_set(struct net *n, bool all, const struct addr_net *peers, size_t
 struct net_counters {
     uint64_t received, received_bytes, sent, sent_bytes, receive_calls, send_calls, dropped_full,
         send_errors;
+    uint64_t lost;                      /* came by UDP, and the kernel had no room, or was told to
+                                           refuse it */
     uint64_t connections;               /* now */
     uint64_t accepted, opened, refused; /* the latter over the limit */
     uint64_t refused_source;            /* not admitted */

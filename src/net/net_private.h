@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* net_private.h - what net.c and udp.c share. */
+/* net_private.h - what net.c, udp.c and udp_bind.c share. */
 #pragma once
 #include "net/net.h"
 #include "net/send_queue.h"
@@ -48,6 +48,11 @@ void udp_pause(struct udp_socket *s); /* or go on: as the net says */
 void udp_deafen(struct udp_socket *s);
 void udp_each(const struct udp_socket *s, net_socket_fn each, void *ctx);
 size_t udp_unsent(const struct udp_socket *s);
+uint64_t udp_lost(const struct udp_socket *s);
+/* udp_bind.c */
+NODISCARD int udp_read_local(struct addr *local, int fd);
+NODISCARD int udp_set_tos(int fd, bool v6, uint32_t tos);
+
 /* The address the peer sent to; `out` keeps the bound one when the kernel does not tell. */
 void udp_read_destination(struct addr *out, struct msghdr *m);
 

@@ -2,12 +2,13 @@
 /* One UDP socket: recvmmsg into the ring, sendmmsg from a queue. */
 #include "net/net_private.h"
 
-#include <fcntl.h>
-#include <linux/filter.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "net/shed.h"
 
 #define RECEIVE_BATCH 32
 #define RECEIVE_BATCHES 8 /* per readable event: timers and other sockets want their turn */
@@ -15,7 +16,6 @@
 /* Not one multiple of a page after the other: the datagrams of a batch, most of them shorter than
  * this, would share the few lines that a cache has for each address modulo the page. */
 #define SLOT_STRIDE (SLOT_SIZE + 832)
-#define KERNEL_BUFFER (4 << 20)
 
 union receive_control {
     struct cmsghdr align;
@@ -43,6 +43,9 @@ struct udp_socket {
     struct addr local;
     struct udp_socket *next; /* of the same transport, from which nothing is sent */
     struct send_queue queue;
+    struct timer shed_timer;
+    struct shed shed;
+    uint64_t lost; /* by the kernel, before it was ours */
 };
 
 /* ---- the ring ---- */
@@ -130,11 +133,86 @@ static void deliver(struct udp_socket *s, struct mmsghdr *m)
     n->cfg.receive(n->cfg.ctx, &from, datagram);
 }
 
+/* ---- more than can be dealt with: shed.h ---- */
+
+static struct shed_times times_now(void)
+{
+    struct timespec thread = { 0 };
+
+    (void)!clock_gettime(CLOCK_THREAD_CPUTIME_ID, &thread);
+    return (struct shed_times){ uv_hrtime(),
+                                (uint64_t)thread.tv_sec * 1000000000 + (uint64_t)thread.tv_nsec };
+}
+
+static void shed_tell(const struct udp_socket *s, bool was)
+{
+    if (s->shed.filtering && !was)
+        log_warn(s->net->cfg.log, "net.shedding", KV("transport", s->id));
+    else if (was && !s->shed.filtering)
+        log_info(s->net->cfg.log, "net.shedding_ended", KV("transport", s->id),
+                 KV_U("lost", shed_lost(s->fd) - s->lost));
+}
+
+static void shed_do(struct udp_socket *s)
+{
+    bool was = s->shed.filtering;
+    int r = shed_apply(&s->shed, s->fd, s->local.sa.sa_family == AF_INET6);
+
+    if (r)
+        log_warn(s->net->cfg.log, "net.shed_failed", KV("transport", s->id), KV_ERR(r));
+    shed_tell(s, was);
+}
+
+static void on_shed_timer(struct timer *t)
+{
+    struct udp_socket *s = CONTAINER_OF(t, struct udp_socket, shed_timer);
+
+    s->shed.full = s->shed.full || shed_is_needed(s->fd);
+    shed_step(&s->shed, s->net->cfg.rng, times_now());
+    shed_do(s);
+    s->shed.watching = !shed_is_over(&s->shed);
+    if (s->shed.watching)
+        timer_start(&s->net->cfg.loop->wheel, t, SHED_WINDOW_MS);
+}
+
+/* A batch came full: there may be more than is good. */
+static void shed_look(struct udp_socket *s)
+{
+    if (!s->net->cfg.sheds || s->shed.full || !shed_is_needed(s->fd))
+        return;
+    s->shed.full = true;
+    if (s->shed.watching)
+        return;
+    shed_begin(&s->shed, s->net->cfg.rng, times_now());
+    timer_start(&s->net->cfg.loop->wheel, &s->shed_timer, SHED_WINDOW_MS);
+}
+
+static void shed_end(struct udp_socket *s)
+{
+    timer_stop(&s->net->cfg.loop->wheel, &s->shed_timer);
+    s->shed.share = SHED_ALL;
+    shed_do(s);
+}
+
+static void deliver_watched(struct udp_socket *s, struct mmsghdr *m)
+{
+    struct str datagram = { m->msg_hdr.msg_iov->iov_base, m->msg_len };
+    bool answer = str_starts(datagram, STR("SIP/"));
+    uint64_t begun = uv_hrtime();
+
+    deliver(s, m);
+    if (answer)
+        s->shed.answers++;
+    else
+        shed_count(&s->shed, m->msg_hdr.msg_name, uv_hrtime() - begun);
+}
+
 static void receive_some(struct udp_socket *s)
 {
     struct net *n = s->net;
+    unsigned batches = s->shed.watching ? 1 : RECEIVE_BATCHES;
 
-    for (unsigned i = 0; i < RECEIVE_BATCHES; i++) {
+    for (unsigned i = 0; i < batches; i++) {
         int got = ring_fill(n->ring, s->fd);
 
         n->counters.receive_calls++;
@@ -146,9 +224,13 @@ static void receive_some(struct udp_socket *s)
             return;
         }
         for (int k = 0; k < got; k++)
-            deliver(s, &n->ring->messages[k]);
+            if (s->shed.watching)
+                deliver_watched(s, &n->ring->messages[k]);
+            else
+                deliver(s, &n->ring->messages[k]);
         if (got < RECEIVE_BATCH) /* empty now; if not, poll tells again */
             return;
+        shed_look(s);
     }
 }
 
@@ -262,157 +344,6 @@ int udp_send(struct udp_socket *s, const struct flow *to, struct str bytes)
 
 /* ---- opening and closing ---- */
 
-static int set_option(int fd, int level, int option, int value)
-{
-    return setsockopt(fd, level, option, &value, sizeof(value)) ? -errno : 0;
-}
-
-/* Best effort: beyond net.core.rmem_max only with CAP_NET_ADMIN. */
-static void enlarge_buffers(int fd)
-{
-    if (set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, KERNEL_BUFFER))
-        (void)!set_option(fd, SOL_SOCKET, SO_RCVBUF, KERNEL_BUFFER);
-    if (set_option(fd, SOL_SOCKET, SO_SNDBUFFORCE, KERNEL_BUFFER))
-        (void)!set_option(fd, SOL_SOCKET, SO_SNDBUF, KERNEL_BUFFER);
-}
-
-/* By a number made of the user part of "PUBLISH sip:USER@HOST", of USER_MAX bytes at most. Anything
- * else gets a number that no socket has. */
-void net_share_udp(int fd, unsigned sharers)
-{
-    enum { METHOD = 0x5055424c /* "PUBL" */, MIX = 0x9e3779b1 };
-    enum { USER = 12, USER_MAX = 24, EACH = 6, ALL = USER_MAX * EACH };
-    const struct sock_filter before[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
-        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, USER + USER_MAX, 1, 0),
-        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, METHOD, 1, 0),
-        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
-        BPF_STMT(BPF_LDX | BPF_IMM, 0), /* the number so far */
-    };
-    const struct sock_filter after[] = {
-        BPF_STMT(BPF_MISC | BPF_TXA, 0),
-        BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 16),
-        BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, sharers),
-        BPF_STMT(BPF_RET | BPF_A, 0),
-    };
-    struct sock_filter code[ARRAY_LEN(before) + ALL + ARRAY_LEN(after)], *at = code;
-
-    memcpy(at, before, sizeof(before));
-    at += ARRAY_LEN(before);
-    for (unsigned i = 0; i < USER_MAX; i++, at += EACH) {
-        uint8_t rest = (uint8_t)((USER_MAX - i) * EACH - 2); /* from the first jump to `after` */
-        const struct sock_filter byte[EACH] = {
-            BPF_STMT(BPF_LD | BPF_B | BPF_ABS, USER + i),
-            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, '@', rest, 0),
-            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ' ', (uint8_t)(rest - 1), 0),
-            BPF_STMT(BPF_ALU | BPF_ADD | BPF_X, 0),
-            BPF_STMT(BPF_ALU | BPF_MUL | BPF_K, MIX),
-            BPF_STMT(BPF_MISC | BPF_TAX, 0),
-        };
-        memcpy(at, byte, sizeof(byte));
-    }
-    memcpy(at, after, sizeof(after));
-    const struct sock_fprog program = { .len = ARRAY_LEN(code), .filter = code };
-
-    (void)!setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program));
-}
-
-static int set_tos(int fd, bool v6, uint32_t tos)
-{
-    return v6 ? set_option(fd, IPPROTO_IPV6, IPV6_TCLASS, (int)tos)
-              : set_option(fd, IPPROTO_IP, IP_TOS, (int)tos);
-}
-
-static int set_options(int fd, const struct net_udp_spec *spec)
-{
-    bool v6 = spec->bind.sa.sa_family == AF_INET6, wildcard = addr_is_any(&spec->bind);
-    int r = 0;
-
-    if (!r && spec->sharers)
-        r = set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-    if (!r && wildcard)
-        r = v6 ? set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
-               : set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
-    if (!r && spec->tos)
-        r = set_tos(fd, v6, spec->tos);
-    enlarge_buffers(fd);
-    return r;
-}
-
-static int read_local(struct addr *local, int fd)
-{
-    struct sockaddr_storage bound = { 0 };
-    socklen_t len = sizeof(bound);
-
-    if (getsockname(fd, (struct sockaddr *)&bound, &len))
-        return -errno;
-    return addr_from_sockaddr(local, (const struct sockaddr *)&bound);
-}
-
-/* What a socket is that somebody else has made. */
-static int check_udp(int fd)
-{
-    int protocol = 0, only = 1;
-    socklen_t len = sizeof(protocol);
-    struct addr local = { .sa.sa_family = AF_UNSPEC };
-    int r;
-
-    if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len))
-        return -errno;
-    r = protocol == IPPROTO_UDP ? read_local(&local, fd) : -EPROTOTYPE;
-    len = sizeof(only);
-    if (r == 0 && local.sa.sa_family == AF_INET6 &&
-        getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, &len))
-        r = -errno;
-    return r ? r : only ? 0 : -EAFNOSUPPORT;
-}
-
-int net_adopt_udp(int fd, const struct net_udp_spec *spec, struct addr *local)
-{
-    struct net_udp_spec rest = *spec;
-    int flags = fcntl(fd, F_GETFL), r = check_udp(fd);
-
-    if (r)
-        return r;
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC))
-        return -errno;
-    rest.sharers = 0; /* it is bound, and shares or does not */
-    r = set_options(fd, &rest);
-    return r ? r : read_local(local, fd);
-}
-
-bool net_shares(int fd)
-{
-    int shares = 0;
-    socklen_t len = sizeof(shares);
-
-    return getsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &shares, &len) == 0 && shares;
-}
-
-int net_bind_udp(int *out, const struct net_udp_spec *spec, struct addr *local)
-{
-    int fd = socket(spec->bind.sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int r = fd < 0 ? -errno : set_options(fd, spec);
-
-    if (!r && spec->bind.sa.sa_family == AF_INET6)
-        r = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-    if (!r && bind(fd, &spec->bind.sa, addr_socklen(&spec->bind)))
-        r = -errno;
-    if (!r)
-        r = read_local(local, fd);
-    if (r) {
-        if (fd >= 0)
-            close(fd);
-        return r;
-    }
-    if (spec->sharers > 1)
-        net_share_udp(fd, spec->sharers);
-    *out = fd;
-    return 0;
-}
-
 static void on_closed(uv_handle_t *handle)
 {
     struct udp_socket *s = handle->data;
@@ -434,10 +365,12 @@ int udp_open(struct udp_socket **out, struct net *n, uint32_t transport, struct 
     send_queue_init(&s->queue, n->cfg.send_queue_max);
     r = str_dup(&s->id, id);
     if (!r)
-        r = read_local(&s->local, fd);
+        r = udp_read_local(&s->local, fd);
     if (r)
         goto out;
     s->wildcard = addr_is_any(&s->local);
+    s->lost = shed_lost(fd);
+    timer_init(&s->shed_timer, on_shed_timer);
     r = loop_result(uv_poll_init(&n->cfg.loop->uv, &s->poll, s->fd));
     if (r)
         goto out;
@@ -457,7 +390,7 @@ out:
 int udp_set(struct udp_socket *s, struct str id, uint32_t tos)
 {
     struct str copy;
-    int r = set_tos(s->fd, s->local.sa.sa_family == AF_INET6, tos);
+    int r = udp_set_tos(s->fd, s->local.sa.sa_family == AF_INET6, tos);
 
     if (!r)
         r = str_dup(&copy, id);
@@ -475,6 +408,7 @@ void udp_close(struct udp_socket *s)
 
         s->blocked = false;
         udp_flush(s);
+        shed_end(s);
         s->net = NULL;
         uv_close((uv_handle_t *)&s->poll, on_closed);
         s = next;
@@ -491,6 +425,15 @@ void udp_each(const struct udp_socket *s, net_socket_fn each, void *ctx)
 size_t udp_unsent(const struct udp_socket *s)
 {
     return send_queue_waiting(&s->queue);
+}
+
+uint64_t udp_lost(const struct udp_socket *s)
+{
+    uint64_t lost = 0;
+
+    for (; s; s = s->next)
+        lost += s->deaf ? 0 : shed_lost(s->fd) - s->lost;
+    return lost;
 }
 
 const struct addr *udp_local(const struct udp_socket *s)
