@@ -334,8 +334,14 @@ static struct datagram_message *datagram_copy(const struct flow *from, struct st
 int worker_post_datagram(struct worker *w, const struct flow *from, struct str datagram)
 {
     struct datagram_message *d = datagram_copy(from, datagram);
-    int r = d ? inbox_post(&w->loop.inbox, &d->m) : -ENOMEM;
+    int r;
 
+    if (!d)
+        return -ENOMEM;
+    if (from->connection && str_starts(datagram, STR("SIP/"))) /* nobody repeats that answer */
+        r = inbox_post_once(&w->loop.inbox, &d->m);
+    else
+        r = inbox_post(&w->loop.inbox, &d->m);
     if (r)
         datagram_drop(&d->m);
     return r;

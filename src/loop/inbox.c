@@ -60,7 +60,7 @@ void inbox_fini(struct inbox *in)
     pthread_mutex_destroy(&in->lock);
 }
 
-static int inbox_put(struct inbox *in, struct inbox_message *m, bool always)
+static int inbox_put(struct inbox *in, struct inbox_message *m, size_t most)
 {
     bool was_empty, wake = false;
     int r = 0;
@@ -69,7 +69,7 @@ static int inbox_put(struct inbox *in, struct inbox_message *m, bool always)
     was_empty = in->length == 0;
     if (in->closed) {
         r = -ESHUTDOWN;
-    } else if (!always && in->length >= in->high) {
+    } else if (in->length >= most) {
         r = -EAGAIN;
     } else {
         list_append(&in->queue, &m->link);
@@ -88,12 +88,17 @@ static int inbox_put(struct inbox *in, struct inbox_message *m, bool always)
 
 int inbox_post(struct inbox *in, struct inbox_message *m)
 {
-    return inbox_put(in, m, false);
+    return inbox_put(in, m, in->high);
+}
+
+int inbox_post_once(struct inbox *in, struct inbox_message *m)
+{
+    return inbox_put(in, m, 2 * in->high);
 }
 
 void inbox_post_always(struct inbox *in, struct inbox_message *m)
 {
-    if (inbox_put(in, m, true))
+    if (inbox_put(in, m, SIZE_MAX))
         m->drop(m);
 }
 
