@@ -14,6 +14,7 @@ enum field_kind {
     FIELD_STRS,
     FIELD_ADDR,
     FIELD_NETS,
+    FIELD_TOKENS,
     FIELD_MATCHES,
     FIELD_RULES,
     FIELD_EVENT,       /* of an inbound-publication: its package is behind "event_" */
@@ -70,6 +71,14 @@ static const struct field auth_fields[] = {
     FIELD("password_digest", FIELD_STR, auth_settings, credential.hash[DIGEST_SHA512_256]),
     FIELD("supported_algorithms_uac", FIELD_U32, auth_settings, credential.algorithms),
     FIELD("supported_algorithms_uas", FIELD_ALGORITHMS, auth_settings, server.order),
+    END,
+};
+
+static const struct field http_fields[] = {
+    FIELD("bind", FIELD_ADDR, http_settings, bind),
+    FIELD_N("token", FIELD_TOKENS, http_settings, tokens, n_tokens),
+    FIELD("tls_cert_file", FIELD_STR, http_settings, cert_file),
+    FIELD("tls_key_file", FIELD_STR, http_settings, key_file),
     END,
 };
 
@@ -190,12 +199,23 @@ static struct str event_of(const struct inbound_publication_settings *p, const s
     return STR_EMPTY;
 }
 
+static bool tokens_equal(const struct http_token *a, const struct http_token *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!str_equal(a[i].name, b[i].name) || !str_equal(a[i].secret, b[i].secret) ||
+            a[i].writes != b[i].writes)
+            return false;
+    return true;
+}
+
 static bool list_equal(const struct field *f, const void *a, const void *b, size_t n)
 {
     if (f->kind == FIELD_STRS)
         return strs_equal(a, b, n);
     if (f->kind == FIELD_RULES)
         return rules_equal(a, b, n);
+    if (f->kind == FIELD_TOKENS)
+        return tokens_equal(a, b, n);
     return f->kind == FIELD_NETS ? nets_equal(a, b, n) : matches_equal(a, b, n);
 }
 
@@ -225,6 +245,7 @@ static bool field_equal(const struct field *f, const void *a, const void *b)
         return str_equal(event_of(a, f), event_of(b, f));
     case FIELD_STRS:
     case FIELD_NETS:
+    case FIELD_TOKENS:
     case FIELD_MATCHES:
     case FIELD_RULES:
         memcpy(&list[0], x, sizeof(list[0]));
@@ -388,6 +409,8 @@ static void singles_compare(const struct comparison *c, const struct settings *f
           offsetof(struct settings, compatibility) },
         { { "[dialog-info]", &dialog_info_schema, sizeof(struct dialog_info_settings), no_fields },
           offsetof(struct settings, dialog_info) },
+        { { "[http]", &http_schema, sizeof(struct http_settings), http_fields },
+          offsetof(struct settings, http) },
         { { "[global]", &global_schema, sizeof(struct global_settings), global_fields },
           offsetof(struct settings, global) },
         { { "[system]", NULL, 0, system_fields }, offsetof(struct settings, global) },

@@ -373,14 +373,8 @@ const struct schema plugins_schema = {
 
 /* ---- reading ---- */
 
-enum {
-    STAYS = 1, /* what was loaded before goes on */
-};
-
-/* All entries of all sections of that name, in order, into an object that begins with the defaults.
- * One bad line, and at a reload all stays as it was. 0, STAYS or a negative errno. */
-static int read_sections(struct reading *r, const struct schema_use *use, void *object,
-                         const struct conf *conf, struct str name)
+int conf_sections_read(struct reading *r, const struct schema_use *use, void *object,
+                       const struct conf *conf, struct str name)
 {
     int result = 0;
 
@@ -395,7 +389,7 @@ static int read_sections(struct reading *r, const struct schema_use *use, void *
             result = schema_apply(r, use, object, &s->entries[j]);
     }
     if (result == 0 && r->former && r->faults)
-        result = STAYS;
+        result = SECTIONS_STAY;
     r->former = false;
     return result;
 }
@@ -442,8 +436,8 @@ static int read_general(struct reading *r, struct settings *s, const struct conf
     if (result)
         goto out;
     memcpy(g, use.defaults, sizeof(*g));
-    result = read_sections(r, &use, g, conf, STR("general"));
-    if (result == STAYS)
+    result = conf_sections_read(r, &use, g, conf, STR("general"));
+    if (result == SECTIONS_STAY)
         result = general_take_former(r, g);
     if (result)
         goto out;
@@ -472,13 +466,13 @@ static int read_compatibility(struct reading *r, struct settings *s, const struc
     if (result)
         goto out;
     memcpy(&d, use.defaults, sizeof(d));
-    result = read_sections(r, &use, &d, conf, STR("compatibility"));
+    result = conf_sections_read(r, &use, &d, conf, STR("compatibility"));
     if (result == 0 && d.asterisk) {
         turn_all_on(&d);
-        result = read_sections(r, &use, &d, conf, STR("compatibility"));
+        result = conf_sections_read(r, &use, &d, conf, STR("compatibility"));
     }
-    s->compatibility = result == STAYS ? r->source->former->compatibility : d.c;
-    result = result == STAYS ? 0 : result;
+    s->compatibility = result == SECTIONS_STAY ? r->source->former->compatibility : d.c;
+    result = result == SECTIONS_STAY ? 0 : result;
 out:
     schema_use_fini(&use);
     return result;
@@ -492,9 +486,9 @@ static int read_dialog_info(struct reading *r, struct settings *s, const struct 
 
     if (result == 0) {
         memcpy(d, use.defaults, sizeof(*d));
-        result = read_sections(r, &use, d, conf, STR("dialog-info"));
+        result = conf_sections_read(r, &use, d, conf, STR("dialog-info"));
     }
-    if (result == STAYS) {
+    if (result == SECTIONS_STAY) {
         *d = r->source->former->dialog_info;
         result = arena_str(r->arena, &d->single_dialog_agents, d->single_dialog_agents);
     }
@@ -520,8 +514,8 @@ static int read_plugins(struct reading *r, struct settings *s, const struct conf
     int result = schema_use_init(r, &use, &plugins_schema);
 
     if (result == 0)
-        result = read_sections(r, &use, &d, conf, STR("plugins"));
-    if (result == STAYS)
+        result = conf_sections_read(r, &use, &d, conf, STR("plugins"));
+    if (result == SECTIONS_STAY)
         result = plugins_take_former(r, s);
     s->plugins_partial = conf->partial;
     for (size_t i = 0; i < conf->n_sections; i++)
@@ -532,7 +526,8 @@ static int read_plugins(struct reading *r, struct settings *s, const struct conf
 }
 
 static const char *const own_sections[] = { "general",       "compatibility", "plugins",
-                                            "authorization", "compositor",    "dialog-info" };
+                                            "authorization", "compositor",    "dialog-info",
+                                            "http" };
 
 static bool is_own_section(struct str name)
 {
@@ -623,6 +618,9 @@ int extstate_conf_read(struct reading *r, struct settings *s, struct conf *conf)
     if (result)
         return result;
     result = read_dialog_info(r, s, conf);
+    if (result)
+        return result;
+    result = http_conf_read(r, s, conf);
     if (result)
         return result;
     result = read_plugins(r, s, conf);

@@ -175,6 +175,17 @@ bool authorization_conf_is_meant(const struct conf_section *s);
 
 /* manager_conf.c: manager.conf. */
 NODISCARD int manager_conf_read(struct reading *r, struct settings *s, const struct conf *conf);
+enum {
+    SECTIONS_STAY = 1, /* what was loaded before goes on */
+};
+/* extstate_conf.c: all entries of all sections of that name, in order, into an object that begins
+ * with the defaults. One bad line, and at a reload all stays as it was. 0, SECTIONS_STAY or a
+ * negative errno. */
+NODISCARD int conf_sections_read(struct reading *r, const struct schema_use *use, void *object,
+                                 const struct conf *conf, struct str name);
+
+/* http_conf.c */
+NODISCARD int http_conf_read(struct reading *r, struct settings *s, const struct conf *conf);
 
 /* compositor_conf.c: is this section one? */
 bool compositor_conf_is(const struct conf_section *s);
@@ -185,10 +196,10 @@ bool compositor_conf_was(const struct reading *r, const struct settings *s,
 NODISCARD int compositor_conf_read(struct reading *r, struct settings *s, const struct conf *conf);
 NODISCARD int compositor_conf_settle(struct reading *r, struct settings *s);
 
-/* The tables: extstate_conf.c, authorization_conf.c, compositor_conf.c, manager_conf.c,
- * pjsip_tables.c, address_rules.c and pjsip_publication.c. */
+/* The tables: extstate_conf.c, authorization_conf.c, compositor_conf.c, http_conf.c,
+ * manager_conf.c, pjsip_tables.c, address_rules.c and pjsip_publication.c. */
 extern const struct schema general_schema, compatibility_schema, plugins_schema,
-    authorization_schema, compositor_schema, dialog_info_schema, manager_schema,
+    authorization_schema, compositor_schema, dialog_info_schema, http_schema, manager_schema,
     manager_user_schema;
 extern const struct schema global_schema, system_schema, transport_schema, acl_schema, auth_schema,
     aor_schema, endpoint_schema, named_rules_schema, identify_schema, publish_schema,

@@ -120,6 +120,7 @@ void settings_print_reference(struct buf *out)
         &authorization_schema,
         &compositor_schema,
         &dialog_info_schema,
+        &http_schema,
         &global_schema,
         &system_schema,
         &transport_schema,

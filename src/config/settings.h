@@ -351,6 +351,25 @@ struct domain_alias {
     struct str alias, domain;
 };
 
+struct http_token {
+    struct str name, secret;
+    bool writes; /* states may be set with it */
+};
+
+struct http_settings { /* extstate.conf [http] */
+    bool enabled;
+    struct addr bind;
+    struct str cert_file, key_file; /* absolute paths; empty: no TLS */
+    struct http_token *tokens;
+    size_t n_tokens;
+    struct addr_net *allow; /* who may connect; none: everybody */
+    size_t n_allow;
+    struct addr_net *readers; /* who may read without proving anything */
+    size_t n_readers;
+    struct str hosts; /* comma separated: names by which readers may ask */
+    uint32_t max_connections, session_lifetime_s;
+};
+
 struct settings {
     atomic_uint refs;
     struct general_settings general;
@@ -358,6 +377,7 @@ struct settings {
     struct authorization_settings *authorization; /* a reference */
     struct manager_settings *manager;             /* likewise: see manager.h */
     struct dialog_info_settings dialog_info;
+    struct http_settings http;
     struct global_settings global;
     struct transport_settings *transports;
     size_t n_transports;

@@ -186,6 +186,11 @@ static void command_publications(struct ctl_request *q)
     on_workers(q, worker_publications, done_answer);
 }
 
+static void command_publishers(struct ctl_request *q)
+{
+    on_workers(q, worker_publishers, done_answer);
+}
+
 static void command_publications_inbound(struct ctl_request *q)
 {
     on_state(q, state_publications, done_answer);
@@ -458,6 +463,7 @@ static const struct {
     { "subscriptions", command_subscriptions },
     { "subscription.import", command_subscription_import },
     { "publications", command_publications },
+    { "publishers", command_publishers },
     { "publications.inbound", command_publications_inbound },
     { "mailbox.list", command_mailbox_list },
     { "mailbox.set", command_mailbox_set },

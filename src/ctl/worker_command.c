@@ -121,6 +121,36 @@ void worker_publications(struct ctl_job *job, void *worker)
     publisher_each(((struct ctl_worker *)worker)->publisher, on_publication, request_of(job));
 }
 
+struct publisher_row {
+    struct ctl_request *q;
+    unsigned worker;
+};
+
+static void on_publisher(void *ctx, const struct publisher_view *v)
+{
+    const struct publisher_row *at = ctx;
+    struct json row = request_row(at->q);
+
+    json_add_str(&row, "section", v->section);
+    json_add_u64(&row, "worker", at->worker);
+    json_add_str(&row, "server_uri", v->server_uri);
+    json_add_u64(&row, "publications", v->publications);
+    json_add_u64(&row, "outstanding", v->outstanding);
+    json_add_bool(&row, "up", v->resolved && !v->down);
+    json_add_bool(&row, "resolved", v->resolved);
+    json_add_u64(&row, "failures", v->failures);
+    json_add_bool(&row, "retired", v->retired);
+    request_row_end(at->q, &row);
+}
+
+void worker_publishers(struct ctl_job *job, void *worker)
+{
+    const struct ctl_worker *w = worker;
+
+    publisher_sections_each(w->publisher, on_publisher,
+                            &(struct publisher_row){ request_of(job), w->index });
+}
+
 /* ---- what another server kept ---- */
 
 /* On the worker that in-dialog requests with that tag come to. */

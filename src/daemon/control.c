@@ -61,6 +61,9 @@ static void port_status(void *ctx, struct json *out)
                           .log_level = log_level_get(d->log),
                           .started_wall_ms = d->started_wall_ms,
                           .subscriptions = atomic_load(&d->admission.held),
+                          .state = &d->state,
+                          .all_workers = d->workers,
+                          .edge = &d->edge.loop,
                       });
 }
 

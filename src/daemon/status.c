@@ -90,6 +90,18 @@ static void print_store(struct json *out, const struct status_facts *f)
     json_end_object(out);
 }
 
+static void print_queues(struct json *out, const struct status_facts *f)
+{
+    json_add_object(out, "queues");
+    json_add_u64(out, "state", inbox_length(&f->state->loop.inbox));
+    json_add_u64(out, "edge", inbox_length(&f->edge->inbox));
+    json_add_array(out, "workers");
+    for (unsigned i = 0; i < f->n_workers; i++)
+        json_add_u64(out, NULL, inbox_length(&f->all_workers[i].loop.inbox));
+    json_end_array(out);
+    json_end_object(out);
+}
+
 void status_print(struct json *out, const struct status_facts *f)
 {
     json_add_str(out, "version", STR(EXTSTATE_VERSION));
@@ -109,6 +121,7 @@ void status_print(struct json *out, const struct status_facts *f)
     body_registry_each(f->bodies, print_generator, out);
     json_end_array(out);
     print_store(out, f);
+    print_queues(out, f);
     print_compatibility(out, &f->settings->compatibility);
 }
 

@@ -16,6 +16,9 @@ struct status_facts {
     enum log_level log_level;
     uint64_t started_wall_ms;
     uint64_t subscriptions;
+    struct state_thread *state;
+    struct worker *all_workers;
+    struct loop *edge;
 };
 void status_print(struct json *out, const struct status_facts *facts);
 

@@ -79,6 +79,24 @@ void publisher_each(const struct publisher *p,
     }
 }
 
+void publisher_sections_each(const struct publisher *p,
+                             void (*each)(void *ctx, const struct publisher_view *v), void *ctx)
+{
+    LIST_FOREACH (it, &p->sections) {
+        const struct section *s = CONTAINER_OF(it, struct section, link);
+        const struct publisher_view v = { .section = s->terms.settings->id,
+                                          .server_uri = s->terms.settings->server_uri,
+                                          .publications = s->n_publications,
+                                          .outstanding = s->outstanding,
+                                          .resolved = s->resolved,
+                                          .down = s->down,
+                                          .failures = s->down ? s->down_failures : 0,
+                                          .retired = s->retired };
+
+        each(ctx, &v);
+    }
+}
+
 void publisher_counters_get(const struct publisher *p, struct publisher_counters *out)
 {
     *out = p->counters;

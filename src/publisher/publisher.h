@@ -112,6 +112,17 @@ struct publication_view { /* borrowed for the call */
 void publisher_each(const struct publisher *p,
                     void (*each)(void *ctx, const struct publication_view *v), void *ctx);
 
+/* One server that is published to, as this worker finds it. */
+struct publisher_view { /* borrowed for the call */
+    struct str section, server_uri;
+    size_t publications, outstanding; /* the latter: PUBLISHes without an answer yet */
+    bool resolved, down;              /* its address is known; the last requests went unanswered */
+    uint32_t failures;                /* in a row, while it is down */
+    bool retired;                     /* its publications are being removed */
+};
+void publisher_sections_each(const struct publisher *p,
+                             void (*each)(void *ctx, const struct publisher_view *v), void *ctx);
+
 struct publisher_counters {
     uint64_t publications, sections;
     uint64_t sent, initial, modify, refresh, remove, acknowledged, failed, challenged, retried,
