@@ -160,6 +160,11 @@ static void command_presence_set(struct ctl_request *q)
     on_state_lasting(q, state_presence_change);
 }
 
+static void command_changes(struct ctl_request *q)
+{
+    on_state_lasting(q, state_changes);
+}
+
 static void hints_counted(struct ctl_job *job)
 {
     on_state(request_of(job), state_hints, done_answer);
@@ -459,6 +464,7 @@ static const struct {
     { "devstate.forget", command_devstate_forget },
     { "presence.list", command_presence_list },
     { "presence.set", command_presence_set },
+    { "changes", command_changes },
     { "hints", command_hints },
     { "subscriptions", command_subscriptions },
     { "subscription.import", command_subscription_import },

@@ -90,6 +90,7 @@ void state_device_change(struct ctl_job *job, void *subject);
 void state_device_drop(struct ctl_job *job, void *subject);
 void state_presences(struct ctl_job *job, void *subject);
 void state_presence_change(struct ctl_job *job, void *subject);
+void state_changes(struct ctl_job *job, void *subject);
 void state_hints(struct ctl_job *job, void *subject);
 void state_publications(struct ctl_job *job, void *subject);
 void state_mailboxes(struct ctl_job *job, void *subject);

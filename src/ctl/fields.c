@@ -35,6 +35,8 @@ static const struct field {
     { "binary", FIELD_NAME, 4000 },
     { "reason", FIELD_TEXT, 0 },
     { "all", FIELD_BOOL, 0 },
+    { "exact", FIELD_BOOL, 0 },
+    { "changes", FIELD_LIST, 0 },
     { "dry_run", FIELD_BOOL, 0 },
     { "peers", FIELD_LIST, 0 },
     { "packet", FIELD_TEXT, 65535 },

@@ -12,9 +12,13 @@ static struct state_core *core_of(void *subject)
     return ((struct ctl_state *)subject)->core;
 }
 
+/* Of one that is asked for by its whole name the letters' case counts as little. */
 static bool has_prefix(const struct ctl_request *q, struct str name)
 {
-    return str_starts_nocase(name, request_text(q, "prefix"));
+    struct str prefix = request_text(q, "prefix");
+
+    return str_starts_nocase(name, prefix) &&
+           (name.n == prefix.n || !json_is_true(json_object_get(q->arguments, "exact")));
 }
 
 static struct str source_of(const struct ctl_request *q)
@@ -165,6 +169,69 @@ void state_presence_change(struct ctl_job *job, void *subject)
                   "provider", provider);
 }
 
+/* ---- many at once ---- */
+
+static const struct {
+    const char *key;
+    void (*run)(struct ctl_job *job, void *subject);
+} change_kinds[] = {
+    { "device", state_device_change },
+    { "provider", state_presence_change },
+    { "mailbox", state_mailbox_change },
+};
+
+static void change_one(struct ctl_request *q, json_t *change, void *subject)
+{
+    json_t *whole = q->arguments;
+
+    q->arguments = change;
+    for (size_t i = 0; i < ARRAY_LEN(change_kinds); i++) {
+        if (!json_object_get(change, change_kinds[i].key))
+            continue;
+        if (request_check(q))
+            change_kinds[i].run(&q->job, subject);
+        q->arguments = whole;
+        return;
+    }
+    q->arguments = whole;
+    request_fail(q, "usage", "a change has \"device\", \"provider\" or \"mailbox\"");
+}
+
+static void tell_refused(struct ctl_request *q, size_t index)
+{
+    struct json row = request_row(q);
+
+    json_add_u64(&row, "index", index);
+    json_add_str(&row, "error", str_of(q->error));
+    json_add_str(&row, "message", buf_str(&q->message));
+    request_row_end(q, &row);
+    q->error = NULL;
+    buf_reset(&q->message);
+}
+
+/* One that is wrong does not hold up the others. They are one command and one source. */
+void state_changes(struct ctl_job *job, void *subject)
+{
+    struct ctl_request *q = request_of(job);
+    const json_t *list = json_object_get(q->arguments, "changes");
+    json_t *source = json_object_get(q->arguments, "source"), *change;
+    size_t i;
+
+    if (refused(q, subject))
+        return;
+    json_array_foreach(list, i, change)
+    {
+        if (json_is_object(change) &&
+            (json_object_set_new(change, "command", json_string("changes")) ||
+             (source && json_object_set(change, "source", source))))
+            request_fail(q, "failed", "there is no memory for it");
+        else
+            change_one(q, change, subject);
+        if (q->error)
+            tell_refused(q, i);
+    }
+}
+
 /* ---- hints ---- */
 
 static void print_hint_state(struct json *row, const struct snapshot *s)
@@ -182,7 +249,6 @@ static void print_hint_state(struct json *row, const struct snapshot *s)
 static void on_hint(void *ctx, const struct state_hint_view *v)
 {
     struct ctl_request *q = ctx;
-    struct str prefix = request_text(q, "prefix");
     struct buf full;
     struct json row;
     char room[512];
@@ -191,7 +257,7 @@ static void on_hint(void *ctx, const struct state_hint_view *v)
     buf_add(&full, v->extension);
     buf_add_char(&full, '@');
     buf_add(&full, v->context);
-    if (!str_starts_nocase(buf_str(&full), prefix))
+    if (!has_prefix(q, buf_str(&full)))
         return;
     row = request_row(q);
     json_add_str(&row, "extension", v->extension);

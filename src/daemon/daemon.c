@@ -325,13 +325,21 @@ static int daemon_start(struct daemon *d)
     if (r)
         return r;
     daemon_deliver_backlog(d);
-    r = edge_init(&d->edge, &(struct edge_config){ .clock = &clock_system,
-                                                   .log = d->log,
-                                                   .settings = d->settings,
-                                                   .feed = &d->feed,
-                                                   .state = &d->state,
-                                                   .workers = d->workers,
-                                                   .n_workers = d->n_workers });
+    r = edge_init(&d->edge,
+                  &(struct edge_config){ .clock = &clock_system,
+                                         .log = d->log,
+                                         .settings = d->settings,
+                                         .listeners = d->listeners,
+                                         .feed = &d->feed,
+                                         .facts = { .options = d->options,
+                                                    .bodies = d->bodies,
+                                                    .store = d->store,
+                                                    .admission = &d->admission,
+                                                    .durability = d->begun_with->general.durability,
+                                                    .started_wall_ms = d->started_wall_ms },
+                                         .state = &d->state,
+                                         .workers = d->workers,
+                                         .n_workers = d->n_workers });
     if (r)
         return r;
     r = daemon_catch_signals(d);

@@ -3,11 +3,14 @@
 
 #include <stdlib.h>
 
+#include "daemon/status.h"
+
 enum { EDGE_INBOX_HIGH = 65536 };
 
 struct settings_message {
     struct inbox_message m;
     const struct settings *settings; /* a reference */
+    struct listeners *listeners;     /* likewise */
 };
 
 static void settings_drop(struct inbox_message *m)
@@ -15,6 +18,7 @@ static void settings_drop(struct inbox_message *m)
     struct settings_message *s = CONTAINER_OF(m, struct settings_message, m);
 
     settings_unref(s->settings);
+    listeners_unref(s->listeners);
     free(s);
 }
 
@@ -23,18 +27,24 @@ static void settings_run(struct inbox_message *m, void *owner)
     struct settings_message *s = CONTAINER_OF(m, struct settings_message, m);
     struct edge *e = owner;
     const struct settings *former = e->settings;
+    struct listeners *listened = e->listeners;
 
     e->settings = s->settings;
+    e->listeners = s->listeners;
     s->settings = former;
+    s->listeners = listened;
+    http_settings_set(e->http, e->settings);
     settings_drop(m);
 }
 
-void edge_post_settings(struct edge *e, const struct settings *settings)
+void edge_post_settings(struct edge *e, const struct settings *settings,
+                        struct listeners *listeners)
 {
     struct settings_message *s = inbox_message_alloc(e->log, sizeof(*s));
 
     *s = (struct settings_message){ .m = { .run = settings_run, .drop = settings_drop },
-                                    .settings = settings_ref(settings) };
+                                    .settings = settings_ref(settings),
+                                    .listeners = listeners_ref(listeners) };
     list_init(&s->m.link);
     inbox_post_always(&e->loop.inbox, &s->m);
 }
@@ -90,17 +100,62 @@ static void on_flush(void *ctx)
     feed_flush(&((struct edge *)ctx)->changes);
 }
 
+/* ---- what the servers reach ---- */
+
+static int port_on_state(void *ctx, struct ctl_job *job)
+{
+    struct edge *e = ctx;
+
+    return state_post_job(e->state, job, &e->loop);
+}
+
+static int port_on_workers(void *ctx, struct ctl_job *job)
+{
+    struct edge *e = ctx;
+
+    return workers_post_job(e->workers, e->n_workers, job, &e->loop);
+}
+
+static void port_status(void *ctx, struct json *out)
+{
+    struct edge *e = ctx;
+
+    status_print(out, &(struct status_facts){
+                          .settings = e->settings,
+                          .options = e->facts.options,
+                          .listeners = e->listeners,
+                          .n_workers = e->n_workers,
+                          .bodies = e->facts.bodies,
+                          .store = e->facts.store,
+                          .durability = e->facts.durability,
+                          .log_level = log_level_get(e->log),
+                          .started_wall_ms = e->facts.started_wall_ms,
+                          .subscriptions = atomic_load(&e->facts.admission->held),
+                          .state = e->state,
+                          .all_workers = e->workers,
+                          .edge = &e->loop,
+                      });
+}
+
+static void port_watch_hint(void *ctx, struct str context, struct json *out)
+{
+    struct edge *e = ctx;
+
+    status_print_watch_hint(out, e->settings, e->listeners, context);
+}
+
+/* ---- life ---- */
+
 int edge_init(struct edge *e, const struct edge_config *cfg)
 {
     int r;
 
-    *e = (struct edge){
-        .log = cfg->log,
-        .feed = cfg->feed,
-        .state = cfg->state,
-        .workers = cfg->workers,
-        .n_workers = cfg->n_workers,
-    };
+    *e = (struct edge){ .log = cfg->log,
+                        .feed = cfg->feed,
+                        .facts = cfg->facts,
+                        .state = cfg->state,
+                        .workers = cfg->workers,
+                        .n_workers = cfg->n_workers };
     r = loop_init(&e->loop, cfg->clock, e, EDGE_INBOX_HIGH);
     if (r)
         return r;
@@ -108,8 +163,19 @@ int edge_init(struct edge *e, const struct edge_config *cfg)
     feed_open(e->feed, &e->loop.inbox);
     feed_writer_init(&e->changes, e->feed, cfg->clock, true);
     e->settings = settings_ref(cfg->settings);
+    e->listeners = listeners_ref(cfg->listeners);
     e->ready = true;
-    return 0;
+    return http_create(&e->http,
+                       &(struct http_config){ .loop = &e->loop.uv,
+                                              .clock = cfg->clock,
+                                              .log = cfg->log,
+                                              .settings = cfg->settings,
+                                              .feed = cfg->feed,
+                                              .port = { .ctx = e,
+                                                        .on_state = port_on_state,
+                                                        .on_workers = port_on_workers,
+                                                        .status = port_status,
+                                                        .watch_hint = port_watch_hint } });
 }
 
 static void *edge_main(void *arg)
@@ -144,9 +210,11 @@ void edge_fini(struct edge *e)
     if (!e->ready)
         return;
     feed_close(e->feed);
+    http_destroy(e->http);
     feed_writer_fini(&e->changes);
     loop_flush_hook(&e->loop, NULL, NULL);
     loop_fini(&e->loop);
+    listeners_unref(e->listeners);
     settings_unref(e->settings);
     e->ready = false;
 }

@@ -4,7 +4,18 @@
  * threads, as the control socket does it. What it does may take its time: no lamp waits for it.
  * Private to the daemon folder. Threads: the functions are the main thread's. */
 #pragma once
+#include "daemon/daemon.h"
 #include "daemon/threads.h"
+#include "http/http.h"
+
+struct edge_facts { /* of the process, for `status`; they stay as they are */
+    const struct daemon_options *options;
+    const struct body_registry *bodies;
+    struct store *store;
+    const struct admission *admission;
+    enum durability durability;
+    uint64_t started_wall_ms;
+};
 
 struct edge {
     struct loop loop;           /* its owner is this struct */
@@ -12,6 +23,9 @@ struct edge {
     struct feed_writer changes; /* its own */
     struct log *log;
     const struct settings *settings; /* those applied last: a reference */
+    struct listeners *listeners;     /* likewise */
+    struct edge_facts facts;
+    struct http *http;
     struct state_thread *state;
     struct worker *workers;
     unsigned n_workers;
@@ -24,14 +38,17 @@ struct edge_config {
     struct log *log;
     const struct settings *settings;
     struct feed *feed;
+    struct listeners *listeners;
+    struct edge_facts facts;
     struct state_thread *state;
     struct worker *workers;
     unsigned n_workers;
 };
 NODISCARD int edge_init(struct edge *e, const struct edge_config *cfg);
 NODISCARD int edge_start(struct edge *e);
-/* The settings that a reload made. */
-void edge_post_settings(struct edge *e, const struct settings *settings);
+/* The settings and the listeners that a reload made. */
+void edge_post_settings(struct edge *e, const struct settings *settings,
+                        struct listeners *listeners);
 /* Run a ctl job there, whose subject is the struct edge, then finish it on `home`. -EAGAIN: it is
  * busy; -ENOMEM. */
 NODISCARD int edge_post_job(struct edge *e, struct ctl_job *job, struct loop *home);

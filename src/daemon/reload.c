@@ -94,7 +94,7 @@ int daemon_reload(struct daemon *d, struct buf *report)
                                                            .listeners = listeners,
                                                            .home = &d->loop });
     if (r == 0) {
-        edge_post_settings(&d->edge, c.settings);
+        edge_post_settings(&d->edge, c.settings, listeners);
         listeners_unref(d->listeners);
         d->listeners = listeners_ref(listeners);
         dialplan_unref(d->dialplan);

@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: MIT
+/* /metrics: the counters of `status`, of sources and of publishers, as Prometheus reads them. What
+ * each one is called there is in the tables below. */
+#include "http/http_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+struct metric {
+    const char *name, *help;
+    const char *section, *member; /* where `status` has it; NULL section: at the top */
+};
+
+/* Names of counters end in _total where they are printed. */
+static const struct metric counters[] = {
+    { "extstate_subscriptions_accepted", "SUBSCRIBEs that began a subscription.", "notifier",
+      "accepted" },
+    { "extstate_subscriptions_refreshed", "SUBSCRIBEs that refreshed one.", "notifier",
+      "refreshed" },
+    { "extstate_subscriptions_ended", "Subscriptions that have ended.", "notifier", "ended" },
+    { "extstate_subscriptions_expired", "Subscriptions that ended unrefreshed.", "notifier",
+      "expired" },
+    { "extstate_notify_sent", "NOTIFYs sent, without retransmissions.", "notifier", "notify_sent" },
+    { "extstate_notify_acknowledged", "NOTIFYs answered with success.", "notifier",
+      "notify_acknowledged" },
+    { "extstate_notify_retransmitted", "NOTIFYs sent again for want of an answer.", "notifier",
+      "notify_retransmitted" },
+    { "extstate_notify_failed", "NOTIFYs refused or undeliverable.", "notifier", "notify_failed" },
+    { "extstate_notify_timeout", "NOTIFYs that nobody answered.", "notifier", "notify_timeout" },
+    { "extstate_notify_coalesced", "Changes that a newer one overtook before they were told.",
+      "notifier", "coalesced" },
+    { "extstate_notify_swallowed", "Changes that made no difference to what a subscriber shows.",
+      "notifier", "swallowed" },
+    { "extstate_notices_sent", "NOTIFYs outside subscriptions sent.", "notifier",
+      "unsolicited_sent" },
+    { "extstate_notices_acknowledged", "NOTIFYs outside subscriptions answered with success.",
+      "notifier", "unsolicited_acknowledged" },
+    { "extstate_notices_failed", "NOTIFYs outside subscriptions that failed.", "notifier",
+      "unsolicited_failed" },
+    { "extstate_device_reports", "States that sources have reported.", "state", "device_reports" },
+    { "extstate_device_duplicates", "Reports that changed nothing.", "state", "duplicates" },
+    { "extstate_snapshots", "Snapshots of resources made.", "state", "snapshots" },
+    { "extstate_publish_sent", "PUBLISHes sent.", "publisher", "sent" },
+    { "extstate_publish_acknowledged", "PUBLISHes answered with success.", "publisher",
+      "acknowledged" },
+    { "extstate_publish_failed", "PUBLISHes refused or unanswered.", "publisher", "failed" },
+    { "extstate_publish_coalesced", "Changes overtaken before they were published.", "publisher",
+      "coalesced" },
+    { "extstate_publish_lost_tags", "PUBLISHes whose entity-tag the server did not know.",
+      "publisher", "lost_tags" },
+    { "extstate_compositor_requests", "PUBLISHes received.", "compositor", "requests" },
+    { "extstate_compositor_accepted", "PUBLISHes received and accepted.", "compositor",
+      "accepted" },
+    { "extstate_compositor_composed", "Documents composed.", "publications", "composed" },
+    { "extstate_compositor_unchanged", "Compositions that changed nothing.", "publications",
+      "unchanged" },
+    { "extstate_sip_requests", "SIP requests received.", "transactions", "requests" },
+    { "extstate_sip_retransmitted_requests", "SIP requests received once more.", "transactions",
+      "retransmitted_requests" },
+    { "extstate_sip_malformed", "SIP messages that could not be read.", "transactions",
+      "malformed" },
+    { "extstate_sip_client_retransmissions", "SIP requests sent again.", "transactions",
+      "client_retransmissions" },
+    { "extstate_sip_client_timeouts", "SIP requests that nobody answered.", "transactions",
+      "client_timeouts" },
+    { "extstate_sip_overload", "SIP requests answered 503 for want of memory.", "transactions",
+      "overload" },
+    { "extstate_sip_challenged", "SIP requests that were challenged.", "requests", "challenged" },
+    { "extstate_sip_wrong_credentials", "SIP requests with wrong credentials.", "requests",
+      "wrong_credentials" },
+    { "extstate_network_received_bytes", "Bytes of SIP received.", "network", "received_bytes" },
+    { "extstate_network_sent_bytes", "Bytes of SIP sent.", "network", "sent_bytes" },
+    { "extstate_network_received", "SIP messages or datagrams received.", "network", "received" },
+    { "extstate_network_sent", "SIP messages or datagrams sent.", "network", "sent" },
+    { "extstate_network_dropped", "Datagrams dropped because a socket was full.", "network",
+      "dropped_full" },
+    { "extstate_connections_accepted", "Connections accepted.", "network", "accepted" },
+    { "extstate_connections_refused", "Connections over a limit.", "network", "refused" },
+    { "extstate_store_commits", "Commits of the store.", "store", "commits" },
+    { "extstate_store_records", "Records written by the store.", "store", "records" },
+    { "extstate_store_failures", "Commits that failed.", "store", "failures" },
+};
+
+static const struct metric gauges[] = {
+    { "extstate_subscriptions", "Subscriptions now.", "notifier", "subscriptions" },
+    { "extstate_watched_resources", "Resources that somebody watches, for each worker.", "notifier",
+      "resources" },
+    { "extstate_dialogs", "Dialogs of subscriptions.", "notifier", "dialogs" },
+    { "extstate_notice_contacts", "Contacts that are told mailboxes unasked.", "notifier",
+      "unsolicited" },
+    { "extstate_devices", "Devices with a state.", "state", "devices" },
+    { "extstate_presences", "Presence providers with a state.", "state", "presences" },
+    { "extstate_hints", "Hints, those made from patterns included.", "state", "hints" },
+    { "extstate_resources", "Resources with a snapshot.", "state", "resources" },
+    { "extstate_publications", "Publications sent to other servers.", "publisher", "publications" },
+    { "extstate_received_publications", "Publications received that live.", "publications",
+      "publications" },
+    { "extstate_asterisk_servers", "Asterisk servers that tell their states.", "sources",
+      "servers" },
+    { "extstate_connections", "Connections of SIP.", "network", "connections" },
+    { "extstate_sip_server_transactions", "Server transactions.", "transactions", "server_live" },
+    { "extstate_sip_client_transactions", "Client transactions.", "transactions", "client_live" },
+    { "extstate_store_waiting_bytes", "Bytes that wait for the store.", "store", "waiting_bytes" },
+    { "extstate_subscriptions_limit", "How many subscriptions there may be.", NULL,
+      "subscriptions_max" },
+};
+
+/* Memory by kind of object. */
+static const struct metric memories[] = {
+    { "subscriptions", NULL, "notifier", "subscription_bytes" },
+    { "dialogs", NULL, "notifier", "dialog_bytes" },
+    { "notifies", NULL, "notifier", "notify_bytes" },
+    { "watched_resources", NULL, "notifier", "resource_bytes" },
+    { "interned", NULL, "notifier", "interned_bytes" },
+    { "tables", NULL, "notifier", "table_bytes" },
+    { "received_publications", NULL, "publications", "bytes" },
+};
+
+struct page {
+    struct buf *out;
+    bool open; /* OpenMetrics: counters are named without _total where their type is told */
+};
+
+/* ---- lines ---- */
+
+static void add_head(const struct page *p, const char *name, const char *type, const char *help)
+{
+    const char *end = !p->open && str_equal(str_of(type), STR("counter")) ? "_total" : "";
+
+    buf_printf(p->out, "# HELP %s%s %s\n# TYPE %s%s %s\n", name, end, help, name, end, type);
+}
+
+static void add_label(const struct page *p, const char *name, struct str value)
+{
+    buf_printf(p->out, "%s=\"", name);
+    for (size_t i = 0; i < value.n; i++) {
+        if (value.p[i] == '"' || value.p[i] == '\\')
+            buf_add_char(p->out, '\\');
+        if (value.p[i] == '\n')
+            buf_add(p->out, STR("\\n"));
+        else
+            buf_add_char(p->out, value.p[i]);
+    }
+    buf_add_char(p->out, '"');
+}
+
+static const json_t *status_member(const json_t *status, const struct metric *m)
+{
+    const json_t *section = m->section ? json_object_get(status, m->section) : status;
+
+    return json_object_get(section, m->member);
+}
+
+static void add_metrics(const struct page *p, const json_t *status, const struct metric *list,
+                        size_t n, const char *type)
+{
+    bool counter = str_equal(str_of(type), STR("counter"));
+
+    for (size_t i = 0; i < n; i++) {
+        const json_t *v = status_member(status, &list[i]);
+
+        if (!v)
+            continue;
+        add_head(p, list[i].name, type, list[i].help);
+        buf_printf(p->out, "%s%s %lld\n", list[i].name, counter ? "_total" : "",
+                   (long long)json_integer_value(v));
+    }
+}
+
+static void add_gauge(const struct page *p, const char *name, const char *help, double value)
+{
+    add_head(p, name, "gauge", help);
+    buf_printf(p->out, "%s %.17g\n", name, value);
+}
+
+/* ---- what is no plain number of `status` ---- */
+
+static void add_memory(const struct page *p, const json_t *status)
+{
+    add_head(p, "extstate_memory_bytes", "gauge",
+             "What objects of a kind have on the heap, malloc's own included.");
+    for (size_t i = 0; i < ARRAY_LEN(memories); i++)
+        buf_printf(p->out, "extstate_memory_bytes{kind=\"%s\"} %lld\n", memories[i].name,
+                   (long long)json_integer_value(status_member(status, &memories[i])));
+}
+
+static void add_rejected(const struct page *p, const json_t *status)
+{
+    static const struct {
+        const char *section, *prefix, *name, *help;
+    } sets[] = {
+        { "notifier", "rejected_", "extstate_subscribe_rejected", "SUBSCRIBEs that were refused." },
+        { "compositor", "refused_", "extstate_compositor_refused",
+          "PUBLISHes received and refused." },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(sets); i++) {
+        json_t *section = json_object_get(status, sets[i].section);
+        const char *member;
+        json_t *value;
+
+        add_head(p, sets[i].name, "counter", sets[i].help);
+        json_object_foreach(section, member, value)
+        {
+            struct str name = str_of(member);
+
+            if (str_starts(name, str_of(sets[i].prefix)))
+                buf_printf(p->out, "%s_total{code=\"%s\"} %lld\n", sets[i].name,
+                           member + strlen(sets[i].prefix), (long long)json_integer_value(value));
+        }
+    }
+}
+
+static void add_queues(const struct page *p, const json_t *status)
+{
+    const json_t *queues = json_object_get(status, "queues");
+    const json_t *worker;
+    size_t i;
+
+    add_head(p, "extstate_queue_messages", "gauge", "Messages that wait for a thread.");
+    buf_printf(p->out, "extstate_queue_messages{thread=\"state\"} %lld\n",
+               (long long)json_integer_value(json_object_get(queues, "state")));
+    buf_printf(p->out, "extstate_queue_messages{thread=\"edge\"} %lld\n",
+               (long long)json_integer_value(json_object_get(queues, "edge")));
+    json_array_foreach(json_object_get(queues, "workers"), i, worker)
+        buf_printf(p->out, "extstate_queue_messages{thread=\"worker-%zu\"} %lld\n", i,
+                   (long long)json_integer_value(worker));
+}
+
+static void add_histogram(const struct page *p, const json_t *latency, const char *member,
+                          const char *name, const char *help)
+{
+    const json_t *h = json_object_get(latency, member), *counts = json_object_get(h, "counts"),
+                 *bounds = json_object_get(latency, "bounds_ms");
+    long long sum = 0;
+
+    add_head(p, name, "histogram", help);
+    for (size_t i = 0; i < json_array_size(counts); i++) {
+        sum += json_integer_value(json_array_get(counts, i));
+        if (i < json_array_size(bounds))
+            buf_printf(p->out, "%s_bucket{le=\"%g\"} %lld\n", name,
+                       (double)json_integer_value(json_array_get(bounds, i)) / 1000, sum);
+        else
+            buf_printf(p->out, "%s_bucket{le=\"+Inf\"} %lld\n", name, sum);
+    }
+    buf_printf(p->out, "%s_sum %.3f\n%s_count %lld\n", name,
+               (double)json_integer_value(json_object_get(h, "sum_ms")) / 1000, name, sum);
+}
+
+static void add_build(const struct page *p, const json_t *status)
+{
+    const json_t *version = json_object_get(status, "version");
+
+    add_head(p, "extstate_build_info", "gauge", "The program that runs.");
+    buf_add(p->out, STR("extstate_build_info{"));
+    add_label(p, "version", str_of(json_string_value(version)));
+    buf_add(p->out, STR("} 1\n"));
+}
+
+static long long resident_bytes(void)
+{
+    FILE *f = fopen("/proc/self/statm", "re");
+    long long size, pages = 0;
+
+    if (f && fscanf(f, "%lld %lld", &size, &pages) != 2)
+        pages = 0;
+    if (f)
+        fclose(f);
+    return pages * sysconf(_SC_PAGESIZE);
+}
+
+static void add_process(const struct page *p, const json_t *status)
+{
+    struct rusage u = { .ru_maxrss = 0 };
+
+    getrusage(RUSAGE_SELF, &u);
+    add_head(p, "process_cpu_seconds", "counter", "CPU time, of user and system.");
+    buf_printf(p->out, "process_cpu_seconds_total %.6f\n",
+               (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+                   (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6);
+    add_gauge(p, "process_resident_memory_bytes", "Memory that the process has.",
+              (double)resident_bytes());
+    add_gauge(p, "process_start_time_seconds", "When it began, since 1970.",
+              (double)json_integer_value(json_object_get(status, "started_ms")) / 1000);
+}
+
+static void add_http(const struct page *p, const struct http *h)
+{
+    add_head(p, "extstate_http_requests", "counter", "Requests of HTTP.");
+    buf_printf(p->out, "extstate_http_requests_total %" PRIu64 "\n", h->requests);
+    add_head(p, "extstate_http_denied", "counter", "Requests of HTTP without the right.");
+    buf_printf(p->out, "extstate_http_denied_total %" PRIu64 "\n", h->refused);
+    add_gauge(p, "extstate_http_connections", "Connections of HTTP.",
+              h->server ? (double)server_connections(h->server) : 0);
+}
+
+/* One family with a row for each of a list; what its value is, `number` or `truth` says. */
+struct family {
+    const char *name, *help, *member;
+};
+
+static void add_families(const struct page *p, const json_t *rows, const struct family *list,
+                         size_t n, const char *label, const char *key, bool worker)
+{
+    for (size_t k = 0; k < n; k++) {
+        const json_t *row;
+        size_t i;
+
+        if (json_array_size(rows))
+            add_head(p, list[k].name, "gauge", list[k].help);
+        json_array_foreach(rows, i, row)
+        {
+            const json_t *v = json_object_get(row, list[k].member);
+
+            buf_printf(p->out, "%s{", list[k].name);
+            add_label(p, label, str_of(json_string_value(json_object_get(row, key))));
+            if (worker)
+                buf_printf(p->out, ",worker=\"%lld\"",
+                           (long long)json_integer_value(json_object_get(row, "worker")));
+            buf_printf(p->out, "} %lld\n",
+                       json_is_boolean(v) ? (long long)json_is_true(v)
+                                          : (long long)json_integer_value(v));
+        }
+    }
+}
+
+static void add_publishers(const struct page *p, const json_t *rows)
+{
+    static const struct family list[] = {
+        { "extstate_publisher_up", "Whether a compositor is found and answers.", "up" },
+        { "extstate_publisher_publications", "Publications for it.", "publications" },
+        { "extstate_publisher_outstanding", "PUBLISHes that it has not answered.", "outstanding" },
+        { "extstate_publisher_failures", "Requests in a row that it did not answer.", "failures" },
+    };
+
+    add_families(p, rows, list, ARRAY_LEN(list), "section", "section", true);
+}
+
+static void add_sources(const struct page *p, const json_t *rows)
+{
+    static const struct family list[] = {
+        { "extstate_source_publications", "Publications that a server keeps alive.",
+          "publications" },
+        { "extstate_source_devices", "Devices whose states it tells.", "devices" },
+        { "extstate_source_mailboxes", "Mailboxes whose states it tells.", "mailboxes" },
+    };
+
+    add_families(p, rows, list, ARRAY_LEN(list), "source", "eid", false);
+}
+
+static void print_page(struct exchange *x, const json_t *c)
+{
+    struct page p = { &x->out, str_contains_nocase(x->rq.accept, STR("application/openmetrics-"
+                                                                     "text")) };
+    const json_t *status = json_object_get(c, "status"),
+                 *latency = json_object_get(status, "latency");
+
+    add_build(&p, status);
+    add_metrics(&p, status, counters, ARRAY_LEN(counters), "counter");
+    add_metrics(&p, status, gauges, ARRAY_LEN(gauges), "gauge");
+    add_rejected(&p, status);
+    add_histogram(&p, latency, "sent", "extstate_notify_sent_seconds",
+                  "From a change to the NOTIFY that tells it.");
+    add_histogram(&p, latency, "acknowledged", "extstate_notify_acknowledged_seconds",
+                  "From a change to the answer of the NOTIFY that tells it.");
+    add_memory(&p, status);
+    add_queues(&p, status);
+    add_gauge(&p, "extstate_store_failing", "Whether the store cannot be written.",
+              json_is_true(json_object_get(json_object_get(status, "store"), "failing")));
+    add_publishers(&p, json_object_get(c, "publishers"));
+    add_sources(&p, json_object_get(c, "sources"));
+    add_http(&p, x->http);
+    add_process(&p, status);
+    if (p.open)
+        buf_add(p.out, STR("# EOF\n"));
+    x->type = p.open ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+                     : "text/plain; version=0.0.4; charset=utf-8";
+    exchange_answer(x, 200);
+}
+
+/* ---- one question after the other ---- */
+
+static bool collect(struct exchange *x, const char *member, struct str open, struct str text,
+                    struct str close)
+{
+    struct buf whole;
+    json_error_t why;
+    json_t *value;
+    int r;
+
+    buf_init(&whole, HTTP_ANSWER_MAX);
+    buf_add(&whole, open);
+    buf_add(&whole, text);
+    buf_add(&whole, close);
+    value = whole.error ? NULL : json_loadb(whole.p, whole.n, 0, &why);
+    buf_fini(&whole);
+    r = value ? json_object_set_new(x->collected, member, value) : -1;
+    if (r)
+        exchange_fail(x, 503, "busy", "there is no memory for it");
+    return r == 0;
+}
+
+static void sources_come(struct exchange *x, const struct commands_answer *answer)
+{
+    if (collect(x, "sources", STR("["), answer->rows, STR("]")))
+        print_page(x, x->collected);
+}
+
+static void publishers_come(struct exchange *x, const struct commands_answer *answer)
+{
+    if (collect(x, "publishers", STR("["), answer->rows, STR("]")))
+        exchange_ask(x, json_pack("{ss}", "command", "sources"), sources_come);
+}
+
+static void status_comes(struct exchange *x, const struct commands_answer *answer)
+{
+    if (collect(x, "status", STR_EMPTY, answer->members, STR_EMPTY))
+        exchange_ask(x, json_pack("{ss}", "command", "publishers"), publishers_come);
+}
+
+void metrics_get(struct exchange *x)
+{
+    x->collected = json_object();
+    exchange_ask(x, json_pack("{ss}", "command", "status"), status_comes);
+}

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: MIT
+/* /v1: the control socket's commands, as resources. */
+#include "http/http_internal.h"
+
+static void answer_json(struct exchange *x, unsigned status)
+{
+    buf_add_char(&x->out, '\n');
+    x->type = "application/json";
+    exchange_answer(x, status);
+}
+
+static void answer_done(struct exchange *x, const struct commands_answer *answer)
+{
+    (void)answer;
+    exchange_answer(x, 204);
+}
+
+/* Texts that are no UTF-8 are none that jansson takes: then NULL. */
+static json_t *text(struct str s)
+{
+    return json_stringn(s.n ? s.p : "", s.n);
+}
+
+/* ---- reading ---- */
+
+static void answer_list(struct exchange *x, const struct commands_answer *answer)
+{
+    buf_printf(&x->out, "{\"%s\":[", x->route->member);
+    buf_add(&x->out, answer->rows);
+    buf_add(&x->out, STR("]}"));
+    answer_json(x, 200);
+}
+
+static void refuse_text(struct exchange *x)
+{
+    exchange_fail(x, 400, "usage", "that is no UTF-8");
+}
+
+void rest_list(struct exchange *x)
+{
+    struct str prefix = STR_EMPTY;
+    json_t *p;
+
+    (void)exchange_query(x, "prefix", &prefix);
+    p = text(prefix);
+    if (p)
+        exchange_ask(x, json_pack("{ss so}", "command", x->route->command, "prefix", p),
+                     answer_list);
+    else
+        refuse_text(x);
+}
+
+static void answer_one(struct exchange *x, const struct commands_answer *answer)
+{
+    if (!answer->n_rows) {
+        exchange_fail(x, 404, "not_found", "there is no %s \"%.*s\"", x->route->member,
+                      STR_FMT(x->name));
+        return;
+    }
+    buf_add(&x->out, answer->rows);
+    answer_json(x, 200);
+}
+
+void rest_one(struct exchange *x)
+{
+    json_t *name = text(x->name);
+
+    if (name)
+        exchange_ask(
+            x, json_pack("{ss so sb}", "command", x->route->command, "prefix", name, "exact", 1),
+            answer_one);
+    else
+        refuse_text(x);
+}
+
+static void answer_members(struct exchange *x, const struct commands_answer *answer)
+{
+    buf_add(&x->out, answer->members);
+    answer_json(x, 200);
+}
+
+void rest_members(struct exchange *x)
+{
+    exchange_ask(x, json_pack("{ss}", "command", x->route->command), answer_members);
+}
+
+/* ---- changing ---- */
+
+/* The body becomes the command, with what the path names. Members that are none are refused, so
+ * that a misspelt one is noticed. */
+static void change(struct exchange *x, const char *command, const char *key,
+                   const char *const *members)
+{
+    json_t *name = text(x->name), *q = json_object();
+    const char *member;
+    json_t *value;
+    int r;
+
+    json_object_foreach(x->object, member, value)
+    {
+        size_t i = 0;
+
+        while (members[i] && !str_equal(str_of(members[i]), str_of(member)))
+            i++;
+        if (members[i])
+            continue;
+        json_decref(name);
+        json_decref(q);
+        exchange_fail(x, 400, "usage", "\"%.64s\" is no member of it", member);
+        return;
+    }
+    if (!name) {
+        json_decref(q);
+        refuse_text(x);
+        return;
+    }
+    r = json_object_update(q, x->object ? x->object : q);
+    r |= json_object_set_new(q, key, name);
+    r |= json_object_set_new(q, "command", json_string(command));
+    r |= json_object_set_new(q, "source", json_string(x->caller.name));
+    if (r) {
+        json_decref(q);
+        q = NULL;
+    }
+    exchange_ask(x, q, answer_done);
+}
+
+void rest_device_put(struct exchange *x)
+{
+    change(x, "devstate.set", "device", (const char *const[]){ "state", NULL });
+}
+
+void rest_device_delete(struct exchange *x)
+{
+    change(x, "devstate.forget", "device", (const char *const[]){ NULL });
+}
+
+void rest_presence_put(struct exchange *x)
+{
+    change(x, "presence.set", "provider",
+           (const char *const[]){ "state", "subtype", "message", NULL });
+}
+
+void rest_presence_delete(struct exchange *x)
+{
+    json_decref(x->object);
+    x->object = json_pack("{ss}", "state", "not_set");
+    rest_presence_put(x);
+}
+
+void rest_mailbox_put(struct exchange *x)
+{
+    change(x, "mailbox.set", "mailbox", (const char *const[]){ "new", "old", NULL });
+}
+
+void rest_mailbox_delete(struct exchange *x)
+{
+    change(x, "mailbox.forget", "mailbox", (const char *const[]){ NULL });
+}
+
+static void answer_changes(struct exchange *x, const struct commands_answer *answer)
+{
+    buf_add(&x->out, STR("{\"refused\":["));
+    buf_add(&x->out, answer->rows);
+    buf_add(&x->out, STR("]}"));
+    answer_json(x, answer->n_rows ? 207 : 200);
+}
+
+void rest_changes(struct exchange *x)
+{
+    json_t *list = json_object_get(x->object, "changes");
+
+    if (!json_is_array(list) || json_object_size(x->object) != 1) {
+        exchange_fail(x, 400, "usage", "the body is {\"changes\":[...]}");
+        return;
+    }
+    exchange_ask(
+        x, json_pack("{ss sO ss}", "command", "changes", "changes", list, "source", x->caller.name),
+        answer_changes);
+}
+
+/* ---- who is logged in ---- */
+
+static void answer_session(struct exchange *x, struct str name, bool writes, const char *csrf)
+{
+    struct json out = json_on(&x->out);
+
+    json_add_object(&out, NULL);
+    json_add_str(&out, "name", name);
+    json_add_bool(&out, "reads", x->caller.reads);
+    json_add_bool(&out, "writes", writes);
+    if (csrf)
+        json_add_str(&out, "csrf", str_of(csrf));
+    json_end_object(&out);
+    answer_json(x, 200);
+}
+
+void rest_session_get(struct exchange *x)
+{
+    const struct session *s = x->caller.session;
+
+    answer_session(x, str_of(x->caller.name), s ? s->writes : x->caller.writes, s ? s->csrf : NULL);
+}
+
+static void set_cookie(struct exchange *x, const char *id, uint32_t seconds)
+{
+    buf_printf(
+        &x->fields,
+        "Set-Cookie: extstate_session=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%u%s\r\n", id,
+        seconds, x->rq.secure ? "; Secure" : "");
+}
+
+static struct str member_text(const json_t *object, const char *name)
+{
+    const json_t *v = json_object_get(object, name);
+
+    return json_is_string(v) ? (struct str){ json_string_value(v), json_string_length(v) }
+                             : STR_EMPTY;
+}
+
+void rest_session_post(struct exchange *x)
+{
+    struct http *h = x->http;
+    const struct session *s;
+    struct credential c;
+    int r;
+
+    if (!x->object) { /* a form of another page sends none */
+        exchange_fail(x, 415, "usage", "the body is application/json");
+        return;
+    }
+    r = access_prove(h, &x->rq, member_text(x->object, "name"), member_text(x->object, "secret"),
+                     &c);
+    if (r) {
+        h->refused++;
+        exchange_fail(x, r == ACCESS_TOO_OFTEN ? 429 : 401, "unauthorized",
+                      r == ACCESS_TOO_OFTEN ? "too many wrong secrets came from this address"
+                                            : "the name or the secret is wrong");
+        return;
+    }
+    s = session_create(h, &c);
+    if (!s) {
+        exchange_fail(x, 503, "busy", "there is no memory for it");
+        return;
+    }
+    x->caller.reads = c.reads;
+    set_cookie(x, s->id, h->settings->http.session_lifetime_s);
+    answer_session(x, c.name, s->writes, s->csrf);
+}
+
+void rest_session_delete(struct exchange *x)
+{
+    const struct session *s = x->caller.session;
+
+    if (s && !str_equal(str_of(s->csrf), x->rq.csrf)) {
+        exchange_fail(x, 403, "forbidden", "the page's proof is missing");
+        return;
+    }
+    if (s)
+        session_end(x->http, s);
+    set_cookie(x, "", 0);
+    exchange_answer(x, 204);
+}
+
+/* ---- health ---- */
+
+static void answer_text(struct exchange *x, unsigned status, const char *words)
+{
+    buf_add(&x->out, str_of(words));
+    x->type = "text/plain; charset=utf-8";
+    exchange_answer(x, status);
+}
+
+void rest_live(struct exchange *x)
+{
+    answer_text(x, 200, "alive\n");
+}
+
+/* All threads have answered; what is acknowledged can be kept. */
+static void answer_ready(struct exchange *x, const struct commands_answer *answer)
+{
+    json_error_t why;
+    json_t *status = json_loadb(answer->members.p, answer->members.n, 0, &why);
+    bool failing = json_is_true(json_object_get(json_object_get(status, "store"), "failing"));
+
+    json_decref(status);
+    if (failing)
+        answer_text(x, 503, "the store cannot be written\n");
+    else
+        answer_text(x, 200, "ready\n");
+}
+
+void rest_ready(struct exchange *x)
+{
+    exchange_ask(x, json_pack("{ss}", "command", "status"), answer_ready);
+}
