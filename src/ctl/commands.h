@@ -27,6 +27,9 @@ struct commands_answer { /* borrowed for the call */
 typedef void (*commands_answered_fn)(void *ctx, uint64_t cookie,
                                      const struct commands_answer *answer);
 
+/* The members of a row of hints that its snapshot has (NULL: none yet). Any thread. */
+void commands_print_lamp(struct json *row, const struct snapshot *s);
+
 struct commands_question {
     json_t *arguments; /* taken, also on failure */
     void *ctx;

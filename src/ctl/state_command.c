@@ -234,7 +234,7 @@ void state_changes(struct ctl_job *job, void *subject)
 
 /* ---- hints ---- */
 
-static void print_hint_state(struct json *row, const struct snapshot *s)
+void commands_print_lamp(struct json *row, const struct snapshot *s)
 {
     json_add_str(row, "state", s ? extension_state_text(s->state) : STR("Unavailable"));
     json_add_str(row, "presence", s ? presence_state_name(s->presence) : STR("not_set"));
@@ -264,7 +264,7 @@ static void on_hint(void *ctx, const struct state_hint_view *v)
     json_add_str(&row, "context", v->context);
     json_add_str(&row, "hint", v->hint);
     json_add_str(&row, "name", v->name);
-    print_hint_state(&row, v->snapshot);
+    commands_print_lamp(&row, v->snapshot);
     json_add_u64(&row, "watchers", v->snapshot ? watchers_of(q, v->context, v->extension) : 0);
     json_add_bool(&row, "pattern", v->pattern);
     json_add_bool(&row, "autohint", v->autohint);

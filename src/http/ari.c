@@ -11,7 +11,7 @@ static void answer(struct exchange *x, unsigned status)
     exchange_answer(x, status);
 }
 
-static void fail(struct exchange *x, unsigned status, const char *message)
+void ari_fail(struct exchange *x, unsigned status, const char *message)
 {
     struct json out = json_on(&x->out);
 
@@ -54,7 +54,7 @@ static void ask(struct exchange *x, const char *command, struct str name, bool e
         exchange_ask(
             x, json_pack("{ss so sb}", "command", command, "prefix", prefix, "exact", exact), then);
     else
-        fail(x, 400, "that is no UTF-8");
+        ari_fail(x, 400, "that is no UTF-8");
 }
 
 static void answer_done(struct exchange *x, const struct commands_answer *a)
@@ -109,7 +109,7 @@ static bool form_value(const struct exchange *x, const char *name, struct buf *o
 }
 
 /* An argument, wherever it is; false: it is nowhere, or too long. */
-static bool argument(const struct exchange *x, const char *name, struct buf *out)
+bool ari_argument(const struct exchange *x, const char *name, struct buf *out)
 {
     const json_t *v = json_object_get(x->object, name);
     struct str value;
@@ -182,7 +182,7 @@ static bool is_settable(struct exchange *x)
 {
     if (str_starts(x->name, STR("Stasis:")) && x->name.n > sizeof("Stasis:") - 1)
         return true;
-    fail(x, 409, "Uncontrolled device specified");
+    ari_fail(x, 409, "Uncontrolled device specified");
     return false;
 }
 
@@ -196,9 +196,9 @@ void ari_device_put(struct exchange *x)
     if (!is_settable(x))
         return;
     buf_init_on(&value, room, sizeof(room));
-    if (!argument(x, "deviceState", &value) || device_state_parse(&state, buf_str(&value)) ||
+    if (!ari_argument(x, "deviceState", &value) || device_state_parse(&state, buf_str(&value)) ||
         state == DEVICE_UNKNOWN) {
-        fail(x, 400,
+        ari_fail(x, 400,
              "deviceState is NOT_INUSE, INUSE, BUSY, INVALID, UNAVAILABLE, RINGING, "
              "RINGINUSE or ONHOLD");
         return;
@@ -210,7 +210,7 @@ void ari_device_put(struct exchange *x)
                                device_state_name(state).p, "source", SOURCE),
                      answer_done);
     else
-        fail(x, 400, "that is no UTF-8");
+        ari_fail(x, 400, "that is no UTF-8");
 }
 
 static void forget(struct exchange *x, const char *command, const char *key)
@@ -221,7 +221,7 @@ static void forget(struct exchange *x, const char *command, const char *key)
         exchange_ask(x, json_pack("{ss so ss}", "command", command, key, name, "source", SOURCE),
                      answer_done);
     else
-        fail(x, 400, "that is no UTF-8");
+        ari_fail(x, 400, "that is no UTF-8");
 }
 
 void ari_device_delete(struct exchange *x)
@@ -270,7 +270,7 @@ static void answer_mailbox(struct exchange *x, const struct commands_answer *a)
     if (row)
         answer(x, 200);
     else
-        fail(x, 404, "Mailbox not found");
+        ari_fail(x, 404, "Mailbox not found");
 }
 
 void ari_mailbox(struct exchange *x)
@@ -284,7 +284,7 @@ static bool argument_count(const struct exchange *x, const char *name, uint32_t 
     char room[16];
 
     buf_init_on(&value, room, sizeof(room));
-    return argument(x, name, &value) && str_to_u32(out, buf_str(&value)) == 0;
+    return ari_argument(x, name, &value) && str_to_u32(out, buf_str(&value)) == 0;
 }
 
 void ari_mailbox_put(struct exchange *x)
@@ -295,7 +295,7 @@ void ari_mailbox_put(struct exchange *x)
     if (!name || !argument_count(x, "oldMessages", &old_count) ||
         !argument_count(x, "newMessages", &new_count)) {
         json_decref(name);
-        fail(x, 400, "oldMessages and newMessages are numbers of messages");
+        ari_fail(x, 400, "oldMessages and newMessages are numbers of messages");
         return;
     }
     exchange_ask(x,
@@ -309,7 +309,7 @@ static void mailbox_found(struct exchange *x, const struct commands_answer *a)
     if (a->n_rows)
         forget(x, "mailbox.forget", "mailbox");
     else
-        fail(x, 404, "Mailbox not found");
+        ari_fail(x, 404, "Mailbox not found");
 }
 
 void ari_mailbox_delete(struct exchange *x)

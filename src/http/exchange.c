@@ -30,6 +30,7 @@ void exchange_destroy(struct exchange *x)
     if (!x)
         return;
     list_remove(&x->link);
+    stream_destroy(x->stream);
     json_decref(x->object);
     json_decref(x->collected);
     buf_fini(&x->head);

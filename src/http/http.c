@@ -15,6 +15,8 @@ int http_init(struct http *h, const struct http_config *cfg)
     rng_init_system(&h->rng);
     access_init(&h->access);
     list_init(&h->exchanges);
+    list_init(&h->streams);
+    list_init(&h->apps);
     return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "config/settings.h"
 #include "ctl/ctl.h"
+#include "feed/feed.h"
 
 struct http; /* opaque: see http_internal.h */
 
@@ -17,6 +18,7 @@ struct http_config {
     const struct clock *clock;
     struct log *log;
     const struct settings *settings; /* a reference is taken */
+    struct feed *feed;               /* NULL: nothing is told as it happens */
     struct ctl_port port;            /* on_state, on_workers, status and watch_hint are called */
 };
 /* An address that cannot be had is no failure: it is logged, and tried again. 0 or -ENOMEM. */

@@ -19,6 +19,7 @@ enum {
     HTTP_ANSWER_MAX = 1 << 30,
     HTTP_SESSIONS_MAX = 1000,
     HTTP_NAME_MAX = 64,
+    HTTP_SOURCES_MAX = 4096, /* bytes of an eventSource */
     HTTP_FAILURES = 1024, /* addresses whose failed proofs are counted; a power of two */
 };
 
@@ -180,6 +181,22 @@ void ari_mailboxes(struct exchange *x);
 void ari_mailbox(struct exchange *x);
 void ari_mailbox_put(struct exchange *x);
 void ari_mailbox_delete(struct exchange *x);
+void ari_fail(struct exchange *x, unsigned status, const char *message);
+/* An argument, in the query or the body; false: it is in neither, or too long. */
+bool ari_argument(const struct exchange *x, const char *name, struct buf *out);
+
+/* events.c */
+void events_get(struct exchange *x);
+void ari_apps(struct exchange *x);
+void ari_app(struct exchange *x);
+void ari_app_subscribe(struct exchange *x);
+void ari_app_unsubscribe(struct exchange *x);
+/* A WebSocket of /ari/events whose right to read has been checked. What is to be sent is in x->out,
+ * each message ended by a newline. False: it is none; the exchange goes. */
+bool ari_events_begin(struct exchange *x);
+void stream_destroy(struct stream *s); /* NULL is fine */
+/* Now and then. False: its right to read has ended, or it was too slow; it is to be cut off. */
+bool stream_keep_alive(struct exchange *x);
 
 /* metrics.c */
 void metrics_get(struct exchange *x);
@@ -192,6 +209,9 @@ struct http {
     struct access access;
     struct list exchanges;
     uint64_t next_exchange;
+    struct list streams, apps;
+    size_t n_streams;
+    struct feed_consumer consumer; /* registered while there are streams */
     uint64_t requests, refused; /* for the metrics; the latter by access */
     struct server *server;
 };

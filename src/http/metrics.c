@@ -292,6 +292,8 @@ static void add_http(const struct page *p, const struct http *h)
     buf_printf(p->out, "extstate_http_requests_total %" PRIu64 "\n", h->requests);
     add_head(p, "extstate_http_denied", "counter", "Requests of HTTP without the right.");
     buf_printf(p->out, "extstate_http_denied_total %" PRIu64 "\n", h->refused);
+    add_gauge(p, "extstate_http_streams", "Clients that are told changes as they happen.",
+              (double)h->n_streams);
     add_gauge(p, "extstate_http_connections", "Connections of HTTP.",
               h->server ? (double)server_connections(h->server) : 0);
 }

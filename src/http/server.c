@@ -20,6 +20,7 @@ enum {
     AGAIN_MS = 5000,  /* an address that cannot be had */
     ANSWER_S = 120,   /* for an answer to be made or a piece of it to be taken */
     BODY_S = 30,
+    STREAM_S = 15, /* after so long of silence a stream says that it is there */
     KEEPALIVE_S = 75,
 };
 
@@ -240,24 +241,71 @@ static int answer_over(struct lws *wsi, struct connection *c)
     return last || lws_http_transaction_completed(wsi) ? -1 : 0;
 }
 
+/* Room for more, and another turn for what is left. */
+static void stream_sent(struct lws *wsi, struct connection *c)
+{
+    struct buf *out = &c->exchange->out;
+
+    if (c->sent >= out->n - c->sent) {
+        memmove(out->p, out->p + c->sent, out->n - c->sent);
+        out->n -= c->sent;
+        c->sent = 0;
+    }
+    if (out->n > c->sent)
+        lws_callback_on_writable(wsi);
+}
+
 /* What a stream has at the moment; more comes. */
 static int write_stream(struct server *s, struct lws *wsi, struct connection *c)
 {
     struct exchange *x = c->exchange;
     struct str piece = str_sub(buf_str(&x->out), c->sent, c->sent + PIECE);
 
+    if (x->out.error)
+        return -1;
     if (piece.n) {
         memcpy(s->room + LWS_PRE, piece.p, piece.n);
         if (lws_write(wsi, s->room + LWS_PRE, piece.n, LWS_WRITE_HTTP) < 0)
             return -1;
         c->sent += piece.n;
     }
-    if (c->sent < x->out.n) {
-        lws_callback_on_writable(wsi);
+    stream_sent(wsi, c);
+    return 0;
+}
+
+/* One message. */
+static int write_message(struct server *s, struct lws *wsi, struct connection *c)
+{
+    struct exchange *x = c->exchange;
+    struct str left = str_sub(buf_str(&x->out), c->sent, x->out.n),
+               message = str_sub(left, 0, str_find_char(left, '\n'));
+
+    if (x->out.error || message.n > PIECE)
+        return -1;
+    if (!message.n)
         return 0;
-    }
-    buf_reset(&x->out);
-    c->sent = 0;
+    memcpy(s->room + LWS_PRE, message.p, message.n);
+    if (lws_write(wsi, s->room + LWS_PRE, message.n, LWS_WRITE_TEXT) < 0)
+        return -1;
+    c->sent += message.n + 1;
+    stream_sent(wsi, c);
+    return 0;
+}
+
+static void stream_begins(struct lws *wsi)
+{
+    lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
+    lws_set_timer_usecs(wsi, STREAM_S * LWS_US_PER_SEC);
+}
+
+static int on_timer(struct lws *wsi, struct connection *c)
+{
+    if (!c || !c->exchange || !c->exchange->stream)
+        return 0;
+    if (!stream_keep_alive(c->exchange))
+        return -1;
+    lws_set_timer_usecs(wsi, STREAM_S * LWS_US_PER_SEC);
+    lws_callback_on_writable(wsi);
     return 0;
 }
 
@@ -286,7 +334,7 @@ static int on_writable(struct server *s, struct lws *wsi, struct connection *c)
         if (write_head(s, wsi, c))
             return -1;
         if (c->exchange->stream)
-            lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
+            stream_begins(wsi);
         lws_callback_on_writable(wsi);
         return 0;
     }
@@ -375,6 +423,29 @@ static int on_body_complete(struct lws *wsi, struct connection *c)
     return 0;
 }
 
+/* A WebSocket; anything but 0 refuses it. */
+static int on_websocket(struct server *s, struct lws *wsi, struct connection *c)
+{
+    struct exchange *x;
+    char path[64];
+    struct str text;
+
+    connection_drop(c);
+    if (!header_text(wsi, WSI_TOKEN_GET_URI, path, sizeof(path), &text) ||
+        !str_equal(text, STR("/ari/events")))
+        return -1;
+    x = exchange_create(s->h, on_ready, wsi);
+    if (!x)
+        return -1;
+    c->exchange = x;
+    if (head_read(x, wsi, text) || access_check(s->h, &x->rq, &x->caller) || !x->caller.reads ||
+        !ari_events_begin(x)) {
+        connection_drop(c);
+        return -1;
+    }
+    return 0;
+}
+
 static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                     size_t n)
 {
@@ -397,7 +468,17 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     case LWS_CALLBACK_HTTP_WRITEABLE:
         return on_writable(s, wsi, c);
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-        return 1; /* neither h2c, of which nothing is gained, nor what no path is made for */
+        return !str_equal_nocase(str_of(in), STR("websocket")); /* of h2c nothing is gained */
+    case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
+        return on_websocket(s, wsi, c);
+    case LWS_CALLBACK_ESTABLISHED:
+        stream_begins(wsi);
+        return 0;
+    case LWS_CALLBACK_SERVER_WRITEABLE:
+        return c->exchange ? write_message(s, wsi, c) : -1;
+    case LWS_CALLBACK_TIMER:
+        return on_timer(wsi, c);
+    case LWS_CALLBACK_CLOSED:
     case LWS_CALLBACK_CLOSED_HTTP:
     case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
         if (c)
@@ -410,6 +491,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
 
 static const struct lws_protocols protocols[] = {
     { .name = "http", .callback = on_event, .per_session_data_size = sizeof(struct connection) },
+    { .name = "ari", .callback = on_event, .per_session_data_size = sizeof(struct connection) },
     { .name = NULL },
 };
 

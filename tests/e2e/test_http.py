@@ -1,0 +1,382 @@
+# SPDX-License-Identifier: MIT
+"""HTTP: who may what, states set and asked for, metrics that promtool takes, and what is told as it happens."""
+import base64
+import http.client
+import json
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import unittest
+
+import harness
+import test_tls
+from harness import Extstated, Phone, free_port, wait_for
+
+WRITER = "desk-0123456789abcdef"
+READER = "wall-0123456789abcdef"
+CONF = """
+[general]
+entityid = 02:00:5e:00:53:01
+[http]
+enabled = yes
+bind = 127.0.0.1:%d
+token = desk, write, desk-0123456789abcdef
+token = wall, read, wall-0123456789abcdef
+%s
+"""
+
+
+class Server:
+    """An extstated with [http], and requests to it."""
+
+    def __init__(self, more="", files=None, **options):
+        self.http_port = free_port()
+        self.daemon = Extstated(dict(files or {}, **{"extstate.conf": CONF % (self.http_port, more)}), **options)
+
+    def __enter__(self):
+        self.daemon.__enter__()
+        wait_for("http.listens", lambda: "http.listens" in self.daemon.log())
+        return self
+
+    def __exit__(self, *what):
+        self.daemon.__exit__(*what)
+
+    def connect(self):
+        return http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=harness.PATIENCE)
+
+    def ask(self, method, path, body=None, token=None, headers=None):
+        """The status, the body (read as JSON where it is) and the header."""
+        connection = self.connect()
+        fields = dict(headers or {})
+        if token:
+            fields["Authorization"] = f"Bearer {token}"
+        if isinstance(body, (dict, list)):
+            body = json.dumps(body)
+            fields.setdefault("Content-Type", "application/json")
+        connection.request(method, path, body, fields)
+        answer = connection.getresponse()
+        text = answer.read()
+        connection.close()
+        if answer.getheader("Content-Type", "").startswith("application/json"):
+            text = json.loads(text)
+        return answer.status, text, answer
+
+    def status(self, *arguments, **options):
+        return self.ask(*arguments, **options)[0]
+
+
+class Events:
+    """A client of /v1/events."""
+
+    def __init__(self, server, query=""):
+        self.connection = server.connect()
+        self.connection.request("GET", f"/v1/events{query}")
+        self.answer = self.connection.getresponse()
+
+    def next(self):
+        """Its next event: its name and what it says."""
+        name = None
+        while True:
+            line = self.answer.readline().decode().rstrip("\n")
+            if line.startswith("event: "):
+                name = line[7:]
+            elif line.startswith("data: ") and name:
+                return name, json.loads(line[6:])
+            elif not line and self.answer.closed:
+                raise AssertionError("the stream has ended")
+
+    def until(self, name, **members):
+        while True:
+            got, what = self.next()
+            if got == name and members.items() <= what.items():
+                return what
+
+    def close(self):
+        self.answer.close()
+        self.connection.close()
+
+
+class Http(unittest.TestCase):
+    def test_states(self):
+        with Server() as s:
+            self.assertEqual(s.ask("GET", "/v1/hints/1000@users")[1]["state"], "Idle")
+            self.assertEqual(s.status("PUT", "/v1/devices/Custom:1000", {"state": "INUSE"}, token=WRITER), 204)
+            self.assertEqual(s.ask("GET", "/v1/hints/1000@users")[1]["state"], "InUse")
+            device = s.ask("GET", "/v1/devices/Custom%3A1000")[1]
+            self.assertEqual((device["state"], device["sources"][0]["source"]), ("INUSE", "desk"))
+            self.assertEqual(s.status("PUT", "/v1/devices/PJSIP%2Falice", {"state": "RINGING"}, token=WRITER), 204)
+            names = [row["device"] for row in s.ask("GET", "/v1/devices?prefix=PJSIP%2F")[1]["devices"]]
+            self.assertEqual(names, ["PJSIP/alice"])
+            self.assertEqual(s.status("DELETE", "/v1/devices/Custom:1000", token=WRITER), 204)
+            self.assertEqual(s.status("DELETE", "/v1/devices/Custom:1000", token=WRITER), 404)
+            presence = {"state": "away", "subtype": "lunch", "message": "back at 2 & more"}
+            self.assertEqual(s.status("PUT", "/v1/presence/CustomPresence:1001", presence, token=WRITER), 204)
+            self.assertEqual(s.ask("GET", "/v1/hints/1001@users")[1]["presence_message"], "back at 2 & more")
+            self.assertEqual(s.status("DELETE", "/v1/presence/CustomPresence:1001", token=WRITER), 204)
+            self.assertEqual(s.ask("GET", "/v1/presence/CustomPresence:1001")[1]["state"], "not_set")
+            self.assertEqual(s.status("PUT", "/v1/mailboxes/1@default", {"new": 2, "old": 1}, token=WRITER), 204)
+            self.assertEqual(s.ask("GET", "/v1/mailboxes/1@default")[1]["new"], 2)
+            self.assertEqual(s.status("DELETE", "/v1/mailboxes/1@default", token=WRITER), 204)
+            status, answer, _ = s.ask("POST", "/v1/changes", {"changes": [
+                {"device": "Custom:1000", "state": "BUSY"}, {"device": "Custom:1", "state": "ODD"},
+                {"mailbox": "1@default", "new": 1, "old": 0}]}, token=WRITER)
+            self.assertEqual((status, [row["index"] for row in answer["refused"]]), (207, [1]))
+            self.assertEqual(s.ask("GET", "/v1/hints/1000@users")[1]["state"], "Busy")
+            # What has been answered is on disk.
+            s.daemon.process.kill()
+            s.daemon.process.wait()
+            s.daemon.start()
+            wait_for("the lamp", lambda: s.ask("GET", "/v1/hints/1000@users")[1]["state"] == "Busy")
+
+    def test_refusals(self):
+        with Server() as s:
+            put = ("PUT", "/v1/devices/Custom:1")
+            for arguments, options, status in (
+                    ((*put, {"state": "BUSY"}), {}, 401),
+                    ((*put, {"state": "BUSY"}), {"token": READER}, 403),
+                    ((*put, {"state": "BUSY"}), {"token": "wrong-0123456789abcdef"}, 401),
+                    ((*put, {"state": "BUZY"}), {"token": WRITER}, 400),
+                    ((*put, {"state": "BUSY", "stat": 1}), {"token": WRITER}, 400),
+                    ((*put, "{"), {"token": WRITER, "headers": {"Content-Type": "application/json"}}, 400),
+                    ((*put, "[1]"), {"token": WRITER, "headers": {"Content-Type": "application/json"}}, 400),
+                    ((*put, "state=BUSY"), {"token": WRITER, "headers": {"Content-Type": "text/plain"}}, 415),
+                    ((*put, "x" * (1 << 20) + "x"), {"token": WRITER}, 413),
+                    (("PUT", "/v1/devices/" + "x" * 80, {"state": "BUSY"}), {"token": WRITER}, 400),
+                    (("PUT", "/v1/presence/Other:1", {"state": "away"}), {"token": WRITER}, 400),
+                    (("POST", "/v1/devices/Custom:1", {}), {"token": WRITER}, 405),
+                    (("GET", "/v1/devices/Custom:none"), {}, 404),
+                    (("GET", "/nothing"), {}, 404),
+                    (("GET", "/v1/hints"), {"headers": {"Host": "rebound.example"}}, 401),
+                    (("GET", "/v1/hints"), {"headers": {"Origin": "http://other.example"}}, 403),
+                    (("GET", "/v1/events?kinds=everything"), {}, 400)):
+                with self.subTest(arguments=str(arguments)[:80], **options):
+                    self.assertEqual(s.status(*arguments, **options), status)
+            self.assertEqual(s.ask("POST", "/v1/devices/Custom:1", {}, token=WRITER)[2].getheader("Allow"),
+                             "GET, HEAD, PUT, DELETE")
+            for _ in range(20):
+                status = s.status("GET", "/v1/hints", token="wrong-0123456789abcdef")
+            self.assertEqual(status, 429)
+
+    def test_nobody_near_is_trusted(self):
+        with Server("read_without_token =\nallow = 127.0.0.0/8") as s:
+            self.assertEqual(s.status("GET", "/v1/hints"), 401)
+            self.assertEqual(s.status("GET", "/metrics"), 401)
+            self.assertEqual(s.status("GET", "/health/live"), 200)
+            self.assertEqual(s.status("GET", "/v1/hints", token=READER), 200)
+
+    def test_sessions(self):
+        with Server() as s:
+            wrong = {"name": "desk", "secret": "wrong"}
+            self.assertEqual(s.status("POST", "/v1/session", wrong), 401)
+            status, session, answer = s.ask("POST", "/v1/session", {"name": "desk", "secret": WRITER})
+            self.assertEqual((status, session["writes"]), (200, True))
+            set_cookie = answer.getheader("Set-Cookie")
+            for word in ("HttpOnly", "SameSite=Strict", "Path=/"):
+                self.assertIn(word, set_cookie)
+            cookie = {"Cookie": set_cookie.split(";")[0]}
+            proof = dict(cookie, **{"X-CSRF-Token": session["csrf"]})
+            put = ("PUT", "/v1/devices/Custom:1000", {"state": "BUSY"})
+            self.assertEqual(s.status(*put, headers=cookie), 403)
+            self.assertEqual(s.status(*put, headers=proof), 204)
+            self.assertEqual(s.ask("GET", "/v1/session", headers=cookie)[1]["name"], "desk")
+            self.assertEqual(s.status("DELETE", "/v1/session", headers=cookie), 403)
+            self.assertEqual(s.status("DELETE", "/v1/session", headers=proof), 204)
+            self.assertEqual(s.status(*put, headers=proof), 401)
+
+    def test_users_of_the_manager(self):
+        manager = "[general]\n[carol]\nsecret=carols-word\nread=call\nwrite=call\n[dave]\nsecret=daves-word\nread=call\n"
+        with Server(files={"manager.conf": manager}) as s:
+            for name, writes in (("carol", True), ("dave", False)):
+                login = {"name": name, "secret": f"{name}s-word"}
+                self.assertEqual(s.ask("POST", "/v1/session", login)[1]["writes"], writes)
+
+    def test_a_reload_takes_rights_away(self):
+        with Server() as s:
+            session = s.ask("POST", "/v1/session", {"name": "desk", "secret": WRITER})
+            cookie = {"Cookie": session[2].getheader("Set-Cookie").split(";")[0]}
+            s.daemon.write("extstate.conf", (CONF % (s.http_port, "")).replace(WRITER, "other-0123456789abcdef"))
+            s.daemon.tool("reload")
+            wait_for("the end of the session",
+                     lambda: s.ask("GET", "/v1/session", headers=cookie)[1]["name"] == "")
+            self.assertEqual(s.status("PUT", "/v1/devices/Custom:1", {"state": "BUSY"}, token=WRITER), 401)
+            s.daemon.write("extstate.conf", "")
+            s.daemon.tool("reload")
+
+            def refuses():
+                try:
+                    s.status("GET", "/health/live")
+                except OSError:
+                    return True
+                return False
+            wait_for("its end", refuses)
+
+    def test_an_address_that_is_taken(self):
+        with Server() as s:
+            other = Extstated({"extstate.conf": CONF % (s.http_port, "")})
+            with other:
+                wait_for("the failure", lambda: "http.not_open" in other.log())
+                other.set("Custom:1000", "INUSE")  # telephony goes on
+                s.daemon.stop()
+                wait_for("http.listens", lambda: "http.listens" in other.log())
+            s.daemon.start()
+
+    def test_metrics(self):
+        with Server() as s, Phone(s.daemon.port) as phone:
+            phone.subscribe("1000")
+            self.assertIsNotNone(phone.notify())
+            for state in ("INUSE", "RINGING", "NOT_INUSE"):
+                s.daemon.set("Custom:1000", state)
+                self.assertIsNotNone(phone.notify())
+
+            def value(name):
+                text = s.ask("GET", "/metrics")[1].decode()
+                return float(re.search(rf"^{re.escape(name)} (.*)$", text, re.M)[1])
+            wait_for("four acknowledged NOTIFYs", lambda: value("extstate_notify_acknowledged_total") == 4)
+            self.assertEqual(value("extstate_subscriptions"), 1)
+            self.assertEqual(value("extstate_notify_sent_total"), 4)
+            self.assertEqual(value("extstate_notify_sent_seconds_count"), 3)  # the first one tells no change
+            self.assertEqual(value("extstate_notify_acknowledged_seconds_count"), 3)
+            self.assertEqual(value('extstate_notify_sent_seconds_bucket{le="+Inf"}'), 3)
+            self.assertGreater(value('extstate_memory_bytes{kind="subscriptions"}'), 0)
+            text = s.ask("GET", "/metrics")[1]
+            promtool = shutil.which("promtool")
+            if promtool:
+                done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True)
+                self.assertEqual((done.returncode, done.stderr, done.stdout), (0, b"", b""))
+            status, text, answer = s.ask("GET", "/metrics", headers={"Accept": "application/openmetrics-text"})
+            self.assertIn("openmetrics", answer.getheader("Content-Type"))
+            self.assertTrue(text.endswith(b"# EOF\n"))
+            self.assertEqual(s.ask("GET", "/health/ready")[:2], (200, b"ready\n"))
+            self.assertEqual(s.ask("HEAD", "/metrics")[:2], (200, b""))
+
+    def test_events(self):
+        with Server() as s:
+            events, lamps = Events(s), Events(s, "?kinds=snapshot")
+            self.assertEqual(events.next()[0], "hello")
+            self.assertEqual(lamps.next()[0], "hello")
+            for state, shown in (("INUSE", "InUse"), ("NOT_INUSE", "Idle")):
+                s.daemon.set("Custom:1000", state)
+                self.assertEqual(events.until("device", device="Custom:1000")["state"], state)
+                self.assertEqual(events.next()[1]["state"], shown)
+                name, lamp = lamps.next()
+                self.assertEqual((name, lamp["extension"], lamp["context"], lamp["state"]),
+                                 ("snapshot", "1000", "users", shown))
+            events.close()
+            s.daemon.set("Custom:1000", "BUSY")
+            self.assertEqual(lamps.next()[1]["state"], "Busy")
+            lamps.close()
+
+    def test_ari(self):
+        with Server() as s:
+            basic = {"Authorization": "Basic " + base64.b64encode(f"desk:{WRITER}".encode()).decode()}
+            device = "/ari/deviceStates/Stasis:1"
+            self.assertEqual(s.ask("GET", "/ari/deviceStates", headers=basic)[1], [])
+            self.assertEqual(s.status("PUT", device + "?deviceState=busy", headers=basic), 204)
+            self.assertEqual(s.ask("GET", device, headers=basic)[1], {"name": "Stasis:1", "state": "BUSY"})
+            self.assertEqual(s.status("PUT", device, {"deviceState": "INUSE"}, headers=basic), 204)
+            form = dict(basic, **{"Content-Type": "application/x-www-form-urlencoded"})
+            self.assertEqual(s.status("PUT", device, "deviceState=ON%48OLD", headers=form), 204)
+            key = f"api_key=desk:{WRITER}"
+            self.assertEqual(s.ask("GET", f"/ari/deviceStates?{key}")[1], [{"name": "Stasis:1", "state": "ONHOLD"}])
+            for method, path, status in (("PUT", "/ari/deviceStates/Custom:1?deviceState=BUSY", 409),
+                                         ("PUT", "/ari/deviceStates/?deviceState=BUSY", 404),
+                                         ("PUT", device + "?deviceState=UNKNOWN", 400), ("PUT", device, 400),
+                                         ("DELETE", "/ari/deviceStates/Custom:1", 409), ("DELETE", device, 204),
+                                         ("DELETE", device, 404), ("GET", "/ari/mailboxes/1", 404),
+                                         ("PUT", "/ari/mailboxes/1?oldMessages=x&newMessages=1", 400),
+                                         ("PUT", "/ari/mailboxes/1?oldMessages=3&newMessages=1", 204)):
+                with self.subTest(method=method, path=path):
+                    self.assertEqual(s.status(method, path, headers=basic), status)
+            self.assertEqual(s.ask("GET", device, headers=basic)[1]["state"], "UNKNOWN")
+            self.assertEqual(s.ask("GET", "/ari/deviceStates/PJSIP%2Fnobody", headers=basic)[1]["state"], "INVALID")
+            self.assertEqual(s.ask("GET", "/ari/mailboxes", headers=basic)[1],
+                             [{"name": "1", "old_messages": 3, "new_messages": 1}])
+            self.assertEqual(s.status("DELETE", "/ari/mailboxes/1", headers=basic), 204)
+            self.assertEqual(s.status("DELETE", "/ari/mailboxes/1", headers=basic), 404)
+
+    def test_ari_events(self):
+        with Server() as s:
+            key = f"api_key=desk:{WRITER}"
+            refused, answer = websocket(s, "/ari/events?app=a&api_key=desk:wrong")
+            self.assertNotIn(b" 101 ", answer)
+            refused.close()
+            one, _ = websocket(s, f"/ari/events?app=one&{key}")
+            every, _ = websocket(s, f"/ari/events?app=every&subscribeAll=true&{key}")
+            subscribe = f"/ari/applications/one/subscription?eventSource=deviceState:Custom:1000&{key}"
+            status, app, _ = s.ask("POST", subscribe)
+            self.assertEqual((status, app["device_names"]), (200, ["Custom:1000"]))
+            self.assertEqual(s.status("POST", subscribe.replace("one", "none")), 404)
+            self.assertEqual(s.status("POST", subscribe.replace("deviceState:", "channel:")), 422)
+            s.daemon.set("Custom:7", "BUSY")
+            s.daemon.set("Custom:1000", "INUSE")
+            event = frame(one)
+            self.assertEqual(event["device_state"], {"name": "Custom:1000", "state": "INUSE"})
+            self.assertEqual((event["type"], event["application"], event["asterisk_id"]),
+                             ("DeviceStateChanged", "one", "02:00:5e:00:53:01"))
+            self.assertRegex(event["timestamp"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+0000$")
+            self.assertEqual([frame(every)["device_state"]["name"] for _ in range(2)], ["Custom:7", "Custom:1000"])
+            self.assertEqual(s.status("DELETE", subscribe), 200)
+            self.assertEqual(s.status("DELETE", subscribe), 409)
+            one.close()
+            wait_for("the application's end", lambda: s.status("GET", f"/ari/applications/one?{key}") == 404)
+            every.close()
+
+    def test_tls(self):
+        with test_tls.Authority() as authority:
+            directory = authority.directory
+            with Server(f"tls_cert_file = {directory}/server.pem\ntls_key_file = {directory}/server.key") as s:
+                context = ssl.create_default_context(cafile=str(directory / "ca.pem"))
+                context.check_hostname = False
+                connection = http.client.HTTPSConnection("127.0.0.1", s.http_port, context=context,
+                                                         timeout=harness.PATIENCE)
+                connection.request("GET", "/v1/hints")
+                self.assertEqual(connection.getresponse().status, 200)
+                connection.close()
+
+    def test_what_is_no_http(self):
+        with Server() as s:
+            for rubbish in (b"\0" * 100, b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"x" * 20000,
+                            b"GET /v1/devices/a%00b HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+                            b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+                            b"POST /v1/changes HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9999999999999999999999\r\n\r\n",
+                            b"POST /v1/changes HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n",
+                            b"GET /v1/hints HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+                            b"HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n",
+                            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"):
+                with socket.create_connection(("127.0.0.1", s.http_port), timeout=harness.PATIENCE) as c:
+                    c.sendall(rubbish)
+                    c.shutdown(socket.SHUT_WR)
+                    try:
+                        while c.recv(4096):
+                            pass
+                    except ConnectionError:
+                        pass
+            self.assertEqual(s.status("GET", "/v1/hints"), 200)
+
+
+def websocket(server, path):
+    """A WebSocket without a library: its connection as a file, and how it was answered."""
+    c = socket.create_connection(("127.0.0.1", server.http_port), timeout=harness.PATIENCE)
+    c.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{server.http_port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+              "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())
+    stream = c.makefile("rb")
+    c.close()
+    answer = stream.readline()
+    while stream.readline().strip():
+        pass
+    return stream, answer
+
+
+def frame(stream):
+    """The next message, as JSON."""
+    head = stream.read(2)
+    length = head[1] & 127
+    if length == 126:
+        length = int.from_bytes(stream.read(2), "big")
+    return json.loads(stream.read(length))
+
+
+if __name__ == "__main__":
+    unittest.main()
