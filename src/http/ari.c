@@ -48,7 +48,7 @@ static struct str text_of(const json_t *object, const char *name)
 static void ask(struct exchange *x, const char *command, struct str name, bool exact,
                 void (*then)(struct exchange *x, const struct commands_answer *answer))
 {
-    json_t *prefix = json_stringn(name.p, name.n);
+    json_t *prefix = json_stringn(name.n ? name.p : "", name.n);
 
     if (prefix)
         exchange_ask(
@@ -199,8 +199,8 @@ void ari_device_put(struct exchange *x)
     if (!ari_argument(x, "deviceState", &value) || device_state_parse(&state, buf_str(&value)) ||
         state == DEVICE_UNKNOWN) {
         ari_fail(x, 400,
-             "deviceState is NOT_INUSE, INUSE, BUSY, INVALID, UNAVAILABLE, RINGING, "
-             "RINGINUSE or ONHOLD");
+                 "deviceState is NOT_INUSE, INUSE, BUSY, INVALID, UNAVAILABLE, RINGING, "
+                 "RINGINUSE or ONHOLD");
         return;
     }
     name = json_stringn(x->name.p, x->name.n);

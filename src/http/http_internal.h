@@ -20,7 +20,7 @@ enum {
     HTTP_SESSIONS_MAX = 1000,
     HTTP_NAME_MAX = 64,
     HTTP_SOURCES_MAX = 4096, /* bytes of an eventSource */
-    HTTP_FAILURES = 1024, /* addresses whose failed proofs are counted; a power of two */
+    HTTP_FAILURES = 1024,    /* addresses whose failed proofs are counted; a power of two */
 };
 
 enum http_method {
@@ -212,7 +212,7 @@ struct http {
     struct list streams, apps;
     size_t n_streams;
     struct feed_consumer consumer; /* registered while there are streams */
-    uint64_t requests, refused; /* for the metrics; the latter by access */
+    uint64_t requests, refused;    /* for the metrics; the latter by access */
     struct server *server;
 };
 

@@ -725,6 +725,29 @@ int server_create(struct server **out, struct http *h)
     return 0;
 }
 
+static void vhost_end(struct server *s)
+{
+    if (s->vhost)
+        lws_vhost_destroy(s->vhost);
+    s->vhost = NULL;
+}
+
+/* With a certificate that cannot be used the former one goes on. */
+static void vhost_replace(struct server *s)
+{
+    struct lws_vhost *former = s->vhost;
+
+    if (!former)
+        return;
+    s->certified = certified_at(&s->h->settings->http);
+    if (vhost_create(s) == 0) {
+        lws_vhost_destroy(former);
+        return;
+    }
+    s->vhost = former;
+    log_error(s->h->cfg.log, "http.certificate_kept", KV("file", s->h->settings->http.cert_file));
+}
+
 static bool is_same_time(struct timespec a, struct timespec b)
 {
     return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
@@ -739,12 +762,10 @@ void server_settings(struct server *s, const struct http_settings *former)
 
     if (!now->enabled || !addr_equal(&former->bind, &now->bind))
         listener_close(s);
-    if (!now->enabled || certificate) {
-        listener_close(s);
-        if (s->vhost)
-            lws_vhost_destroy(s->vhost);
-        s->vhost = NULL;
-    }
+    if (!now->enabled)
+        vhost_end(s);
+    else if (certificate)
+        vhost_replace(s);
     server_open(s);
 }
 

@@ -108,7 +108,7 @@ class Http(unittest.TestCase):
             self.assertEqual((device["state"], device["sources"][0]["source"]), ("INUSE", "desk"))
             self.assertEqual(s.status("PUT", "/v1/devices/PJSIP%2Falice", {"state": "RINGING"}, token=WRITER), 204)
             names = [row["device"] for row in s.ask("GET", "/v1/devices?prefix=PJSIP%2F")[1]["devices"]]
-            self.assertEqual(names, ["PJSIP/alice"])
+            self.assertEqual(names, ["PJSIP/alice", "PJSIP/bob"])  # the endpoints
             self.assertEqual(s.status("DELETE", "/v1/devices/Custom:1000", token=WRITER), 204)
             self.assertEqual(s.status("DELETE", "/v1/devices/Custom:1000", token=WRITER), 404)
             presence = {"state": "away", "subtype": "lunch", "message": "back at 2 & more"}
@@ -324,16 +324,28 @@ class Http(unittest.TestCase):
             every.close()
 
     def test_tls(self):
-        with test_tls.Authority() as authority:
-            directory = authority.directory
-            with Server(f"tls_cert_file = {directory}/server.pem\ntls_key_file = {directory}/server.key") as s:
-                context = ssl.create_default_context(cafile=str(directory / "ca.pem"))
-                context.check_hostname = False
-                connection = http.client.HTTPSConnection("127.0.0.1", s.http_port, context=context,
-                                                         timeout=harness.PATIENCE)
-                connection.request("GET", "/v1/hints")
-                self.assertEqual(connection.getresponse().status, 200)
-                connection.close()
+        authority = test_tls.Authority()
+        self.addCleanup(authority.end)
+        certificate, key = authority.make("server", "IP:127.0.0.1", "server")
+        context = ssl.create_default_context(cafile=str(authority.directory / "ca.pem"))
+
+        def ask(server):
+            connection = http.client.HTTPSConnection("127.0.0.1", server.http_port, context=context,
+                                                     timeout=harness.PATIENCE)
+            connection.request("GET", "/v1/hints")
+            answer = connection.getresponse()
+            answer.read()
+            number = connection.sock.getpeercert()["serialNumber"]
+            connection.close()
+            return answer.status, number
+
+        with Server(f"tls_cert_file = {certificate}\ntls_key_file = {key}") as s:
+            status, number = ask(s)
+            self.assertEqual(status, 200)
+            authority.make("server", "IP:127.0.0.1", "server")
+            s.daemon.write("extensions.conf", "[users]\nexten => 1000,hint,Custom:1000\n")
+            s.daemon.tool("reload")
+            wait_for("the new certificate", lambda: ask(s)[1] != number)
 
     def test_what_is_no_http(self):
         with Server() as s:
