@@ -241,6 +241,11 @@ class Http(unittest.TestCase):
             self.assertEqual(value('extstate_notify_sent_seconds_bucket{le="+Inf"}'), 3)
             self.assertGreater(value('extstate_memory_bytes{kind="subscriptions"}'), 0)
             text = s.ask("GET", "/metrics")[1]
+            dashboard = (harness.TOP / "doc/grafana-dashboard.json").read_text()
+            for name in set(re.findall(r"extstate_\w+|process_\w+", dashboard)):
+                # Of compositors and servers there are none here.
+                if not name.startswith(("extstate_publisher_", "extstate_source_")):
+                    self.assertRegex(text.decode(), rf"(?m)^{name}[ {{]", name)
             promtool = shutil.which("promtool")
             if promtool:
                 done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True)
