@@ -10,7 +10,7 @@ static struct body_registry *registry(void)
 {
     static struct body_registry *r;
 
-    BUG_UNLESS(r || body_registry_create(&r, NULL) == 0);
+    BUG_UNLESS(r || body_registry_create(&r, NULL, NULL) == 0);
     return r;
 }
 

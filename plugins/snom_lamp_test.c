@@ -28,12 +28,12 @@ static void check(const struct plugin_option *options, size_t n, const char *use
     struct buf why;
 
     buf_init_on(&why, reason, sizeof(reason));
-    assert_int_equal(body_registry_create(&r, NULL), 0);
+    assert_int_equal(body_registry_create(&r, NULL, NULL), 0);
     assert_int_equal(body_plugin_load(r, STR(PLUGIN_DIR), STR("snom_lamp"), options, n, &why), 0);
     text = body_of(r, watcher("dialog", user_agent), DIALOG_INFO, flags, spec);
     assert_string_equal(text, expected);
     free(text);
-    body_registry_destroy(r);
+    body_registry_unref(r);
 }
 
 static void test_states(void **state)
@@ -112,12 +112,12 @@ static void test_no_publish(void **state)
     (void)state;
     publisher.publisher = true;
     buf_init_on(&why, reason, sizeof(reason));
-    assert_int_equal(body_registry_create(&r, NULL), 0);
+    assert_int_equal(body_registry_create(&r, NULL, NULL), 0);
     assert_int_equal(body_plugin_load(r, STR(PLUGIN_DIR), STR("snom_lamp"), &all, 1, &why), 0);
     text = body_of(r, publisher, DIALOG_INFO, 0, resource_in(EXTENSION_INUSE));
     assert_string_equal(text, DIALOG(">\n" STATE("confirmed")));
     free(text);
-    body_registry_destroy(r);
+    body_registry_unref(r);
 }
 
 int main(void)

@@ -4,8 +4,10 @@
  * At subscription time body_choose settles which generator and which supplements apply: a
  * body_profile, shared by all subscribers of the same choice. A body is rendered once per
  * (snapshot, profile), hangs on the snapshot, and consists of text and slots; body_print fills the
- * slots for one subscriber. Threads: the registry is filled before workers start; then everything
- * is safe from any thread. */
+ * slots for one subscriber. A registry is filled by who made it and never changes afterwards: other
+ * plugins are another registry, which takes the place of the former one; that stays, with the code
+ * of its plugins, as long as somebody has a reference to it or to one of its profiles. Threads: one
+ * fills it; then everything is safe from any thread. */
 #pragma once
 #include "base/buf.h"
 #include "base/log.h"
@@ -16,13 +18,18 @@
 struct body_registry; /* opaque: see registry.c */
 struct body_profile;  /* opaque: belongs to its registry */
 
-/* With all built-in generators and supplements. 0 or -ENOMEM. */
-NODISCARD int body_registry_create(struct body_registry **out, struct log *log);
-void body_registry_destroy(struct body_registry *r);
+/* With all built-in generators and supplements, and one reference. `former`: the one whose place it
+ * takes (borrowed for the call), so that no body of that is taken for one of this; NULL: it is the
+ * first. 0 or -ENOMEM. */
+NODISCARD int body_registry_create(struct body_registry **out, struct log *log,
+                                   const struct body_registry *former);
+struct body_registry *body_registry_ref(struct body_registry *r);
+void body_registry_unref(struct body_registry *r); /* NULL is fine */
 
 /* Register a plugin's parts, all or none. The plugin and `option_values` (a struct of options_size
- * bytes; NULL: its defaults) must outlive the registry. -EINVAL with the reason in `why` when it is
- * malformed, of another ABI, or there is one of its name. */
+ * bytes; NULL: its defaults) must outlive the registry. Before anybody else has a reference.
+ * -EINVAL with the reason in `why` when it is malformed, of another ABI, or there is one of its
+ * name. */
 NODISCARD int body_registry_add(struct body_registry *r, const struct es_plugin *plugin,
                                 const void *option_values, struct buf *why);
 
@@ -62,7 +69,7 @@ void body_types_print(const struct body_registry *r, struct str package, struct 
 enum { BODY_NO_GENERATOR = 1 };
 /* Choose for a subscriber that asked for exactly this media type (any case, no parameters). 0,
  * BODY_NO_GENERATOR, -ENOMEM. Profiles are interned: the same choice gives the same pointer, alive
- * as long as the registry. */
+ * as long as the registry; no reference is taken. */
 NODISCARD int body_choose(struct body_registry *r, const struct es_subscriber *subscriber,
                           struct str media_type, unsigned flags, const struct body_profile **out);
 /* For publishing what was published, or what we have made, as JSON as it is: it belongs to no
@@ -81,6 +88,21 @@ bool body_type_accepted(struct str accept, struct str media_type);
 /* The same choice with a flag more: ES_FLAG_PARTIAL, ES_FLAG_ENDED. 0 or -ENOMEM. */
 NODISCARD int body_profile_with(const struct body_profile *p, unsigned flag,
                                 const struct body_profile **out);
+/* To the registry that it belongs to. */
+const struct body_profile *body_profile_ref(const struct body_profile *p);
+void body_profile_unref(const struct body_profile *p); /* NULL is fine */
+/* `p` instead of `*of`: with a reference to it, and none to the former. */
+static inline void body_profile_replace(const struct body_profile **of,
+                                        const struct body_profile *p)
+{
+    const struct body_profile *former = *of;
+
+    if (p == former)
+        return;
+    *of = p ? body_profile_ref(p) : NULL;
+    body_profile_unref(former);
+}
+bool body_profile_is_of(const struct body_profile *p, const struct body_registry *r);
 struct str body_profile_content_type(const struct body_profile *p);
 struct str body_profile_generator(const struct body_profile *p); /* its name, for listings */
 
@@ -93,7 +115,7 @@ NODISCARD int body_render(const struct body_profile *p, const struct snapshot *s
 
 /* What it is: the profile's type, but of an opaque package that of the published document, with its
  * parameters; empty while nothing is published, and then the body is empty, too. Borrowed as long
- * as the registry and the snapshot live. */
+ * as the snapshot lives. */
 struct str body_content_type(const struct rendered_body *b);
 
 struct body_slots { /* this subscriber's values; local and remote already escaped (buf_add_xml) */

@@ -131,6 +131,7 @@ int body_profile_intern(const struct body_profile **out, const struct body_profi
             known = malloc(sizeof(*known) + parts_size(p));
             if (known) {
                 memcpy(known, p, sizeof(*known) + parts_size(p));
+                known->key = (uint64_t)r->generation << 32 | r->n_profiles++ << 1 | 1;
                 known->next = r->profiles;
                 r->profiles = known;
             }
@@ -159,6 +160,23 @@ int body_profile_with(const struct body_profile *p, unsigned flag, const struct 
     memcpy(&room, p, sizeof(*p) + parts_size(p));
     room.profile.flags |= flag;
     return body_profile_intern(out, &room.profile);
+}
+
+const struct body_profile *body_profile_ref(const struct body_profile *p)
+{
+    (void)body_registry_ref(p->registry);
+    return p;
+}
+
+void body_profile_unref(const struct body_profile *p)
+{
+    if (p)
+        body_registry_unref(p->registry);
+}
+
+bool body_profile_is_of(const struct body_profile *p, const struct body_registry *r)
+{
+    return p->registry == r;
 }
 
 struct str body_profile_content_type(const struct body_profile *p)

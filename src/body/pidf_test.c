@@ -11,7 +11,7 @@ static int setup(void **state)
 {
     struct body_registry *r;
 
-    if (body_registry_create(&r, NULL))
+    if (body_registry_create(&r, NULL, NULL))
         return -1;
     *state = r;
     return 0;
@@ -19,7 +19,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    body_registry_destroy(*state);
+    body_registry_unref(*state);
     return 0;
 }
 
@@ -380,10 +380,10 @@ static void test_one_person(void **state)
     struct body_registry *r;
 
     (void)state;
-    assert_int_equal(body_registry_create(&r, NULL), 0);
+    assert_int_equal(body_registry_create(&r, NULL, NULL), 0);
     plug(r, &plugin, "own", own, NULL);
     check(r, 0, &of, PROLOG "<presence>\n <dm:person />\n</presence>\n");
-    body_registry_destroy(r);
+    body_registry_unref(r);
 }
 
 /* ---- xpidf ---- */

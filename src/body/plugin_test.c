@@ -7,7 +7,7 @@ static int setup(void **state)
 {
     struct body_registry *r;
 
-    if (body_registry_create(&r, NULL))
+    if (body_registry_create(&r, NULL, NULL))
         return -1;
     *state = r;
     return 0;
@@ -15,7 +15,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    body_registry_destroy(*state);
+    body_registry_unref(*state);
     return 0;
 }
 
@@ -115,10 +115,10 @@ static void test_boolean_words(void **state)
         const struct plugin_option option = { STR("shout"), str_of(no[i]) };
         struct body_registry *r;
 
-        assert_int_equal(body_registry_create(&r, NULL), 0);
+        assert_int_equal(body_registry_create(&r, NULL, NULL), 0);
         assert_int_equal(load(r, "fixture_good", &option, 1), 0);
         check_greeting(r, "hello");
-        body_registry_destroy(r);
+        body_registry_unref(r);
     }
 }
 

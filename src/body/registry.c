@@ -7,7 +7,8 @@
  * header. */
 #define SIZE_UP_TO(type, last) (offsetof(type, last) + sizeof(((type *)0)->last))
 
-int body_registry_create(struct body_registry **out, struct log *log)
+int body_registry_create(struct body_registry **out, struct log *log,
+                         const struct body_registry *former)
 {
     struct body_registry *r = calloc(1, sizeof(*r));
     struct buf why;
@@ -20,13 +21,15 @@ int body_registry_create(struct body_registry **out, struct log *log)
         free(r);
         return -ENOMEM;
     }
+    r->refs = 1;
+    r->generation = former ? former->generation + 1 : 0;
     r->log = log;
     r->published = body_part_published(r);
     buf_init_on(&why, reason, sizeof(reason));
     result = body_registry_add(r, &builtin_plugin, NULL, &why);
     if (result) {
         BUG_UNLESS(result == -ENOMEM);
-        body_registry_destroy(r);
+        body_registry_unref(r);
         return result;
     }
     *out = r;
@@ -43,10 +46,8 @@ static void parts_free(struct body_part *p)
     }
 }
 
-void body_registry_destroy(struct body_registry *r)
+static void registry_destroy(struct body_registry *r)
 {
-    if (!r)
-        return;
     for (struct body_profile *p = r->profiles, *next; p; p = next) {
         next = p->next;
         free(p);
@@ -56,6 +57,18 @@ void body_registry_destroy(struct body_registry *r)
     plugins_close(r->plugins); /* last: the parts' names are theirs */
     pthread_mutex_destroy(&r->lock);
     free(r);
+}
+
+struct body_registry *body_registry_ref(struct body_registry *r)
+{
+    atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);
+    return r;
+}
+
+void body_registry_unref(struct body_registry *r)
+{
+    if (r && atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) == 1)
+        registry_destroy(r);
 }
 
 /* ---- what a plugin brings, checked before any of it is used ---- */

@@ -42,12 +42,15 @@ struct body_plugin { /* newest first */
 struct body_profile {
     struct body_profile *next;
     struct body_registry *registry;
+    uint64_t key; /* of its bodies: no profile of another registry has it */
     unsigned flags;
     size_t n_generators, n_supplements;
     struct body_part *parts[]; /* generators in the order they are tried, then supplements */
 };
 
 struct body_registry {
+    atomic_uint refs;
+    uint32_t generation; /* counts those that have taken each other's place */
     struct log *log;
     struct body_part *generators, *supplements;
     struct body_part published; /* for body_choose_published; not among the generators */
@@ -57,6 +60,7 @@ struct body_registry {
     _Atomic uint64_t rendered, failures, reused;
     pthread_mutex_t lock; /* of who adds to `profiles`; what is in them never changes */
     struct body_profile *_Atomic profiles;
+    uint32_t n_profiles;
 };
 
 /* Is it of our ABI, complete, and not loaded yet? -EINVAL with the reason in `why`. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Which generator is chosen, what the registry refuses, and what it lists. */
 #include "body/body_testing.h"
+#include "body/registry.h"
 
 #define PIDF "application/pidf+xml"
 #define TEST "application/x-test"
@@ -9,7 +10,7 @@ static int setup(void **state)
 {
     struct body_registry *r;
 
-    if (body_registry_create(&r, NULL))
+    if (body_registry_create(&r, NULL, NULL))
         return -1;
     *state = r;
     return 0;
@@ -17,7 +18,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    body_registry_destroy(*state);
+    body_registry_unref(*state);
     return 0;
 }
 
@@ -173,14 +174,44 @@ static void test_listing(void **state)
                 "supplement eyebeam [] application/pidf+xml builtin\n");
 }
 
+/* ---- one in the place of another ---- */
+
+static void test_replaced(void **state)
+{
+    struct es_subscriber phone = watcher("presence", "phone");
+    struct snapshot *s = snapshot_new(resource_in(EXTENSION_INUSE));
+    const struct rendered_body *former_body, *body, *again;
+    const struct body_profile *former, *p;
+    struct body_registry *r;
+    struct rng rng;
+
+    (void)state;
+    rng_init_seeded(&rng, 1);
+    assert_int_equal(body_registry_create(&r, NULL, NULL), 0);
+    former = body_profile_ref(profile_for(r, phone, PIDF, 0));
+    assert_int_equal(body_render(former, s, &rng, &former_body), 0);
+    body_registry_unref(r);
+    assert_int_equal(body_render(former, s, &rng, &again), 0);
+    assert_ptr_equal(again, former_body);
+
+    assert_int_equal(body_registry_create(&r, NULL, former->registry), 0);
+    assert_false(body_profile_is_of(former, r));
+    body_profile_unref(former);
+    p = profile_for(r, phone, PIDF, 0);
+    assert_int_equal(body_render(p, s, &rng, &body), 0);
+    assert_ptr_not_equal(body, former_body); /* though the profile may be where the former was */
+    assert_true(body_same(body, former_body));
+    body_registry_unref(r);
+    assert_true(str_equal(body_content_type(former_body), STR(PIDF)));
+    snapshot_unref(s);
+}
+
 int main(void)
 {
 #define TEST_CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST_CASE(test_predicates),
-        TEST_CASE(test_refused_plugins),
-        TEST_CASE(test_too_many_parts),
-        TEST_CASE(test_listing),
+        TEST_CASE(test_predicates), TEST_CASE(test_refused_plugins), TEST_CASE(test_too_many_parts),
+        TEST_CASE(test_listing),    cmocka_unit_test(test_replaced),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 
 struct rendered_body {
-    struct snapshot_body base; /* key: the profile. Only compared, never followed: it may be gone */
-    struct str content_type;   /* the generator's, or the snapshot's */
+    struct snapshot_body base; /* key: of the profile, which may be gone, with its registry */
+    struct str content_type;   /* behind the text, or the snapshot's */
     uint64_t digest;
     size_t text_length;
     size_t slot_uses[ES_SLOTS];
@@ -97,7 +97,9 @@ static int rendered_create(struct rendered_body **out, const struct rendering *g
     struct rendered_body *b = NULL;
     char text_room[4096], segments_room[512];
     struct buf text, segments;
-    bool any_type;
+    struct str type = body_profile_content_type(g->profile);
+    bool any_type = body_type_is_any(type);
+    char *behind;
     int r;
 
     buf_init_on(&text, text_room, sizeof(text_room));
@@ -105,23 +107,24 @@ static int rendered_create(struct rendered_body **out, const struct rendering *g
     r = print_roomy(d, &text, &segments);
     if (r)
         goto out;
-    b = calloc(1, sizeof(*b) + segments.n + text.n);
+    b = calloc(1, sizeof(*b) + segments.n + text.n + type.n);
     if (!b) {
         r = -ENOMEM;
         goto out;
     }
-    b->base.key = g->profile;
+    b->base.key = g->profile->key;
     b->base.destroy = rendered_destroy;
-    b->content_type = body_profile_content_type(g->profile);
-    any_type = body_type_is_any(b->content_type);
-    if (any_type)
-        b->content_type = es_str(g->content_type);
     b->text_length = text.n;
     b->n_segments = segments.n / sizeof(struct segment);
     b->text = (const char *)b->segments + segments.n;
     memcpy(b->segments, segments.p, segments.n);
+    behind = (char *)b->segments + segments.n;
     if (text.n) /* a raw body may be nothing but a slot */
-        memcpy((char *)b->segments + segments.n, text.p, text.n);
+        memcpy(behind, text.p, text.n);
+    behind += text.n;
+    b->content_type = any_type ? es_str(g->content_type) : type;
+    if (!any_type)
+        str_keep(&b->content_type, &behind);
     rendered_count(b, any_type);
     *out = b;
 out:
@@ -302,7 +305,7 @@ static void rendering_init(struct rendering *g, const struct body_profile *p,
 int body_render(const struct body_profile *p, const struct snapshot *s, struct rng *rng,
                 const struct rendered_body **out)
 {
-    struct snapshot_body *found = snapshot_body_find(s, p);
+    struct snapshot_body *found = snapshot_body_find(s, p->key);
     struct body_registry *registry = p->registry;
     struct rendered_body *made = NULL;
     struct rendering g;

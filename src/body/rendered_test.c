@@ -14,7 +14,7 @@ static int setup(void **state)
 {
     struct body_registry *r;
 
-    if (body_registry_create(&r, NULL))
+    if (body_registry_create(&r, NULL, NULL))
         return -1;
     *state = r;
     return 0;
@@ -22,7 +22,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    body_registry_destroy(*state);
+    body_registry_unref(*state);
     return 0;
 }
 
@@ -371,13 +371,13 @@ static void test_all_fail(void **state)
 
         (void)state;
         rng_init_seeded(&rng, 1);
-        assert_int_equal(body_registry_create(&r, NULL), 0);
+        assert_int_equal(body_registry_create(&r, NULL, NULL), 0);
         plug(r, &plugin, "plugin", generators, NULL);
         assert_int_equal(body_choose(r, &s, STR(TEST), 0, &p), 0);
         assert_int_equal(body_render(p, snapshot, &rng, &b), cases[i].error);
         assert_null(b);
         snapshot_unref(snapshot);
-        body_registry_destroy(r);
+        body_registry_unref(r);
     }
 }
 

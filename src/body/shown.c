@@ -482,7 +482,7 @@ static void shown_destroy(struct snapshot_body *b)
 
 int snapshot_shown(const struct snapshot **out, const struct snapshot *s, const struct view *view)
 {
-    struct snapshot_body *found = snapshot_body_find(s, view);
+    struct snapshot_body *found = snapshot_body_find(s, (uintptr_t)view);
     struct filter f = { .grants = &view->grants, .real = s };
     struct shown *made;
     int r = -ENOMEM;
@@ -502,7 +502,7 @@ int snapshot_shown(const struct snapshot **out, const struct snapshot *s, const 
         free(made);
         return r;
     }
-    made->base = (struct snapshot_body){ .key = view, .destroy = shown_destroy };
+    made->base = (struct snapshot_body){ .key = (uintptr_t)view, .destroy = shown_destroy };
     made->view = view_ref(view);
     *out = CONTAINER_OF(snapshot_body_add(s, &made->base), struct shown, base)->snapshot;
     return 0;

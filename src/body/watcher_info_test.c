@@ -12,7 +12,7 @@ static int setup(void **state)
 {
     struct body_registry *r;
 
-    if (body_registry_create(&r, NULL))
+    if (body_registry_create(&r, NULL, NULL))
         return -1;
     *state = r;
     return 0;
@@ -20,7 +20,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    body_registry_destroy(*state);
+    body_registry_unref(*state);
     return 0;
 }
 

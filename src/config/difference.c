@@ -454,6 +454,16 @@ void settings_compare(const struct settings *from, const struct settings *to,
         objects_compare(&c, kinds[i].kind, kinds[i].size, kinds[i].fields, from, to);
 }
 
+/* ---- plugins ---- */
+
+static const struct plugin_settings *plugin_find(const struct settings *s, struct str name)
+{
+    for (size_t i = 0; i < s->n_plugins; i++)
+        if (str_equal(s->plugins[i].name, name))
+            return &s->plugins[i];
+    return NULL;
+}
+
 static bool options_equal(const struct conf_section *a, const struct conf_section *b)
 {
     if (!a || !b)
@@ -467,9 +477,29 @@ static bool options_equal(const struct conf_section *a, const struct conf_sectio
     return true;
 }
 
+void settings_compare_plugins(const struct settings *from, const struct settings *to,
+                              settings_change_fn each, void *ctx)
+{
+    const struct comparison c = { each, ctx };
+
+    for (size_t i = 0; i < to->n_plugins; i++) {
+        const struct plugin_settings *is = &to->plugins[i];
+        const struct plugin_settings *was = plugin_find(from, is->name);
+
+        if (!was)
+            tell(&c, "plugin", is->name, SETTINGS_ADDED, STR_EMPTY);
+        else if (!options_equal(was->options, is->options))
+            tell(&c, "plugin", is->name, SETTINGS_CHANGED, STR_EMPTY);
+    }
+    for (size_t i = 0; i < from->n_plugins; i++)
+        if (!plugin_find(to, from->plugins[i].name))
+            tell(&c, "plugin", from->plugins[i].name, SETTINGS_REMOVED, STR_EMPTY);
+}
+
 bool settings_same_plugins(const struct settings *a, const struct settings *b)
 {
-    if (a->n_plugins != b->n_plugins)
+    if (a->n_plugins != b->n_plugins ||
+        !str_equal(a->general.plugin_directory, b->general.plugin_directory))
         return false;
     for (size_t i = 0; i < a->n_plugins; i++)
         if (!str_equal(a->plugins[i].name, b->plugins[i].name) ||

@@ -67,7 +67,7 @@ static int publish_check_options(struct pjsip_reader *p, const struct publish_se
         !p->r->source->body_known(p->r->source->ctx, u->event, u->body)) {
         reading_tell(p->r, DIAG_ERROR, pjsip_place(s, STR("@body")),
                      "outbound-publish [%.*s] is refused: nothing makes @body = %.*s for event "
-                     "%.*s; correct it, or load the plugin that does at a restart",
+                     "%.*s; correct it, or load the plugin that does",
                      STR_FMT(s->name), STR_FMT(u->body), STR_FMT(u->event));
         return SCHEMA_REFUSED;
     }

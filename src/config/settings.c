@@ -341,6 +341,10 @@ int settings_read(struct settings **out, const struct settings_source *from, str
     result = read_extstate(&r, s, &extstate_unusable);
     if (result)
         goto out_reading;
+    if (from->plugins && !extstate_unusable)
+        result = from->plugins(from->ctx, s);
+    if (result)
+        goto out_reading;
     r.strict = s->compatibility.strict_objects;
     result = read_optional(&r, s, STR("acl.conf"), named_rules_read, &optional_unusable);
     if (result == 0)

@@ -433,8 +433,10 @@ struct settings_source {
     int (*resolve)(void *ctx, struct str host,
                    void (*each)(void *each_ctx, const struct addr *address), void *each_ctx,
                    const char **why);
-    /* Is there something that makes bodies of this type? NULL while nobody knows: plugins are
-     * loaded when the settings have been read. */
+    /* [plugins] has been read, and `s` has nothing of what stands in other files yet. 0, or a
+     * negative errno that ends the reading. NULL: they are loaded later. */
+    int (*plugins)(void *ctx, const struct settings *s);
+    /* Is there something that makes bodies of this type? NULL while nobody knows. */
     bool (*body_known)(void *ctx, struct str event, struct str type);
     void *ctx;
     /* Make sure that this transport can be had: 0, or a negative errno that
@@ -515,8 +517,7 @@ bool settings_one_dialog(const struct settings *s, struct str user_agent);
 bool settings_endpoint_reachable(const struct settings *s, const struct endpoint_settings *e);
 
 /* What is different between two settings, one by one: sections there is one of, then compositors,
- * then the objects of pjsip.conf. What a reload keeps for a fault is the same. Plugins are told
- * apart by settings_same_plugins alone: nothing but a start changes them. */
+ * then the objects of pjsip.conf. What a reload keeps for a fault is the same. */
 enum settings_change_what { SETTINGS_ADDED, SETTINGS_REMOVED, SETTINGS_CHANGED };
 struct settings_change { /* borrowed for the call */
     const char *kind;    /* "endpoint", "[general]" */
@@ -527,6 +528,10 @@ struct settings_change { /* borrowed for the call */
 typedef void (*settings_change_fn)(void *ctx, const struct settings_change *change);
 void settings_compare(const struct settings *from, const struct settings *to,
                       settings_change_fn each, void *ctx);
+/* Plugins likewise: those that are in force need not be those of the last settings. */
+void settings_compare_plugins(const struct settings *from, const struct settings *to,
+                              settings_change_fn each, void *ctx);
+/* The same plugins with the same options, from the same directory? */
 bool settings_same_plugins(const struct settings *a, const struct settings *b);
 
 /* Read extensions.conf into a dialplan the caller owns, compared with the former one; of `general`

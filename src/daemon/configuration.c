@@ -54,64 +54,6 @@ static int check_directory(const struct daemon_options *options, struct diag *di
     return -EINVAL;
 }
 
-static bool body_known(void *ctx, struct str event, struct str type)
-{
-    return body_type_known(ctx, event, type);
-}
-
-/* All files, so that every problem is told at once. 0; CONFIGURATION_UNUSABLE, then `c` has what
- * could be read; or a negative errno. To be ended with configuration_fini in any case. */
-enum { CONFIGURATION_UNUSABLE = 1 };
-
-static int read_files(struct configuration *c, const struct daemon_options *options,
-                      const struct configuration_former *former, struct diag *diag)
-{
-    struct settings_source source = {
-        .directory = options->config_directory,
-        .state_directory = options->state_directory,
-        .overrides = options->overrides,
-        .n_overrides = options->n_overrides,
-        .former = former ? former->settings : NULL,
-        .former_dialplan = former ? former->dialplan : NULL,
-        .body_known = former ? body_known : NULL,
-        .ctx = former ? former->bodies : NULL,
-        .listen = former ? listeners_claim : listeners_check,
-        .listen_ctx = former ? former->listeners : NULL,
-    };
-    int r = check_directory(options, diag), r2;
-
-    if (r)
-        return r;
-    r = settings_read(&c->settings, &source, diag);
-    if (r < 0)
-        return r;
-    r2 = extensions_read(&c->dialplan, &source, &c->settings->general, diag);
-    if (r2 && r2 != -EINVAL)
-        return r2;
-    return r == SETTINGS_UNUSABLE || r2 ? CONFIGURATION_UNUSABLE : 0;
-}
-
-int configuration_read(struct configuration *out, const struct daemon_options *options,
-                       const struct configuration_former *former, struct diag *diag)
-{
-    struct configuration c = { 0 };
-    int r = read_files(&c, options, former, diag);
-
-    if (r) {
-        configuration_fini(&c);
-        return r == CONFIGURATION_UNUSABLE ? -EINVAL : r;
-    }
-    *out = c;
-    return 0;
-}
-
-void configuration_fini(struct configuration *c)
-{
-    settings_unref(c->settings);
-    dialplan_unref(c->dialplan);
-    *c = (struct configuration){ 0 };
-}
-
 static int load_plugin(const struct settings *settings, const struct plugin_settings *p,
                        struct body_registry *registry, struct buf *why)
 {
@@ -129,8 +71,9 @@ static int load_plugin(const struct settings *settings, const struct plugin_sett
     return r;
 }
 
-int configuration_load_plugins(const struct settings *settings, struct body_registry *registry,
-                               struct diag *diag)
+/* All of them are tried: a failure is an error in `diag`. 0 or -EINVAL. */
+static int load_plugins(const struct settings *settings, struct body_registry *registry,
+                        struct diag *diag)
 {
     int result = 0;
 
@@ -153,9 +96,88 @@ int configuration_load_plugins(const struct settings *settings, struct body_regi
     return result;
 }
 
-void configuration_check_bodies(const struct settings *settings,
-                                const struct body_registry *registry, bool lacking,
-                                struct diag *diag)
+/* ---- plugins of a reload: the registry that takes the place of the former one ---- */
+
+struct bodies_reading {
+    const struct configuration_former *former;
+    struct body_registry *bodies; /* a reference: the former one until there is another */
+    struct log *log;
+    struct diag *diag;
+};
+
+/* One fault keeps all plugins as they were: [plugins] is one thing, like other sections. */
+static int bodies_read(void *ctx, const struct settings *s)
+{
+    struct bodies_reading *b = ctx;
+    struct body_registry *made = NULL;
+    int r;
+
+    if (settings_same_plugins(b->former->bodies_of, s))
+        return 0;
+    r = body_registry_create(&made, b->log, b->former->bodies);
+    if (r)
+        return r;
+    r = load_plugins(s, made, b->diag);
+    if (r) {
+        diag_add(b->diag, DIAG_WARNING, s->n_plugins ? s->plugins->at : (struct diag_place){ 0 },
+                 "[plugins] goes on as it was before the reload");
+        body_registry_unref(made);
+        return 0;
+    }
+    body_registry_unref(b->bodies);
+    b->bodies = made;
+    return 0;
+}
+
+static bool body_known(void *ctx, struct str event, struct str type)
+{
+    const struct bodies_reading *b = ctx;
+
+    return body_type_known(b->bodies, event, type);
+}
+
+/* ---- all files ---- */
+
+/* All files, so that every problem is told at once. 0; CONFIGURATION_UNUSABLE, then `c` has what
+ * could be read; or a negative errno. To be ended with configuration_fini in any case. */
+enum { CONFIGURATION_UNUSABLE = 1 };
+
+static int read_files(struct configuration *c, const struct daemon_options *options,
+                      const struct configuration_former *former, struct log *log, struct diag *diag)
+{
+    struct bodies_reading bodies = { former, former ? body_registry_ref(former->bodies) : NULL, log,
+                                     diag };
+    struct settings_source source = {
+        .directory = options->config_directory,
+        .state_directory = options->state_directory,
+        .overrides = options->overrides,
+        .n_overrides = options->n_overrides,
+        .former = former ? former->settings : NULL,
+        .former_dialplan = former ? former->dialplan : NULL,
+        .plugins = former ? bodies_read : NULL,
+        .body_known = former ? body_known : NULL,
+        .ctx = &bodies,
+        .listen = former ? listeners_claim : listeners_check,
+        .listen_ctx = former ? former->listeners : NULL,
+    };
+    int r = check_directory(options, diag), r2;
+
+    if (r == 0)
+        r = settings_read(&c->settings, &source, diag);
+    c->bodies = bodies.bodies;
+    c->bodies_of = former && c->bodies == former->bodies ? former->bodies_of : c->settings;
+    if (r < 0)
+        return r;
+    r2 = extensions_read(&c->dialplan, &source, &c->settings->general, diag);
+    if (r2 && r2 != -EINVAL)
+        return r2;
+    return r == SETTINGS_UNUSABLE || r2 ? CONFIGURATION_UNUSABLE : 0;
+}
+
+/* What needs the registry to be judged: @body without a generator. `lacking`: there are plugins
+ * that it is without. */
+static void check_bodies(const struct settings *settings, const struct body_registry *registry,
+                         bool lacking, struct diag *diag)
 {
     for (size_t i = 0; i < settings->n_publishes; i++) {
         const struct publish_settings *p = &settings->publishes[i];
@@ -177,22 +199,54 @@ void configuration_check_bodies(const struct settings *settings,
     }
 }
 
+static int load_bodies(struct configuration *c, struct log *log, struct diag *diag)
+{
+    int r = body_registry_create(&c->bodies, log, NULL);
+
+    return r ? r : load_plugins(c->settings, c->bodies, diag);
+}
+
+int configuration_read(struct configuration *out, const struct daemon_options *options,
+                       const struct configuration_former *former, struct log *log,
+                       struct diag *diag)
+{
+    struct configuration c = { 0 };
+    int r = read_files(&c, options, former, log, diag);
+
+    if (r == 0 && !former) {
+        r = load_bodies(&c, log, diag);
+        if (r == 0)
+            check_bodies(c.settings, c.bodies, false, diag);
+    }
+    if (r) {
+        configuration_fini(&c);
+        return r == CONFIGURATION_UNUSABLE ? -EINVAL : r;
+    }
+    *out = c;
+    return 0;
+}
+
+void configuration_fini(struct configuration *c)
+{
+    settings_unref(c->settings);
+    dialplan_unref(c->dialplan);
+    body_registry_unref(c->bodies);
+    *c = (struct configuration){ 0 };
+}
+
 int configuration_check(const struct daemon_options *options, struct log *log, struct diag *diag)
 {
-    struct body_registry *bodies = NULL;
     struct configuration c = { 0 };
-    int r = read_files(&c, options, NULL, diag);
+    int r = read_files(&c, options, NULL, log, diag);
 
     if (r < 0)
         goto out;
-    r = body_registry_create(&bodies, log);
-    if (r)
+    r = load_bodies(&c, log, diag);
+    if (r && r != -EINVAL)
         goto out;
-    r = configuration_load_plugins(c.settings, bodies, diag);
-    configuration_check_bodies(c.settings, bodies, r || c.settings->plugins_partial, diag);
+    check_bodies(c.settings, c.bodies, r || c.settings->plugins_partial, diag);
     r = diag->errors ? -EINVAL : 0;
 out:
     configuration_fini(&c);
-    body_registry_destroy(bodies);
     return r;
 }

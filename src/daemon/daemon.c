@@ -225,20 +225,15 @@ static int daemon_configure(struct daemon *d)
     int r;
 
     diag_init(&diag);
-    r = configuration_read(&c, d->options, NULL, &diag);
+    r = configuration_read(&c, d->options, NULL, d->log, &diag);
     if (r)
         goto out;
-    r = body_registry_create(&d->bodies, d->log);
-    if (r)
-        goto out;
-    r = configuration_load_plugins(c.settings, d->bodies, &diag);
-    if (r)
-        goto out;
-    configuration_check_bodies(c.settings, d->bodies, false, &diag);
     if (log_level_parse(&level, c.settings->general.log_level) == 0)
         log_level_set(d->log, level);
     d->settings = c.settings;
     d->begun_with = settings_ref(c.settings);
+    d->bodies_of = settings_ref(c.settings);
+    d->bodies = c.bodies;
     d->files_present = configuration_present(d->options);
     d->dialplan = c.dialplan;
     c = (struct configuration){ 0 };
@@ -437,9 +432,10 @@ static void daemon_fini(struct daemon *d)
             uv_close((uv_handle_t *)&d->signals[i], NULL);
     upgrade_fini(d);
     loop_fini(&d->loop);
-    body_registry_destroy(d->bodies);
+    body_registry_unref(d->bodies);
     settings_unref(d->settings);
     settings_unref(d->begun_with);
+    settings_unref(d->bodies_of);
     dialplan_unref(d->dialplan);
     listeners_unref(d->listeners);
     backlog_destroy(d->backlog);
@@ -537,9 +533,10 @@ int daemon_rehearse(const struct daemon_options *options)
                 *d.why ? d.why : strerror(-r));
     else
         puts("extstated " EXTSTATE_VERSION " " BECOME_COULD);
-    body_registry_destroy(d.bodies);
+    body_registry_unref(d.bodies);
     settings_unref(d.settings);
     settings_unref(d.begun_with);
+    settings_unref(d.bodies_of);
     dialplan_unref(d.dialplan);
     log_destroy(d.log);
     return r ? 1 : 0;

@@ -15,10 +15,11 @@
 struct daemon {
     const struct daemon_options *options;
     struct log *log;
-    struct loop loop; /* its owner is this struct */
-    struct body_registry *bodies;
+    struct loop loop;                 /* its owner is this struct */
+    struct body_registry *bodies;     /* those in force; a reference */
+    const struct settings *bodies_of; /* whose plugins they have */
     const struct settings *settings;
-    const struct settings *begun_with; /* threads and plugins are made of these */
+    const struct settings *begun_with; /* the threads are made of these */
     struct dialplan *dialplan;         /* the one that was given to the state thread last */
     struct listeners *listeners;       /* likewise, to the workers */
     struct backlog *backlog;           /* of inherited sockets, until the workers read them */

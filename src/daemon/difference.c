@@ -128,6 +128,8 @@ void difference_tell(const struct configuration *from, const struct configuratio
     struct telling t = { each, ctx };
 
     settings_compare(from->settings, to->settings, on_setting, &t);
+    if (from->bodies != to->bodies)
+        settings_compare_plugins(from->bodies_of, to->bodies_of, on_setting, &t);
     dialplan_changes(to->dialplan, from->dialplan, on_dialplan, &t);
     for (size_t i = 0; i < to->settings->n_publishes; i++)
         section_tell(&t, from, to, to->settings->publishes[i].id);

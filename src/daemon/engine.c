@@ -24,6 +24,15 @@ static int engine_create_txn(struct engine *e, const struct engine_config *cfg)
                                });
 }
 
+/* What OPTIONS is told. */
+static void print_offer(struct engine *e, const struct body_registry *bodies)
+{
+    buf_reset(&e->accept);
+    body_types_print(bodies, STR_EMPTY, &e->accept);
+    buf_reset(&e->allow_events);
+    body_packages_print(bodies, &e->allow_events);
+}
+
 int engine_init(struct engine *e, const struct engine_config *cfg)
 {
     int r;
@@ -32,9 +41,8 @@ int engine_init(struct engine *e, const struct engine_config *cfg)
                           .worker = cfg->worker,
                           .workers = cfg->workers };
     buf_init(&e->accept, 1024);
-    body_types_print(cfg->bodies, STR_EMPTY, &e->accept);
     buf_init(&e->allow_events, 1024);
-    body_packages_print(cfg->bodies, &e->allow_events);
+    print_offer(e, cfg->bodies);
     r = uas_create(&e->uas, &(struct uas_config){
                                 .log = cfg->log,
                                 .settings = cfg->settings,
@@ -140,6 +148,14 @@ void engine_receive(struct engine *e, const struct flow *from, struct str datagr
 int engine_transports_set(struct engine *e, const struct notifier_transport *list, size_t count)
 {
     return notifier_transports_set(e->notifier, list, count);
+}
+
+void engine_bodies_set(struct engine *e, struct body_registry *bodies)
+{
+    print_offer(e, bodies);
+    uas_offer_set(e->uas, buf_str(&e->accept), buf_str(&e->allow_events));
+    notifier_bodies_set(e->notifier, bodies);
+    publisher_bodies_set(e->publisher, bodies);
 }
 
 void engine_settings_set(struct engine *e, const struct settings *settings)

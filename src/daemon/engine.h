@@ -51,6 +51,8 @@ void engine_receive(struct engine *e, const struct flow *from, struct str datagr
 /* As notifier_transports_set, before the settings. */
 NODISCARD int engine_transports_set(struct engine *e, const struct notifier_transport *list,
                                     size_t count);
+/* Other plugins, before the settings (a reference is taken). */
+void engine_bodies_set(struct engine *e, struct body_registry *bodies);
 void engine_settings_set(struct engine *e, const struct settings *settings);
 /* Begin the polite end: subscriptions deactivated and publications removed, unless they are kept
  * and the subscribers are not being moved away; who has published answered. Over when engine_busy

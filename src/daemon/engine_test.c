@@ -61,7 +61,7 @@ static void bench_init(struct bench *b)
     wheel_init(&b->wheel, b->now_ms);
     b->wheel.clock = &b->clock;
     xml_init();
-    assert_int_equal(body_registry_create(&b->bodies, NULL), 0);
+    assert_int_equal(body_registry_create(&b->bodies, NULL, NULL), 0);
     b->settings = settings_fixture_with("[udp]\ntype=transport\nbind=192.0.2.1:5060\n"
                                         "[pbx]\ntype=endpoint\n",
                                         "[compositor]\npublish=any\n");
@@ -88,7 +88,7 @@ static void bench_fini(struct bench *b)
     nonces_destroy(b->nonces);
     wheel_fini(&b->wheel);
     settings_unref(b->settings);
-    body_registry_destroy(b->bodies);
+    body_registry_unref(b->bodies);
 }
 
 static void publish(struct bench *b, unsigned nth)

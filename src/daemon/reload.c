@@ -37,20 +37,32 @@ static void log_level_follow(struct daemon *d, const struct settings *settings)
 static int read_anew(struct daemon *d, struct configuration *c, struct listeners_draft *draft,
                      struct diag *diag)
 {
-    const struct configuration_former former = { d->settings, d->dialplan, d->bodies, draft };
+    const struct configuration_former former = { d->settings, d->dialplan, d->bodies, d->bodies_of,
+                                                 draft };
     int r = configuration_check_vanished(d->files_present, configuration_present(d->options), diag);
 
-    r = r ? r : configuration_read(c, d->options, &former, diag);
+    r = r ? r : configuration_read(c, d->options, &former, d->log, diag);
     if (r)
         return r;
-    configuration_check_bodies(c->settings, d->bodies, false, diag);
     status_check_reload(d->begun_with, c->settings, diag);
     return 0;
 }
 
+/* Those of a reload that could not load them are still those of former settings. */
+static void bodies_follow(struct daemon *d, const struct configuration *c)
+{
+    if (c->bodies == d->bodies)
+        return;
+    body_registry_unref(d->bodies);
+    d->bodies = body_registry_ref(c->bodies);
+    settings_unref(d->bodies_of);
+    d->bodies_of = settings_ref(c->bodies_of);
+}
+
 int daemon_preview(struct daemon *d, struct buf *report, ctl_change_fn each, void *ctx)
 {
-    const struct configuration now = { (struct settings *)(uintptr_t)d->settings, d->dialplan };
+    const struct configuration now = { (struct settings *)(uintptr_t)d->settings, d->dialplan,
+                                       d->bodies, d->bodies_of };
     struct listeners_draft draft = { .former = d->listeners,
                                      .clock = &clock_system,
                                      .n_workers = d->n_workers };
@@ -92,6 +104,7 @@ int daemon_reload(struct daemon *d, struct buf *report)
                                                            .dialplan = c.dialplan,
                                                            .former = d->dialplan,
                                                            .listeners = listeners,
+                                                           .bodies = c.bodies,
                                                            .home = &d->loop });
     if (r == 0) {
         edge_post_settings(&d->edge, c.settings, listeners);
@@ -103,6 +116,7 @@ int daemon_reload(struct daemon *d, struct buf *report)
         atomic_store(&d->admission.limit, c.settings->general.max_subscriptions);
         log_level_follow(d, c.settings);
         d->files_present = configuration_present(d->options);
+        bodies_follow(d, &c);
         settings_unref(d->settings);
         d->settings = c.settings;
         c.settings = NULL;

@@ -153,6 +153,7 @@ static void apply_drop(struct inbox_message *m)
     dialplan_unref(a->what.former);
     settings_unref(a->what.settings);
     listeners_unref(a->what.listeners);
+    body_registry_unref(a->what.bodies);
     free(a);
 }
 
@@ -172,7 +173,7 @@ static void apply_run(struct inbox_message *m, void *owner)
     /* Before whatever they have the state core tell: a subscription whose hint goes asks for what
      * its name means by the new ones. */
     for (unsigned w = 0; w < s->n_workers; w++)
-        worker_post_settings(&s->workers[w], a->settings, a->listeners);
+        worker_post_settings(&s->workers[w], a->settings, a->listeners, a->bodies);
     r = apply(s, a->settings, a->dialplan);
     if (r) /* the workers have the new settings now, so there is no way back */
         log_error(s->log, "state.apply", KV_ERR(r));
@@ -206,6 +207,7 @@ int state_thread_apply(struct state_thread *s, const struct apply *what)
                               .dialplan = dialplan_ref(what->dialplan),
                               .former = dialplan_ref(what->former),
                               .listeners = listeners_ref(what->listeners),
+                              .bodies = body_registry_ref(what->bodies),
                               .home = what->home };
     inbox_post_always(&s->loop.inbox, &a->m);
     return 0;

@@ -172,6 +172,4 @@ void status_check_reload(const struct settings *running, const struct settings *
         diag_add(diag, DIAG_WARNING, at, "[general] durability changes only at a restart");
     if (!str_equal(running->general.control_socket, wanted->general.control_socket))
         diag_add(diag, DIAG_WARNING, at, "[general] control_socket changes only at a restart");
-    if (!settings_same_plugins(running, wanted))
-        diag_add(diag, DIAG_WARNING, at, "[plugins] and their options are read only at a start");
 }

@@ -86,11 +86,12 @@ struct apply { /* borrowed for the call */
     struct dialplan *dialplan;
     struct dialplan *former; /* the dialplan before; ends at home, as that takes milliseconds */
     struct listeners *listeners;
+    struct body_registry *bodies;
     struct loop *home;
 };
 /* Hand over a dialplan with the device defaults and switches of these settings. Before the thread
  * runs: directly, and of no more than these two; later: by message, and each worker is sent the
- * settings and the listeners before it hears of any change that they make. */
+ * settings, the plugins and the listeners before it hears of any change that they make. */
 NODISCARD int state_thread_apply(struct state_thread *s, const struct apply *what);
 NODISCARD int state_thread_start(struct state_thread *s);
 void state_thread_stop(struct state_thread *s); /* stops and joins */
@@ -138,7 +139,7 @@ void worker_trace_settings(struct net *net, const struct global_settings *g);
 
 /* Messages to a worker, from any thread. */
 void worker_post_settings(struct worker *w, const struct settings *settings,
-                          struct listeners *listeners);
+                          struct listeners *listeners, struct body_registry *bodies);
 void worker_post_snapshot(struct worker *w, const struct snapshot *s, bool notifier,
                           bool publisher);
 void worker_post_watch_result(struct worker *w, uint64_t cookie, const struct snapshot *s,

@@ -120,6 +120,7 @@ struct simple_message {
     struct inbox_message m;
     const struct settings *settings;
     struct listeners *listeners;
+    struct body_registry *bodies;
     const struct snapshot *snapshot;
     struct addr_net *peers;
     size_t n_peers;
@@ -133,6 +134,7 @@ static void simple_drop(struct inbox_message *m)
 
     settings_unref(s->settings);
     listeners_unref(s->listeners);
+    body_registry_unref(s->bodies);
     snapshot_unref(s->snapshot);
     free(s->peers);
     free(s);
@@ -175,6 +177,7 @@ static void settings_run(struct inbox_message *m, void *owner)
     if (engine_transports_set(&w->engine, w->transports.list, w->transports.n))
         log_error(w->log, "worker.transports", KV_ERR(-ENOMEM));
     worker_dns_settings(w, settings->general.nameservers);
+    engine_bodies_set(&w->engine, CONTAINER_OF(m, struct simple_message, m)->bodies);
     engine_settings_set(&w->engine, settings);
     if (trace_changed)
         worker_trace_settings(w->net, is);
@@ -182,11 +185,12 @@ static void settings_run(struct inbox_message *m, void *owner)
 }
 
 void worker_post_settings(struct worker *w, const struct settings *settings,
-                          struct listeners *listeners)
+                          struct listeners *listeners, struct body_registry *bodies)
 {
     simple_post(w,
                 &(struct simple_message){ .settings = settings_ref(settings),
-                                          .listeners = listeners_ref(listeners) },
+                                          .listeners = listeners_ref(listeners),
+                                          .bodies = body_registry_ref(bodies) },
                 settings_run, false);
 }
 

@@ -112,6 +112,7 @@ struct notifier {
     size_t n_spare;
     int print_result; /* of the last notify_print */
     bool stopping, destroying;
+    bool bodies_changed;   /* since the settings were set */
     bool quiet;            /* stopping, and the next process goes on: nobody is told anything new */
     struct watched *limbo; /* where those that were restored wait for their resource; or NULL */
     struct list promises;  /* promise.link, oldest first */
@@ -379,8 +380,8 @@ struct subscription {
     struct dialog *dialog;
     struct watched *resource;                /* NULL in resp_wait */
     struct notify *notify;                   /* the one under way, or NULL */
-    const struct body_profile *profile;      /* what it wants now */
-    const struct body_profile *sent_profile; /* of the last NOTIFY */
+    const struct body_profile *profile;      /* what it wants now; a reference */
+    const struct body_profile *sent_profile; /* of the last NOTIFY, likewise; or NULL */
     const struct snapshot *sent;             /* likewise; NULL: nothing yet */
     const struct view *view; /* what it may see of what it is allowed to, a reference; NULL:
                                 everything */

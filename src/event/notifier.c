@@ -109,6 +109,7 @@ static void print_allow_events(struct notifier *n)
 
 static void notifier_init(struct notifier *n, const struct notifier_config *cfg)
 {
+    (void)body_registry_ref(cfg->bodies);
     *n = (struct notifier){ .cfg = *cfg,
                             .settings = settings_ref(cfg->settings),
                             .next_cookie = 1,
@@ -201,10 +202,22 @@ void notifier_destroy(struct notifier *n)
     buf_fini(&n->headers);
     buf_fini(&n->scratch);
     settings_unref(n->settings);
+    body_registry_unref(n->cfg.bodies);
     free(n);
 }
 
 /* ---- changes from outside ---- */
+
+void notifier_bodies_set(struct notifier *n, struct body_registry *bodies)
+{
+    struct body_registry *former = n->cfg.bodies;
+
+    if (bodies == former)
+        return;
+    n->cfg.bodies = body_registry_ref(bodies);
+    body_registry_unref(former);
+    n->bodies_changed = true;
+}
 
 /* Each subscription is checked against them in its turn: subscription_recheck. */
 void notifier_settings_set(struct notifier *n, const struct settings *settings)
@@ -212,13 +225,14 @@ void notifier_settings_set(struct notifier *n, const struct settings *settings)
     const struct settings *former = n->settings;
     struct notify_tail *tail;
 
-    if (settings == former) {
+    if (settings == former && !n->bodies_changed) {
         if (!n->stopping)
             unsolicited_retry(n);
         return;
     }
     n->settings = settings_ref(settings);
     settings_unref(former);
+    n->bodies_changed = false;
     n->generation++;
     print_allow_events(n);
     if (notify_tail_create(&tail, n) == 0) {

@@ -65,7 +65,7 @@ struct notifier_config {
     const struct clock *clock;
     struct rng *rng;
     struct log *log;
-    struct body_registry *bodies;
+    struct body_registry *bodies;    /* a reference is taken */
     const struct settings *settings; /* a reference is taken */
     struct net *net; /* may be NULL in tests: then flows' local addresses are used as they are */
     unsigned worker, workers;    /* our number, and how many there are */
@@ -119,6 +119,10 @@ void notifier_snapshot(struct notifier *n, const struct snapshot *s);
 /* Names may now mean other resources, and notifier_settings_set has been called: cached answers are
  * forgotten, and running subscriptions go where their names lead now, as a new one would. */
 void notifier_dialplan_changed(struct notifier *n);
+/* Other plugins, to be said before the settings that go with them (a reference is taken). A running
+ * subscription has its body from what makes its media type now; where nothing does it ends with
+ * reason=deactivated, and the subscriber, who asks anew, is offered what there is. */
+void notifier_bodies_set(struct notifier *n, struct body_registry *bodies);
 /* Running subscriptions keep going; those whose endpoint is gone or may no longer subscribe end
  * with reason=rejected. */
 void notifier_settings_set(struct notifier *n, const struct settings *settings);

@@ -293,7 +293,7 @@ static inline struct fixture *fixture_create(const char *config)
     rng_init_seeded(&f->rng, 42);
     f->log_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
     assert_int_equal(log_create(&f->log, f->log_fd, LOG_LEVEL_DEBUG, &clock_system), 0);
-    assert_int_equal(body_registry_create(&f->bodies, f->log), 0);
+    assert_int_equal(body_registry_create(&f->bodies, f->log, NULL), 0);
     f->settings = settings_fixture(config ? config : FIXTURE_CONFIG);
     f->from = (struct flow){ .local = fixture_addr("192.0.2.1:5060"),
                              .remote = fixture_addr("192.0.2.7:5062") };
@@ -314,7 +314,7 @@ static inline void fixture_destroy(struct fixture *f)
     for (size_t i = 0; i < f->n_resources; i++)
         snapshot_unref(f->resources[i].newest);
     free(f->resources);
-    body_registry_destroy(f->bodies);
+    body_registry_unref(f->bodies);
     while (f->n_sent)
         str_free(&f->sent[--f->n_sent].bytes);
     free(f->sent);

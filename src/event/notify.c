@@ -214,7 +214,7 @@ static uint64_t sent_set(struct subscription *s, const struct snapshot *snap)
     const struct snapshot *former = s->sent;
     uint64_t between = 0;
 
-    s->sent_profile = s->profile;
+    body_profile_replace(&s->sent_profile, s->profile);
     if (snap == former)
         return 0;
     if (former && former->resource_id == snap->resource_id && snap->sequence > former->sequence + 1)

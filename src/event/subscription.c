@@ -183,7 +183,7 @@ int subscription_create(struct subscription **out, const struct subscription_spe
     }
     *s = (struct subscription){ .dialog = spec->dialog,
                                 .request = spec->request,
-                                .profile = spec->profile,
+                                .profile = body_profile_ref(spec->profile),
                                 .flags = (uint8_t)spec->flags,
                                 .expires_s = spec->expires_s,
                                 .suppress_given = spec->suppress.given,
@@ -228,6 +228,8 @@ void subscription_destroy(struct subscription *s)
     d->n_usages--;
     watched_leave(n, s);
     snapshot_unref(s->sent);
+    body_profile_unref(s->sent_profile);
+    body_profile_unref(s->profile);
     view_unref(s->view);
     interned_unref(s->accept);
     quota_end(n, s);
@@ -454,7 +456,7 @@ void subscription_accept(struct subscription *s, struct watched *w)
     enum end_reason reason = subscription_recheck(s);
 
     if (reason == END_DEACTIVATED) {
-        subscription_refuse(s, 503, "the transport it came in by is gone");
+        subscription_refuse(s, 503, "what it came in by, or what makes its body, is gone");
         return;
     }
     if (reason) {
@@ -523,7 +525,7 @@ static void usages_follow(struct dialog *d)
 static void refresh_apply(struct subscription *s, const struct refresh *r)
 {
     if (r->profile) {
-        s->profile = r->profile;
+        body_profile_replace(&s->profile, r->profile);
         s->flags = (uint8_t)r->flags;
         interned_unref(s->accept);
         s->accept = r->accept;
@@ -663,8 +665,9 @@ unsigned body_flags_of(const struct settings *settings, const struct endpoint_se
     return flags;
 }
 
-/* The same media type with other flags. Without memory for it the old body goes on. */
-static void rechoose(struct subscription *s, unsigned flags)
+/* The same media type with other flags, by the plugins of now. Without memory for it the old body
+ * goes on. False: nothing makes that type any more. */
+static bool rechoose(struct subscription *s, unsigned flags)
 {
     struct notifier *n = s->dialog->notifier;
     const struct body_profile *chosen;
@@ -675,12 +678,15 @@ static void rechoose(struct subscription *s, unsigned flags)
                                        .endpoint = es_text_from(dialog_endpoint(s->dialog)) };
     int r = body_choose(n->cfg.bodies, &who, body_profile_content_type(s->profile), flags, &chosen);
 
+    if (r == BODY_NO_GENERATOR)
+        return false;
     if (r) {
-        log_warn(n->cfg.log, "subscription.profile_kept", KV_I("result", r));
-        return;
+        log_warn(n->cfg.log, "subscription.profile_kept", KV_ERR(r));
+        return true;
     }
-    s->profile = chosen;
+    body_profile_replace(&s->profile, chosen);
     s->flags = (uint8_t)flags;
+    return true;
 }
 
 /* Its transport may be gone. Without memory it is looked at again. */
@@ -714,8 +720,9 @@ enum end_reason subscription_recheck(struct subscription *s)
     if (way == DIALOG_STRANDED)
         return END_DEACTIVATED;
     flags = body_flags_of(n->settings, e, dialog_user_agent(s->dialog));
-    if (flags != s->flags)
-        rechoose(s, flags);
+    if ((flags != s->flags || !body_profile_is_of(s->profile, n->cfg.bodies)) &&
+        !rechoose(s, flags))
+        return END_DEACTIVATED;
     s->generation = way < 0 ? n->generation - 1 : n->generation;
     if (s->resource)
         solicitation_begin(s);

@@ -212,6 +212,7 @@ static void addressee_destroy(struct addressee *a)
     LIST_FOREACH_SAFE (it, &a->notices)
         notice_destroy(CONTAINER_OF(it, struct notice, of_addressee));
     members_free(n, a->members, a->n_members);
+    body_profile_unref(a->profile);
     list_splice(&n->unsolicited.orphans, &a->solicitations);
     map_remove(&n->unsolicited.addressees, &a->node);
     free(a);
@@ -344,14 +345,17 @@ static int addressee_renew(struct notifier *n, const struct endpoint_settings *e
                                        .package = ES_TEXT("message-summary"),
                                        .endpoint = es_text_from(e->id) };
     struct addressee *a = addressee_get(n, e->id);
+    const struct body_profile *profile;
     int r = -ENOMEM;
 
     if (!a)
         return r;
     a->generation = n->generation;
     r = body_choose(n->cfg.bodies, &who, STR("application/simple-message-summary"),
-                    body_flags_of(n->settings, e, STR_EMPTY), &a->profile);
+                    body_flags_of(n->settings, e, STR_EMPTY), &profile);
     BUG_UNLESS(r <= 0); /* it is built in */
+    if (!r)
+        body_profile_replace(&a->profile, profile);
     if (!r)
         r = members_renew(a, e->mailboxes);
     return r ? r : notices_renew(a, e, quiet);

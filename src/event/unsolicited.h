@@ -39,7 +39,7 @@ struct member {
 struct addressee { /* an endpoint with `mailboxes` */
     struct map_node node;
     struct notifier *notifier;
-    const struct body_profile *profile;
+    const struct body_profile *profile; /* a reference, or NULL */
     struct member *members;
     size_t n_members;
     struct list notices;

@@ -155,7 +155,7 @@ static void test_largest(void **state)
     struct body_registry *r;
 
     (void)state;
-    assert_int_equal(body_registry_create(&r, NULL), 0);
+    assert_int_equal(body_registry_create(&r, NULL, NULL), 0);
     for (size_t i = 0; i < ARRAY_LEN(shapes); i++) {
         struct event_state *s = largest(shapes[i]);
 
@@ -165,7 +165,7 @@ static void test_largest(void **state)
         }
         event_state_unref(s);
     }
-    body_registry_destroy(r);
+    body_registry_unref(r);
 }
 
 /* Messages and what nobody understands are one body by themselves. */

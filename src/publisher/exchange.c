@@ -201,7 +201,7 @@ static void request_start(struct publication *pub)
     pub->cseq++;
     if (body) {
         snapshot_replace(&pub->sent, pub->newest);
-        pub->sent_profile = s->terms.profile;
+        body_profile_replace(&pub->sent_profile, s->terms.profile);
         pub->version++;
     }
     attempt_begin(pub, body);

@@ -217,9 +217,12 @@ void publication_recall(struct publication *pub)
     publication_make_ready(pub, false);
 }
 
-/* With other credentials a refusal may be one no longer; a switch may have changed the body. */
+/* With other credentials a refusal may be one no longer; a switch or a plugin may have changed the
+ * body. */
 void publication_terms_changed(struct publication *pub, bool credentials_same)
 {
+    if (pub->state == PUBLICATION_IDLE)
+        body_profile_replace(&pub->sent_profile, NULL);
     if (!credentials_same && pub->refused && !pub->retry_is_fixed)
         publication_retry(pub);
     else if (pub->state == PUBLICATION_IDLE && !publication_nothing_new(pub))
@@ -421,6 +424,7 @@ void publication_destroy(struct publication *pub)
     snapshot_unref(pub->newest);
     snapshot_unref(pub->sent);
     snapshot_unref(pub->told);
+    body_profile_unref(pub->sent_profile);
     str_free(&pub->message);
     str_free(&pub->entity_tag);
     str_free(&pub->call_id);

@@ -320,6 +320,17 @@ static void sections_apply(struct publisher *p)
     }
 }
 
+void publisher_bodies_set(struct publisher *p, struct body_registry *bodies)
+{
+    struct body_registry *former = p->cfg.bodies;
+
+    if (bodies == former)
+        return;
+    p->cfg.bodies = body_registry_ref(bodies);
+    body_registry_unref(former);
+    p->bodies_set++;
+}
+
 void publisher_settings_set(struct publisher *p, const struct settings *settings)
 {
     const struct settings *former = p->settings;
@@ -386,6 +397,7 @@ int publisher_create(struct publisher **out, const struct publisher_config *cfg)
         return -ENOMEM;
     p->cfg = *cfg;
     p->settings = settings_ref(cfg->settings);
+    (void)body_registry_ref(cfg->bodies);
     list_init(&p->sections);
     timer_init(&p->repair, on_repair);
     r = map_init(&p->resources, cfg->rng);
@@ -413,6 +425,7 @@ void publisher_destroy(struct publisher *p)
     map_fini(&p->publications);
     map_fini(&p->resources);
     settings_unref(p->settings);
+    body_registry_unref(p->cfg.bodies);
     free(p);
 }
 

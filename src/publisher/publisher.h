@@ -35,7 +35,7 @@ struct publisher_config {
     const struct clock *clock;
     struct rng *rng;
     struct log *log;
-    struct body_registry *bodies;
+    struct body_registry *bodies;    /* a reference is taken */
     const struct settings *settings; /* a reference is taken */
     struct publisher_port port;
     struct keep keep; /* what is to survive, and is given back by publisher_restore */
@@ -67,6 +67,9 @@ NODISCARD int publisher_record_extension(struct str *out, struct str record);
 /* A resource changed, was made, or is gone (EXTENSION_REMOVED: its publications are removed with
  * Expires 0). Borrowed. */
 void publisher_snapshot(struct publisher *p, const struct snapshot *s);
+/* Other plugins, to be said before the settings that go with them (a reference is taken). A section
+ * whose body nothing makes any more goes on with what has made it so far. */
+void publisher_bodies_set(struct publisher *p, struct body_registry *bodies);
 /* A reload: sections that are new publish the current states, sections that are gone or mean
  * another server, identity, event or body remove theirs, filters are applied anew. Anything else
  * (lifetimes, credentials, transport, header fields) holds from the next request on and disturbs

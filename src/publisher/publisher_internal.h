@@ -48,7 +48,8 @@ struct publisher {
     struct list sections;
     struct timer repair; /* runs while something is missing for lack of memory */
     uint64_t next_cookie, changes;
-    size_t busy; /* publications with something unanswered or still to send */
+    uint32_t bodies_set; /* how often the plugins have been replaced */
+    size_t busy;         /* publications with something unanswered or still to send */
     bool stopping;
     bool quiet;  /* stopping, and nothing is begun any more */
     bool ending; /* being destroyed: that is no end of what is kept */
@@ -65,7 +66,7 @@ struct resource {
 struct section_terms {            /* what the settings say, ready for use */
     const struct settings *owner; /* a reference: it keeps the rest alive */
     const struct publish_settings *settings;
-    const struct body_profile *profile;
+    const struct body_profile *profile;     /* a reference */
     struct sip_uri server, from, to, proxy; /* proxy: with outbound_proxy only */
     enum net_protocol protocol;             /* by which it is reached, if it is named ... */
     bool protocol_named;                    /* ... and otherwise unless its domain says more */
@@ -77,6 +78,7 @@ struct section {
     struct list link; /* in publisher.sections */
     struct publisher *publisher;
     struct section_terms terms;
+    uint32_t bodies_seen;              /* publisher.bodies_set when they were made */
     struct digest_session sessions[2]; /* nonces, shared by all publications: server's, proxy's */
     uint64_t cookie;                   /* the section's number, also of its look-ups */
     struct dns_targets targets;        /* where it is, one or several, in the order to try them */
@@ -134,7 +136,7 @@ struct publication {
     const struct snapshot *newest;           /* what the server should know */
     const struct snapshot *sent;             /* in the last request that had a body */
     const struct snapshot *told;             /* acknowledged; NULL: nothing */
-    const struct body_profile *sent_profile; /* by which it was written */
+    const struct body_profile *sent_profile; /* by which it was written; a reference, or NULL */
     uint64_t sent_digest, told_digest;       /* of the bodies; 0: none */
     struct str message; /* the request under way: a reload must not change its retransmissions */
     struct str entity_tag, call_id, last_reason;
@@ -180,8 +182,12 @@ struct resource *resource_latest(const struct section *s, struct str extension, 
 void resource_destroy(struct publisher *p, struct resource *r);
 
 /* terms.c */
+
+/* `former`: what the section has now, or NULL: where nothing makes its body any more the same as
+ * before does. 0, -ENOMEM, -ENOENT: nothing makes that body; what a URI is refused with. */
 NODISCARD int terms_init(struct section_terms *t, struct publisher *p,
-                         const struct settings *settings, const struct publish_settings *ps);
+                         const struct settings *settings, const struct publish_settings *ps,
+                         const struct section_terms *former);
 void terms_fini(struct section_terms *t);
 bool terms_same_credentials(const struct section_terms *a, const struct section_terms *b);
 

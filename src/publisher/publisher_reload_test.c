@@ -113,6 +113,89 @@ static void test_only_the_body_changes(void **state)
     bench_destroy(b);
 }
 
+static int generate_lamp(const struct es_body_request *rq, struct es_document *out)
+{
+    bool on = rq->snapshot->state == ES_EXTENSION_INUSE;
+
+    rq->api->raw(out, on ? ES_TEXT("<state>early</state>") : ES_TEXT("<state>idle</state>"));
+    return 0;
+}
+
+/* `generator` is all that there is beside what is built in; NULL: nothing is. */
+static void plugins_become(struct bench *b, const struct es_body_generator *generator)
+{
+    const struct es_body_generator *const generators[] = { generator, NULL };
+    const struct es_plugin plugin = {
+        .abi = ES_PLUGIN_ABI, .size = sizeof(plugin), .name = "lamp", .generators = generators
+    };
+    struct body_registry *bodies;
+    char reason[256];
+    struct buf why;
+
+    buf_init_on(&why, reason, sizeof(reason));
+    assert_int_equal(body_registry_create(&bodies, b->log, b->bodies), 0);
+    assert_int_equal(body_registry_add(bodies, &plugin, NULL, &why), 0);
+    body_registry_unref(b->bodies);
+    b->bodies = bodies;
+    publisher_bodies_set(b->publisher, bodies);
+}
+
+/* Another body is published at once, by plugins that change alone, too; what nothing makes any more
+ * goes on as it was. */
+static void test_plugins(void **state)
+{
+    static const struct es_body_generator lamp = { .size = sizeof(lamp),
+                                                   .name = "lamp",
+                                                   .package = "dialog",
+                                                   .content_type = "application/dialog-info+xml",
+                                                   .priority = 1,
+                                                   .generate = generate_lamp };
+    static const char conf[] = ESC;
+    struct bench *b = bench_create(conf, NULL);
+    struct settings *s = b->settings;
+
+    (void)state;
+    bench_set(b, "1000@users", EXTENSION_INUSE);
+    bench_run(b, 1000);
+    bench_forget_seen(b);
+    plugins_become(b, NULL);
+    publisher_settings_set(b->publisher, s);
+    bench_run(b, 1000);
+    assert_seen(b, "");
+    plugins_become(b, &lamp);
+    publisher_settings_set(b->publisher, s);
+    bench_run(b, 1000);
+    assert_seen(b, "1000 modify early 3600: 200\n");
+    bench_destroy(b);
+}
+
+static void test_body_that_is_gone(void **state)
+{
+    static const struct es_body_generator lamp = { .size = sizeof(lamp),
+                                                   .name = "lamp",
+                                                   .package = "dialog",
+                                                   .content_type = "text/plain",
+                                                   .generate = generate_lamp };
+    static const char conf[] = ESC_AT("sip:esc.test", "event=dialog\n@body=text/plain\n");
+    struct bench *b = bench_create("[none]\ntype=aor\n", NULL);
+
+    (void)state;
+    plugins_become(b, &lamp);
+    bench_reload(b, conf, NULL);
+    bench_set(b, "1000@users", EXTENSION_INUSE);
+    bench_run(b, 1000);
+    assert_string_equal(esc_state(b, "1000"), "early");
+    bench_forget_seen(b);
+    plugins_become(b, NULL);
+    bench_reload(b, conf, NULL);
+    bench_run(b, 1000);
+    assert_seen(b, "");
+    bench_set(b, "1000@users", EXTENSION_IDLE);
+    bench_run(b, 1000);
+    assert_string_equal(esc_state(b, "1000"), "idle");
+    bench_destroy(b);
+}
+
 static void test_new_server_is_told_at_once(void **state)
 {
     struct bench *b = bench_create("[none]\ntype=aor\n", NULL);
@@ -328,6 +411,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reload),
         cmocka_unit_test(test_only_the_body_changes),
+        cmocka_unit_test(test_plugins),
+        cmocka_unit_test(test_body_that_is_gone),
         cmocka_unit_test(test_new_server_is_told_at_once),
         cmocka_unit_test(test_taken_over),
         cmocka_unit_test(test_bodies_change),

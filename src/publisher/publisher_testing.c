@@ -356,7 +356,7 @@ static struct bench *bench_open(const char *pjsip_conf, const char *extstate_con
     assert_int_equal(map_init(&b->clients, &b->dice), 0);
     b->log_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
     assert_int_equal(log_create(&b->log, b->log_fd, LOG_LEVEL_DEBUG, &b->clock), 0);
-    assert_int_equal(body_registry_create(&b->bodies, b->log), 0);
+    assert_int_equal(body_registry_create(&b->bodies, b->log, NULL), 0);
     b->settings = bench_settings(b, pjsip_conf, extstate_conf);
     bench_create_publisher(b);
     return b;
@@ -432,7 +432,7 @@ void bench_destroy(struct bench *b)
     esc_clients_free(b);
     map_fini(&b->clients);
     settings_unref(b->settings);
-    body_registry_destroy(b->bodies);
+    body_registry_unref(b->bodies);
     log_destroy(b->log);
     close(b->log_fd);
     buf_fini(&b->seen);

@@ -422,12 +422,13 @@ int section_create(struct section **out, struct publisher *p, const struct setti
 
     if (!s)
         return -ENOMEM;
-    r = terms_init(&s->terms, p, settings, ps);
+    r = terms_init(&s->terms, p, settings, ps, NULL);
     if (r) {
         free(s);
         return r;
     }
     s->publisher = p;
+    s->bodies_seen = p->bodies_set;
     s->cookie = ++p->next_cookie;
     list_init(&s->link);
     list_init(&s->publications);
@@ -534,9 +535,9 @@ int section_rebind(struct section *s, const struct settings *settings,
     bool credentials_same;
     int r;
 
-    if (s->terms.owner == settings)
+    if (s->terms.owner == settings && s->bodies_seen == s->publisher->bodies_set)
         return 0;
-    r = terms_init(&t, s->publisher, settings, ps);
+    r = terms_init(&t, s->publisher, settings, ps, &s->terms);
     if (r)
         return r;
     if (!publisher_same_target(s->terms.owner, s->terms.settings, settings, ps)) {
@@ -553,6 +554,7 @@ int section_rebind(struct section *s, const struct settings *settings,
         s->resolved = false;
     terms_fini(&s->terms);
     s->terms = t;
+    s->bodies_seen = s->publisher->bodies_set;
     /* As long as it answers its name is not looked up again: of several addresses each look-up may
      * give another, and they need not know of each other. */
     if (s->resolved) {

@@ -25,7 +25,8 @@ static int uris_parse(struct section_terms *t)
     return txn_uri_protocol_by(&t->protocol, target, by);
 }
 
-static int profile_choose(struct section_terms *t, struct body_registry *bodies)
+static int profile_choose(const struct body_profile **out, const struct section_terms *t,
+                          struct body_registry *bodies)
 {
     const struct compatibility_settings *c = &t->owner->compatibility;
     const struct publish_settings *ps = t->settings;
@@ -36,13 +37,30 @@ static int profile_choose(struct section_terms *t, struct body_registry *bodies)
     int r;
 
     if (asterisk_package_known(ps->event))
-        return body_choose_published(bodies, &t->profile);
+        return body_choose_published(bodies, out);
     if (c->asterisk_bodies)
         flags |= ES_FLAG_ASTERISK;
     if (c->removed_hint_is_idle)
         flags |= ES_FLAG_REMOVED_IS_IDLE;
-    r = body_choose(bodies, &server, ps->body, flags, &t->profile);
+    r = body_choose(bodies, &server, ps->body, flags, out);
     return r == BODY_NO_GENERATOR ? -ENOENT : r;
+}
+
+/* One whose plugin is gone publishes what it has published, by the former one. */
+static int profile_find(struct section_terms *t, struct body_registry *bodies,
+                        const struct section_terms *former)
+{
+    const struct body_profile *profile;
+    int r = profile_choose(&profile, t, bodies);
+
+    if (r == -ENOENT && former && str_equal(former->settings->event, t->settings->event) &&
+        str_equal(former->settings->body, t->settings->body)) {
+        profile = former->profile;
+        r = 0;
+    }
+    if (r == 0)
+        t->profile = body_profile_ref(profile);
+    return r;
 }
 
 static int credentials_find(struct section_terms *t)
@@ -62,14 +80,14 @@ static int credentials_find(struct section_terms *t)
 }
 
 int terms_init(struct section_terms *t, struct publisher *p, const struct settings *settings,
-               const struct publish_settings *ps)
+               const struct publish_settings *ps, const struct section_terms *former)
 {
     int r;
 
     *t = (struct section_terms){ .owner = settings_ref(settings), .settings = ps };
     r = uris_parse(t);
     if (r == 0)
-        r = profile_choose(t, p->cfg.bodies);
+        r = profile_find(t, p->cfg.bodies, former);
     if (r == 0)
         r = credentials_find(t);
     if (r)
@@ -80,6 +98,7 @@ int terms_init(struct section_terms *t, struct publisher *p, const struct settin
 void terms_fini(struct section_terms *t)
 {
     free(t->credentials);
+    body_profile_unref(t->profile);
     settings_unref(t->owner);
     *t = (struct section_terms){ .owner = NULL };
 }

@@ -73,7 +73,7 @@ void snapshot_unref(const struct snapshot *s)
 
 /* Among the bodies from `from` up to, but without, `end`. */
 static struct snapshot_body *body_between(struct snapshot_body *from,
-                                          const struct snapshot_body *end, const void *key)
+                                          const struct snapshot_body *end, uint64_t key)
 {
     for (; from != end; from = from->next)
         if (from->key == key)
@@ -81,7 +81,7 @@ static struct snapshot_body *body_between(struct snapshot_body *from,
     return NULL;
 }
 
-struct snapshot_body *snapshot_body_find(const struct snapshot *s, const void *key)
+struct snapshot_body *snapshot_body_find(const struct snapshot *s, uint64_t key)
 {
     return body_between(atomic_load_explicit(&shared(s)->bodies, memory_order_acquire), NULL, key);
 }

@@ -11,7 +11,7 @@
 
 struct snapshot_body { /* a rendered body, owned by the snapshot: see body/body.h */
     struct snapshot_body *next;
-    const void *key;
+    uint64_t key; /* the address of something that it keeps in memory, or an odd number */
     void (*destroy)(struct snapshot_body *b);
 };
 
@@ -65,7 +65,7 @@ struct snapshot *snapshot_ref(const struct snapshot *s);
 void snapshot_unref(const struct snapshot *s); /* NULL is fine */
 
 /* The body with this key, or NULL. It lives as long as the snapshot. */
-struct snapshot_body *snapshot_body_find(const struct snapshot *s, const void *key);
+struct snapshot_body *snapshot_body_find(const struct snapshot *s, uint64_t key);
 /* Offer a rendered body. When another thread was faster its body is returned and `b` destroyed;
  * otherwise `b`. */
 struct snapshot_body *snapshot_body_add(const struct snapshot *s, struct snapshot_body *b);

@@ -59,6 +59,12 @@ static bool challenges_strangers(const struct settings *s)
     return false;
 }
 
+void uas_offer_set(struct uas *u, struct str accept, struct str allow_events)
+{
+    u->cfg.accept = accept;
+    u->cfg.allow_events = allow_events;
+}
+
 void uas_settings_set(struct uas *u, const struct settings *settings)
 {
     const struct settings *old = u->settings;

@@ -39,6 +39,8 @@ struct uas_config {
 NODISCARD int uas_create(struct uas **out, const struct uas_config *cfg);
 void uas_destroy(struct uas *u);
 void uas_settings_set(struct uas *u, const struct settings *settings);
+/* In the place of those of uas_config. */
+void uas_offer_set(struct uas *u, struct str accept, struct str allow_events);
 /* `extensions`: option tags this method understands in Require, comma separated; borrowed. */
 void uas_method_set(struct uas *u, enum sip_method method, struct str extensions,
                     uas_handler_fn handler, void *ctx);

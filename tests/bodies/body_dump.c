@@ -387,14 +387,14 @@ int main(int argc, char **argv)
         return 2;
     d.directory = argv[1];
     rng_init_seeded(&d.rng, 1);
-    r = body_registry_create(&d.registry, NULL);
+    r = body_registry_create(&d.registry, NULL, NULL);
     if (!r)
         r = dump_all(&d);
     if (!r)
         r = dump_publications(&d);
     if (!r)
         r = dump_watchers(&d);
-    body_registry_destroy(d.registry);
+    body_registry_unref(d.registry);
     if (r)
         fprintf(stderr, "body_dump: %s\n", strerror(-r));
     return r ? 1 : 0;

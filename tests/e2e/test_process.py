@@ -271,9 +271,9 @@ class Process(unittest.TestCase):
             self.assertIn("extensions.conf: error: the file was there before", text)
             self.assertEqual(len(daemon.tool("hints")), 3)
             (daemon.config / "away").rename(daemon.config / "extensions.conf")
-            daemon.write("extstate.conf", "[general]\nlog_level=debug\nworkers=7\n[plugins]\nload=snom_lamp\n")
+            daemon.write("extstate.conf", "[general]\nlog_level=debug\nworkers=7\ndurability=none\n")
             text = daemon.tool("reload", plain=True)
-            self.assertIn("[plugins]", text)
+            self.assertIn("[general] durability changes only at a restart", text)
             self.assertEqual(daemon.tool("status")[0]["log_level"], "debug")
             daemon.write("extstate.conf", "[general]\nlog_level=debug\nworkers=2\n")
             self.assertEqual(daemon.tool("reload", plain=True), "reloaded\n")  # what runs, whatever was read meanwhile

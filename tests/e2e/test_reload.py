@@ -4,9 +4,10 @@ import socket
 import unittest
 
 import harness
-from harness import DEFAULT_FILES, Extstated, Phone, Subscription, free_port, wait_for
+from harness import BUILD, DEFAULT_FILES, Extstated, Phone, Subscription, free_port, wait_for
 
 QUIET = 0.2  # seconds in which nothing comes
+HINT = "[users]\nexten => 1000,hint,Custom:1000(Alice Smith)\n"
 
 
 def transport(name, bind, more=""):
@@ -135,6 +136,62 @@ multi_user=yes
             daemon.reload(pjsip_conf=pjsip(transport("udp", f"127.0.0.1:{daemon.port}")))
             self.assertEqual(phone.subscribe("1000").status, 200)
             phone.notify()
+
+
+class Plugins(unittest.TestCase):
+    def setUp(self):
+        self.empty = f"[general]\nplugin_directory={BUILD / 'plugins'}\n"
+        self.loaded = self.empty + "[plugins]\nload=snom_lamp\n[snom_lamp]\nmax_length=5\n"
+
+    def mapped(self, daemon):
+        with open(f"/proc/{daemon.process.pid}/maps", encoding="utf-8") as maps:
+            return "snom_lamp.so" in maps.read()
+
+    def test_loaded_changed_and_removed(self):
+        """Whose body it changes is told, nobody else; what is gone is not even mapped any more."""
+        with Extstated({"extensions.conf": HINT, "extstate.conf": self.empty}) as daemon, \
+             Phone(daemon.port) as snom, Phone(daemon.port) as other:
+            daemon.set("Custom:1000", "INUSE")
+            for phone, agent in ((snom, "snomD785/10.1"), (other, "Yealink T54W")):
+                phone.subscribe("1000", headers=[("User-Agent", agent)])
+                self.assertNotIn("display=", phone.notify().body)
+            daemon.write("extstate.conf", self.loaded)
+            self.assertEqual(daemon.tool("reload", "--dry-run", plain=True), "plugin snom_lamp added\n")
+            self.assertFalse(self.mapped(daemon))
+            daemon.reload()
+            self.assertIn('display="Alice"', snom.notify().body)
+            self.assertEqual(daemon.tool("reload", "--dry-run", plain=True), "nothing would change\n")
+            daemon.write("extstate.conf", self.loaded.replace("=5", "=3"))
+            self.assertEqual(daemon.tool("reload", "--dry-run", plain=True), "plugin snom_lamp changed\n")
+            daemon.reload()
+            self.assertIn('display="Ali"', snom.notify().body)
+            self.assertIn("snom_lamp", [row["plugin"] for row in daemon.tool("status")[0]["bodies"]])
+            self.assertTrue(self.mapped(daemon))
+            daemon.write("extstate.conf", self.empty)
+            self.assertEqual(daemon.tool("reload", "--dry-run", plain=True), "plugin snom_lamp removed\n")
+            daemon.reload()
+            self.assertNotIn("display=", snom.notify().body)
+            wait_for("its end", lambda: not self.mapped(daemon))
+            self.assertIsNone(other.notify(QUIET))
+
+    def test_one_that_cannot_be_loaded(self):
+        """The plugins stay as they are, and are tried again."""
+        with Extstated({"extensions.conf": HINT, "extstate.conf": self.loaded}) as daemon, Phone(daemon.port) as phone:
+            daemon.set("Custom:1000", "INUSE")
+            phone.subscribe("1000", headers=[("User-Agent", "snomD785/10.1")])
+            phone.notify()
+            daemon.write("extstate.conf", self.loaded.replace("=5", "=many").replace("load=", "load=missing\nload="))
+            for words in (["reload", "--dry-run"], ["reload"], ["reload"]):
+                text = daemon.tool(*words, status=1, plain=True)
+                self.assertIn("plugin missing cannot be loaded: there is no file", text)
+                self.assertIn("plugin snom_lamp cannot be loaded: option max_length is 'many'", text)
+                self.assertIn("[plugins] goes on as it was before the reload", text)
+                self.assertNotIn("plugin missing added", text)
+            daemon.set("Custom:1000", "RINGING")
+            self.assertIn('display="Alice"', phone.notify().body)
+            daemon.write("extstate.conf", self.loaded)
+            self.assertEqual(daemon.tool("reload", plain=True), "reloaded\n")
+            self.assertIsNone(phone.notify(QUIET))
 
 
 class DryRun(unittest.TestCase):

@@ -118,7 +118,7 @@ static int read_files(struct world *w, struct settings **settings, struct dialpl
     if (r == 0)
         r = extensions_read(dialplan, &source, &(*settings)->general, &diag);
     if (r == 0 && !w->bodies)
-        r = body_registry_create(&w->bodies, w->log);
+        r = body_registry_create(&w->bodies, w->log, NULL);
     buf_add(problems, buf_str(&diag.text));
     diag_fini(&diag);
     if (r) {
@@ -303,7 +303,7 @@ void world_kill(struct world *w, bool power)
     BUG_UNLESS(w->admitted == 0);
     world_keep_lose(w);
     world_words_lose(w, power);
-    body_registry_destroy(w->bodies);
+    body_registry_unref(w->bodies);
     settings_unref(w->settings);
     dialplan_unref(w->dialplan);
     w->bodies = NULL;
