@@ -7,46 +7,52 @@
 
 enum { EDGE_INBOX_HIGH = 65536 };
 
-struct settings_message {
+struct terms_message {
     struct inbox_message m;
-    const struct settings *settings; /* a reference */
-    struct listeners *listeners;     /* likewise */
+    struct edge_terms terms;
 };
 
-static void settings_drop(struct inbox_message *m)
+static struct edge_terms terms_ref(const struct edge_terms *t)
 {
-    struct settings_message *s = CONTAINER_OF(m, struct settings_message, m);
-
-    settings_unref(s->settings);
-    listeners_unref(s->listeners);
-    free(s);
+    return (struct edge_terms){ settings_ref(t->settings), listeners_ref(t->listeners),
+                                body_registry_ref(t->bodies) };
 }
 
-static void settings_run(struct inbox_message *m, void *owner)
+static void terms_unref(struct edge_terms *t)
 {
-    struct settings_message *s = CONTAINER_OF(m, struct settings_message, m);
+    settings_unref(t->settings);
+    listeners_unref(t->listeners);
+    body_registry_unref(t->bodies);
+}
+
+static void terms_drop(struct inbox_message *m)
+{
+    struct terms_message *t = CONTAINER_OF(m, struct terms_message, m);
+
+    terms_unref(&t->terms);
+    free(t);
+}
+
+static void terms_run(struct inbox_message *m, void *owner)
+{
+    struct terms_message *t = CONTAINER_OF(m, struct terms_message, m);
     struct edge *e = owner;
-    const struct settings *former = e->settings;
-    struct listeners *listened = e->listeners;
+    struct edge_terms former = e->terms;
 
-    e->settings = s->settings;
-    e->listeners = s->listeners;
-    s->settings = former;
-    s->listeners = listened;
-    http_settings_set(e->http, e->settings);
-    settings_drop(m);
+    e->terms = t->terms;
+    t->terms = former;
+    http_settings_set(e->http, e->terms.settings);
+    terms_drop(m);
 }
 
-void edge_post_settings(struct edge *e, const struct settings *settings,
-                        struct listeners *listeners)
+void edge_post_terms(struct edge *e, const struct edge_terms *terms)
 {
-    struct settings_message *s = inbox_message_alloc(e->log, sizeof(*s));
+    struct terms_message *t = inbox_message_alloc(e->log, sizeof(*t));
 
-    *s = (struct settings_message){ .m = { .run = settings_run, .drop = settings_drop },
-                                    .settings = settings_ref(settings),
-                                    .listeners = listeners_ref(listeners) };
-    list_init(&s->m.link);
-    inbox_post_always(&e->loop.inbox, &s->m);
+    *t = (struct terms_message){ .m = { .run = terms_run, .drop = terms_drop },
+                                 .terms = terms_ref(terms) };
+    list_init(&t->m.link);
+    inbox_post_always(&e->loop.inbox, &t->m);
 }
 
 struct job_message {
@@ -121,11 +127,11 @@ static void port_status(void *ctx, struct json *out)
     struct edge *e = ctx;
 
     status_print(out, &(struct status_facts){
-                          .settings = e->settings,
+                          .settings = e->terms.settings,
                           .options = e->facts.options,
-                          .listeners = e->listeners,
+                          .listeners = e->terms.listeners,
                           .n_workers = e->n_workers,
-                          .bodies = e->facts.bodies,
+                          .bodies = e->terms.bodies,
                           .store = e->facts.store,
                           .durability = e->facts.durability,
                           .log_level = log_level_get(e->log),
@@ -141,7 +147,7 @@ static void port_watch_hint(void *ctx, struct str context, struct json *out)
 {
     struct edge *e = ctx;
 
-    status_print_watch_hint(out, e->settings, e->listeners, context);
+    status_print_watch_hint(out, e->terms.settings, e->terms.listeners, context);
 }
 
 /* ---- life ---- */
@@ -162,14 +168,13 @@ int edge_init(struct edge *e, const struct edge_config *cfg)
     loop_flush_hook(&e->loop, on_flush, e);
     feed_open(e->feed, &e->loop.inbox);
     feed_writer_init(&e->changes, e->feed, cfg->clock, true);
-    e->settings = settings_ref(cfg->settings);
-    e->listeners = listeners_ref(cfg->listeners);
+    e->terms = terms_ref(&cfg->terms);
     e->ready = true;
     return http_create(&e->http,
                        &(struct http_config){ .loop = &e->loop.uv,
                                               .clock = cfg->clock,
                                               .log = cfg->log,
-                                              .settings = cfg->settings,
+                                              .settings = cfg->terms.settings,
                                               .feed = cfg->feed,
                                               .port = { .ctx = e,
                                                         .on_state = port_on_state,
@@ -214,7 +219,6 @@ void edge_fini(struct edge *e)
     feed_writer_fini(&e->changes);
     loop_flush_hook(&e->loop, NULL, NULL);
     loop_fini(&e->loop);
-    listeners_unref(e->listeners);
-    settings_unref(e->settings);
+    terms_unref(&e->terms);
     e->ready = false;
 }

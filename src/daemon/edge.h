@@ -10,11 +10,16 @@
 
 struct edge_facts { /* of the process, for `status`; they stay as they are */
     const struct daemon_options *options;
-    const struct body_registry *bodies;
     struct store *store;
     const struct admission *admission;
     enum durability durability;
     uint64_t started_wall_ms;
+};
+
+struct edge_terms { /* what a reload changes */
+    const struct settings *settings;
+    struct listeners *listeners;
+    struct body_registry *bodies;
 };
 
 struct edge {
@@ -22,8 +27,7 @@ struct edge {
     struct feed *feed;          /* of changes: see feed/feed.h */
     struct feed_writer changes; /* its own */
     struct log *log;
-    const struct settings *settings; /* those applied last: a reference */
-    struct listeners *listeners;     /* likewise */
+    struct edge_terms terms; /* those applied last: references */
     struct edge_facts facts;
     struct http *http;
     struct state_thread *state;
@@ -36,9 +40,8 @@ struct edge {
 struct edge_config {
     const struct clock *clock;
     struct log *log;
-    const struct settings *settings;
     struct feed *feed;
-    struct listeners *listeners;
+    struct edge_terms terms;
     struct edge_facts facts;
     struct state_thread *state;
     struct worker *workers;
@@ -46,9 +49,8 @@ struct edge_config {
 };
 NODISCARD int edge_init(struct edge *e, const struct edge_config *cfg);
 NODISCARD int edge_start(struct edge *e);
-/* The settings and the listeners that a reload made. */
-void edge_post_settings(struct edge *e, const struct settings *settings,
-                        struct listeners *listeners);
+/* References are taken. */
+void edge_post_terms(struct edge *e, const struct edge_terms *terms);
 /* Run a ctl job there, whose subject is the struct edge, then finish it on `home`. -EAGAIN: it is
  * busy; -ENOMEM. */
 NODISCARD int edge_post_job(struct edge *e, struct ctl_job *job, struct loop *home);

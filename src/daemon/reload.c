@@ -107,7 +107,7 @@ int daemon_reload(struct daemon *d, struct buf *report)
                                                            .bodies = c.bodies,
                                                            .home = &d->loop });
     if (r == 0) {
-        edge_post_settings(&d->edge, c.settings, listeners);
+        edge_post_terms(&d->edge, &(struct edge_terms){ c.settings, listeners, c.bodies });
         listeners_unref(d->listeners);
         d->listeners = listeners_ref(listeners);
         dialplan_unref(d->dialplan);
