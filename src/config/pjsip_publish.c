@@ -123,6 +123,11 @@ int pjsip_compile(struct pjsip_reader *p, const struct conf_section *s, const ch
     return r;
 }
 
+static bool is_web(const struct transport_settings *t)
+{
+    return t->protocol == TRANSPORT_WS || t->protocol == TRANSPORT_WSS;
+}
+
 /* Only credentials that there are stay in the list; without them the server's challenge is the
  * answer, as before. */
 void publish_settle(struct pjsip_reader *p, void *publish, const struct conf_section *s)
@@ -147,8 +152,15 @@ void publish_settle(struct pjsip_reader *p, void *publish, const struct conf_sec
         reading_tell(p->r, DIAG_WARNING, pjsip_place(s, STR("transport")),
                      "outbound-publish [%.*s]: transport %.*s %s; any transport is used",
                      STR_FMT(s->name), STR_FMT(u->transport), why);
-    if (!settings_id_find(p->s, PJSIP_TRANSPORT, u->transport, &index))
+    if (!settings_id_find(p->s, PJSIP_TRANSPORT, u->transport, &index)) {
         u->transport = STR_EMPTY;
+    } else if (is_web(&p->s->transports[index])) {
+        reading_tell(p->r, DIAG_ERROR, pjsip_place(s, STR("transport")),
+                     "outbound-publish [%.*s]: transport %.*s is of WebSocket, by which we are "
+                     "called and call nobody; any transport is used",
+                     STR_FMT(s->name), STR_FMT(u->transport));
+        u->transport = STR_EMPTY;
+    }
 }
 
 /* An option that means nothing for the event has no pattern either. */

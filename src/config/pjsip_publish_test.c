@@ -139,6 +139,11 @@ static void test_publish_warnings(void **state)
                "etc/pjsip.conf:12: warning: outbound-publish [p]: outbound_proxy has no lr "
                "parameter; write \\;lr, because "
                "; alone begins a comment\n");
+    check_diag(PUBLISH BODY
+               "transport=page\n[page]\ntype=transport\nprotocol=ws\nbind=0.0.0.0:5088\n",
+               NULL,
+               "etc/pjsip.conf:10: error: outbound-publish [p]: transport page is of WebSocket, by "
+               "which we are called and call nobody; any transport is used\n");
     check_diag(PUBLISH BODY "expires=10\nexpirations=10\n@contxt=a\n@mine=1\nexpiration=x\n", NULL,
                "etc/pjsip.conf:10: warning: unknown option expires in outbound-publish is ignored; "
                "remove it, or correct "

@@ -189,6 +189,8 @@ int txn_uri_protocol_by(enum net_protocol *out, const struct sip_uri *uri,
 {
     if (!by || uri->secure || sip_param_find(uri->params, STR("transport"), NULL))
         return txn_uri_protocol(out, uri);
+    if (by->protocol == TRANSPORT_WS || by->protocol == TRANSPORT_WSS)
+        return -EPROTONOSUPPORT; /* peers come to us by them */
     *out = by->protocol == TRANSPORT_TCP   ? NET_TCP
            : by->protocol == TRANSPORT_TLS ? NET_TLS
                                            : NET_UDP;
