@@ -426,6 +426,13 @@ int tcp_put(struct connection *c, struct str head, struct str bytes)
     return 0;
 }
 
+static void connection_trace(const struct connection *c, const char *verb, struct str bytes)
+{
+    const struct net_traced what = { verb, c->stream->protocol, c->stream->id };
+
+    net_trace(c->net, &what, &c->remote, bytes);
+}
+
 int tcp_send(struct connection *c, struct str bytes)
 {
     char room[WEBSOCKET_HEAD_MAX];
@@ -436,7 +443,7 @@ int tcp_send(struct connection *c, struct str bytes)
     r = tcp_put(c, c->web ? web_head(room, bytes) : STR_EMPTY, bytes);
     if (r == 0 && bytes.n > 4) { /* not a keep-alive */
         c->net->counters.sent++;
-        net_trace(c->net, "sent to", c->stream->id, &c->remote, bytes);
+        connection_trace(c, "sent to", bytes);
     }
     return r;
 }
@@ -479,7 +486,7 @@ void tcp_receive(struct connection *c, struct str message)
     const struct flow from = flow_of(c);
 
     n->counters.received++;
-    net_trace(n, "received from", c->stream->id, &c->remote, message);
+    connection_trace(c, "received from", message);
     net_names_ref(from.names); /* the connection may end meanwhile */
     n->cfg.receive(n->cfg.ctx, &from, message);
     net_names_unref(from.names);
@@ -493,7 +500,7 @@ static void receive_broken(struct connection *c, const struct frame *frame)
 
     n->counters.lost_broken++;
     tell(c, LOG_LEVEL_DEBUG, "net.stream_broken", frame->fault, 0);
-    net_trace(n, "received from", c->stream->id, &c->remote, frame->message);
+    connection_trace(c, "received from", frame->message);
     if (n->cfg.broken)
         n->cfg.broken(n->cfg.ctx, &from, frame->message, &fault);
     if (c->state != CONNECTION_CLOSED)
@@ -745,7 +752,8 @@ static int tls_prepare(struct connection *c, struct str host)
                                         .fd = c->fd,
                                         .client = c->opened,
                                         .host = host,
-                                        .remote = &c->remote };
+                                        .remote = &c->remote,
+                                        .now_ms = now_of(c) };
 
     if (!net_is_secure(c->stream->protocol))
         return 0;

@@ -255,9 +255,13 @@ static bool is_traced(const struct net *n, const struct addr *peer)
     return false;
 }
 
-void net_trace(const struct net *n, const char *verb, struct str transport, const struct addr *peer,
+void net_trace(const struct net *n, const struct net_traced *what, const struct addr *peer,
                struct str bytes)
 {
+    static const char *const protocols[NET_PROTOCOLS] = {
+        [NET_UDP] = "udp", [NET_TCP] = "tcp", [NET_TLS] = "tls", [NET_WS] = "ws", [NET_WSS] = "wss"
+    };
+    int id_n = what->transport.n > 100 ? 100 : (int)what->transport.n;
     char storage[256];
     struct buf head, masked;
 
@@ -266,10 +270,9 @@ void net_trace(const struct net *n, const char *verb, struct str transport, cons
     if (!is_traced(n, peer))
         return;
     buf_init_on(&head, storage, sizeof(storage));
-    buf_printf(&head, "%zu bytes %s ", bytes.n, verb);
+    buf_printf(&head, "%zu bytes %s ", bytes.n, what->verb);
     addr_print(&head, peer);
-    buf_printf(&head, " udp, transport %.*s", (int)(transport.n > 100 ? 100 : transport.n),
-               transport.p);
+    buf_printf(&head, " %s, transport %.*s", protocols[what->protocol], id_n, what->transport.p);
     buf_init(&masked, 3 * bytes.n + 64);
     masked_add(&masked, bytes);
     log_trace(n->cfg.log, buf_str(&head), masked.error ? STR("(no memory)") : buf_str(&masked));

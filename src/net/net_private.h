@@ -67,6 +67,10 @@ void streams_each(const struct net *n, net_socket_fn each, void *ctx);
 size_t streams_unsent(const struct net *n);
 void streams_destroy(struct net *n);
 
-/* `verb` is "received from" or "sent to". */
-void net_trace(const struct net *n, const char *verb, struct str transport, const struct addr *peer,
+struct net_traced {
+    const char *verb; /* "received from" or "sent to" */
+    enum net_protocol protocol;
+    struct str transport; /* its name */
+};
+void net_trace(const struct net *n, const struct net_traced *what, const struct addr *peer,
                struct str bytes);

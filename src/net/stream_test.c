@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "net/stream_testing.h"
 
+#include <sys/mman.h>
+
 static void check_two_nets(const char *bind_to)
 {
     struct bench *b = bench_create();
@@ -78,6 +80,35 @@ static void test_pieces(void **state)
     close(fd);
     side_close(&s);
     bench_destroy(b);
+}
+
+static void test_trace(void **state)
+{
+    struct bench *b = bench_create();
+    struct side s;
+    char text[2000];
+    ssize_t n;
+    int fd, log_fd = memfd_create("log", MFD_CLOEXEC);
+
+    (void)state;
+    log_destroy(b->log);
+    assert_int_equal(log_create(&b->log, log_fd, LOG_LEVEL_ERROR, &clock_system), 0);
+    side_open(&s, b);
+    s.answer = STR(ANSWER);
+    net_trace_set(s.net, true, NULL, 0);
+    fd = plug(&s);
+    put(fd, STR(ONE));
+    expect(&s, fd, STR(ANSWER));
+    n = pread(log_fd, text, sizeof(text), 0);
+    assert_true(n > 0);
+    assert_non_null(memmem(text, (size_t)n, "received from 127.0.0.1:", 24));
+    assert_non_null(memmem(text, (size_t)n, "sent to 127.0.0.1:", 18));
+    assert_non_null(memmem(text, (size_t)n, " tcp, transport ", 16));
+    assert_null(memmem(text, (size_t)n, " udp, ", 6));
+    close(fd);
+    side_close(&s);
+    bench_destroy(b);
+    close(log_fd);
 }
 
 /* The last answer can be read, then comes the end, whatever else had been sent. */
@@ -492,13 +523,21 @@ static void test_listening(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_two_nets),       cmocka_unit_test(test_pieces),
-        cmocka_unit_test(test_broken),         cmocka_unit_test(test_half_close),
-        cmocka_unit_test(test_reads_nothing),  cmocka_unit_test(test_reads_slowly),
-        cmocka_unit_test(test_patience),       cmocka_unit_test(test_keep_alive),
-        cmocka_unit_test(test_limit),          cmocka_unit_test(test_whom_it_means),
-        cmocka_unit_test(test_nobody_there),   cmocka_unit_test(test_listening),
-        cmocka_unit_test(test_reads_by_drops), cmocka_unit_test(test_lost_while_received),
+        cmocka_unit_test(test_two_nets),
+        cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_trace),
+        cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_half_close),
+        cmocka_unit_test(test_reads_nothing),
+        cmocka_unit_test(test_reads_slowly),
+        cmocka_unit_test(test_patience),
+        cmocka_unit_test(test_keep_alive),
+        cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_whom_it_means),
+        cmocka_unit_test(test_nobody_there),
+        cmocka_unit_test(test_listening),
+        cmocka_unit_test(test_reads_by_drops),
+        cmocka_unit_test(test_lost_while_received),
         cmocka_unit_test(test_not_admitted),
     };
 

@@ -6,10 +6,12 @@
 #include <stdlib.h>
 
 #include "net/tls_link.h"
+#include "net/tls_sessions.h"
 
 struct net_tls {
     atomic_uint refs;
     SSL_CTX *ctx;
+    struct tls_sessions *sessions; /* with servers */
     bool verify_server, wildcards;
     int client_mode; /* what is asked of who connects: SSL_VERIFY_... */
 };
@@ -19,6 +21,7 @@ struct tls_link {
     struct net_tls *tls;
     struct addr remote;
     struct net_names *names; /* of a client */
+    uint64_t verified_ms;    /* the certificate of a server, by this connection or a former one */
     bool client, done, dead; /* the latter: nothing may be said any more */
     char why[120];
     size_t host_n;
@@ -120,6 +123,23 @@ static int use_ciphers(struct maker *m)
     return 0;
 }
 
+static struct tls_server server_of(const struct tls_link *l)
+{
+    return (struct tls_server){ &l->remote, tls_link_host(l) };
+}
+
+/* A server has told how its session can be taken up again. 1: it is ours now. */
+static int on_session(SSL *ssl, SSL_SESSION *session)
+{
+    const struct tls_link *l = SSL_get_app_data(ssl);
+    const struct tls_server server = server_of(l);
+
+    if (!l->client)
+        return 0;
+    tls_sessions_keep(l->tls->sessions, &server, session, l->verified_ms);
+    return 1;
+}
+
 static int use_habits(struct maker *m)
 {
     static const int versions[] = { [NET_TLS_1_2] = TLS1_2_VERSION,
@@ -134,8 +154,9 @@ static int use_habits(struct maker *m)
     SSL_CTX_set_mode(m->ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_num_tickets(m->ctx, 1);
-    /* Who comes back brings its session with it: nothing is kept here. */
-    SSL_CTX_set_session_cache_mode(m->ctx, SSL_SESS_CACHE_OFF);
+    /* Who comes back brings its session with it: kept are those with servers only, and by us. */
+    SSL_CTX_set_session_cache_mode(m->ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(m->ctx, on_session);
     return SSL_CTX_set_session_id_context(m->ctx, sessions, sizeof(sessions) - 1) == 1 &&
                    SSL_CTX_set_min_proto_version(m->ctx, versions[m->spec->version]) == 1
                ? 0
@@ -171,11 +192,12 @@ int net_tls_create(struct net_tls **out, const struct net_tls_spec *spec, const 
     int r = -ENOMEM;
 
     ERR_clear_error();
-    m.ctx = t ? SSL_CTX_new(TLS_method()) : NULL;
+    m.ctx = t && tls_sessions_create(&t->sessions) == 0 ? SSL_CTX_new(TLS_method()) : NULL;
     if (m.ctx)
         r = context_fill(&m);
     if (r) {
         SSL_CTX_free(m.ctx);
+        tls_sessions_destroy(t ? t->sessions : NULL);
         free(t);
         return r;
     }
@@ -202,6 +224,7 @@ void net_tls_unref(struct net_tls *t)
     if (!t || atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1)
         return;
     SSL_CTX_free(t->ctx);
+    tls_sessions_destroy(t->sessions);
     free(t);
 }
 
@@ -299,6 +322,19 @@ static int names_client(struct tls_link *l)
 
 /* ---- one connection ---- */
 
+static int session_resume(struct tls_link *l, uint64_t now_ms)
+{
+    const struct tls_server server = server_of(l);
+    SSL_SESSION *session;
+    int r;
+
+    l->verified_ms = now_ms;
+    session = tls_sessions_take(l->tls->sessions, &server, now_ms, &l->verified_ms);
+    r = !session || SSL_set_session(l->ssl, session) == 1 ? 0 : -ENOMEM;
+    SSL_SESSION_free(session);
+    return r;
+}
+
 int tls_link_create(struct tls_link **out, const struct tls_link_spec *spec)
 {
     struct addr literal;
@@ -317,9 +353,9 @@ int tls_link_create(struct tls_link **out, const struct tls_link_spec *spec)
     if (host_n)
         memcpy(l->host, spec->host.p, host_n);
     l->ssl = SSL_new(spec->tls->ctx);
-    if (l->ssl && SSL_set_fd(l->ssl, spec->fd) == 1 &&
+    if (l->ssl && SSL_set_app_data(l->ssl, l) == 1 && SSL_set_fd(l->ssl, spec->fd) == 1 &&
         (!l->client || !host_n || SSL_set_tlsext_host_name(l->ssl, l->host) == 1))
-        r = 0;
+        r = l->client ? session_resume(l, spec->now_ms) : 0;
     if (r) {
         tls_link_destroy(l);
         return r;

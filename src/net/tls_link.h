@@ -18,6 +18,7 @@ struct tls_link_spec {
     bool client;
     struct str host;
     const struct addr *remote;
+    uint64_t now_ms;
 };
 /* 0, -ENOMEM, -EPROTO. */
 NODISCARD int tls_link_create(struct tls_link **out, const struct tls_link_spec *spec);

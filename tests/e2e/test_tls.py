@@ -80,6 +80,10 @@ def connect(port, context, session=None):
     return TlsStream(context.wrap_socket(plain, session=session))
 
 
+def network(daemon):
+    return daemon.tool("status")[0]["network"]
+
+
 class TlsPhone(StreamPhone):
     def __init__(self, server, stream, **more):
         self.server, self.contact_port, self.user = server, 9, more.get("user", "alice")
@@ -114,9 +118,6 @@ class Tls(unittest.TestCase):
         daemon.start()
         return daemon
 
-    def network(self, daemon):
-        return daemon.tool("status")[0]["network"]
-
     def check_life(self, daemon, stream):
         phone = TlsPhone(daemon.port, stream)
         answer = phone.subscribe()
@@ -147,7 +148,7 @@ class Tls(unittest.TestCase):
         except ConnectionResetError:
             pass
         plain.close()
-        self.assertEqual(self.network(daemon)["lost_tls"], 2)
+        self.assertEqual(network(daemon)["lost_tls"], 2)
         daemon.stop()
 
     def test_session_is_taken_up_again(self):
@@ -164,7 +165,7 @@ class Tls(unittest.TestCase):
             self.check_life(daemon, stream)
             session = stream.socket.session
             stream.close()
-        self.assertEqual(self.network(daemon)["resumed"], 4)
+        self.assertEqual(network(daemon)["resumed"], 4)
         daemon.stop()
 
     def test_renewed_certificate(self):
@@ -322,6 +323,30 @@ class Compositors(unittest.TestCase):
             self.assertIn("the certificate is for somebody else", daemon.log())
         for thread in threads:
             thread.join()
+
+    def test_session_is_taken_up_again(self):
+        """Each PUBLISH finds its connection closed; the next one does without certificates, and still looks at whose they are."""
+        authority, text = self.verifying()
+        certificate = authority.make("compositor", "DNS:localhost")
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            context.maximum_version = version
+            listening, port = listen()
+            self.addCleanup(listening.close)
+            listening.settimeout(harness.PATIENCE)
+            section = (f"[esc]\ntype=outbound-publish\nserver_uri=sip:esc@localhost:{port}\\;transport=tls\nevent=dialog\n"
+                       "multi_user=yes\n@body=application/dialog-info+xml\n@exten=^1000$\n")
+            with Extstated({"pjsip.conf": text + section}, workers=1) as daemon:
+                for i in range(3):
+                    if i:
+                        daemon.tool("devstate", "change", "Custom:1000", ("NOT_INUSE", "INUSE")[i % 2])
+                    stream = TlsStream(context.wrap_socket(listening.accept()[0], server_side=True))
+                    stream.reply(stream.receive(), more=f"SIP-ETag: a{i}\r\nExpires: 3600\r\n")
+                    self.assertEqual(stream.socket.session_reused, i > 0)
+                    stream.close()
+                    wait_for("the end", lambda: network(daemon)["connections"] == 0)
+                self.assertEqual(network(daemon)["resumed"], 2)
 
     def test_who_came_by_itself(self):
         """Somebody at the address of a compositor has opened a connection to us, and has proved nothing by that."""
