@@ -28,6 +28,24 @@ int request_u32(const struct ctl_request *q, const char *name, uint32_t *out)
     return 0;
 }
 
+bool request_wants(const struct ctl_request *q, struct str name)
+{
+    struct str prefix = request_text(q, "prefix");
+
+    return str_starts_nocase(name, prefix) &&
+           (name.n == prefix.n || !json_is_true(json_object_get(q->arguments, "exact")));
+}
+
+bool request_wants_resource(const struct ctl_request *q, struct str extension, struct str context)
+{
+    struct buf full;
+    char room[512];
+
+    buf_init_on(&full, room, sizeof(room));
+    buf_printf(&full, "%.*s@%.*s", STR_FMT(extension), STR_FMT(context));
+    return request_wants(q, buf_str(&full));
+}
+
 void request_fail(struct ctl_request *q, const char *error, const char *format, ...)
 {
     char text[512];

@@ -12,15 +12,6 @@ static struct state_core *core_of(void *subject)
     return ((struct ctl_state *)subject)->core;
 }
 
-/* Of one that is asked for by its whole name the letters' case counts as little. */
-static bool has_prefix(const struct ctl_request *q, struct str name)
-{
-    struct str prefix = request_text(q, "prefix");
-
-    return str_starts_nocase(name, prefix) &&
-           (name.n == prefix.n || !json_is_true(json_object_get(q->arguments, "exact")));
-}
-
 static struct str source_of(const struct ctl_request *q)
 {
     struct str source = request_text(q, "source");
@@ -49,7 +40,7 @@ static void on_device(void *ctx, const struct state_device_view *v)
     struct ctl_request *q = ctx;
     struct json row;
 
-    if (!has_prefix(q, v->device))
+    if (!request_wants(q, v->device))
         return;
     row = request_row(q);
     json_add_str(&row, "device", v->device);
@@ -125,7 +116,7 @@ static void on_presence(void *ctx, const struct state_presence_view *v)
     struct ctl_request *q = ctx;
     struct json row;
 
-    if (!has_prefix(q, v->provider))
+    if (!request_wants(q, v->provider))
         return;
     row = request_row(q);
     json_add_str(&row, "provider", v->provider);
@@ -223,7 +214,8 @@ void state_changes(struct ctl_job *job, void *subject)
     {
         if (json_is_object(change) &&
             (json_object_set_new(change, "command", json_string("changes")) ||
-             (source && json_object_set(change, "source", source))))
+             (source && !json_object_get(change, "source") &&
+              json_object_set(change, "source", source))))
             request_fail(q, "failed", "there is no memory for it");
         else
             change_one(q, change, subject);
@@ -249,15 +241,9 @@ void commands_print_lamp(struct json *row, const struct snapshot *s)
 static void on_hint(void *ctx, const struct state_hint_view *v)
 {
     struct ctl_request *q = ctx;
-    struct buf full;
     struct json row;
-    char room[512];
 
-    buf_init_on(&full, room, sizeof(room));
-    buf_add(&full, v->extension);
-    buf_add_char(&full, '@');
-    buf_add(&full, v->context);
-    if (!has_prefix(q, buf_str(&full)))
+    if (!request_wants_resource(q, v->extension, v->context))
         return;
     row = request_row(q);
     json_add_str(&row, "extension", v->extension);
@@ -283,8 +269,11 @@ void state_hints(struct ctl_job *job, void *subject)
 static void on_publication(void *ctx, const struct inbound_publication_view *v)
 {
     struct ctl_request *q = ctx;
-    struct json row = request_row(q);
+    struct json row;
 
+    if (!request_wants_resource(q, v->extension, v->context))
+        return;
+    row = request_row(q);
     json_add_str(&row, "extension", v->extension);
     json_add_str(&row, "context", v->context);
     json_add_str(&row, "event", v->package);
@@ -312,7 +301,7 @@ static void on_mailbox(void *ctx, const struct mailbox_view *v)
     struct ctl_request *q = ctx;
     struct json row;
 
-    if (!has_prefix(q, v->mailbox))
+    if (!request_wants(q, v->mailbox))
         return;
     row = request_row(q);
     json_add_str(&row, "mailbox", v->mailbox);

@@ -23,8 +23,11 @@ static void json_addr(struct json *out, const char *key, const struct addr *a)
 static void on_subscription(void *ctx, const struct subscription_view *v)
 {
     struct ctl_request *q = ctx;
-    struct json row = request_row(q);
+    struct json row;
 
+    if (!request_wants_resource(q, v->resource, v->context))
+        return;
+    row = request_row(q);
     json_add_str(&row, "resource", v->resource);
     json_add_str(&row, "context", v->context);
     json_add_str(&row, "event", v->package);
@@ -93,8 +96,11 @@ static void add_remote(struct json *row, const struct flow *flow)
 static void on_publication(void *ctx, const struct publication_view *v)
 {
     struct ctl_request *q = ctx;
-    struct json row = request_row(q);
+    struct json row;
 
+    if (!request_wants_resource(q, v->extension, v->context))
+        return;
+    row = request_row(q);
     json_add_str(&row, "section", v->section);
     json_add_str(&row, "extension", v->extension);
     json_add_str(&row, "context", v->context);

@@ -37,7 +37,7 @@ struct http_request { /* everything is borrowed */
     enum http_method method;
     struct str path;  /* percent-escapes undone */
     struct str query; /* "name=value", escapes undone, each ended by a NUL */
-    struct str host, origin, authorization, cookie, csrf, accept, content_type;
+    struct str host, origin, authorization, cookie, csrf, accept, content_type, if_none_match;
     struct addr peer;
     bool secure; /* TLS */
 };
@@ -197,6 +197,9 @@ bool ari_events_begin(struct exchange *x);
 void stream_destroy(struct stream *s); /* NULL is fine */
 /* Now and then. False: its right to read has ended, or it was too slow; it is to be cut off. */
 bool stream_keep_alive(struct exchange *x);
+
+/* page.c */
+void page_get(struct exchange *x);
 
 /* metrics.c */
 void metrics_get(struct exchange *x);

@@ -21,6 +21,14 @@ static json_t *text(struct str s)
     return json_stringn(s.n ? s.p : "", s.n);
 }
 
+static struct str member_text(const json_t *object, const char *name)
+{
+    const json_t *v = json_object_get(object, name);
+
+    return json_is_string(v) ? (struct str){ json_string_value(v), json_string_length(v) }
+                             : STR_EMPTY;
+}
+
 /* ---- reading ---- */
 
 static void answer_list(struct exchange *x, const struct commands_answer *answer)
@@ -39,13 +47,16 @@ static void refuse_text(struct exchange *x)
 void rest_list(struct exchange *x)
 {
     struct str prefix = STR_EMPTY;
+    bool exact = exchange_query(x, "name", &prefix);
     json_t *p;
 
-    (void)exchange_query(x, "prefix", &prefix);
+    if (!exact)
+        (void)exchange_query(x, "prefix", &prefix);
     p = text(prefix);
     if (p)
-        exchange_ask(x, json_pack("{ss so}", "command", x->route->command, "prefix", p),
-                     answer_list);
+        exchange_ask(
+            x, json_pack("{ss so sb}", "command", x->route->command, "prefix", p, "exact", exact),
+            answer_list);
     else
         refuse_text(x);
 }
@@ -86,6 +97,14 @@ void rest_members(struct exchange *x)
 
 /* ---- changing ---- */
 
+/* A device of Asterisk's own kind has one state, whoever sets it: what a click sets is what is
+ * shown.
+ */
+static const char *source_for(const struct exchange *x, struct str device)
+{
+    return str_starts_nocase(device, STR("Custom:")) ? "ctl" : x->caller.name;
+}
+
 /* The body becomes the command, with what the path names. Members that are none are refused, so
  * that a misspelt one is noticed. */
 static void change(struct exchange *x, const char *command, const char *key,
@@ -117,7 +136,7 @@ static void change(struct exchange *x, const char *command, const char *key,
     r = json_object_update(q, x->object ? x->object : q);
     r |= json_object_set_new(q, key, name);
     r |= json_object_set_new(q, "command", json_string(command));
-    r |= json_object_set_new(q, "source", json_string(x->caller.name));
+    r |= json_object_set_new(q, "source", json_string(source_for(x, x->name)));
     if (r) {
         json_decref(q);
         q = NULL;
@@ -168,11 +187,22 @@ static void answer_changes(struct exchange *x, const struct commands_answer *ans
 
 void rest_changes(struct exchange *x)
 {
-    json_t *list = json_object_get(x->object, "changes");
+    json_t *list = json_object_get(x->object, "changes"), *change;
+    size_t i;
 
     if (!json_is_array(list) || json_object_size(x->object) != 1) {
         exchange_fail(x, 400, "usage", "the body is {\"changes\":[...]}");
         return;
+    }
+    json_array_foreach(list, i, change)
+    {
+        struct str device = member_text(change, "device");
+
+        if (json_is_object(change) &&
+            json_object_set_new(change, "source", json_string(source_for(x, device)))) {
+            exchange_fail(x, 503, "busy", "there is no memory for it");
+            return;
+        }
     }
     exchange_ask(
         x, json_pack("{ss sO ss}", "command", "changes", "changes", list, "source", x->caller.name),
@@ -208,14 +238,6 @@ static void set_cookie(struct exchange *x, const char *id, uint32_t seconds)
         &x->fields,
         "Set-Cookie: extstate_session=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%u%s\r\n", id,
         seconds, x->rq.secure ? "; Secure" : "");
-}
-
-static struct str member_text(const json_t *object, const char *name)
-{
-    const json_t *v = json_object_get(object, name);
-
-    return json_is_string(v) ? (struct str){ json_string_value(v), json_string_length(v) }
-                             : STR_EMPTY;
 }
 
 void rest_session_post(struct exchange *x)

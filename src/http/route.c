@@ -2,6 +2,15 @@
 #include "http/http_internal.h"
 
 static const struct route routes[] = {
+    { HTTP_GET, "/", RIGHT_NONE, page_get },
+    { HTTP_GET, "/style.css", RIGHT_NONE, page_get },
+    { HTTP_GET, "/app.js", RIGHT_NONE, page_get },
+    { HTTP_GET, "/server.js", RIGHT_NONE, page_get },
+    { HTTP_GET, "/board.js", RIGHT_NONE, page_get },
+    { HTTP_GET, "/panel.js", RIGHT_NONE, page_get },
+    { HTTP_GET, "/tables.js", RIGHT_NONE, page_get },
+    { HTTP_GET, "/telephone.js", RIGHT_NONE, page_get },
+    { HTTP_GET, "/jssip.js", RIGHT_NONE, page_get },
     { HTTP_GET, "/metrics", RIGHT_READ, metrics_get },
     { HTTP_GET, "/health/live", RIGHT_NONE, rest_live },
     { HTTP_GET, "/health/ready", RIGHT_NONE, rest_ready },

@@ -130,7 +130,7 @@ static int peer_of(struct lws *wsi, struct addr *out)
 static int head_read(struct exchange *x, struct lws *wsi, struct str path)
 {
     struct http_request *rq = &x->rq;
-    struct copied c[9];
+    struct copied c[10];
     size_t n = 0;
 
     c[n++] = (struct copied){ &rq->path, x->head.n, path.n };
@@ -147,6 +147,8 @@ static int head_read(struct exchange *x, struct lws *wsi, struct str path)
     copy_header(x, wsi, WSI_TOKEN_HTTP_ACCEPT, &c[n], &rq->accept);
     n++;
     copy_header(x, wsi, WSI_TOKEN_HTTP_CONTENT_TYPE, &c[n], &rq->content_type);
+    n++;
+    copy_header(x, wsi, WSI_TOKEN_HTTP_IF_NONE_MATCH, &c[n], &rq->if_none_match);
     n++;
     copy_custom(x, wsi, "x-csrf-token:", &c[n], &rq->csrf);
     n++;
@@ -314,7 +316,8 @@ static int write_piece(struct server *s, struct lws *wsi, struct connection *c)
     struct str body = body_of(c->exchange), piece = str_sub(body, c->sent, c->sent + PIECE);
     bool last = c->sent + piece.n == body.n;
 
-    if (c->exchange->rq.method == HTTP_HEAD || !body.n || c->sent == body.n)
+    if (c->exchange->rq.method == HTTP_HEAD || c->exchange->status == 304 || !body.n ||
+        c->sent == body.n)
         return answer_over(wsi, c);
     memcpy(s->room + LWS_PRE, piece.p, piece.n);
     if (lws_write(wsi, s->room + LWS_PRE, piece.n, last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) <

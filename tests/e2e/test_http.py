@@ -105,8 +105,9 @@ class Http(unittest.TestCase):
             self.assertEqual(s.status("PUT", "/v1/devices/Custom:1000", {"state": "INUSE"}, token=WRITER), 204)
             self.assertEqual(s.ask("GET", "/v1/hints/1000@users")[1]["state"], "InUse")
             device = s.ask("GET", "/v1/devices/Custom%3A1000")[1]
-            self.assertEqual((device["state"], device["sources"][0]["source"]), ("INUSE", "desk"))
+            self.assertEqual((device["state"], device["sources"][0]["source"]), ("INUSE", "ctl"))
             self.assertEqual(s.status("PUT", "/v1/devices/PJSIP%2Falice", {"state": "RINGING"}, token=WRITER), 204)
+            self.assertEqual(s.ask("GET", "/v1/devices/PJSIP%2Falice")[1]["sources"][0]["source"], "desk")
             names = [row["device"] for row in s.ask("GET", "/v1/devices?prefix=PJSIP%2F")[1]["devices"]]
             self.assertEqual(names, ["PJSIP/alice", "PJSIP/bob"])  # the endpoints
             self.assertEqual(s.status("DELETE", "/v1/devices/Custom:1000", token=WRITER), 204)

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+// Sources, publishers, subscriptions and publications, as tables that are asked for again while they are shown.
+import { age, ask, make } from "/server.js";
+
+const ROWS_MAX = 500, AGAIN_MS = 5000;
+const bad = (is, text) => ({ text, bad: is });
+const resource = row => `${row.resource ?? row.extension}@${row.context}`;
+
+const VIEWS = {
+  sources: { path: "/v1/sources", member: "sources", nothing: "No other server tells its states here.", columns: {
+    Source: row => row.source ?? row.eid,
+    Health: row => row.up === false ? bad(true, row.why || "down") : row.lapses_s !== undefined ? bad(true, `gone; its states lapse in ${row.lapses_s} s`) : "up",
+    "Last heard": row => row.heard_ms ? `${age(row.heard_ms)} ago` : "",
+    Devices: row => row.devices, Mailboxes: row => row.mailboxes, Publications: row => row.publications } },
+  publishers: { path: "/v1/publishers", member: "publishers", nothing: "Nothing is published to another server.", columns: {
+    Section: row => row.section, Server: row => row.server_uri, Worker: row => row.worker,
+    Health: row => row.up ? "up" : bad(true, row.resolved ? `does not answer (${row.failures})` : "not found"),
+    Publications: row => row.publications, "Without an answer": row => row.outstanding } },
+  subscriptions: { path: "/v1/subscriptions", member: "subscriptions", nothing: "Nobody has subscribed.", columns: {
+    Resource: resource, Event: row => row.event, Endpoint: row => row.endpoint, Where: row => row.remote, State: row => row.state,
+    Shows: row => row.told_sequence === row.current_sequence ? "the newest state" : bad(row.failures > 0, row.outstanding ? "being told" : "an older state"),
+    "Answered after": row => row.acknowledged_after_ms ? `${row.acknowledged_after_ms} ms` : "", Failures: row => bad(row.failures > 0, row.failures),
+    Expires: row => `${row.expires_s} s`, Device: row => row.user_agent } },
+  publications: { path: "/v1/publications", member: "publications", nothing: "Nothing is published.", columns: {
+    Resource: resource, Event: row => row.event, Section: row => row.section,
+    State: row => bad(row.state === "refused" || row.state === "waiting", row.state),
+    "Last answer": row => bad(row.last_status >= 300, row.last_status ? `${row.last_status} ${row.last_reason}` : ""),
+    Expires: row => `${row.expires_s} s`, Failures: row => bad(row.failures > 0, row.failures), Server: row => row.server_uri } },
+};
+
+export class Tables {
+  constructor(ground, empty) {
+    Object.assign(this, { ground, empty, words: "", rows: [] });
+  }
+
+  has(view) {
+    return view in VIEWS;
+  }
+
+  show(view, words) {
+    this.view = view;
+    this.words = words.trim().toLowerCase();
+    this.rows = [];
+    this.ground.replaceChildren();
+    this.empty.hidden = true;
+    this.refresh();
+  }
+
+  search(words) {
+    this.words = words.trim().toLowerCase();
+    this.draw();
+  }
+
+  async refresh() {
+    const view = this.view, about = VIEWS[view];
+    clearTimeout(this.timer);
+    if (!about)
+      return;
+    try {
+      this.rows = (await ask("GET", about.path))[about.member];
+    } catch (error) {
+      this.fault = error.message;
+    }
+    if (this.view === view) {
+      this.draw();
+      this.timer = setTimeout(() => this.refresh(), AGAIN_MS);
+    }
+  }
+
+  draw() {
+    const about = VIEWS[this.view];
+    if (!about)
+      return;
+    const names = Object.keys(about.columns);
+    const cells = this.rows.map(row => names.map(name => about.columns[name](row)))
+      .filter(row => !this.words || row.some(cell => String(cell?.text ?? cell ?? "").toLowerCase().includes(this.words)));
+    const body = cells.slice(0, ROWS_MAX).map(row => make("tr", {}, ...row.map(cell =>
+      make("td", { class: cell?.bad ? "bad" : null }, String(cell?.text ?? cell ?? "")))));
+    const scrolled = this.ground.scrollLeft;
+    this.empty.hidden = cells.length > 0;
+    this.empty.textContent = this.rows.length ? "Nothing matches the search." : about.nothing;
+    if (cells.length)
+      this.ground.replaceChildren(make("table", {},
+        make("caption", {}, cells.length > ROWS_MAX ? `the first ${ROWS_MAX} of ${cells.length}; search to see others` : `${cells.length}`),
+        make("thead", {}, make("tr", {}, ...names.map(name => make("th", { scope: "col" }, name)))), make("tbody", {}, ...body)));
+    else
+      this.ground.replaceChildren();
+    this.ground.scrollLeft = scrolled;
+  }
+}
