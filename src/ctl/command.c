@@ -158,6 +158,11 @@ static void command_devstate_list(struct ctl_request *q)
     on_state(q, state_devices, done_answer);
 }
 
+static void command_devstate_get(struct ctl_request *q)
+{
+    on_state(q, state_device_look, done_answer);
+}
+
 static void command_devstate_set(struct ctl_request *q)
 {
     on_state_lasting(q, state_device_change);
@@ -191,6 +196,16 @@ static void hints_counted(struct ctl_job *job)
 static void command_hints(struct ctl_request *q)
 {
     on_workers(q, worker_count_watchers, hints_counted);
+}
+
+static void command_hint_get(struct ctl_request *q)
+{
+    on_state(q, state_hint_look, done_answer);
+}
+
+static void command_global_get(struct ctl_request *q)
+{
+    on_state(q, state_global_look, done_answer);
 }
 
 static void command_subscriptions(struct ctl_request *q)
@@ -348,23 +363,54 @@ static void print_change(void *ctx, const struct ctl_change *c)
     request_row_end(q, &row);
 }
 
-static void command_reload(struct ctl_request *q)
+static bool is_dry(const struct ctl_request *q)
 {
-    const struct ctl_port *port = request_port(q);
-    bool dry = json_is_true(json_object_get(q->arguments, "dry_run"));
-    int r = dry ? port->preview(port->ctx, &q->message, print_change, q)
-                : port->reload(port->ctx, &q->message);
+    return json_is_true(json_object_get(q->arguments, "dry_run"));
+}
 
+/* On the main thread. */
+static void main_reload(struct ctl_job *job, void *subject)
+{
+    struct ctl_request *q = request_of(job);
+    const struct ctl_port *port = request_port(q);
+    int r;
+
+    (void)subject;
+    if (!port)
+        return;
+    r = is_dry(q) ? port->preview(port->ctx, &q->message, print_change, q)
+                  : port->reload(port->ctx, &q->message);
     q->partly = r == CTL_RELOAD_PARTLY;
     if (r < 0)
         q->error = "failed"; /* the message is the report */
     if (r < 0 && !q->message.n)
         request_fail(q, "failed", "%s", strerror(-r));
+}
+
+static void reload_read(struct ctl_job *job)
+{
+    struct ctl_request *q = request_of(job);
+    const struct ctl_port *port = request_port(q);
+
     q->job = (struct ctl_job){ .run = thread_passed, .done = reload_applied };
-    if (dry)
+    if (is_dry(q) || !port)
         reload_answer(&q->job);
     else if (port->on_state(port->ctx, &q->job))
         reload_applied(&q->job);
+}
+
+static void command_reload(struct ctl_request *q)
+{
+    const struct ctl_port *port = request_port(q);
+
+    q->job = (struct ctl_job){ .run = main_reload, .done = reload_read };
+    if (!port->on_main) {
+        main_reload(&q->job, NULL);
+        reload_read(&q->job);
+    } else if (port->on_main(port->ctx, &q->job)) {
+        request_fail(q, "busy", "the main thread has too much to do; try again");
+        reload_answer(&q->job);
+    }
 }
 
 enum { UPGRADE_TIMEOUT_S = 30 }; /* to read the configuration, and what it runs */
@@ -478,12 +524,15 @@ static const struct {
     { "ping", command_ping },
     { "status", command_status },
     { "devstate.list", command_devstate_list },
+    { "devstate.get", command_devstate_get },
     { "devstate.set", command_devstate_set },
     { "devstate.forget", command_devstate_forget },
     { "presence.list", command_presence_list },
     { "presence.set", command_presence_set },
     { "changes", command_changes },
     { "hints", command_hints },
+    { "hint.get", command_hint_get },
+    { "global.get", command_global_get },
     { "subscriptions", command_subscriptions },
     { "subscription.import", command_subscription_import },
     { "publications", command_publications },

@@ -28,6 +28,7 @@ struct ctl_state { /* what a job may look at and change on the state thread */
     struct mailboxes *mailboxes;
     struct asterisk_sources *sources;
     struct keep keep; /* where what they are told goes */
+    unsigned lookup;  /* consumer bit for looking up what a name means */
 };
 
 struct ctl_worker {          /* what a job may look at on a worker's thread */
@@ -92,11 +93,14 @@ struct ctl_upgraded { /* what the answer then says */
     const char *failed; /* NULL: it serves; else why the former one had to be begun again */
 };
 
-struct ctl_port {
+struct ctl_port { /* without a command that needs one, it may be NULL */
     void *ctx;
     /* 0: `done` will be called. -EAGAIN: the thread is busy, nothing happens. */
     int (*on_state)(void *ctx, struct ctl_job *job);
     int (*on_workers)(void *ctx, struct ctl_job *job);
+    /* Run it on the thread that `reload` and `preview` may be called on; NULL: this is it. As
+     * on_state. */
+    int (*on_main)(void *ctx, struct ctl_job *job);
     /* Read the configuration again. `report` gets the diagnostics as text, a line each. 0: applied;
      * CTL_RELOAD_PARTLY; a negative errno: nothing has changed. */
     int (*reload)(void *ctx, struct buf *report);

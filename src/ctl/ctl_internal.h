@@ -90,12 +90,15 @@ void request_finish(struct ctl_request *q, void (*more)(struct ctl_request *q, s
 
 /* state_command.c: on the state thread */
 void state_devices(struct ctl_job *job, void *subject);
+void state_device_look(struct ctl_job *job, void *subject);
 void state_device_change(struct ctl_job *job, void *subject);
 void state_device_drop(struct ctl_job *job, void *subject);
 void state_presences(struct ctl_job *job, void *subject);
 void state_presence_change(struct ctl_job *job, void *subject);
 void state_changes(struct ctl_job *job, void *subject);
 void state_hints(struct ctl_job *job, void *subject);
+void state_hint_look(struct ctl_job *job, void *subject);
+void state_global_look(struct ctl_job *job, void *subject);
 void state_publications(struct ctl_job *job, void *subject);
 void state_mailboxes(struct ctl_job *job, void *subject);
 void state_mailbox_change(struct ctl_job *job, void *subject);

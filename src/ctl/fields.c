@@ -27,6 +27,8 @@ static const struct field {
     { "mailbox", FIELD_NAME, 0 },
     { "source", FIELD_NAME, 0 },
     { "context", FIELD_NAME, 0 },
+    { "extension", FIELD_NAME, 0 },
+    { "name", FIELD_NAME, 0 },
     { "state", FIELD_TEXT, 0 },
     { "subtype", FIELD_TEXT, PRESENCE_TEXT_MAX },
     { "message", FIELD_TEXT, PRESENCE_TEXT_MAX },

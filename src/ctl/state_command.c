@@ -64,6 +64,19 @@ void state_devices(struct ctl_job *job, void *subject)
     state_devices_each(core_of(subject), on_device, request_of(job));
 }
 
+void state_device_look(struct ctl_job *job, void *subject)
+{
+    struct ctl_request *q = request_of(job);
+    struct str device = request_text(q, "device");
+    enum device_state state = state_device_get(core_of(subject), device);
+    struct json row = request_row(q);
+
+    json_add_str(&row, "device", device);
+    json_add_str(&row, "state", device_state_name(state));
+    json_add_str(&row, "text", device_state_text(state));
+    request_row_end(q, &row);
+}
+
 static void answer_change(struct ctl_request *q, int r, const char *what, struct str name)
 {
     if (r == STATE_BAD_NAME)
@@ -111,14 +124,10 @@ void state_device_drop(struct ctl_job *job, void *subject)
 
 /* ---- presence ---- */
 
-static void on_presence(void *ctx, const struct state_presence_view *v)
+static void print_presence(struct ctl_request *q, const struct state_presence_view *v)
 {
-    struct ctl_request *q = ctx;
-    struct json row;
+    struct json row = request_row(q);
 
-    if (!request_wants(q, v->provider))
-        return;
-    row = request_row(q);
     json_add_str(&row, "provider", v->provider);
     json_add_str(&row, "state", presence_state_name(v->state));
     json_add_str(&row, "subtype", v->subtype);
@@ -127,9 +136,22 @@ static void on_presence(void *ctx, const struct state_presence_view *v)
     request_row_end(q, &row);
 }
 
+static void on_presence(void *ctx, const struct state_presence_view *v)
+{
+    if (request_wants(ctx, v->provider))
+        print_presence(ctx, v);
+}
+
 void state_presences(struct ctl_job *job, void *subject)
 {
     state_presences_each(core_of(subject), on_presence, request_of(job));
+}
+
+static bool is_settable(struct str provider)
+{
+    static const struct str label = STR_INIT("CustomPresence:");
+
+    return str_starts_nocase(provider, label) && provider.n > label.n;
 }
 
 void state_presence_change(struct ctl_job *job, void *subject)
@@ -140,8 +162,7 @@ void state_presence_change(struct ctl_job *job, void *subject)
 
     if (refused(q, subject))
         return;
-    if (!str_starts_nocase(provider, STR("CustomPresence:")) ||
-        provider.n == sizeof("CustomPresence:") - 1) {
+    if (!is_settable(provider)) {
         request_fail(q, "usage",
                      "\"%.*s\" is not settable; providers are named CustomPresence:NAME",
                      STR_FMT(provider));
@@ -262,6 +283,52 @@ static void on_hint(void *ctx, const struct state_hint_view *v)
 void state_hints(struct ctl_job *job, void *subject)
 {
     state_hints_each(core_of(subject), on_hint, request_of(job));
+}
+
+/* What the name means there, which may be in a context that it includes. */
+void state_hint_look(struct ctl_job *job, void *subject)
+{
+    struct ctl_request *q = request_of(job);
+    const struct ctl_state *s = subject;
+    const struct resource_name name = { .context = request_text(q, "context"),
+                                        .extension = request_text(q, "extension") };
+    const struct snapshot *found;
+    uint64_t resource_id;
+    struct json row;
+    int r = state_watch(s->core, &name, false, s->lookup, &found, NULL);
+
+    if (r < 0)
+        request_fail(q, "failed", "%s", strerror(-r));
+    if (r)
+        return;
+    row = request_row(q);
+    json_add_str(&row, "extension", found->extension);
+    json_add_str(&row, "context", found->context);
+    json_add_str(&row, "hint", found->hint);
+    json_add_str(&row, "name", found->hint_name);
+    commands_print_lamp(&row, found);
+    request_row_end(q, &row);
+    resource_id = found->resource_id;
+    state_unwatch(s->core, resource_id, s->lookup);
+}
+
+void state_global_look(struct ctl_job *job, void *subject)
+{
+    struct ctl_request *q = request_of(job);
+    struct buf text, value;
+    struct json row;
+
+    buf_init(&text, 4096);
+    buf_init(&value, 4096);
+    buf_printf(&text, "${%.*s}", STR_FMT(request_text(q, "name")));
+    if (!text.error)
+        state_substitute(core_of(subject), buf_str(&text), &value);
+    row = request_row(q);
+    json_add_str(&row, "name", request_text(q, "name"));
+    json_add_str(&row, "value", buf_str(&value));
+    request_row_end(q, &row);
+    buf_fini(&text);
+    buf_fini(&value);
 }
 
 /* ---- publications received ---- */

@@ -303,7 +303,8 @@ static void job_run(struct inbox_message *m, void *owner)
                                              .publications = s->engine.publications,
                                              .mailboxes = s->engine.mailboxes,
                                              .sources = s->engine.sources,
-                                             .keep = s->engine.keep });
+                                             .keep = s->engine.keep,
+                                             .lookup = CONSUMER_LOOKUP });
     j->wait.done = job_kept;
     if (j->job->lasts)
         keep_wait(&s->engine.keep, &j->wait);

@@ -309,6 +309,13 @@ static int bare_resolve(struct state_core *core, const struct resource_name *nam
     return served ? hint_make_bare(core, name, out) : STATE_NO_HINT;
 }
 
+void state_substitute(const struct state_core *core, struct str text, struct buf *out)
+{
+    if (core->dialplan)
+        dialplan_substitute(core->dialplan, text, STR_EMPTY, STR_EMPTY, clock_wall_ms(core->clock),
+                            out);
+}
+
 const struct snapshot *state_find(const struct state_core *core, const struct resource_name *name)
 {
     const struct hint *h = hint_find_name(core, name);

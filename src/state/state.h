@@ -172,6 +172,10 @@ struct context_order {
 NODISCARD int state_orders_set(struct state_core *core, const struct context_order *orders,
                                size_t n);
 
+/* A text with the variables of the dialplan in it replaced, as in a hint: globals, that is, since
+ * it is of no extension. The buffer's error says whether it fits. */
+void state_substitute(const struct state_core *core, struct str text, struct buf *out);
+
 /* What the resource of that very name shows, borrowed until it changes; NULL: there is none. */
 const struct snapshot *state_find(const struct state_core *core, const struct resource_name *name);
 
