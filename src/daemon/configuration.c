@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/configuration.h"
+#include "daemon/manager.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -245,6 +246,7 @@ int configuration_check(const struct daemon_options *options, struct log *log, s
     if (r && r != -EINVAL)
         goto out;
     check_bodies(c.settings, c.bodies, r || c.settings->plugins_partial, diag);
+    manager_check(c.settings->manager, diag);
     r = diag->errors ? -EINVAL : 0;
 out:
     configuration_fini(&c);

@@ -23,12 +23,12 @@ static int port_on_workers(void *ctx, struct ctl_job *job)
     return workers_post_job(d->workers, d->n_workers, job, &d->loop);
 }
 
-static int port_reload(void *ctx, struct buf *report)
+int daemon_reload_port(void *ctx, struct buf *report)
 {
     return daemon_reload(ctx, report);
 }
 
-static int port_preview(void *ctx, struct buf *report, ctl_change_fn each, void *each_ctx)
+int daemon_preview_port(void *ctx, struct buf *report, ctl_change_fn each, void *each_ctx)
 {
     return daemon_preview(ctx, report, each, each_ctx);
 }
@@ -110,8 +110,8 @@ int daemon_open_ctl(struct daemon *d)
                                     .port = { .ctx = d,
                                               .on_state = port_on_state,
                                               .on_workers = port_on_workers,
-                                              .reload = port_reload,
-                                              .preview = port_preview,
+                                              .reload = daemon_reload_port,
+                                              .preview = daemon_preview_port,
                                               .log_level = port_log_level,
                                               .trace = port_trace,
                                               .status = port_status,

@@ -248,6 +248,25 @@ out:
     return r;
 }
 
+/* What cannot be had here is no reason to light no lamps. */
+static int daemon_listen_manager(struct daemon *d)
+{
+    struct diag diag;
+    int r;
+
+    diag_init(&diag);
+    r = manager_listen(&d->manager,
+                       &(struct manager_listen_config){ .settings = d->settings->manager,
+                                                        .inherited = d->options->inherited,
+                                                        .diag = &diag });
+    diagnosis_write(&diag, STDERR_FILENO);
+    diag_fini(&diag);
+    if (r == 0)
+        edge_post_terms(&d->edge, &(struct edge_terms){ d->settings, d->listeners, d->bodies },
+                        &d->manager);
+    return r;
+}
+
 void daemon_still_alive(struct daemon *d)
 {
     watchdog_alive(&d->watchdog, d->options->succession->from);
@@ -320,19 +339,26 @@ static int daemon_start(struct daemon *d)
     if (r)
         return r;
     daemon_deliver_backlog(d);
-    r = edge_init(&d->edge,
-                  &(struct edge_config){ .clock = &clock_system,
-                                         .log = d->log,
-                                         .feed = &d->feed,
-                                         .terms = { d->settings, d->listeners, d->bodies },
-                                         .facts = { .options = d->options,
-                                                    .store = d->store,
-                                                    .admission = &d->admission,
-                                                    .durability = d->begun_with->general.durability,
-                                                    .started_wall_ms = d->started_wall_ms },
-                                         .state = &d->state,
-                                         .workers = d->workers,
-                                         .n_workers = d->n_workers });
+    r = edge_init(
+        &d->edge,
+        &(struct edge_config){
+            .clock = &clock_system,
+            .log = d->log,
+            .feed = &d->feed,
+            .terms = { d->settings, d->listeners, d->bodies },
+            .facts = { .options = d->options,
+                       .store = d->store,
+                       .admission = &d->admission,
+                       .durability = d->begun_with->general.durability,
+                       .started_wall_ms = d->started_wall_ms },
+            .main = &d->loop,
+            .daemon = { .ctx = d, .reload = daemon_reload_port, .preview = daemon_preview_port },
+            .state = &d->state,
+            .workers = d->workers,
+            .n_workers = d->n_workers });
+    if (r)
+        return r;
+    r = daemon_listen_manager(d);
     if (r)
         return r;
     r = daemon_catch_signals(d);
@@ -387,7 +413,7 @@ static void disk_patience(const struct store *store)
 void daemon_stop_threads(struct daemon *d)
 {
     watchdog_end(&d->watchdog);
-    edge_stop(&d->edge);
+    edge_stop(&d->edge, d->upgrade.agreed);
     for (unsigned i = 0; i < d->n_workers_ready; i++)
         if (d->workers[i].started)
             loop_stop(&d->workers[i].loop);
@@ -414,6 +440,7 @@ static void daemon_fini(struct daemon *d)
     for (unsigned i = 0; i < d->n_workers_ready; i++)
         worker_fini(&d->workers[i]);
     edge_fini(&d->edge);
+    manager_listeners_fini(&d->manager);
     free(d->workers);
     nonces_destroy(d->nonces);
     limits_destroy(d->limits);
@@ -455,7 +482,9 @@ static int daemon_settle(struct daemon *d)
 
 int daemon_run(const struct daemon_options *options)
 {
-    struct daemon d = { .options = options, .started_wall_ms = clock_wall_ms(&clock_system) };
+    struct daemon d = { .options = options,
+                        .manager = MANAGER_LISTENERS_NONE,
+                        .started_wall_ms = clock_wall_ms(&clock_system) };
     bool has_loop = false;
     int r = log_create(&d.log, STDERR_FILENO, LOG_LEVEL_INFO, &clock_system);
 
@@ -521,7 +550,7 @@ static int rehearse(struct daemon *d)
 
 int daemon_rehearse(const struct daemon_options *options)
 {
-    struct daemon d = { .options = options };
+    struct daemon d = { .options = options, .manager = MANAGER_LISTENERS_NONE };
     int r = log_create(&d.log, STDERR_FILENO, LOG_LEVEL_WARN, &clock_system);
 
     if (r == 0)

@@ -4,6 +4,7 @@
 #pragma once
 #include "daemon/daemon.h"
 #include "daemon/edge.h"
+#include "daemon/manager.h"
 #include "daemon/threads.h"
 #include "daemon/upgrade.h"
 #include "daemon/watchdog.h"
@@ -34,6 +35,7 @@ struct daemon {
     unsigned n_workers, n_workers_ready, n_workers_stopped;
     struct feed feed; /* to the edge thread */
     struct edge edge;
+    struct manager_listeners manager;
     struct admission admission;
     struct ctl *ctl;
     struct upgrade upgrade;
@@ -58,6 +60,9 @@ void daemon_still_alive(struct daemon *d);
 /* As the control socket's port wants it: 0, CTL_RELOAD_PARTLY, or a negative errno and nothing has
  * changed. */
 NODISCARD int daemon_reload(struct daemon *d, struct buf *report);
+/* Both as the port of an edge wants them, on this thread; ctx is the daemon. */
+int daemon_reload_port(void *ctx, struct buf *report);
+int daemon_preview_port(void *ctx, struct buf *report, ctl_change_fn each, void *each_ctx);
 /* The same for its report, and for what it would change. */
 NODISCARD int daemon_preview(struct daemon *d, struct buf *report, ctl_change_fn each, void *ctx);
 /* Which file the log goes to. */

@@ -2,6 +2,7 @@
 #include "daemon/edge.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "daemon/status.h"
 
@@ -10,6 +11,7 @@ enum { EDGE_INBOX_HIGH = 65536 };
 struct terms_message {
     struct inbox_message m;
     struct edge_terms terms;
+    struct ami_listeners manager;
 };
 
 static struct edge_terms terms_ref(const struct edge_terms *t)
@@ -30,7 +32,42 @@ static void terms_drop(struct inbox_message *m)
     struct terms_message *t = CONTAINER_OF(m, struct terms_message, m);
 
     terms_unref(&t->terms);
+    for (size_t i = 0; i < AMI_LISTENERS; i++)
+        if (t->manager.fds[i] >= 0)
+            close(t->manager.fds[i]);
+    net_tls_unref(t->manager.tls);
     free(t);
+}
+
+static void reload_passed(struct ctl_job *job, void *state)
+{
+    (void)job;
+    (void)state;
+}
+
+static void reload_tell(struct edge *e);
+
+static void reload_told(struct ctl_job *job)
+{
+    struct edge *e = CONTAINER_OF(job, struct edge, reloaded);
+
+    e->reloading = false;
+    if (e->ami && e->started)
+        ami_server_reloaded(ami_connections_server(e->ami));
+    if (e->reloaded_again)
+        reload_tell(e);
+}
+
+/* Behind what it has changed, which comes by the state thread. */
+static void reload_tell(struct edge *e)
+{
+    e->reloaded_again = e->reloading;
+    if (e->reloading)
+        return;
+    e->reloaded = (struct ctl_job){ .run = reload_passed, .done = reload_told };
+    e->reloading = state_post_job(e->state, &e->reloaded, &e->loop) == 0;
+    if (!e->reloading) /* it has too much to do to wait for it */
+        ami_server_reloaded(ami_connections_server(e->ami));
 }
 
 static void terms_run(struct inbox_message *m, void *owner)
@@ -42,15 +79,23 @@ static void terms_run(struct inbox_message *m, void *owner)
     e->terms = t->terms;
     t->terms = former;
     http_settings_set(e->http, e->terms.settings);
+    ami_server_settings(ami_connections_server(e->ami), e->terms.settings);
+    ami_connections_listen(e->ami, &t->manager);
+    t->manager = (struct ami_listeners){ .fds = { -1, -1 } };
+    if (e->configured)
+        reload_tell(e);
+    e->configured = true;
     terms_drop(m);
 }
 
-void edge_post_terms(struct edge *e, const struct edge_terms *terms)
+void edge_post_terms(struct edge *e, const struct edge_terms *terms,
+                     const struct manager_listeners *manager)
 {
     struct terms_message *t = inbox_message_alloc(e->log, sizeof(*t));
 
     *t = (struct terms_message){ .m = { .run = terms_run, .drop = terms_drop },
                                  .terms = terms_ref(terms) };
+    manager_listeners_share(manager, &t->manager);
     list_init(&t->m.link);
     inbox_post_always(&e->loop.inbox, &t->m);
 }
@@ -85,7 +130,7 @@ static void job_drop(struct inbox_message *m)
     job_finish(m, NULL);
 }
 
-int edge_post_job(struct edge *e, struct ctl_job *job, struct loop *home)
+static int job_post(struct loop *to, struct ctl_job *job, struct loop *home)
 {
     struct job_message *j = calloc(1, sizeof(*j));
     int r;
@@ -95,10 +140,15 @@ int edge_post_job(struct edge *e, struct ctl_job *job, struct loop *home)
     *j =
         (struct job_message){ .m = { .run = job_run, .drop = job_drop }, .job = job, .home = home };
     list_init(&j->m.link);
-    r = inbox_post(&e->loop.inbox, &j->m);
+    r = inbox_post(&to->inbox, &j->m);
     if (r)
         free(j);
     return r;
+}
+
+int edge_post_job(struct edge *e, struct ctl_job *job, struct loop *home)
+{
+    return job_post(&e->loop, job, home);
 }
 
 static void on_flush(void *ctx)
@@ -120,6 +170,35 @@ static int port_on_workers(void *ctx, struct ctl_job *job)
     struct edge *e = ctx;
 
     return workers_post_job(e->workers, e->n_workers, job, &e->loop);
+}
+
+static int port_on_main(void *ctx, struct ctl_job *job)
+{
+    struct edge *e = ctx;
+
+    return job_post(e->main, job, &e->loop);
+}
+
+static int port_reload(void *ctx, struct buf *report)
+{
+    const struct ctl_port *daemon = &((struct edge *)ctx)->daemon;
+
+    return daemon->reload(daemon->ctx, report);
+}
+
+static int port_preview(void *ctx, struct buf *report, ctl_change_fn each, void *each_ctx)
+{
+    const struct ctl_port *daemon = &((struct edge *)ctx)->daemon;
+
+    return daemon->preview(daemon->ctx, report, each, each_ctx);
+}
+
+static void port_trace(void *ctx, bool all, const struct addr_net *peers, size_t n_peers)
+{
+    struct edge *e = ctx;
+
+    for (unsigned i = 0; i < e->n_workers; i++)
+        worker_post_trace(&e->workers[i], all, peers, n_peers);
 }
 
 static void port_status(void *ctx, struct json *out)
@@ -152,6 +231,39 @@ static void port_watch_hint(void *ctx, struct str context, struct json *out)
 
 /* ---- life ---- */
 
+static int port_ask(void *ctx, const struct commands_question *question)
+{
+    return commands_ask(((struct edge *)ctx)->commands, question);
+}
+
+static int manager_init(struct edge *e, const struct edge_config *cfg)
+{
+    const struct ctl_port port = { .ctx = e,
+                                   .on_state = port_on_state,
+                                   .on_workers = port_on_workers,
+                                   .on_main = port_on_main,
+                                   .reload = port_reload,
+                                   .preview = port_preview,
+                                   .trace = port_trace };
+    int r = commands_create(&e->commands, &e->loop.uv, &port);
+
+    if (r)
+        return r;
+    rng_init_system(&e->rng);
+    return ami_connections_create(
+        &e->ami, &(struct ami_connections_config){
+                     .loop = &e->loop,
+                     .log = cfg->log,
+                     .feed = cfg->feed,
+                     .server = { .port = { .ctx = e, .ask = port_ask },
+                                 .clock = cfg->clock,
+                                 .rng = &e->rng,
+                                 .log = cfg->log,
+                                 .settings = cfg->terms.settings,
+                                 .version = EXTSTATE_VERSION,
+                                 .started_wall_ms = cfg->facts.started_wall_ms } });
+}
+
 int edge_init(struct edge *e, const struct edge_config *cfg)
 {
     int r;
@@ -161,7 +273,9 @@ int edge_init(struct edge *e, const struct edge_config *cfg)
                         .facts = cfg->facts,
                         .state = cfg->state,
                         .workers = cfg->workers,
-                        .n_workers = cfg->n_workers };
+                        .n_workers = cfg->n_workers,
+                        .main = cfg->main,
+                        .daemon = cfg->daemon };
     r = loop_init(&e->loop, cfg->clock, e, EDGE_INBOX_HIGH);
     if (r)
         return r;
@@ -170,6 +284,9 @@ int edge_init(struct edge *e, const struct edge_config *cfg)
     feed_writer_init(&e->changes, e->feed, cfg->clock, true);
     e->terms = terms_ref(&cfg->terms);
     e->ready = true;
+    r = manager_init(e, cfg);
+    if (r)
+        return r;
     return http_create(&e->http,
                        &(struct http_config){ .loop = &e->loop.uv,
                                               .clock = cfg->clock,
@@ -200,12 +317,32 @@ int edge_start(struct edge *e)
     return -r;
 }
 
-void edge_stop(struct edge *e)
+static void stop_drop(struct inbox_message *m)
 {
+    free(m);
+}
+
+static void stop_run(struct inbox_message *m, void *owner)
+{
+    struct edge *e = owner;
+
+    free(m);
+    ami_server_shutdown(ami_connections_server(e->ami), e->restarts);
+    loop_stop(&e->loop);
+}
+
+void edge_stop(struct edge *e, bool restart)
+{
+    struct inbox_message *m;
+
     if (!e->started)
         return;
     feed_close(e->feed);
-    loop_stop(&e->loop);
+    e->restarts = restart;
+    m = inbox_message_alloc(e->log, sizeof(*m));
+    *m = (struct inbox_message){ .run = stop_run, .drop = stop_drop };
+    list_init(&m->link);
+    inbox_post_always(&e->loop.inbox, m);
     pthread_join(e->thread, NULL);
     e->started = false;
 }
@@ -216,6 +353,9 @@ void edge_fini(struct edge *e)
         return;
     feed_close(e->feed);
     http_destroy(e->http);
+    commands_destroy(e->commands);
+    ami_connections_destroy(e->ami);
+    e->ami = NULL;
     feed_writer_fini(&e->changes);
     loop_flush_hook(&e->loop, NULL, NULL);
     loop_fini(&e->loop);

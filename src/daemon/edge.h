@@ -4,7 +4,9 @@
  * threads, as the control socket does it. What it does may take its time: no lamp waits for it.
  * Private to the daemon folder. Threads: the functions are the main thread's. */
 #pragma once
+#include "ami/connections.h"
 #include "daemon/daemon.h"
+#include "daemon/manager.h"
 #include "daemon/threads.h"
 #include "http/http.h"
 
@@ -33,6 +35,13 @@ struct edge {
     struct state_thread *state;
     struct worker *workers;
     unsigned n_workers;
+    struct loop *main;      /* the main thread's, */
+    struct ctl_port daemon; /* and what is called there */
+    struct rng rng;
+    struct commands *commands;
+    struct ami_connections *ami;
+    struct ctl_job reloaded; /* on the state thread, behind what a reload changed */
+    bool configured, reloading, reloaded_again, restarts;
     pthread_t thread;
     bool ready, started;
 };
@@ -43,18 +52,21 @@ struct edge_config {
     struct feed *feed;
     struct edge_terms terms;
     struct edge_facts facts;
+    struct loop *main;
+    struct ctl_port daemon; /* reload and preview, which are called on that loop */
     struct state_thread *state;
     struct worker *workers;
     unsigned n_workers;
 };
 NODISCARD int edge_init(struct edge *e, const struct edge_config *cfg);
 NODISCARD int edge_start(struct edge *e);
-/* References are taken. */
-void edge_post_terms(struct edge *e, const struct edge_terms *terms);
+/* References are taken, and where the manager interface listens is copied. */
+void edge_post_terms(struct edge *e, const struct edge_terms *terms,
+                     const struct manager_listeners *manager);
 /* Run a ctl job there, whose subject is the struct edge, then finish it on `home`. -EAGAIN: it is
  * busy; -ENOMEM. */
 NODISCARD int edge_post_job(struct edge *e, struct ctl_job *job, struct loop *home);
-/* Stops and joins; before the threads that it has jobs on. */
-void edge_stop(struct edge *e);
+/* Tells who is connected that it ends, stops and joins; before the threads that it has jobs on. */
+void edge_stop(struct edge *e, bool restart);
 /* When jobs under way have come home. */
 void edge_fini(struct edge *e);

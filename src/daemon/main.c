@@ -52,7 +52,7 @@ static const char usage[] =
 static const char reference_head[] =
     "<!-- Printed by extstated --print-reference; make doc writes it anew. -->\n"
     "# Configuration\n\n"
-    "extstated reads three files of its configuration directory: `pjsip.conf` and "
+    "extstated reads the files of its configuration directory: `pjsip.conf` and "
     "`extensions.conf`, which are Asterisk's\n"
     "(extensions.conf: contexts, hints, includes, globals, `autohints`; everything else in it is "
     "skipped), and\n"

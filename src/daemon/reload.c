@@ -59,6 +59,14 @@ static void bodies_follow(struct daemon *d, const struct configuration *c)
     d->bodies_of = settings_ref(c->bodies_of);
 }
 
+static int listen_anew(struct daemon *d, struct manager_listeners *manager,
+                       const struct configuration *c, struct diag *diag)
+{
+    return manager_listen(
+        manager, &(struct manager_listen_config){
+                     .settings = c->settings->manager, .former = &d->manager, .diag = diag });
+}
+
 int daemon_preview(struct daemon *d, struct buf *report, ctl_change_fn each, void *ctx)
 {
     const struct configuration now = { (struct settings *)(uintptr_t)d->settings, d->dialplan,
@@ -67,13 +75,17 @@ int daemon_preview(struct daemon *d, struct buf *report, ctl_change_fn each, voi
                                      .clock = &clock_system,
                                      .n_workers = d->n_workers };
     struct configuration c = { 0 };
+    struct manager_listeners manager = MANAGER_LISTENERS_NONE;
     struct diag diag;
     int r;
 
     diag_init(&diag);
     r = read_anew(d, &c, &draft, &diag);
     if (r == 0)
+        r = listen_anew(d, &manager, &c, &diag);
+    if (r == 0)
         difference_tell(&now, &c, each, ctx);
+    manager_listeners_fini(&manager);
     if (r == 0 && diag.errors)
         r = CTL_RELOAD_PARTLY;
     diag_print(&diag, report);
@@ -89,6 +101,7 @@ int daemon_reload(struct daemon *d, struct buf *report)
                                      .clock = &clock_system,
                                      .n_workers = d->n_workers };
     struct configuration c = { 0 };
+    struct manager_listeners manager = MANAGER_LISTENERS_NONE;
     struct listeners *listeners = NULL;
     struct diag diag;
     int r;
@@ -96,9 +109,10 @@ int daemon_reload(struct daemon *d, struct buf *report)
     systemd_notify_reloading();
     diag_init(&diag);
     r = read_anew(d, &c, &draft, &diag);
-    if (r == 0) {
+    if (r == 0)
         r = listeners_make(&listeners, &draft, c.settings, c.settings->global.timer_b_ms);
-    }
+    if (r == 0)
+        r = listen_anew(d, &manager, &c, &diag);
     if (r == 0)
         r = state_thread_apply(&d->state, &(struct apply){ .settings = c.settings,
                                                            .dialplan = c.dialplan,
@@ -107,7 +121,9 @@ int daemon_reload(struct daemon *d, struct buf *report)
                                                            .bodies = c.bodies,
                                                            .home = &d->loop });
     if (r == 0) {
-        edge_post_terms(&d->edge, &(struct edge_terms){ c.settings, listeners, c.bodies });
+        manager_listeners_move(&d->manager, &manager);
+        edge_post_terms(&d->edge, &(struct edge_terms){ c.settings, listeners, c.bodies },
+                        &d->manager);
         listeners_unref(d->listeners);
         d->listeners = listeners_ref(listeners);
         dialplan_unref(d->dialplan);
@@ -132,6 +148,7 @@ int daemon_reload(struct daemon *d, struct buf *report)
                KV_U("errors", diag.errors), KV_U("warnings", diag.warnings));
     configuration_fini(&c);
     listeners_unref(listeners);
+    manager_listeners_fini(&manager);
     listeners_draft_fini(&draft);
     diag_fini(&diag);
     systemd_notify(r < 0 ? "READY=1\nSTATUS=Serving; the last reload was refused"

@@ -399,8 +399,10 @@ static void sockets_collected(struct ctl_job *job)
 {
     struct daemon *d = daemon_of(CONTAINER_OF(job, struct upgrade, job));
     struct upgrade *u = &d->upgrade;
-    int r = u->out_of_memory ? -ENOMEM : 0;
+    int r;
 
+    manager_each_socket(&d->manager, on_socket_shared, u);
+    r = u->out_of_memory ? -ENOMEM : 0;
     u->has_job = false;
     if (d->stopping) {
         refuse_because(d, "the server is stopping");
@@ -621,6 +623,7 @@ void upgrade_go(struct daemon *d)
     u->out_of_memory = false;
     for (unsigned i = 0; i < d->n_workers; i++)
         net_each_socket(d->workers[i].net, on_socket, u);
+    manager_each_socket(&d->manager, on_socket, u);
     ctl_hand_over(d->ctl, u->asked, on_control, u);
     if (program >= 0)
         socket_add(u, program, STR(SUCCESSION_PROGRAM));

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: MIT
+/* Subscriptions, endpoints and lists. */
+#include <stdlib.h>
+
+#include "ami/server_internal.h"
+
+/* ---- subscriptions ---- */
+
+static void add_upper(struct buf *b, const char *name, struct str text)
+{
+    buf_printf(b, "%s: ", name);
+    for (size_t i = 0; i < text.n; i++)
+        buf_add_char(b, text.p[i] >= 'a' && text.p[i] <= 'z' ? (char)(text.p[i] - ('a' - 'A'))
+                                                             : text.p[i]);
+    buf_add(b, STR("\r\n"));
+}
+
+static void add_caller(struct buf *b, const json_t *row)
+{
+    struct str name = answer_text(row, "callerid_name"),
+               number = answer_text(row, "callerid_number");
+
+    if (name.n)
+        buf_printf(b, "Callerid: \"%.*s\" <%.*s>\r\n", STR_FMT(name), STR_FMT(number));
+    else
+        ami_add(b, STR("Callerid"), number.n ? number : STR("Unknown"));
+}
+
+/* Hints by extension and context. */
+struct hints {
+    json_t **rows;
+    size_t n;
+};
+
+static int hint_compare(const void *subscription, const void *hint)
+{
+    const json_t *a = subscription, *b = *(json_t *const *)hint;
+    int order = str_compare(answer_text(a, "resource"), answer_text(b, "extension"));
+
+    return order ? order : str_compare(answer_text(a, "context"), answer_text(b, "context"));
+}
+
+static void add_extension(struct buf *b, const json_t *row, const struct hints *hints)
+{
+    json_t *const *hint =
+        hints->n ? bsearch(row, hints->rows, hints->n, sizeof(json_t *), hint_compare) : NULL;
+
+    ami_add(b, STR("SubscriptionType"), STR("extension_state"));
+    ami_add(b, STR("Extension"), answer_text(row, "resource"));
+    ami_add(b, STR("ExtensionStates"), hint ? answer_text(*hint, "state") : STR("Unknown"));
+}
+
+static void add_mailboxes(const struct ami_server *a, struct buf *b, const json_t *row)
+{
+    struct str resource = answer_text(row, "resource");
+    const struct mailbox_group *group = settings_mailbox_group(a->settings, resource);
+
+    ami_add(b, STR("SubscriptionType"), STR("mwi"));
+    ami_add(b, STR("Mailboxes"), group ? group->mailboxes : resource);
+}
+
+static void subscription_print(struct ami_session *s, const json_t *row, const struct hints *hints)
+{
+    struct str package = answer_text(row, "event");
+    struct buf *b = session_list_event(s, "InboundSubscriptionDetail");
+
+    ami_add(b, STR("Role"), STR("Notifier"));
+    ami_add(b, STR("Endpoint"), answer_text(row, "endpoint"));
+    ami_add(b, STR("Callid"), answer_text(row, "call_id"));
+    add_upper(b, "State", answer_text(row, "state"));
+    add_caller(b, row);
+    if (str_equal(package, STR("message-summary")))
+        add_mailboxes(s->server, b, row);
+    else if (str_equal(package, STR("dialog")) || str_equal(package, STR("presence")))
+        add_extension(b, row, hints);
+    ami_end(b);
+}
+
+static void answer_states(struct ami_session *s, const struct ami_answer *a)
+{
+    size_t n = json_array_size(s->kept);
+    struct hints hints;
+
+    hints.n = rows_sort(a, ROWS_BY_EXTENSION, &hints.rows);
+    if (rows_failed(s, a, hints.rows))
+        return;
+    session_list_begin(s, "Following are Events for each inbound Subscription");
+    for (size_t i = 0; i < n; i++)
+        subscription_print(s, json_array_get(s->kept, i), &hints);
+    free(hints.rows);
+    session_list_end(s, "InboundSubscriptionDetailComplete", n);
+}
+
+static void answer_subscriptions(struct ami_session *s, const struct ami_answer *a)
+{
+    if (a->error) {
+        session_fail(s, "%.*s", STR_FMT(a->message));
+        return;
+    }
+    s->kept = json_incref(a->rows);
+    session_ask(s, question("hints"), answer_states);
+}
+
+void action_subscriptions_inbound(struct ami_session *s, const struct ami_message *m)
+{
+    (void)m;
+    session_ask(s, question("subscriptions"), answer_subscriptions);
+}
+
+/* We subscribe to nobody. */
+void action_subscriptions_outbound(struct ami_session *s, const struct ami_message *m)
+{
+    (void)m;
+    session_list_begin(s, "Following are Events for each outbound Subscription");
+    session_list_end(s, "OutboundSubscriptionDetailComplete", 0);
+}
+
+void action_resource_lists(struct ami_session *s, const struct ami_message *m)
+{
+    (void)m;
+    session_fail(s, "No resource lists found");
+}
+
+/* ---- endpoints ---- */
+
+static int by_id(const void *a, const void *b)
+{
+    const struct endpoint_settings *const *x = a, *const *y = b;
+
+    return str_compare((*x)->id, (*y)->id);
+}
+
+const struct endpoint_settings **endpoints_sorted(const struct ami_server *a)
+{
+    const struct settings *settings = a->settings;
+    const struct endpoint_settings **list = malloc((settings->n_endpoints + 1) * sizeof(void *));
+
+    for (size_t i = 0; list && i < settings->n_endpoints; i++)
+        list[i] = &settings->endpoints[i];
+    if (list)
+        qsort(list, settings->n_endpoints, sizeof(void *), by_id);
+    return list;
+}
+
+static void add_list(struct buf *b, const char *name, const struct str *list, size_t n)
+{
+    buf_printf(b, "%s: ", name);
+    for (size_t i = 0; i < n; i++)
+        buf_printf(b, "%s%.*s", i ? "," : "", STR_FMT(list[i]));
+    buf_add(b, STR("\r\n"));
+}
+
+static void add_contacts(const struct ami_server *a, struct buf *b,
+                         const struct endpoint_settings *e)
+{
+    buf_add(b, STR("Contacts: "));
+    for (size_t i = 0; i < e->n_aors; i++) {
+        const struct aor_settings *aor = settings_aor(a->settings, e->aors[i]);
+
+        for (size_t c = 0; aor && c < aor->n_contacts; c++)
+            buf_printf(b, "%.*s/%.*s,", STR_FMT(aor->id), STR_FMT(aor->contacts[c]));
+    }
+    buf_add(b, STR("\r\n"));
+}
+
+struct str endpoint_state(const json_t *devices, struct str id)
+{
+    for (size_t i = 0; i < json_array_size(devices); i++) {
+        const json_t *row = json_array_get(devices, i);
+        struct str device = answer_text(row, "device");
+
+        if (str_starts(device, STR("PJSIP/")) &&
+            str_equal(str_sub(device, sizeof("PJSIP/") - 1, device.n), id))
+            return answer_text(row, "text");
+    }
+    return device_state_text(DEVICE_UNAVAILABLE);
+}
+
+static void answer_endpoints(struct ami_session *s, const struct ami_answer *a)
+{
+    const struct settings *settings = s->server->settings;
+    const struct endpoint_settings **list = endpoints_sorted(s->server);
+
+    if (a->error || !list || !settings->n_endpoints) {
+        free(list);
+        if (a->error)
+            session_fail(s, "%.*s", STR_FMT(a->message));
+        else
+            session_fail(s, "No endpoints found");
+        return;
+    }
+    session_list_begin(s, "A listing of Endpoints follows, presented as EndpointList events");
+    for (size_t i = 0; i < settings->n_endpoints; i++) {
+        const struct endpoint_settings *e = list[i];
+        struct buf *b = session_list_event(s, "EndpointList");
+
+        ami_add(b, STR("ObjectType"), STR("endpoint"));
+        ami_add(b, STR("ObjectName"), e->id);
+        ami_add(b, STR("Transport"), e->transport);
+        add_list(b, "Aor", e->aors, e->n_aors);
+        add_list(b, "Auths", e->auths, e->n_auths);
+        ami_add(b, STR("OutboundAuths"), STR_EMPTY);
+        add_contacts(s->server, b, e);
+        ami_add(b, STR("DeviceState"), endpoint_state(a->rows, e->id));
+        ami_add(b, STR("ActiveChannels"), STR("0"));
+        ami_end(b);
+    }
+    free(list);
+    session_list_end(s, "EndpointListComplete", settings->n_endpoints);
+}
+
+void action_endpoints(struct ami_session *s, const struct ami_message *m)
+{
+    json_t *q = question("devstate.list");
+
+    (void)m;
+    question_text(q, "prefix", STR("PJSIP/"));
+    session_ask(s, q, answer_endpoints);
+}
