@@ -129,6 +129,12 @@ static const struct field compositor_fields[] = {
     END,
 };
 
+static const struct field source_fields[] = {
+    FIELD("port", FIELD_U16, source_settings, port),
+    FIELD("hints", FIELD_BOOL, source_settings, hints),
+    END,
+};
+
 static const struct field general_fields[] = {
     FIELD("log_level", FIELD_STR, general_settings, log_level),
     FIELD("entityid", FIELD_STR, general_settings, entityid),
@@ -363,33 +369,61 @@ static void objects_compare(const struct comparison *c, enum pjsip_kind kind, si
             tell(c, schema->kind, object_id(&was, i), SETTINGS_REMOVED, STR_EMPTY);
 }
 
-static const struct compositor_settings *compositor_find(const struct settings *s, struct str id)
+/* Sections of extstate.conf, of which no index knows where they stand. */
+struct sections {
+    const char *first;
+    size_t n, size;
+};
+
+static const char *section_find(const struct sections *s, size_t id_at, struct str id)
 {
-    for (size_t i = 0; i < s->n_compositors; i++)
-        if (str_equal(s->compositors[i].id, id))
-            return &s->compositors[i];
+    for (size_t i = 0; i < s->n; i++) {
+        const char *section = s->first + i * s->size;
+
+        if (str_equal(*(const struct str *)(const void *)(section + id_at), id))
+            return section;
+    }
     return NULL;
 }
 
-static void compositors_compare(const struct comparison *c, const struct settings *from,
-                                const struct settings *to)
+static void sections_compare(const struct comparison *c, const struct compared *k, size_t id_at,
+                             struct sections from, struct sections to)
 {
-    static const struct compared compared = { "compositor", &compositor_schema,
-                                              sizeof(struct compositor_settings),
-                                              compositor_fields };
-
-    for (size_t i = 0; i < to->n_compositors; i++) {
-        const struct compositor_settings *is = &to->compositors[i];
-        const struct compositor_settings *was = compositor_find(from, is->id);
+    from.size = to.size = k->size;
+    for (size_t i = 0; i < to.n; i++) {
+        const char *is = to.first + i * to.size;
+        struct str id = *(const struct str *)(const void *)(is + id_at);
+        const char *was = section_find(&from, id_at, id);
 
         if (was)
-            object_compare(c, &compared, is->id, was, is);
+            object_compare(c, k, id, was, is);
         else
-            tell(c, compared.kind, is->id, SETTINGS_ADDED, STR_EMPTY);
+            tell(c, k->kind, id, SETTINGS_ADDED, STR_EMPTY);
     }
-    for (size_t i = 0; i < from->n_compositors; i++)
-        if (!compositor_find(to, from->compositors[i].id))
-            tell(c, compared.kind, from->compositors[i].id, SETTINGS_REMOVED, STR_EMPTY);
+    for (size_t i = 0; i < from.n; i++) {
+        const char *was = from.first + i * from.size;
+        struct str id = *(const struct str *)(const void *)(was + id_at);
+
+        if (!section_find(&to, id_at, id))
+            tell(c, k->kind, id, SETTINGS_REMOVED, STR_EMPTY);
+    }
+}
+
+static void own_sections_compare(const struct comparison *c, const struct settings *from,
+                                 const struct settings *to)
+{
+    static const struct compared compositor = { "compositor", &compositor_schema,
+                                                sizeof(struct compositor_settings),
+                                                compositor_fields },
+                                 source = { "source", &source_schema,
+                                            sizeof(struct source_settings), source_fields };
+
+    sections_compare(c, &compositor, offsetof(struct compositor_settings, id),
+                     (struct sections){ (const char *)from->compositors, from->n_compositors },
+                     (struct sections){ (const char *)to->compositors, to->n_compositors });
+    sections_compare(c, &source, offsetof(struct source_settings, id),
+                     (struct sections){ (const char *)from->sources, from->n_sources },
+                     (struct sections){ (const char *)to->sources, to->n_sources });
 }
 
 /* ---- all of it ---- */
@@ -449,7 +483,7 @@ void settings_compare(const struct settings *from, const struct settings *to,
     if (from == to)
         return;
     singles_compare(&c, from, to);
-    compositors_compare(&c, from, to);
+    own_sections_compare(&c, from, to);
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         objects_compare(&c, kinds[i].kind, kinds[i].size, kinds[i].fields, from, to);
 }

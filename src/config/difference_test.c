@@ -38,6 +38,8 @@ static void check(const struct settings *from, const struct settings *to, const 
 
 /* Each line is added to the section before it, or is one of its own; the kind of change is told by
  * the option's name. */
+#define SOURCE "[a]\ntype=source\nprotocol=ami\nhost=h\nusername=u\nsecret=x\n"
+
 static const struct {
     const char *before, *line, *expected;
 } pjsip_cases[] = {
@@ -96,6 +98,9 @@ static const struct {
       "compositor compositor changed publish, packages, opaque\n" },
     { "[compositor]\n", "[other]\ntype=compositor\ndomains=example.com\n",
       "compositor other added \n" },
+    { SOURCE, "port=1\nsecret=y\nhints=import\ncalls=yes\n",
+      "source a changed secret, calls, port, hints\n" },
+    { "[general]\n", SOURCE, "source a added \n" },
 };
 
 static void check_case(const char *before, const char *line, const char *expected, bool pjsip)

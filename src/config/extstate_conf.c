@@ -541,9 +541,10 @@ static bool is_own_section(struct str name)
 static void tell_unknown_section(struct reading *r, const struct conf_section *s,
                                  bool plugins_partial)
 {
-    static const char *const types[] = { "compositor" };
+    static const char *const types[] = { "compositor", "source" };
     const struct conf_entry *type = conf_entry_find(s, STR("type"));
     const char *nearest = nearest_name(s->name, own_sections, ARRAY_LEN(own_sections));
+    const char *nearest_type = type ? nearest_name(type->value, types, ARRAY_LEN(types)) : NULL;
     struct diag_place at = s->at;
 
     for (size_t i = 0; i < s->n_entries; i++)
@@ -552,10 +553,10 @@ static void tell_unknown_section(struct reading *r, const struct conf_section *s
     if (!nearest && plugins_partial)
         return;
     r->override_faults += is_override(at);
-    if (type && nearest_name(type->value, types, ARRAY_LEN(types)))
+    if (nearest_type)
         reading_tell(r, is_override(at) ? DIAG_ERROR : DIAG_WARNING, at,
-                     "unknown section [%.*s] is ignored; did you mean type = compositor?",
-                     STR_FMT(s->name));
+                     "unknown section [%.*s] is ignored; did you mean type = %s?", STR_FMT(s->name),
+                     nearest_type);
     else if (nearest)
         reading_tell(r, is_override(at) ? DIAG_ERROR : DIAG_WARNING, at,
                      "unknown section [%.*s] is ignored; did you mean [%s]?", STR_FMT(s->name),
@@ -591,7 +592,8 @@ static int assign_options(struct reading *r, struct settings *settings, struct c
         int result = 0;
 
         if (s->is_template || is_own_section(s->name) || compositor_conf_is(s) ||
-            compositor_conf_was(r, settings, s) || authorization_conf_is_meant(s))
+            compositor_conf_was(r, settings, s) || source_conf_is(s) ||
+            source_conf_was(r, settings, s) || authorization_conf_is_meant(s))
             continue;
         if (!p)
             tell_unknown_section(r, s, settings->plugins_partial);
@@ -627,5 +629,8 @@ int extstate_conf_read(struct reading *r, struct settings *s, struct conf *conf)
     if (result)
         return result;
     result = compositor_conf_read(r, s, conf);
+    if (result)
+        return result;
+    result = source_conf_read(r, s, conf);
     return result ? result : assign_options(r, s, conf);
 }

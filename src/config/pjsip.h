@@ -205,6 +205,8 @@ NODISCARD int system_former(struct pjsip_reader *p, void *draft);
 /* A former compositor in memory of its own. 0 or -ENOMEM. */
 NODISCARD int compositor_former(struct reading *r, struct compositor_settings *c,
                                 const struct compositor_settings *former);
+NODISCARD int source_former(struct reading *r, struct source_settings *c,
+                            const struct source_settings *former);
 
 /* pjsip_match.c: one element of `match` of an identify section, added to it. As option.read. */
 NODISCARD int match_read(struct reading *r, struct identify_settings *i, struct str part,

@@ -55,6 +55,14 @@ static const struct copied compositor_copied[] = {
     END,
 };
 
+static const struct copied source_copied[] = {
+    TEXT(source_settings, host),     TEXT(source_settings, ca_file),
+    TEXT(source_settings, ca_path),  TEXT(source_settings, cert_file),
+    TEXT(source_settings, key_file), TEXT(source_settings, username),
+    TEXT(source_settings, secret),   LIST(COPY_STRS, source_settings, devices, n_devices),
+    TEXT(source_settings, domain),   END,
+};
+
 static const struct copied transport_copied[] = {
     TEXT(transport_settings, domain),
     TEXT(transport_settings, external_address),
@@ -384,4 +392,13 @@ int compositor_former(struct reading *r, struct compositor_settings *c,
 
     *c = *former;
     return object_renew(r->arena, compositor_copied, (char *)c, &renewed);
+}
+
+int source_former(struct reading *r, struct source_settings *c,
+                  const struct source_settings *former)
+{
+    size_t renewed;
+
+    *c = *former;
+    return object_renew(r->arena, source_copied, (char *)c, &renewed);
 }

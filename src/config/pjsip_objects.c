@@ -53,17 +53,6 @@ static int transport_settle_external(struct pjsip_reader *p, struct transport_dr
     return 0;
 }
 
-static int path_settle(struct pjsip_reader *p, struct str *path)
-{
-    char room[8192];
-    struct buf whole;
-
-    buf_init_on(&whole, room, sizeof(room));
-    conf_path_print(&whole, p->r->source->directory, *path);
-    return whole.error ? whole.error : arena_str(p->r->arena, path, buf_str(&whole));
-}
-
-/* What the files hold is part of what is read: a certificate that is renewed is another one. */
 static int tls_settle(struct pjsip_reader *p, struct transport_settings *t,
                       const struct conf_section *s)
 {
@@ -79,16 +68,10 @@ static int tls_settle(struct pjsip_reader *p, struct transport_settings *t,
         return SCHEMA_REFUSED;
     }
     for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
-        struct str text = STR_EMPTY;
-        int r = paths[i]->n ? path_settle(p, paths[i]) : 0;
+        int r = reading_path(p->r, paths[i], paths[i] != &t->ca_path);
 
         if (r)
             return r;
-        /* One that cannot be read is told by who makes use of it. */
-        if (paths[i]->n && paths[i] != &t->ca_path &&
-            conf_load(&p->r->source->files, *paths[i], &text))
-            text = STR_EMPTY;
-        str_free(&text);
     }
     return 0;
 }

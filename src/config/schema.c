@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Reading sections by their tables, and telling what is wrong with them. */
 #include "config/schema.h"
+#include "config/conf_reader.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -119,6 +120,24 @@ int reading_place(struct reading *r, struct diag_place at, struct diag_place *ou
     }
     *out = (struct diag_place){ r->file[1], at.line };
     return 0;
+}
+
+int reading_path(struct reading *r, struct str *path, bool is_file)
+{
+    struct str text = STR_EMPTY;
+    char room[8192];
+    struct buf whole;
+    int result;
+
+    if (!path->n)
+        return 0;
+    buf_init_on(&whole, room, sizeof(room));
+    conf_path_print(&whole, r->source->directory, *path);
+    result = whole.error ? whole.error : arena_str(r->arena, path, buf_str(&whole));
+    /* One that cannot be read is told by who makes use of it. */
+    if (result == 0 && is_file && conf_load(&r->source->files, *path, &text) == 0)
+        str_free(&text);
+    return result;
 }
 
 /* ---- names ---- */

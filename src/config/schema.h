@@ -124,6 +124,10 @@ const char *reading_closed(const struct reading *r);
 /* The place with a file name that lives as long as the arena. */
 NODISCARD int reading_place(struct reading *r, struct diag_place at, struct diag_place *out);
 
+/* A path from the configuration directory, made absolute; an empty one stays. What a file holds is
+ * part of what is read: a certificate that is renewed is another one. */
+NODISCARD int reading_path(struct reading *r, struct str *path, bool is_file);
+
 /* Where entries that come from --set stand. */
 extern const struct diag_place override_place;
 bool is_override(struct diag_place at);
@@ -196,10 +200,16 @@ bool compositor_conf_was(const struct reading *r, const struct settings *s,
 NODISCARD int compositor_conf_read(struct reading *r, struct settings *s, const struct conf *conf);
 NODISCARD int compositor_conf_settle(struct reading *r, struct settings *s);
 
+/* source_conf.c: is this section one, or was it before a reload? All of them. */
+bool source_conf_is(const struct conf_section *s);
+bool source_conf_was(const struct reading *r, const struct settings *s,
+                     const struct conf_section *section);
+NODISCARD int source_conf_read(struct reading *r, struct settings *s, const struct conf *conf);
+
 /* The tables: extstate_conf.c, authorization_conf.c, compositor_conf.c, http_conf.c,
- * manager_conf.c, pjsip_tables.c, address_rules.c and pjsip_publication.c. */
+ * manager_conf.c, source_conf.c, pjsip_tables.c, address_rules.c and pjsip_publication.c. */
 extern const struct schema general_schema, compatibility_schema, plugins_schema,
-    authorization_schema, compositor_schema, dialog_info_schema, http_schema, manager_schema,
+    authorization_schema, compositor_schema, source_schema, dialog_info_schema, http_schema, manager_schema,
     manager_user_schema;
 extern const struct schema global_schema, system_schema, transport_schema, acl_schema, auth_schema,
     aor_schema, endpoint_schema, named_rules_schema, identify_schema, publish_schema,

@@ -119,6 +119,7 @@ void settings_print_reference(struct buf *out)
         &plugins_schema,
         &authorization_schema,
         &compositor_schema,
+        &source_schema,
         &dialog_info_schema,
         &http_schema,
         &global_schema,

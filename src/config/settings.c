@@ -185,6 +185,7 @@ static void settings_destroy(struct settings *s)
     free(s->inbound_publications);
     free(s->plugins);
     free(s->compositors);
+    free(s->sources);
     authorization_unref(s->authorization);
     manager_settings_unref(s->manager);
     free(s->aliases);

@@ -229,6 +229,33 @@ struct compositor_settings { /* extstate.conf [compositor], or any section with 
     struct diag_place at;
 };
 
+enum source_protocol {             /* that another server tells its states by */
+                       SOURCE_AMI, /* Asterisk Manager Interface */
+                       SOURCE_ESL, /* FreeSWITCH's event socket */
+};
+enum source_login { SOURCE_LOGIN_AUTO, SOURCE_LOGIN_MD5, SOURCE_LOGIN_PLAIN };
+enum source_stale { SOURCE_STALE_UNAVAILABLE, SOURCE_STALE_KEEP };
+
+struct source_settings { /* extstate.conf, a section with type = source */
+    struct str id;       /* of its reports in the state core, too */
+    uint32_t protocol;   /* enum source_protocol */
+    struct str host;     /* a name or an address */
+    uint16_t port;
+    bool tls, verify_server, wildcards;
+    struct str ca_file, ca_path, cert_file, key_file; /* absolute, or empty */
+    struct str username, secret;
+    uint32_t login;      /* enum source_login; AUTO: plain by TLS, MD5 otherwise */
+    struct str *devices; /* prefixes of the names that are taken; none: all */
+    size_t n_devices;
+    bool hints; /* its hints are ours, too */
+    bool presence, mailboxes, calls;
+    struct str domain; /* host part of the URIs of who calls; empty: `host` */
+    uint32_t grace_s;  /* how long its states outlive the connection */
+    uint32_t stale;    /* enum source_stale: what becomes of them then */
+    uint32_t retry_interval_s, ping_interval_s;
+    struct diag_place at;
+};
+
 /* What becomes of a watcher: the sub-handling of RFC 5025 section 3.2.1, from least to most. */
 enum watcher_handling {
     WATCHER_BLOCK,
@@ -408,6 +435,8 @@ struct settings {
     bool plugins_partial; /* more may be where it could not be read, with SETTINGS_UNUSABLE */
     struct compositor_settings *compositors;
     size_t n_compositors;
+    struct source_settings *sources;
+    size_t n_sources;
     struct domain_alias *aliases;
     size_t n_aliases;
     /* Of all that was read for them, overrides and addresses looked up among it: those with the
