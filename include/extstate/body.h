@@ -52,6 +52,7 @@ struct es_snapshot { /* what is to be told */
     struct es_text package;
     const struct es_watcher *watchers; /* of a package that ends in ".winfo" */
     size_t n_watchers;
+    bool calls_known; /* the calls of the hint are among the dialogs: none need stand for it */
 };
 
 struct es_subscriber { /* whom it is told: for predicates only, never for content */

@@ -14,6 +14,8 @@ extern const struct es_plugin builtin_plugin;
  * with Asterisk. builtin_state is for the resource as a whole, builtin_hint_state for its hint. */
 enum es_extension_state builtin_state(const struct es_body_request *rq);
 enum es_extension_state builtin_hint_state(const struct es_body_request *rq);
+/* How much a dialog matters to somebody with one lamp. */
+unsigned builtin_dialog_rank(const struct es_dialog *d);
 /* Is it in a call, as published dialogs have it? The first one matters most. */
 bool builtin_has_call(const struct es_snapshot *s);
 

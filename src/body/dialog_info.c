@@ -29,6 +29,11 @@ static unsigned dialog_rank(enum es_dialog_state state, enum es_direction direct
     return ranks[state] + (state == ES_DIALOG_EARLY && direction == ES_DIRECTION_RECIPIENT);
 }
 
+unsigned builtin_dialog_rank(const struct es_dialog *d)
+{
+    return dialog_rank(d->state, d->direction);
+}
+
 /* ---- the hint's dialog ---- */
 
 struct hint_dialog {
@@ -65,7 +70,8 @@ static struct hint_dialog hint_dialog(const struct es_body_request *rq)
     struct hint_dialog h = { .told = builtin_state(rq) };
 
     if (rq->snapshot->has_dialogs)
-        h.told = rq->snapshot->has_hint ? builtin_hint_state(rq) : ES_EXTENSION_IDLE;
+        h.told = rq->snapshot->has_hint && !rq->snapshot->calls_known ? builtin_hint_state(rq)
+                                                                      : ES_EXTENSION_IDLE;
     h.state = hint_dialog_state(h.told, rq->flags);
     h.direction = h.state == ES_DIALOG_EARLY ? ES_DIRECTION_RECIPIENT : ES_DIRECTION_NONE;
     return h;
@@ -260,7 +266,7 @@ static void dialogs_print(const struct es_body_request *rq, struct es_node *root
     for (size_t n = 0; n < limit && (hint || next < told); n++) {
         const struct es_dialog *d = next < told ? &s->dialogs[next] : NULL;
 
-        if (hint && (!d || hint_rank > dialog_rank(d->state, d->direction))) {
+        if (hint && (!d || hint_rank > builtin_dialog_rank(d))) {
             hint_dialog_print(rq, root, h);
             hint = false;
         } else {

@@ -282,6 +282,32 @@ static void test_long_name(void **state)
     event_state_unref(published);
 }
 
+/* The calls of a hint are told in its place, among what is published. */
+static void test_calls(void **state)
+{
+    static const struct es_dialog calls[] = {
+        { .id = ES_TEXT("call"), .state = ES_DIALOG_EARLY, .direction = ES_DIRECTION_RECIPIENT },
+        { .id = ES_TEXT("other"), .state = ES_DIALOG_TRYING },
+    };
+    struct published_resource of = { .state = EXTENSION_RINGING,
+                                     .has_hint = true,
+                                     .hint_state = EXTENSION_RINGING,
+                                     .calls = calls,
+                                     .n_calls = 2 };
+#define CALL DIALOG("call", RECIPIENT, "early")
+#define OTHER DIALOG("other", "", "trying")
+
+    check_published(*state, watcher("dialog", "any"), DIALOG_INFO, 0, &of, DOCUMENT(CALL OTHER));
+    check_published(*state, watcher("dialog", "any"), DIALOG_INFO, ES_FLAG_ONE_DIALOG, &of,
+                    DOCUMENT(CALL));
+    check_published(*state, publisher(), DIALOG_INFO, 0, &of, DOCUMENT(CALL OTHER));
+    of.has_dialogs = true;
+    of.dialogs = dialogs;
+    of.n_dialogs = 3;
+    check_published(*state, watcher("dialog", "any"), DIALOG_INFO, 0, &of,
+                    DOCUMENT(CALL A B C OTHER));
+}
+
 /* ---- flags ---- */
 
 /* Those whose User-Agent is listed, or everybody but a compositor, which can do with all. */
@@ -331,10 +357,10 @@ static void test_idle_dialog(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole),       cmocka_unit_test(test_parties),
-        cmocka_unit_test(test_several),     cmocka_unit_test(test_presence_only),
-        cmocka_unit_test(test_long_name),   cmocka_unit_test(test_one_dialog),
-        cmocka_unit_test(test_idle_dialog),
+        cmocka_unit_test(test_whole),         cmocka_unit_test(test_parties),
+        cmocka_unit_test(test_several),       cmocka_unit_test(test_calls),
+        cmocka_unit_test(test_presence_only), cmocka_unit_test(test_long_name),
+        cmocka_unit_test(test_one_dialog),    cmocka_unit_test(test_idle_dialog),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

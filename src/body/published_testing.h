@@ -13,14 +13,23 @@ struct published_resource {
     const struct es_presence *presence;
     const struct es_messages *messages;
     const char *content_type, *content;
+    const struct es_dialog *calls; /* of the hint; NULL: not known */
+    size_t n_calls;
 };
 
 static inline struct snapshot *published_snapshot(const struct published_resource *of)
 {
     struct snapshot_spec spec = resource_in(of->state);
-    struct event_state *published;
+    struct event_state *published, *calls = NULL;
     struct snapshot *s;
 
+    if (of->calls) {
+        assert_int_equal(event_state_create(&calls), 0);
+        calls->has_dialogs = true;
+        calls->dialogs = of->calls;
+        calls->n_dialogs = of->n_calls;
+        spec.calls = calls;
+    }
     assert_int_equal(event_state_create(&published), 0);
     published->has_dialogs = of->has_dialogs;
     published->dialogs = of->dialogs;
@@ -38,6 +47,7 @@ static inline struct snapshot *published_snapshot(const struct published_resourc
     spec.hint_state = of->has_hint ? of->hint_state : EXTENSION_UNAVAILABLE;
     s = snapshot_new(spec);
     event_state_unref(published);
+    event_state_unref(calls);
     return s;
 }
 

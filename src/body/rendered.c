@@ -2,6 +2,7 @@
 /* rendered.c - a body rendered once for a snapshot, and filled in for each subscriber. It is
  * complete before it is hung on the snapshot, and nothing writes to it afterwards: any thread may
  * read it without a lock. */
+#include "body/builtin.h"
 #include "body/document.h"
 #include "body/registry.h"
 #include <endian.h>
@@ -21,7 +22,8 @@ struct rendered_body {
 struct rendering { /* one call of body_render that found nothing */
     const struct body_profile *profile;
     struct es_snapshot snapshot;
-    struct es_text content_type, content; /* which the snapshot points to */
+    struct es_text content_type, content; /* which the snapshot points to, */
+    struct es_dialog *dialogs;            /* also to these, on the heap; or NULL */
     struct es_body_request request;
     char unique[36];
     uint64_t skipped; /* bit set of supplements that failed */
@@ -271,6 +273,30 @@ static void rendering_published(struct rendering *g, const struct event_state *p
     }
 }
 
+/* Both lists begin with what matters most, and so does what they make together. */
+static int rendering_calls(struct rendering *g, const struct event_state *calls)
+{
+    struct es_snapshot *s = &g->snapshot;
+    size_t n = calls->n_dialogs + s->n_dialogs, at[2] = { 0, 0 };
+    const struct es_dialog *lists[] = { calls->dialogs, s->dialogs };
+    const size_t lengths[] = { calls->n_dialogs, s->n_dialogs };
+
+    g->dialogs = calloc(n + 1, sizeof(*g->dialogs));
+    if (!g->dialogs)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        unsigned list = at[0] == lengths[0] ||
+                        (at[1] < lengths[1] && builtin_dialog_rank(&lists[1][at[1]]) >
+                                                   builtin_dialog_rank(&lists[0][at[0]]));
+
+        g->dialogs[i] = lists[list][at[list]++];
+    }
+    s->dialogs = g->dialogs;
+    s->n_dialogs = n;
+    s->has_dialogs = s->calls_known = true;
+    return 0;
+}
+
 static void rendering_init(struct rendering *g, const struct body_profile *p,
                            const struct snapshot *s, struct rng *rng)
 {
@@ -278,6 +304,7 @@ static void rendering_init(struct rendering *g, const struct body_profile *p,
     g->skipped = 0;
     g->no_memory = false;
     g->content_type = g->content = ES_TEXT("");
+    g->dialogs = NULL;
     g->snapshot = (struct es_snapshot){
         .size = sizeof(g->snapshot),
         .state = state_of(s->state),
@@ -317,7 +344,9 @@ int body_render(const struct body_profile *p, const struct snapshot *s, struct r
         return 0;
     }
     rendering_init(&g, p, s, rng);
-    r = render(&g, &made);
+    r = s->calls ? rendering_calls(&g, s->calls) : 0;
+    r = r ? r : render(&g, &made);
+    free(g.dialogs);
     if (r)
         return r;
     atomic_fetch_add_explicit(&registry->rendered, 1, memory_order_relaxed);

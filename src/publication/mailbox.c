@@ -11,6 +11,7 @@ struct report {
     struct str source; /* on the heap */
     struct mailbox_counts counts;
     uint64_t serial; /* of all reports, in the order in which they came */
+    uint64_t heard;  /* the last one that said so: 0: before the process */
 };
 
 struct mailbox {
@@ -434,8 +435,28 @@ static int mailbox_report(struct mailboxes *m, struct str mailbox, const struct 
 int mailbox_set(struct mailboxes *m, struct str source, struct str mailbox, uint32_t new_count,
                 uint32_t old_count)
 {
+    uint64_t serial = ++m->last_serial;
+
     return mailbox_report(
-        m, mailbox, &(struct report){ source, { new_count, old_count }, ++m->last_serial }, true);
+        m, mailbox, &(struct report){ source, { new_count, old_count }, serial, serial }, true);
+}
+
+int mailbox_hear(struct mailboxes *m, struct str source, struct str mailbox, uint32_t new_count,
+                 uint32_t old_count)
+{
+    struct mailbox *b = mailbox_find(m, mailbox);
+    size_t i = b ? report_find(b, source) : 0;
+
+    if (!b || i == b->n_reports || b->reports[i].counts.new_count != new_count ||
+        b->reports[i].counts.old_count != old_count)
+        return mailbox_set(m, source, mailbox, new_count, old_count);
+    b->reports[i].heard = ++m->last_serial;
+    return 0;
+}
+
+uint64_t mailboxes_reports(const struct mailboxes *m)
+{
+    return m->last_serial;
 }
 
 int mailbox_restore(struct mailboxes *m, const struct keep_record *k)
@@ -467,6 +488,25 @@ int mailbox_forget(struct mailboxes *m, struct str source, struct str mailbox)
     r = mailbox_tell(m, b, source, true);
     mailbox_release(m, b);
     return r;
+}
+
+int mailboxes_source_end(struct mailboxes *m, struct str source, uint64_t until, size_t limit)
+{
+    MAP_FOREACH_SAFE (node, &m->by_name) {
+        struct mailbox *b = CONTAINER_OF(node, struct mailbox, node);
+        size_t i = report_find(b, source);
+        int r;
+
+        if (i == b->n_reports || b->reports[i].heard > until)
+            continue;
+        if (!limit)
+            return MAILBOX_MORE;
+        limit--;
+        r = mailbox_forget(m, source, b->name);
+        if (r < 0)
+            return r;
+    }
+    return 0;
 }
 
 /* ---- the configuration ---- */

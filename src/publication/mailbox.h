@@ -43,11 +43,24 @@ void mailboxes_destroy(struct mailboxes *m); /* NULL is fine; what it told stays
  * have been done, and doing it again does the rest. */
 NODISCARD int mailboxes_configure(struct mailboxes *m, const struct settings *settings);
 
-enum mailbox_outcome { MAILBOX_BAD_NAME = 1 /* empty, or over 79 bytes, as is a source */ };
+enum mailbox_outcome {
+    MAILBOX_BAD_NAME = 1, /* empty, or over 79 bytes, as is a source */
+    MAILBOX_MORE,         /* there is more to do of the same */
+};
 /* What this source says. 0, MAILBOX_BAD_NAME, -ENOMEM: then it may not be told yet, and saying it
  * again does. */
 NODISCARD int mailbox_set(struct mailboxes *m, struct str source, struct str mailbox,
                           uint32_t new_count, uint32_t old_count);
+/* The same of a source that says again what has not changed, as after a pause: that does not make
+ * it the newest report. */
+NODISCARD int mailbox_hear(struct mailboxes *m, struct str source, struct str mailbox,
+                           uint32_t new_count, uint32_t old_count);
+/* How many reports there have been: a moment, for mailboxes_source_end. */
+uint64_t mailboxes_reports(const struct mailboxes *m);
+/* Forget what the source has said up to that moment and not again since; at most `limit` of it. 0:
+ * that was all; MAILBOX_MORE; -ENOMEM. */
+NODISCARD int mailboxes_source_end(struct mailboxes *m, struct str source, uint64_t until,
+                                   size_t limit);
 /* It says nothing any more. */
 NODISCARD int mailbox_forget(struct mailboxes *m, struct str source, struct str mailbox);
 

@@ -48,8 +48,10 @@ int device_get(struct state_core *core, struct str name, struct device **out)
 
 void device_destroy(struct device *d)
 {
-    for (size_t i = 0; i < d->n_sources; i++)
+    for (size_t i = 0; i < d->n_sources; i++) {
         str_free(&d->sources[i].source);
+        event_state_unref(d->sources[i].calls);
+    }
     free(d->sources);
     list_remove(&d->link);
     free(d);
@@ -94,11 +96,11 @@ static struct device *touched_device(struct list *link)
     return CONTAINER_OF(link, struct device, before.link);
 }
 
-static int followers_stage(struct state_core *core, struct device *d)
+static int followers_stage(struct state_core *core, struct device *d, bool repeat_ringing)
 {
     LIST_FOREACH (it, &d->followers) {
         struct hint *h = CONTAINER_OF(it, struct follow, link)->sources->hint;
-        int r = hint_stage_lamp(core, h, core->switches.ringing_repeat);
+        int r = hint_stage_lamp(core, h, repeat_ringing);
 
         if (r)
             return r;
@@ -118,7 +120,7 @@ static int touched_stage(struct state_core *core)
         /* What ends is staged first: a hint has only one thing staged. */
         r = autohints_stage(core, d);
         if (r == 0 && d->state != d->before.state)
-            r = followers_stage(core, d);
+            r = followers_stage(core, d, core->switches.ringing_repeat);
     }
     return r;
 }
@@ -281,6 +283,7 @@ static int source_report_again(struct state_core *core, struct device *d,
     device_touch(core, d);
     known->state = v->state;
     known->changed_wall_ms = v->changed_wall_ms;
+    known->heard = v->heard;
     r = saying_commit(core, v->source, &v->state);
     if (r)
         *known = former;
@@ -297,8 +300,10 @@ int device_report(struct state_core *core, struct str device, const struct state
     if (r)
         return r;
     known = source_find(d, v->source);
-    if (known && known->state == v->state)
+    if (known && known->state == v->state) {
+        known->heard = v->heard;
         return STATE_UNCHANGED;
+    }
     r = known ? source_report_again(core, d, known, v) : source_report_first(core, d, v);
     if (r)
         device_release(core, d);
@@ -310,7 +315,7 @@ int device_report(struct state_core *core, struct str device, const struct state
 int state_device_set(struct state_core *core, struct str source, struct str device,
                      enum device_state state)
 {
-    const struct state_source_view v = { source, state, clock_wall_ms(core->clock) };
+    struct state_source_view v = { source, state, clock_wall_ms(core->clock) };
     struct name_room room;
     struct device *d;
     int r = name_normalise(&device, device, &room);
@@ -318,6 +323,7 @@ int state_device_set(struct state_core *core, struct str source, struct str devi
     BUG_UNLESS((unsigned)state < DEVICE_STATES);
     if (r || source.n > NAME_MAX_LEN)
         return STATE_BAD_NAME;
+    v.heard = ++core->reports;
     core->counters.device_reports++;
     r = device_report(core, device, &v, &d);
     core->counters.duplicates += r == STATE_UNCHANGED;
@@ -358,7 +364,40 @@ int state_device_forget(struct state_core *core, struct str source, struct str d
         return r;
     }
     str_free(&gone.source);
+    event_state_unref(gone.calls);
     return 0;
+}
+
+int state_device_calls_set(struct state_core *core, struct str source, struct str device,
+                           const struct event_state *calls)
+{
+    struct state_source_view *known;
+    const struct event_state *former;
+    struct name_room room;
+    struct device *d;
+    int r = name_normalise(&device, device, &room);
+
+    if (r)
+        return r;
+    d = device_find(core, device);
+    known = d ? source_find(d, source) : NULL;
+    if (!known || known->calls == calls)
+        return STATE_UNCHANGED;
+    former = known->calls;
+    known->calls = event_state_ref(calls);
+    state_cause_begin(core, source);
+    r = followers_stage(core, d, false);
+    if (r) {
+        hints_rollback(core);
+        known->calls = former;
+        former = calls;
+    } else {
+        hints_commit(core);
+        hints_tell(core);
+    }
+    state_cause_end(core);
+    event_state_unref(former);
+    return r;
 }
 
 /* ---- defaults ---- */

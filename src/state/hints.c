@@ -87,13 +87,14 @@ struct lamp snapshot_lamp(const struct snapshot *s)
                           .presence = s->presence,
                           .subtype = s->presence_subtype,
                           .message = s->presence_message,
-                          .published = s->published };
+                          .published = s->published,
+                          .calls = s->calls };
 }
 
 static bool lamp_equal(const struct lamp *a, const struct lamp *b)
 {
     return a->state == b->state && a->hint_state == b->hint_state && a->has_hint == b->has_hint &&
-           a->published == b->published && a->presence == b->presence &&
+           a->published == b->published && a->calls == b->calls && a->presence == b->presence &&
            str_equal(a->subtype, b->subtype) && str_equal(a->message, b->message);
 }
 
@@ -120,6 +121,7 @@ static int snapshot_of(struct snapshot **out, const struct hint_form *form, cons
         .has_hint = lamp->has_hint,
         .presence = lamp->presence,
         .published = lamp->published,
+        .calls = lamp->calls,
         .package = form->package,
         .context = form->context,
         .extension = form->extension,
@@ -352,6 +354,7 @@ int hint_stage_end(struct state_core *core, struct hint *h)
     if (h->stage != HINT_SETTLED)
         return 0;
     last.state = EXTENSION_REMOVED;
+    last.calls = NULL;
     r = snapshot_after(&h->next.snapshot, core, h->snapshot, &last);
     if (r)
         return r;

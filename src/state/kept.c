@@ -84,7 +84,7 @@ static void device_date(struct device *d)
 int state_device_recall(struct state_core *core, struct str device,
                         const struct state_source_view *said)
 {
-    struct state_source_view v = *said;
+    struct state_source_view v = { said->source, said->state, said->changed_wall_ms };
     struct name_room room;
     struct device *d;
     int r = name_normalise(&device, device, &room);
@@ -118,6 +118,7 @@ int presence_print(const struct state_core *core, const struct presence_said *sa
     record_add_str(out, said->subtype);
     record_add_str(out, said->message);
     record_add_u64(out, said->wall_ms);
+    record_add_str(out, said->source);
     return out->error;
 }
 
@@ -136,7 +137,9 @@ static int presence_parse(struct presence_said *out, const struct keep_record *k
     out->subtype = record_str(&r);
     out->message = record_str(&r);
     out->wall_ms = record_u64(&r);
-    return r.error || !known ? -EBADMSG : 0;
+    out->source = record_str(&r);
+    out->heard = 0;
+    return r.error || !known || out->source.n > NAME_MAX_LEN ? -EBADMSG : 0;
 }
 
 static int presence_restore(struct state_core *core, const struct keep_record *k)
@@ -267,7 +270,8 @@ int state_restore(struct state_core *core, const struct keep_record *k)
 
 static void presence_keep_again(const struct state_core *core, const struct presence *p)
 {
-    const struct presence_said said = { p->state, p->subtype, p->message, p->changed_wall_ms };
+    const struct presence_said said = { p->state, p->subtype, p->message, p->source,
+                                        p->changed_wall_ms };
     struct buf bytes;
 
     if (presence_print(core, &said, &bytes) == 0)

@@ -104,6 +104,7 @@ void state_presences_each(const struct state_core *core,
             .provider = p->name,
             .subtype = p->subtype,
             .message = p->message,
+            .source = p->source,
             .state = p->state,
             .changed_wall_ms = p->changed_wall_ms,
         };

@@ -47,6 +47,7 @@ void presence_destroy(struct presence *p)
 {
     str_free(&p->subtype);
     str_free(&p->message);
+    str_free(&p->source);
     list_remove(&p->link);
     free(p);
 }
@@ -144,6 +145,21 @@ static int presence_change_caused(struct state_core *core, struct presence *p,
     return r;
 }
 
+/* Who said it, which the record has too. 0, -ENOMEM; STATE_UNCHANGED: that one did before. */
+static int source_note(struct presence *p, const struct presence_said *said)
+{
+    struct str source = STR_EMPTY;
+
+    p->heard = said->heard;
+    if (str_equal(p->source, said->source))
+        return STATE_UNCHANGED;
+    if (said->source.n && str_dup(&source, said->source))
+        return -ENOMEM;
+    str_free(&p->source);
+    p->source = source;
+    return 0;
+}
+
 int presence_report(struct state_core *core, struct str provider, const struct presence_said *said)
 {
     struct presence_value v;
@@ -152,8 +168,13 @@ int presence_report(struct state_core *core, struct str provider, const struct p
 
     if (r)
         return r;
+    r = source_note(p, said);
+    if (r < 0) {
+        presence_release(core, p);
+        return r;
+    }
     if (presence_has(p, said->state, said->subtype, said->message)) {
-        r = p->reported ? STATE_UNCHANGED : 0; /* what was assumed is now known */
+        r = p->reported ? r : 0; /* what was assumed is now known */
         p->reported = true;
         return r;
     }
@@ -169,19 +190,50 @@ int presence_report(struct state_core *core, struct str provider, const struct p
     return r;
 }
 
+int presence_forget(struct state_core *core, struct presence *p)
+{
+    struct presence_value v = { .state = unreported(p->name) };
+    int r = presence_has(p, v.state, STR_EMPTY, STR_EMPTY)
+                ? 0
+                : presence_change_caused(core, p, &v, clock_wall_ms(core->clock));
+
+    if (r)
+        return r;
+    value_fini(&v);
+    p->reported = false;
+    str_free(&p->source);
+    presence_keep(core, p->name, STR_EMPTY);
+    presence_release(core, p);
+    return 0;
+}
+
 int state_presence_set(struct state_core *core, struct str provider, enum presence_state state,
                        struct str subtype, struct str message)
 {
-    const struct presence_said said = { state, subtype, message, clock_wall_ms(core->clock) };
-    struct name_room room;
-    struct buf record;
-    int r = name_normalise(&provider, provider, &room);
+    return state_presence_report(
+        core, &(struct presence_report){
+                  .provider = provider, .subtype = subtype, .message = message, .state = state });
+}
 
-    BUG_UNLESS((unsigned)state < PRESENCE_STATES);
-    if (r)
-        return r;
+int state_presence_report(struct state_core *core, const struct presence_report *report)
+{
+    struct presence_said said = { report->state, report->subtype, report->message, report->source,
+                                  clock_wall_ms(core->clock) };
+    struct name_room room;
+    struct str provider;
+    struct buf record;
+    int r = name_normalise(&provider, report->provider, &room);
+
+    BUG_UNLESS((unsigned)report->state < PRESENCE_STATES);
+    if (r || report->source.n > NAME_MAX_LEN)
+        return STATE_BAD_NAME;
+    said.heard = ++core->reports;
     r = presence_print(core, &said, &record);
+    if (report->source.n)
+        state_cause_begin(core, report->source);
     r = r ? r : presence_report(core, provider, &said);
+    if (report->source.n)
+        state_cause_end(core);
     if (r == 0)
         presence_keep(core, presence_find(core, provider)->name, buf_str(&record));
     buf_fini(&record);

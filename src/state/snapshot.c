@@ -22,6 +22,7 @@ int snapshot_create(struct snapshot **out, const struct snapshot_spec *spec)
         .has_hint = spec->has_hint,
         .presence = spec->presence,
         .published = event_state_ref(spec->published),
+        .calls = event_state_ref(spec->calls),
         .package = spec->package,
         .context = spec->context,
         .extension = spec->extension,
@@ -68,6 +69,7 @@ void snapshot_unref(const struct snapshot *s)
         b->destroy(b);
     }
     event_state_unref(s->published);
+    event_state_unref(s->calls);
     free(shared(s));
 }
 

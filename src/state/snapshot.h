@@ -35,6 +35,9 @@ struct snapshot {
     enum presence_state presence;
     /* Composed publications that count here; a reference. NULL: none. */
     const struct event_state *published;
+    /* The calls of the hint, instead of which there is else one dialog that stands for it; a
+     * reference. NULL: none are known. */
+    const struct event_state *calls;
     struct str package;            /* empty: an extension, for `dialog` and `presence` */
     struct str context, extension; /* where it lives, its concrete name */
     struct str hint, hint_name;    /* text as evaluated; "Alice Smith" or empty */
@@ -48,7 +51,7 @@ struct snapshot_spec { /* everything is borrowed for the call */
     enum extension_state state, hint_state;
     bool has_hint;
     enum presence_state presence;
-    const struct event_state *published; /* a reference is taken */
+    const struct event_state *published, *calls; /* references are taken */
     struct str package, context, extension, hint, hint_name, presence_subtype, presence_message;
 };
 

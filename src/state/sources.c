@@ -144,6 +144,33 @@ static enum device_state devices_state(const struct hint_sources *s)
     return device_aggregate_result(&all);
 }
 
+/* A call that rings can be picked up: it comes before those that go on. */
+static unsigned call_rank(enum device_state state)
+{
+    return state == DEVICE_RINGING ? 3 : state == DEVICE_RINGINUSE ? 2 : 1;
+}
+
+/* The calls of the device that matters most, the first of several. */
+static const struct event_state *strongest_calls(const struct hint_sources *s)
+{
+    const struct event_state *calls = NULL;
+    unsigned strongest = 0;
+
+    for (size_t i = 0; i < s->n_devices; i++) {
+        const struct device *d = s->follows[i].device;
+
+        for (size_t k = 0; k < d->n_sources; k++) {
+            const struct state_source_view *v = &d->sources[k];
+
+            if (!v->calls || !device_state_is_call(v->state) || call_rank(v->state) <= strongest)
+                continue;
+            strongest = call_rank(v->state);
+            calls = v->calls;
+        }
+    }
+    return calls;
+}
+
 /* The provider with the highest rank, the first of several; NULL when none has a valid state. */
 static const struct presence *presence_strongest(const struct hint_sources *s)
 {
@@ -189,6 +216,7 @@ struct lamp lamp_of(const struct hint_sources *s, const struct contribution *c,
         enum device_state devices = devices_state(s);
 
         lamp.hint_state = extension_state_of(devices);
+        lamp.calls = strongest_calls(s);
         device_aggregate_add(&all, devices);
     }
     if (c->published && !(s && c->order == COMPOSE_HINT_FIRST)) {

@@ -87,6 +87,7 @@ enum state_outcome {
     STATE_BAD_NAME,    /* an empty device or provider name, or one over 79 bytes      -> usage */
     STATE_UNCHANGED,   /* just what this source, or provider, said before: nobody was told */
     STATE_SAME_NAMES,  /* of a dialplan: every name finds what it found before */
+    STATE_MORE,        /* there is more to do of the same */
 };
 
 /* One source says what a device does. Sources aggregate: several sources of one device are combined
@@ -99,6 +100,12 @@ NODISCARD int state_device_set(struct state_core *core, struct str source, struc
 /* The same as it was said before the process began: at that time, or now if that is to come. */
 NODISCARD int state_device_recall(struct state_core *core, struct str device,
                                   const struct state_source_view *said);
+/* The calls of the device, as that source has them: dialogs (a reference is taken), the one that
+ * matters most first; NULL: none are known. A hint tells them in place of the one dialog that
+ * stands for it, while this source has the device in a call. 0; STATE_UNCHANGED, also when the
+ * source says nothing about the device; STATE_BAD_NAME, -ENOMEM. */
+NODISCARD int state_device_calls_set(struct state_core *core, struct str source, struct str device,
+                                     const struct event_state *calls);
 /* The source no longer says anything about the device; without any source it is what
  * state_device_defaults says. 0, STATE_UNCHANGED, STATE_BAD_NAME, -ENOMEM. */
 NODISCARD int state_device_forget(struct state_core *core, struct str source, struct str device);
@@ -116,6 +123,21 @@ enum device_state state_device_get(const struct state_core *core, struct str dev
  * hints go on with what they showed. 0, STATE_UNCHANGED, STATE_BAD_NAME, -ENOMEM. */
 NODISCARD int state_presence_set(struct state_core *core, struct str provider,
                                  enum presence_state state, struct str subtype, struct str message);
+/* The same by a source with a name, so that state_source_end finds it. */
+struct presence_report { /* borrowed for the call */
+    struct str source, provider, subtype, message;
+    enum presence_state state;
+};
+NODISCARD int state_presence_report(struct state_core *core, const struct presence_report *report);
+
+/* How many reports of devices and presence there have been: a moment, for state_source_end. */
+uint64_t state_reports(const struct state_core *core);
+/* What the source has said up to that moment, and not again since, holds no more: it is forgotten,
+ * or its devices and presence are unavailable. At most `limit` of them at once, so that lamps need
+ * not wait. 0: that was all; STATE_MORE; -ENOMEM. */
+enum source_end { SOURCE_END_FORGOTTEN, SOURCE_END_UNAVAILABLE };
+NODISCARD int state_source_end(struct state_core *core, struct str source, uint64_t until,
+                               enum source_end how, size_t limit);
 
 /* Take over a new dialplan (ownership passes on 0): hints that are new are announced, changed ones
  * re-evaluated and told if different, unchanged ones stay silent, removed ones end with
@@ -225,6 +247,8 @@ struct state_source_view {
     struct str source;
     enum device_state state;
     uint64_t changed_wall_ms;
+    uint64_t heard;                  /* the last report: see state_reports; 0: before the process */
+    const struct event_state *calls; /* NULL: none are known */
 };
 struct state_device_view {
     struct str device;
@@ -239,6 +263,7 @@ void state_devices_each(const struct state_core *core,
                         void (*each)(void *ctx, const struct state_device_view *v), void *ctx);
 struct state_presence_view {
     struct str provider, subtype, message;
+    struct str source; /* who said so last; empty: nobody in particular */
     enum presence_state state;
     uint64_t changed_wall_ms;
 };

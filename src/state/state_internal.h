@@ -10,6 +10,7 @@
  *     hints.c                 the hints themselves, what is staged for them, commit and rollback
  *     sources.c               what a hint follows, and what its lamp shows
  *     published.c             what publications add
+ *     source_end.c            what becomes of what a source has said when it is gone
  *     kept.c                  what survives the process
  *     state.c, listing.c      life, watching; views
  *
@@ -52,6 +53,7 @@ struct state_core {
     uint64_t last_cause;
     unsigned cause_depth;
     const struct device_saying *saying; /* while a report of it is carried out */
+    uint64_t reports;
     struct state_counters counters;
 };
 
@@ -101,6 +103,13 @@ static inline bool device_known(const struct device *d)
     return d->n_sources > 0 || d->has_default;
 }
 
+/* The calls that a source knows of it, which it has in one. */
+static inline bool device_state_is_call(enum device_state state)
+{
+    return state == DEVICE_INUSE || state == DEVICE_BUSY || state == DEVICE_RINGING ||
+           state == DEVICE_RINGINUSE || state == DEVICE_ONHOLD;
+}
+
 /* ---- presences.c ---- */
 
 struct presence {
@@ -110,7 +119,8 @@ struct presence {
     bool reported;
     enum presence_state state;
     struct str subtype, message; /* on the heap or empty */
-    uint64_t changed_wall_ms;
+    struct str source;           /* likewise */
+    uint64_t changed_wall_ms, heard;
     struct str name;
     char text[];
 };
@@ -120,12 +130,15 @@ void presence_release(struct state_core *core, struct presence *p);
 void presence_destroy(struct presence *p);
 struct presence_said {
     enum presence_state state;
-    struct str subtype, message;
-    uint64_t wall_ms; /* when */
+    struct str subtype, message, source;
+    uint64_t wall_ms, heard; /* when */
 };
 /* As device_report. */
 NODISCARD int presence_report(struct state_core *core, struct str provider,
                               const struct presence_said *said);
+/* Nobody says it any more: as it was before anybody did, and gone if nobody follows it. 0 or
+ * -ENOMEM. */
+NODISCARD int presence_forget(struct state_core *core, struct presence *p);
 
 /* ---- sources.c ---- */
 
@@ -157,6 +170,7 @@ struct lamp {
     enum presence_state presence;
     struct str subtype, message; /* borrowed from whose they are, as are publications */
     const struct event_state *published;
+    const struct event_state *calls; /* of the device that matters most; NULL: none are known */
 };
 
 struct contribution {                    /* what publications add to a hint */

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+/* A source that goes, comes back and says everything anew; and the calls it knows of. */
+#include "state/state_testing.h"
+
+#define PLAN "[users]\n1000 PJSIP/alice&PJSIP/bob,CustomPresence:alice\n1001 Custom:lamp\n"
+
+static void say(struct testing *t, const char *source, const char *device, enum device_state state)
+{
+    assert_true(state_device_set(t->core, str_of(source), str_of(device), state) >= 0);
+}
+
+static void say_presence(struct testing *t, const char *source, enum presence_state state)
+{
+    const struct presence_report report = { .source = str_of(source),
+                                            .provider = STR("CustomPresence:alice"),
+                                            .message = STR("lunch"),
+                                            .state = state };
+
+    assert_true(state_presence_report(t->core, &report) >= 0);
+}
+
+static void end_all(struct testing *t, const char *source, uint64_t until, enum source_end how)
+{
+    while (state_source_end(t->core, str_of(source), until, how, 1) == STATE_MORE)
+        ;
+}
+
+static void begin(struct testing *t)
+{
+    testing_init(t);
+    apply(t, PLAN);
+    say(t, "a", "PJSIP/alice", DEVICE_INUSE);
+    say(t, "a", "Custom:lamp", DEVICE_INUSE);
+    say(t, "b", "PJSIP/bob", DEVICE_NOT_INUSE);
+    say_presence(t, "a", PRESENCE_AWAY);
+    buf_reset(&t->events);
+}
+
+static void test_unavailable(void **state)
+{
+    struct testing t;
+
+    (void)state;
+    begin(&t);
+    end_all(&t, "a", state_reports(t.core), SOURCE_END_UNAVAILABLE);
+    assert_events(&t, "PJSIP/alice UNAVAILABLE\n1000@users #4 Idle away//lunch\n"
+                      "Custom:lamp UNAVAILABLE\n1001@users #3 Unavailable\n"
+                      "CustomPresence:alice unavailable//\n1000@users #5 Idle unavailable//\n");
+    /* It is not told twice. */
+    end_all(&t, "a", state_reports(t.core), SOURCE_END_UNAVAILABLE);
+    assert_events(&t, "");
+    testing_fini(&t);
+}
+
+static void test_forgotten(void **state)
+{
+    struct testing t;
+
+    (void)state;
+    begin(&t);
+    end_all(&t, "a", state_reports(t.core), SOURCE_END_FORGOTTEN);
+    assert_events(&t, "PJSIP/alice INVALID\n1000@users #4 Idle away//lunch\n"
+                      "Custom:lamp UNKNOWN\n1001@users #3 Idle\n"
+                      "CustomPresence:alice not_set//\n1000@users #5 Idle\n");
+    testing_fini(&t);
+}
+
+/* What is said again is what counts; of that nobody is told. */
+static void test_anew(void **state)
+{
+    struct testing t;
+    uint64_t until;
+
+    (void)state;
+    begin(&t);
+    until = state_reports(t.core);
+    say(&t, "a", "PJSIP/alice", DEVICE_INUSE);
+    say_presence(&t, "a", PRESENCE_AWAY);
+    say(&t, "a", "PJSIP/new", DEVICE_INUSE);
+    assert_events(&t, "PJSIP/new INUSE\n");
+    end_all(&t, "a", until, SOURCE_END_FORGOTTEN);
+    assert_events(&t, "Custom:lamp UNKNOWN\n1001@users #3 Idle\n");
+    testing_fini(&t);
+}
+
+/* Presence that somebody else has said since is no longer the source's. */
+static void test_presence_is_the_last_ones(void **state)
+{
+    struct testing t;
+
+    (void)state;
+    begin(&t);
+    say_presence(&t, "b", PRESENCE_AWAY);
+    end_all(&t, "a", state_reports(t.core), SOURCE_END_FORGOTTEN);
+    buf_reset(&t.events);
+    end_all(&t, "b", state_reports(t.core), SOURCE_END_UNAVAILABLE);
+    assert_events(&t,
+                  "PJSIP/bob UNAVAILABLE\n1000@users #5 Unavailable away//lunch\n"
+                  "CustomPresence:alice unavailable//\n1000@users #6 Unavailable unavailable//\n");
+    testing_fini(&t);
+}
+
+/* ---- calls ---- */
+
+static struct event_state *calls_new(void)
+{
+    struct event_state *s;
+
+    assert_int_equal(event_state_create(&s), 0);
+    s->has_dialogs = true;
+    return s;
+}
+
+static const struct event_state *calls_told(struct testing *t)
+{
+    const struct resource_name name = { .context = STR("users"), .extension = STR("1000") };
+
+    return state_find(t->core, &name)->calls;
+}
+
+static int set_calls(struct testing *t, const char *source, const char *device,
+                     const struct event_state *calls)
+{
+    return state_device_calls_set(t->core, str_of(source), str_of(device), calls);
+}
+
+static void test_calls(void **state)
+{
+    struct event_state *one = calls_new(), *two = calls_new();
+    struct testing t;
+
+    (void)state;
+    begin(&t);
+    assert_int_equal(set_calls(&t, "b", "PJSIP/bob", one), 0);
+    assert_events(&t, ""); /* she is in no call yet */
+    say(&t, "b", "PJSIP/bob", DEVICE_RINGING);
+    assert_events(&t, "PJSIP/bob RINGING\n1000@users #4 InUse&Ringing away//lunch\n");
+    assert_ptr_equal(calls_told(&t), one);
+    assert_int_equal(set_calls(&t, "a", "PJSIP/alice", two), 0); /* one that rings comes first */
+    assert_events(&t, "");
+    assert_int_equal(set_calls(&t, "b", "PJSIP/bob", one), STATE_UNCHANGED);
+    assert_int_equal(set_calls(&t, "b", "PJSIP/bob", NULL), 0);
+    assert_events(&t, "1000@users #5 InUse&Ringing away//lunch\n");
+    assert_ptr_equal(calls_told(&t), two);
+    assert_int_equal(set_calls(&t, "b", "PJSIP/bob", one), 0);
+    assert_int_equal(state_device_forget(t.core, STR("b"), STR("PJSIP/bob")), 0);
+    assert_ptr_equal(calls_told(&t), two);
+    assert_int_equal(set_calls(&t, "b", "PJSIP/bob", one), STATE_UNCHANGED); /* b says nothing */
+    assert_int_equal(set_calls(&t, "x", "PJSIP/nobody", one), STATE_UNCHANGED);
+    event_state_unref(one);
+    event_state_unref(two);
+    testing_fini(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_unavailable), cmocka_unit_test(test_forgotten),
+        cmocka_unit_test(test_anew),        cmocka_unit_test(test_presence_is_the_last_ones),
+        cmocka_unit_test(test_calls),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
