@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+/* dial.h - one connection to a server that is known by its name: looked up, opened by TCP or TLS, a
+ * stream of bytes both ways. For what is not SIP. Threads: the loop's. */
+#pragma once
+#include "base/addr.h"
+#include "loop/loop.h"
+
+struct net_dial; /* opaque: see link.c */
+struct net_tls;  /* opaque: see tls.h */
+
+struct net_dial_port {
+    void *ctx;
+    /* The first: it is open. */
+    void (*opened)(void *ctx);
+    /* Bytes came, borrowed for the call, in which the link may be closed. */
+    void (*received)(void *ctx, struct str bytes);
+    /* It is over, or was not to be had: `why` is borrowed. The link has still to be closed. */
+    void (*ended)(void *ctx, struct str why);
+};
+
+struct net_dial_config {
+    uv_loop_t *loop;
+    struct str host; /* a name or an address; copied, as is all */
+    uint16_t port;
+    struct net_tls *tls; /* a reference is taken; NULL: without */
+    struct net_dial_port cb;
+    size_t send_max; /* bytes that may wait for a peer who does not read */
+};
+/* Every address of the name is tried, one after the other. No callback from within. 0 or a negative
+ * errno. */
+NODISCARD int net_dial_open(struct net_dial **out, const struct net_dial_config *cfg);
+/* 0; -EAGAIN: too much is waiting, and none of it was taken; -ENOMEM; -ENOTCONN. */
+NODISCARD int net_dial_send(struct net_dial *l, struct str bytes);
+/* No callback comes from now on; NULL is fine. Its memory goes when the loop has closed it. */
+void net_dial_close(struct net_dial *l);
+/* Where it goes, "192.0.2.1:5038"; empty before it has an address. Borrowed until it is closed. */
+struct str net_dial_peer(const struct net_dial *l);
