@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: MIT
+#include "source/report.h"
+
+#include "state/event_record.h"
+
+enum report_kind {
+    REPORT_DEVICE = 1,
+    REPORT_PRESENCE,
+    REPORT_MAILBOX,
+    REPORT_CALLS,
+    REPORT_NO_CALLS,
+    REPORT_BEGIN,
+    REPORT_END,
+    REPORT_STALE,
+    REPORT_GONE,
+};
+
+enum { SWEEP_PORTION = 256 }; /* some milliseconds of work */
+
+/* ---- telling ---- */
+
+void report_device(struct buf *b, struct str device, enum device_state state)
+{
+    record_add_u64(b, REPORT_DEVICE);
+    record_add_str(b, device);
+    record_add_u64(b, state);
+}
+
+void report_presence(struct buf *b, struct str provider, enum presence_state state,
+                     struct str subtype, struct str message)
+{
+    record_add_u64(b, REPORT_PRESENCE);
+    record_add_str(b, provider);
+    record_add_u64(b, state);
+    record_add_str(b, subtype);
+    record_add_str(b, message);
+}
+
+void report_mailbox(struct buf *b, struct str mailbox, uint32_t new_count, uint32_t old_count)
+{
+    record_add_u64(b, REPORT_MAILBOX);
+    record_add_str(b, mailbox);
+    record_add_u64(b, new_count);
+    record_add_u64(b, old_count);
+}
+
+void report_calls(struct buf *b, struct str device, const struct event_state *calls)
+{
+    record_add_u64(b, calls ? REPORT_CALLS : REPORT_NO_CALLS);
+    record_add_str(b, device);
+    if (calls)
+        event_record_add(b, calls);
+}
+
+void report_begin(struct buf *b)
+{
+    record_add_u64(b, REPORT_BEGIN);
+}
+
+void report_end(struct buf *b, bool mailboxes)
+{
+    record_add_u64(b, REPORT_END);
+    record_add_u64(b, mailboxes);
+}
+
+void report_stale(struct buf *b)
+{
+    record_add_u64(b, REPORT_STALE);
+}
+
+void report_gone(struct buf *b)
+{
+    record_add_u64(b, REPORT_GONE);
+}
+
+/* ---- hearing ---- */
+
+struct hearing {
+    struct source_feed *feed;
+    struct state_core *core;
+    struct mailboxes *mailboxes;
+    struct record record;
+};
+
+static int hear_device(struct hearing *h)
+{
+    struct str device = record_str(&h->record);
+    uint32_t state = record_u32(&h->record);
+
+    if (h->record.error || state >= DEVICE_STATES)
+        return -EBADMSG;
+    return state_device_set(h->core, h->feed->source, device, (enum device_state)state);
+}
+
+static int hear_presence(struct hearing *h)
+{
+    struct presence_report r = { .source = h->feed->source, .provider = record_str(&h->record) };
+    uint32_t state = record_u32(&h->record);
+
+    r.subtype = record_str(&h->record);
+    r.message = record_str(&h->record);
+    if (h->record.error || state >= PRESENCE_STATES)
+        return -EBADMSG;
+    r.state = (enum presence_state)state;
+    return state_presence_report(h->core, &r);
+}
+
+static int hear_mailbox(struct hearing *h)
+{
+    struct str mailbox = record_str(&h->record);
+    uint32_t new_count = record_u32(&h->record), old_count = record_u32(&h->record);
+
+    if (h->record.error)
+        return -EBADMSG;
+    return mailbox_hear(h->mailboxes, h->feed->source, mailbox, new_count, old_count);
+}
+
+/* The texts of what is read borrow the record, and calls live longer. */
+static int own(struct event_state *s)
+{
+    struct es_dialog *dialogs = (struct es_dialog *)(uintptr_t)s->dialogs;
+    int r = 0;
+
+    for (size_t i = 0; i < s->n_dialogs; i++) {
+        struct es_dialog *d = &dialogs[i];
+        struct es_text *const texts[] = { &d->id,           &d->call_id,         &d->local_tag,
+                                          &d->remote_tag,   &d->local.identity,  &d->local.display,
+                                          &d->local.target, &d->remote.identity, &d->remote.display,
+                                          &d->remote.target };
+
+        for (size_t k = 0; r == 0 && k < ARRAY_LEN(texts); k++)
+            r = event_state_text(s, texts[k], es_str(*texts[k]));
+        /* The only parameter that report_calls is given. */
+        if (d->held) {
+            static const struct es_param held = { { "+sip.rendering", 14 }, { "no", 2 } };
+
+            d->local.params = &held;
+            d->local.n_params = 1;
+        }
+    }
+    return r;
+}
+
+static int hear_calls(struct hearing *h, bool any)
+{
+    struct str device = record_str(&h->record);
+    struct event_state *calls = NULL;
+    int r = any ? event_record_read(&h->record, &calls) : 0;
+
+    if (r == 0 && calls)
+        r = own(calls);
+    if (r == 0 && h->record.error)
+        r = -EBADMSG;
+    if (r == 0)
+        r = state_device_calls_set(h->core, h->feed->source, device, calls);
+    event_state_unref(calls);
+    return r;
+}
+
+static int hear_begin(struct hearing *h)
+{
+    h->feed->whole = true;
+    h->feed->begun = state_reports(h->core);
+    h->feed->mailboxes_begun = mailboxes_reports(h->mailboxes);
+    return 0;
+}
+
+static int hear_end(struct hearing *h)
+{
+    struct source_feed *f = h->feed;
+    bool mailboxes = record_u64(&h->record);
+
+    if (f->whole)
+        f->sweep = (struct source_sweep){ .states = true,
+                                          .mailboxes = mailboxes,
+                                          .how = SOURCE_END_FORGOTTEN,
+                                          .until = f->begun,
+                                          .mailboxes_until = f->mailboxes_begun };
+    f->whole = false;
+    return 0;
+}
+
+static int hear_loss(struct hearing *h, enum source_end how)
+{
+    h->feed->whole = false;
+    h->feed->sweep = (struct source_sweep){ .states = true,
+                                            .mailboxes = true,
+                                            .how = how,
+                                            .until = state_reports(h->core),
+                                            .mailboxes_until = mailboxes_reports(h->mailboxes) };
+    return 0;
+}
+
+static int hear(struct hearing *h)
+{
+    switch (record_u64(&h->record)) {
+    case REPORT_DEVICE:
+        return hear_device(h);
+    case REPORT_PRESENCE:
+        return hear_presence(h);
+    case REPORT_MAILBOX:
+        return hear_mailbox(h);
+    case REPORT_CALLS:
+        return hear_calls(h, true);
+    case REPORT_NO_CALLS:
+        return hear_calls(h, false);
+    case REPORT_BEGIN:
+        return hear_begin(h);
+    case REPORT_END:
+        return hear_end(h);
+    case REPORT_STALE:
+        return hear_loss(h, SOURCE_END_UNAVAILABLE);
+    case REPORT_GONE:
+        return hear_loss(h, SOURCE_END_FORGOTTEN);
+    }
+    return -EBADMSG;
+}
+
+static bool sweeps(const struct source_feed *f)
+{
+    return f->sweep.states || f->sweep.mailboxes;
+}
+
+int source_feed_apply(struct source_feed *f, struct state_core *core, struct mailboxes *mailboxes,
+                      struct str reports)
+{
+    struct hearing h = { f, core, mailboxes, record_of(reports) };
+    bool lost = false;
+
+    while (!cursor_done(&h.record.at)) {
+        int r = hear(&h); /* names that are too long, and what is nothing new, are no matter */
+
+        if (r == -EBADMSG)
+            return r;
+        lost |= r < 0;
+    }
+    if (lost) {
+        f->whole = false; /* what was lost must not be taken for gone */
+        return -ENOMEM;
+    }
+    return sweeps(f) ? FEED_SWEEPS : 0;
+}
+
+int source_feed_sweep(struct source_feed *f, struct state_core *core, struct mailboxes *mailboxes)
+{
+    struct source_sweep *s = &f->sweep;
+    int r = 0;
+
+    if (s->states)
+        r = state_source_end(core, f->source, s->until, s->how, SWEEP_PORTION);
+    if (r < 0)
+        return r;
+    s->states = s->states && r == STATE_MORE;
+    if (!s->states && s->mailboxes) {
+        r = mailboxes_source_end(mailboxes, f->source, s->mailboxes_until, SWEEP_PORTION);
+        if (r < 0)
+            return r;
+        s->mailboxes = r == MAILBOX_MORE;
+    }
+    return sweeps(f) ? FEED_SWEEPS : 0;
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+/* report.h - what a source tells, as bytes that travel to who holds the states, many in one
+ * message; and what is done with it there.
+ *
+ * The one end of it is a source's thread, the other the state thread: there is one struct
+ * source_feed for each source, which the state thread owns. */
+#pragma once
+#include "base/record.h"
+#include "publication/mailbox.h"
+#include "state/event_state.h"
+#include "state/state.h"
+
+/* ---- telling: pure functions ---- */
+
+void report_device(struct buf *b, struct str device, enum device_state state);
+void report_presence(struct buf *b, struct str provider, enum presence_state state,
+                     struct str subtype, struct str message);
+void report_mailbox(struct buf *b, struct str mailbox, uint32_t new_count, uint32_t old_count);
+/* The calls of a device from now on; NULL: none. */
+void report_calls(struct buf *b, struct str device, const struct event_state *calls);
+/* All of it is told anew from here on, and that was all: what was not told again is gone.
+ * `mailboxes`: those were among it. */
+void report_begin(struct buf *b);
+void report_end(struct buf *b, bool mailboxes);
+/* The source is away for too long: what it has told is unavailable; its mailboxes are forgotten. */
+void report_stale(struct buf *b);
+/* There is no such source any more: all is forgotten. */
+void report_gone(struct buf *b);
+
+/* ---- hearing: the state thread ---- */
+
+struct source_feed { /* zeroed, but for its name */
+    struct str source;
+    bool whole; /* between report_begin and report_end, and this is when it began: */
+    uint64_t begun, mailboxes_begun;
+    struct source_sweep { /* what is to end, in portions */
+        bool states, mailboxes;
+        enum source_end how;
+        uint64_t until, mailboxes_until;
+    } sweep;
+};
+
+/* Apply them. Without memory some may have got lost; -ENOMEM says so, and the source has to be read
+ * anew. -EBADMSG: they are nonsense. 0; FEED_SWEEPS: source_feed_sweep has something to do. */
+enum { FEED_SWEEPS = 1 };
+NODISCARD int source_feed_apply(struct source_feed *f, struct state_core *core,
+                                struct mailboxes *mailboxes, struct str reports);
+/* A portion of that. 0: it is done; FEED_SWEEPS; -ENOMEM: it is to be tried again. */
+NODISCARD int source_feed_sweep(struct source_feed *f, struct state_core *core,
+                                struct mailboxes *mailboxes);
