@@ -26,7 +26,7 @@ enum dial_state {
 struct net_dial {
     uv_getaddrinfo_t lookup;
     uv_poll_t poll; /* while it has a descriptor */
-    bool looking, polling, closing;
+    bool looking, polling, closing, paused;
     enum dial_state state;
     uv_loop_t *loop;
     struct net_dial_port cb;
@@ -100,13 +100,24 @@ void net_dial_close(struct net_dial *l)
 
 static void follow(struct net_dial *l)
 {
-    int events = UV_READABLE;
+    int events = l->paused && l->state == DIAL_OPEN ? 0 : UV_READABLE;
 
     if (l->state == DIAL_CONNECTING || l->wish == TLS_WANTS_WRITE || l->out.n > l->sent)
         events |= UV_WRITABLE;
     if (l->state == DIAL_CONNECTING)
         events = UV_WRITABLE;
-    (void)uv_poll_start(&l->poll, events, on_poll);
+    if (events)
+        (void)uv_poll_start(&l->poll, events, on_poll);
+    else
+        uv_poll_stop(&l->poll);
+}
+
+void net_dial_pause(struct net_dial *l, bool paused)
+{
+    if (l->paused == paused || l->state != DIAL_OPEN)
+        return;
+    l->paused = paused;
+    follow(l);
 }
 
 static int socket_open(const struct addr *to)
@@ -249,7 +260,8 @@ static void connected(struct net_dial *l)
                                                              .fd = l->fd,
                                                              .client = true,
                                                              .host = { l->host, l->host_n },
-                                                             .remote = &l->remote });
+                                                             .remote = &l->remote,
+                                                             .now_ms = uv_now(l->loop) });
     if (r) {
         ended(l, strerror(-r));
         return;
@@ -285,8 +297,8 @@ static void read_some(struct net_dial *l)
             return;
         }
         l->cb.received(l->cb.ctx, (struct str){ room, (size_t)n });
-        if (l->state != DIAL_OPEN)
-            return;
+        if (l->state != DIAL_OPEN || (l->paused && !l->secure))
+            return; /* what TLS has read already the kernel does not tell again */
     }
 }
 

@@ -31,6 +31,8 @@ struct net_dial_config {
 NODISCARD int net_dial_open(struct net_dial **out, const struct net_dial_config *cfg);
 /* 0; -EAGAIN: too much is waiting, and none of it was taken; -ENOMEM; -ENOTCONN. */
 NODISCARD int net_dial_send(struct net_dial *l, struct str bytes);
+/* Read no more for now, or go on. */
+void net_dial_pause(struct net_dial *l, bool paused);
 /* No callback comes from now on; NULL is fine. Its memory goes when the loop has closed it. */
 void net_dial_close(struct net_dial *l);
 /* Where it goes, "192.0.2.1:5038"; empty before it has an address. Borrowed until it is closed. */
