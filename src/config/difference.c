@@ -409,19 +409,35 @@ static void sections_compare(const struct comparison *c, const struct compared *
     }
 }
 
+static const struct compared source_compared = { "source", &source_schema,
+                                                 sizeof(struct source_settings), source_fields };
+
+static void note_difference(void *ctx, const struct settings_change *change)
+{
+    (void)change;
+    *(bool *)ctx = true;
+}
+
+bool settings_source_equal(const struct source_settings *a, const struct source_settings *b)
+{
+    bool different = false;
+
+    object_compare(&(struct comparison){ note_difference, &different }, &source_compared, a->id, a,
+                   b);
+    return !different;
+}
+
 static void own_sections_compare(const struct comparison *c, const struct settings *from,
                                  const struct settings *to)
 {
     static const struct compared compositor = { "compositor", &compositor_schema,
                                                 sizeof(struct compositor_settings),
-                                                compositor_fields },
-                                 source = { "source", &source_schema,
-                                            sizeof(struct source_settings), source_fields };
+                                                compositor_fields };
 
     sections_compare(c, &compositor, offsetof(struct compositor_settings, id),
                      (struct sections){ (const char *)from->compositors, from->n_compositors },
                      (struct sections){ (const char *)to->compositors, to->n_compositors });
-    sections_compare(c, &source, offsetof(struct source_settings, id),
+    sections_compare(c, &source_compared, offsetof(struct source_settings, id),
                      (struct sections){ (const char *)from->sources, from->n_sources },
                      (struct sections){ (const char *)to->sources, to->n_sources });
 }

@@ -488,6 +488,8 @@ NODISCARD int settings_read(struct settings **out, const struct settings_source 
                             struct diag *diag);
 struct settings *settings_ref(const struct settings *s);
 void settings_unref(const struct settings *s);
+/* Do they say the same, wherever they stand? */
+bool settings_source_equal(const struct source_settings *a, const struct source_settings *b);
 
 bool address_rules_permit(const struct settings *s, const struct address_rules *r,
                           const struct addr *a);

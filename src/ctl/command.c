@@ -254,9 +254,50 @@ static void command_mailbox_told(struct ctl_request *q)
     on_workers(q, worker_notices, done_answer);
 }
 
+static void on_pbx(void *ctx, const struct ctl_source *s)
+{
+    struct ctl_request *q = ctx;
+    struct json row = request_row(q);
+
+    json_add_str(&row, "source", s->source);
+    json_add_str(&row, "protocol", s->protocol);
+    json_add_str(&row, "state", s->state);
+    json_add_bool(&row, "stale", s->stale);
+    json_add_str(&row, "server", s->server);
+    json_add_str(&row, "complaint", s->complaint);
+    json_add_u64(&row, "since_ms", s->since_ms);
+    json_add_u64(&row, "synced_ms", s->synced_ms);
+    json_add_u64(&row, "connections", s->connections);
+    json_add_u64(&row, "events", s->events);
+    json_add_u64(&row, "reports", s->reports);
+    if (s->retry_ms)
+        json_add_u64(&row, "retry_ms", s->retry_ms);
+    request_row_end(q, &row);
+}
+
+static void edge_sources(struct ctl_job *job, void *subject)
+{
+    struct ctl_request *q = request_of(job);
+
+    q->sources_each(subject, on_pbx, q);
+}
+
+static void sources_of_servers(struct ctl_job *job)
+{
+    on_state(request_of(job), state_sources, done_answer);
+}
+
+/* PBXs that are followed, then servers that publish. */
 static void command_sources(struct ctl_request *q)
 {
-    on_state(q, state_sources, done_answer);
+    const struct ctl_port *port = request_port(q);
+
+    q->job = (struct ctl_job){ .run = edge_sources, .done = sources_of_servers };
+    q->sources_each = port ? port->sources : NULL;
+    if (port && port->on_edge(port->ctx, &q->job) == 0)
+        return;
+    request_fail(q, "busy", "the edge thread has too much to do; try again");
+    done_answer(&q->job);
 }
 
 static void command_drain(struct ctl_request *q)

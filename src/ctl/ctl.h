@@ -29,6 +29,9 @@ struct ctl_state { /* what a job may look at and change on the state thread */
     struct asterisk_sources *sources;
     struct keep keep; /* where what they are told goes */
     unsigned lookup;  /* consumer bit for looking up what a name means */
+    /* Is it a source that is away for too long? */
+    bool (*source_is_stale)(void *ctx, struct str source);
+    void *source_ctx;
 };
 
 struct ctl_worker {          /* what a job may look at on a worker's thread */
@@ -69,6 +72,13 @@ struct ctl_change {     /* that a reload would make; borrowed for the call */
 };
 typedef void (*ctl_change_fn)(void *ctx, const struct ctl_change *change);
 
+struct ctl_source { /* a PBX whose states are followed; borrowed for the call */
+    struct str source, protocol, state, server, complaint;
+    bool stale;
+    uint64_t since_ms, synced_ms, connections, events, reports, retry_ms;
+};
+typedef void (*ctl_source_fn)(void *ctx, const struct ctl_source *source);
+
 struct ctl_table { /* what was found of one kind of record */
     const char *name;
     uint64_t records, wrong;
@@ -101,6 +111,9 @@ struct ctl_port { /* without a command that needs one, it may be NULL */
     /* Run it on the thread that `reload` and `preview` may be called on; NULL: this is it. As
      * on_state. */
     int (*on_main)(void *ctx, struct ctl_job *job);
+    /* Likewise, on the edge thread, where `sources` can be asked with the subject. */
+    int (*on_edge)(void *ctx, struct ctl_job *job);
+    void (*sources)(void *subject, ctl_source_fn each, void *each_ctx);
     /* Read the configuration again. `report` gets the diagnostics as text, a line each. 0: applied;
      * CTL_RELOAD_PARTLY; a negative errno: nothing has changed. */
     int (*reload)(void *ctx, struct buf *report);

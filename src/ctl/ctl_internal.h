@@ -36,6 +36,7 @@ struct ctl_request {
     /* What several threads add to, one after the other. */
     struct map watchers; /* "extension@context" -> count */
     bool has_watchers;
+    void (*sources_each)(void *subject, ctl_source_fn each, void *each_ctx);
     struct rng rng;
     struct state_counters state;
     struct publication_counters publications;

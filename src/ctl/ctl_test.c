@@ -70,6 +70,24 @@ static int fake_on_state(void *ctx, struct ctl_job *job)
     return 0;
 }
 
+static int fake_on_edge(void *ctx, struct ctl_job *job)
+{
+    job->run(job, ctx);
+    job->done(job);
+    return 0;
+}
+
+static void fake_sources(void *subject, ctl_source_fn each, void *ctx)
+{
+    (void)subject;
+    each(ctx, &(struct ctl_source){ .source = STR("pbx-a"),
+                                    .protocol = STR("ami"),
+                                    .state = STR("waiting"),
+                                    .stale = true,
+                                    .complaint = STR("it cannot be reached"),
+                                    .retry_ms = 1000 });
+}
+
 static int fake_on_workers(void *ctx, struct ctl_job *job)
 {
     struct fixture *f = ctx;
@@ -278,6 +296,8 @@ static struct ctl_config config_of(struct fixture *f)
                                 .port = { .ctx = f,
                                           .on_state = fake_on_state,
                                           .on_workers = fake_on_workers,
+                                          .on_edge = fake_on_edge,
+                                          .sources = fake_sources,
                                           .reload = fake_reload,
                                           .preview = fake_preview,
                                           .log_level = fake_log_level,
@@ -418,7 +438,8 @@ static void test_answers(void **state)
           "\"error\":\"usage\"" },
         { "{\"id\":25,\"command\":\"mailbox.forget\",\"mailbox\":\"100@x\"}", 1, "\"ok\":true" },
         { "{\"id\":26,\"command\":\"mailbox.list\"}", 1, "\"rows\":0}" },
-        { "{\"id\":26,\"command\":\"sources\"}", 2, "\"eid\":\"02:00:00:00:51:60\"" },
+        { "{\"id\":26,\"command\":\"sources\"}", 3, "\"eid\":\"02:00:00:00:51:60\"" },
+        { "{\"id\":26,\"command\":\"sources\"}", 3, "\"source\":\"pbx-a\"" },
         { "{\"id\":26,\"command\":\"sources\"}", 2,
           "\"devices\":1,\"mailboxes\":0,\"publications\":0,\"lapses_s\":" },
         { "{\"id\":26,\"command\":\"status\"}", 1, "\"sources\":{\"servers\":1,\"states\":1," },

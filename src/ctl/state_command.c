@@ -35,9 +35,15 @@ static bool refused(struct ctl_request *q, void *subject)
 
 /* ---- devices ---- */
 
+struct devices_walk {
+    struct ctl_request *request;
+    const struct ctl_state *state;
+};
+
 static void on_device(void *ctx, const struct state_device_view *v)
 {
-    struct ctl_request *q = ctx;
+    const struct devices_walk *walk = ctx;
+    struct ctl_request *q = walk->request;
     struct json row;
 
     if (!request_wants(q, v->device))
@@ -53,6 +59,9 @@ static void on_device(void *ctx, const struct state_device_view *v)
         json_add_str(&row, "source", v->sources[i].source);
         json_add_str(&row, "state", device_state_name(v->sources[i].state));
         json_add_u64(&row, "changed_ms", v->sources[i].changed_wall_ms);
+        if (walk->state->source_is_stale &&
+            walk->state->source_is_stale(walk->state->source_ctx, v->sources[i].source))
+            json_add_bool(&row, "stale", true);
         json_end_object(&row);
     }
     json_end_array(&row);
@@ -61,7 +70,9 @@ static void on_device(void *ctx, const struct state_device_view *v)
 
 void state_devices(struct ctl_job *job, void *subject)
 {
-    state_devices_each(core_of(subject), on_device, request_of(job));
+    struct devices_walk walk = { request_of(job), subject };
+
+    state_devices_each(core_of(subject), on_device, &walk);
 }
 
 void state_device_look(struct ctl_job *job, void *subject)
@@ -132,6 +143,8 @@ static void print_presence(struct ctl_request *q, const struct state_presence_vi
     json_add_str(&row, "state", presence_state_name(v->state));
     json_add_str(&row, "subtype", v->subtype);
     json_add_str(&row, "message", v->message);
+    if (v->source.n)
+        json_add_str(&row, "source", v->source);
     json_add_u64(&row, "changed_ms", v->changed_wall_ms);
     request_row_end(q, &row);
 }
@@ -425,6 +438,7 @@ static void on_source(void *ctx, const struct asterisk_source_view *v)
     struct json row = request_row(q);
 
     json_add_str(&row, "eid", v->eid);
+    json_add_str(&row, "protocol", STR("publish"));
     json_add_u64(&row, "heard_ms", v->heard_wall_ms);
     json_add_u64(&row, "devices", v->devices);
     json_add_u64(&row, "mailboxes", v->mailboxes);

@@ -23,6 +23,13 @@ static int port_on_workers(void *ctx, struct ctl_job *job)
     return workers_post_job(d->workers, d->n_workers, job, &d->loop);
 }
 
+static int port_on_edge(void *ctx, struct ctl_job *job)
+{
+    struct daemon *d = ctx;
+
+    return edge_post_job(&d->edge, job, &d->loop);
+}
+
 int daemon_reload_port(void *ctx, struct buf *report)
 {
     return daemon_reload(ctx, report);
@@ -110,6 +117,8 @@ int daemon_open_ctl(struct daemon *d)
                                     .port = { .ctx = d,
                                               .on_state = port_on_state,
                                               .on_workers = port_on_workers,
+                                              .on_edge = port_on_edge,
+                                              .sources = edge_sources,
                                               .reload = daemon_reload_port,
                                               .preview = daemon_preview_port,
                                               .log_level = port_log_level,

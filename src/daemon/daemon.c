@@ -225,6 +225,7 @@ static int daemon_configure(struct daemon *d)
     int r;
 
     diag_init(&diag);
+    added_hints_init(&d->added, d->options->state_directory, d->log);
     r = configuration_read(&c, d->options, NULL, d->log, &diag);
     if (r)
         goto out;
@@ -235,8 +236,11 @@ static int daemon_configure(struct daemon *d)
     d->bodies_of = settings_ref(c.settings);
     d->bodies = c.bodies;
     d->files_present = configuration_present(d->options);
-    d->dialplan = c.dialplan;
+    d->written = c.dialplan;
     c = (struct configuration){ 0 };
+    r = added_hints_load(&d->added, d->settings);
+    if (r == 0)
+        r = added_hints_merge(&d->added, d->written, &d->dialplan);
 out:
     diagnosis_write(&diag, STDERR_FILENO);
     if (r == -EINVAL)
@@ -355,12 +359,15 @@ static int daemon_start(struct daemon *d)
             .daemon = { .ctx = d, .reload = daemon_reload_port, .preview = daemon_preview_port },
             .state = &d->state,
             .workers = d->workers,
-            .n_workers = d->n_workers });
+            .n_workers = d->n_workers,
+            .hints = daemon_post_hints,
+            .hints_ctx = d });
     if (r)
         return r;
     r = daemon_listen_manager(d);
     if (r)
         return r;
+    added_hints_sweep(&d->added, d->settings);
     r = daemon_catch_signals(d);
     return r ? r : daemon_start_threads(d);
 }
@@ -462,6 +469,8 @@ static void daemon_fini(struct daemon *d)
     settings_unref(d->begun_with);
     settings_unref(d->bodies_of);
     dialplan_unref(d->dialplan);
+    dialplan_unref(d->written);
+    added_hints_fini(&d->added);
     listeners_unref(d->listeners);
     backlog_destroy(d->backlog);
 }
@@ -565,6 +574,8 @@ int daemon_rehearse(const struct daemon_options *options)
     settings_unref(d.begun_with);
     settings_unref(d.bodies_of);
     dialplan_unref(d.dialplan);
+    dialplan_unref(d.written);
+    added_hints_fini(&d.added);
     log_destroy(d.log);
     return r ? 1 : 0;
 }

@@ -2,6 +2,7 @@
 /* daemon_internal.h - the roots of the process, which daemon.c (start, stop), reload.c and
  * control.c (what the control socket reaches) share. Threads: the main thread. */
 #pragma once
+#include "daemon/added_hints.h"
 #include "daemon/daemon.h"
 #include "daemon/edge.h"
 #include "daemon/manager.h"
@@ -21,6 +22,8 @@ struct daemon {
     const struct settings *bodies_of; /* whose plugins they have */
     const struct settings *settings;
     const struct settings *begun_with; /* the threads are made of these */
+    struct dialplan *written;          /* in extensions.conf, as it was read last */
+    struct added_hints added;          /* to it; together they are: */
     struct dialplan *dialplan;         /* the one that was given to the state thread last */
     struct listeners *listeners;       /* likewise, to the workers */
     struct backlog *backlog;           /* of inherited sockets, until the workers read them */
@@ -65,6 +68,9 @@ int daemon_reload_port(void *ctx, struct buf *report);
 int daemon_preview_port(void *ctx, struct buf *report, ctl_change_fn each, void *each_ctx);
 /* The same for its report, and for what it would change. */
 NODISCARD int daemon_preview(struct daemon *d, struct buf *report, ctl_change_fn each, void *ctx);
+/* Hints that a source has, from any thread: they are taken over on the main thread. `ctx` is the
+ * daemon. */
+void daemon_post_hints(void *ctx, struct str source, struct str text);
 /* Which file the log goes to. */
 NODISCARD int daemon_log_name(struct daemon *d);
 /* Open it; also when it is open already, because somebody may have renamed it to begin a new one.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/edge.h"
 
+#include "daemon/pbxs.h"
+
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -85,6 +87,7 @@ static void terms_run(struct inbox_message *m, void *owner)
     if (e->configured)
         reload_tell(e);
     e->configured = true;
+    pbxs_apply(e->pbxs, e->terms.settings);
     terms_drop(m);
 }
 
@@ -201,6 +204,18 @@ static void port_trace(void *ctx, bool all, const struct addr_net *peers, size_t
         worker_post_trace(&e->workers[i], all, peers, n_peers);
 }
 
+static int port_on_edge(void *ctx, struct ctl_job *job)
+{
+    struct edge *e = ctx;
+
+    return edge_post_job(e, job, &e->loop);
+}
+
+void edge_sources(void *edge, ctl_source_fn each, void *ctx)
+{
+    pbxs_each(((struct edge *)edge)->pbxs, each, ctx);
+}
+
 static void port_status(void *ctx, struct json *out)
 {
     struct edge *e = ctx;
@@ -284,6 +299,13 @@ int edge_init(struct edge *e, const struct edge_config *cfg)
     feed_writer_init(&e->changes, e->feed, cfg->clock, true);
     e->terms = terms_ref(&cfg->terms);
     e->ready = true;
+    r = pbxs_create(&e->pbxs, &(struct pbxs_config){ .loop = &e->loop,
+                                                     .log = cfg->log,
+                                                     .state = cfg->state,
+                                                     .hints = cfg->hints,
+                                                     .ctx = cfg->hints_ctx });
+    if (r)
+        return r;
     r = manager_init(e, cfg);
     if (r)
         return r;
@@ -296,6 +318,8 @@ int edge_init(struct edge *e, const struct edge_config *cfg)
                                               .port = { .ctx = e,
                                                         .on_state = port_on_state,
                                                         .on_workers = port_on_workers,
+                                                        .on_edge = port_on_edge,
+                                                        .sources = edge_sources,
                                                         .status = port_status,
                                                         .watch_hint = port_watch_hint } });
 }
@@ -305,6 +329,7 @@ static void *edge_main(void *arg)
     struct edge *e = arg;
 
     (void)!pthread_setname_np(pthread_self(), "edge");
+    pbxs_apply(e->pbxs, e->terms.settings);
     loop_run(&e->loop);
     return NULL;
 }
@@ -356,6 +381,7 @@ void edge_fini(struct edge *e)
     commands_destroy(e->commands);
     ami_connections_destroy(e->ami);
     e->ami = NULL;
+    pbxs_destroy(e->pbxs);
     feed_writer_fini(&e->changes);
     loop_flush_hook(&e->loop, NULL, NULL);
     loop_fini(&e->loop);

@@ -42,6 +42,7 @@ struct edge {
     struct ami_connections *ami;
     struct ctl_job reloaded; /* on the state thread, behind what a reload changed */
     bool configured, reloading, reloaded_again, restarts;
+    struct pbxs *pbxs; /* that are followed */
     pthread_t thread;
     bool ready, started;
 };
@@ -57,6 +58,9 @@ struct edge_config {
     struct state_thread *state;
     struct worker *workers;
     unsigned n_workers;
+    /* As pbxs_config has them; on this thread. */
+    void (*hints)(void *ctx, struct str source, struct str text);
+    void *hints_ctx;
 };
 NODISCARD int edge_init(struct edge *e, const struct edge_config *cfg);
 NODISCARD int edge_start(struct edge *e);
@@ -66,6 +70,8 @@ void edge_post_terms(struct edge *e, const struct edge_terms *terms,
 /* Run a ctl job there, whose subject is the struct edge, then finish it on `home`. -EAGAIN: it is
  * busy; -ENOMEM. */
 NODISCARD int edge_post_job(struct edge *e, struct ctl_job *job, struct loop *home);
+/* For a job that runs there, whose subject is `edge`: the PBXs that are followed. */
+void edge_sources(void *edge, ctl_source_fn each, void *ctx);
 /* Tells who is connected that it ends, stops and joins; before the threads that it has jobs on. */
 void edge_stop(struct edge *e, bool restart);
 /* When jobs under way have come home. */

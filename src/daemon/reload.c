@@ -8,6 +8,8 @@
 #include "daemon/status.h"
 #include "daemon/systemd.h"
 
+#include <stdlib.h>
+
 /* ---- reload ---- */
 
 /* The first line that says "error", for the log. */
@@ -37,7 +39,7 @@ static void log_level_follow(struct daemon *d, const struct settings *settings)
 static int read_anew(struct daemon *d, struct configuration *c, struct listeners_draft *draft,
                      struct diag *diag)
 {
-    const struct configuration_former former = { d->settings, d->dialplan, d->bodies, d->bodies_of,
+    const struct configuration_former former = { d->settings, d->written, d->bodies, d->bodies_of,
                                                  draft };
     int r = configuration_check_vanished(d->files_present, configuration_present(d->options), diag);
 
@@ -69,7 +71,7 @@ static int listen_anew(struct daemon *d, struct manager_listeners *manager,
 
 int daemon_preview(struct daemon *d, struct buf *report, ctl_change_fn each, void *ctx)
 {
-    const struct configuration now = { (struct settings *)(uintptr_t)d->settings, d->dialplan,
+    const struct configuration now = { (struct settings *)(uintptr_t)d->settings, d->written,
                                        d->bodies, d->bodies_of };
     struct listeners_draft draft = { .former = d->listeners,
                                      .clock = &clock_system,
@@ -95,8 +97,86 @@ int daemon_preview(struct daemon *d, struct buf *report, ctl_change_fn each, voi
     return r;
 }
 
+/* What is written and what is added. Where nothing is, the two are one and were compared as they
+ * were read. */
+static int dialplan_make(struct daemon *d, struct dialplan *written, struct dialplan **out)
+{
+    int r = added_hints_merge(&d->added, written, out);
+
+    if (r == 0 && (*out != written || d->dialplan != d->written)) {
+        r = dialplan_compare(*out, d->dialplan);
+        if (r)
+            dialplan_unref(*out);
+    }
+    return r;
+}
+
+struct hints_message {
+    struct inbox_message m;
+    struct daemon *daemon;
+    struct str source, hints;
+    char text[];
+};
+
+static void hints_drop(struct inbox_message *m)
+{
+    free(CONTAINER_OF(m, struct hints_message, m));
+}
+
+static int hints_take(struct daemon *d, struct str source, struct str hints)
+{
+    struct dialplan *merged;
+    int r = added_hints_set(&d->added, source, hints);
+
+    if (r)
+        return r;
+    r = dialplan_make(d, d->written, &merged);
+    if (r)
+        return r;
+    r = state_thread_apply(&d->state, &(struct apply){ .settings = d->settings,
+                                                       .dialplan = merged,
+                                                       .former = d->dialplan,
+                                                       .listeners = d->listeners,
+                                                       .bodies = d->bodies,
+                                                       .home = &d->loop });
+    if (r) {
+        dialplan_unref(merged);
+        return r;
+    }
+    dialplan_unref(d->dialplan);
+    d->dialplan = merged;
+    log_info(d->log, "hints.imported", KV("source", source));
+    return 0;
+}
+
+static void hints_run(struct inbox_message *m, void *owner)
+{
+    struct hints_message *h = CONTAINER_OF(m, struct hints_message, m);
+    int r = hints_take(owner, h->source, h->hints);
+
+    if (r < 0)
+        log_error(h->daemon->log, "hints.not_imported", KV("source", h->source), KV_ERR(r));
+    hints_drop(m);
+}
+
+void daemon_post_hints(void *ctx, struct str source, struct str text)
+{
+    struct daemon *d = ctx;
+    struct hints_message *h = inbox_message_alloc(d->log, sizeof(*h) + source.n + text.n);
+    char *at = h->text;
+
+    *h = (struct hints_message){
+        .m = { .run = hints_run, .drop = hints_drop }, .daemon = d, .source = source, .hints = text
+    };
+    list_init(&h->m.link);
+    str_keep(&h->source, &at);
+    str_keep(&h->hints, &at);
+    inbox_post_always(&d->loop.inbox, &h->m);
+}
+
 int daemon_reload(struct daemon *d, struct buf *report)
 {
+    struct dialplan *merged = NULL;
     struct listeners_draft draft = { .former = d->listeners,
                                      .clock = &clock_system,
                                      .n_workers = d->n_workers };
@@ -114,8 +194,10 @@ int daemon_reload(struct daemon *d, struct buf *report)
     if (r == 0)
         r = listen_anew(d, &manager, &c, &diag);
     if (r == 0)
+        r = dialplan_make(d, c.dialplan, &merged);
+    if (r == 0)
         r = state_thread_apply(&d->state, &(struct apply){ .settings = c.settings,
-                                                           .dialplan = c.dialplan,
+                                                           .dialplan = merged,
                                                            .former = d->dialplan,
                                                            .listeners = listeners,
                                                            .bodies = c.bodies,
@@ -127,7 +209,10 @@ int daemon_reload(struct daemon *d, struct buf *report)
         listeners_unref(d->listeners);
         d->listeners = listeners_ref(listeners);
         dialplan_unref(d->dialplan);
-        d->dialplan = c.dialplan;
+        d->dialplan = merged;
+        merged = NULL;
+        dialplan_unref(d->written);
+        d->written = c.dialplan;
         c.dialplan = NULL;
         atomic_store(&d->admission.limit, c.settings->general.max_subscriptions);
         log_level_follow(d, c.settings);
@@ -147,6 +232,7 @@ int daemon_reload(struct daemon *d, struct buf *report)
         LOG_AT(d->log, r ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "daemon.reloaded",
                KV_U("errors", diag.errors), KV_U("warnings", diag.warnings));
     configuration_fini(&c);
+    dialplan_unref(merged);
     listeners_unref(listeners);
     manager_listeners_fini(&manager);
     listeners_draft_fini(&draft);

@@ -22,8 +22,10 @@
 
 struct worker;
 
+struct reporter;
 struct state_thread {
-    struct loop loop; /* its owner is this struct */
+    struct loop loop;  /* its owner is this struct */
+    struct list feeds; /* of sources that are followed: reports.c */
     struct ledger ledger;
     struct rng rng;
     struct state_engine engine;
@@ -169,6 +171,17 @@ NODISCARD int state_post_publication(struct state_thread *s, unsigned worker,
 void state_post_watcher(struct state_thread *s, unsigned worker,
                         const struct watcher_report *report);
 void state_post_unwatch(struct state_thread *s, unsigned worker, uint64_t resource_id);
+
+/* reports.c: what a source tells, see source/report.h. Who reports has a reporter, which it may ask
+ * how much of it is still to be heard. */
+NODISCARD int reporter_create(struct reporter **out, struct str source);
+void reporter_unref(struct reporter *r);           /* NULL is fine */
+size_t reporter_waiting(const struct reporter *r); /* bytes */
+bool reporter_lost(struct reporter *r); /* some could not be taken in: all is to be told anew */
+/* The bytes are copied. */
+void state_post_reports(struct state_thread *s, struct reporter *r, struct str reports);
+bool state_source_is_stale(void *state_thread, struct str source);
+void state_feeds_fini(struct state_thread *s);
 
 /* To all workers; ctx is the state thread. */
 void state_winfo_start(void *ctx, const struct resource_name *of, uint64_t resource_id,

@@ -63,9 +63,10 @@ void report_end(struct buf *b, bool mailboxes)
     record_add_u64(b, mailboxes);
 }
 
-void report_stale(struct buf *b)
+void report_stale(struct buf *b, bool keep)
 {
     record_add_u64(b, REPORT_STALE);
+    record_add_u64(b, keep);
 }
 
 void report_gone(struct buf *b)
@@ -160,6 +161,7 @@ static int hear_calls(struct hearing *h, bool any)
 static int hear_begin(struct hearing *h)
 {
     h->feed->whole = true;
+    h->feed->stale = h->feed->gone = false;
     h->feed->begun = state_reports(h->core);
     h->feed->mailboxes_begun = mailboxes_reports(h->mailboxes);
     return 0;
@@ -191,6 +193,19 @@ static int hear_loss(struct hearing *h, enum source_end how)
     return 0;
 }
 
+static int hear_stale(struct hearing *h)
+{
+    h->feed->stale = true;
+    h->feed->whole = false;
+    return record_u64(&h->record) ? 0 : hear_loss(h, SOURCE_END_UNAVAILABLE);
+}
+
+static int hear_gone(struct hearing *h)
+{
+    h->feed->gone = true;
+    return hear_loss(h, SOURCE_END_FORGOTTEN);
+}
+
 static int hear(struct hearing *h)
 {
     switch (record_u64(&h->record)) {
@@ -209,9 +224,9 @@ static int hear(struct hearing *h)
     case REPORT_END:
         return hear_end(h);
     case REPORT_STALE:
-        return hear_loss(h, SOURCE_END_UNAVAILABLE);
+        return hear_stale(h);
     case REPORT_GONE:
-        return hear_loss(h, SOURCE_END_FORGOTTEN);
+        return hear_gone(h);
     }
     return -EBADMSG;
 }

@@ -178,8 +178,7 @@ static void on_grace(struct timer *t)
     log_warn(s->log, "source.stale", KV("source", s->settings->id),
              KV_U("grace_s", s->settings->grace_s));
     s->protocol->stale(s->client);
-    if (s->settings->stale == SOURCE_STALE_UNAVAILABLE)
-        report_stale(source_reports(s));
+    report_stale(source_reports(s), s->settings->stale == SOURCE_STALE_KEEP);
     source_flush(s);
 }
 
@@ -354,6 +353,16 @@ void source_destroy(struct source *s)
     s->protocol->destroy(s->client);
     buf_fini(&s->out);
     free(s);
+}
+
+void source_settings_set(struct source *s, const struct source_settings *settings)
+{
+    s->settings = settings;
+}
+
+void source_lost(struct source *s)
+{
+    source_fail(s, false, str_of(strerror(ENOMEM)));
 }
 
 void source_view(const struct source *s, struct source_view *out)

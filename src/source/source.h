@@ -71,6 +71,11 @@ void source_opened(struct source *s);
 void source_received(struct source *s, struct str bytes);
 void source_ended(struct source *s, struct str why);
 
+/* The same settings at another place, which outlives it. */
+void source_settings_set(struct source *s, const struct source_settings *settings);
+/* Something that it has reported got lost: it is read anew, by another connection. */
+void source_lost(struct source *s);
+
 struct source_view { /* borrowed */
     enum source_state state;
     bool stale;           /* its grace is over */

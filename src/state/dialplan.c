@@ -494,3 +494,64 @@ void dialplan_check(const struct dialplan *dp,
         }
     }
 }
+
+/* ---- copies ---- */
+
+static int context_copy(struct dialplan_context *to, const struct dialplan_context *from)
+{
+    int r = 0;
+
+    to->autohints = from->autohints;
+    LIST_FOREACH (it, &from->hints) {
+        const struct hint_entry *e = &CONTAINER_OF(it, const struct hint_record, link)->entry;
+
+        if (r < 0)
+            break;
+        r = dialplan_hint_add(
+            to, &(struct hint_spec){ e->extension, e->text, e->name, e->file, e->line });
+    }
+    LIST_FOREACH (it, &from->includes)
+        if (r >= 0)
+            r = dialplan_include_add(to, CONTAINER_OF(it, const struct include, link)->text);
+    return r < 0 ? r : 0;
+}
+
+static int globals_copy(struct dialplan *to, const struct dialplan *from)
+{
+    MAP_FOREACH (node, &from->globals) {
+        const struct global *g = CONTAINER_OF(node, const struct global, node);
+        struct str value;
+        int r = str_dup(&value, g->value);
+
+        if (r)
+            return r;
+        r = global_put(to, g->name, &value);
+        if (r) {
+            str_free(&value);
+            return r;
+        }
+    }
+    return 0;
+}
+
+int dialplan_copy(struct dialplan **out, const struct dialplan *from)
+{
+    struct dialplan *dp;
+    int r = dialplan_create(&dp);
+
+    if (r)
+        return r;
+    r = globals_copy(dp, from);
+    LIST_FOREACH (it, &from->contexts) {
+        const struct dialplan_context *c = CONTAINER_OF(it, const struct dialplan_context, link);
+        struct dialplan_context *mine;
+
+        r = r ? r : dialplan_context_get(dp, c->name, &mine);
+        r = r ? r : context_copy(mine, c);
+    }
+    if (r)
+        dialplan_unref(dp);
+    else
+        *out = dp;
+    return r;
+}

@@ -22,6 +22,8 @@ enum dialplan_outcome {
 NODISCARD int dialplan_create(struct dialplan **out);
 struct dialplan *dialplan_ref(struct dialplan *dp);
 void dialplan_unref(struct dialplan *dp);
+/* Another one that says the same, and may be added to. 0 or -ENOMEM. */
+NODISCARD int dialplan_copy(struct dialplan **out, const struct dialplan *from);
 /* Find out what is different from the former one, so that taking over the new one in its place
  * costs what has changed and not what there is. It does when nothing but literal hints without
  * autohints has: otherwise, or in another one's place, all is compared then. For the thread that

@@ -372,13 +372,51 @@ static void cell_lapses(const json_t *row, char *out, size_t room)
         snprintf(out, room, "%s", row_number(row, "publications") ? "alive" : "silent");
 }
 
+static bool is_pbx(const json_t *row)
+{
+    return json_object_get(row, "source") != NULL;
+}
+
+static void cell_source(const json_t *row, char *out, size_t room)
+{
+    snprintf(out, room, "%s", row_text(row, is_pbx(row) ? "source" : "eid"));
+}
+
+/* Since when it is what it is, or when it was heard last. */
+static void cell_source_age(const json_t *row, char *out, size_t room)
+{
+    if (is_pbx(row))
+        print_age(row_number(row, "since_ms"), out, room);
+    else
+        cell_heard(row, out, room);
+}
+
+static void cell_source_state(const json_t *row, char *out, size_t room)
+{
+    if (is_pbx(row))
+        snprintf(out, room, "%s%s", row_text(row, "state"),
+                 json_is_true(json_object_get(row, "stale")) ? ", stale" : "");
+    else
+        cell_lapses(row, out, room);
+}
+
+static void cell_source_told(const json_t *row, char *out, size_t room)
+{
+    if (is_pbx(row))
+        snprintf(out, room, "%lld reports", row_number(row, "reports"));
+    else
+        snprintf(out, room, "%lld devices, %lld mailboxes, %lld publications",
+                 row_number(row, "devices"), row_number(row, "mailboxes"),
+                 row_number(row, "publications"));
+}
+
 static const struct column source_columns[] = {
-    { .title = "EID", .key = "eid" },
-    { .title = "HEARD", .print = cell_heard },
-    { .title = "DEVICES", .key = "devices", .right = true },
-    { .title = "MAILBOXES", .key = "mailboxes", .right = true },
-    { .title = "PUBLICATIONS", .key = "publications", .right = true },
-    { .title = "STATE", .print = cell_lapses },
+    { .title = "SOURCE", .print = cell_source },
+    { .title = "PROTOCOL", .key = "protocol" },
+    { .title = "STATE", .print = cell_source_state },
+    { .title = "SINCE", .print = cell_source_age },
+    { .title = "TOLD", .print = cell_source_told },
+    { .title = "COMPLAINT", .key = "complaint" },
 };
 
 static int run_sources(const struct invocation *in)
@@ -386,7 +424,8 @@ static int run_sources(const struct invocation *in)
     if (in->n)
         return usage_of("sources");
     return show_rows(in, json_pack("{ss}", "command", "sources"), source_columns,
-                     ARRAY_LEN(source_columns), "no other server publishes here");
+                     ARRAY_LEN(source_columns),
+                     "no PBX is followed, and no other server publishes here");
 }
 
 /* ---- moving the subscribers away ---- */
@@ -611,7 +650,8 @@ const struct command own_commands[] = {
       run_mailbox_forget, false },
     { "mailbox told", "[LIKE]", "who is told without a subscription, and how that goes",
       run_mailbox_told, false },
-    { "sources", "", "other servers, what they tell, and whether they live", run_sources, false },
+    { "sources", "", "PBXs and other servers, what they tell, and whether they live", run_sources,
+      false },
     { "drain", "[--reason deactivated|probation] [--retry-after S] [--rate N] | --stop",
       "have subscribers go elsewhere before this server stops", run_drain, false },
     { "status", "", "the daemon: listeners, counters, switches", run_status, false },

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+/* What sources tell, on its way to the state thread: many reports in one message. */
+#include <stdlib.h>
+
+#include "daemon/threads.h"
+#include "source/report.h"
+
+struct reporter {
+    atomic_uint refs;
+    atomic_size_t waiting;
+    atomic_bool lost;
+    struct str source;
+    char text[];
+};
+
+struct feed { /* of a source; the state thread's */
+    struct list link;
+    struct inbox_message sweep; /* under way while `sweeping` */
+    bool sweeping;
+    struct source_feed source;
+    struct state_thread *state;
+    char text[];
+};
+
+struct reports_message {
+    struct inbox_message m;
+    struct reporter *reporter; /* a reference */
+    struct str bytes;
+    char text[];
+};
+
+/* ---- who reports ---- */
+
+int reporter_create(struct reporter **out, struct str source)
+{
+    struct reporter *r = malloc(sizeof(*r) + source.n);
+    char *at;
+
+    if (!r)
+        return -ENOMEM;
+    atomic_init(&r->refs, 1);
+    atomic_init(&r->waiting, 0);
+    atomic_init(&r->lost, false);
+    r->source = source;
+    at = r->text;
+    str_keep(&r->source, &at);
+    *out = r;
+    return 0;
+}
+
+void reporter_unref(struct reporter *r)
+{
+    if (r && atomic_fetch_sub(&r->refs, 1) == 1)
+        free(r);
+}
+
+size_t reporter_waiting(const struct reporter *r)
+{
+    return atomic_load(&r->waiting);
+}
+
+bool reporter_lost(struct reporter *r)
+{
+    return atomic_exchange(&r->lost, false);
+}
+
+/* ---- feeds ---- */
+
+static struct feed *feed_find(const struct state_thread *s, struct str source)
+{
+    LIST_FOREACH (it, &s->feeds) {
+        struct feed *f = CONTAINER_OF(it, struct feed, link);
+
+        if (str_equal(f->source.source, source))
+            return f;
+    }
+    return NULL;
+}
+
+static void feed_free(struct feed *f)
+{
+    list_remove(&f->link);
+    free(f);
+}
+
+static void sweep_drop(struct inbox_message *m)
+{
+    CONTAINER_OF(m, struct feed, sweep)->sweeping = false;
+}
+
+/* A portion a turn, so that lamps have theirs. */
+static void sweep_run(struct inbox_message *m, void *owner)
+{
+    struct feed *f = CONTAINER_OF(m, struct feed, sweep);
+    struct state_thread *s = owner;
+    int r = source_feed_sweep(&f->source, s->engine.core, s->engine.mailboxes);
+
+    if (r)
+        inbox_post_always(&s->loop.inbox, m);
+    else
+        f->sweeping = false;
+    if (!r && f->source.gone)
+        feed_free(f);
+}
+
+static void sweep_begin(struct feed *f)
+{
+    if (f->sweeping)
+        return;
+    f->sweeping = true;
+    f->sweep = (struct inbox_message){ .run = sweep_run, .drop = sweep_drop };
+    list_init(&f->sweep.link);
+    inbox_post_always(&f->state->loop.inbox, &f->sweep);
+}
+
+static struct feed *feed_get(struct state_thread *s, struct str source)
+{
+    struct feed *f = feed_find(s, source);
+    char *at;
+
+    if (f)
+        return f;
+    f = calloc(1, sizeof(*f) + source.n);
+    if (!f)
+        return NULL;
+    f->state = s;
+    f->source.source = source;
+    at = f->text;
+    str_keep(&f->source.source, &at);
+    list_append(&s->feeds, &f->link);
+    return f;
+}
+
+bool state_source_is_stale(void *ctx, struct str source)
+{
+    const struct feed *f = feed_find(ctx, source);
+
+    return f && f->source.stale;
+}
+
+void state_feeds_fini(struct state_thread *s)
+{
+    LIST_FOREACH_SAFE (it, &s->feeds)
+        feed_free(CONTAINER_OF(it, struct feed, link));
+}
+
+/* ---- messages ---- */
+
+static void reports_drop(struct inbox_message *m)
+{
+    struct reports_message *rm = CONTAINER_OF(m, struct reports_message, m);
+
+    atomic_fetch_sub(&rm->reporter->waiting, rm->bytes.n);
+    reporter_unref(rm->reporter);
+    free(rm);
+}
+
+static void reports_run(struct inbox_message *m, void *owner)
+{
+    struct reports_message *rm = CONTAINER_OF(m, struct reports_message, m);
+    struct state_thread *s = owner;
+    struct feed *f = feed_get(s, rm->reporter->source);
+    int r =
+        f ? source_feed_apply(&f->source, s->engine.core, s->engine.mailboxes, rm->bytes) : -ENOMEM;
+
+    if (r < 0) {
+        log_error(s->log, "source.reports_lost", KV("source", rm->reporter->source), KV_ERR(r));
+        atomic_store(&rm->reporter->lost, true);
+    }
+    if (r == FEED_SWEEPS)
+        sweep_begin(f);
+    reports_drop(m);
+}
+
+void state_post_reports(struct state_thread *s, struct reporter *r, struct str reports)
+{
+    struct reports_message *rm = inbox_message_alloc(s->log, sizeof(*rm) + reports.n);
+    char *at = rm->text;
+
+    *rm = (struct reports_message){ .m = { .run = reports_run, .drop = reports_drop },
+                                    .reporter = r,
+                                    .bytes = reports };
+    list_init(&rm->m.link);
+    str_keep(&rm->bytes, &at);
+    atomic_fetch_add(&r->refs, 1);
+    atomic_fetch_add(&r->waiting, reports.n);
+    inbox_post_always(&s->loop.inbox, &rm->m);
+}

@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: MIT
+"""PBXs whose states are followed: what they tell becomes NOTIFY and PUBLISH, whatever becomes of the connection."""
+import re
+import unittest
+
+import harness
+from harness import DEFAULT_FILES, Extstated, Phone, Subscription, free_port, wait_for
+from manager_server import Manager
+
+QUIET = 0.3  # seconds in which nothing comes
+EXTENSIONS = "[users]\nexten => 1000,hint,PJSIP/alice,CustomPresence:alice\nexten => 1001,hint,PJSIP/bob\n"
+
+
+def source(name, manager, more=""):
+    return f"""
+[{name}]
+type=source
+protocol=ami
+host=127.0.0.1
+port={manager.port}
+username=extstate
+secret=s3cret
+grace=1s
+retry_interval=1s
+{more}
+"""
+
+
+def files(*sources, **more):
+    return {"extensions.conf": EXTENSIONS, "extstate.conf": DEFAULT_FILES.get("extstate.conf", "") + "".join(sources), **more}
+
+
+def row(daemon, name):
+    return next(r for r in daemon.tool("sources") if r.get("source") == name)
+
+
+def following(daemon, *names):
+    for name in names:
+        wait_for(f"{name} to be followed", lambda name=name: row(daemon, name)["state"] == "following")
+
+
+def lamp(daemon, extension="1000", context="users"):
+    hints = daemon.tool("hints", extension, status=None)
+    return next((h["state"] for h in hints if h["extension"] == extension and h["context"] == context), None)
+
+
+def device(daemon, name):
+    return next((d for d in daemon.tool("devstate", "list", name, status=None) if d["device"] == name), None)
+
+
+class Sources(unittest.TestCase):
+    def test_notify_and_publish(self):
+        """An event of the PBX is a NOTIFY and a PUBLISH."""
+        with Phone(server=None) as esc, Manager({"PJSIP/alice": "NOT_INUSE"}) as pbx:
+            publish = f"""
+[esc]
+type=outbound-publish
+server_uri=sip:127.0.0.1:{esc.port}
+event=dialog
+multi_user=yes
+@exten=^1000$
+@body=application/dialog-info+xml
+"""
+            with Extstated(files(source("pbx-a", pbx), **{"pjsip.conf": DEFAULT_FILES["pjsip.conf"] + publish})) as daemon, \
+                    Phone(daemon.port) as phone:
+                following(daemon, "pbx-a")
+                wait_for("the list", lambda: lamp(daemon) == "Idle")
+                phone.subscribe("1000")
+                self.assertIn("terminated", phone.notify().body)
+                request = esc.receive()
+                while request:
+                    esc.reply(request, "200 OK\r\nSIP-ETag: 1\r\nExpires: 600")
+                    request = esc.receive(QUIET)
+                pbx.device("PJSIP/alice", "RINGING")
+                self.assertIn("early", phone.notify().body)
+                request = esc.receive()
+                self.assertEqual(request.method, "PUBLISH")
+                self.assertIn("early", request.body)
+                esc.reply(request, "200 OK\r\nSIP-ETag: 2\r\nExpires: 600")
+                shown = row(daemon, "pbx-a")
+                self.assertEqual((shown["protocol"], shown["stale"], shown["server"]), ("ami", False, "Asterisk Call Manager/11.0.0"))
+                self.assertIn("pbx-a", daemon.tool("sources", plain=True))
+                self.assertNotIn("s3cret", daemon.log())
+
+    def test_pieces(self):
+        """However the stream is cut."""
+        with Manager({f"Custom:{i}": "INUSE" for i in range(50)}, dribble=7) as pbx, \
+                Extstated(files(source("pbx-a", pbx))) as daemon:
+            following(daemon, "pbx-a")
+            pbx.device("PJSIP/alice", "INUSE")
+            wait_for("the event", lambda: lamp(daemon) == "InUse")
+            self.assertEqual(len(daemon.tool("devstate", "list", "Custom:")), 50)
+
+    def test_resync(self):
+        """Nobody is told what has not changed while the PBX was away, and what is gone is forgotten."""
+        with Manager({"PJSIP/alice": "INUSE", "PJSIP/bob": "INUSE", "PJSIP/carol": "INUSE"}) as pbx, \
+                Extstated(files(source("pbx-a", pbx, "grace=1h\n"))) as daemon, Phone(daemon.port) as phone:
+            following(daemon, "pbx-a")
+            wait_for("the list", lambda: lamp(daemon) == "InUse")
+            phone.subscribe("1000")
+            phone.subscribe("1001")
+            for _ in range(2):
+                phone.notify()
+            pbx.stop()
+            wait_for("the loss", lambda: row(daemon, "pbx-a")["state"] != "following")
+            del pbx.devices["PJSIP/carol"]
+            pbx.devices["PJSIP/bob"] = "RINGING"
+            pbx.list_limit = 1  # the first attempt ends in the middle of the list
+            pbx.start()
+            following(daemon, "pbx-a")
+            self.assertIn("early", phone.notify().body)
+            self.assertIsNone(phone.notify(QUIET))
+            wait_for("the sweep", lambda: device(daemon, "PJSIP/carol") is None)
+            self.assertGreaterEqual(pbx.logins, 3)
+
+    def test_stale(self):
+        """One that is away for longer than its grace counts no more; then it is back."""
+        with Manager({"PJSIP/alice": "INUSE"}) as pbx, Extstated(files(source("pbx-a", pbx))) as daemon, \
+                Phone(daemon.port) as phone:
+            following(daemon, "pbx-a")
+            wait_for("the list", lambda: lamp(daemon) == "InUse")
+            phone.subscribe("1000", event="presence", accept="application/pidf+xml")
+            phone.notify()
+            pbx.stop()
+            wait_for("the end of its grace", lambda: row(daemon, "pbx-a")["stale"])
+            phone.notify()
+            self.assertEqual(lamp(daemon), "Unavailable")
+            said = device(daemon, "PJSIP/alice")["sources"][0]
+            self.assertEqual((said["source"], said["state"], said["stale"]), ("pbx-a", "UNAVAILABLE", True))
+            self.assertTrue(row(daemon, "pbx-a")["complaint"])
+            pbx.start()
+            following(daemon, "pbx-a")
+            phone.notify()
+            self.assertEqual(lamp(daemon), "InUse")
+            self.assertFalse(row(daemon, "pbx-a")["stale"])
+
+    def test_kept(self):
+        """`stale = keep`: the last that was known."""
+        with Manager({"PJSIP/alice": "INUSE"}) as pbx, Extstated(files(source("pbx-a", pbx, "stale=keep\n"))) as daemon:
+            following(daemon, "pbx-a")
+            wait_for("the list", lambda: lamp(daemon) == "InUse")
+            pbx.stop()
+            wait_for("the end of its grace", lambda: row(daemon, "pbx-a")["stale"])
+            self.assertEqual(lamp(daemon), "InUse")
+            self.assertTrue(device(daemon, "PJSIP/alice")["sources"][0]["stale"])
+
+    def test_restart(self):
+        """What was known before the restart is shown until the PBX says otherwise: no NOTIFY tells anything else."""
+        with Manager({"PJSIP/alice": "INUSE"}) as pbx, Extstated(files(source("pbx-a", pbx, "grace=1h\n"))) as daemon, \
+                Phone(daemon.port) as phone:
+            following(daemon, "pbx-a")
+            wait_for("the list", lambda: lamp(daemon) == "InUse")
+            phone.subscribe("1000")
+            phone.notify()
+            pbx.stop()
+            daemon.kill()
+            daemon.start()
+            self.assertEqual(lamp(daemon), "InUse")
+            pbx.start()
+            following(daemon, "pbx-a")
+            self.assertIsNone(phone.notify(QUIET))
+            pbx.device("PJSIP/alice", "NOT_INUSE")
+            self.assertIn("terminated", phone.notify().body)
+
+    def test_two(self):
+        """Two PBXs that disagree about a device are combined, and one that is gone counts no more."""
+        with Manager({"PJSIP/alice": "NOT_INUSE"}) as a, Manager({"PJSIP/alice": "INUSE"}) as b, \
+                Extstated(files(source("pbx-a", a), source("pbx-b", b))) as daemon, Phone(daemon.port) as phone:
+            following(daemon, "pbx-a", "pbx-b")
+            wait_for("both lists", lambda: len((device(daemon, "PJSIP/alice") or {"sources": []})["sources"]) == 2)
+            self.assertEqual(lamp(daemon), "InUse")
+            phone.subscribe("1000")
+            phone.notify()
+            a.device("PJSIP/alice", "RINGING")
+            phone.notify()
+            self.assertEqual(lamp(daemon), "InUse&Ringing")
+            b.stop()
+            wait_for("b to be stale", lambda: row(daemon, "pbx-b")["stale"])
+            phone.notify()
+            self.assertEqual(lamp(daemon), "Ringing")
+
+    def test_reload(self):
+        """A source comes, changes and goes by a reload."""
+        with Manager({"PJSIP/alice": "INUSE"}) as pbx, Extstated(files()) as daemon:
+            base = files()["extstate.conf"]
+            daemon.write("extstate.conf", base + source("pbx-a", pbx))
+            text = daemon.tool("reload", "--dry-run", plain=True)
+            self.assertRegex(text, r"source pbx-a")
+            self.assertNotIn("s3cret", text)
+            self.assertEqual(daemon.tool("sources", status=4), [])
+            daemon.reload()
+            following(daemon, "pbx-a")
+            wait_for("the list", lambda: lamp(daemon) == "InUse")
+            daemon.reload(extstate_conf=base + source("pbx-a", pbx, "devices=Custom:\n"))
+            wait_for("the device to go", lambda: device(daemon, "PJSIP/alice")["sources"] == [])
+            daemon.reload(extstate_conf=base + source("pbx-a", pbx))
+            wait_for("the device", lambda: lamp(daemon) == "InUse")
+            logins = pbx.logins
+            daemon.reload(extstate_conf=base + "; nothing else\n" + source("pbx-a", pbx))
+            self.assertEqual((pbx.logins, row(daemon, "pbx-a")["state"]), (logins, "following"))
+            daemon.reload(extstate_conf=base)
+            self.assertEqual(daemon.tool("sources", status=4), [])
+            wait_for("the device to go", lambda: device(daemon, "PJSIP/alice")["sources"] == [])
+
+    def test_login(self):
+        """By challenge, and by the secret itself; a wrong one is said to be, and tried less often."""
+        with Manager({"PJSIP/alice": "INUSE"}) as pbx, Manager({"PJSIP/alice": "INUSE"}, md5=False) as plain, \
+                Manager(users={"extstate": "other"}) as wrong, \
+                Extstated(files(source("md5", pbx), source("plain", plain, "login=plain\n"), source("refused", plain),
+                                source("wrong", wrong))) as daemon:
+            following(daemon, "md5", "plain")
+            self.assertFalse(any(name == "Secret" for request in pbx.requests for name, _ in request))
+            wait_for("the refusal", lambda: "Authentication failed" in row(daemon, "wrong")["complaint"])
+            wait_for("the other", lambda: "challenge" in row(daemon, "refused")["complaint"])
+            self.assertNotIn("s3cret", daemon.log())
+
+    def test_rights(self):
+        """What its user may not ask for is told, and the rest goes on."""
+        with Manager({"PJSIP/alice": "INUSE"}, refused={"presencestatelist", "coreshowchannels"}) as pbx, \
+                Extstated(files(source("pbx-a", pbx, "calls=yes\n"))) as daemon:
+            following(daemon, "pbx-a")
+            wait_for("the list", lambda: lamp(daemon) == "InUse")
+            self.assertIn("CoreShowChannels is refused: Permission denied", row(daemon, "pbx-a")["complaint"])
+
+    def test_silent(self):
+        """One that gives no sign of life is left."""
+        with Manager({"PJSIP/alice": "INUSE"}) as pbx, \
+                Extstated(files(source("pbx-a", pbx, "ping_interval=1s\n"))) as daemon:
+            following(daemon, "pbx-a")
+            pbx.mute = True
+            wait_for("the loss", lambda: "no sign of life" in daemon.log())
+            pbx.mute = False
+            wait_for("another session", lambda: pbx.logins == 2)
+            following(daemon, "pbx-a")
+
+    def test_presence_and_mailboxes(self):
+        for external in (True, False):
+            with self.subTest(external=external), \
+                    Manager({"PJSIP/alice": "NOT_INUSE"}, mailboxes={"1000@default": (2, 1)}, external_mwi=external) as pbx, \
+                    Extstated(files(source("pbx-a", pbx))) as daemon:
+                following(daemon, "pbx-a")
+                wait_for("the mailbox", lambda: [(m["mailbox"], m["new"], m["old"]) for m in daemon.tool("mailbox", "list", status=None)] ==
+                         [("1000@default", 2, 1)])
+                pbx.mailbox("1000@default", 0, 3)
+                wait_for("the mailbox", lambda: [(m["new"], m["old"]) for m in daemon.tool("mailbox", "list", status=None)] == [(0, 3)])
+                pbx.presence("CustomPresence:alice", "away", "lunch", 'back "soon"\r\nX: y')
+                wait_for("presence", lambda: daemon.tool("presencestate", "list", status=None)[:1])
+                said = daemon.tool("presencestate", "list")[0]
+                self.assertEqual((said["state"], said["subtype"], said["message"], said["source"]),
+                                 ("away", "lunch", 'back "soon"\r\nX: y', "pbx-a"))
+
+    def test_hints(self):
+        """Its hints become resources, come and go with it, and outlive a restart; what is written here comes first."""
+        hints = {("2000", "sales"): "PJSIP/dora", ("1000", "users"): "PJSIP/other"}
+        with Manager({"PJSIP/dora": "INUSE", "PJSIP/alice": "RINGING"}, hints=hints) as pbx, \
+                Extstated(files(source("pbx-a", pbx, "hints=import\ngrace=1h\n"))) as daemon:
+            following(daemon, "pbx-a")
+            wait_for("the hint", lambda: lamp(daemon, "2000", "sales") == "InUse")
+            self.assertEqual(lamp(daemon), "Ringing")
+            self.assertEqual(daemon.tool("hints", "2000")[0]["file"], "pbx-a")
+            pbx.hint("2001", "sales", "PJSIP/alice&PJSIP/dora")
+            wait_for("another", lambda: lamp(daemon, "2001", "sales") == "InUse&Ringing")
+            pbx.hint("2000", "sales", None)
+            wait_for("the end of one", lambda: lamp(daemon, "2000", "sales") is None)
+            del pbx.hints["1000", "users"]
+            pbx.hints["2002", "sales"] = "PJSIP/dora"
+            pbx.reload()
+            wait_for("the reload", lambda: lamp(daemon, "2002", "sales") == "InUse")
+            pbx.stop()
+            daemon.stop()
+            daemon.start()
+            self.assertEqual(lamp(daemon, "2002", "sales"), "InUse")
+            daemon.reload(extensions_conf=EXTENSIONS + "exten => 3000,hint,PJSIP/dora\n")
+            self.assertEqual([lamp(daemon, "3000"), lamp(daemon, "2002", "sales")], ["InUse", "InUse"])
+            daemon.reload(extstate_conf=files()["extstate.conf"])
+            wait_for("their end", lambda: lamp(daemon, "2002", "sales") is None)
+            self.assertEqual(list((daemon.directory / "state").glob("hints-*")), [])
+
+    def test_calls(self):
+        """Who calls whom, and by which Call-ID a ringing call can be picked up."""
+        variables = {"CHANNEL(pjsip,call-id)": "abc@pbx", "CHANNEL(pjsip,local_tag)": "server",
+                     "CHANNEL(pjsip,remote_tag)": "phone"}
+        with Manager({"PJSIP/alice": "NOT_INUSE", "PJSIP/bob": "NOT_INUSE"}) as pbx, \
+                Extstated(files(source("pbx-a", pbx, "calls=yes\ndomain=example.com\n"))) as daemon, \
+                Phone(daemon.port) as phone:
+            following(daemon, "pbx-a")
+            wait_for("the list", lambda: lamp(daemon) == "Idle")
+            phone.subscribe("1000")
+            phone.notify()
+            bob = pbx.channel("PJSIP/bob-00000001", "1.1", 4, "200", display="Bob <B>", exten="1000")
+            alice = pbx.channel("PJSIP/alice-00000002", "1.2", 0, "1000", connected="200", connected_display="Bob <B>",
+                                variables=variables)
+            pbx.dial(bob, alice)
+            pbx.state(alice, 5)
+            wait_for("the questions", lambda: sum(("Action", "Getvar") in r for r in pbx.requests) >= 3)
+            pbx.device("PJSIP/alice", "RINGING")
+            body = phone.notify().body
+            while 'call-id="abc@pbx"' not in body:
+                body = phone.notify().body
+            self.assertRegex(body, r'<dialog id="1.2" call-id="abc@pbx" local-tag="phone" remote-tag="server" direction="recipient">')
+            self.assertRegex(body, r'<remote>\s*<identity display="Bob &lt;B&gt;">sip:200@example.com</identity>')
+            self.assertRegex(body, r"<local>\s*<identity>sip:1000@example.com</identity>")
+            self.assertEqual(body.count("<dialog "), 1)
+            pbx.state(alice, 6)
+            pbx.device("PJSIP/alice", "INUSE")
+            body = phone.notify().body
+            while "confirmed" not in body:
+                body = phone.notify().body
+            self.assertIn("sip:200@example.com", body)
+            pbx.hangup(alice)
+            pbx.device("PJSIP/alice", "NOT_INUSE")
+            body = phone.notify().body
+            self.assertIn("terminated", body)
+            self.assertNotIn("sip:200", body)
+            self.assertIsNone(phone.notify(QUIET))
+
+    def test_flood(self):
+        """5,000 events a second, and more: the last of each device counts."""
+        names = [f"PJSIP/9{i}" for i in range(500)]
+        with Manager({name: "NOT_INUSE" for name in names}) as pbx, Extstated(files(source("pbx-a", pbx))) as daemon:
+            following(daemon, "pbx-a")
+            states = ("RINGING", "INUSE", "ONHOLD", "NOT_INUSE")
+            for turn in range(40):
+                pbx.flood([(name, states[turn % 4]) for name in names])
+            pbx.flood([(name, "BUSY") for name in names])
+            wait_for("the last", lambda: all(d["state"] == "BUSY" for d in daemon.tool("devstate", "list", "PJSIP/9")))
+            self.assertEqual(pbx.logins, 1)
+            self.assertGreaterEqual(row(daemon, "pbx-a")["events"], 41 * len(names))
+
+
+if __name__ == "__main__":
+    harness.main()
