@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 """PBXs whose states are followed: what they tell becomes NOTIFY and PUBLISH, whatever becomes of the connection."""
-import re
+import pathlib
+import subprocess
+import tempfile
 import unittest
 
 import harness
-from harness import DEFAULT_FILES, Extstated, Phone, Subscription, free_port, wait_for
+from harness import DEFAULT_FILES, Extstated, Phone, wait_for
+from eventsocket import EventSocket
 from manager_server import Manager
 
 QUIET = 0.3  # seconds in which nothing comes
@@ -46,6 +49,14 @@ def lamp(daemon, extension="1000", context="users"):
 
 def device(daemon, name):
     return next((d for d in daemon.tool("devstate", "list", name, status=None) if d["device"] == name), None)
+
+
+def certificate_of(directory):
+    """A certificate for 127.0.0.1 that signs itself, and its key."""
+    files = directory / "cert.pem", directory / "key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=pbx", "-addext",
+                    "subjectAltName=IP:127.0.0.1", "-out", files[0], "-keyout", files[1]], check=True, capture_output=True)
+    return files
 
 
 class Sources(unittest.TestCase):
@@ -326,6 +337,61 @@ multi_user=yes
             wait_for("the last", lambda: all(d["state"] == "BUSY" for d in daemon.tool("devstate", "list", "PJSIP/9")))
             self.assertEqual(pbx.logins, 1)
             self.assertGreaterEqual(row(daemon, "pbx-a")["events"], 41 * len(names))
+
+    def test_tls(self):
+        """By TLS the secret is told, to nobody but the host whose certificate it is."""
+        with tempfile.TemporaryDirectory() as directory:
+            certificate = certificate_of(pathlib.Path(directory))
+            with Manager({"PJSIP/alice": "INUSE"}, certificate=certificate) as pbx, \
+                    Extstated(files(source("pbx-a", pbx, f"tls=yes\nca_list_file={certificate[0]}\n"),
+                                    source("stranger", pbx, "tls=yes\n"))) as daemon:
+                following(daemon, "pbx-a")
+                wait_for("the list", lambda: lamp(daemon) == "InUse")
+                self.assertTrue(any(("Secret", "s3cret") in request for request in pbx.requests))
+                wait_for("the refusal", lambda: "certificate" in row(daemon, "stranger")["complaint"])
+
+
+def esl(name, server, more=""):
+    return f"[{name}]\ntype=source\nprotocol=esl\nhost=127.0.0.1\nport={server.port}\nsecret=ClueCon\ngrace=1s\n" \
+           f"retry_interval=1s\n{more}\n"
+
+
+class FreeSwitches(unittest.TestCase):
+    EXTENSIONS = "[users]\nexten => 1000,hint,sofia/internal/1000\n"
+
+    def test_notify(self):
+        """Registrations and calls are lamps; what has changed while it was away is told, and nothing else."""
+        with EventSocket() as fs:
+            fs.register("1000", "r1")
+            with Extstated({**files(esl("fs", fs)), "extensions.conf": self.EXTENSIONS}) as daemon, \
+                    Phone(daemon.port) as phone:
+                following(daemon, "fs")
+                wait_for("the list", lambda: lamp(daemon) == "Idle")
+                phone.subscribe("1000")
+                phone.notify()
+                fs.call("u1", "1000", "outbound", "RINGING")
+                self.assertIn("early", phone.notify().body)
+                fs.call("u1", "1000", "outbound", "ACTIVE")
+                self.assertIn("confirmed", phone.notify().body)
+                fs.stop()
+                wait_for("the end of its grace", lambda: row(daemon, "fs")["stale"])
+                self.assertEqual(lamp(daemon), "Unavailable")
+                phone.notify()
+                fs.start()
+                following(daemon, "fs")
+                self.assertIn("confirmed", phone.notify().body)
+                fs.call("u1", "1000", "outbound", "HANGUP")
+                self.assertIn("terminated", phone.notify().body)
+                fs.unregister("r1", "sofia::expire")
+                wait_for("her absence", lambda: lamp(daemon) == "Unavailable")
+
+    def test_refused(self):
+        with EventSocket("other") as wrong, EventSocket() as denies:
+            denies.deny = True
+            with Extstated({**files(esl("wrong", wrong), esl("denies", denies))}) as daemon:
+                wait_for("the refusal", lambda: "invalid" in row(daemon, "wrong")["complaint"])
+                wait_for("the other", lambda: "access list" in row(daemon, "denies")["complaint"])
+                self.assertNotIn("ClueCon", daemon.log())
 
 
 if __name__ == "__main__":

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: MIT
+/* A FreeSWITCH as a source: what is asked of it, and what becomes of what it says. */
+#include <stdio.h>
+
+#include "source/esl_frame.h"
+#include "source/source_fixture.h"
+
+#define AUTH "Content-Type: auth/request\n\n"
+#define REPLY(text) "Content-Type: command/reply\nReply-Text: " text "\n\n"
+#define ROW(token, url) "{\"reg_user\":\"x\",\"token\":\"" token "\",\"url\":\"" url "\"}"
+#define CHANNEL(uuid, name, direction, state)                                       \
+    "{\"uuid\":\"" uuid "\",\"direction\":\"" direction "\",\"name\":\"" name "\"," \
+    "\"callstate\":\"" state "\"}"
+#define ROWS(rows) "{\"row_count\":1,\"rows\":[" rows "]}\n"
+
+static const struct source_settings esl = { .protocol = SOURCE_ESL,
+                                            .mailboxes = true,
+                                            .presence = true };
+
+static void hear(struct bench *b, const char *text)
+{
+    source_received(b->source, str_of(text));
+}
+
+/* A message with a body. */
+static void hear_body(struct bench *b, const char *type, const char *body)
+{
+    char room[2048];
+
+    snprintf(room, sizeof(room), "Content-Length: %zu\nContent-Type: %s\n\n%s", strlen(body), type,
+             body);
+    hear(b, room);
+}
+
+static void hear_event(struct bench *b, const char *members)
+{
+    char room[1024];
+
+    snprintf(room, sizeof(room), "{%s}", members);
+    hear_body(b, "text/event-json", room);
+}
+
+static void hear_call(struct bench *b, const char *id, const char *channel, const char *direction,
+                      const char *state)
+{
+    char room[1024];
+
+    snprintf(room, sizeof(room),
+             "\"Event-Name\":\"CHANNEL_CALLSTATE\",\"Unique-ID\":\"%s\",\"Channel-Name\":\"%s\","
+             "\"Call-Direction\":\"%s\",\"Channel-Call-State\":\"%s\"",
+             id, channel, direction, state);
+    hear_event(b, room);
+}
+
+static void hear_registration(struct bench *b, const char *subclass, const char *user,
+                              const char *call_id)
+{
+    char room[1024];
+
+    snprintf(room, sizeof(room),
+             "\"Event-Name\":\"CUSTOM\",\"Event-Subclass\":\"sofia::%s\",\"profile-name\":"
+             "\"internal\",\"from-user\":\"%s\",\"call-id\":\"%s\"",
+             subclass, user, call_id);
+    hear_event(b, room);
+}
+
+static void assert_sent(struct bench *b, const char *want)
+{
+    if (!str_equal(buf_str(&b->sent), str_of(want))) {
+        print_error("got:\n%.*s\nwanted:\n%s\n", STR_FMT(buf_str(&b->sent)), want);
+        fail();
+    }
+    buf_reset(&b->sent);
+}
+
+static void assert_device(struct bench *b, const char *name, enum device_state state)
+{
+    enum device_state is = state_device_get(b->core, str_of(name));
+
+    if (is != state)
+        print_error("%s\n", name);
+    assert_int_equal(is, state);
+}
+
+static struct source_view view_of(const struct bench *b)
+{
+    struct source_view v;
+
+    source_view(b->source, &v);
+    return v;
+}
+
+static void log_in(struct bench *b)
+{
+    source_opened(b->source);
+    hear(b, AUTH);
+    hear(b, REPLY("+OK accepted") REPLY("+OK event listener enabled json"));
+}
+
+static void begin(struct bench *b, const char *registrations, const char *channels)
+{
+    bench_init(b, &esl);
+    bench_step(b, 10);
+    log_in(b);
+    hear_body(b, "api/response", registrations);
+    hear_body(b, "api/response", channels);
+    assert_int_equal(view_of(b).state, SOURCE_FOLLOWING);
+    buf_reset(&b->sent);
+}
+
+static void test_session(void **state)
+{
+    struct bench b;
+
+    (void)state;
+    bench_init(&b, &esl);
+    bench_step(&b, 10);
+    source_opened(b.source);
+    hear(&b, "Content-Type: auth/re");
+    assert_sent(&b, "");
+    hear(&b, "quest\n\n");
+    assert_sent(&b, "auth s3cret\n\n");
+    hear(&b, REPLY("+OK accepted"));
+    assert_sent(&b, "event json CHANNEL_CALLSTATE CHANNEL_DESTROY PRESENCE_IN MESSAGE_WAITING "
+                    "HEARTBEAT CUSTOM sofia::register sofia::unregister sofia::expire\n\n");
+    hear(&b, REPLY("+OK event listener enabled json"));
+    assert_sent(&b, "api show registrations as json\n\n");
+    hear_body(&b, "api/response",
+              ROWS(ROW("t1", "sofia/internal/sip:1000@192.0.2.7:5060") "," ROW(
+                  "t2", "sofia/internal/sip:1001@192.0.2.8") "," ROW("t3", "error/user")));
+    assert_sent(&b, "api show channels as json\n\n");
+    assert_int_equal(view_of(&b).state, SOURCE_READING);
+    hear_body(&b, "api/response",
+              ROWS(CHANNEL("u1", "sofia/internal/1001@192.0.2.8", "outbound", "ACTIVE") "," CHANNEL(
+                  "u2", "sofia/external/gateway@x", "outbound", "ACTIVE")));
+    assert_int_equal(view_of(&b).state, SOURCE_FOLLOWING);
+    assert_device(&b, "sofia/internal/1000", DEVICE_NOT_INUSE);
+    assert_device(&b, "sofia/internal/1001", DEVICE_INUSE);
+    assert_device(&b, "sofia/external/gateway", DEVICE_INVALID); /* nobody registers there */
+    bench_step(&b, 15010);
+    assert_sent(&b, "noop\n\n");
+    bench_fini(&b);
+}
+
+static void test_refused(void **state)
+{
+    static const struct {
+        const char *said, *complaint;
+    } cases[] = {
+        { AUTH REPLY("-ERR invalid"), "-ERR invalid" },
+        { "Content-Type: text/rude-rejection\nContent-Length: 3\n\nno\n",
+          "its access list denies us" },
+        { AUTH REPLY("+OK accepted") REPLY("-ERR no"), "-ERR no" },
+        { "Content-Length: 99999999\n\n", "it speaks no event socket protocol" },
+        { "Content-Length: x\n\n", "it speaks no event socket protocol" },
+        { AUTH REPLY("+OK accepted") REPLY("+OK") "Content-Type: api/response\nContent-Length: 1"
+                                                  "\n\nx",
+          "a list cannot be read" },
+        { AUTH "Content-Type: text/disconnect-notice\nContent-Length: 2\n\nx\n",
+          "it has said good-bye" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct bench b;
+
+        bench_init(&b, &esl);
+        bench_step(&b, 10);
+        source_opened(b.source);
+        hear(&b, cases[i].said);
+        assert_int_equal(view_of(&b).state, SOURCE_WAITING);
+        assert_true(str_equal(view_of(&b).complaint, str_of(cases[i].complaint)));
+        bench_fini(&b);
+    }
+}
+
+#define ALICE "sofia/internal/1000@192.0.2.7"
+
+static void test_calls(void **state)
+{
+    static const struct {
+        const char *id, *direction, *state;
+        enum device_state device;
+    } steps[] = {
+        { "u1", "outbound", "RINGING", DEVICE_RINGING },
+        { "u1", "outbound", "ACTIVE", DEVICE_INUSE },
+        { "u2", "outbound", "EARLY", DEVICE_RINGINUSE },
+        { "u1", "outbound", "HELD", DEVICE_RINGINUSE },
+        { "u2", "outbound", "HANGUP", DEVICE_ONHOLD },
+        { "u3", "inbound", "RINGING", DEVICE_INUSE }, /* she calls somebody */
+        { "u3", "inbound", "HANGUP", DEVICE_ONHOLD },
+        { "u1", "outbound", "UNHELD", DEVICE_INUSE },
+        { "u1", "outbound", "HANGUP", DEVICE_NOT_INUSE },
+        { "u4", "outbound", "DIALING", DEVICE_NOT_INUSE },
+        { "u4", "outbound", "what", DEVICE_NOT_INUSE },
+    };
+    struct bench b;
+
+    (void)state;
+    begin(&b, ROWS(ROW("t1", "sofia/internal/sip:1000@192.0.2.7")), ROWS(""));
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        hear_call(&b, steps[i].id, ALICE, steps[i].direction, steps[i].state);
+        assert_device(&b, "sofia/internal/1000", steps[i].device);
+    }
+    hear_event(&b, "\"Event-Name\":\"CHANNEL_DESTROY\",\"Unique-ID\":\"u4\"");
+    assert_device(&b, "sofia/internal/1000", DEVICE_NOT_INUSE);
+    bench_fini(&b);
+}
+
+static void test_registrations(void **state)
+{
+    struct bench b;
+
+    (void)state;
+    begin(&b, ROWS(""), ROWS(""));
+    hear_registration(&b, "register", "1000", "r1");
+    hear_registration(&b, "register", "1000", "r2"); /* another telephone of hers */
+    assert_device(&b, "sofia/internal/1000", DEVICE_NOT_INUSE);
+    hear_registration(&b, "unregister", "1000", "r1");
+    assert_device(&b, "sofia/internal/1000", DEVICE_NOT_INUSE);
+    hear_registration(&b, "expire", "1000", "r2");
+    assert_device(&b, "sofia/internal/1000", DEVICE_UNAVAILABLE);
+    bench_fini(&b);
+}
+
+static void test_others(void **state)
+{
+    struct bench b;
+
+    (void)state;
+    begin(&b, ROWS(""), ROWS(""));
+    hear_event(&b, "\"Event-Name\":\"PRESENCE_IN\",\"proto\":\"conf\",\"from\":\"3000@x\","
+                   "\"answer-state\":\"confirmed\"");
+    assert_device(&b, "conf/3000@x", DEVICE_INUSE);
+    hear_event(&b, "\"Event-Name\":\"PRESENCE_IN\",\"proto\":\"sip\",\"from\":\"1000@x\","
+                   "\"answer-state\":\"confirmed\",\"status\":\"Available\"");
+    assert_device(&b, "sip/1000@x", DEVICE_INVALID);
+    hear_event(&b, "\"Event-Name\":\"MESSAGE_WAITING\",\"MWI-Messages-Waiting\":\"yes\","
+                   "\"MWI-Message-Account\":\"sip:1000@x\",\"MWI-Voice-Message\":\"2/1 (0/0)\"");
+    assert_device(&b, "MWI:1000@x", DEVICE_INUSE);
+    hear_event(&b, "\"Event-Name\":\"MESSAGE_WAITING\",\"MWI-Messages-Waiting\":\"no\","
+                   "\"MWI-Message-Account\":\"sip:1000@x\"");
+    assert_device(&b, "MWI:1000@x", DEVICE_NOT_INUSE);
+    hear_body(&b, "text/event-json", "{\"Event-Name\":7,");
+    assert_int_equal(view_of(&b).state, SOURCE_FOLLOWING);
+    bench_fini(&b);
+}
+
+/* It comes back: what has changed counts, what is gone is gone. */
+static void test_again(void **state)
+{
+    struct bench b;
+
+    (void)state;
+    begin(&b,
+          ROWS(ROW("t1", "sofia/internal/sip:1000@a") "," ROW("t2", "sofia/internal/sip:1001@a")),
+          ROWS(CHANNEL("u1", ALICE, "outbound", "ACTIVE")));
+    assert_device(&b, "sofia/internal/1000", DEVICE_INUSE);
+    source_ended(b.source, STR("gone"));
+    bench_step(&b, 1010);
+    log_in(&b);
+    hear_body(&b, "api/response", ROWS(ROW("t1", "sofia/internal/sip:1000@a")));
+    hear_body(&b, "api/response", ROWS(""));
+    assert_device(&b, "sofia/internal/1000", DEVICE_NOT_INUSE);
+    assert_device(&b, "sofia/internal/1001", DEVICE_UNAVAILABLE);
+    bench_fini(&b);
+}
+
+static void test_frames(void **state)
+{
+    static const char stream[] = "A: b\nContent-Length: 3\n\nx\n\nC: d\n\n\n\nE: f\r\n\r\n";
+
+    (void)state;
+    for (size_t piece = 1; piece < sizeof(stream); piece++) {
+        struct esl_reader r;
+        struct esl_message m;
+        unsigned n = 0;
+
+        esl_reader_init(&r);
+        for (size_t at = 0; at < sizeof(stream) - 1; at += piece) {
+            struct str bytes = str_sub(str_of(stream), at, at + piece);
+            int rc;
+
+            while ((rc = esl_read(&r, &bytes, &m)) != 0) {
+                assert_int_equal(rc, ESL_READ_MESSAGE);
+                assert_true(str_equal(m.body, n ? STR_EMPTY : STR("x\n\n")));
+                n++;
+            }
+        }
+        assert_int_equal(n, 3);
+        esl_reader_fini(&r);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_session), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_calls),   cmocka_unit_test(test_registrations),
+        cmocka_unit_test(test_others),  cmocka_unit_test(test_again),
+        cmocka_unit_test(test_frames),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
