@@ -63,6 +63,7 @@ struct esl_client {
     enum phase phase;
     uint64_t sessions;
     unsigned stalled;
+    bool whole; /* both lists could be read */
     struct map devices, registrations, calls;
     struct list dirty; /* esl_device.dirty */
 };
@@ -498,6 +499,7 @@ static void on_list(struct esl_client *c, struct str body)
         source_fail(c->source, false, STR("a list cannot be read"));
         return;
     }
+    c->whole &= !refused; /* without a database it has none */
     if (refused)
         source_complain(c->source, str_sub(body, 0, str_find_char(body, '\n')));
     json_array_foreach(json_object_get(list, "rows"), i, row)
@@ -512,14 +514,16 @@ static void on_list(struct esl_client *c, struct str body)
         ask(c, PHASE_CHANNELS, STR("api show channels as json"), STR_EMPTY);
         return;
     }
-    parts_end(c, &c->registrations);
-    parts_end(c, &c->calls);
+    if (c->whole) {
+        parts_end(c, &c->registrations);
+        parts_end(c, &c->calls);
+    }
     MAP_FOREACH (node, &c->devices)
         device_touch(c, CONTAINER_OF(node, struct esl_device, node));
     devices_flush(c);
     c->phase = PHASE_EVENTS;
     /* Mailboxes, and what conferences and presence are, cannot be asked for. */
-    source_read(c->source, true, false);
+    source_read(c->source, c->whole, false);
 }
 
 static void on_reply(struct esl_client *c, struct str reply)
@@ -539,6 +543,7 @@ static void on_reply(struct esl_client *c, struct str reply)
         source_fail(c->source, true, reply.n ? reply : STR("events were refused"));
     } else if (c->phase == PHASE_SUBSCRIBE) {
         source_reading(c->source);
+        c->whole = true;
         ask(c, PHASE_REGISTRATIONS, STR("api show registrations as json"), STR_EMPTY);
     }
 }

@@ -266,6 +266,24 @@ static void test_again(void **state)
     bench_fini(&b);
 }
 
+/* Without its database it has no lists: nobody is gone for that. */
+static void test_no_lists(void **state)
+{
+    struct bench b;
+
+    (void)state;
+    begin(&b, ROWS(ROW("t1", "sofia/internal/sip:1000@a")), ROWS(""));
+    source_ended(b.source, STR("gone"));
+    bench_step(&b, 1010);
+    log_in(&b);
+    hear_body(&b, "api/response", "-ERR SQL disabled, no data available!\n");
+    hear_body(&b, "api/response", "-ERR SQL disabled, no data available!\n");
+    assert_int_equal(view_of(&b).state, SOURCE_FOLLOWING);
+    assert_device(&b, "sofia/internal/1000", DEVICE_NOT_INUSE);
+    assert_true(str_starts(view_of(&b).complaint, STR("-ERR SQL disabled")));
+    bench_fini(&b);
+}
+
 static void test_frames(void **state)
 {
     static const char stream[] = "A: b\nContent-Length: 3\n\nx\n\nC: d\n\n\n\nE: f\r\n\r\n";
@@ -295,10 +313,10 @@ static void test_frames(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_session), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_calls),   cmocka_unit_test(test_registrations),
-        cmocka_unit_test(test_others),  cmocka_unit_test(test_again),
-        cmocka_unit_test(test_frames),
+        cmocka_unit_test(test_session),  cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_calls),    cmocka_unit_test(test_registrations),
+        cmocka_unit_test(test_others),   cmocka_unit_test(test_again),
+        cmocka_unit_test(test_no_lists), cmocka_unit_test(test_frames),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
