@@ -13,11 +13,11 @@ struct reporter {
     char text[];
 };
 
-struct feed { /* of a source; the state thread's */
+struct intake { /* of a source; the state thread's */
     struct list link;
     struct inbox_message sweep; /* under way while `sweeping` */
     bool sweeping;
-    struct source_feed source;
+    struct source_intake source;
     struct state_thread *state;
     char text[];
 };
@@ -64,12 +64,12 @@ bool reporter_lost(struct reporter *r)
     return atomic_exchange(&r->lost, false);
 }
 
-/* ---- feeds ---- */
+/* ---- intakes ---- */
 
-static struct feed *feed_find(const struct state_thread *s, struct str source)
+static struct intake *intake_find(const struct state_thread *s, struct str source)
 {
-    LIST_FOREACH (it, &s->feeds) {
-        struct feed *f = CONTAINER_OF(it, struct feed, link);
+    LIST_FOREACH (it, &s->intakes) {
+        struct intake *f = CONTAINER_OF(it, struct intake, link);
 
         if (str_equal(f->source.source, source))
             return f;
@@ -77,7 +77,7 @@ static struct feed *feed_find(const struct state_thread *s, struct str source)
     return NULL;
 }
 
-static void feed_free(struct feed *f)
+static void intake_free(struct intake *f)
 {
     list_remove(&f->link);
     free(f);
@@ -85,25 +85,25 @@ static void feed_free(struct feed *f)
 
 static void sweep_drop(struct inbox_message *m)
 {
-    CONTAINER_OF(m, struct feed, sweep)->sweeping = false;
+    CONTAINER_OF(m, struct intake, sweep)->sweeping = false;
 }
 
 /* A portion a turn, so that lamps have theirs. */
 static void sweep_run(struct inbox_message *m, void *owner)
 {
-    struct feed *f = CONTAINER_OF(m, struct feed, sweep);
+    struct intake *f = CONTAINER_OF(m, struct intake, sweep);
     struct state_thread *s = owner;
-    int r = source_feed_sweep(&f->source, s->engine.core, s->engine.mailboxes);
+    int r = source_intake_sweep(&f->source, s->engine.core, s->engine.mailboxes);
 
     if (r)
         inbox_post_always(&s->loop.inbox, m);
     else
         f->sweeping = false;
     if (!r && f->source.gone)
-        feed_free(f);
+        intake_free(f);
 }
 
-static void sweep_begin(struct feed *f)
+static void sweep_begin(struct intake *f)
 {
     if (f->sweeping)
         return;
@@ -113,9 +113,9 @@ static void sweep_begin(struct feed *f)
     inbox_post_always(&f->state->loop.inbox, &f->sweep);
 }
 
-static struct feed *feed_get(struct state_thread *s, struct str source)
+static struct intake *intake_get(struct state_thread *s, struct str source)
 {
-    struct feed *f = feed_find(s, source);
+    struct intake *f = intake_find(s, source);
     char *at;
 
     if (f)
@@ -127,21 +127,21 @@ static struct feed *feed_get(struct state_thread *s, struct str source)
     f->source.source = source;
     at = f->text;
     str_keep(&f->source.source, &at);
-    list_append(&s->feeds, &f->link);
+    list_append(&s->intakes, &f->link);
     return f;
 }
 
 bool state_source_is_stale(void *ctx, struct str source)
 {
-    const struct feed *f = feed_find(ctx, source);
+    const struct intake *f = intake_find(ctx, source);
 
     return f && f->source.stale;
 }
 
-void state_feeds_fini(struct state_thread *s)
+void state_intakes_fini(struct state_thread *s)
 {
-    LIST_FOREACH_SAFE (it, &s->feeds)
-        feed_free(CONTAINER_OF(it, struct feed, link));
+    LIST_FOREACH_SAFE (it, &s->intakes)
+        intake_free(CONTAINER_OF(it, struct intake, link));
 }
 
 /* ---- messages ---- */
@@ -159,15 +159,15 @@ static void reports_run(struct inbox_message *m, void *owner)
 {
     struct reports_message *rm = CONTAINER_OF(m, struct reports_message, m);
     struct state_thread *s = owner;
-    struct feed *f = feed_get(s, rm->reporter->source);
-    int r =
-        f ? source_feed_apply(&f->source, s->engine.core, s->engine.mailboxes, rm->bytes) : -ENOMEM;
+    struct intake *f = intake_get(s, rm->reporter->source);
+    int r = f ? source_intake_apply(&f->source, s->engine.core, s->engine.mailboxes, rm->bytes)
+              : -ENOMEM;
 
     if (r < 0) {
         log_error(s->log, "source.reports_lost", KV("source", rm->reporter->source), KV_ERR(r));
         atomic_store(&rm->reporter->lost, true);
     }
-    if (r == FEED_SWEEPS)
+    if (r == INTAKE_SWEEPS)
         sweep_begin(f);
     reports_drop(m);
 }

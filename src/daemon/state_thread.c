@@ -354,7 +354,7 @@ int state_thread_init(struct state_thread *s, const struct state_thread_config *
         .log = cfg->log, .feed = cfg->feed, .workers = cfg->workers, .n_workers = cfg->n_workers
     };
     rng_init_system(&s->rng);
-    list_init(&s->feeds);
+    list_init(&s->intakes);
     r = loop_init(&s->loop, cfg->clock, s, STATE_INBOX_HIGH);
     if (r)
         return r;
@@ -429,7 +429,7 @@ void state_thread_stop(struct state_thread *s)
 void state_thread_fini(struct state_thread *s)
 {
     inbox_close(&s->loop.inbox);
-    state_feeds_fini(s);
+    state_intakes_fini(s);
     state_engine_fini(&s->engine);
     feed_writer_fini(&s->changes);
     ledger_fini(&s->ledger);

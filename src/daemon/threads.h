@@ -24,8 +24,8 @@ struct worker;
 
 struct reporter;
 struct state_thread {
-    struct loop loop;  /* its owner is this struct */
-    struct list feeds; /* of sources that are followed: reports.c */
+    struct loop loop;    /* its owner is this struct */
+    struct list intakes; /* of sources that are followed: reports.c */
     struct ledger ledger;
     struct rng rng;
     struct state_engine engine;
@@ -181,7 +181,7 @@ bool reporter_lost(struct reporter *r); /* some could not be taken in: all is to
 /* The bytes are copied. */
 void state_post_reports(struct state_thread *s, struct reporter *r, struct str reports);
 bool state_source_is_stale(void *state_thread, struct str source);
-void state_feeds_fini(struct state_thread *s);
+void state_intakes_fini(struct state_thread *s);
 
 /* To all workers; ctx is the state thread. */
 void state_winfo_start(void *ctx, const struct resource_name *of, uint64_t resource_id,

@@ -77,7 +77,7 @@ void report_gone(struct buf *b)
 /* ---- hearing ---- */
 
 struct hearing {
-    struct source_feed *feed;
+    struct source_intake *intake;
     struct state_core *core;
     struct mailboxes *mailboxes;
     struct record record;
@@ -90,12 +90,12 @@ static int hear_device(struct hearing *h)
 
     if (h->record.error || state >= DEVICE_STATES)
         return -EBADMSG;
-    return state_device_set(h->core, h->feed->source, device, (enum device_state)state);
+    return state_device_set(h->core, h->intake->source, device, (enum device_state)state);
 }
 
 static int hear_presence(struct hearing *h)
 {
-    struct presence_report r = { .source = h->feed->source, .provider = record_str(&h->record) };
+    struct presence_report r = { .source = h->intake->source, .provider = record_str(&h->record) };
     uint32_t state = record_u32(&h->record);
 
     r.subtype = record_str(&h->record);
@@ -113,7 +113,7 @@ static int hear_mailbox(struct hearing *h)
 
     if (h->record.error)
         return -EBADMSG;
-    return mailbox_hear(h->mailboxes, h->feed->source, mailbox, new_count, old_count);
+    return mailbox_hear(h->mailboxes, h->intake->source, mailbox, new_count, old_count);
 }
 
 /* The texts of what is read borrow the record, and calls live longer. */
@@ -153,23 +153,23 @@ static int hear_calls(struct hearing *h, bool any)
     if (r == 0 && h->record.error)
         r = -EBADMSG;
     if (r == 0)
-        r = state_device_calls_set(h->core, h->feed->source, device, calls);
+        r = state_device_calls_set(h->core, h->intake->source, device, calls);
     event_state_unref(calls);
     return r;
 }
 
 static int hear_begin(struct hearing *h)
 {
-    h->feed->whole = true;
-    h->feed->stale = h->feed->gone = false;
-    h->feed->begun = state_reports(h->core);
-    h->feed->mailboxes_begun = mailboxes_reports(h->mailboxes);
+    h->intake->whole = true;
+    h->intake->stale = h->intake->gone = false;
+    h->intake->begun = state_reports(h->core);
+    h->intake->mailboxes_begun = mailboxes_reports(h->mailboxes);
     return 0;
 }
 
 static int hear_end(struct hearing *h)
 {
-    struct source_feed *f = h->feed;
+    struct source_intake *f = h->intake;
     bool mailboxes = record_u64(&h->record);
 
     if (f->whole)
@@ -184,25 +184,25 @@ static int hear_end(struct hearing *h)
 
 static int hear_loss(struct hearing *h, enum source_end how)
 {
-    h->feed->whole = false;
-    h->feed->sweep = (struct source_sweep){ .states = true,
-                                            .mailboxes = true,
-                                            .how = how,
-                                            .until = state_reports(h->core),
-                                            .mailboxes_until = mailboxes_reports(h->mailboxes) };
+    h->intake->whole = false;
+    h->intake->sweep = (struct source_sweep){ .states = true,
+                                              .mailboxes = true,
+                                              .how = how,
+                                              .until = state_reports(h->core),
+                                              .mailboxes_until = mailboxes_reports(h->mailboxes) };
     return 0;
 }
 
 static int hear_stale(struct hearing *h)
 {
-    h->feed->stale = true;
-    h->feed->whole = false;
+    h->intake->stale = true;
+    h->intake->whole = false;
     return record_u64(&h->record) ? 0 : hear_loss(h, SOURCE_END_UNAVAILABLE);
 }
 
 static int hear_gone(struct hearing *h)
 {
-    h->feed->gone = true;
+    h->intake->gone = true;
     return hear_loss(h, SOURCE_END_FORGOTTEN);
 }
 
@@ -231,13 +231,13 @@ static int hear(struct hearing *h)
     return -EBADMSG;
 }
 
-static bool sweeps(const struct source_feed *f)
+static bool sweeps(const struct source_intake *f)
 {
     return f->sweep.states || f->sweep.mailboxes;
 }
 
-int source_feed_apply(struct source_feed *f, struct state_core *core, struct mailboxes *mailboxes,
-                      struct str reports)
+int source_intake_apply(struct source_intake *f, struct state_core *core,
+                        struct mailboxes *mailboxes, struct str reports)
 {
     struct hearing h = { f, core, mailboxes, record_of(reports) };
     bool lost = false;
@@ -253,10 +253,11 @@ int source_feed_apply(struct source_feed *f, struct state_core *core, struct mai
         f->whole = false; /* what was lost must not be taken for gone */
         return -ENOMEM;
     }
-    return sweeps(f) ? FEED_SWEEPS : 0;
+    return sweeps(f) ? INTAKE_SWEEPS : 0;
 }
 
-int source_feed_sweep(struct source_feed *f, struct state_core *core, struct mailboxes *mailboxes)
+int source_intake_sweep(struct source_intake *f, struct state_core *core,
+                        struct mailboxes *mailboxes)
 {
     struct source_sweep *s = &f->sweep;
     int r = 0;
@@ -272,5 +273,5 @@ int source_feed_sweep(struct source_feed *f, struct state_core *core, struct mai
             return r;
         s->mailboxes = r == MAILBOX_MORE;
     }
-    return sweeps(f) ? FEED_SWEEPS : 0;
+    return sweeps(f) ? INTAKE_SWEEPS : 0;
 }

@@ -3,7 +3,7 @@
  * message; and what is done with it there.
  *
  * The one end of it is a source's thread, the other the state thread: there is one struct
- * source_feed for each source, which the state thread owns. */
+ * source_intake for each source, which the state thread owns. */
 #pragma once
 #include "base/record.h"
 #include "publication/mailbox.h"
@@ -30,7 +30,7 @@ void report_gone(struct buf *b);
 
 /* ---- hearing: the state thread ---- */
 
-struct source_feed { /* zeroed, but for its name */
+struct source_intake { /* zeroed, but for its name */
     struct str source;
     bool stale, gone; /* it has been told so, and nothing else since */
     bool whole;       /* between report_begin and report_end, and this is when it began: */
@@ -43,10 +43,10 @@ struct source_feed { /* zeroed, but for its name */
 };
 
 /* Apply them. Without memory some may have got lost; -ENOMEM says so, and the source has to be read
- * anew. -EBADMSG: they are nonsense. 0; FEED_SWEEPS: source_feed_sweep has something to do. */
-enum { FEED_SWEEPS = 1 };
-NODISCARD int source_feed_apply(struct source_feed *f, struct state_core *core,
-                                struct mailboxes *mailboxes, struct str reports);
-/* A portion of that. 0: it is done; FEED_SWEEPS; -ENOMEM: it is to be tried again. */
-NODISCARD int source_feed_sweep(struct source_feed *f, struct state_core *core,
-                                struct mailboxes *mailboxes);
+ * anew. -EBADMSG: they are nonsense. 0; INTAKE_SWEEPS: source_intake_sweep has something to do. */
+enum { INTAKE_SWEEPS = 1 };
+NODISCARD int source_intake_apply(struct source_intake *f, struct state_core *core,
+                                  struct mailboxes *mailboxes, struct str reports);
+/* A portion of that. 0: it is done; INTAKE_SWEEPS; -ENOMEM: it is to be tried again. */
+NODISCARD int source_intake_sweep(struct source_intake *f, struct state_core *core,
+                                  struct mailboxes *mailboxes);

@@ -29,7 +29,7 @@ struct bench {
     struct state_core *core;
     struct publication_store *publications;
     struct mailboxes *mailboxes;
-    struct source_feed feed;
+    struct source_intake intake;
     struct wheel publication_wheel;
 };
 
@@ -63,11 +63,11 @@ static inline void bench_disconnect(void *ctx)
 static inline void bench_report(void *ctx, struct str reports)
 {
     struct bench *b = ctx;
-    int r = source_feed_apply(&b->feed, b->core, b->mailboxes, reports);
+    int r = source_intake_apply(&b->intake, b->core, b->mailboxes, reports);
 
-    assert_true(r == 0 || r == FEED_SWEEPS);
-    while (r == FEED_SWEEPS)
-        r = source_feed_sweep(&b->feed, b->core, b->mailboxes);
+    assert_true(r == 0 || r == INTAKE_SWEEPS);
+    while (r == INTAKE_SWEEPS)
+        r = source_intake_sweep(&b->intake, b->core, b->mailboxes);
     assert_int_equal(r, 0);
 }
 
@@ -131,7 +131,7 @@ static inline void bench_init(struct bench *b, const struct source_settings *set
     b->settings.retry_interval_s = 30;
     b->settings.ping_interval_s = 15;
     b->clock = (struct clock){ bench_now, bench_now, b };
-    b->feed.source = b->settings.id;
+    b->intake.source = b->settings.id;
     rng_init_seeded(&b->rng, 7);
     wheel_init(&b->wheel, b->now_ms);
     wheel_init(&b->publication_wheel, b->now_ms);
