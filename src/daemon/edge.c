@@ -302,6 +302,7 @@ int edge_init(struct edge *e, const struct edge_config *cfg)
     r = pbxs_create(&e->pbxs, &(struct pbxs_config){ .loop = &e->loop,
                                                      .log = cfg->log,
                                                      .state = cfg->state,
+                                                     .changes = &e->changes,
                                                      .hints = cfg->hints,
                                                      .ctx = cfg->hints_ctx });
     if (r)

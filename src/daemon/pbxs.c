@@ -150,6 +150,27 @@ static void port_hints(void *ctx, const struct source_hint *hints, size_t n)
     buf_fini(&b);
 }
 
+static struct str protocol_of(const struct pbx *p)
+{
+    return p->spec->protocol == SOURCE_ESL ? STR("esl") : STR("ami");
+}
+
+static void port_changed(void *ctx)
+{
+    struct pbx *p = ctx;
+    struct source_view v;
+
+    if (!feed_wants(p->pbxs->cfg.changes, CHANGE_SOURCE))
+        return;
+    source_view(p->source, &v);
+    feed_put(p->pbxs->cfg.changes, &(struct change){ .kind = CHANGE_SOURCE,
+                                                     .source = { .source = p->spec->id,
+                                                                 .protocol = protocol_of(p),
+                                                                 .up = v.state == SOURCE_FOLLOWING,
+                                                                 .stale = v.stale,
+                                                                 .why = v.complaint } });
+}
+
 /* ---- all of them ---- */
 
 static void pbx_destroy(struct pbx *p)
@@ -179,14 +200,14 @@ static int pbx_create(struct pbxs *all, const struct settings *settings,
     list_init(&p->link);
     r = reporter_create(&p->reporter, spec->id);
     if (r == 0)
-        r = source_create(&p->source, &(struct source_config){ .settings = spec,
-                                                               .port = { p, port_connect, port_send,
-                                                                         port_disconnect,
-                                                                         port_report, port_hints },
-                                                               .wheel = &all->cfg.loop->wheel,
-                                                               .clock = all->cfg.loop->clock,
-                                                               .rng = &all->rng,
-                                                               .log = all->cfg.log });
+        r = source_create(&p->source, &(struct source_config){
+                                          .settings = spec,
+                                          .port = { p, port_connect, port_send, port_disconnect,
+                                                    port_report, port_hints, port_changed },
+                                          .wheel = &all->cfg.loop->wheel,
+                                          .clock = all->cfg.loop->clock,
+                                          .rng = &all->rng,
+                                          .log = all->cfg.log });
     if (r)
         pbx_destroy(p);
     else
@@ -271,7 +292,7 @@ void pbxs_each(const struct pbxs *all, ctl_source_fn each, void *ctx)
         source_view(p->source, &v);
         each(ctx, &(struct ctl_source){
                       .source = p->spec->id,
-                      .protocol = p->spec->protocol == SOURCE_ESL ? STR("esl") : STR("ami"),
+                      .protocol = protocol_of(p),
                       .state = str_of(source_state_name(v.state)),
                       .server = v.server,
                       .complaint = v.complaint,

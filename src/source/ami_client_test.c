@@ -405,6 +405,7 @@ static void test_stale(void **state)
         assert_device(&b, "PJSIP/alice", DEVICE_INUSE);
         bench_step(&b, 200);
         assert_true(view_of(&b).stale && b.intake.stale);
+        assert_text(&b.told, "up down stale ", __FILE__, __LINE__);
         assert_device(&b, "PJSIP/alice",
                       choices[i] == SOURCE_STALE_KEEP ? DEVICE_INUSE : DEVICE_UNAVAILABLE);
         bench_fini(&b);

@@ -99,6 +99,8 @@ static void gone(struct source *s)
         s->since_ms = clock_wall_ms(s->clock);
         timer_start(s->wheel, &s->grace, s->settings->grace_s * 1000ull);
     }
+    if (followed)
+        s->port.changed(s->port.ctx);
 }
 
 void source_fail(struct source *s, bool refused, struct str why)
@@ -180,6 +182,7 @@ static void on_grace(struct timer *t)
     s->protocol->stale(s->client);
     report_stale(source_reports(s), s->settings->stale == SOURCE_STALE_KEEP);
     source_flush(s);
+    s->port.changed(s->port.ctx);
 }
 
 /* ---- what a protocol says ---- */
@@ -244,6 +247,8 @@ void source_reading(struct source *s)
 
 void source_read(struct source *s, bool whole, bool mailboxes)
 {
+    bool was_away;
+
     if (s->state == SOURCE_WAITING)
         return;
     move(s, SOURCE_FOLLOWING);
@@ -251,10 +256,13 @@ void source_read(struct source *s, bool whole, bool mailboxes)
         report_end(source_reports(s), mailboxes);
     source_reported(s);
     s->synced_ms = clock_wall_ms(s->clock);
-    if (s->stale || timer_running(&s->grace))
+    was_away = s->stale || timer_running(&s->grace);
+    if (was_away)
         s->since_ms = s->synced_ms;
     s->stale = false;
     timer_stop(s->wheel, &s->grace);
+    if (was_away)
+        s->port.changed(s->port.ctx);
     log_info(s->log, "source.read", KV("source", s->settings->id), KV_U("events", s->events),
              KV_U("reports", s->reports));
 }

@@ -48,6 +48,9 @@ struct source_port {
     /* All hints that it has, when that is known or has changed; borrowed for the call. Only with
      * `hints` of its settings. */
     void (*hints)(void *ctx, const struct source_hint *hints, size_t n);
+    /* It is followed from now on; it is not any more, because of its view's complaint; or its
+     * states are stale. */
+    void (*changed)(void *ctx);
 };
 
 struct source_hint {

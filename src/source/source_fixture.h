@@ -23,7 +23,7 @@ struct bench {
     struct clock clock;
     struct rng rng;
     uint64_t now_ms;
-    struct buf sent, did, hints;
+    struct buf sent, did, hints, told;
     int connect_result, send_result;
     /* What its reports become. */
     struct state_core *core;
@@ -79,6 +79,17 @@ static inline void bench_hints(void *ctx, const struct source_hint *hints, size_
     for (size_t i = 0; i < n; i++)
         buf_printf(&b->hints, "%.*s@%.*s=%.*s ", STR_FMT(hints[i].extension),
                    STR_FMT(hints[i].context), STR_FMT(hints[i].text));
+}
+
+static inline void bench_changed(void *ctx)
+{
+    struct bench *b = ctx;
+    struct source_view v;
+
+    source_view(b->source, &v);
+    buf_add(&b->told, v.stale                       ? STR("stale ")
+                      : v.state == SOURCE_FOLLOWING ? STR("up ")
+                                                    : STR("down "));
 }
 
 static inline int bench_ignore_composed(void *ctx, const struct resource_name *name,
@@ -138,12 +149,13 @@ static inline void bench_init(struct bench *b, const struct source_settings *set
     buf_init(&b->sent, 1 << 24);
     buf_init(&b->did, 1 << 20);
     buf_init(&b->hints, 1 << 20);
+    buf_init(&b->told, 1 << 20);
     bench_states_init(b);
     assert_int_equal(
         source_create(&b->source, &(struct source_config){ .settings = &b->settings,
                                                            .port = { b, bench_connect, bench_send,
                                                                      bench_disconnect, bench_report,
-                                                                     bench_hints },
+                                                                     bench_hints, bench_changed },
                                                            .wheel = &b->wheel,
                                                            .clock = &b->clock,
                                                            .rng = &b->rng }),
@@ -160,6 +172,7 @@ static inline void bench_fini(struct bench *b)
     buf_fini(&b->sent);
     buf_fini(&b->did);
     buf_fini(&b->hints);
+    buf_fini(&b->told);
 }
 
 static inline void bench_step(struct bench *b, uint64_t ms)
