@@ -39,6 +39,7 @@ int sip_name_addr_parse(struct sip_name_addr *out, struct str value)
 {
     struct cursor c = scan_on(value);
     struct sip_name_addr n = { .uri = STR_EMPTY };
+    struct sip_wanted tag = { .name = STR_INIT("tag") };
 
     scan_blanks(&c);
     if (display_scan(&c, &n.display)) {
@@ -48,8 +49,10 @@ int sip_name_addr_parse(struct sip_name_addr *out, struct str value)
     } else {
         n.uri = addr_spec_scan(&c);
     }
-    if (n.uri.n == 0 || !scan_params(&c, &n.params) || !cursor_done(&c))
+    if (n.uri.n == 0 || !scan_params(&c, &n.params, &tag) || !cursor_done(&c))
         return -EBADMSG;
+    n.has_tag = tag.found;
+    n.tag = tag.value;
     *out = n;
     return 0;
 }
@@ -160,12 +163,14 @@ int sip_event_parse(struct sip_event *out, struct str value)
 {
     struct cursor c = scan_on(value);
     struct sip_event e = { .has_id = false };
+    struct sip_wanted id = { .name = STR_INIT("id") };
 
     scan_blanks(&c);
     e.package = scan_span(&c, CH_TOKEN);
-    if (e.package.n == 0 || !scan_params(&c, &e.params) || !cursor_done(&c))
+    if (e.package.n == 0 || !scan_params(&c, &e.params, &id) || !cursor_done(&c))
         return -EBADMSG;
-    e.has_id = sip_param_find(e.params, STR("id"), &e.id);
+    e.has_id = id.found;
+    e.id = id.value;
     *out = e;
     return 0;
 }
@@ -206,7 +211,7 @@ int sip_delta_seconds_parse(uint32_t *out, struct str value)
         seconds = seconds * 10 + (uint64_t)(digits.p[i] - '0');
     scan_blanks(&c);
     (void)comment_skip(&c);
-    if (!scan_params(&c, &params) || !cursor_done(&c))
+    if (!scan_params(&c, &params, NULL) || !cursor_done(&c))
         return -EBADMSG;
     *out = seconds > UINT32_MAX ? UINT32_MAX : (uint32_t)seconds;
     return 0;
@@ -244,7 +249,7 @@ int sip_media_range_parse(struct sip_media_range *out, struct str value)
     if (m.type.n == 0 || !scan_separator(&c, '/'))
         return -EBADMSG;
     m.subtype = scan_span(&c, CH_TOKEN);
-    if (m.subtype.n == 0 || !scan_params(&c, &m.params) || !cursor_done(&c))
+    if (m.subtype.n == 0 || !scan_params(&c, &m.params, NULL) || !cursor_done(&c))
         return -EBADMSG;
     if (str_equal(m.type, STR("*")) && !str_equal(m.subtype, STR("*")))
         return -EBADMSG;

@@ -122,16 +122,20 @@ bool scan_param(struct cursor *c, unsigned name_class, struct sip_param *out)
     return true;
 }
 
-bool scan_params(struct cursor *c, struct str *out)
+bool scan_params(struct cursor *c, struct str *out, struct sip_wanted *wanted)
 {
     struct cursor ahead = *c;
-    struct sip_param ignored;
+    struct sip_param p;
     const char *start;
 
     scan_blanks(&ahead);
     start = ahead.p;
-    while (!cursor_done(&ahead) && scan_param(&ahead, CH_TOKEN, &ignored))
-        ;
+    while (!cursor_done(&ahead) && scan_param(&ahead, CH_TOKEN, &p)) {
+        if (!wanted || wanted->found || !word_is(p.name, wanted->name))
+            continue;
+        wanted->found = true;
+        wanted->value = p.value;
+    }
     *out = (struct str){ start, (size_t)(ahead.p - start) };
     scan_blanks(&ahead);
     if (ahead.p < ahead.end && *ahead.p == ';')
@@ -140,17 +144,27 @@ bool scan_params(struct cursor *c, struct str *out)
     return true;
 }
 
+/* "SIP/2.0/", as it is nearly always written. Any version: a message of another one has it here
+ * too, and wants its 505. */
+static bool sent_protocol_begins(struct cursor *c)
+{
+    if (str_starts(cursor_rest(c), STR("SIP/2.0/"))) {
+        c->p += STR("SIP/2.0/").n;
+        scan_blanks(c);
+        return true;
+    }
+    scan_blanks(c);
+    return str_equal_nocase(scan_span(c, CH_TOKEN), STR("SIP")) && scan_separator(c, '/') &&
+           scan_span(c, CH_TOKEN).n && scan_separator(c, '/');
+}
+
 bool scan_via_head(struct cursor *c, struct sip_via *out)
 {
     struct cursor ahead = *c, port;
     struct sip_via v = { .port = 0 };
     const char *transport_end;
 
-    scan_blanks(&ahead);
-    if (!str_equal_nocase(scan_span(&ahead, CH_TOKEN), STR("SIP")) || !scan_separator(&ahead, '/'))
-        return false;
-    /* Any version: a message of another one has it here too, and wants its 505. */
-    if (scan_span(&ahead, CH_TOKEN).n == 0 || !scan_separator(&ahead, '/'))
+    if (!sent_protocol_begins(&ahead))
         return false;
     v.transport = scan_span(&ahead, CH_TOKEN);
     transport_end = ahead.p;

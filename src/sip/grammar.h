@@ -87,6 +87,9 @@ static inline struct str scan_span(struct cursor *c, unsigned classes)
 {
     const char *start = c->p, *p = start, *end = c->end; /* not in memory at each step */
 
+    while (end - p >= 4 && ch_is(p[0], classes) && ch_is(p[1], classes) && ch_is(p[2], classes) &&
+           ch_is(p[3], classes))
+        p += 4;
     while (p < end && ch_is(*p, classes))
         p++;
     c->p = p;
@@ -126,9 +129,23 @@ struct sip_param {
 /* SEMI name [EQUAL value]; the name is made of `name_class`. */
 bool scan_param(struct cursor *c, unsigned name_class, struct sip_param *out);
 
+struct sip_wanted { /* a parameter that is looked for, of several the first */
+    struct str name;
+    bool found;
+    struct str value;
+};
+
 /* Header parameters up to whatever is none; false when a semicolon is left over. `*out` begins with
- * the first semicolon. */
-bool scan_params(struct cursor *c, struct str *out);
+ * the first semicolon. `wanted` may be NULL. */
+bool scan_params(struct cursor *c, struct str *out, struct sip_wanted *wanted);
+
+/* Has it nothing else in it? */
+static inline bool all_of(struct str s, unsigned classes)
+{
+    struct cursor c = scan_on(s);
+
+    return scan_span(&c, classes).n == s.n;
+}
 
 /* sent-protocol LWS sent-by, which is enough of a Via to answer. */
 bool scan_via_head(struct cursor *c, struct sip_via *out);

@@ -26,8 +26,6 @@ static void fault_set(struct parser *ps, const char *fault)
 /* Folds and tabs are fine, and what a backslash quotes, except a CR: RFC 3261 section 25.1. */
 static bool has_bad_control(struct str s)
 {
-    if (!str_has_control(s))
-        return false;
     for (size_t i = 0; i < s.n; i++) {
         if ((unsigned char)s.p[i] >= ' ' || s.p[i] == '\t' || s.p[i] == '\n')
             continue; /* a line end in here is a fold: header_end saw to it */
@@ -88,7 +86,7 @@ static void status_line_parse(struct parser *ps, struct str line)
         fault_set(ps, "Bad status code");
     else
         ps->m->status = status;
-    if (has_bad_control(line))
+    if (str_has_control(line) && has_bad_control(line))
         fault_set(ps, "Control character in the status line");
 }
 
@@ -152,35 +150,43 @@ static int start_line_parse(struct parser *ps)
     return request_line_parse(ps, line);
 }
 
-static void header_add(struct parser *ps, struct str name, struct str value)
+static void header_add(struct parser *ps, enum sip_header_id id, struct str name, struct str value)
 {
     struct sip_message *m = ps->m;
-    enum sip_header_id id = sip_header_id_parse(name);
 
-    if (!m->first[id])
+    if (!m->first[id]) {
         m->first[id] = (uint8_t)(m->n_headers + 1);
-    else if ((single_headers >> id & 1) && !str_equal(m->headers[m->first[id] - 1].value, value))
-        fault_set(ps, "Header field repeated with another value");
+    } else {
+        m->repeated |= UINT64_C(1) << id;
+        if ((single_headers >> id & 1) && !str_equal(m->headers[m->first[id] - 1].value, value))
+            fault_set(ps, "Header field repeated with another value");
+    }
     m->headers[m->n_headers++] = (struct sip_header){ id, name, value };
 }
 
-/* header-name *( SP / HTAB ) ":" SWS header-value, whose line end is `end`. */
-static void header_parse(struct parser *ps, const char *end)
+/* header-name *( SP / HTAB ) ":" SWS header-value, without its line end. A name that is known
+ * has nothing in it that a token may not have. */
+static void header_parse(struct parser *ps, struct str line)
 {
-    struct cursor c = { ps->p, end };
-    struct str name = scan_span(&c, CH_TOKEN);
     struct str value;
+    size_t colon = str_find_char(line, ':');
+    struct str name = str_sub(line, 0, colon);
+    enum sip_header_id id;
 
-    while (c.p < end && (*c.p == ' ' || *c.p == '\t'))
-        c.p++;
-    if (name.n == 0 || !cursor_char(&c, ':')) {
+    while (name.n && (name.p[name.n - 1] == ' ' || name.p[name.n - 1] == '\t'))
+        name.n--;
+    id = sip_header_id_parse(name);
+    if (colon == line.n || name.n == 0 || (id == SIP_H_OTHER && !all_of(name, CH_TOKEN))) {
         fault_set(ps, "Bad header field name");
         return;
     }
-    value = str_trim(cursor_rest(&c));
-    if (has_bad_control(value))
-        fault_set(ps, "Control character in a header field");
-    header_add(ps, name, value);
+    value = str_trim(str_sub(line, colon + 1, line.n));
+    if (str_has_control(value)) {
+        ps->m->has_control = true;
+        if (has_bad_control(value))
+            fault_set(ps, "Control character in a header field");
+    }
+    header_add(ps, id, name, value);
 }
 
 /* Up to the empty line, which is taken too. A datagram that ends without one, but behind a whole
@@ -200,7 +206,7 @@ static void headers_parse(struct parser *ps)
             ps->p = ps->end;
             return;
         }
-        header_parse(ps, end);
+        header_parse(ps, (struct str){ ps->p, (size_t)(end - 1 - ps->p) });
         ps->p = end;
     }
 }
@@ -249,11 +255,26 @@ static void cseq_check(struct parser *ps)
 }
 
 /* From or To; a missing tag is for the caller to judge, since RFC 2543 had none. */
-static bool address_parse(struct sip_name_addr *address, struct sip_uri *uri, struct str *tag,
-                          struct str value)
+static bool address_parse(struct sip_name_addr *address, struct str *tag, struct str value)
 {
-    return sip_name_addr_parse(address, value) == 0 && sip_uri_parse(uri, address->uri) == 0 &&
-           (!sip_param_find(address->params, STR("tag"), tag) || tag->n);
+    if (sip_name_addr_parse(address, value))
+        return false;
+    *tag = address->tag;
+    return !address->has_tag || tag->n;
+}
+
+static void parties_check(struct parser *ps)
+{
+    struct sip_message *m = ps->m;
+    struct sip_uri to_uri;
+
+    if (!address_parse(&m->from_parts, &m->from_tag, m->from) ||
+        sip_uri_parse(&m->from_uri, m->from_parts.uri))
+        fault_set(ps, "Bad From");
+    /* Outside a dialog it mostly is the Request-URI, which was looked at. */
+    if (!address_parse(&m->to_parts, &m->to_tag, m->to) ||
+        (!str_equal(m->to_parts.uri, m->uri) && sip_uri_parse(&to_uri, m->to_parts.uri)))
+        fault_set(ps, "Bad To");
 }
 
 /* Whether a response could find its way; sets the fault for what is wrong with the topmost Via. */
@@ -274,7 +295,6 @@ static bool via_check(struct parser *ps)
 static int mandatory_check(struct parser *ps)
 {
     struct sip_message *m = ps->m;
-    struct sip_uri to_uri;
 
     m->call_id = sip_header_value(m, SIP_H_CALL_ID);
     m->from = sip_header_value(m, SIP_H_FROM);
@@ -286,10 +306,7 @@ static int mandatory_check(struct parser *ps)
     if (!via_check(ps))
         return SIP_UNANSWERABLE;
     cseq_check(ps);
-    if (!address_parse(&m->from_parts, &m->from_uri, &m->from_tag, m->from))
-        fault_set(ps, "Bad From");
-    if (!address_parse(&m->to_parts, &to_uri, &m->to_tag, m->to))
-        fault_set(ps, "Bad To");
+    parties_check(ps);
     if (ps->other_version)
         return SIP_BAD_VERSION;
     return ps->fault ? SIP_MALFORMED : 0;
@@ -305,6 +322,8 @@ static void message_clear(struct sip_message *m, struct str raw)
     m->from_parts = m->to_parts = (struct sip_name_addr){ .uri = STR_EMPTY };
     m->request_uri.sip = m->from_uri.sip = false;
     m->n_headers = 0;
+    m->repeated = 0;
+    m->has_control = false;
     memset(m->first, 0, sizeof(m->first));
     m->cseq = 0;
 }

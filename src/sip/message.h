@@ -99,6 +99,8 @@ struct sip_name_addr {  /* From, To, Contact, Route, Record-Route */
     struct str display; /* without quotes, escapes still in it */
     struct str uri;     /* without <> */
     struct str params;  /* header parameters: ";tag=x" or empty */
+    bool has_tag;       /* one of them is the tag */
+    struct str tag;
 };
 
 struct sip_via {
@@ -123,6 +125,8 @@ struct sip_message {
     struct sip_header headers[SIP_HEADERS_MAX];
     size_t n_headers;
     uint8_t first[SIP_H_COUNT]; /* index + 1 of the first header of each kind, 0: none */
+    uint64_t repeated;          /* a bit for each kind that there are several of */
+    bool has_control;           /* some value has a fold or a tab */
     struct str call_id, from_tag, to_tag, branch; /* parsed always; branch is the topmost Via's */
     struct str from, to;                          /* whole header values */
     struct sip_name_addr from_parts, to_parts;    /* of them */

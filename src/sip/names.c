@@ -55,28 +55,49 @@ static const struct str header_names[SIP_H_COUNT] = {
     [SIP_H_PROXY_AUTHORIZATION] = STR_INIT("Proxy-Authorization"),
 };
 
-/* Names that are worth comparing with one of this length; SIP_H_OTHER ends each row. message_test.c
- * checks that none is missing. */
-enum { HEADERS_PER_LENGTH = 6 };
-static const uint8_t headers_by_length[][HEADERS_PER_LENGTH] = {
-    [2] = { SIP_H_TO },
-    [3] = { SIP_H_VIA },
-    [4] = { SIP_H_FROM, SIP_H_CSEQ, SIP_H_DATE, SIP_H_PATH },
-    [5] = { SIP_H_EVENT, SIP_H_ROUTE, SIP_H_ALLOW },
-    [6] = { SIP_H_ACCEPT, SIP_H_SERVER, SIP_H_REASON },
-    [7] = { SIP_H_CALL_ID, SIP_H_CONTACT, SIP_H_EXPIRES, SIP_H_REQUIRE, SIP_H_WARNING },
-    [8] = { SIP_H_SIP_ETAG },
-    [9] = { SIP_H_SUPPORTED },
-    [10] = { SIP_H_USER_AGENT },
-    [11] = { SIP_H_MIN_EXPIRES, SIP_H_RETRY_AFTER, SIP_H_UNSUPPORTED },
-    [12] = { SIP_H_MAX_FORWARDS, SIP_H_CONTENT_TYPE, SIP_H_RECORD_ROUTE, SIP_H_ALLOW_EVENTS,
-             SIP_H_SIP_IF_MATCH },
-    [13] = { SIP_H_AUTHORIZATION, SIP_H_PROXY_REQUIRE },
-    [14] = { SIP_H_CONTENT_LENGTH },
-    [16] = { SIP_H_WWW_AUTHENTICATE, SIP_H_CONTENT_ENCODING },
-    [17] = { SIP_H_SUPPRESS_IF_MATCH },
-    [18] = { SIP_H_SUBSCRIPTION_STATE, SIP_H_PROXY_AUTHENTICATE },
-    [19] = { SIP_H_PROXY_AUTHORIZATION, SIP_H_CONTENT_DISPOSITION },
+/* Where to look for a name: nearly perfect, in that no two of ours meet (the compiler would
+ * complain of the second). message_test.c checks that none is missing. */
+#define HEADER_SLOT(first, last, n) \
+    (((unsigned)(first) + 29u * (unsigned)(last) + 13u * (unsigned)(n)) % 128u)
+static const uint8_t headers_by_slot[128] = {
+    [HEADER_SLOT('v', 'a', 3)] = SIP_H_VIA,
+    [HEADER_SLOT('f', 'm', 4)] = SIP_H_FROM,
+    [HEADER_SLOT('t', 'o', 2)] = SIP_H_TO,
+    [HEADER_SLOT('c', 'd', 7)] = SIP_H_CALL_ID,
+    [HEADER_SLOT('c', 'q', 4)] = SIP_H_CSEQ,
+    [HEADER_SLOT('c', 't', 7)] = SIP_H_CONTACT,
+    [HEADER_SLOT('m', 's', 12)] = SIP_H_MAX_FORWARDS,
+    [HEADER_SLOT('r', 'e', 5)] = SIP_H_ROUTE,
+    [HEADER_SLOT('r', 'e', 12)] = SIP_H_RECORD_ROUTE,
+    [HEADER_SLOT('e', 't', 5)] = SIP_H_EVENT,
+    [HEADER_SLOT('e', 's', 7)] = SIP_H_EXPIRES,
+    [HEADER_SLOT('m', 's', 11)] = SIP_H_MIN_EXPIRES,
+    [HEADER_SLOT('s', 'e', 18)] = SIP_H_SUBSCRIPTION_STATE,
+    [HEADER_SLOT('a', 't', 6)] = SIP_H_ACCEPT,
+    [HEADER_SLOT('a', 'w', 5)] = SIP_H_ALLOW,
+    [HEADER_SLOT('a', 's', 12)] = SIP_H_ALLOW_EVENTS,
+    [HEADER_SLOT('s', 'g', 8)] = SIP_H_SIP_ETAG,
+    [HEADER_SLOT('s', 'h', 12)] = SIP_H_SIP_IF_MATCH,
+    [HEADER_SLOT('s', 'h', 17)] = SIP_H_SUPPRESS_IF_MATCH,
+    [HEADER_SLOT('c', 'e', 12)] = SIP_H_CONTENT_TYPE,
+    [HEADER_SLOT('c', 'h', 14)] = SIP_H_CONTENT_LENGTH,
+    [HEADER_SLOT('c', 'g', 16)] = SIP_H_CONTENT_ENCODING,
+    [HEADER_SLOT('c', 'n', 19)] = SIP_H_CONTENT_DISPOSITION,
+    [HEADER_SLOT('r', 'e', 7)] = SIP_H_REQUIRE,
+    [HEADER_SLOT('p', 'e', 13)] = SIP_H_PROXY_REQUIRE,
+    [HEADER_SLOT('s', 'd', 9)] = SIP_H_SUPPORTED,
+    [HEADER_SLOT('u', 'd', 11)] = SIP_H_UNSUPPORTED,
+    [HEADER_SLOT('u', 't', 10)] = SIP_H_USER_AGENT,
+    [HEADER_SLOT('s', 'r', 6)] = SIP_H_SERVER,
+    [HEADER_SLOT('r', 'r', 11)] = SIP_H_RETRY_AFTER,
+    [HEADER_SLOT('w', 'g', 7)] = SIP_H_WARNING,
+    [HEADER_SLOT('r', 'n', 6)] = SIP_H_REASON,
+    [HEADER_SLOT('d', 'e', 4)] = SIP_H_DATE,
+    [HEADER_SLOT('p', 'h', 4)] = SIP_H_PATH,
+    [HEADER_SLOT('w', 'e', 16)] = SIP_H_WWW_AUTHENTICATE,
+    [HEADER_SLOT('p', 'e', 18)] = SIP_H_PROXY_AUTHENTICATE,
+    [HEADER_SLOT('a', 'n', 13)] = SIP_H_AUTHORIZATION,
+    [HEADER_SLOT('p', 'n', 19)] = SIP_H_PROXY_AUTHORIZATION,
 };
 
 /* The registry at IANA. Those without an id here are other_compact_names below. */
@@ -130,18 +151,14 @@ static int compact_index(struct str name)
 enum sip_header_id sip_header_id_parse(struct str name)
 {
     int compact = compact_index(name);
-    const uint8_t *row;
+    uint8_t id;
 
     if (compact >= 0)
         return (enum sip_header_id)compact_ids[compact];
-    if (name.n >= ARRAY_LEN(headers_by_length))
+    if (!name.n)
         return SIP_H_OTHER;
-    row = headers_by_length[name.n];
-    for (size_t i = 0; i < HEADERS_PER_LENGTH && row[i]; i++)
-        if ((header_names[row[i]].p[0] | 0x20) == (name.p[0] | 0x20) &&
-            word_is(name, header_names[row[i]]))
-            return (enum sip_header_id)row[i];
-    return SIP_H_OTHER;
+    id = headers_by_slot[HEADER_SLOT(name.p[0] | 0x20, name.p[name.n - 1] | 0x20, name.n)];
+    return word_is(name, header_names[id]) ? (enum sip_header_id)id : SIP_H_OTHER;
 }
 
 /* Two names of headers without an id are the same kind. */
@@ -164,6 +181,8 @@ const struct sip_header *sip_header_first(const struct sip_message *m, enum sip_
 const struct sip_header *sip_header_next(const struct sip_message *m,
                                          const struct sip_header *previous)
 {
+    if (!(m->repeated >> previous->id & 1))
+        return NULL;
     for (const struct sip_header *h = previous + 1; h < m->headers + m->n_headers; h++)
         if (h->id == previous->id &&
             (h->id != SIP_H_OTHER || same_other_name(h->name, previous->name)))

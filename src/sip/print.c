@@ -63,11 +63,21 @@ void sip_print_quoted(struct buf *b, struct str name, struct str value)
     buf_add_char(b, '"');
 }
 
-static void print_raw_header(struct buf *b, enum sip_header_id id, struct str value)
+/* Part of the value of a header field of the request. */
+static void print_raw(struct buf *b, const struct sip_message *request, struct str text)
+{
+    if (request->has_control)
+        sip_print_unfolded(b, text);
+    else
+        buf_add(b, text);
+}
+
+static void print_raw_header(struct buf *b, const struct sip_message *request,
+                             enum sip_header_id id, struct str value)
 {
     buf_add(b, sip_header_name(id));
     buf_add(b, STR(": "));
-    sip_print_unfolded(b, value);
+    print_raw(b, request, value);
     buf_add(b, STR("\r\n"));
 }
 
@@ -105,11 +115,11 @@ static void print_top_via(struct buf *b, const struct sip_message *request, stru
     struct cursor c;
 
     if (!via->host.n || (!rport && !sent_by_differs(via, source))) {
-        sip_print_unfolded(b, value);
+        print_raw(b, request, value);
         return;
     }
     c = (struct cursor){ via->params.p, value.p + value.n };
-    sip_print_unfolded(b, str_trim((struct str){ value.p, (size_t)(c.p - value.p) }));
+    print_raw(b, request, str_trim((struct str){ value.p, (size_t)(c.p - value.p) }));
     if (rport) {
         buf_add(b, STR(";rport="));
         buf_add_u64(b, addr_port(source));
@@ -125,9 +135,9 @@ static void print_top_via(struct buf *b, const struct sip_message *request, stru
         buf_add(b, p.name);
         if (!flag)
             buf_add_char(b, '=');
-        sip_print_unfolded(b, p.value);
+        print_raw(b, request, p.value);
     }
-    sip_print_unfolded(b, str_trim(cursor_rest(&c)));
+    print_raw(b, request, str_trim(cursor_rest(&c)));
 }
 
 static void print_vias(struct buf *b, const struct sip_message *request, const struct addr *source,
@@ -142,7 +152,7 @@ static void print_vias(struct buf *b, const struct sip_message *request, const s
     buf_add(b, STR("\r\n"));
     for (const struct sip_header *h = sip_header_next(request, top); h;
          h = sip_header_next(request, h))
-        print_raw_header(b, SIP_H_VIA, h->value);
+        print_raw_header(b, request, SIP_H_VIA, h->value);
 }
 
 /* RFC 3261 section 12.1.1, RFC 6665 section 4.2.1, RFC 3515 section 2.4.4. */
@@ -155,7 +165,7 @@ static void print_record_routes(struct buf *b, const struct sip_message *request
 {
     for (const struct sip_header *h = sip_header_first(request, SIP_H_RECORD_ROUTE); h;
          h = sip_header_next(request, h))
-        print_raw_header(b, SIP_H_RECORD_ROUTE, h->value);
+        print_raw_header(b, request, SIP_H_RECORD_ROUTE, h->value);
 }
 
 static void print_to(struct buf *b, struct str to, struct str tag)
@@ -180,10 +190,10 @@ static void print_status_line(struct buf *b, const struct sip_reply *reply)
 /* Call-ID, From, and To without the end of its line. */
 static void print_parties(struct buf *b, const struct sip_message *request)
 {
-    print_raw_header(b, SIP_H_CALL_ID, request->call_id);
-    print_raw_header(b, SIP_H_FROM, request->from);
+    print_raw_header(b, request, SIP_H_CALL_ID, request->call_id);
+    print_raw_header(b, request, SIP_H_FROM, request->from);
     buf_add(b, STR("To: "));
-    sip_print_unfolded(b, request->to);
+    print_raw(b, request, request->to);
 }
 
 static void print_own_lines(struct buf *b, const struct sip_reply *reply)
@@ -208,7 +218,7 @@ void sip_print_echo(struct buf *b, struct sip_echo *echo, const struct sip_messa
     echo->routes_end = (uint32_t)b->n;
     print_parties(b, request);
     echo->to_end = (uint32_t)b->n;
-    print_raw_header(b, SIP_H_CSEQ, sip_header_value(request, SIP_H_CSEQ));
+    print_raw_header(b, request, SIP_H_CSEQ, sip_header_value(request, SIP_H_CSEQ));
     echo->tagged = request->to_tag.n > 0;
 }
 
@@ -233,7 +243,7 @@ void sip_print_response(struct buf *b, const struct sip_message *request, const 
         print_record_routes(b, request);
     print_parties(b, request);
     print_to(b, STR_EMPTY, request->to_tag.n ? STR_EMPTY : reply->to_tag);
-    print_raw_header(b, SIP_H_CSEQ, sip_header_value(request, SIP_H_CSEQ));
+    print_raw_header(b, request, SIP_H_CSEQ, sip_header_value(request, SIP_H_CSEQ));
     print_own_lines(b, reply);
 }
 

@@ -16,13 +16,6 @@ static bool escapes_are_whole(struct str s)
     return true;
 }
 
-static bool all_of(struct str s, unsigned classes)
-{
-    struct cursor c = scan_on(s);
-
-    return scan_span(&c, classes).n == s.n;
-}
-
 /* user [":" password] "@". Neither part can hold an '@', and nothing behind it can either, so that
  * the first one in the URI is the end of the user. A semicolon or question mark before it belongs
  * to the user. */
