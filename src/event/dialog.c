@@ -13,6 +13,13 @@ struct dialog_head *dialog_head_ref(struct dialog_head *h)
     return h;
 }
 
+static void path_unref(struct notifier *n, struct interned *i)
+{
+    if (i == n->last_path && i->refs == 1)
+        n->last_path = NULL;
+    interned_unref(i);
+}
+
 void dialog_head_unref(struct dialog_head *h)
 {
     struct notifier *n;
@@ -21,7 +28,7 @@ void dialog_head_unref(struct dialog_head *h)
         return;
     n = CONTAINER_OF(h->path->table, struct notifier, interned);
     tally_remove(&n->heap.dialogs, h);
-    interned_unref(h->path);
+    path_unref(n, h->path);
     free(h);
 }
 
@@ -108,9 +115,10 @@ void head_print(const struct dialog_head *h, const struct client_txn *ct, uint32
 }
 
 struct head_parts { /* borrowed */
-    const struct target *target;
-    struct str routes;           /* the route set */
-    struct str text[HEAD_PARTS]; /* but for what the target has */
+    struct target *target;
+    const struct endpoint_settings *endpoint; /* whose it is */
+    struct str routes;                        /* the route set */
+    struct str text[HEAD_PARTS];              /* but for what the target has */
 };
 
 static bool is_loose(struct str route, struct str *route_uri)
@@ -136,9 +144,30 @@ static uint16_t since(const struct buf *b, size_t start)
     return (uint16_t)(b->n - start);
 }
 
+/* Would it be made once more? Routes are left aside. */
+static bool path_fits(const struct path *p, const struct target *t, struct str user)
+{
+    struct str contact = { p->text + p->via_n, p->contact_n };
+    struct str scheme = t->secure ? STR("<sips:") : STR("<sip:");
+
+    return p->transport == t->flow.transport && p->protocol == t->flow.protocol &&
+           memcmp(&p->local, &t->flow.local, sizeof(p->local)) == 0 &&
+           str_starts(contact, scheme) &&
+           str_equal(str_sub(contact, scheme.n, scheme.n + p->user_n), user);
+}
+
+static void path_remember(struct notifier *n, struct interned *i)
+{
+    const struct path *p = (const void *)i->bytes;
+
+    if (!p->for_any || p->routes_n || p->strict_n)
+        return;
+    n->last_path = i;
+}
+
 /* RFC 3261 section 12.2.1.1: before a strict router its URI is the Request-URI, and the remote
  * target the last Route. */
-static int path_intern(struct interned **out, struct notifier *n, const struct head_parts *parts)
+static int path_make(struct interned **out, struct notifier *n, const struct head_parts *parts)
 {
     const struct target *t = parts->target;
     struct str rest = parts->routes, first = STR_EMPTY, strict = STR_EMPTY, route;
@@ -148,7 +177,9 @@ static int path_intern(struct interned **out, struct notifier *n, const struct h
                       .protocol = t->flow.protocol,
                       .local = t->flow.local,
                       .contact_n = (uint16_t)t->contact.n,
-                      .strict_n = loose ? 0 : (uint16_t)strict.n };
+                      .strict_n = loose ? 0 : (uint16_t)strict.n,
+                      .user_n = (uint16_t)parts->endpoint->contact_user.n,
+                      .for_any = t->for_any };
     size_t start;
 
     buf_reset(b);
@@ -169,6 +200,24 @@ static int path_intern(struct interned **out, struct notifier *n, const struct h
     p.routes_n = since(b, start);
     memcpy(b->p, &p, sizeof(p));
     return interned_get(out, &n->interned, buf_str(b));
+}
+
+static int path_intern(struct interned **out, struct notifier *n, const struct head_parts *parts)
+{
+    int r;
+
+    if (n->last_path && !parts->routes.n &&
+        path_fits((const void *)n->last_path->bytes, parts->target,
+                  parts->endpoint->contact_user)) {
+        *out = interned_ref(n->last_path);
+        return 0;
+    }
+    r = target_finish(parts->target, n, parts->endpoint);
+    if (!r)
+        r = path_make(out, n, parts);
+    if (!r)
+        path_remember(n, *out);
+    return r;
 }
 
 static int head_create(struct dialog_head **out, struct notifier *n, const struct head_parts *p)
@@ -196,7 +245,7 @@ static int head_create(struct dialog_head **out, struct notifier *n, const struc
         r = *out ? 0 : -ENOMEM;
     }
     if (r) {
-        interned_unref(h.path);
+        path_unref(n, h.path);
         return r;
     }
     **out = h;
@@ -222,7 +271,7 @@ int dialog_head_after(struct dialog *d, const struct uas_request *rq, const stru
 {
     const struct dialog_head *h = d->head;
     struct head_parts parts = {
-        .target = NULL,
+        .endpoint = rq->endpoint,
         .routes = dialog_routes(d),
     };
     struct sip_uri former;
@@ -265,15 +314,13 @@ static int head_by(struct dialog_head **out, struct dialog *d, const struct endp
 {
     const struct dialog_head *h = d->head;
     const struct peer *peer = peer_of(d);
-    struct target t = { .flow = *flow };
+    struct target t = { .flow = *flow, .secure = str_starts(head_contact(h), STR("<sips:")) };
     struct head_parts parts = {
         .target = &t,
+        .endpoint = e,
         .routes = { peer->text + peer->endpoint_n + peer->user_agent_n, peer->routes_n },
     };
-    int r = target_finish(&t, d->notifier, e, str_starts(head_contact(h), STR("<sips:")));
 
-    if (r)
-        return r;
     buf_init_on(&t.uri, t.uri_room, sizeof(t.uri_room));
     buf_add(&t.uri, head_str(h, HEAD_TARGET));
     for (unsigned i = 0; i < HEAD_TARGET; i++)
@@ -366,6 +413,7 @@ static int first_head(struct dialog_head **out, struct notifier *n, const struct
         return r;
     return head_create(out, n,
                        &(struct head_parts){ .target = &t,
+                                             .endpoint = spec->rq->endpoint,
                                              .routes = routes,
                                              .text = {
                                                  [HEAD_LOCAL_URI] = msg->to_parts.uri,
@@ -483,9 +531,11 @@ static void learn(struct dialog *d, const struct dialog_memory *m, struct dialog
 
 static int head_recall(struct dialog_head **out, struct notifier *n, const struct dialog_memory *m)
 {
-    struct head_parts parts = { .routes = m->routes };
+    static const struct endpoint_settings gone = { .sub_min_expiry_s = 0 };
+    const struct endpoint_settings *e = settings_endpoint(n->settings, m->endpoint);
+    struct head_parts parts = { .endpoint = e ? e : &gone, .routes = m->routes };
     struct target t;
-    int r = target_recall(&t, n, settings_endpoint(n->settings, m->endpoint), &m->target);
+    int r = target_recall(&t, n, e, &m->target);
 
     if (r)
         return r;

@@ -91,6 +91,7 @@ struct notifier {
     struct buf scratch;             /* of whatever is being built */
     struct map dialogs;             /* by local tag */
     struct interned_table interned; /* struct peer, struct path, what is accepted */
+    struct interned *last_path;     /* by these settings; mostly the next dialog's too; or NULL */
     struct map resources;           /* watched.node, by id */
     struct map quotas;              /* quota.node, by its subscription */
     struct map names;               /* name.node, by context and extension */
@@ -170,9 +171,12 @@ void add_display(struct buf *b, struct str display);
 
 struct target { /* where a dialog's NOTIFYs go */
     struct flow flow;
+    bool secure;
+    struct buf uri; /* the remote target */
+    /* What target_finish makes: */
     struct addr sent_by; /* for their Via */
     bool ask_rport;
-    struct buf uri;     /* the remote target */
+    bool for_any;       /* the remote did not matter */
     struct buf self;    /* what we call ourselves there: host:port */
     struct buf contact; /* ours, with <> */
     char uri_room[EVENT_URI_MAX + 64], self_room[EVENT_URI_MAX], contact_room[2 * EVENT_URI_MAX];
@@ -181,9 +185,9 @@ struct target { /* where a dialog's NOTIFYs go */
 NODISCARD int target_choose(struct target *t, const struct notifier *n,
                             const struct uas_request *rq, const struct sip_uri *contact,
                             struct str routes);
-/* With the flow chosen, the rest but for the uri. 0 or -EMSGSIZE. */
+/* With the flow chosen, what we call ourselves there. 0 or -EMSGSIZE. */
 NODISCARD int target_finish(struct target *t, const struct notifier *n,
-                            const struct endpoint_settings *e, bool secure);
+                            const struct endpoint_settings *e);
 /* Is this transport known to be gone? */
 bool transport_is_gone(const struct notifier *n, uint32_t index);
 /* The way to the remote in the place of one by that transport: by the endpoint's own, else by the
@@ -234,6 +238,8 @@ struct path {
     uint16_t contact_n; /* ours, with <> */
     uint16_t strict_n;  /* the Request-URI if that is a strict router's, else empty */
     uint16_t routes_n;  /* Route lines, but for the target that a strict router wants as the last */
+    uint16_t user_n;    /* of our Contact */
+    uint16_t for_any;   /* it would be the same for any remote, as far as that has no routes */
     char text[];
 };
 

@@ -27,6 +27,7 @@ int notifier_transports_set(struct notifier *n, const struct notifier_transport 
         transports_free(copy, done);
         return r;
     }
+    n->last_path = NULL;
     transports_free(n->transports, n->n_transports);
     n->transports = copy;
     n->n_transports = count;
@@ -233,6 +234,7 @@ void notifier_settings_set(struct notifier *n, const struct settings *settings)
     n->settings = settings_ref(settings);
     settings_unref(former);
     n->bodies_changed = false;
+    n->last_path = NULL;
     n->generation++;
     print_allow_events(n);
     if (notify_tail_create(&tail, n) == 0) {

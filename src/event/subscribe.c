@@ -375,6 +375,10 @@ void add_display(struct buf *b, struct str display)
 {
     size_t end = b->n + DISPLAY_MAX;
 
+    if (display.n <= DISPLAY_MAX && str_find_char(display, '\\') == display.n) {
+        buf_add(b, display); /* the usual case: all of it */
+        return;
+    }
     while (display.n) {
         size_t escape = display.n > 1 && display.p[0] == '\\';
         size_t length = str_utf8_length(str_sub(display, escape, display.n));

@@ -289,14 +289,16 @@ static void choose_self(struct target *t, const struct transport_settings *ts)
     }
 }
 
-int target_finish(struct target *t, const struct notifier *n, const struct endpoint_settings *e,
-                  bool secure)
+int target_finish(struct target *t, const struct notifier *n, const struct endpoint_settings *e)
 {
+    const struct transport_settings *ts = transport_of(n, t->flow.transport);
+
     buf_init_on(&t->self, t->self_room, sizeof(t->self_room));
     buf_init_on(&t->contact, t->contact_room, sizeof(t->contact_room));
     t->ask_rport = !n->settings->global.disable_rport;
-    choose_self(t, transport_of(n, t->flow.transport));
-    buf_add(&t->contact, secure ? STR("<sips:") : STR("<sip:"));
+    t->for_any = !ts || !ts->n_local_nets;
+    choose_self(t, ts);
+    buf_add(&t->contact, t->secure ? STR("<sips:") : STR("<sip:"));
     if (e->contact_user.n) {
         buf_add(&t->contact, e->contact_user);
         buf_add_char(&t->contact, '@');
@@ -310,11 +312,11 @@ int target_finish(struct target *t, const struct notifier *n, const struct endpo
 int target_recall(struct target *t, const struct notifier *n, const struct endpoint_settings *e,
                   const struct target_memory *m)
 {
-    static const struct endpoint_settings gone = { .sub_min_expiry_s = 0 };
     const struct str ids[] = { m->transport, STR_EMPTY };
     int r = -EAFNOSUPPORT;
     bool connected;
 
+    t->secure = m->secure;
     t->flow = (struct flow){ .protocol = m->protocol, .local = m->local, .remote = m->remote };
     for (size_t i = 0; i < ARRAY_LEN(ids) && r; i++)
         r = n->cfg.port.route(n->cfg.port.ctx, ids[i], m->protocol, &m->remote, &t->flow);
@@ -324,21 +326,17 @@ int target_recall(struct target *t, const struct notifier *n, const struct endpo
         t->flow.connection = NET_NO_CONNECTION;
     buf_init_on(&t->uri, t->uri_room, sizeof(t->uri_room));
     buf_add(&t->uri, m->uri);
-    if (t->uri.error)
-        return t->uri.error;
-    return target_finish(t, n, e ? e : &gone, m->secure);
+    return t->uri.error;
 }
 
 int target_choose(struct target *t, const struct notifier *n, const struct uas_request *rq,
                   const struct sip_uri *contact, struct str routes)
 {
-    int r;
-
+    t->secure = is_secure(rq, contact);
     buf_init_on(&t->uri, t->uri_room, sizeof(t->uri_room));
     choose_flow(t, n, rq, contact, routes);
     print_target(t, rq, contact, routes);
-    r = target_finish(t, n, rq->endpoint, is_secure(rq, contact));
-    return t->uri.error ? t->uri.error : r;
+    return t->uri.error;
 }
 
 /* ---- URIs for bodies ---- */

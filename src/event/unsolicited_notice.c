@@ -351,7 +351,8 @@ static int target_make(struct target *out, const struct notice *t,
     uri.headers = STR_EMPTY; /* RFC 3261 section 19.1.1 */
     buf_init_on(&out->uri, out->uri_room, sizeof(out->uri_room));
     sip_uri_print(&out->uri, &uri);
-    r = target_finish(out, n, e, uri.secure);
+    out->secure = uri.secure;
+    r = target_finish(out, n, e);
     return out->uri.error ? out->uri.error : r;
 }
 
