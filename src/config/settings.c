@@ -50,6 +50,7 @@ int settings_id_add(struct settings *s, enum pjsip_kind kind, struct str id, siz
     i->kind = kind;
     i->id = id;
     i->index = index;
+    s->endpoints_have_domains |= kind == PJSIP_ENDPOINT && str_find_char(id, '@') < id.n;
     map_add(&owned->ids, &i->node, id_hash(&owned->ids, kind, id));
     return 0;
 }

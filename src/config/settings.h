@@ -410,7 +410,8 @@ struct settings {
     size_t n_transports;
     struct endpoint_settings *endpoints;
     size_t n_endpoints;
-    bool limits_watching; /* one of them has watch_allow or watch_deny */
+    bool endpoints_have_domains; /* some id is user@domain */
+    bool limits_watching;        /* one of them has watch_allow or watch_deny */
     struct aor_settings *aors;
     size_t n_aors;
     struct mailbox_group *mailbox_groups;

@@ -38,7 +38,7 @@ static const struct endpoint_settings *find_by_name(const struct settings *s, st
 
     if (!user.n)
         return NULL;
-    if (!s->global.disable_multi_domain) {
+    if (s->endpoints_have_domains && !s->global.disable_multi_domain) {
         if (domain.n)
             e = find_named(s, user, domain, by);
         for (size_t i = 0; !e && i < s->n_aliases; i++) {
