@@ -59,6 +59,7 @@ struct ask { /* one PUBLISH */
     const struct uas_request *rq;
     const struct compositor_settings *section;
     struct asker by;
+    struct sip_event event; /* without a package: there is none that can be read */
     bool opaque;
     struct publication_request p;
     struct event_state *document;                         /* p.document */

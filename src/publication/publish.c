@@ -105,15 +105,15 @@ static bool check_event(struct ask *a)
 {
     const struct sip_header *h = sip_header_first(a->rq->msg, SIP_H_EVENT);
     const struct compositor_settings *s = a->section;
-    struct sip_event event;
+    struct str package = a->event.package;
 
     if (!h)
         return refuse_event(a, "there is no Event header field");
-    if (sip_event_parse(&event, h->value))
+    if (!package.n)
         return ask_refuse(a, 400, "the Event header field cannot be read");
-    a->by.package = a->p.package = event.package;
-    a->opaque = list_has(s->opaques, s->n_opaques, event.package);
-    if (!a->opaque && !list_has(s->packages, s->n_packages, event.package))
+    a->by.package = a->p.package = package;
+    a->opaque = list_has(s->opaques, s->n_opaques, package);
+    if (!a->opaque && !list_has(s->packages, s->n_packages, package))
         return refuse_event(a, "this event package cannot be published here");
     return false;
 }
@@ -358,7 +358,8 @@ static struct str name_origin(const struct ask *a)
     addr_print_host(b, &a->rq->flow->remote);
     buf_add_char(b, ' ');
     buf_add(b, via.host);
-    buf_printf(b, " %u", via.port ? via.port : 5060U);
+    buf_add_char(b, ' ');
+    buf_add_u64(b, via.port ? via.port : 5060);
     return b->error ? STR_EMPTY : buf_str(b);
 }
 

@@ -19,12 +19,14 @@ static const struct compositor_settings unserved = {
 bool stream_is_asked(struct ask *a)
 {
     const struct sip_header *h = sip_header_first(a->rq->msg, SIP_H_EVENT);
-    struct sip_event event;
+    struct str package;
 
-    if (!h || sip_event_parse(&event, h->value) || !asterisk_package_known(event.package) ||
-        !settings_takes_package(a->rq->settings, event.package))
+    if (!h || sip_event_parse(&a->event, h->value))
         return false;
-    a->by.package = a->p.package = event.package;
+    package = a->event.package;
+    if (!asterisk_package_known(package) || !settings_takes_package(a->rq->settings, package))
+        return false;
+    a->by.package = a->p.package = package;
     a->p.stream = true;
     return true;
 }

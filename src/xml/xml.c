@@ -280,16 +280,19 @@ static struct str declared_encoding(struct str body)
     return cursor_char(&c, '"') ? cursor_until(&c, '"') : STR_EMPTY;
 }
 
-/* Are the next eight bytes printable ASCII? See "Bit Twiddling Hacks", hasless(). */
-static bool is_plain_word(struct str body, size_t at)
+/* How many of the next eight bytes, up to the first that is none, are printable ASCII; 0 at the end
+ * as well. See "Bit Twiddling Hacks", hasless(). */
+static unsigned plain_bytes(struct str body, size_t at)
 {
     const uint64_t each = 0x0101010101010101ull;
-    uint64_t w;
+    uint64_t w, others;
 
     if (body.n - at < sizeof(w))
-        return false;
+        return 0;
     memcpy(&w, body.p + at, sizeof(w));
-    return !(((w - ' ' * each) | w) & 0x80 * each);
+    w = le64toh(w);
+    others = ((w - ' ' * each) | w) & 0x80 * each;
+    return others ? (unsigned)__builtin_ctzll(others) / 8 : sizeof(w);
 }
 
 int xml_text_check(struct str body, struct buf *why)
@@ -302,10 +305,10 @@ int xml_text_check(struct str body, struct buf *why)
     }
     for (size_t i = 0; i < body.n;) {
         unsigned char c = (unsigned char)body.p[i];
-        size_t length;
+        size_t length = plain_bytes(body, i);
 
-        if (is_plain_word(body, i)) {
-            i += sizeof(uint64_t);
+        if (length) {
+            i += length;
             continue;
         }
         length = c < 0x80 ? 1 : str_utf8_length(str_sub(body, i, body.n));
