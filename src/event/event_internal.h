@@ -197,8 +197,8 @@ NODISCARD int transport_replace(const struct notifier *n, const struct endpoint_
 /* For bodies, escaped for XML: the resource as this subscriber named it, and the subscriber by
  * From: who she is, without port and transport, which say where. */
 void print_resource_uri(struct buf *out, const struct sip_uri *request_uri, struct str resource);
-void print_subscriber_uri(struct buf *out, struct str from_uri);
-/* The same, not escaped. */
+void print_subscriber_uri(struct buf *out, const struct sip_uri *from_uri);
+/* The same of a text, which may be no URI, not escaped. */
 void subscriber_uri_add(struct buf *out, struct str from_uri);
 
 /* After the end of its connection: the way to the Contact, or the first of its routes, by one that

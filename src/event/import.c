@@ -148,7 +148,7 @@ static int print_texts(struct import *im)
     ends[SUB_EVENT] = b->n;
     print_resource_uri(b, &im->uri, buf_str(&user));
     ends[SUB_LOCAL] = b->n;
-    print_subscriber_uri(b, msg->from_parts.uri);
+    print_subscriber_uri(b, &msg->from_uri);
     ends[SUB_REMOTE] = b->n;
     add_display(b, msg->from_parts.display);
     ends[SUB_DISPLAY] = b->n;

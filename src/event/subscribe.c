@@ -393,7 +393,6 @@ void add_display(struct buf *b, struct str display)
 
 static int make_usage(struct ask *a, struct subscription **out)
 {
-    const struct dialog_head *h = a->dialog->head;
     struct buf *b = &a->n->scratch;
     size_t event_n, local_n, remote_n;
 
@@ -406,7 +405,7 @@ static int make_usage(struct ask *a, struct subscription **out)
     else
         print_resource_uri(b, &a->rq->uri, a->resource.name.extension);
     local_n = b->n - event_n;
-    print_subscriber_uri(b, head_str(h, HEAD_REMOTE_URI));
+    print_subscriber_uri(b, &a->rq->msg->from_uri);
     remote_n = b->n - event_n - local_n;
     add_display(b, a->rq->msg->from_parts.display);
     if (b->error)

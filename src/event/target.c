@@ -353,33 +353,41 @@ void print_resource_uri(struct buf *out, const struct sip_uri *request_uri, stru
     buf_add_xml(out, buf_str(&text));
 }
 
+static void add_subscriber(struct buf *out, const struct sip_uri *uri)
+{
+    if (!uri->sip) {
+        sip_uri_print(out, uri);
+        return;
+    }
+    buf_add(out, uri->scheme);
+    buf_add_char(out, ':');
+    buf_add(out, uri->user);
+    if (uri->user.n)
+        buf_add_char(out, '@');
+    if (uri->host_ipv6)
+        buf_add_char(out, '[');
+    buf_add(out, uri->host);
+    if (uri->host_ipv6)
+        buf_add_char(out, ']');
+    print_params_without(out, uri->params, STR("transport"));
+}
+
 void subscriber_uri_add(struct buf *out, struct str from_uri)
 {
     struct sip_uri uri;
 
-    if (sip_uri_parse(&uri, from_uri) || !uri.sip) {
+    if (sip_uri_parse(&uri, from_uri))
         buf_add(out, from_uri);
-        return;
-    }
-    buf_add(out, uri.scheme);
-    buf_add_char(out, ':');
-    buf_add(out, uri.user);
-    if (uri.user.n)
-        buf_add_char(out, '@');
-    if (uri.host_ipv6)
-        buf_add_char(out, '[');
-    buf_add(out, uri.host);
-    if (uri.host_ipv6)
-        buf_add_char(out, ']');
-    print_params_without(out, uri.params, STR("transport"));
+    else
+        add_subscriber(out, &uri);
 }
 
-void print_subscriber_uri(struct buf *out, struct str from_uri)
+void print_subscriber_uri(struct buf *out, const struct sip_uri *from_uri)
 {
     char room[2 * EVENT_URI_MAX];
     struct buf text;
 
     buf_init_on(&text, room, sizeof(room));
-    subscriber_uri_add(&text, from_uri);
+    add_subscriber(&text, from_uri);
     buf_add_xml(out, buf_str(&text));
 }

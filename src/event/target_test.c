@@ -318,18 +318,26 @@ static void test_subscriber_uri(void **state)
         { "sips:h;a;transport;b=c", "sips:h;a;b=c" },
         { "sip:a@h;transports=1;x", "sip:a@h;transports=1;x" },
         { "sip:a&b@h", "sip:a&amp;b@h" },
-        { "tel:+1234;ext=<", "tel:+1234;ext=&lt;" },
+        { "tel:+1234;ext=&?a=b", "tel:+1234;ext=&amp;?a=b" },
+        { "Mailto:a@h", "Mailto:a@h" },
     };
+    struct buf plain;
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct sip_uri uri;
         struct buf b;
 
         buf_init(&b, 100);
-        print_subscriber_uri(&b, str_of(cases[i].from));
+        assert_int_equal(sip_uri_parse(&uri, str_of(cases[i].from)), 0);
+        print_subscriber_uri(&b, &uri);
         assert_true(str_equal(buf_str(&b), str_of(cases[i].expect)));
         buf_fini(&b);
     }
+    buf_init(&plain, 100);
+    subscriber_uri_add(&plain, STR("tel:+1234;ext=<"));
+    assert_true(str_equal(buf_str(&plain), STR("tel:+1234;ext=<")));
+    buf_fini(&plain);
 }
 
 int main(void)
