@@ -62,10 +62,11 @@ void tell_refusal(const struct notifier *n, const struct uas_request *rq, struct
 void tell_notify(const struct subscription *s, const struct change_notify *told)
 {
     struct notifier *n = s->dialog->notifier;
-    struct change c = { .kind = CHANGE_NOTIFY, .snapshot = s->sent, .notify = *told };
+    struct change c;
 
     if (!feed_wants(n->cfg.changes, CHANGE_NOTIFY))
         return;
+    c = (struct change){ .kind = CHANGE_NOTIFY, .snapshot = s->sent, .notify = *told };
     c.notify.watcher = watcher_of(s);
     c.notify.cseq = s->cseq;
     c.notify.last = s->state == SUB_ENDING || s->state == SUB_TERMINATED;

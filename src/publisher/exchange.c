@@ -69,11 +69,13 @@ static void tell(const struct publication *pub, const struct change_publish *tol
 {
     const struct section_terms *t = &pub->section->terms;
     struct feed_writer *changes = publisher_of(pub)->cfg.changes;
-    struct change c = { .kind = CHANGE_PUBLISH, .publish = *told };
+    struct change c;
 
     if (!feed_wants(changes, CHANGE_PUBLISH))
         return;
-    c.snapshot = pub->sent ? pub->sent : pub->newest;
+    c = (struct change){ .kind = CHANGE_PUBLISH,
+                         .snapshot = pub->sent ? pub->sent : pub->newest,
+                         .publish = *told };
     c.publish.step = step_of(pub);
     c.publish.section = t->settings->id;
     c.publish.package = t->settings->event;
