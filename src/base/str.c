@@ -245,3 +245,45 @@ bool cursor_quoted(struct cursor *c, struct str *out)
     c->p = p;
     return true;
 }
+
+/* ---- how near names are ---- */
+
+enum { NAME_COMPARED_MAX = 64 };
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+unsigned str_distance_nocase(struct str a, struct str b)
+{
+    unsigned rows[3][NAME_COMPARED_MAX + 1];
+    unsigned *two_ago = rows[0], *ago = rows[1], *now = rows[2];
+
+    if (a.n > NAME_COMPARED_MAX || b.n > NAME_COMPARED_MAX)
+        return NAME_COMPARED_MAX;
+    for (unsigned j = 0; j <= b.n; j++)
+        ago[j] = j;
+    for (unsigned i = 1; i <= a.n; i++) {
+        unsigned *spare = two_ago;
+
+        now[0] = i;
+        for (unsigned j = 1; j <= b.n; j++) {
+            bool same = lower(a.p[i - 1]) == lower(b.p[j - 1]);
+            unsigned best = ago[j - 1] + !same;
+
+            if (ago[j] + 1 < best)
+                best = ago[j] + 1;
+            if (now[j - 1] + 1 < best)
+                best = now[j - 1] + 1;
+            if (i > 1 && j > 1 && lower(a.p[i - 1]) == lower(b.p[j - 2]) &&
+                lower(a.p[i - 2]) == lower(b.p[j - 1]) && two_ago[j - 2] + 1 < best)
+                best = two_ago[j - 2] + 1;
+            now[j] = best;
+        }
+        two_ago = ago;
+        ago = now;
+        now = spare;
+    }
+    return ago[b.n];
+}

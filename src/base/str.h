@@ -144,6 +144,10 @@ NODISCARD int str_dup(struct str *out, struct str s);
 /* Frees what str_dup made and empties the slice. */
 void str_free(struct str *s);
 
+/* How many letters must be put in, taken out, changed or swapped with their neighbour; case does
+ * not count. Of more than 64 bytes: 64. */
+unsigned str_distance_nocase(struct str a, struct str b);
+
 /* Copies the bytes to `*at`, makes the slice borrow the copy, and moves `*at` behind it: how an
  * object keeps several texts in the memory behind itself. */
 static inline void str_keep(struct str *s, char **at)

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "config/conf_reader.h"
 #include "config/schema.h"
+#include "feed/change.h"
 
 #include <stdlib.h>
 
@@ -301,6 +302,52 @@ const struct schema dialog_info_schema = {
     .closed = true,
 };
 
+/* ---- [journal] ---- */
+
+static const struct option_word kind_words[] = {
+    { "device", CHANGE_BIT(CHANGE_DEVICE) },
+    { "presence", CHANGE_BIT(CHANGE_PRESENCE) },
+    { "snapshot", CHANGE_BIT(CHANGE_SNAPSHOT) },
+    { "mailbox", CHANGE_BIT(CHANGE_MAILBOX) },
+    { "publication", CHANGE_BIT(CHANGE_PUBLICATION) },
+    { "subscription", CHANGE_BIT(CHANGE_SUBSCRIPTION) },
+    { "refusal", CHANGE_BIT(CHANGE_REFUSAL) },
+    { "notify", CHANGE_BIT(CHANGE_NOTIFY) },
+    { "publish", CHANGE_BIT(CHANGE_PUBLISH) },
+    { "source", CHANGE_BIT(CHANGE_SOURCE) },
+    { NULL, 0 },
+};
+
+static const struct option journal_options[] = {
+    { "enabled", OPTION_BOOL, AT(journal_settings, enabled), .fallback = "no",
+      .meaning = "Keep one, `journal.db` in the state directory, for `extstatectl history` and "
+                 "`explain --at`." },
+    { "kinds", OPTION_WORDS, AT(journal_settings, kinds),
+      .fallback = "device,presence,snapshot,mailbox,publication,subscription,refusal,notify,"
+                  "publish,source",
+      .words = kind_words,
+      .meaning =
+          "What is written. `notify`, a row for each answer to a NOTIFY, is most of it where "
+          "many watch." },
+    { "keep", OPTION_DURATION, AT(journal_settings, keep_s), .fallback = "30d", .min = 60,
+      .max = UINT32_MAX, .meaning = "How long; what is older goes." },
+    { "max_mib", OPTION_U32, AT(journal_settings, max_mib), .fallback = "1024", .min = 1,
+      .max = 1 << 20, .meaning = "How large in MiB; the oldest goes first." },
+};
+
+const struct schema journal_schema = {
+    .file = "extstate.conf",
+    .section = "[journal]",
+    .kind = "[journal]",
+    .meaning = "What has happened, on disk. It is history: no state needs it, and nothing waits "
+               "for it.",
+    .options = journal_options,
+    .n_options = ARRAY_LEN(journal_options),
+    .ignored = "",
+    .object_size = sizeof(struct journal_settings),
+    .closed = true,
+};
+
 /* ---- [plugins] ---- */
 
 static struct plugin_settings *plugin_find(const struct settings *s, struct str name)
@@ -496,6 +543,23 @@ static int read_dialog_info(struct reading *r, struct settings *s, const struct 
     return result;
 }
 
+static int read_journal(struct reading *r, struct settings *s, const struct conf *conf)
+{
+    struct schema_use use;
+    int result = schema_use_init(r, &use, &journal_schema);
+
+    if (result == 0) {
+        memcpy(&s->journal, use.defaults, sizeof(s->journal));
+        result = conf_sections_read(r, &use, &s->journal, conf, STR("journal"));
+    }
+    if (result == SECTIONS_STAY) {
+        s->journal = r->source->former->journal;
+        result = 0;
+    }
+    schema_use_fini(&use);
+    return result;
+}
+
 static int plugins_take_former(struct reading *r, struct settings *s)
 {
     const struct settings *former = r->source->former;
@@ -527,7 +591,7 @@ static int read_plugins(struct reading *r, struct settings *s, const struct conf
 
 static const char *const own_sections[] = { "general",       "compatibility", "plugins",
                                             "authorization", "compositor",    "dialog-info",
-                                            "http" };
+                                            "http",          "journal" };
 
 static bool is_own_section(struct str name)
 {
@@ -623,6 +687,9 @@ int extstate_conf_read(struct reading *r, struct settings *s, struct conf *conf)
     if (result)
         return result;
     result = http_conf_read(r, s, conf);
+    if (result)
+        return result;
+    result = read_journal(r, s, conf);
     if (result)
         return result;
     result = read_plugins(r, s, conf);

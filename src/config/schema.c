@@ -142,48 +142,6 @@ int reading_path(struct reading *r, struct str *path, bool is_file)
 
 /* ---- names ---- */
 
-enum { NAME_COMPARED_MAX = 64 };
-
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
-}
-
-/* How many letters must be put in, taken out, changed or swapped with their neighbour; case does
- * not count. */
-static unsigned edit_distance(struct str a, struct str b)
-{
-    unsigned rows[3][NAME_COMPARED_MAX + 1];
-    unsigned *two_ago = rows[0], *ago = rows[1], *now = rows[2];
-
-    if (a.n > NAME_COMPARED_MAX || b.n > NAME_COMPARED_MAX)
-        return NAME_COMPARED_MAX;
-    for (unsigned j = 0; j <= b.n; j++)
-        ago[j] = j;
-    for (unsigned i = 1; i <= a.n; i++) {
-        unsigned *spare = two_ago;
-
-        now[0] = i;
-        for (unsigned j = 1; j <= b.n; j++) {
-            bool same = lower(a.p[i - 1]) == lower(b.p[j - 1]);
-            unsigned best = ago[j - 1] + !same;
-
-            if (ago[j] + 1 < best)
-                best = ago[j] + 1;
-            if (now[j - 1] + 1 < best)
-                best = now[j - 1] + 1;
-            if (i > 1 && j > 1 && lower(a.p[i - 1]) == lower(b.p[j - 2]) &&
-                lower(a.p[i - 2]) == lower(b.p[j - 1]) && two_ago[j - 2] + 1 < best)
-                best = two_ago[j - 2] + 1;
-            now[j] = best;
-        }
-        two_ago = ago;
-        ago = now;
-        now = spare;
-    }
-    return ago[b.n];
-}
-
 /* Two letters wrong are a slip in a long name and another word in a short one. */
 static unsigned distance_allowed(struct str name)
 {
@@ -196,7 +154,7 @@ const char *nearest_name(struct str name, const char *const *names, size_t n)
     const char *nearest = NULL;
 
     for (size_t i = 0; i < n; i++) {
-        unsigned distance = edit_distance(name, str_of(names[i]));
+        unsigned distance = str_distance_nocase(name, str_of(names[i]));
 
         if (distance < best) {
             best = distance;
@@ -213,7 +171,7 @@ const char *schema_nearest(const struct schema *schema, struct str name)
     struct str rest = str_of(schema->ignored);
 
     for (size_t i = 0; i < schema->n_options; i++) {
-        unsigned distance = edit_distance(name, str_of(schema->options[i].name));
+        unsigned distance = str_distance_nocase(name, str_of(schema->options[i].name));
 
         if (distance < best) {
             best = distance;
@@ -221,7 +179,7 @@ const char *schema_nearest(const struct schema *schema, struct str name)
         }
     }
     while (nearest && rest.n)
-        if (edit_distance(name, str_next(&rest, ' ')) < best)
+        if (str_distance_nocase(name, str_next(&rest, ' ')) < best)
             nearest = NULL;
     return nearest;
 }

@@ -122,6 +122,7 @@ void settings_print_reference(struct buf *out)
         &source_schema,
         &dialog_info_schema,
         &http_schema,
+        &journal_schema,
         &global_schema,
         &system_schema,
         &transport_schema,

@@ -355,6 +355,12 @@ struct general_settings {      /* extstate.conf [general] */
     bool execincludes;
 };
 
+struct journal_settings { /* extstate.conf [journal] */
+    bool enabled;
+    uint32_t kinds; /* bits of enum change_kind */
+    uint32_t keep_s, max_mib;
+};
+
 struct global_settings { /* pjsip.conf global and system */
     uint32_t max_forwards;
     struct str user_agent;
@@ -405,6 +411,7 @@ struct settings {
     struct manager_settings *manager;             /* likewise: see manager.h */
     struct dialog_info_settings dialog_info;
     struct http_settings http;
+    struct journal_settings journal;
     struct global_settings global;
     struct transport_settings *transports;
     size_t n_transports;

@@ -77,7 +77,7 @@ void request_row_end(struct ctl_request *q, struct json *row)
 
 /* ---- jobs ---- */
 
-static void done_answer(struct ctl_job *job)
+void request_done(struct ctl_job *job)
 {
     struct ctl_request *q = request_of(job);
 
@@ -93,11 +93,11 @@ static void post_to_state(struct ctl_request *q, const struct ctl_job *job)
     if (port && port->on_state(port->ctx, &q->job) == 0)
         return;
     request_fail(q, "busy", "the state thread has too much to do; try again");
-    done_answer(&q->job);
+    request_done(&q->job);
 }
 
-static void on_state(struct ctl_request *q, void (*run)(struct ctl_job *, void *),
-                     void (*done)(struct ctl_job *))
+void request_on_state(struct ctl_request *q, void (*run)(struct ctl_job *, void *),
+                      void (*done)(struct ctl_job *))
 {
     post_to_state(q, &(struct ctl_job){ .run = run, .done = done });
 }
@@ -110,7 +110,7 @@ static void done_kept(struct ctl_job *job)
         request_fail(q, "failed",
                      "it is so from now on, but is not written yet, because the store fails: "
                      "extstatectl status says why");
-    done_answer(job);
+    request_done(job);
 }
 
 /* What changes something that is to survive. */
@@ -127,13 +127,43 @@ static void post_to_workers(struct ctl_request *q, const struct ctl_job *job)
     if (port && port->on_workers(port->ctx, &q->job) == 0)
         return;
     request_fail(q, "busy", "the workers have too much to do; try again");
-    done_answer(&q->job);
+    request_done(&q->job);
 }
 
-static void on_workers(struct ctl_request *q, void (*run)(struct ctl_job *, void *),
-                       void (*done)(struct ctl_job *))
+void request_on_workers(struct ctl_request *q, void (*run)(struct ctl_job *, void *),
+                        void (*done)(struct ctl_job *))
 {
     post_to_workers(q, &(struct ctl_job){ .run = run, .done = done });
+}
+
+/* Of what not every port has. */
+static void post_to_seen(struct ctl_request *q, int (*post)(void *ctx, struct ctl_job *job),
+                         void (*run)(struct ctl_job *, void *), void (*done)(struct ctl_job *))
+{
+    const struct ctl_port *port = request_port(q);
+
+    q->job = (struct ctl_job){ .run = run, .done = done };
+    if (port && post && post(port->ctx, &q->job) == 0)
+        return;
+    request_fail(q, "busy", "the edge thread has too much to do; try again");
+    request_done(&q->job);
+}
+
+void request_on_edge(struct ctl_request *q, void (*run)(struct ctl_job *, void *),
+                     void (*done)(struct ctl_job *))
+{
+    const struct ctl_port *port = request_port(q);
+
+    q->seen = port ? port->seen : NULL;
+    post_to_seen(q, q->seen ? port->on_edge : NULL, run, done);
+}
+
+void request_on_journal(struct ctl_request *q, void (*run)(struct ctl_job *, void *),
+                        void (*done)(struct ctl_job *))
+{
+    const struct ctl_port *port = request_port(q);
+
+    post_to_seen(q, port ? port->on_journal : NULL, run, done);
 }
 
 static void thread_passed(struct ctl_job *job, void *thread)
@@ -155,12 +185,12 @@ static void after_workers(struct ctl_request *q, void (*done)(struct ctl_job *))
 
 static void command_devstate_list(struct ctl_request *q)
 {
-    on_state(q, state_devices, done_answer);
+    request_on_state(q, state_devices, request_done);
 }
 
 static void command_devstate_get(struct ctl_request *q)
 {
-    on_state(q, state_device_look, done_answer);
+    request_on_state(q, state_device_look, request_done);
 }
 
 static void command_devstate_set(struct ctl_request *q)
@@ -175,7 +205,7 @@ static void command_devstate_forget(struct ctl_request *q)
 
 static void command_presence_list(struct ctl_request *q)
 {
-    on_state(q, state_presences, done_answer);
+    request_on_state(q, state_presences, request_done);
 }
 
 static void command_presence_set(struct ctl_request *q)
@@ -190,27 +220,27 @@ static void command_changes(struct ctl_request *q)
 
 static void hints_counted(struct ctl_job *job)
 {
-    on_state(request_of(job), state_hints, done_answer);
+    request_on_state(request_of(job), state_hints, request_done);
 }
 
 static void command_hints(struct ctl_request *q)
 {
-    on_workers(q, worker_count_watchers, hints_counted);
+    request_on_workers(q, worker_count_watchers, hints_counted);
 }
 
 static void command_hint_get(struct ctl_request *q)
 {
-    on_state(q, state_hint_look, done_answer);
+    request_on_state(q, state_hint_look, request_done);
 }
 
 static void command_global_get(struct ctl_request *q)
 {
-    on_state(q, state_global_look, done_answer);
+    request_on_state(q, state_global_look, request_done);
 }
 
 static void command_subscriptions(struct ctl_request *q)
 {
-    on_workers(q, worker_subscriptions, done_answer);
+    request_on_workers(q, worker_subscriptions, request_done);
 }
 
 static void command_subscription_import(struct ctl_request *q)
@@ -221,22 +251,22 @@ static void command_subscription_import(struct ctl_request *q)
 
 static void command_publications(struct ctl_request *q)
 {
-    on_workers(q, worker_publications, done_answer);
+    request_on_workers(q, worker_publications, request_done);
 }
 
 static void command_publishers(struct ctl_request *q)
 {
-    on_workers(q, worker_publishers, done_answer);
+    request_on_workers(q, worker_publishers, request_done);
 }
 
 static void command_publications_inbound(struct ctl_request *q)
 {
-    on_state(q, state_publications, done_answer);
+    request_on_state(q, state_publications, request_done);
 }
 
 static void command_mailbox_list(struct ctl_request *q)
 {
-    on_state(q, state_mailboxes, done_answer);
+    request_on_state(q, state_mailboxes, request_done);
 }
 
 static void command_mailbox_set(struct ctl_request *q)
@@ -251,7 +281,7 @@ static void command_mailbox_forget(struct ctl_request *q)
 
 static void command_mailbox_told(struct ctl_request *q)
 {
-    on_workers(q, worker_notices, done_answer);
+    request_on_workers(q, worker_notices, request_done);
 }
 
 static void on_pbx(void *ctx, const struct ctl_source *s)
@@ -284,7 +314,7 @@ static void edge_sources(struct ctl_job *job, void *subject)
 
 static void sources_of_servers(struct ctl_job *job)
 {
-    on_state(request_of(job), state_sources, done_answer);
+    request_on_state(request_of(job), state_sources, request_done);
 }
 
 /* PBXs that are followed, then servers that publish. */
@@ -297,7 +327,7 @@ static void command_sources(struct ctl_request *q)
     if (port && port->on_edge(port->ctx, &q->job) == 0)
         return;
     request_fail(q, "busy", "the edge thread has too much to do; try again");
-    done_answer(&q->job);
+    request_done(&q->job);
 }
 
 static void command_drain(struct ctl_request *q)
@@ -312,14 +342,14 @@ static void command_drain(struct ctl_request *q)
     else if (!str_equal(reason, STR("deactivated")) && !str_equal(reason, STR("probation")))
         request_fail(q, "usage", "reason is deactivated or probation");
     if (q->error)
-        done_answer(&q->job);
+        request_done(&q->job);
     else
-        on_workers(q, worker_drain, done_answer);
+        request_on_workers(q, worker_drain, request_done);
 }
 
 static void command_drain_stop(struct ctl_request *q)
 {
-    on_workers(q, worker_resume, done_answer);
+    request_on_workers(q, worker_resume, request_done);
 }
 
 /* ---- status ---- */
@@ -352,12 +382,12 @@ static void status_done(struct ctl_job *job)
 
 static void status_counted(struct ctl_job *job)
 {
-    on_state(request_of(job), state_status, status_done);
+    request_on_state(request_of(job), state_status, status_done);
 }
 
 static void command_status(struct ctl_request *q)
 {
-    on_workers(q, worker_status, status_counted);
+    request_on_workers(q, worker_status, status_counted);
 }
 
 /* ---- the daemon itself ---- */
@@ -462,7 +492,7 @@ static void upgrade_failed(struct ctl_upgrade *u, struct str why)
 
     q->error = "failed";
     buf_add(&q->message, why);
-    done_answer(&q->job);
+    request_done(&q->job);
 }
 
 static void command_upgrade(struct ctl_request *q)
@@ -477,7 +507,7 @@ static void command_upgrade(struct ctl_request *q)
              (request_u32(q, "timeout_s", &timeout_s) || !timeout_s))
         request_fail(q, "usage", "\"timeout_s\" is a number of seconds");
     if (q->error) {
-        done_answer(&q->job);
+        request_done(&q->job);
         return;
     }
     q->upgrade = (struct ctl_upgrade){ program, timeout_s, upgrade_failed };
@@ -512,7 +542,7 @@ static void command_log_level(struct ctl_request *q)
                      STR_FMT(request_text(q, "level")));
     else
         port->log_level(port->ctx, level);
-    done_answer(&q->job);
+    request_done(&q->job);
 }
 
 enum { TRACE_PEERS_MAX = 32 };
@@ -537,7 +567,7 @@ static void command_trace(struct ctl_request *q)
     }
     if (!q->error)
         port->trace(port->ctx, all, peers, n);
-    after_workers(q, done_answer);
+    after_workers(q, request_done);
 }
 
 static void print_watch_hint(struct ctl_request *q, struct json *out)
@@ -555,7 +585,7 @@ static void command_watch_hint(struct ctl_request *q)
 
 static void command_ping(struct ctl_request *q)
 {
-    done_answer(&q->job);
+    request_done(&q->job);
 }
 
 static const struct {
@@ -590,6 +620,11 @@ static const struct {
     { "log.level", command_log_level },
     { "trace", command_trace },
     { "watch.hint", command_watch_hint },
+    { "explain", command_explain },
+    { "history", command_history },
+    { "follow", command_follow },
+    { "follow.next", command_follow_next },
+    { "follow.end", command_follow_end },
     { "backup", command_backup },
     { "verify", command_verify },
     { "upgrade", command_upgrade },
@@ -600,7 +635,7 @@ void command_dispatch(struct ctl_request *q)
     struct str name = request_text(q, "command");
 
     if (!request_check(q)) {
-        done_answer(&q->job);
+        request_done(&q->job);
         return;
     }
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
@@ -611,5 +646,5 @@ void command_dispatch(struct ctl_request *q)
     }
     request_fail(q, "unknown_command", "there is no command \"%.*s\"",
                  STR_FMT(str_sub(name, 0, 64)));
-    done_answer(&q->job);
+    request_done(&q->job);
 }

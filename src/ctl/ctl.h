@@ -12,7 +12,10 @@
 
 #include "base/json.h"
 #include "base/keep.h"
+#include "ctl/follow.h"
+#include "ctl/recent.h"
 #include "event/notifier.h"
+#include "journal/journal.h"
 #include "publication/asterisk_source.h"
 #include "publication/compositor.h"
 #include "publication/mailbox.h"
@@ -44,9 +47,14 @@ struct ctl_worker {          /* what a job may look at on a worker's thread */
     struct net *net;
 };
 
+struct ctl_edge { /* what a job may look at on the edge thread */
+    struct recent *recent;
+    struct followers *followers;
+};
+
 struct ctl_job { /* embed it; the port runs it elsewhere and brings it back */
     /* On the state thread: `subject` is a struct ctl_state. On each worker's thread, one worker
-     * after the other: a struct ctl_worker. */
+     * after the other: a struct ctl_worker. On others: see ctl_port. */
     void (*run)(struct ctl_job *job, void *subject);
     /* Back on the loop's thread; the job belongs to it again. */
     void (*done)(struct ctl_job *job);
@@ -114,6 +122,13 @@ struct ctl_port { /* without a command that needs one, it may be NULL */
     /* Likewise, on the edge thread, where `sources` can be asked with the subject. */
     int (*on_edge)(void *ctx, struct ctl_job *job);
     void (*sources)(void *subject, ctl_source_fn each, void *each_ctx);
+    /* Of that subject: what is remembered of changes. */
+    const struct ctl_edge *(*seen)(const void *subject);
+    /* On the journal's thread, whose subject is a struct journal. */
+    int (*on_journal)(void *ctx, struct ctl_job *job);
+    /* The context of an endpoint, borrowed. 0; -ENOENT: there is none; -EPERM: it may not
+     * subscribe. */
+    int (*endpoint)(void *ctx, struct str id, struct str *context);
     /* Read the configuration again. `report` gets the diagnostics as text, a line each. 0: applied;
      * CTL_RELOAD_PARTLY; a negative errno: nothing has changed. */
     int (*reload)(void *ctx, struct buf *report);

@@ -4,7 +4,9 @@
  * ctl.c: the socket, its clients, lines in and out.  request.c: what they and other edges have in
  * common.  command.c: names, arguments, answers.
  * fields.c: what the arguments may be.  state_command.c and worker_command.c: what runs on the
- * other threads. store_command.c: what a thread that may wait does. */
+ * other threads. explain.c, history.c: why a lamp is as it is, and what has happened; recent.c and
+ * follow.c: what the edge thread keeps for them. store_command.c: what a thread that may wait does.
+ */
 #pragma once
 #include <jansson.h>
 
@@ -32,6 +34,14 @@ struct ctl_request {
     const struct request_end *end;
     commands_answered_fn answered; /* of commands_ask, and: */
     struct buf members;
+    /* Of explain: what is explained, a reference, or NULL; whose it is seen as may not subscribe.
+     */
+    const struct snapshot *of;
+    bool endpoint_barred;
+    size_t watchers_shown;
+    uint64_t follow, lost;
+    const struct ctl_state *on;                          /* of jobs on the state thread */
+    const struct ctl_edge *(*seen)(const void *subject); /* of the port */
     bool partly; /* of a reload: not all of it could be applied; of verify: not sound */
     /* What several threads add to, one after the other. */
     struct map watchers; /* "extension@context" -> count */
@@ -71,9 +81,34 @@ void request_upgraded(struct ctl_request *q, const struct ctl_upgraded *how);
  * counts as little. */
 bool request_wants(const struct ctl_request *q, struct str name);
 bool request_wants_resource(const struct ctl_request *q, struct str extension, struct str context);
+/* Run that on the thread, then `done`. */
+void request_on_state(struct ctl_request *q, void (*run)(struct ctl_job *, void *),
+                      void (*done)(struct ctl_job *));
+void request_on_workers(struct ctl_request *q, void (*run)(struct ctl_job *, void *),
+                        void (*done)(struct ctl_job *));
+void request_on_edge(struct ctl_request *q, void (*run)(struct ctl_job *, void *),
+                     void (*done)(struct ctl_job *));
+void request_on_journal(struct ctl_request *q, void (*run)(struct ctl_job *, void *),
+                        void (*done)(struct ctl_job *));
+void request_done(struct ctl_job *job); /* finish and answer */
 /* Begin and end one row. */
 struct json request_row(struct ctl_request *q);
 void request_row_end(struct ctl_request *q, struct json *row);
+
+/* explain.c */
+void command_explain(struct ctl_request *q);
+/* "EXTENSION@CONTEXT" of `resource` becomes `extension` and `context`; without a context it is that
+ * of `endpoint`. False: it has failed. */
+bool request_resource(struct ctl_request *q);
+
+/* history.c */
+void command_history(struct ctl_request *q);
+void history_explain(struct ctl_request *q); /* at a time */
+/* On the journal's thread: what has made the present state, and what came of it. */
+void history_chain(struct ctl_job *job, void *journal);
+void command_follow(struct ctl_request *q);
+void command_follow_next(struct ctl_request *q);
+void command_follow_end(struct ctl_request *q);
 
 /* store_command.c */
 void command_backup(struct ctl_request *q);
@@ -88,6 +123,14 @@ const struct ctl_port *request_port(const struct ctl_request *q);
 uv_loop_t *request_loop(const struct ctl_request *q);
 void request_answer(struct ctl_request *q); /* deliver and free */
 void request_finish(struct ctl_request *q, void (*more)(struct ctl_request *q, struct json *out));
+
+/* The members that one has wherever it stands. */
+void print_device(struct json *row, const struct ctl_state *state,
+                  const struct state_device_view *v);
+void print_presence(struct json *row, const struct state_presence_view *v);
+void print_inbound(struct json *row, const struct inbound_publication_view *v);
+void print_subscription(struct json *row, const struct subscription_view *v);
+void print_publication(struct json *row, const struct publication_view *v);
 
 /* state_command.c: on the state thread */
 void state_devices(struct ctl_job *job, void *subject);

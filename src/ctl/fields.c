@@ -47,6 +47,13 @@ static const struct field {
     { "contact", FIELD_NAME, 1024 },
     { "remote", FIELD_NAME, 0 },
     { "local", FIELD_NAME, 0 },
+    { "resource", FIELD_NAME, 400 },
+    { "at_ms", FIELD_NUMBER, 0 },
+    { "since_ms", FIELD_NUMBER, 0 },
+    { "until_ms", FIELD_NUMBER, 0 },
+    { "limit", FIELD_NUMBER, 0 },
+    { "kinds", FIELD_LIST, 0 },
+    { "follow", FIELD_NUMBER, 0 },
 };
 
 static bool kind_fits(enum field_kind kind, const json_t *value)

@@ -55,6 +55,7 @@ uv_loop_t *request_loop(const struct ctl_request *q)
 static void request_free(struct ctl_request *q)
 {
     watchers_fini(q);
+    snapshot_unref(q->of);
     json_decref(q->arguments);
     buf_fini(&q->out);
     buf_fini(&q->members);

@@ -35,6 +35,27 @@ static bool refused(struct ctl_request *q, void *subject)
 
 /* ---- devices ---- */
 
+void print_device(struct json *row, const struct ctl_state *state,
+                  const struct state_device_view *v)
+{
+    json_add_str(row, "device", v->device);
+    json_add_str(row, "state", device_state_name(v->state));
+    json_add_str(row, "text", device_state_text(v->state));
+    json_add_u64(row, "changed_ms", v->changed_wall_ms);
+    json_add_array(row, "sources");
+    for (size_t i = 0; i < v->n_sources; i++) {
+        json_add_object(row, NULL);
+        json_add_str(row, "source", v->sources[i].source);
+        json_add_str(row, "state", device_state_name(v->sources[i].state));
+        json_add_u64(row, "changed_ms", v->sources[i].changed_wall_ms);
+        if (state->source_is_stale &&
+            state->source_is_stale(state->source_ctx, v->sources[i].source))
+            json_add_bool(row, "stale", true);
+        json_end_object(row);
+    }
+    json_end_array(row);
+}
+
 struct devices_walk {
     struct ctl_request *request;
     const struct ctl_state *state;
@@ -49,22 +70,7 @@ static void on_device(void *ctx, const struct state_device_view *v)
     if (!request_wants(q, v->device))
         return;
     row = request_row(q);
-    json_add_str(&row, "device", v->device);
-    json_add_str(&row, "state", device_state_name(v->state));
-    json_add_str(&row, "text", device_state_text(v->state));
-    json_add_u64(&row, "changed_ms", v->changed_wall_ms);
-    json_add_array(&row, "sources");
-    for (size_t i = 0; i < v->n_sources; i++) {
-        json_add_object(&row, NULL);
-        json_add_str(&row, "source", v->sources[i].source);
-        json_add_str(&row, "state", device_state_name(v->sources[i].state));
-        json_add_u64(&row, "changed_ms", v->sources[i].changed_wall_ms);
-        if (walk->state->source_is_stale &&
-            walk->state->source_is_stale(walk->state->source_ctx, v->sources[i].source))
-            json_add_bool(&row, "stale", true);
-        json_end_object(&row);
-    }
-    json_end_array(&row);
+    print_device(&row, walk->state, v);
     request_row_end(q, &row);
 }
 
@@ -135,24 +141,29 @@ void state_device_drop(struct ctl_job *job, void *subject)
 
 /* ---- presence ---- */
 
-static void print_presence(struct ctl_request *q, const struct state_presence_view *v)
+void print_presence(struct json *row, const struct state_presence_view *v)
+{
+    json_add_str(row, "provider", v->provider);
+    json_add_str(row, "state", presence_state_name(v->state));
+    json_add_str(row, "subtype", v->subtype);
+    json_add_str(row, "message", v->message);
+    if (v->source.n)
+        json_add_str(row, "source", v->source);
+    json_add_u64(row, "changed_ms", v->changed_wall_ms);
+}
+
+static void add_presence(struct ctl_request *q, const struct state_presence_view *v)
 {
     struct json row = request_row(q);
 
-    json_add_str(&row, "provider", v->provider);
-    json_add_str(&row, "state", presence_state_name(v->state));
-    json_add_str(&row, "subtype", v->subtype);
-    json_add_str(&row, "message", v->message);
-    if (v->source.n)
-        json_add_str(&row, "source", v->source);
-    json_add_u64(&row, "changed_ms", v->changed_wall_ms);
+    print_presence(&row, v);
     request_row_end(q, &row);
 }
 
 static void on_presence(void *ctx, const struct state_presence_view *v)
 {
     if (request_wants(ctx, v->provider))
-        print_presence(ctx, v);
+        add_presence(ctx, v);
 }
 
 void state_presences(struct ctl_job *job, void *subject)
@@ -172,6 +183,7 @@ void state_presence_change(struct ctl_job *job, void *subject)
     struct ctl_request *q = request_of(job);
     struct str provider = request_text(q, "provider");
     enum presence_state state;
+    int r;
 
     if (refused(q, subject))
         return;
@@ -188,10 +200,11 @@ void state_presence_change(struct ctl_job *job, void *subject)
                      STR_FMT(request_text(q, "state")));
         return;
     }
-    answer_change(q,
-                  state_presence_set(core_of(subject), provider, state, request_text(q, "subtype"),
-                                     request_text(q, "message")),
-                  "provider", provider);
+    state_cause_begin(core_of(subject), source_of(q));
+    r = state_presence_set(core_of(subject), provider, state, request_text(q, "subtype"),
+                           request_text(q, "message"));
+    state_cause_end(core_of(subject));
+    answer_change(q, r, "provider", provider);
 }
 
 /* ---- many at once ---- */
@@ -346,6 +359,21 @@ void state_global_look(struct ctl_job *job, void *subject)
 
 /* ---- publications received ---- */
 
+void print_inbound(struct json *row, const struct inbound_publication_view *v)
+{
+    json_add_str(row, "extension", v->extension);
+    json_add_str(row, "context", v->context);
+    json_add_str(row, "event", v->package);
+    json_add_str(row, "publisher", v->publisher);
+    json_add_str(row, "entity_tag", v->etag);
+    json_add_str(row, "call_id", v->call_id);
+    json_add_str(row, "content_type", v->content_type);
+    json_add_u64(row, "body_len", v->body_len);
+    json_add_u64(row, "expires_s", v->expires_s);
+    json_add_u64(row, "published_ms", v->published_wall_ms);
+    json_add_u64(row, "changed_ms", v->changed_wall_ms);
+}
+
 static void on_publication(void *ctx, const struct inbound_publication_view *v)
 {
     struct ctl_request *q = ctx;
@@ -354,17 +382,7 @@ static void on_publication(void *ctx, const struct inbound_publication_view *v)
     if (!request_wants_resource(q, v->extension, v->context))
         return;
     row = request_row(q);
-    json_add_str(&row, "extension", v->extension);
-    json_add_str(&row, "context", v->context);
-    json_add_str(&row, "event", v->package);
-    json_add_str(&row, "publisher", v->publisher);
-    json_add_str(&row, "entity_tag", v->etag);
-    json_add_str(&row, "call_id", v->call_id);
-    json_add_str(&row, "content_type", v->content_type);
-    json_add_u64(&row, "body_len", v->body_len);
-    json_add_u64(&row, "expires_s", v->expires_s);
-    json_add_u64(&row, "published_ms", v->published_wall_ms);
-    json_add_u64(&row, "changed_ms", v->changed_wall_ms);
+    print_inbound(&row, v);
     request_row_end(q, &row);
 }
 

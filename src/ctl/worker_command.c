@@ -20,6 +20,34 @@ static void json_addr(struct json *out, const char *key, const struct addr *a)
     json_add_str(out, key, buf_str(&text));
 }
 
+void print_subscription(struct json *row, const struct subscription_view *v)
+{
+    json_add_str(row, "resource", v->resource);
+    json_add_str(row, "context", v->context);
+    json_add_str(row, "event", v->package);
+    json_add_str(row, "event_id", v->event_id);
+    json_add_str(row, "content_type", v->content_type);
+    json_add_str(row, "endpoint", v->endpoint);
+    json_add_str(row, "callerid_name", v->callerid_name);
+    json_add_str(row, "callerid_number", v->callerid_number);
+    json_add_str(row, "call_id", v->call_id);
+    json_add_str(row, "local_tag", v->local_tag);
+    json_add_str(row, "remote_tag", v->remote_tag);
+    json_add_str(row, "remote_uri", v->remote_uri);
+    json_add_str(row, "contact", v->contact);
+    json_add_str(row, "user_agent", v->user_agent);
+    json_addr(row, "remote", &v->remote);
+    json_add_str(row, "state", str_of(v->state));
+    json_add_u64(row, "expires_s", v->expires_s);
+    json_add_u64(row, "cseq", v->cseq);
+    json_add_u64(row, "version", v->version);
+    json_add_bool(row, "outstanding", v->outstanding);
+    json_add_u64(row, "failures", v->failures);
+    json_add_u64(row, "told_sequence", v->told_sequence);
+    json_add_u64(row, "current_sequence", v->current_sequence);
+    json_add_u64(row, "acknowledged_after_ms", v->acknowledged_after_ms);
+}
+
 static void on_subscription(void *ctx, const struct subscription_view *v)
 {
     struct ctl_request *q = ctx;
@@ -28,30 +56,7 @@ static void on_subscription(void *ctx, const struct subscription_view *v)
     if (!request_wants_resource(q, v->resource, v->context))
         return;
     row = request_row(q);
-    json_add_str(&row, "resource", v->resource);
-    json_add_str(&row, "context", v->context);
-    json_add_str(&row, "event", v->package);
-    json_add_str(&row, "event_id", v->event_id);
-    json_add_str(&row, "content_type", v->content_type);
-    json_add_str(&row, "endpoint", v->endpoint);
-    json_add_str(&row, "callerid_name", v->callerid_name);
-    json_add_str(&row, "callerid_number", v->callerid_number);
-    json_add_str(&row, "call_id", v->call_id);
-    json_add_str(&row, "local_tag", v->local_tag);
-    json_add_str(&row, "remote_tag", v->remote_tag);
-    json_add_str(&row, "remote_uri", v->remote_uri);
-    json_add_str(&row, "contact", v->contact);
-    json_add_str(&row, "user_agent", v->user_agent);
-    json_addr(&row, "remote", &v->remote);
-    json_add_str(&row, "state", str_of(v->state));
-    json_add_u64(&row, "expires_s", v->expires_s);
-    json_add_u64(&row, "cseq", v->cseq);
-    json_add_u64(&row, "version", v->version);
-    json_add_bool(&row, "outstanding", v->outstanding);
-    json_add_u64(&row, "failures", v->failures);
-    json_add_u64(&row, "told_sequence", v->told_sequence);
-    json_add_u64(&row, "current_sequence", v->current_sequence);
-    json_add_u64(&row, "acknowledged_after_ms", v->acknowledged_after_ms);
+    print_subscription(&row, v);
     request_row_end(q, &row);
 }
 
@@ -93,6 +98,28 @@ static void add_remote(struct json *row, const struct flow *flow)
     json_add_str(row, "remote", buf_str(&b));
 }
 
+void print_publication(struct json *row, const struct publication_view *v)
+{
+    json_add_str(row, "section", v->section);
+    json_add_str(row, "extension", v->extension);
+    json_add_str(row, "context", v->context);
+    json_add_str(row, "event", v->package);
+    json_add_str(row, "content_type", v->content_type);
+    json_add_str(row, "server_uri", v->server_uri);
+    add_remote(row, v->flow);
+    json_add_str(row, "state", str_of(v->state));
+    json_add_str(row, "entity_tag", v->entity_tag);
+    json_add_u64(row, "expires_s", v->expires_s);
+    json_add_u64(row, "retry_s", v->retry_s);
+    json_add_u64(row, "last_status", v->last_status);
+    json_add_str(row, "last_reason", v->last_reason);
+    json_add_u64(row, "queued", v->queued);
+    json_add_u64(row, "failures", v->failures);
+    json_add_u64(row, "cseq", v->cseq);
+    json_add_u64(row, "told_sequence", v->told_sequence);
+    json_add_u64(row, "current_sequence", v->current_sequence);
+}
+
 static void on_publication(void *ctx, const struct publication_view *v)
 {
     struct ctl_request *q = ctx;
@@ -101,24 +128,7 @@ static void on_publication(void *ctx, const struct publication_view *v)
     if (!request_wants_resource(q, v->extension, v->context))
         return;
     row = request_row(q);
-    json_add_str(&row, "section", v->section);
-    json_add_str(&row, "extension", v->extension);
-    json_add_str(&row, "context", v->context);
-    json_add_str(&row, "event", v->package);
-    json_add_str(&row, "content_type", v->content_type);
-    json_add_str(&row, "server_uri", v->server_uri);
-    add_remote(&row, v->flow);
-    json_add_str(&row, "state", str_of(v->state));
-    json_add_str(&row, "entity_tag", v->entity_tag);
-    json_add_u64(&row, "expires_s", v->expires_s);
-    json_add_u64(&row, "retry_s", v->retry_s);
-    json_add_u64(&row, "last_status", v->last_status);
-    json_add_str(&row, "last_reason", v->last_reason);
-    json_add_u64(&row, "queued", v->queued);
-    json_add_u64(&row, "failures", v->failures);
-    json_add_u64(&row, "cseq", v->cseq);
-    json_add_u64(&row, "told_sequence", v->told_sequence);
-    json_add_u64(&row, "current_sequence", v->current_sequence);
+    print_publication(&row, v);
     request_row_end(q, &row);
 }
 

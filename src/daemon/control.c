@@ -30,6 +30,18 @@ static int port_on_edge(void *ctx, struct ctl_job *job)
     return edge_post_job(&d->edge, job, &d->loop);
 }
 
+static int port_on_journal(void *ctx, struct ctl_job *job)
+{
+    struct daemon *d = ctx;
+
+    return edge_post_journal_job(&d->edge, job, &d->loop);
+}
+
+static int port_endpoint(void *ctx, struct str id, struct str *context)
+{
+    return status_endpoint(((struct daemon *)ctx)->settings, id, context);
+}
+
 int daemon_reload_port(void *ctx, struct buf *report)
 {
     return daemon_reload(ctx, report);
@@ -71,6 +83,8 @@ static void port_status(void *ctx, struct json *out)
                           .state = &d->state,
                           .all_workers = d->workers,
                           .edge = &d->edge.loop,
+                          .feed = &d->feed,
+                          .journal = d->edge.journal,
                       });
 }
 
@@ -119,6 +133,9 @@ int daemon_open_ctl(struct daemon *d)
                                               .on_workers = port_on_workers,
                                               .on_edge = port_on_edge,
                                               .sources = edge_sources,
+                                              .seen = edge_seen,
+                                              .on_journal = port_on_journal,
+                                              .endpoint = port_endpoint,
                                               .reload = daemon_reload_port,
                                               .preview = daemon_preview_port,
                                               .log_level = port_log_level,

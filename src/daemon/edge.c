@@ -81,6 +81,9 @@ static void terms_run(struct inbox_message *m, void *owner)
     e->terms = t->terms;
     t->terms = former;
     http_settings_set(e->http, e->terms.settings);
+    if (memcmp(&e->terms.settings->journal, &former.settings->journal,
+               sizeof(former.settings->journal)) != 0)
+        journal_configure(e->journal, e->feed, &e->terms.settings->journal);
     ami_server_settings(ami_connections_server(e->ami), e->terms.settings);
     ami_connections_listen(e->ami, &t->manager);
     t->manager = (struct ami_listeners){ .fds = { -1, -1 } };
@@ -107,6 +110,7 @@ struct job_message {
     struct inbox_message m;
     struct ctl_job *job;
     struct loop *home;
+    void *subject;
 };
 
 static void job_finish(struct inbox_message *m, void *owner)
@@ -122,7 +126,8 @@ static void job_run(struct inbox_message *m, void *owner)
 {
     struct job_message *j = CONTAINER_OF(m, struct job_message, m);
 
-    j->job->run(j->job, owner);
+    (void)owner;
+    j->job->run(j->job, j->subject);
     m->run = job_finish;
     inbox_post_always(&j->home->inbox, m);
 }
@@ -133,15 +138,16 @@ static void job_drop(struct inbox_message *m)
     job_finish(m, NULL);
 }
 
-static int job_post(struct loop *to, struct ctl_job *job, struct loop *home)
+static int job_post(struct loop *to, void *subject, struct ctl_job *job, struct loop *home)
 {
     struct job_message *j = calloc(1, sizeof(*j));
     int r;
 
     if (!j)
         return -ENOMEM;
-    *j =
-        (struct job_message){ .m = { .run = job_run, .drop = job_drop }, .job = job, .home = home };
+    *j = (struct job_message){
+        .m = { .run = job_run, .drop = job_drop }, .job = job, .home = home, .subject = subject
+    };
     list_init(&j->m.link);
     r = inbox_post(&to->inbox, &j->m);
     if (r)
@@ -151,7 +157,12 @@ static int job_post(struct loop *to, struct ctl_job *job, struct loop *home)
 
 int edge_post_job(struct edge *e, struct ctl_job *job, struct loop *home)
 {
-    return job_post(&e->loop, job, home);
+    return job_post(&e->loop, e, job, home);
+}
+
+int edge_post_journal_job(struct edge *e, struct ctl_job *job, struct loop *home)
+{
+    return job_post(journal_loop(e->journal), e->journal, job, home);
 }
 
 static void on_flush(void *ctx)
@@ -179,7 +190,7 @@ static int port_on_main(void *ctx, struct ctl_job *job)
 {
     struct edge *e = ctx;
 
-    return job_post(e->main, job, &e->loop);
+    return job_post(e->main, e->main->inbox.owner, job, &e->loop);
 }
 
 static int port_reload(void *ctx, struct buf *report)
@@ -216,6 +227,23 @@ void edge_sources(void *edge, ctl_source_fn each, void *ctx)
     pbxs_each(((struct edge *)edge)->pbxs, each, ctx);
 }
 
+const struct ctl_edge *edge_seen(const void *edge)
+{
+    return &((const struct edge *)edge)->seen;
+}
+
+static int port_on_journal(void *ctx, struct ctl_job *job)
+{
+    struct edge *e = ctx;
+
+    return edge_post_journal_job(e, job, &e->loop);
+}
+
+static int port_endpoint(void *ctx, struct str id, struct str *context)
+{
+    return status_endpoint(((struct edge *)ctx)->terms.settings, id, context);
+}
+
 static void port_status(void *ctx, struct json *out)
 {
     struct edge *e = ctx;
@@ -234,6 +262,8 @@ static void port_status(void *ctx, struct json *out)
                           .state = e->state,
                           .all_workers = e->workers,
                           .edge = &e->loop,
+                          .feed = e->feed,
+                          .journal = e->journal,
                       });
 }
 
@@ -279,6 +309,23 @@ static int manager_init(struct edge *e, const struct edge_config *cfg)
                                  .started_wall_ms = cfg->facts.started_wall_ms } });
 }
 
+/* Those to whom changes are told for others to ask. */
+static int edge_see(struct edge *e, const struct edge_config *cfg)
+{
+    int r = recent_create(&e->seen.recent, e->feed);
+
+    r = r ? r : followers_create(&e->seen.followers, e->feed, cfg->clock);
+    r = r ? r
+          : journal_create(&e->journal, &(struct journal_config){
+                                            .directory = cfg->facts.options->state_directory,
+                                            .version = STR(EXTSTATE_VERSION),
+                                            .clock = cfg->clock,
+                                            .log = cfg->log });
+    if (!r && cfg->terms.settings->journal.enabled)
+        journal_configure(e->journal, e->feed, &cfg->terms.settings->journal);
+    return r;
+}
+
 int edge_init(struct edge *e, const struct edge_config *cfg)
 {
     int r;
@@ -299,30 +346,33 @@ int edge_init(struct edge *e, const struct edge_config *cfg)
     feed_writer_init(&e->changes, e->feed, cfg->clock, true);
     e->terms = terms_ref(&cfg->terms);
     e->ready = true;
-    r = pbxs_create(&e->pbxs, &(struct pbxs_config){ .loop = &e->loop,
-                                                     .log = cfg->log,
-                                                     .state = cfg->state,
-                                                     .changes = &e->changes,
-                                                     .hints = cfg->hints,
-                                                     .ctx = cfg->hints_ctx });
+    r = edge_see(e, cfg);
+    r = r ? r
+          : pbxs_create(&e->pbxs, &(struct pbxs_config){ .loop = &e->loop,
+                                                         .log = cfg->log,
+                                                         .state = cfg->state,
+                                                         .changes = &e->changes,
+                                                         .hints = cfg->hints,
+                                                         .ctx = cfg->hints_ctx });
+    r = r ? r : manager_init(e, cfg);
+    r = r ? r
+          : http_create(&e->http,
+                        &(struct http_config){ .loop = &e->loop.uv,
+                                               .clock = cfg->clock,
+                                               .log = cfg->log,
+                                               .settings = cfg->terms.settings,
+                                               .feed = cfg->feed,
+                                               .port = { .ctx = e,
+                                                         .on_state = port_on_state,
+                                                         .on_workers = port_on_workers,
+                                                         .on_edge = port_on_edge,
+                                                         .on_journal = port_on_journal,
+                                                         .endpoint = port_endpoint,
+                                                         .status = port_status,
+                                                         .watch_hint = port_watch_hint } });
     if (r)
-        return r;
-    r = manager_init(e, cfg);
-    if (r)
-        return r;
-    return http_create(&e->http,
-                       &(struct http_config){ .loop = &e->loop.uv,
-                                              .clock = cfg->clock,
-                                              .log = cfg->log,
-                                              .settings = cfg->terms.settings,
-                                              .feed = cfg->feed,
-                                              .port = { .ctx = e,
-                                                        .on_state = port_on_state,
-                                                        .on_workers = port_on_workers,
-                                                        .on_edge = port_on_edge,
-                                                        .sources = edge_sources,
-                                                        .status = port_status,
-                                                        .watch_hint = port_watch_hint } });
+        edge_fini(e);
+    return r;
 }
 
 static void *edge_main(void *arg)
@@ -371,18 +421,23 @@ void edge_stop(struct edge *e, bool restart)
     inbox_post_always(&e->loop.inbox, m);
     pthread_join(e->thread, NULL);
     e->started = false;
+    journal_stop(e->journal);
 }
 
 void edge_fini(struct edge *e)
 {
     if (!e->ready)
         return;
-    feed_close(e->feed);
     http_destroy(e->http);
     commands_destroy(e->commands);
     ami_connections_destroy(e->ami);
     e->ami = NULL;
     pbxs_destroy(e->pbxs);
+    journal_destroy(e->journal);
+    e->journal = NULL;
+    followers_destroy(e->seen.followers);
+    recent_destroy(e->seen.recent);
+    feed_close(e->feed);
     feed_writer_fini(&e->changes);
     loop_flush_hook(&e->loop, NULL, NULL);
     loop_fini(&e->loop);

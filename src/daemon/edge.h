@@ -28,6 +28,8 @@ struct edge {
     struct loop loop;           /* its owner is this struct */
     struct feed *feed;          /* of changes: see feed/feed.h */
     struct feed_writer changes; /* its own */
+    struct ctl_edge seen;       /* of changes, for jobs */
+    struct journal *journal;
     struct log *log;
     struct edge_terms terms; /* those applied last: references */
     struct edge_facts facts;
@@ -72,6 +74,10 @@ void edge_post_terms(struct edge *e, const struct edge_terms *terms,
 NODISCARD int edge_post_job(struct edge *e, struct ctl_job *job, struct loop *home);
 /* For a job that runs there, whose subject is `edge`: the PBXs that are followed. */
 void edge_sources(void *edge, ctl_source_fn each, void *ctx);
+/* Likewise: what is remembered of changes. */
+const struct ctl_edge *edge_seen(const void *edge);
+/* A job whose subject is the struct journal, on its thread. */
+NODISCARD int edge_post_journal_job(struct edge *e, struct ctl_job *job, struct loop *home);
 /* Tells who is connected that it ends, stops and joins; before the threads that it has jobs on. */
 void edge_stop(struct edge *e, bool restart);
 /* When jobs under way have come home. */

@@ -102,6 +102,41 @@ static void print_queues(struct json *out, const struct status_facts *f)
     json_end_object(out);
 }
 
+/* What the edges are told, and what of that is written. */
+static void print_seen(struct json *out, const struct status_facts *f)
+{
+    struct journal_counters j;
+
+    journal_counters_get(f->journal, &j);
+    json_add_object(out, "feed");
+    json_add_u64(out, "told", atomic_load(&f->feed->told));
+    json_add_u64(out, "lost", atomic_load(&f->feed->lost));
+    json_add_u64(out, "waiting_bytes", atomic_load(&f->feed->waiting));
+    json_end_object(out);
+    json_add_object(out, "journal");
+    json_add_bool(out, "enabled", j.enabled);
+    json_add_bool(out, "failing", j.failing);
+    json_add_str(out, "last_failure", str_of(j.why));
+    json_add_u64(out, "written", j.written);
+    json_add_u64(out, "lost", j.lost);
+    json_add_u64(out, "transactions", j.transactions);
+    json_add_u64(out, "failures", j.failures);
+    json_add_u64(out, "write_us", j.write_us);
+    json_add_u64(out, "bytes", j.bytes);
+    json_add_u64(out, "oldest_ms", j.oldest_wall_ms);
+    json_end_object(out);
+}
+
+int status_endpoint(const struct settings *settings, struct str id, struct str *context)
+{
+    const struct endpoint_settings *e = settings_endpoint(settings, id);
+
+    if (!e)
+        return -ENOENT;
+    *context = e->context;
+    return e->allow_subscribe ? 0 : -EPERM;
+}
+
 void status_print(struct json *out, const struct status_facts *f)
 {
     json_add_str(out, "version", STR(EXTSTATE_VERSION));
@@ -123,6 +158,7 @@ void status_print(struct json *out, const struct status_facts *f)
     print_store(out, f);
     print_queues(out, f);
     print_compatibility(out, &f->settings->compatibility);
+    print_seen(out, f);
 }
 
 static bool endpoint_can_watch(const struct endpoint_settings *e, struct str context)

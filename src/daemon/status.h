@@ -19,9 +19,13 @@ struct status_facts {
     struct state_thread *state;
     struct worker *all_workers;
     struct loop *edge;
+    const struct feed *feed;
+    struct journal *journal;
 };
 void status_print(struct json *out, const struct status_facts *facts);
 
+/* As the port of ctl.h has it. */
+NODISCARD int status_endpoint(const struct settings *settings, struct str id, struct str *context);
 /* Members "server" and "from": a listener, and an endpoint that sees this context. Members are left
  * out when there is none. */
 void status_print_watch_hint(struct json *out, const struct settings *settings,

@@ -321,6 +321,7 @@ static void view_print(struct subscription_view *v, const struct subscription *s
         .acknowledged_after_ms = s->acknowledged_after_ms,
         .failures = s->failures,
         .outstanding = s->notify != NULL,
+        .shown = s->sent,
     };
     if (s->resource) {
         v->resource = s->resource->newest->extension;
@@ -343,6 +344,28 @@ void notifier_each(const struct notifier *n,
             each(ctx, &v);
         }
     }
+}
+
+static void watchers_each(const struct list *subscriptions,
+                          void (*each)(void *ctx, const struct subscription_view *v), void *ctx)
+{
+    LIST_FOREACH (it, subscriptions) {
+        struct subscription_view v;
+
+        view_print(&v, CONTAINER_OF(it, const struct subscription, of_resource));
+        each(ctx, &v);
+    }
+}
+
+void notifier_resource_each(const struct notifier *n, uint64_t resource_id,
+                            void (*each)(void *ctx, const struct subscription_view *v), void *ctx)
+{
+    const struct watched *w = watched_by_id(n, resource_id);
+
+    if (!w)
+        return;
+    watchers_each(&w->told, each, ctx);
+    watchers_each(&w->behind, each, ctx);
 }
 
 void notifier_counters_get(const struct notifier *n, struct notifier_counters *out)

@@ -208,10 +208,15 @@ struct subscription_view { /* borrowed for the call */
     uint64_t current_sequence;      /* of the newest snapshot */
     uint64_t acknowledged_after_ms; /* how long the last answer took */
     uint32_t failures;
-    bool outstanding; /* a NOTIFY waits for its answer */
+    bool outstanding;             /* a NOTIFY waits for its answer */
+    const struct snapshot *shown; /* told last; NULL: nothing yet */
 };
 void notifier_each(const struct notifier *n,
                    void (*each)(void *ctx, const struct subscription_view *v), void *ctx);
+
+/* Those of one resource. */
+void notifier_resource_each(const struct notifier *n, uint64_t resource_id,
+                            void (*each)(void *ctx, const struct subscription_view *v), void *ctx);
 
 struct notifier_counters {
     uint64_t subscriptions, resources, watches_pending;

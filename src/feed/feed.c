@@ -229,6 +229,12 @@ static void put_lost(struct feed_writer *w)
         w->lost = (struct change_lost){ 0 };
 }
 
+/* Others are about the resource, and made by somebody else. */
+static bool tells_snapshot(enum change_kind kind)
+{
+    return kind == CHANGE_SNAPSHOT || kind == CHANGE_NOTIFY || kind == CHANGE_PUBLISH;
+}
+
 void feed_put(struct feed_writer *w, const struct change *c)
 {
     struct change filled = *c;
@@ -243,7 +249,7 @@ void feed_put(struct feed_writer *w, const struct change *c)
         put_lost(w);
     if (!filled.wall_ms)
         filled.wall_ms = clock_wall_ms(w->clock);
-    if (!filled.cause.number && filled.snapshot)
+    if (!filled.cause.number && filled.snapshot && tells_snapshot(c->kind))
         filled.cause = filled.snapshot->cause;
     if (!put(w, &filled))
         lose(w, c->kind);

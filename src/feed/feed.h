@@ -73,8 +73,8 @@ static inline bool feed_wants(const struct feed_writer *w, enum change_kind kind
                CHANGE_BIT((unsigned)kind);
 }
 
-/* Copied, with references to its snapshots. Without a time it is now; without a cause it has that
- * of its snapshot. */
+/* Copied, with references to its snapshots. Without a time it is now; what tells a snapshot has the
+ * cause of that when it has none. */
 void feed_put(struct feed_writer *w, const struct change *c);
 /* At the end of a turn, and before a message that must not overtake what was put. */
 void feed_flush(struct feed_writer *w);

@@ -190,6 +190,12 @@ void publication_store_each(const struct publication_store *store,
 
 /* Publications that have expired are not counted as such at once, but go on as resources and bytes
  * until they are cleared away: 10 ms later, or when it is their turn. */
+/* The same for one resource. */
+void publication_resource_each(const struct publication_store *store,
+                               const struct resource_name *name,
+                               void (*each)(void *ctx, const struct inbound_publication_view *v),
+                               void *ctx);
+
 struct publication_counters {
     uint64_t publications, resources, bytes;
     uint64_t initial, refreshed, modified, removed, expired, superseded;

@@ -80,33 +80,48 @@ static uint32_t granted_left_s(const struct publication *p)
     return left_s > p->grace_s ? (uint32_t)(left_s - p->grace_s) : 0;
 }
 
+static void resource_show(const struct published_resource *resource,
+                          void (*each)(void *ctx, const struct inbound_publication_view *v),
+                          void *ctx)
+{
+    LIST_FOREACH (it, &resource->publications) {
+        const struct publication *p = published_at(it);
+        char etag[ETAG_DIGITS];
+        const struct inbound_publication_view view = {
+            .package = published_word_text(p->package),
+            .context = published_word_text(resource->context),
+            .extension = published_extension(resource),
+            .publisher = published_word_text(p->publisher),
+            .etag = p->tagged ? published_tag_print(etag, p->tag) : STR_EMPTY,
+            .content_type = published_word_text(p->says.content_type),
+            .call_id = p->call_id,
+            .expires_s = granted_left_s(p),
+            .published_wall_ms = p->published_wall_ms,
+            .changed_wall_ms = p->says.changed_wall_ms,
+            .body_len = p->says.body_len,
+        };
+
+        each(ctx, &view);
+    }
+}
+
 void publication_store_each(const struct publication_store *store,
                             void (*each)(void *ctx, const struct inbound_publication_view *v),
                             void *ctx)
 {
-    MAP_FOREACH (node, &store->resources) {
-        struct published_resource *resource = CONTAINER_OF(node, struct published_resource, node);
+    MAP_FOREACH (node, &store->resources)
+        resource_show(CONTAINER_OF(node, struct published_resource, node), each, ctx);
+}
 
-        LIST_FOREACH (it, &resource->publications) {
-            const struct publication *p = published_at(it);
-            char etag[ETAG_DIGITS];
-            const struct inbound_publication_view view = {
-                .package = published_word_text(p->package),
-                .context = published_word_text(resource->context),
-                .extension = published_extension(resource),
-                .publisher = published_word_text(p->publisher),
-                .etag = p->tagged ? published_tag_print(etag, p->tag) : STR_EMPTY,
-                .content_type = published_word_text(p->says.content_type),
-                .call_id = p->call_id,
-                .expires_s = granted_left_s(p),
-                .published_wall_ms = p->published_wall_ms,
-                .changed_wall_ms = p->says.changed_wall_ms,
-                .body_len = p->says.body_len,
-            };
+void publication_resource_each(const struct publication_store *store,
+                               const struct resource_name *name,
+                               void (*each)(void *ctx, const struct inbound_publication_view *v),
+                               void *ctx)
+{
+    const struct published_resource *resource = published_resource_find(store, name);
 
-            each(ctx, &view);
-        }
-    }
+    if (resource)
+        resource_show(resource, each, ctx);
 }
 
 void publication_counters_get(const struct publication_store *store,

@@ -97,6 +97,18 @@ void publisher_sections_each(const struct publisher *p,
     }
 }
 
+void publisher_resource_each(const struct publisher *p, const struct snapshot *of,
+                             void (*each)(void *ctx, const struct publication_view *v), void *ctx)
+{
+    LIST_FOREACH (it, &p->sections) {
+        const struct publication *pub =
+            publication_find(CONTAINER_OF(it, const struct section, link), of);
+
+        if (pub)
+            publication_show(pub, each, ctx);
+    }
+}
+
 void publisher_counters_get(const struct publisher *p, struct publisher_counters *out)
 {
     *out = p->counters;

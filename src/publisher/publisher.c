@@ -85,7 +85,7 @@ static struct publication *restored_find(const struct section *s, const struct s
     return node ? CONTAINER_OF(node, struct publication, node) : NULL;
 }
 
-static struct publication *publication_find(const struct section *s, const struct snapshot *snap)
+struct publication *publication_find(const struct section *s, const struct snapshot *snap)
 {
     const struct publisher *p = s->publisher;
     struct publication_key k = key_of(s, snap);

@@ -125,6 +125,9 @@ struct publisher_view { /* borrowed for the call */
 };
 void publisher_sections_each(const struct publisher *p,
                              void (*each)(void *ctx, const struct publisher_view *v), void *ctx);
+/* Those of the resource of this snapshot. */
+void publisher_resource_each(const struct publisher *p, const struct snapshot *of,
+                             void (*each)(void *ctx, const struct publication_view *v), void *ctx);
 
 struct publisher_counters {
     uint64_t publications, sections;

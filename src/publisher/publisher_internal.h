@@ -222,6 +222,8 @@ void section_resolved(struct section *s, const struct dns_targets *found);
 bool section_failover(struct section *s, uint64_t attempt_ms, bool refused);
 
 /* publication.c */
+/* publisher.c: that of this resource in the section, or NULL. */
+struct publication *publication_find(const struct section *s, const struct snapshot *snap);
 NODISCARD int publication_create(struct publication **out, struct section *s,
                                  const struct snapshot *newest);
 /* As it was kept: known to the server. Its texts are copied. The caller adds it to the table. */

@@ -75,22 +75,70 @@ void state_hints_each(const struct state_core *core, hint_each_fn each, void *ct
     }
 }
 
+static struct state_device_view device_view(const struct device *d)
+{
+    return (struct state_device_view){
+        .device = d->name,
+        .state = d->state,
+        .sources = d->sources,
+        .n_sources = d->n_sources,
+        .changed_wall_ms = d->changed_wall_ms,
+        .known = device_known(d),
+        .reported_here = d->reported_here,
+        .state_here = d->state_here,
+    };
+}
+
+static struct state_presence_view presence_view(const struct presence *p)
+{
+    return (struct state_presence_view){
+        .provider = p->name,
+        .subtype = p->subtype,
+        .message = p->message,
+        .source = p->source,
+        .state = p->state,
+        .changed_wall_ms = p->changed_wall_ms,
+    };
+}
+
+static void sources_look(const struct hint_sources *s, const struct state_look *look)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        if (i < s->n_devices) {
+            const struct state_device_view v = device_view(s->follows[i].device);
+
+            look->device(look->ctx, &v);
+        } else {
+            const struct state_presence_view v = presence_view(s->follows[i].presence);
+
+            look->presence(look->ctx, &v, s->follows[i].presence->reported);
+        }
+    }
+}
+
+int state_look(const struct state_core *core, const struct resource_name *name,
+               const struct state_look *look)
+{
+    const struct hint *h = state_name_is_possible(name) ? hint_find_name(core, name) : NULL;
+    struct state_hint_view v;
+
+    if (!h)
+        return STATE_NO_HINT;
+    v = view_of(core, h);
+    look->hint(look->ctx, &v, h->contribution.order);
+    if (h->sources)
+        sources_look(h->sources, look);
+    return 0;
+}
+
 void state_devices_each(const struct state_core *core,
                         void (*each)(void *ctx, const struct state_device_view *v), void *ctx)
 {
     LIST_FOREACH (it, &core->devices) {
         const struct device *d = CONTAINER_OF(it, struct device, link);
-        struct state_device_view v = {
-            .device = d->name,
-            .state = d->state,
-            .sources = d->sources,
-            .n_sources = d->n_sources,
-            .changed_wall_ms = d->changed_wall_ms,
-            .reported_here = d->reported_here,
-            .state_here = d->state_here,
-        };
+        const struct state_device_view v = device_view(d);
 
-        if (device_known(d))
+        if (v.known)
             each(ctx, &v);
     }
 }
@@ -100,14 +148,7 @@ void state_presences_each(const struct state_core *core,
 {
     LIST_FOREACH (it, &core->presences) {
         const struct presence *p = CONTAINER_OF(it, struct presence, link);
-        struct state_presence_view v = {
-            .provider = p->name,
-            .subtype = p->subtype,
-            .message = p->message,
-            .source = p->source,
-            .state = p->state,
-            .changed_wall_ms = p->changed_wall_ms,
-        };
+        const struct state_presence_view v = presence_view(p);
 
         if (p->reported)
             each(ctx, &v);

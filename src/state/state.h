@@ -256,6 +256,7 @@ struct state_device_view {
     const struct state_source_view *sources;
     size_t n_sources;
     uint64_t changed_wall_ms;
+    bool known;         /* a source says something, or it has a default */
     bool reported_here; /* by sources that are no other servers: then as `state_here` */
     enum device_state state_here;
 };
@@ -269,6 +270,18 @@ struct state_presence_view {
 };
 void state_presences_each(const struct state_core *core,
                           void (*each)(void *ctx, const struct state_presence_view *v), void *ctx);
+
+/* One resource, with all that makes its state. */
+struct state_look {
+    void *ctx;
+    void (*hint)(void *ctx, const struct state_hint_view *v, enum composition_order order);
+    /* Those that its hint names, in its order. */
+    void (*device)(void *ctx, const struct state_device_view *v);
+    void (*presence)(void *ctx, const struct state_presence_view *v, bool known);
+};
+/* 0, or STATE_NO_HINT: there is none of just that name. */
+NODISCARD int state_look(const struct state_core *core, const struct resource_name *name,
+                         const struct state_look *look);
 
 struct state_counters {
     uint64_t devices, presences, hints, resources;

@@ -390,8 +390,9 @@ class Process(unittest.TestCase):
                     self.assertEqual(manager.recv(200), b"WATCHDOG=1")
                 pid = daemon.process.pid
                 threads = {(t / "comm").read_text().strip(): int(t.name) for t in pathlib.Path(f"/proc/{pid}/task").iterdir()}
-                # The store's threads wait for the disk: a new process would do the same.
-                self.assertEqual({*threads} - {"extstated"}, {"state", "worker-0", "worker-1", "edge", "store", "checkpoint"})
+                # The store's threads and the journal's wait for the disk: a new process would do the same.
+                self.assertEqual({*threads} - {"extstated"},
+                                 {"state", "worker-0", "worker-1", "edge", "store", "checkpoint", "journal"})
                 for thread in (threads[name] for name in ("state", "worker-0", "worker-1", "edge")):
                     with self.subTest(thread), held(thread):
                         manager.settimeout(0.3)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* extstatectl.h - what the tool's files share.
  *
- * main.c: options, rows.  words.c: which command a line means.  command.c, presence.c, store.c,
- * astdb.c: our words.  asterisk.c: Asterisk's words with its columns.  watch.c: a real SIP
+ * main.c: options, rows.  words.c: which command a line means.  command.c, explain.c, presence.c,
+ * store.c, astdb.c: our words.  asterisk.c: Asterisk's words with its columns.  watch.c: a real SIP
  * subscription. */
 #pragma once
 #include "client.h"
@@ -34,8 +34,8 @@ struct command {
     bool alias; /* Asterisk's: listed apart */
 };
 
-extern const struct command own_commands[], store_commands[], asterisk_commands[],
-    watch_commands[]; /* each ends with words NULL */
+extern const struct command own_commands[], explain_commands[], store_commands[],
+    asterisk_commands[], watch_commands[]; /* each ends with words NULL */
 
 /* All commands one after the other: NULL gives the first, the last gives NULL. */
 const struct command *command_next(const struct command *previous);

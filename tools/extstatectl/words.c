@@ -5,8 +5,9 @@
 #include "base/str.h"
 #include "extstatectl.h"
 
-static const struct command *const command_tables[] = { own_commands, store_commands,
-                                                        watch_commands, asterisk_commands };
+static const struct command *const command_tables[] = { own_commands, explain_commands,
+                                                        store_commands, watch_commands,
+                                                        asterisk_commands };
 
 const struct command *command_next(const struct command *previous)
 {

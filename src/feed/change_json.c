@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: MIT
+#include "feed/change_json.h"
+
+#include "state/device.h"
+
+/* ---- names ---- */
+
+static void print_resource(struct buf *out, struct str context, struct str extension)
+{
+    buf_add(out, extension);
+    buf_add_char(out, '@');
+    buf_add(out, context);
+}
+
+/* "sip:1000@192.0.2.1;transport=tcp": 1000. */
+static struct str user_of(struct str uri)
+{
+    struct str rest = str_sub(uri, str_find_char(uri, ':') + 1, uri.n);
+    size_t at = str_find_char(rest, '@');
+
+    return at < rest.n ? str_sub(rest, 0, at) : STR_EMPTY;
+}
+
+void change_print_name(const struct change *c, struct buf *out)
+{
+    switch (c->kind) {
+    case CHANGE_DEVICE:
+        buf_add(out, c->device.device);
+        return;
+    case CHANGE_PRESENCE:
+        buf_add(out, c->presence.provider);
+        return;
+    case CHANGE_MAILBOX:
+        buf_add(out, c->mailbox.mailbox);
+        return;
+    case CHANGE_SOURCE:
+        buf_add(out, c->source.source);
+        return;
+    case CHANGE_PUBLICATION:
+        print_resource(out, c->publication.context, c->publication.extension);
+        return;
+    default:
+        break;
+    }
+    if (c->snapshot)
+        print_resource(out, c->snapshot->context, c->snapshot->extension);
+    else if (c->kind == CHANGE_SUBSCRIPTION || c->kind == CHANGE_REFUSAL)
+        buf_add(out, user_of(c->subscription.uri));
+}
+
+/* ---- members ---- */
+
+static void add_given(struct json *out, const char *key, struct str text)
+{
+    if (text.n)
+        json_add_str(out, key, text);
+}
+
+static void add_counted(struct json *out, const char *key, uint64_t n)
+{
+    if (n)
+        json_add_u64(out, key, n);
+}
+
+static void add_resource(struct json *out, struct str context, struct str extension)
+{
+    char room[512];
+    struct buf name;
+
+    buf_init_on(&name, room, sizeof(room));
+    print_resource(&name, context, extension);
+    json_add_str(out, "resource", buf_str(&name));
+}
+
+static void add_address(struct json *out, const char *key, const struct addr *a)
+{
+    struct buf text;
+    char room[80];
+
+    if (a->sa.sa_family != AF_INET && a->sa.sa_family != AF_INET6)
+        return;
+    buf_init_on(&text, room, sizeof(room));
+    addr_print(&text, a);
+    json_add_str(out, key, buf_str(&text));
+}
+
+static struct str state_text(const struct snapshot *s)
+{
+    return s->state == EXTENSION_REMOVED ? STR("removed") : extension_state_text(s->state);
+}
+
+/* What a lamp shows by it. */
+static void add_shown(struct json *out, const struct snapshot *s)
+{
+    add_resource(out, s->context, s->extension);
+    add_given(out, "package", s->package);
+    json_add_u64(out, "sequence", s->sequence);
+    json_add_str(out, "state", state_text(s));
+    if (s->presence != PRESENCE_NOT_SET)
+        json_add_str(out, "presence", presence_state_name(s->presence));
+    add_given(out, "subtype", s->presence_subtype);
+    add_given(out, "message", s->presence_message);
+}
+
+static void print_device(const struct change_device *d, struct json *out)
+{
+    json_add_str(out, "device", d->device);
+    json_add_str(out, "state", device_state_name(d->state));
+    json_add_str(out, "former", device_state_name(d->former));
+    add_given(out, "by", d->source);
+    if (d->says)
+        json_add_str(out, "said", device_state_name(d->said));
+    else
+        json_add_null(out, "said");
+}
+
+static void print_presence(const struct change_presence *p, struct json *out)
+{
+    json_add_str(out, "provider", p->provider);
+    json_add_str(out, "state", presence_state_name(p->state));
+    add_given(out, "subtype", p->subtype);
+    add_given(out, "message", p->message);
+}
+
+static void print_snapshot(const struct change *c, struct json *out)
+{
+    const struct snapshot *s = c->snapshot;
+
+    add_shown(out, s);
+    if (c->former)
+        json_add_str(out, "former", state_text(c->former));
+    if (s->has_hint)
+        json_add_str(out, "hint", s->hint);
+    if (s->has_hint && s->published)
+        json_add_str(out, "hint_state", extension_state_text(s->hint_state));
+    json_add_bool(out, "published", s->published != NULL);
+}
+
+static void print_mailbox(const struct change_mailbox *m, struct json *out)
+{
+    json_add_str(out, "mailbox", m->mailbox);
+    add_given(out, "by", m->source);
+    json_add_bool(out, "exists", m->exists);
+    json_add_u64(out, "new", m->new_count);
+    json_add_u64(out, "old", m->old_count);
+}
+
+static void print_publication(const struct change_publication *p, struct json *out)
+{
+    json_add_str(out, "what", publication_change_name(p->what));
+    add_resource(out, p->context, p->extension);
+    json_add_str(out, "event", p->package);
+    json_add_str(out, "publisher", p->publisher);
+    add_given(out, "content_type", p->content_type);
+    add_given(out, "entity_tag", p->entity_tag);
+    add_given(out, "call_id", p->call_id);
+    json_add_u64(out, "expires_s", p->expires_s);
+    json_add_u64(out, "status", p->status);
+    add_given(out, "why", p->why);
+}
+
+static void print_watcher(const struct change_watcher *w, struct json *out)
+{
+    json_add_str(out, "endpoint", w->endpoint);
+    json_add_str(out, "event", w->package);
+    add_given(out, "contact", w->contact);
+    add_address(out, "remote", &w->remote);
+    json_add_str(out, "call_id", w->call_id);
+}
+
+static void print_subscription(const struct change *c, struct json *out)
+{
+    const struct change_subscription *s = &c->subscription;
+
+    json_add_str(out, "what", subscription_change_name(s->what));
+    if (c->snapshot)
+        add_resource(out, c->snapshot->context, c->snapshot->extension);
+    add_given(out, "uri", s->uri);
+    print_watcher(&s->watcher, out);
+    add_given(out, "user_agent", s->user_agent);
+    add_counted(out, "status", s->status);
+    add_given(out, "why", s->why);
+    if (c->kind == CHANGE_SUBSCRIPTION)
+        json_add_u64(out, "expires_s", s->expires_s);
+}
+
+static void print_notify(const struct change *c, struct json *out)
+{
+    const struct change_notify *n = &c->notify;
+
+    json_add_str(out, "what", exchange_change_name(n->what));
+    if (c->snapshot)
+        add_shown(out, c->snapshot);
+    print_watcher(&n->watcher, out);
+    json_add_u64(out, "cseq", n->cseq);
+    if (n->what != EXCHANGE_SENT) {
+        json_add_u64(out, "status", n->status);
+        json_add_u64(out, "took_ms", n->took_ms);
+    }
+    if (n->caused)
+        json_add_u64(out, "late_ms", n->late_ms);
+    add_counted(out, "coalesced", n->coalesced);
+    if (n->last)
+        json_add_bool(out, "last", true);
+}
+
+static void print_publish(const struct change *c, struct json *out)
+{
+    const struct change_publish *p = &c->publish;
+
+    json_add_str(out, "what", exchange_change_name(p->what));
+    json_add_str(out, "step", publish_step_name(p->step));
+    if (c->snapshot)
+        add_shown(out, c->snapshot);
+    json_add_str(out, "section", p->section);
+    json_add_str(out, "event", p->package);
+    json_add_str(out, "server", p->server);
+    add_given(out, "entity_tag", p->entity_tag);
+    json_add_u64(out, "cseq", p->cseq);
+    if (p->what != EXCHANGE_SENT) {
+        json_add_u64(out, "status", p->status);
+        add_given(out, "reason", p->reason);
+        json_add_u64(out, "took_ms", p->took_ms);
+    }
+    add_counted(out, "coalesced", p->coalesced);
+}
+
+static void print_source(const struct change_source *s, struct json *out)
+{
+    json_add_str(out, "name", s->source);
+    add_given(out, "protocol", s->protocol);
+    json_add_bool(out, "up", s->up);
+    json_add_bool(out, "stale", s->stale);
+    add_given(out, "why", s->why);
+}
+
+static void print_lost(const struct change_lost *l, struct json *out)
+{
+    json_add_u64(out, "n", l->n);
+    json_add_array(out, "kinds");
+    for (unsigned k = 0; k < CHANGE_KINDS; k++)
+        if (l->kinds & CHANGE_BIT(k))
+            json_add_str(out, NULL, change_kind_name((enum change_kind)k));
+    json_end_array(out);
+}
+
+void change_print_json(const struct change *c, struct json *out)
+{
+    json_add_u64(out, "at_ms", c->wall_ms);
+    json_add_str(out, "kind", change_kind_name(c->kind));
+    add_counted(out, "cause", c->cause.number);
+    add_given(out, "source", c->cause.source);
+    switch (c->kind) {
+    case CHANGE_DEVICE:
+        print_device(&c->device, out);
+        break;
+    case CHANGE_PRESENCE:
+        print_presence(&c->presence, out);
+        break;
+    case CHANGE_SNAPSHOT:
+        print_snapshot(c, out);
+        break;
+    case CHANGE_MAILBOX:
+        print_mailbox(&c->mailbox, out);
+        break;
+    case CHANGE_PUBLICATION:
+        print_publication(&c->publication, out);
+        break;
+    case CHANGE_SUBSCRIPTION:
+    case CHANGE_REFUSAL:
+        print_subscription(c, out);
+        break;
+    case CHANGE_NOTIFY:
+        print_notify(c, out);
+        break;
+    case CHANGE_PUBLISH:
+        print_publish(c, out);
+        break;
+    case CHANGE_SOURCE:
+        print_source(&c->source, out);
+        break;
+    case CHANGE_LOST:
+        print_lost(&c->lost, out);
+        break;
+    case CHANGE_KINDS:
+        break;
+    }
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+/* change_json.h - a change as JSON, for whoever stores it or passes it on. Threads: pure functions.
+ */
+#pragma once
+#include "base/json.h"
+#include "feed/change.h"
+
+/* Members of an open object: "at_ms", "kind", "cause", "source", then what the kind has, as
+ * doc/control-socket.md says. */
+void change_print_json(const struct change *c, struct json *out);
+/* What it is about: "1000@users" of resources, the name of a device, provider, mailbox or source;
+ * of a SUBSCRIBE whose resource is not known the user of its Request-URI; or nothing. */
+void change_print_name(const struct change *c, struct buf *out);
