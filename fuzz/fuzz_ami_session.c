@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* What a client of the manager interface sends, however it is cut. The first byte says whether it has
- * logged in, how the bytes are cut, and when its questions are answered. Each message has one
+/* What a client of the manager interface sends, however it is cut. The first byte says whether it
+ * has logged in, how the bytes are cut, and when its questions are answered. Each message has one
  * response, and what is sent is read as messages. */
 #include "ami/message.h"
 #include "ami/server_testing.h"

@@ -203,6 +203,52 @@ static void run_dialplan(struct ami_session *s, const struct str *arguments, siz
     session_ask(s, question("hints"), answer_dialplan);
 }
 
+static void answer_added(struct ami_session *s, const struct ami_answer *a)
+{
+    if (!cli_failed(s, a))
+        cli_say(s, true, "Extension '%.*s' added into '%.*s' context", STR_FMT(s->argument[0]),
+                STR_FMT(s->argument[1]));
+}
+
+/* "1000,hint,PJSIP/alice,CustomPresence:alice" into users */
+static void run_add(struct ami_session *s, const struct str *arguments, size_t n)
+{
+    struct str hint = arguments[0], extension = str_next(&hint, ','),
+               priority = str_next(&hint, ',');
+    bool replace = n == 4 && str_equal_nocase(arguments[3], STR("replace"));
+    json_t *q;
+
+    if (!str_equal_nocase(priority, STR("hint")) || !hint.n ||
+        !str_equal_nocase(arguments[1], STR("into")) || (n == 4 && !replace)) {
+        cli_usage(s);
+        return;
+    }
+    session_remember(s, (struct str[]){ arguments[0], arguments[2] }, 2);
+    q = hint_question("hint.add", extension, arguments[2]);
+    question_text(q, "hint", hint);
+    if (q && replace)
+        (void)!json_object_set_new(q, "replace", json_true());
+    session_ask(s, q, answer_added);
+}
+
+static void answer_removed(struct ami_session *s, const struct ami_answer *a)
+{
+    if (!cli_failed(s, a))
+        cli_say(s, true, "Extension %.*s with priority hint removed", STR_FMT(s->argument[0]));
+}
+
+static void run_remove(struct ami_session *s, const struct str *arguments, size_t n)
+{
+    struct str context = arguments[0], extension = str_next(&context, '@');
+
+    if (!extension.n || !context.n || (n == 2 && !str_equal_nocase(arguments[1], STR("hint")))) {
+        cli_usage(s);
+        return;
+    }
+    session_remember(s, arguments, 1);
+    session_ask(s, hint_question("hint.remove", extension, context), answer_removed);
+}
+
 static const struct cli_command commands[] = {
     { "core show uptime", 0, 1, run_uptime, "core show uptime [seconds]" },
     { "core show version", 0, 0, run_version, NULL },
@@ -210,6 +256,10 @@ static const struct cli_command commands[] = {
     { "core reload", 0, 0, run_reload, NULL },
     { "module reload", 0, 1, run_reload, "module reload [module]" },
     { "dialplan reload", 0, 0, run_dialplan_reload, NULL },
+    { "dialplan add extension", 3, 4, run_add,
+      "dialplan add extension <exten>,hint,<text> into <context> [replace]" },
+    { "dialplan remove extension", 1, 2, run_remove,
+      "dialplan remove extension exten@context [hint]" },
     { "dialplan show", 0, 1, run_dialplan, "dialplan show [[exten@]context]" },
 };
 const struct cli_group cli_core = { commands, ARRAY_LEN(commands) };

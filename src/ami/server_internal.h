@@ -153,7 +153,9 @@ bool is_custom(struct str device);
 /* The end of a Getvar. */
 void variable_got(struct ami_session *s, struct str value);
 
-/* ---- mailbox_actions.c, core.c, pjsip.c ---- */
+/* ---- dialplan_actions.c, mailbox_actions.c, core.c, pjsip.c ---- */
+
+json_t *hint_question(const char *command, struct str extension, struct str context);
 
 json_t *mailbox_question(struct str mailbox, uint32_t new_count, uint32_t old_count);
 bool module_is_known(struct str module);

@@ -88,7 +88,8 @@ static void test_login(void **state)
            "RemoteAddress: IPV4/TCP/192.0.2.1/1000\nUsingPassword: 0\n"
            "SessionTV: 1970-01-01T00:16:40.000+0000\n\n");
     assert_int_equal(s->clients[0].patience_ms, 10000);
-    input(s, 0, "Action: Login\nUsername: wall\nSecret: look\n\nAction: Logoff\n\nAction: Ping\n\n");
+    input(s, 0,
+          "Action: Login\nUsername: wall\nSecret: look\n\nAction: Logoff\n\nAction: Ping\n\n");
     expect(s, 0,
            "Response: Success\nMessage: Already authenticated\n\n"
            "Response: Goodbye\nMessage: Thanks for all the fish.\n\n");
@@ -229,13 +230,15 @@ static void test_order(void **state)
     s->rows = "{\"device\":\"Custom:b\",\"state\":\"INUSE\"},{\"device\":\"Custom:a\",\"state\":"
               "\"BUSY\"}";
     stage_answer(s);
-    expect(s, 0,
-           DEVICE("Custom:b", "INUSE")
-           "Response: Success\nActionID: 2\nEventList: start\n"
-           "Message: Device State Changes will follow\n\n"
-           "Event: DeviceStateChange\nActionID: 2\nDevice: Custom:a\nState: BUSY\n\n"
-           "Event: DeviceStateChange\nActionID: 2\nDevice: Custom:b\nState: INUSE\n\n"
-           "Event: DeviceStateListComplete\nActionID: 2\nEventList: Complete\nListItems: 2\n\n");
+    expect(
+        s, 0,
+        DEVICE("Custom:b",
+               "INUSE") "Response: Success\nActionID: 2\nEventList: start\n"
+                        "Message: Device State Changes will follow\n\n"
+                        "Event: DeviceStateChange\nActionID: 2\nDevice: Custom:a\nState: BUSY\n\n"
+                        "Event: DeviceStateChange\nActionID: 2\nDevice: Custom:b\nState: INUSE\n\n"
+                        "Event: DeviceStateListComplete\nActionID: 2\nEventList: "
+                        "Complete\nListItems: 2\n\n");
     assert_false(s->clients[0].paused);
 }
 
@@ -342,8 +345,9 @@ static struct snapshot *snapshot_of(enum extension_state state, enum presence_st
 }
 
 #define EXTENSION "Exten: 1000\nContext: users\nHint: Custom:a,CustomPresence:a\n"
-#define STATUS(number, text) \
-    "Event: ExtensionStatus\nPrivilege: call,all\n" EXTENSION "Status: " number "\nStatusText: " text "\n\n"
+#define STATUS(number, text)                                                    \
+    "Event: ExtensionStatus\nPrivilege: call,all\n" EXTENSION "Status: " number \
+    "\nStatusText: " text "\n\n"
 
 static void test_extensions(void **state)
 {
@@ -363,15 +367,17 @@ static void test_extensions(void **state)
                                                    .snapshot = at[1],
                                                    .former = at[1] }); /* while it rings */
     expect(s, 0,
-           STATUS("0", "Idle") STATUS("9", "InUse&Ringing")
-           "Event: PresenceStatus\nPrivilege: call,all\n" EXTENSION
-           "Status: dnd\nSubtype: \nMessage: a  b: c\n\n"
-           STATUS("2", "Busy")
-           "Event: PresenceStatus\nPrivilege: call,all\n" EXTENSION
-           "Status: away\nSubtype: \nMessage: \n\n"
-           "Event: ExtensionStatus\nPrivilege: call,all\nExten: 1000\nContext: users\nHint: \n"
-           "Status: -2\nStatusText: Unknown\n\n"
-           STATUS("9", "InUse&Ringing"));
+           STATUS("0", "Idle") STATUS(
+               "9",
+               "InUse&Ringing") "Event: PresenceStatus\nPrivilege: call,all\n" EXTENSION
+                                "Status: dnd\nSubtype: \nMessage: a  b: c\n\n" STATUS(
+                                    "2",
+                                    "Busy") "Event: PresenceStatus\nPrivilege: call,all\n" EXTENSION
+                                            "Status: away\nSubtype: \nMessage: \n\n"
+                                            "Event: ExtensionStatus\nPrivilege: call,all\nExten: "
+                                            "1000\nContext: users\nHint: \n"
+                                            "Status: -2\nStatusText: Unknown\n\n" STATUS(
+                                                "9", "InUse&Ringing"));
     for (size_t i = 0; i < ARRAY_LEN(at); i++)
         snapshot_unref(at[i]);
 }
@@ -386,10 +392,10 @@ static void test_others(void **state)
                                         .presence = { .provider = STR("CustomPresence:a"),
                                                       .state = PRESENCE_DND,
                                                       .message = STR("back at \"5\"\n") } });
-    ami_server_change(s->server, &(struct change){ .kind = CHANGE_MAILBOX,
-                                                   .mailbox = { .mailbox = STR("a@b"),
-                                                                .new_count = 2,
-                                                                .old_count = 1 } });
+    ami_server_change(
+        s->server,
+        &(struct change){ .kind = CHANGE_MAILBOX,
+                          .mailbox = { .mailbox = STR("a@b"), .new_count = 2, .old_count = 1 } });
     ami_server_change(s->server, &(struct change){ .kind = CHANGE_DEVICE,
                                                    .device = { .device = STR("Custom:a"),
                                                                .state = DEVICE_BUSY,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* server_testing.h - for tests and fuzzing: the manager interface with a stepped clock, clients that
- * are buffers, and commands whose answers are given, now or later. */
+/* server_testing.h - for tests and fuzzing: the manager interface with a stepped clock, clients
+ * that are buffers, and commands whose answers are given, now or later. */
 #pragma once
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,10 +34,10 @@ struct stage {
     char command[64]; /* the last one */
 };
 
-#define STAGE_MANAGER                                                                      \
-    "[general]\nenabled=yes\nauthlimit=3\n"                                                \
-    "[admin]\nsecret=secret\nread=all\nwrite=all\n"                                        \
-    "[wall]\nsecret=look\nread=call\nwrite=reporting\nwritetimeout=100\n"                  \
+#define STAGE_MANAGER                                                     \
+    "[general]\nenabled=yes\nauthlimit=3\n"                               \
+    "[admin]\nsecret=secret\nread=all\nwrite=all\n"                       \
+    "[wall]\nsecret=look\nread=call\nwrite=reporting\nwritetimeout=100\n" \
     "[far]\nsecret=secret\ndeny=192.0.2.0/24\n[one]\nsecret=1\nallowmultiplelogin=no\n[no]\n"
 
 static inline uint64_t stage_clock(void *ctx)
@@ -146,19 +146,19 @@ static inline void stage_init(struct stage *s, const char *manager)
     wheel_init(&s->wheel, s->now_ms);
     rng_init_seeded(&s->rng, 1);
     s->settings = stage_settings(s, manager);
-    BUG_UNLESS(ami_server_create(&s->server, &(struct ami_server_config){
-                                                 .port = { .ctx = s,
-                                                           .ask = stage_ask,
-                                                           .send = stage_send,
-                                                           .pause = stage_pause,
-                                                           .close = stage_close,
-                                                           .patience = stage_patience },
-                                                 .wheel = &s->wheel,
-                                                 .clock = &s->clock,
-                                                 .rng = &s->rng,
-                                                 .settings = s->settings,
-                                                 .version = "1",
-                                                 .started_wall_ms = s->now_ms }) == 0);
+    BUG_UNLESS(ami_server_create(
+                   &s->server, &(struct ami_server_config){ .port = { .ctx = s,
+                                                                      .ask = stage_ask,
+                                                                      .send = stage_send,
+                                                                      .pause = stage_pause,
+                                                                      .close = stage_close,
+                                                                      .patience = stage_patience },
+                                                            .wheel = &s->wheel,
+                                                            .clock = &s->clock,
+                                                            .rng = &s->rng,
+                                                            .settings = s->settings,
+                                                            .version = "1",
+                                                            .started_wall_ms = s->now_ms }) == 0);
     for (size_t i = 0; i < STAGE_CLIENTS; i++)
         buf_init(&s->clients[i].out, 64 << 20);
 }

@@ -484,6 +484,76 @@ static void command_reload(struct ctl_request *q)
     }
 }
 
+/* ---- hints at run time ---- */
+
+/* On the main thread. */
+static void main_hint(struct ctl_job *job, void *subject)
+{
+    struct ctl_request *q = request_of(job);
+    const struct ctl_port *port = request_port(q);
+    const struct ctl_hint hint = { .context = request_text(q, "context"),
+                                   .extension = request_text(q, "extension"),
+                                   .text = request_text(q, "hint"),
+                                   .name = request_text(q, "name"),
+                                   .replace =
+                                       json_is_true(json_object_get(q->arguments, "replace")) };
+    int r = port ? port->hint(port->ctx, &hint) : 0;
+
+    (void)subject;
+    if (r == CTL_HINT_EXISTS)
+        request_fail(q, "usage", "there is a hint %.*s@%.*s already", STR_FMT(hint.extension),
+                     STR_FMT(hint.context));
+    else if (r == CTL_HINT_UNKNOWN)
+        request_fail(q, "not_found", "there is no hint %.*s@%.*s", STR_FMT(hint.extension),
+                     STR_FMT(hint.context));
+    else if (r > 0)
+        request_fail(q, "usage", "no hint can be called %.*s@%.*s", STR_FMT(hint.extension),
+                     STR_FMT(hint.context));
+    else if (r < 0)
+        request_fail(q, "failed", "%s", strerror(-r));
+}
+
+/* Behind what it has changed. */
+static void hint_changed(struct ctl_job *job)
+{
+    struct ctl_request *q = request_of(job);
+    const struct ctl_port *port = request_port(q);
+
+    q->job = (struct ctl_job){ .run = thread_passed, .done = done_answer };
+    if (!port || port->on_state(port->ctx, &q->job))
+        done_answer(&q->job);
+}
+
+static void hint_change(struct ctl_request *q)
+{
+    const struct ctl_port *port = request_port(q);
+
+    q->job = (struct ctl_job){ .run = main_hint, .done = hint_changed };
+    if (!port->on_main) {
+        main_hint(&q->job, NULL);
+        hint_changed(&q->job);
+    } else if (port->on_main(port->ctx, &q->job)) {
+        request_fail(q, "busy", "the main thread has too much to do; try again");
+        done_answer(&q->job);
+    }
+}
+
+static void command_hint_add(struct ctl_request *q)
+{
+    if (request_text(q, "hint").n) {
+        hint_change(q);
+        return;
+    }
+    request_fail(q, "usage", "there is no \"hint\"");
+    done_answer(&q->job);
+}
+
+static void command_hint_remove(struct ctl_request *q)
+{
+    (void)json_object_del(q->arguments, "hint");
+    hint_change(q);
+}
+
 enum { UPGRADE_TIMEOUT_S = 30 }; /* to read the configuration, and what it runs */
 
 static void upgrade_failed(struct ctl_upgrade *u, struct str why)
@@ -603,6 +673,8 @@ static const struct {
     { "changes", command_changes },
     { "hints", command_hints },
     { "hint.get", command_hint_get },
+    { "hint.add", command_hint_add },
+    { "hint.remove", command_hint_remove },
     { "global.get", command_global_get },
     { "subscriptions", command_subscriptions },
     { "subscription.import", command_subscription_import },

@@ -64,6 +64,16 @@ struct ctl_job { /* embed it; the port runs it elsewhere and brings it back */
     int kept;
 };
 
+struct ctl_hint { /* to be added, or with an empty text removed, until the next reload; borrowed */
+    struct str context, extension, text, name;
+    bool replace; /* one that is there already */
+};
+enum ctl_hint_outcome {
+    CTL_HINT_EXISTS = 1,
+    CTL_HINT_UNKNOWN, /* there is none to be removed */
+    CTL_HINT_IMPOSSIBLE,
+};
+
 enum ctl_reload_outcome {
     CTL_RELOAD_PARTLY = 1, /* applied, but for what the errors of the report are about */
 };
@@ -116,8 +126,8 @@ struct ctl_port { /* without a command that needs one, it may be NULL */
     /* 0: `done` will be called. -EAGAIN: the thread is busy, nothing happens. */
     int (*on_state)(void *ctx, struct ctl_job *job);
     int (*on_workers)(void *ctx, struct ctl_job *job);
-    /* Run it on the thread that `reload` and `preview` may be called on; NULL: this is it. As
-     * on_state. */
+    /* Run it on the thread that `reload`, `preview` and `hint` may be called on; NULL: this is it.
+     * As on_state. */
     int (*on_main)(void *ctx, struct ctl_job *job);
     /* Likewise, on the edge thread, where `sources` can be asked with the subject. */
     int (*on_edge)(void *ctx, struct ctl_job *job);
@@ -134,6 +144,8 @@ struct ctl_port { /* without a command that needs one, it may be NULL */
     int (*reload)(void *ctx, struct buf *report);
     /* The same without applying anything: `each` gets what would change. */
     int (*preview)(void *ctx, struct buf *report, ctl_change_fn each, void *each_ctx);
+    /* 0, or an outcome, or a negative errno; unless 0 nothing has changed. */
+    int (*hint)(void *ctx, const struct ctl_hint *hint);
     void (*log_level)(void *ctx, enum log_level level);
     /* The wire trace on every worker: all, or these networks, or (neither) off. */
     void (*trace)(void *ctx, bool all, const struct addr_net *peers, size_t n_peers);

@@ -121,6 +121,15 @@ static int fake_preview(void *ctx, struct buf *report, ctl_change_fn each, void 
     return fake_reload(ctx, report);
 }
 
+static int fake_hint(void *ctx, const struct ctl_hint *hint)
+{
+    (void)ctx;
+    if (str_equal(hint->extension, STR("1000")))
+        return hint->text.n ? CTL_HINT_EXISTS : 0;
+    return hint->text.n ? str_equal(hint->extension, STR("none")) ? CTL_HINT_IMPOSSIBLE : 0
+                        : CTL_HINT_UNKNOWN;
+}
+
 static void fake_log_level(void *ctx, enum log_level level)
 {
     ((struct fixture *)ctx)->level = level;
@@ -300,6 +309,7 @@ static struct ctl_config config_of(struct fixture *f)
                                           .sources = fake_sources,
                                           .reload = fake_reload,
                                           .preview = fake_preview,
+                                          .hint = fake_hint,
                                           .log_level = fake_log_level,
                                           .trace = fake_trace,
                                           .status = fake_status,
@@ -407,6 +417,33 @@ static void test_answers(void **state)
         { "{\"id\":8,\"command\":\"hints\",\"prefix\":\"1000@\"}", 2, "\"extension\":\"1000\"" },
         { "{\"id\":8,\"command\":\"hints\",\"prefix\":\"1000@\"}", 2, "\"state\":\"InUse\"" },
         { "{\"id\":9,\"command\":\"hints\"}", 3, "\"rows\":2}" },
+        { "{\"id\":9,\"command\":\"hint.get\",\"extension\":\"1000\",\"context\":\"users\"}", 2,
+          "\"extension\":\"1000\",\"context\":\"users\",\"hint\":\"Custom:1000,CustomPresence:"
+          "1000\"," },
+        { "{\"id\":9,\"command\":\"hint.get\",\"extension\":\"7\",\"context\":\"users\"}", 1,
+          "\"ok\":true,\"rows\":0}" },
+        { "{\"id\":9,\"command\":\"global.get\",\"name\":\"NOTHING\"}", 2,
+          "\"name\":\"NOTHING\",\"value\":\"\"" },
+        { "{\"id\":9,\"command\":\"devstate.get\",\"device\":\"SIP/x\"}", 2,
+          "\"device\":\"SIP/x\",\"state\":\"INVALID\",\"text\":\"Invalid\"" },
+        { "{\"id\":9,\"command\":\"devstate.get\",\"device\":\"custom:1000\"}", 2,
+          "\"state\":\"INUSE\"" },
+        { "{\"id\":9,\"command\":\"hint.add\",\"extension\":\"2\",\"context\":\"c\",\"hint\":"
+          "\"x\"}",
+          1, "\"ok\":true" },
+        { "{\"id\":9,\"command\":\"hint.add\",\"extension\":\"2\",\"context\":\"c\"}", 1,
+          "there is no \\\"hint\\\"" },
+        { "{\"id\":9,\"command\":\"hint.add\",\"extension\":\"1000\",\"context\":\"c\",\"hint\":"
+          "\"x\"}",
+          1, "there is a hint 1000@c already" },
+        { "{\"id\":9,\"command\":\"hint.add\",\"extension\":\"none\",\"context\":\"c\",\"hint\":"
+          "\"x\"}",
+          1, "no hint can be called none@c" },
+        { "{\"id\":9,\"command\":\"hint.remove\",\"extension\":\"1000\",\"context\":\"c\",\"hint\":"
+          "\"x\"}",
+          1, "\"ok\":true" },
+        { "{\"id\":9,\"command\":\"hint.remove\",\"extension\":\"2\",\"context\":\"c\"}", 1,
+          "\"error\":\"not_found\"" },
         { "{\"id\":10,\"command\":\"presence.set\",\"provider\":\"CustomPresence:1000\",\"state\":"
           "\"dnd\","
           "\"subtype\":\"a\",\"message\":\"b\"}",

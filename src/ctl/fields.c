@@ -29,6 +29,8 @@ static const struct field {
     { "context", FIELD_NAME, 0 },
     { "extension", FIELD_NAME, 0 },
     { "name", FIELD_NAME, 0 },
+    { "hint", FIELD_NAME, 4095 },
+    { "replace", FIELD_BOOL, 0 },
     { "state", FIELD_TEXT, 0 },
     { "subtype", FIELD_TEXT, PRESENCE_TEXT_MAX },
     { "message", FIELD_TEXT, PRESENCE_TEXT_MAX },

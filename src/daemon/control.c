@@ -138,6 +138,7 @@ int daemon_open_ctl(struct daemon *d)
                                               .endpoint = port_endpoint,
                                               .reload = daemon_reload_port,
                                               .preview = daemon_preview_port,
+                                              .hint = daemon_hint_port,
                                               .log_level = port_log_level,
                                               .trace = port_trace,
                                               .status = port_status,

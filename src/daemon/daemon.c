@@ -343,25 +343,26 @@ static int daemon_start(struct daemon *d)
     if (r)
         return r;
     daemon_deliver_backlog(d);
-    r = edge_init(
-        &d->edge,
-        &(struct edge_config){
-            .clock = &clock_system,
-            .log = d->log,
-            .feed = &d->feed,
-            .terms = { d->settings, d->listeners, d->bodies },
-            .facts = { .options = d->options,
-                       .store = d->store,
-                       .admission = &d->admission,
-                       .durability = d->begun_with->general.durability,
-                       .started_wall_ms = d->started_wall_ms },
-            .main = &d->loop,
-            .daemon = { .ctx = d, .reload = daemon_reload_port, .preview = daemon_preview_port },
-            .state = &d->state,
-            .workers = d->workers,
-            .n_workers = d->n_workers,
-            .hints = daemon_post_hints,
-            .hints_ctx = d });
+    r = edge_init(&d->edge,
+                  &(struct edge_config){ .clock = &clock_system,
+                                         .log = d->log,
+                                         .feed = &d->feed,
+                                         .terms = { d->settings, d->listeners, d->bodies },
+                                         .facts = { .options = d->options,
+                                                    .store = d->store,
+                                                    .admission = &d->admission,
+                                                    .durability = d->begun_with->general.durability,
+                                                    .started_wall_ms = d->started_wall_ms },
+                                         .main = &d->loop,
+                                         .daemon = { .ctx = d,
+                                                     .reload = daemon_reload_port,
+                                                     .preview = daemon_preview_port,
+                                                     .hint = daemon_hint_port },
+                                         .state = &d->state,
+                                         .workers = d->workers,
+                                         .n_workers = d->n_workers,
+                                         .hints = daemon_post_hints,
+                                         .hints_ctx = d });
     if (r)
         return r;
     r = daemon_listen_manager(d);

@@ -66,6 +66,7 @@ NODISCARD int daemon_reload(struct daemon *d, struct buf *report);
 /* Both as the port of an edge wants them, on this thread; ctx is the daemon. */
 int daemon_reload_port(void *ctx, struct buf *report);
 int daemon_preview_port(void *ctx, struct buf *report, ctl_change_fn each, void *each_ctx);
+int daemon_hint_port(void *ctx, const struct ctl_hint *hint);
 /* The same for its report, and for what it would change. */
 NODISCARD int daemon_preview(struct daemon *d, struct buf *report, ctl_change_fn each, void *ctx);
 /* Hints that a source has, from any thread: they are taken over on the main thread. `ctx` is the

@@ -207,6 +207,13 @@ static int port_preview(void *ctx, struct buf *report, ctl_change_fn each, void 
     return daemon->preview(daemon->ctx, report, each, each_ctx);
 }
 
+static int port_hint(void *ctx, const struct ctl_hint *hint)
+{
+    const struct ctl_port *daemon = &((struct edge *)ctx)->daemon;
+
+    return daemon->hint(daemon->ctx, hint);
+}
+
 static void port_trace(void *ctx, bool all, const struct addr_net *peers, size_t n_peers)
 {
     struct edge *e = ctx;
@@ -289,6 +296,7 @@ static int manager_init(struct edge *e, const struct edge_config *cfg)
                                    .on_main = port_on_main,
                                    .reload = port_reload,
                                    .preview = port_preview,
+                                   .hint = port_hint,
                                    .trace = port_trace };
     int r = commands_create(&e->commands, &e->loop.uv, &port);
 

@@ -56,7 +56,7 @@ struct edge_config {
     struct edge_terms terms;
     struct edge_facts facts;
     struct loop *main;
-    struct ctl_port daemon; /* reload and preview, which are called on that loop */
+    struct ctl_port daemon; /* reload, preview and hint, which are called on that loop */
     struct state_thread *state;
     struct worker *workers;
     unsigned n_workers;

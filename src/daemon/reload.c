@@ -123,6 +123,25 @@ static void hints_drop(struct inbox_message *m)
     free(CONTAINER_OF(m, struct hints_message, m));
 }
 
+/* Another dialplan under the same settings. Takes it, on failure too. */
+static int dialplan_hand_over(struct daemon *d, struct dialplan *dp)
+{
+    int r = state_thread_apply(&d->state, &(struct apply){ .settings = d->settings,
+                                                           .dialplan = dp,
+                                                           .former = d->dialplan,
+                                                           .listeners = d->listeners,
+                                                           .bodies = d->bodies,
+                                                           .home = &d->loop });
+
+    if (r) {
+        dialplan_unref(dp);
+        return r;
+    }
+    dialplan_unref(d->dialplan);
+    d->dialplan = dp;
+    return 0;
+}
+
 static int hints_take(struct daemon *d, struct str source, struct str hints)
 {
     struct dialplan *merged;
@@ -131,22 +150,11 @@ static int hints_take(struct daemon *d, struct str source, struct str hints)
     if (r)
         return r;
     r = dialplan_make(d, d->written, &merged);
-    if (r)
-        return r;
-    r = state_thread_apply(&d->state, &(struct apply){ .settings = d->settings,
-                                                       .dialplan = merged,
-                                                       .former = d->dialplan,
-                                                       .listeners = d->listeners,
-                                                       .bodies = d->bodies,
-                                                       .home = &d->loop });
-    if (r) {
-        dialplan_unref(merged);
-        return r;
-    }
-    dialplan_unref(d->dialplan);
-    d->dialplan = merged;
-    log_info(d->log, "hints.imported", KV("source", source));
-    return 0;
+    if (r == 0)
+        r = dialplan_hand_over(d, merged);
+    if (r == 0)
+        log_info(d->log, "hints.imported", KV("source", source));
+    return r;
 }
 
 static void hints_run(struct inbox_message *m, void *owner)
@@ -240,6 +248,48 @@ int daemon_reload(struct daemon *d, struct buf *report)
     systemd_notify(r < 0 ? "READY=1\nSTATUS=Serving; the last reload was refused"
                    : r   ? "READY=1\nSTATUS=Serving; the last reload was applied in part"
                          : "READY=1\nSTATUS=Serving");
+    return r;
+}
+
+/* ---- hints at run time ---- */
+
+static int hint_edit(struct dialplan *dp, const struct ctl_hint *hint)
+{
+    const struct hint_spec spec = {
+        .extension = hint->extension, .text = hint->text, .name = hint->name, .file = STR("(added)")
+    };
+    struct dialplan_context *context = dialplan_context_find(dp, hint->context);
+    int r = 0;
+
+    if (!hint->context.n || !hint->extension.n)
+        return CTL_HINT_IMPOSSIBLE;
+    if (!hint->text.n)
+        return context && dialplan_hint_remove(context, hint->extension) == 0 ? 0
+                                                                              : CTL_HINT_UNKNOWN;
+    if (!context)
+        r = dialplan_context_get(dp, hint->context, &context);
+    if (r == 0 && hint->replace)
+        (void)!dialplan_hint_remove(context, hint->extension);
+    r = r ? r : dialplan_hint_add(context, &spec);
+    return r == DIALPLAN_DUPLICATE ? CTL_HINT_EXISTS : r > 0 ? CTL_HINT_IMPOSSIBLE : r;
+}
+
+/* Until there is another dialplan for another reason: what is written is read again, or a PBX has
+ * other hints. */
+int daemon_hint_port(void *ctx, const struct ctl_hint *hint)
+{
+    struct daemon *d = ctx;
+    struct dialplan *dp;
+    int r = dialplan_copy(&dp, d->dialplan);
+
+    if (r)
+        return r;
+    r = hint_edit(dp, hint);
+    if (r == 0)
+        r = dialplan_compare(dp, d->dialplan);
+    if (r == 0)
+        return dialplan_hand_over(d, dp);
+    dialplan_unref(dp);
     return r;
 }
 

@@ -393,6 +393,43 @@ int dialplan_hint_add(struct dialplan_context *ctx, const struct hint_spec *spec
                                            : literal_add(ctx, spec, extension);
 }
 
+static struct hint_record *pattern_take(struct dialplan_context *ctx, struct str extension)
+{
+    for (size_t i = 0; i < ctx->n_patterns; i++) {
+        struct hint_record *h = ctx->patterns[i];
+
+        if (dialplan_pattern_compare(h->entry.extension, extension) != 0)
+            continue;
+        memmove(ctx->patterns + i, ctx->patterns + i + 1,
+                (ctx->n_patterns - i - 1) * sizeof(*ctx->patterns));
+        ctx->n_patterns--;
+        return h;
+    }
+    return NULL;
+}
+
+static struct hint_record *literal_take(struct dialplan_context *ctx, struct str extension)
+{
+    const struct hint_entry *entry = dialplan_context_literal(ctx, extension);
+    struct hint_record *h = entry ? record_of(entry) : NULL;
+
+    if (h)
+        map_remove(&ctx->literals, &h->node);
+    return h;
+}
+
+int dialplan_hint_remove(struct dialplan_context *ctx, struct str extension)
+{
+    struct hint_record *h = extension_is_pattern(extension) ? pattern_take(ctx, extension)
+                                                            : literal_take(ctx, extension);
+
+    if (!h)
+        return DIALPLAN_NO_HINT;
+    list_remove(&h->link);
+    free(h);
+    return 0;
+}
+
 const struct hint_entry *dialplan_hint_next(const struct dialplan_context *ctx,
                                             const struct hint_entry *previous)
 {

@@ -72,6 +72,11 @@ struct hint_spec {        /* borrowed for the call */
  * ignored. */
 NODISCARD int dialplan_hint_add(struct dialplan_context *ctx, const struct hint_spec *spec);
 
+/* Take the hint of an extension, or pattern, out of its context. 0; DIALPLAN_NO_HINT: there is
+ * none. */
+enum { DIALPLAN_NO_HINT = 1 };
+NODISCARD int dialplan_hint_remove(struct dialplan_context *ctx, struct str extension);
+
 /* "ctx" or "ctx,times,weekdays,mdays,months[,tz]" (comma or pipe). 0, -ENOMEM, DIALPLAN_DUPLICATE,
  * DIALPLAN_BAD_TIME, DIALPLAN_TOO_LONG. */
 NODISCARD int dialplan_include_add(struct dialplan_context *ctx, struct str text);
@@ -94,7 +99,6 @@ struct dialplan_match {
     bool cacheable; /* false when a time specification took part in finding it, or an autohint could
                      * come to stand before it */
 };
-enum { DIALPLAN_NO_HINT = 1 };
 /* Find the hint for `extension` seen from `context`: literals, patterns, then includes in order,
  * depth first, cycles cut, at most 128 deep. `wall_ms` decides time specifications. 0 or
  * DIALPLAN_NO_HINT: then `out` is empty, but `cacheable` says that no include was passed by that

@@ -63,6 +63,41 @@ static void test_order(void **state)
     dialplan_unref(dp);
 }
 
+/* What is taken out is not found any more, and the rest as before, in a copy too. */
+static void test_removing(void **state)
+{
+    struct dialplan *dp = plan_of("[users]\n"
+                                  "_1XXX PJSIP/x\n"
+                                  "_1X. PJSIP/more\n"
+                                  "1000 PJSIP/alice\n"
+                                  "1001 PJSIP/bob\n");
+    struct dialplan *copy;
+    struct dialplan_context *ctx;
+
+    (void)state;
+    assert_int_equal(dialplan_copy(&copy, dp), 0);
+    ctx = dialplan_context_find(copy, STR("users"));
+    assert_non_null(ctx);
+    assert_int_equal(dialplan_hint_remove(ctx, STR("1000")), 0);
+    assert_int_equal(dialplan_hint_remove(ctx, STR("1000")), DIALPLAN_NO_HINT);
+    assert_int_equal(dialplan_hint_remove(ctx, STR("_1XX")), DIALPLAN_NO_HINT);
+    assert_found(copy, "users", "1000", "_1XXX@users");
+    assert_found(copy, "users", "1001", "1001@users");
+    assert_int_equal(dialplan_hint_remove(ctx, STR("_1XXX")), 0);
+    assert_found(copy, "users", "1000", "_1X.@users");
+    assert_int_equal(dialplan_hint_add(ctx, &(struct hint_spec){ .extension = STR("1000"),
+                                                                 .text = STR("Custom:x") }),
+                     0);
+    assert_found(copy, "users", "1000", "1000@users");
+    assert_int_equal(dialplan_hint_remove(ctx, STR("_1X.")), 0);
+    assert_int_equal(dialplan_hint_remove(ctx, STR("1001")), 0);
+    assert_int_equal(dialplan_hint_remove(ctx, STR("10-00")), 0);
+    assert_found(copy, "users", "1001", "-");
+    assert_found(dp, "users", "1000", "1000@users");
+    dialplan_unref(copy);
+    dialplan_unref(dp);
+}
+
 static void test_listing(void **state)
 {
     static const char *const want[] = { "2", "1", "a", "_1", "_N", "_.", "_!" };
@@ -323,6 +358,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order),
+        cmocka_unit_test(test_removing),
         cmocka_unit_test(test_listing),
         cmocka_unit_test(test_adding),
         cmocka_unit_test(test_includes),

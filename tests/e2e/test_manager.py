@@ -566,6 +566,31 @@ class System(unittest.TestCase):
             alice.socket.close()
             carol.socket.close()
 
+    def test_hints_at_run_time(self):
+        port, daemon = server()
+        hint = {"Context": "more", "Extension": "3000", "Priority": "hint", "Application": "Custom:lamp0,CustomPresence:lamp0"}
+        with daemon, Manager(port, events="call") as m:
+            m.ask("Setvar", Variable="DEVICE_STATE(Custom:lamp0)", Value="BUSY")
+            m.event("Device: Custom:lamp0")
+            self.assertIn("Message: Added requested extension\n", m.ask("DialplanExtensionAdd", **hint))
+            self.assertIn("Context: more\nHint: Custom:lamp0,CustomPresence:lamp0\nStatus: 2\n", m.event("Exten: 3000"))
+            self.assertIn("Message: That extension and priority already exist at that context\n", m.ask("DialplanExtensionAdd", **hint))
+            self.assertIn("Message: Added requested extension\n",
+                          m.ask("DialplanExtensionAdd", **dict(hint, Application="Custom:lamp1", Replace="yes")))
+            self.assertIn("Status: 0\n", m.event("Exten: 3000"))
+            self.assertEqual(m.command("dialplan add extension _4XXX,hint,Custom:${EXTEN} into more")[0],
+                             "Extension '_4XXX,hint,Custom:${EXTEN}' added into 'more' context")
+            self.assertIn("Hint: Custom:4001\n", m.ask("ExtensionState", Exten="4001", Context="more"))
+            self.assertTrue(m.command("dialplan remove extension _4XXX@more hint")[1])
+            self.assertIn("Message: Removed the requested extension\n", m.ask("DialplanExtensionRemove", Context="users", Extension="1000"))
+            self.assertIn("Status: -2\n", m.event("Exten: 1000\n"))
+            self.assertIn("Message: Failed to remove requested extension\n",
+                          m.ask("DialplanExtensionRemove", Context="users", Extension="1000"))
+            self.assertIn("Message: The priority specified was invalid.\n", m.ask("DialplanExtensionAdd", **dict(hint, Priority="1")))
+            daemon.tool("reload")
+            self.assertIn("Status: -2\n", m.event("Exten: 3000\n"))
+            self.assertIn("Status: 2\n", m.ask("ExtensionState", Exten="1000", Context="users"))
+
     def test_reload(self):
         port, daemon = server()
         with daemon, Manager(port, events="on") as m:
