@@ -434,6 +434,17 @@ write = all
             with Manager(port, login=None):
                 pass
 
+    def test_upgrade(self):
+        port, daemon = server()
+        with daemon:
+            with Manager(port, events="system") as m:
+                daemon.tool("upgrade")
+                self.assertIn("Shutdown: Cleanly\nRestart: True\n", m.event("^Event: Shutdown$"))
+                self.assertTrue(m.closed())
+            with Manager(port) as m:  # the socket has listened all the time
+                self.assertIn("Ping: Pong\n", m.ask("Ping"))
+            self.assertNotIn("inherited", daemon.log())
+
     def test_many_hints(self):
         port, daemon = server()
         daemon.write("extensions.conf", "[users]\n" + "".join(f"exten => {i},hint,Custom:{i}\n" for i in range(10000, 30000)))
