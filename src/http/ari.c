@@ -143,7 +143,9 @@ static void answer_devices(struct exchange *x, const struct commands_answer *a)
 
     json_add_array(&out, NULL);
     json_array_foreach(rows, i, row)
+    {
         print_device(&out, text_of(row, "device"), text_of(row, "state"));
+    }
     json_end_array(&out);
     json_decref(rows);
     answer(x, 200);
@@ -249,7 +251,9 @@ static void answer_mailboxes(struct exchange *x, const struct commands_answer *a
 
     json_add_array(&out, NULL);
     json_array_foreach(rows, i, row) print_mailbox(&out, row);
+    {
     json_end_array(&out);
+    }
     json_decref(rows);
     answer(x, 200);
 }

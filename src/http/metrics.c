@@ -225,8 +225,10 @@ static void add_queues(const struct page *p, const json_t *status)
     buf_printf(p->out, "extstate_queue_messages{thread=\"edge\"} %lld\n",
                (long long)json_integer_value(json_object_get(queues, "edge")));
     json_array_foreach(json_object_get(queues, "workers"), i, worker)
+    {
         buf_printf(p->out, "extstate_queue_messages{thread=\"worker-%zu\"} %lld\n", i,
                    (long long)json_integer_value(worker));
+    }
 }
 
 static void add_histogram(const struct page *p, const json_t *latency, const char *member,

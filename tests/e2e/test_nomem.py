@@ -3,6 +3,7 @@
 start over subscriptions, publications, connections, commands and a reload to the end. It may refuse to start, and somebody may
 have no answer; it never crashes or hangs, and ends when it is told to. With `every 1` none is left out."""
 import contextlib
+import http.client
 import os
 import pathlib
 import signal
@@ -13,6 +14,7 @@ import harness
 from harness import Extstated, Phone, preload
 from test_connections import connect
 
+HTTP_PORT = harness.free_port()
 FILES = {
     "pjsip.conf": harness.DEFAULT_FILES["pjsip.conf"] + """
 [tcp]
@@ -27,12 +29,36 @@ multi_user=yes
 @body=application/dialog-info+xml
 @exten=^1000$
 """,
-    "extstate.conf": "[compositor]\npublish=any\n",
+    "extstate.conf": """
+[compositor]
+publish=any
+[http]
+enabled=yes
+bind=127.0.0.1:%d
+token=desk, write, desk-0123456789abcdef
+""" % HTTP_PORT,
 }
 SAMPLE = 24
 PATIENCE = 0.5
 PIDF = ('<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="sip:1001@x"><tuple id="t"><status><basic>open</basic></status>'
         "</tuple></presence>")
+
+
+def browse():
+    """By HTTP: a stream, a login, states that are asked for and set."""
+    with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+        server = http.client.HTTPConnection("127.0.0.1", HTTP_PORT, timeout=PATIENCE)
+        bearer = {"Authorization": "Bearer desk-0123456789abcdef", "Content-Type": "application/json"}
+        login = '{"name":"desk","secret":"desk-0123456789abcdef"}'
+        change = '{"changes":[{"device":"Custom:1000","state":"RINGING"}]}'
+        for method, path, body in (("GET", "/v1/hints", None), ("POST", "/v1/session", login), ("POST", "/v1/changes", change),
+                                   ("PUT", "/ari/deviceStates/Stasis:1?deviceState=BUSY", None), ("GET", "/metrics", None),
+                                   ("GET", "/", None)):
+            server.request(method, path, body, bearer)
+            server.getresponse().read()
+        server.request("GET", "/v1/events", headers=bearer)
+        server.getresponse().readline()
+        server.close()
 
 
 def live(daemon):
@@ -51,6 +77,7 @@ def live(daemon):
             stream.send(phone.last.replace("z9hG4bK", "z9hG4bKt").replace("UDP", "TCP"))
             stream.receive(PATIENCE)
             stream.close()
+        browse()
         for words in (("devstate", "change", "Custom:1000", "INUSE"), ("status",), ("reload",), ("subscriptions",)):
             daemon.tool(*words, status=None, plain=True)
         phone.notify(PATIENCE)
