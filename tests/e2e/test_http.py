@@ -3,6 +3,7 @@
 import base64
 import http.client
 import json
+import os
 import re
 import shutil
 import socket
@@ -206,13 +207,7 @@ class Http(unittest.TestCase):
             s.daemon.write("extstate.conf", "")
             s.daemon.tool("reload")
 
-            def refuses():
-                try:
-                    s.status("GET", "/health/live")
-                except OSError:
-                    return True
-                return False
-            wait_for("its end", refuses)
+            wait_for("its end", lambda: not answers(s))
 
     def test_an_address_that_is_taken(self):
         with Server() as s:
@@ -223,6 +218,19 @@ class Http(unittest.TestCase):
                 s.daemon.stop()
                 wait_for("http.listens", lambda: "http.listens" in other.log())
             s.daemon.start()
+
+    def test_an_upgrade(self):
+        with Server() as s:
+            stream = Events(s)
+            stream.next()
+            files = [len(os.listdir(f"/proc/{s.daemon.process.pid}/fd"))]
+            for _ in range(3):
+                s.daemon.tool("upgrade")
+                wait_for("the lamps", lambda: answers(s))
+                files.append(len(os.listdir(f"/proc/{s.daemon.process.pid}/fd")))
+            stream.answer.read()  # to its end: EventSource comes back by itself
+            stream.close()
+            self.assertLessEqual(files[-1], files[1], files)
 
     def test_metrics(self):
         with Server() as s, Phone(s.daemon.port) as phone:
@@ -373,6 +381,13 @@ class Http(unittest.TestCase):
                     except ConnectionError:
                         pass
             self.assertEqual(s.status("GET", "/v1/hints"), 200)
+
+
+def answers(server):
+    try:
+        return server.status("GET", "/v1/hints") == 200
+    except OSError:
+        return False
 
 
 def websocket(server, path):
