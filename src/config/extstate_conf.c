@@ -258,6 +258,8 @@ static const struct option compatibility_options[] = {
                              "object of its type.") },
     { SWITCH(lapsed_states_stay, "The states of a server whose publications have ended stay as "
                                  "they are.") },
+    { SWITCH(ari_bad_state_is_500, "A state that is none is answered 500 by /ari/deviceStates, not "
+                                   "400.") },
     { "restart_notify", OPTION_CUSTOM, AT(compatibility_draft, c.restart_notify_all),
       .fallback = "changed", .read = read_restart_notify, .type_text = "changed or all",
       .meaning = "After a restart every watcher is told (`all`, which `asterisk` turns on), or who "

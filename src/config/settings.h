@@ -302,7 +302,8 @@ struct compatibility_settings { /* extstate.conf [compatibility]; each named aft
         strict_objects; /* one bad option discards its object, one duplicate id discards its type */
     bool
         lapsed_states_stay; /* states of a server that is gone stay until somebody says otherwise */
-    bool restart_notify_all; /* after a restart every watcher is told, whatever she shows */
+    bool ari_bad_state_is_500; /* /ari/deviceStates answers a state that is none 500, not 400 */
+    bool restart_notify_all;   /* after a restart every watcher is told, whatever she shows */
 };
 
 struct plugin_settings { /* extstate.conf [plugins] load = NAME, and its options in [NAME] */

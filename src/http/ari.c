@@ -200,7 +200,7 @@ void ari_device_put(struct exchange *x)
     buf_init_on(&value, room, sizeof(room));
     if (!ari_argument(x, "deviceState", &value) || device_state_parse(&state, buf_str(&value)) ||
         state == DEVICE_UNKNOWN) {
-        ari_fail(x, 400,
+        ari_fail(x, x->http->settings->compatibility.ari_bad_state_is_500 ? 500 : 400,
                  "deviceState is NOT_INUSE, INUSE, BUSY, INVALID, UNAVAILABLE, RINGING, "
                  "RINGINUSE or ONHOLD");
         return;
@@ -252,7 +252,7 @@ static void answer_mailboxes(struct exchange *x, const struct commands_answer *a
     json_add_array(&out, NULL);
     json_array_foreach(rows, i, row) print_mailbox(&out, row);
     {
-    json_end_array(&out);
+        json_end_array(&out);
     }
     json_decref(rows);
     answer(x, 200);

@@ -114,6 +114,11 @@ static void test_who_may_what(void **state)
         { "127.0.0.1", "GET /v1/hints\nhost:127.0.0.1\norigin:http://evil.example\n\n", 403 },
         { "127.0.0.1", "GET /v1/hints\nhost:127.0.0.1\norigin:null\n\n", 403 },
         { "127.0.0.1", "GET /health/live\n\n", 200 },
+        { "127.0.0.1",
+          "PUT "
+          "/ari/deviceStates/"
+          "Stasis:1\nquery:deviceState=ODD&api_key=desk:desk-0123456789abcdef\n\n",
+          400 },
         { "127.0.0.1", "PATCH /v1/hints\n\n", 405 },
         { "127.0.0.1", "GET /v1/hints/\n\n", 404 },
         { "127.0.0.1", "\n", 404 },
@@ -125,6 +130,17 @@ static void test_who_may_what(void **state)
         f->now_ms += 100000; /* so that wrong ones do not add up */
         assert_int_equal(status_of(f, cases[i].peer, cases[i].text), cases[i].status);
     }
+    fixture_destroy(f);
+}
+
+static void test_asterisks_500(void **state)
+{
+    static const char put[] = "PUT /ari/deviceStates/Stasis:1\n"
+                              "query:deviceState=ODD&api_key=desk:desk-0123456789abcdef\n\n";
+    struct fixture *f = fixture_create(CONF "[compatibility]\nari_bad_state_is_500=yes\n");
+
+    (void)state;
+    assert_int_equal(status_of(f, "192.0.2.1", put), 500);
     fixture_destroy(f);
 }
 
@@ -172,6 +188,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_who_may_what),
+        cmocka_unit_test(test_asterisks_500),
         cmocka_unit_test(test_guessing_is_slow),
         cmocka_unit_test(test_sessions_end),
     };
