@@ -9,9 +9,12 @@ const resource = row => `${row.resource ?? row.extension}@${row.context}`;
 const VIEWS = {
   sources: { path: "/v1/sources", member: "sources", nothing: "No other server tells its states here.", columns: {
     Source: row => row.source ?? row.eid,
-    Health: row => row.up === false ? bad(true, row.why || "down") : row.lapses_s !== undefined ? bad(true, `gone; its states lapse in ${row.lapses_s} s`) : "up",
-    "Last heard": row => row.heard_ms ? `${age(row.heard_ms)} ago` : "",
-    Devices: row => row.devices, Mailboxes: row => row.mailboxes, Publications: row => row.publications } },
+    Protocol: row => row.protocol,
+    Health: row => row.state ? bad(row.state !== "following" || row.stale, [row.state, row.stale && "its states are stale", row.complaint].filter(Boolean).join("; "))
+      : row.lapses_s !== undefined ? bad(true, `gone; its states lapse in ${row.lapses_s} s`) : "publishes",
+    Server: row => row.server ?? "", Since: row => row.since_ms || row.heard_ms ? `${age(row.since_ms || row.heard_ms)} ago` : "",
+    Events: row => row.events ?? "", Reports: row => row.reports ?? "",
+    Devices: row => row.devices ?? "", Mailboxes: row => row.mailboxes ?? "", Publications: row => row.publications ?? "" } },
   publishers: { path: "/v1/publishers", member: "publishers", nothing: "Nothing is published to another server.", columns: {
     Section: row => row.section, Server: row => row.server_uri, Worker: row => row.worker,
     Health: row => row.up ? "up" : bad(true, row.resolved ? `does not answer (${row.failures})` : "not found"),

@@ -103,7 +103,11 @@ unsigned exchange_status(const struct commands_answer *answer)
     static const struct {
         const char *error;
         unsigned status;
-    } all[] = { { "usage", 400 }, { "not_found", 404 }, { "busy", 503 }, { "failed", 503 } };
+    } all[] = { { "usage", 400 },
+                { "not_found", 404 },
+                { "unknown_command", 404 },
+                { "busy", 503 },
+                { "failed", 503 } };
 
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         if (str_equal(str_of(answer->error), str_of(all[i].error)))

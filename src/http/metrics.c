@@ -300,58 +300,108 @@ static void add_http(const struct page *p, const struct http *h)
               h->server ? (double)server_connections(h->server) : 0);
 }
 
-/* One family with a row for each of a list; what its value is, `number` or `truth` says. */
+/* One family, with a line for each row of a list that has the member; a truth counts as 0 or 1. */
 struct family {
-    const char *name, *help, *member;
+    const char *name, *type, *help, *member;
 };
 
-static void add_families(const struct page *p, const json_t *rows, const struct family *list,
-                         size_t n, const char *label, const char *key, bool worker)
+/* What tells the rows of a list apart: the first of these members that a row has, as `label`. */
+struct rows {
+    const json_t *list;
+    const char *label, *keys[2];
+    bool worker; /* and its number */
+};
+
+static const char *row_name(const struct rows *rows, const json_t *row)
 {
-    for (size_t k = 0; k < n; k++) {
-        const json_t *row;
-        size_t i;
+    for (size_t i = 0; i < ARRAY_LEN(rows->keys) && rows->keys[i]; i++)
+        if (json_object_get(row, rows->keys[i]))
+            return json_string_value(json_object_get(row, rows->keys[i]));
+    return NULL;
+}
 
-        if (json_array_size(rows))
-            add_head(p, list[k].name, "gauge", list[k].help);
-        json_array_foreach(rows, i, row)
-        {
-            const json_t *v = json_object_get(row, list[k].member);
+static void add_family(const struct page *p, const struct rows *rows, const struct family *f)
+{
+    const char *end = str_equal(str_of(f->type), STR("counter")) ? "_total" : "";
+    const json_t *row;
+    bool headed = false;
+    size_t i;
 
-            buf_printf(p->out, "%s{", list[k].name);
-            add_label(p, label, str_of(json_string_value(json_object_get(row, key))));
-            if (worker)
-                buf_printf(p->out, ",worker=\"%lld\"",
-                           (long long)json_integer_value(json_object_get(row, "worker")));
-            buf_printf(p->out, "} %lld\n",
-                       json_is_boolean(v) ? (long long)json_is_true(v)
-                                          : (long long)json_integer_value(v));
-        }
+    json_array_foreach(rows->list, i, row)
+    {
+        const json_t *v = json_object_get(row, f->member);
+
+        if (!v)
+            continue;
+        if (!headed)
+            add_head(p, f->name, f->type, f->help);
+        headed = true;
+        buf_printf(p->out, "%s%s{", f->name, end);
+        add_label(p, rows->label, str_of(row_name(rows, row)));
+        if (rows->worker)
+            buf_printf(p->out, ",worker=\"%lld\"",
+                       (long long)json_integer_value(json_object_get(row, "worker")));
+        buf_printf(p->out, "} %lld\n",
+                   json_is_boolean(v) ? (long long)json_is_true(v)
+                                      : (long long)json_integer_value(v));
     }
 }
 
-static void add_publishers(const struct page *p, const json_t *rows)
+static void add_publishers(const struct page *p, const json_t *list)
 {
-    static const struct family list[] = {
-        { "extstate_publisher_up", "Whether a compositor is found and answers.", "up" },
-        { "extstate_publisher_publications", "Publications for it.", "publications" },
-        { "extstate_publisher_outstanding", "PUBLISHes that it has not answered.", "outstanding" },
-        { "extstate_publisher_failures", "Requests in a row that it did not answer.", "failures" },
+    static const struct family families[] = {
+        { "extstate_publisher_up", "gauge", "Whether a compositor is found and answers.", "up" },
+        { "extstate_publisher_publications", "gauge", "Publications for it.", "publications" },
+        { "extstate_publisher_outstanding", "gauge", "PUBLISHes that it has not answered.",
+          "outstanding" },
+        { "extstate_publisher_failures", "gauge", "Requests in a row that it did not answer.",
+          "failures" },
     };
+    const struct rows rows = { list, "section", { "section" }, true };
 
-    add_families(p, rows, list, ARRAY_LEN(list), "section", "section", true);
+    for (size_t i = 0; i < ARRAY_LEN(families); i++)
+        add_family(p, &rows, &families[i]);
 }
 
-static void add_sources(const struct page *p, const json_t *rows)
+/* A PBX is up while it is followed, a server that publishes while a publication of it lives. */
+static int sources_judge(json_t *list)
 {
-    static const struct family list[] = {
-        { "extstate_source_publications", "Publications that a server keeps alive.",
-          "publications" },
-        { "extstate_source_devices", "Devices whose states it tells.", "devices" },
-        { "extstate_source_mailboxes", "Mailboxes whose states it tells.", "mailboxes" },
-    };
+    json_t *row;
+    size_t i;
+    int r = 0;
 
-    add_families(p, rows, list, ARRAY_LEN(list), "source", "eid", false);
+    json_array_foreach(list, i, row)
+    {
+        const char *state = json_string_value(json_object_get(row, "state"));
+        bool up =
+            state ? str_equal(str_of(state), STR("following")) : !json_object_get(row, "lapses_s");
+
+        r |= json_object_set_new(row, "up", json_boolean(up));
+    }
+    return r;
+}
+
+static void add_sources(const struct page *p, json_t *list)
+{
+    static const struct family families[] = {
+        { "extstate_source_up", "gauge", "Whether a PBX is followed, a server publishes.", "up" },
+        { "extstate_source_stale", "gauge",
+          "Whether its states count no more, or are the last known.", "stale" },
+        { "extstate_source_connections", "counter", "Connections to it.", "connections" },
+        { "extstate_source_events", "counter", "Events it has sent.", "events" },
+        { "extstate_source_reports", "counter", "States it has reported.", "reports" },
+        { "extstate_source_publications", "gauge", "Publications that it keeps alive.",
+          "publications" },
+        { "extstate_source_devices", "gauge", "Devices whose states it publishes.", "devices" },
+        { "extstate_source_mailboxes", "gauge", "Mailboxes whose states it publishes.",
+          "mailboxes" },
+    };
+    const struct rows rows = { list, "source", { "source", "eid" }, false };
+
+    if (sources_judge(list))
+        return;
+    for (size_t i = 0; i < ARRAY_LEN(families); i++)
+        add_family(p, &rows, &families[i]);
 }
 
 static void print_page(struct exchange *x, const json_t *c)

@@ -10,7 +10,9 @@ import unittest
 
 import harness
 import test_http
+import test_sources
 from harness import DEFAULT_FILES, TOP, Phone, free_port
+from manager_server import Manager
 
 NODE = shutil.which("node")
 CHROMIUM = shutil.which("chromium")
@@ -79,8 +81,8 @@ class Page(unittest.TestCase):
         cls.browser = Browser()
         cls.addClassCleanup(cls.browser.end)
 
-    def server(self, more="", **options):
-        s = test_http.Server(more, files={"pjsip.conf": PJSIP % free_port(), "extensions.conf": extensions()}, **options)
+    def server(self, more="", hints=""):
+        s = test_http.Server(more, files={"pjsip.conf": PJSIP % free_port(), "extensions.conf": extensions() + hints})
         self.enterContext(s)
         for n, state in ((1000, "INUSE"), (1001, "RINGING"), (1003, "ONHOLD"), (1004, "UNAVAILABLE"), (1007, "BUSY"), (1012, "INUSE"),
                          (200, "INUSE"), (203, "RINGING")):
@@ -165,6 +167,33 @@ class Page(unittest.TestCase):
         self.assertEqual([row["endpoint"] for row in s.daemon.tool("subscriptions")], ["page"])
         b.run("await page.click('#sip-end')")
         harness.wait_for("the end of the subscription", lambda: not s.daemon.tool("subscriptions", status=None))
+
+    def test_a_pbx(self):
+        """An event of a PBX: the telephone, the page, its panel and the metrics have it; and they say when the PBX is gone."""
+        b = self.browser
+        with Manager({"PJSIP/zoe": "NOT_INUSE"}) as pbx:
+            s = self.server(test_sources.source("pbx-a", pbx), "exten => 1999,hint,PJSIP/zoe\n")
+            with Phone(s.daemon.port) as phone:
+                test_sources.following(s.daemon, "pbx-a")
+                harness.wait_for("the list", lambda: test_sources.lamp(s.daemon, "1999") == "Idle")
+                phone.subscribe("1999")
+                phone.notify()
+                self.visit(s, "/#lamps/1999@users")
+                b.text(".now", "Idle")
+                pbx.device("PJSIP/zoe", "RINGING")
+                self.assertIn("early", phone.notify().body)
+                b.text(".now", "Ringing")
+                b.text("#panel .chain", "pbx-a says PJSIP/zoe is Ringing")
+                metrics = s.ask("GET", "/metrics")[1].decode()
+                self.assertIn('extstate_source_up{source="pbx-a"} 1\n', metrics)
+                self.assertRegex(metrics, r'extstate_source_events_total\{source="pbx-a"\} [1-9]')
+                done = subprocess.run(["promtool", "check", "metrics"], input=metrics, capture_output=True, text=True)
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                b.run("await page.click('nav a[href=\"#sources\"]')")
+                b.text("#table td", "following")
+        # The PBX is gone.
+        b.text("#table td.bad", "")
+        harness.wait_for("the metric", lambda: 'extstate_source_up{source="pbx-a"} 0\n' in s.ask("GET", "/metrics")[1].decode())
 
     def test_views(self):
         s, b = self.server(), self.browser
