@@ -4,6 +4,7 @@ import { ask, make, session, stateKind, stateWords, time } from "/server.js";
 import { Telephone } from "/telephone.js";
 
 const STATES = { NOT_INUSE: "Idle", INUSE: "In use", RINGING: "Ringing", BUSY: "Busy", ONHOLD: "On hold", UNAVAILABLE: "Unavailable" };
+const HISTORY = 50; // changes
 const REFRESH_MS = 400; // at most so often while the lamp changes
 
 export class Panel {
@@ -48,15 +49,14 @@ export class Panel {
     if (!key)
       return;
     try {
-      const [{ hints }, { subscriptions }, { publications }, { publications: received }] = await Promise.all(
-        ["hints", "subscriptions", "publications", "publications/received"].map(what => ask("GET", `/v1/${what}?name=${name}`)));
-      const devices = await Promise.all(devicesOf(hints[0]?.hint ?? "").map(async device =>
-        (await ask("GET", `/v1/devices?name=${encodeURIComponent(device)}`)).devices[0] ?? { device }));
+      const { parts } = await ask("GET", `/v1/explain/${name}`);
       if (this.key === key)
-        this.draw({ hint: hints[0], devices, subscriptions, publications, received });
+        this.draw(parts);
     } catch (error) {
       this.part("why", error.message, () => [make("p", { class: "fault" }, error.message)]);
     }
+    if (this.historyOpen)
+      this.showHistory();
   }
 
   // ---- drawing ----
@@ -79,7 +79,7 @@ export class Panel {
     this.element.replaceChildren(
       make("button", { type: "button", class: "close", id: "panel-close", onclick: () => this.close() }, "Close"),
       make("h2", { tabindex: "-1", id: "panel-title" }, key), ...names.map(name => this.parts[name]),
-      make("h3", {}, "As a telephone sees it"), this.telephone.element(key, this.find(key)?.state ?? ""));
+      this.history(), make("h3", {}, "As a telephone sees it"), this.telephone.element(key, this.find(key)?.state ?? ""));
     this.showNow();
   }
 
@@ -95,40 +95,22 @@ export class Panel {
       document.getElementById(focus)?.focus();
   }
 
-  draw({ hint, devices, subscriptions, publications, received }) {
-    const lamp = this.find(this.key) ?? hint;
-    this.element.querySelector("h2").textContent = lamp?.name ? `${this.key}, ${lamp.name}` : this.key;
+  draw(parts) {
+    const of = name => parts.filter(p => p.part === name);
+    const resource = of("resource")[0], devices = of("device");
+    const name = this.find(this.key)?.name || resource?.name;
+    this.element.querySelector("h2").textContent = name ? `${this.key}, ${name}` : this.key;
     this.showNow();
-    this.part("why", [hint, devices, received], () => this.why(hint, devices, received));
+    const steps = ["device", "presence", "publication", "resource", "trouble", "source", "refusal"].flatMap(of), chain = of("chain");
+    this.part("why", [steps, chain], () => [...list("Why", steps), ...chain.length ? list("What its last change led to", chain) : []]);
     this.part("set", [devices.map(d => d.device), session.writes], () => this.settings(devices));
-    this.watchersNow(subscriptions, publications);
+    // What counts down is not shown.
+    const watchers = of("watcher").map(({ expires_s, cseq, ...w }) => w);
+    const publishers = of("publisher").map(({ expires_s, retry_s, cseq, ...p }) => p);
+    this.part("watchers", [watchers, publishers], () => this.watchers(watchers, publishers));
     for (const device of devices)
       for (const state of Object.keys(STATES))
         document.getElementById(`set-${device.device}-${state}`)?.setAttribute("aria-pressed", device.state === state);
-  }
-
-  watchersNow(subscriptions, publications) {
-    // What counts down is not shown.
-    const shown = subscriptions.map(({ expires_s, cseq, ...s }) => s);
-    this.part("watchers", [shown, publications.map(p => [p.server_uri, p.state, p.last_status])],
-      () => this.watchers(subscriptions, publications));
-  }
-
-  why(hint, devices, received) {
-    const steps = [];
-    if (!hint)
-      return [make("p", { class: "fault" }, "There is no such hint.")];
-    for (const device of devices)
-      for (const source of device.sources?.length ? device.sources : [null])
-        steps.push(source ? `${source.source} says ${device.device} is ${STATES[source.state] ?? source.state}, since ${time(source.changed_ms)}`
-          : `nobody says anything of ${device.device}${device.state ? `, so it counts as ${STATES[device.state] ?? device.state}` : ""}`);
-    for (const p of received)
-      steps.push(`${p.publisher} has published ${p.event} (${p.content_type}) at ${time(p.published_ms)}`);
-    steps.push(`the hint ${hint.hint} (${hint.file}:${hint.line}) makes that ${stateWords(hint.state)}`);
-    if (hint.presence && hint.presence !== "not_set")
-      steps.push(`presence is ${[hint.presence, hint.presence_subtype, hint.presence_message].filter(Boolean).join(", ")}`);
-    steps.push(`this is state number ${hint.sequence} of this lamp`);
-    return [make("h3", {}, "Why"), make("ol", { class: "chain" }, ...steps.map(step => make("li", {}, step)))];
   }
 
   settings(devices) {
@@ -153,19 +135,99 @@ export class Panel {
     }
   }
 
-  watchers(subscriptions, publications) {
-    const rows = subscriptions.map(s => make("tr", {}, make("td", {}, s.endpoint), make("td", {}, s.event),
-      make("td", { class: s.failures ? "bad" : null }, s.told_sequence === s.current_sequence ? "the newest state" : s.outstanding ? "being told" : "an older state"),
-      make("td", {}, s.acknowledged_after_ms ? `${s.acknowledged_after_ms} ms` : "")));
-    return [make("h3", {}, `Watchers (${subscriptions.length})`),
+  watchers(watchers, publishers) {
+    const rows = watchers.map(w => make("tr", {}, make("td", {}, w.endpoint), make("td", {}, w.event),
+      make("td", { class: w.failures ? "bad" : null }, w.told_sequence === w.current_sequence ? "the newest state" : w.outstanding ? "being told" : "an older state"),
+      make("td", {}, w.acknowledged_after_ms ? `${w.acknowledged_after_ms} ms` : "")));
+    return [make("h3", {}, `Watchers (${watchers.length})`),
       rows.length ? make("table", {}, make("thead", {}, make("tr", {}, ...["Endpoint", "Event", "Shows", "Answered after"].map(name =>
         make("th", { scope: "col" }, name)))), make("tbody", {}, ...rows)) : make("p", {}, "Nobody watches it."),
-      ...publications.length ? [make("h3", {}, "Published to"), make("ul", {}, ...publications.map(p =>
-        make("li", { class: p.last_status >= 300 ? "bad" : null }, `${p.server_uri}: ${p.state}${p.last_status ? `, ${p.last_status} ${p.last_reason}` : ""}`)))] : []];
+      ...publishers.length ? [make("h3", {}, "Published to"), make("ul", {}, ...publishers.map(p =>
+        make("li", { class: p.last_status >= 300 ? "bad" : null }, `${p.server ?? p.server_uri}: ${p.state}${p.last_status ? `, ${p.last_status} ${p.last_reason}` : ""}`)))] : []];
+  }
+
+  // ---- what was ----
+
+  history() {
+    const details = make("details", { id: "history" }, make("summary", {}, "History"), make("div"));
+    details.addEventListener("toggle", () => {
+      this.historyOpen = details.open;
+      if (details.open)
+        this.showHistory();
+    });
+    this.historyOpen = false;
+    return details;
+  }
+
+  async showHistory() {
+    const key = this.key, ground = this.element.querySelector("#history div");
+    try {
+      const { changes } = await ask("GET", `/v1/history?limit=${HISTORY}&resource=${encodeURIComponent(key)}`);
+      if (this.key === key)
+        ground.replaceChildren(changes.length ? make("ol", { class: "chain", reversed: true }, ...changes.reverse().map(change =>
+          make("li", {}, `${time(change.at_ms)}: ${changeWords(change)}`))) : make("p", {}, "The journal has nothing of it."));
+    } catch (error) {
+      ground.replaceChildren(make("p", {}, error.message));
+    }
   }
 }
 
-// The devices that a hint names: "PJSIP/a&Custom:b,CustomPresence:c"
-function devicesOf(hint) {
-  return hint.split(",")[0].split("&").map(device => device.trim()).filter(Boolean);
+function list(title, steps) {
+  return [make("h3", {}, title), make("ol", { class: "chain" }, ...steps.flatMap(step => partWords(step).map(words =>
+    make("li", { class: ["trouble", "source", "refusal"].includes(step.part) ? "bad" : null }, words))))];
+}
+
+const deviceWords = state => STATES[state] ?? state;
+const by = part => part.source ? ` (by ${part.source}${part.cause ? `, #${part.cause}` : ""})` : "";
+
+// A row of explain, in words; of a device one for each source.
+function partWords(part) {
+  switch (part.part) {
+    case "device":
+      return part.sources?.length ? part.sources.map(s => `${s.source} says ${part.device} is ${deviceWords(s.state)}, since ${time(s.changed_ms)}`)
+        : [`nobody says anything of ${part.device}, so it counts as ${deviceWords(part.state)}`];
+    case "presence":
+      return part.known === false ? [] : [`${part.provider} is ${[part.state, part.subtype, part.message].filter(Boolean).join(", ")}`];
+    case "publication":
+      return [`${part.publisher} has published ${part.event} (${part.content_type}) at ${time(part.published_ms)}`];
+    case "resource":
+      return [...part.has_hint === false ? [] : [`the hint ${part.hint} (${part.file ?? "made by itself"}${part.line ? `:${part.line}` : ""}) makes that ${stateWords(part.hint_state ?? part.state)}`],
+        `so the lamp is ${stateWords(part.state)}: its state number ${part.sequence}, since ${time(part.changed_ms)}${by(part)}`];
+    case "trouble":
+      return [part.why];
+    case "source":
+      return [`${part.source} is ${part.stale ? "away, and what it said counts no more or is the last known" : "away"}${part.why ? `: ${part.why}` : ""}`];
+    default:
+      return [changeWords(part)];
+  }
+}
+
+// A change of the journal.
+function changeWords(c) {
+  switch (c.kind) {
+    case "device":
+      return `${c.by ?? "the default"} says ${c.device} is ${c.said ? deviceWords(c.said) : "nothing"}; together ${deviceWords(c.state)}${by(c)}`;
+    case "presence":
+      return `${c.provider} is ${[c.state, c.subtype, c.message].filter(Boolean).join(", ")}${by(c)}`;
+    case "mailbox":
+      return `${c.mailbox}: ${c.new} new, ${c.old} old${by(c)}`;
+    case "snapshot":
+      return `the lamp is ${stateWords(c.state)}${c.former ? `, was ${stateWords(c.former)}` : ""}${by(c)}`;
+    case "publication":
+      return `${c.publisher}'s publication is ${c.what}${c.why ? `: ${c.why}` : ""}`;
+    case "subscription":
+      return `${c.endpoint}'s subscription is ${c.what}${c.why ? `: ${c.why}` : ""}`;
+    case "refusal":
+      return `${c.endpoint || c.remote || "somebody"}'s subscription is ${c.what}, ${[c.status, c.why].filter(Boolean).join(" ")}`;
+    case "notify":
+      return `NOTIFY to ${c.endpoint} ${c.what}${c.status ? `, ${c.status}` : ""}${c.took_ms ? ` in ${c.took_ms} ms` : ""}: shows ${stateWords(c.state ?? "")}`;
+    case "publish":
+      return `PUBLISH to ${c.server} ${c.what}${c.status ? `, ${c.status} ${c.reason ?? ""}` : ""}`;
+    case "source":
+      return `${c.name} is ${c.up ? "up" : "away"}${c.why ? `: ${c.why}` : ""}`;
+    case "lost":
+      return `${c.n} changes are missing here`;
+    default:
+      return c.kind ?? "";
+  }
 }

@@ -159,6 +159,8 @@ const struct route *route_find(const struct http_request *rq, struct str *name, 
 void rest_list(struct exchange *x);
 void rest_one(struct exchange *x);
 void rest_members(struct exchange *x);
+void rest_explain(struct exchange *x);
+void rest_history(struct exchange *x);
 void rest_device_put(struct exchange *x);
 void rest_device_delete(struct exchange *x);
 void rest_presence_put(struct exchange *x);

@@ -95,6 +95,83 @@ void rest_members(struct exchange *x)
     exchange_ask(x, json_pack("{ss}", "command", x->route->command), answer_members);
 }
 
+/* ---- why, and what was ---- */
+
+/* Arguments of the query that a command has by the same names. False: one of them is none, which is
+ * answered. */
+static bool add_arguments(struct exchange *x, json_t *q, const char *const *texts,
+                          const char *const *numbers)
+{
+    struct str value;
+
+    for (size_t i = 0; texts[i]; i++)
+        if (exchange_query(x, texts[i], &value) && json_object_set_new(q, texts[i], text(value))) {
+            refuse_text(x);
+            return false;
+        }
+    for (size_t i = 0; numbers[i]; i++) {
+        uint64_t n;
+
+        if (!exchange_query(x, numbers[i], &value))
+            continue;
+        if (str_to_u64(&n, value) || n > INT64_MAX ||
+            json_object_set_new(q, numbers[i], json_integer((json_int_t)n))) {
+            exchange_fail(x, 400, "usage", "%s is a number", numbers[i]);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* "kinds=device,snapshot" becomes a list. */
+static int add_kinds(const struct exchange *x, json_t *q)
+{
+    struct str rest;
+    json_t *list;
+
+    if (!exchange_query(x, "kinds", &rest))
+        return 0;
+    list = json_array();
+    while (list && rest.n)
+        if (json_array_append_new(list, text(str_next(&rest, ','))))
+            rest = STR_EMPTY;
+    return json_object_set_new(q, "kinds", list);
+}
+
+static void ask_with(struct exchange *x, json_t *q, const char *const *texts,
+                     const char *const *numbers)
+{
+    if (!q || json_object_set_new(q, "command", json_string(x->route->command)) ||
+        add_kinds(x, q)) {
+        json_decref(q);
+        exchange_fail(x, 400, "usage", "these arguments are none");
+        return;
+    }
+    if (add_arguments(x, q, texts, numbers))
+        exchange_ask(x, q, answer_list);
+    else
+        json_decref(q);
+}
+
+void rest_explain(struct exchange *x)
+{
+    json_t *q = json_object();
+
+    if (json_object_set_new(q, "resource", text(x->name))) {
+        json_decref(q);
+        refuse_text(x);
+        return;
+    }
+    ask_with(x, q, (const char *const[]){ "endpoint", NULL },
+             (const char *const[]){ "at_ms", NULL });
+}
+
+void rest_history(struct exchange *x)
+{
+    ask_with(x, json_object(), (const char *const[]){ "resource", NULL },
+             (const char *const[]){ "since_ms", "until_ms", "limit", NULL });
+}
+
 /* ---- changing ---- */
 
 /* A device of Asterisk's own kind has one state, whoever sets it: what a click sets is what is

@@ -33,6 +33,8 @@ static const struct route routes[] = {
     { HTTP_POST, "/v1/changes", RIGHT_WRITE, rest_changes },
     { HTTP_GET, "/v1/hints", RIGHT_READ, rest_list, "hints", "hints" },
     { HTTP_GET, "/v1/hints/", RIGHT_READ, rest_one, "hints", "hint" },
+    { HTTP_GET, "/v1/explain/", RIGHT_READ, rest_explain, "explain", "parts" },
+    { HTTP_GET, "/v1/history", RIGHT_READ, rest_history, "history", "changes" },
     { HTTP_GET, "/v1/subscriptions", RIGHT_READ, rest_list, "subscriptions", "subscriptions" },
     { HTTP_GET, "/v1/publications", RIGHT_READ, rest_list, "publications", "publications" },
     { HTTP_GET, "/v1/publications/received", RIGHT_READ, rest_list, "publications.inbound",

@@ -169,6 +169,22 @@ class Http(unittest.TestCase):
             self.assertEqual(s.status("GET", "/health/live"), 200)
             self.assertEqual(s.status("GET", "/v1/hints", token=READER), 200)
 
+    def test_explain(self):
+        with Server("[journal]\nenabled = yes\n") as s:
+            s.daemon.set("Custom:1000", "INUSE")
+            parts = s.ask("GET", "/v1/explain/1000@users")[1]["parts"]
+            resource = next(p for p in parts if p["part"] == "resource")
+            self.assertEqual((resource["state"], resource["hint"]), ("InUse", "Custom:1000"))
+            self.assertEqual([p["what"] for p in s.ask("GET", "/v1/explain/9@users")[1]["parts"] if p["part"] == "trouble"], ["no_hint"])
+
+            def history(query):
+                return s.ask("GET", f"/v1/history?{query}")[1]["changes"]
+            last = wait_for("the journal", lambda: history("resource=1000@users&kinds=snapshot&limit=1&since_ms=1"))[0]
+            self.assertEqual((last["state"], last["source"]), ("InUse", "ctl"))
+            self.assertEqual(history("resource=Custom:1000&kinds=device,presence")[-1]["said"], "INUSE")
+            self.assertEqual(s.status("GET", "/v1/history?limit=many"), 400)
+            self.assertEqual(s.status("GET", "/v1/history?kinds=everything"), 400)
+
     def test_sessions(self):
         with Server() as s:
             wrong = {"name": "desk", "secret": "wrong"}

@@ -133,7 +133,7 @@ class Page(unittest.TestCase):
         b.run("await page.setViewportSize({width: 1280, height: 800})")
 
     def test_setting_a_state(self):
-        s, b = self.server(), self.browser
+        s, b = self.server("[journal]\nenabled = yes\n"), self.browser
         with Phone(s.daemon.port) as phone:
             phone.subscribe("1000")
             self.assertIn("confirmed", str(phone.notify()))
@@ -147,6 +147,9 @@ class Page(unittest.TestCase):
             b.text("#panel table", "alice")
             b.text("#panel table", "the newest state")
             b.picture("lamp-light")
+            b.run("await page.click('#history summary')")
+            b.text("#history li", "the lamp is Ringing, was In use (by ctl")
+            b.text("#history li", "NOTIFY to alice answered, 200")
             b.run("await page.click('#login')")
             b.text("#panel", "Log in with the right to set states.")
 
