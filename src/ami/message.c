@@ -98,7 +98,7 @@ static int give(struct ami_reader *r, enum ami_read what, struct ami_message *ou
         return rc;
     *out = (struct ami_message){ r->headers, r->n_headers, r->fault };
     r->given = true;
-    return what;
+    return (int)what;
 }
 
 /* A line is in `text` whole, or it was passed over. 0: the message goes on; or an enum ami_read. */
