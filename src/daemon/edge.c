@@ -54,8 +54,9 @@ static void reload_told(struct ctl_job *job)
     struct edge *e = CONTAINER_OF(job, struct edge, reloaded);
 
     e->reloading = false;
-    if (e->ami && e->started)
-        ami_server_reloaded(ami_connections_server(e->ami));
+    if (!e->started)
+        return; /* the job was dropped: everything ends */
+    ami_server_reloaded(ami_connections_server(e->ami));
     if (e->reloaded_again)
         reload_tell(e);
 }

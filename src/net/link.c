@@ -9,8 +9,8 @@
 #include "net/tls_link.h"
 
 enum {
-    READ_BYTES = 16384,
-    READS_A_TURN = 8, /* so that one of them does not keep the others waiting */
+    READ_BYTES = 16384, /* a record of TLS, so that nothing is left that the kernel does not know */
+    READS_A_TURN = 8,   /* so that one of them does not keep the others waiting */
 };
 
 struct net_link {
