@@ -519,9 +519,9 @@ static void hint_changed(struct ctl_job *job)
     struct ctl_request *q = request_of(job);
     const struct ctl_port *port = request_port(q);
 
-    q->job = (struct ctl_job){ .run = thread_passed, .done = done_answer };
+    q->job = (struct ctl_job){ .run = thread_passed, .done = request_done };
     if (!port || port->on_state(port->ctx, &q->job))
-        done_answer(&q->job);
+        request_done(&q->job);
 }
 
 static void hint_change(struct ctl_request *q)
@@ -534,7 +534,7 @@ static void hint_change(struct ctl_request *q)
         hint_changed(&q->job);
     } else if (port->on_main(port->ctx, &q->job)) {
         request_fail(q, "busy", "the main thread has too much to do; try again");
-        done_answer(&q->job);
+        request_done(&q->job);
     }
 }
 
@@ -545,7 +545,7 @@ static void command_hint_add(struct ctl_request *q)
         return;
     }
     request_fail(q, "usage", "there is no \"hint\"");
-    done_answer(&q->job);
+    request_done(&q->job);
 }
 
 static void command_hint_remove(struct ctl_request *q)
