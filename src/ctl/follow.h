@@ -10,7 +10,7 @@ struct followers; /* opaque: see follow.c */
 
 NODISCARD int followers_create(struct followers **out, struct feed *feed,
                                const struct clock *clock);
-void followers_destroy(struct followers *f); /* NULL is fine */
+void followers_destroy(struct followers *all); /* NULL is fine */
 
 struct follow_spec {     /* borrowed for the call */
     struct str resource; /* "1000@users"; empty: everything */
@@ -22,8 +22,8 @@ enum follow_outcome {
     FOLLOW_ENDED,        /* it is not known, or was not asked for too long */
 };
 /* 0 with a number that is never 0, FOLLOW_TOO_MANY, -ENOMEM. */
-NODISCARD int follow_begin(struct followers *f, const struct follow_spec *spec, uint64_t *number);
+NODISCARD int follow_begin(struct followers *all, const struct follow_spec *spec, uint64_t *number);
 /* What has come since: JSON objects, each on a line, borrowed until the next call; and how many
  * there was no room for. 0 or FOLLOW_ENDED. */
-NODISCARD int follow_next(struct followers *f, uint64_t number, struct str *rows, uint64_t *lost);
-void follow_end(struct followers *f, uint64_t number);
+NODISCARD int follow_next(struct followers *all, uint64_t number, struct str *rows, uint64_t *lost);
+void follow_end(struct followers *all, uint64_t number);

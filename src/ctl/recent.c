@@ -70,17 +70,21 @@ static void refusal_remember(struct recent *r, const struct change *c)
         refusal_forget(r);
 }
 
-static void source_forget(struct recent *r, struct source *s)
+static struct source *source_find(const struct recent *r, struct str name)
 {
-    list_remove(&s->link);
-    r->n_sources--;
-    free(s);
+    LIST_FOREACH (it, &r->sources) {
+        struct source *s = CONTAINER_OF(it, struct source, link);
+
+        if (str_equal(s->is.source, name))
+            return s;
+    }
+    return NULL;
 }
 
 static void source_remember(struct recent *r, const struct change *c)
 {
     const struct change_source *s = &c->source;
-    struct source *made = malloc(sizeof(*made) + s->source.n + s->protocol.n + s->why.n);
+    struct source *made = malloc(sizeof(*made) + s->source.n + s->protocol.n + s->why.n), *former;
     char *at;
 
     if (!made)
@@ -95,16 +99,15 @@ static void source_remember(struct recent *r, const struct change *c)
     str_keep(&made->is.source, &at);
     str_keep(&made->is.protocol, &at);
     str_keep(&made->is.why, &at);
-    LIST_FOREACH_SAFE (it, &r->sources) {
-        struct source *former = CONTAINER_OF(it, struct source, link);
-
-        if (str_equal(former->is.source, s->source))
-            source_forget(r, former);
-    }
+    former = source_find(r, s->source);
+    if (!former && r->n_sources == SOURCES_MAX)
+        former = CONTAINER_OF(r->sources.next, struct source, link);
     list_init(&made->link);
     list_append(&r->sources, &made->link);
-    if (++r->n_sources > SOURCES_MAX)
-        source_forget(r, CONTAINER_OF(r->sources.next, struct source, link));
+    r->n_sources += former == NULL;
+    if (former)
+        list_remove(&former->link);
+    free(former);
 }
 
 static void on_change(void *ctx, const struct change *c)
@@ -138,10 +141,10 @@ void recent_destroy(struct recent *r)
     if (!r)
         return;
     feed_unsubscribe(r->feed, &r->consumer);
-    while (!list_empty(&r->refusals))
-        refusal_forget(r);
-    while (!list_empty(&r->sources))
-        source_forget(r, CONTAINER_OF(r->sources.next, struct source, link));
+    LIST_FOREACH_SAFE (it, &r->refusals)
+        free(CONTAINER_OF(it, struct refusal, link));
+    LIST_FOREACH_SAFE (it, &r->sources)
+        free(CONTAINER_OF(it, struct source, link));
     buf_fini(&r->scratch);
     free(r);
 }

@@ -64,6 +64,7 @@ struct fixture {
     struct body_registry *bodies;
     struct settings *settings;
     struct notifier *notifier;
+    struct feed_writer changes; /* nobody wants any, unless a test does */
     struct flow from;
     struct fixture_sent *sent;
     size_t n_sent, room, seen;
@@ -274,6 +275,7 @@ static inline void fixture_create_engine(struct fixture *f)
                             .settings = f->settings,
                             .allow = STR("OPTIONS, SUBSCRIBE"),
                             .workers = 1,
+                            .changes = &f->changes,
                             .port = { f, fixture_watch, fixture_unwatch, fixture_admit,
                                       fixture_release, fixture_readmit, fixture_watcher,
                                       fixture_resolve, fixture_route, fixture_solicit, NULL } }),
@@ -306,6 +308,7 @@ static inline struct fixture *fixture_create(const char *config)
 static inline void fixture_destroy(struct fixture *f)
 {
     notifier_destroy(f->notifier);
+    feed_writer_fini(&f->changes);
     assert_int_equal(f->held, 0);
     txn_destroy(f->txn);
     uas_destroy(f->uas);

@@ -103,10 +103,9 @@ static void chunk_drop(struct inbox_message *m)
 }
 
 /* A consumer may go, or take others with it, while it is told. */
-static struct feed_consumer *consumer_first(struct feed *f)
+static void consumers_begin(struct feed *f)
 {
     f->next = f->consumers.next;
-    return NULL;
 }
 
 static struct feed_consumer *consumer_next(struct feed *f)
@@ -121,8 +120,9 @@ static struct feed_consumer *consumer_next(struct feed *f)
 
 static void tell(struct feed *f, const struct change *c)
 {
-    struct feed_consumer *to = consumer_first(f);
+    struct feed_consumer *to;
 
+    consumers_begin(f);
     while ((to = consumer_next(f)))
         if (to->kinds & CHANGE_BIT((unsigned)c->kind))
             to->each(to->ctx, c);
@@ -140,7 +140,7 @@ static void chunk_run(struct inbox_message *m, void *owner)
         tell(f, &r->change);
         atomic_fetch_add_explicit(&f->told, 1, memory_order_relaxed);
     }
-    to = consumer_first(f);
+    consumers_begin(f);
     while ((to = consumer_next(f)))
         if (to->turn)
             to->turn(to->ctx);

@@ -399,6 +399,70 @@ static void test_views(void **state)
     assert_int_equal(c.snapshots, 6);
 }
 
+struct told_cause {
+    struct testing *t;
+    char text[512];
+};
+
+static void on_caused(void *ctx, const struct snapshot *s, const struct snapshot *former,
+                      uint64_t consumers)
+{
+    struct told_cause *c = ctx;
+    size_t n = strlen(c->text);
+
+    (void)consumers;
+    snprintf(c->text + n, sizeof(c->text) - n, "%.*s #%llu %.*s, was %s\n", STR_FMT(s->extension),
+             (unsigned long long)s->cause.number, STR_FMT(s->cause.source),
+             former ? extension_state_text(former->state).p : "none");
+}
+
+static void on_said(void *ctx, const struct state_device_change *d)
+{
+    struct told_cause *c = ctx;
+    struct cause cause = state_cause(c->t->core);
+    size_t n = strlen(c->text);
+
+    snprintf(c->text + n, sizeof(c->text) - n, "%.*s #%llu %.*s: %.*s says %.*s\n",
+             STR_FMT(d->device), (unsigned long long)cause.number, STR_FMT(cause.source),
+             STR_FMT(d->source), STR_FMT(d->says ? device_state_name(d->said) : STR("nothing")));
+}
+
+static void assert_caused(struct told_cause *c, const char *expected)
+{
+    assert_string_equal(c->text, expected);
+    *c->text = '\0';
+}
+
+/* Everything that one event leads to has its number and its name. */
+static void test_causes(void **state)
+{
+    struct testing *t = *state, other = { .now_ms = 1 };
+    struct state_config cfg = testing_config(t);
+    struct told_cause told = { .t = &other };
+
+    cfg.port = (struct state_port){ .ctx = &told, .snapshot = on_caused, .device = on_said };
+    assert_int_equal(state_create(&other.core, &cfg), 0);
+    assert_int_equal(
+        state_dialplan_apply(other.core, plan_of("[a]\n1 Custom:1\n2 Custom:1&Custom:2")), 0);
+    assert_caused(&told, "1 #1 configuration, was none\n2 #1 configuration, was none\n");
+    assert_int_equal(report_from(&other, "pbx", "Custom:1", "INUSE"), 0);
+    assert_caused(&told, "Custom:1 #2 pbx: pbx says INUSE\n"
+                         "1 #2 pbx, was Idle\n2 #2 pbx, was Idle\n");
+    assert_int_equal(report_from(&other, "ctl", "Custom:1", "NOT_INUSE"), 0);
+    assert_caused(&told, "Custom:1 #3 ctl: ctl says NOT_INUSE\n"); /* is outweighed, and told */
+    assert_int_equal(report_from(&other, "ctl", "Custom:1", "NOT_INUSE"), STATE_UNCHANGED);
+    assert_caused(&told, "");
+    state_cause_begin(other.core, STR("ami"));
+    assert_int_equal(report_from(&other, "pbx", "Custom:2", "BUSY"), 0);
+    assert_int_equal(forget(&other, "ctl", "Custom:1"), 0);
+    state_cause_end(other.core);
+    assert_caused(&told, "Custom:2 #4 ami: pbx says BUSY\n"
+                         "2 #4 ami, was InUse\n"
+                         "Custom:1 #4 ami: ctl says nothing\n");
+    assert_int_equal(state_cause(other.core).number, 0);
+    state_destroy(other.core);
+}
+
 /* A port may leave out what does not interest it. */
 static void test_quiet_port(void **state)
 {
@@ -475,6 +539,7 @@ int main(void)
         TEST(test_watch_all),
         TEST(test_cacheable),
         TEST(test_views),
+        TEST(test_causes),
         TEST(test_quiet_port),
         TEST(test_here),
     };

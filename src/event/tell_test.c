@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+/* What the edges are told of subscriptions. */
+#include "event/notifier_fixture.h"
+
+struct ear { /* what would be the edge thread */
+    struct feed feed;
+    struct inbox home;
+    struct feed_consumer consumer;
+    struct buf told;
+};
+
+/* "notify answered 200 InUse caused", without what differs from run to run. */
+static void on_change(void *ctx, const struct change *c)
+{
+    struct ear *e = ctx;
+    struct buf *b = &e->told;
+
+    buf_printf(b, "%.*s ", STR_FMT(change_kind_name(c->kind)));
+    if (c->kind == CHANGE_NOTIFY) {
+        buf_printf(b, "%.*s %u %.*s by %.*s", STR_FMT(exchange_change_name(c->notify.what)),
+                   c->notify.status, STR_FMT(extension_state_text(c->snapshot->state)),
+                   STR_FMT(c->notify.watcher.endpoint));
+        if (c->notify.caused)
+            buf_add(b, STR(" caused"));
+        if (c->notify.coalesced)
+            buf_printf(b, " coalesced=%u", c->notify.coalesced);
+        if (c->notify.last)
+            buf_add(b, STR(" last"));
+    } else {
+        buf_printf(b, "%.*s %u %.*s", STR_FMT(subscription_change_name(c->subscription.what)),
+                   c->subscription.status, STR_FMT(c->subscription.watcher.endpoint));
+        if (c->subscription.why.n)
+            buf_printf(b, ": %.*s", STR_FMT(c->subscription.why));
+    }
+    buf_add_char(b, '\n');
+}
+
+static void ear_init(struct ear *e, struct fixture *f)
+{
+    feed_init(&e->feed, f->log);
+    inbox_init(&e->home, NULL, 1000, NULL, NULL);
+    feed_open(&e->feed, &e->home);
+    buf_init(&e->told, 1 << 16);
+    e->consumer = (struct feed_consumer){ .kinds = CHANGE_ALL, .each = on_change, .ctx = e };
+    feed_subscribe(&e->feed, &e->consumer);
+    feed_writer_init(&f->changes, &e->feed, &f->clock, false);
+}
+
+static void ear_fini(struct ear *e, struct fixture *f)
+{
+    fixture_destroy(f);
+    inbox_fini(&e->home);
+    buf_fini(&e->told);
+}
+
+static void assert_told(struct ear *e, struct fixture *f, const char *expected)
+{
+    feed_flush(&f->changes);
+    while (inbox_run(&e->home, 100))
+        ;
+    buf_add_char(&e->told, '\0');
+    assert_string_equal(e->told.p, expected);
+    buf_reset(&e->told);
+}
+
+static void test_life(void **state)
+{
+    struct fixture *f = fixture_create(NULL);
+    struct sub s = sub_plain("c1");
+    struct ear e;
+    char tag[64];
+
+    (void)state;
+    ear_init(&e, f);
+    fixture_state(f, "100", EXTENSION_IDLE);
+    establish(f, &s, tag);
+    assert_told(&e, f,
+                "subscription accepted 200 alice\n"
+                "notify sent 0 Idle by alice\n"
+                "notify answered 200 Idle by alice\n");
+    fixture_state(f, "100", EXTENSION_INUSE);
+    fixture_state(f, "100", EXTENSION_RINGING);
+    fixture_state(f, "100", EXTENSION_IDLE);
+    fixture_state(f, "100", EXTENSION_RINGING);
+    f->seen++;
+    answer_last(f, 200);
+    f->seen++;
+    answer_last(f, 200);
+    assert_told(&e, f,
+                "notify sent 0 InUse by alice caused\n"
+                "notify answered 200 InUse by alice caused\n"
+                "notify sent 0 Ringing by alice caused coalesced=2\n"
+                "notify answered 200 Ringing by alice caused\n");
+    sub_send(f, &s);
+    expect_status(f, 200);
+    f->seen++;
+    answer_last(f, 200);
+    assert_told(&e, f,
+                "subscription refreshed 200 alice\n"
+                "notify sent 0 Ringing by alice\n"
+                "notify answered 200 Ringing by alice\n");
+    s.expires = "0";
+    s.cseq++;
+    sub_send(f, &s);
+    expect_status(f, 200);
+    f->seen++;
+    answer_last(f, 200);
+    assert_told(&e, f,
+                "subscription ended 0 alice: timeout\n"
+                "notify sent 0 Ringing by alice last\n"
+                "notify answered 200 Ringing by alice last\n");
+    ear_fini(&e, f);
+}
+
+static void test_refused(void **state)
+{
+    struct fixture *f = fixture_create(NULL);
+    struct sub s = sub_plain("c1");
+    struct ear e;
+
+    (void)state;
+    ear_init(&e, f);
+    s.event = "toaster";
+    sub_send(f, &s);
+    expect_status(f, 489);
+    s.event = "dialog";
+    s.call_id = "c2";
+    sub_send(f, &s);
+    fixture_answer_questions(f, 1); /* there is no such hint */
+    expect_status(f, 404);
+    feed_flush(&f->changes);
+    while (inbox_run(&e.home, 100))
+        ;
+    assert_true(str_starts(buf_str(&e.told),
+                           STR("refusal refused 489 alice: this event package is not served\n"
+                               "refusal refused 404 alice: ")));
+    buf_reset(&e.told);
+    ear_fini(&e, f);
+}
+
+static void test_given_up(void **state)
+{
+    struct fixture *f = fixture_create(NULL);
+    struct sub s = sub_plain("c1");
+    struct ear e;
+    char tag[64];
+
+    (void)state;
+    ear_init(&e, f);
+    fixture_state(f, "100", EXTENSION_IDLE);
+    establish(f, &s, tag);
+    assert_told(&e, f,
+                "subscription accepted 200 alice\n"
+                "notify sent 0 Idle by alice\n"
+                "notify answered 200 Idle by alice\n");
+    fixture_state(f, "100", EXTENSION_INUSE);
+    fixture_pass(f, 40000);
+    assert_told(&e, f,
+                "notify sent 0 InUse by alice caused\n"
+                "notify unanswered 408 InUse by alice caused\n"
+                "refusal given-up 0 alice: the subscriber does not answer\n");
+    ear_fini(&e, f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_life),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_given_up),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+#include "feed/change_json.h"
+#include "state/device.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h> /* after what it needs: setjmp, stdarg, stddef, stdint */
+
+static struct snapshot *snapshot_of(enum extension_state state)
+{
+    struct snapshot *s;
+
+    assert_int_equal(snapshot_create(&s, &(struct snapshot_spec){ .sequence = 7,
+                                                                  .cause = { 41, STR("pbx-a") },
+                                                                  .state = state,
+                                                                  .has_hint = true,
+                                                                  .context = STR("users"),
+                                                                  .extension = STR("1000"),
+                                                                  .hint = STR("Custom:\"1\"") }),
+                     0);
+    return s;
+}
+
+static void assert_printed(const struct change *c, const char *name, const char *json)
+{
+    char room[2048], name_room[256];
+    struct buf text, about;
+    struct json out;
+
+    buf_init_on(&text, room, sizeof(room));
+    buf_init_on(&about, name_room, sizeof(name_room));
+    out = json_on(&text);
+    json_add_object(&out, NULL);
+    change_print_json(c, &out);
+    json_end_object(&out);
+    buf_add_char(&text, '\0');
+    change_print_name(c, &about);
+    buf_add_char(&about, '\0');
+    assert_int_equal(text.error, 0);
+    assert_string_equal(text.p, json);
+    assert_string_equal(about.p, name);
+}
+
+static void test_states(void **state)
+{
+    struct snapshot *was = snapshot_of(EXTENSION_IDLE), *is = snapshot_of(EXTENSION_REMOVED);
+
+    (void)state;
+    assert_printed(&(struct change){ .kind = CHANGE_DEVICE,
+                                     .wall_ms = 5,
+                                     .cause = { 41, STR("pbx-a") },
+                                     .device = { .device = STR("Custom:1"),
+                                                 .state = DEVICE_INUSE,
+                                                 .former = DEVICE_INUSE,
+                                                 .source = STR("pbx-a") } },
+                   "Custom:1",
+                   "{\"at_ms\":5,\"kind\":\"device\",\"cause\":41,\"source\":\"pbx-a\","
+                   "\"device\":\"Custom:1\",\"state\":\"INUSE\",\"former\":\"INUSE\","
+                   "\"by\":\"pbx-a\",\"said\":null}");
+    assert_printed(&(struct change){ .kind = CHANGE_SNAPSHOT, .snapshot = is, .former = was },
+                   "1000@users",
+                   "{\"at_ms\":0,\"kind\":\"snapshot\",\"resource\":\"1000@users\",\"sequence\":7,"
+                   "\"state\":\"removed\",\"former\":\"Idle\",\"hint\":\"Custom:\\\"1\\\"\","
+                   "\"published\":false}");
+    assert_printed(&(struct change){ .kind = CHANGE_PRESENCE,
+                                     .presence = { .provider = STR("CustomPresence:a"),
+                                                   .state = PRESENCE_AWAY,
+                                                   .message = STR("lunch") } },
+                   "CustomPresence:a",
+                   "{\"at_ms\":0,\"kind\":\"presence\",\"provider\":\"CustomPresence:a\","
+                   "\"state\":\"away\",\"message\":\"lunch\"}");
+    assert_printed(&(struct change){ .kind = CHANGE_MAILBOX,
+                                     .mailbox = { .mailbox = STR("1@default"),
+                                                  .source = STR("ctl"),
+                                                  .exists = true,
+                                                  .new_count = 2 } },
+                   "1@default",
+                   "{\"at_ms\":0,\"kind\":\"mailbox\",\"mailbox\":\"1@default\",\"by\":\"ctl\","
+                   "\"exists\":true,\"new\":2,\"old\":0}");
+    snapshot_unref(was);
+    snapshot_unref(is);
+}
+
+static void test_exchanges(void **state)
+{
+    struct snapshot *s = snapshot_of(EXTENSION_BUSY);
+    const struct change_watcher alice = { .endpoint = STR("alice"),
+                                          .package = STR("dialog"),
+                                          .call_id = STR("c1") };
+
+    (void)state;
+    assert_printed(&(struct change){ .kind = CHANGE_NOTIFY,
+                                     .snapshot = s,
+                                     .notify = { .what = EXCHANGE_UNANSWERED,
+                                                 .watcher = alice,
+                                                 .cseq = 3,
+                                                 .status = 408,
+                                                 .took_ms = 32000,
+                                                 .caused = true,
+                                                 .late_ms = 4,
+                                                 .coalesced = 2,
+                                                 .last = true } },
+                   "1000@users",
+                   "{\"at_ms\":0,\"kind\":\"notify\",\"what\":\"unanswered\","
+                   "\"resource\":\"1000@users\",\"sequence\":7,\"state\":\"Busy\","
+                   "\"endpoint\":\"alice\",\"event\":\"dialog\",\"call_id\":\"c1\",\"cseq\":3,"
+                   "\"status\":408,\"took_ms\":32000,\"late_ms\":4,\"coalesced\":2,\"last\":true}");
+    assert_printed(&(struct change){ .kind = CHANGE_PUBLISH,
+                                     .snapshot = s,
+                                     .publish = { .what = EXCHANGE_SENT,
+                                                  .step = PUBLISH_REFRESH,
+                                                  .section = STR("esc"),
+                                                  .package = STR("dialog"),
+                                                  .server = STR("sip:192.0.2.1"),
+                                                  .cseq = 9 } },
+                   "1000@users",
+                   "{\"at_ms\":0,\"kind\":\"publish\",\"what\":\"sent\",\"step\":\"refresh\","
+                   "\"resource\":\"1000@users\",\"sequence\":7,\"state\":\"Busy\","
+                   "\"section\":\"esc\",\"event\":\"dialog\",\"server\":\"sip:192.0.2.1\","
+                   "\"cseq\":9}");
+    snapshot_unref(s);
+}
+
+/* One whose resource nobody knows is about the user that was asked for. */
+static void test_refusals(void **state)
+{
+    static const struct {
+        const char *uri, *name;
+    } cases[] = {
+        { "sip:1000@192.0.2.1:5060;transport=tcp", "1000" },
+        { "sip:192.0.2.1", "" },
+        { "nonsense", "" },
+        { "", "" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct change c = { .kind = CHANGE_REFUSAL,
+                                  .subscription = { .what = SUBSCRIPTION_REFUSED,
+                                                    .uri = str_of(cases[i].uri),
+                                                    .status = 404 } };
+        char room[64];
+        struct buf b;
+
+        buf_init_on(&b, room, sizeof(room));
+        change_print_name(&c, &b);
+        assert_true(str_equal(buf_str(&b), str_of(cases[i].name)));
+    }
+}
+
+static void test_lost(void **state)
+{
+    (void)state;
+    assert_printed(
+        &(struct change){ .kind = CHANGE_LOST,
+                          .lost = { 3, CHANGE_BIT(CHANGE_NOTIFY) | CHANGE_BIT(CHANGE_DEVICE) } },
+        "", "{\"at_ms\":0,\"kind\":\"lost\",\"n\":3,\"kinds\":[\"device\",\"notify\"]}");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_states),
+        cmocka_unit_test(test_exchanges),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_lost),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
