@@ -375,6 +375,8 @@ int edge_init(struct edge *e, const struct edge_config *cfg)
                                                          .on_state = port_on_state,
                                                          .on_workers = port_on_workers,
                                                          .on_edge = port_on_edge,
+                                                         .sources = edge_sources,
+                                                         .seen = edge_seen,
                                                          .on_journal = port_on_journal,
                                                          .endpoint = port_endpoint,
                                                          .status = port_status,
