@@ -260,12 +260,18 @@ static void forget(struct pbx *p)
  * by difference. */
 void pbxs_apply(struct pbxs *all, const struct settings *settings)
 {
-    LIST_FOREACH_SAFE (it, &all->all) {
+    struct list former;
+
+    list_init(&former);
+    list_splice(&former, &all->all);
+    LIST_FOREACH_SAFE (it, &former) {
         struct pbx *p = CONTAINER_OF(it, struct pbx, link);
         const struct source_settings *spec = spec_find(settings, p->spec->id);
 
         if (spec && settings_source_equal(spec, p->spec)) {
             pbx_follow_settings(p, settings, spec);
+            list_remove(&p->link);
+            list_append(&all->all, &p->link);
             continue;
         }
         if (!spec)

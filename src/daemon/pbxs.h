@@ -18,8 +18,8 @@ struct pbxs_config {
 };
 NODISCARD int pbxs_create(struct pbxs **out, const struct pbxs_config *cfg);
 /* Before the loop ends: connections are closed by it. */
-void pbxs_destroy(struct pbxs *p); /* NULL is fine */
+void pbxs_destroy(struct pbxs *all); /* NULL is fine */
 /* Those of the settings from now on: one that is the same goes on, one that is gone is forgotten
  * with all that it has told. */
-void pbxs_apply(struct pbxs *p, const struct settings *settings);
-void pbxs_each(const struct pbxs *p, ctl_source_fn each, void *ctx);
+void pbxs_apply(struct pbxs *all, const struct settings *settings);
+void pbxs_each(const struct pbxs *all, ctl_source_fn each, void *ctx);

@@ -565,8 +565,8 @@ static int device_flush(struct ami_calls *c, struct calls_device *d)
 
 int ami_calls_flush(struct ami_calls *c)
 {
-    while (!list_empty(&c->dirty)) {
-        struct calls_device *d = CONTAINER_OF(c->dirty.next, struct calls_device, dirty);
+    LIST_FOREACH_SAFE (it, &c->dirty) {
+        struct calls_device *d = CONTAINER_OF(it, struct calls_device, dirty);
         int r = device_flush(c, d);
 
         if (r)

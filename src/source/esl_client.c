@@ -488,10 +488,16 @@ static void on_row(struct esl_client *c, const json_t *row)
                   text(row, "direction"));
 }
 
+/* NULL: it is none. */
+static json_t *json_of(struct str text)
+{
+    return text.n ? json_loadb(text.p, text.n, 0, NULL) : NULL;
+}
+
 static void on_list(struct esl_client *c, struct str body)
 {
     uint64_t session = c->sessions;
-    json_t *list = json_loadb(body.p ? body.p : "", body.n, 0, NULL), *row;
+    json_t *list = json_of(body), *row;
     bool refused = !list && str_starts(body, STR("-ERR"));
     size_t i;
 
@@ -550,7 +556,7 @@ static void on_reply(struct esl_client *c, struct str reply)
 
 static void on_json(struct esl_client *c, struct str body)
 {
-    json_t *e = json_loadb(body.p ? body.p : "", body.n, 0, NULL);
+    json_t *e = json_of(body);
 
     if (e) /* one that is no JSON is none that we have asked for */
         on_event(c, e);
