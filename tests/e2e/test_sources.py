@@ -138,6 +138,7 @@ multi_user=yes
             self.assertEqual(lamp(daemon), "Unavailable")
             said = device(daemon, "PJSIP/alice")["sources"][0]
             self.assertEqual((said["source"], said["state"], said["stale"]), ("pbx-a", "UNAVAILABLE", True))
+            self.assertIn("pbx-a=UNAVAILABLE (stale)", daemon.tool("devstate", "list", "PJSIP/alice", plain=True))
             self.assertTrue(row(daemon, "pbx-a")["complaint"])
             pbx.start()
             following(daemon, "pbx-a")

@@ -48,8 +48,9 @@ static void cell_sources(const json_t *row, char *out, size_t room)
 
     json_array_foreach(json_object_get(row, "sources"), i, source)
     {
-        int n = snprintf(out + used, room - used, "%s%s=%s", i ? " " : "",
-                         row_text(source, "source"), row_text(source, "state"));
+        int n = snprintf(out + used, room - used, "%s%s=%s%s", i ? " " : "",
+                         row_text(source, "source"), row_text(source, "state"),
+                         json_is_true(json_object_get(source, "stale")) ? " (stale)" : "");
 
         used += n > 0 ? (size_t)n : 0;
         if (used >= room)
