@@ -328,11 +328,21 @@ static int head_by(struct dialog_head **out, struct dialog *d, const struct endp
     return head_create(out, d->notifier, &parts);
 }
 
+int dialog_redirect(struct dialog *d, const struct endpoint_settings *e, const struct flow *flow)
+{
+    struct dialog_head *head;
+    int r = head_by(&head, d, e, flow);
+
+    if (r)
+        return r;
+    dialog_head_set(d, head);
+    return 0;
+}
+
 int dialog_reroute(struct dialog *d, const struct endpoint_settings *e)
 {
     struct notifier *n = d->notifier;
     const struct flow former = head_flow(d->head);
-    struct dialog_head *head;
     struct flow flow;
     int r;
 
@@ -347,11 +357,8 @@ int dialog_reroute(struct dialog *d, const struct endpoint_settings *e)
                  KV("call_id", head_str(d->head, HEAD_CALL_ID)), KV_ERR(r));
         return DIALOG_STRANDED;
     }
-    r = head_by(&head, d, e, &flow);
-    if (r)
-        return r;
-    dialog_head_set(d, head);
-    return DIALOG_MOVED;
+    r = dialog_redirect(d, e, &flow);
+    return r ? r : DIALOG_MOVED;
 }
 
 int dialog_reopen(struct dialog *d)
@@ -360,7 +367,6 @@ int dialog_reopen(struct dialog *d)
     struct notifier *n = d->notifier;
     const struct endpoint_settings *e = settings_endpoint(n->settings, dialog_endpoint(d));
     struct flow flow = head_flow(d->head);
-    struct dialog_head *head;
     bool opened = flow.connection == NET_ANY_CONNECTION;
     int r;
 
@@ -372,11 +378,8 @@ int dialog_reopen(struct dialog *d)
             return DIALOG_STRANDED;
         flow.connection = NET_NO_CONNECTION;
     }
-    r = head_by(&head, d, e, &flow);
-    if (r)
-        return r;
-    dialog_head_set(d, head);
-    return flow.connection == NET_NO_CONNECTION ? DIALOG_WAITS : 0;
+    r = dialog_redirect(d, e, &flow);
+    return r ? r : flow.connection == NET_NO_CONNECTION ? DIALOG_WAITS : 0;
 }
 
 /* ---- dialogs ---- */
@@ -470,6 +473,7 @@ int dialog_create(struct dialog **out, struct notifier *n, const struct dialog_s
     }
     tally_add(&n->heap.dialogs, d);
     map_add(&n->dialogs, &d->node, tag_hash(n, spec->local_tag));
+    seek_route(d);
     *out = d;
     return 0;
 }
@@ -484,6 +488,7 @@ void dialog_unpin(struct dialog *d)
     if (--d->pins || d->n_usages)
         return;
     BUG_UNLESS(list_empty(&d->usages));
+    seek_over(d);
     map_remove(&d->notifier->dialogs, &d->node);
     tally_remove(&d->notifier->heap.dialogs, d);
     dialog_head_unref(d->head);

@@ -120,6 +120,7 @@ struct notifier {
     size_t n_promises;
     struct drain drain;
     struct unsolicited unsolicited;
+    struct map seeks, seek_questions; /* struct seek, by dialog and by what was asked */
     struct notifier_counters counters;
     struct { /* what is on the heap */
         struct tally subscriptions, dialogs, resources, notifies;
@@ -280,6 +281,12 @@ bool head_is_secure(const struct dialog_head *h);
 void head_print(const struct dialog_head *h, const struct client_txn *ct, uint32_t cseq,
                 struct buf *out);
 
+enum dialog_seeking {
+    SEEKING_NOT,
+    SEEKING_ASKS, /* where its next hop is was asked for: no NOTIFY but the last leaves meanwhile */
+    SEEKING_TRIES /* it goes where that is, and has not been answered from there yet */
+};
+
 struct dialog {
     struct map_node node;
     struct notifier *notifier;
@@ -289,6 +296,7 @@ struct dialog {
     uint32_t local_cseq, remote_cseq;
     uint16_t n_usages, pins; /* it lives as long as there are any */
     bool recalled;           /* of a former process, and the subscriber has not been heard since */
+    uint8_t seeking;         /* enum dialog_seeking */
 };
 
 struct dialog_spec { /* borrowed for the call */
@@ -328,9 +336,33 @@ NODISCARD int dialog_reroute(struct dialog *d, const struct endpoint_settings *e
 /* Its connection has ended. 0: there is another way, by one that is opened; DIALOG_STRANDED: there
  * is none; DIALOG_WAITS; -ENOMEM, -EMSGSIZE. */
 NODISCARD int dialog_reopen(struct dialog *d);
+/* By this way from now on. 0, -ENOMEM, -EMSGSIZE. */
+NODISCARD int dialog_redirect(struct dialog *d, const struct endpoint_settings *e,
+                              const struct flow *flow);
 struct str dialog_endpoint(const struct dialog *d);
 struct str dialog_user_agent(const struct dialog *d);
 struct str dialog_routes(const struct dialog *d);
+
+/* ---- seek.c: next hops that are names ---- */
+
+enum seek_why {
+    SEEK_ROUTE,     /* it begins, or was heard again */
+    SEEK_UNREACHED, /* nobody answers, or its connection has ended */
+    SEEK_REFUSED    /* 503 */
+};
+/* The dialog begins, or has a head anew: look for its proxy, if that has a name. */
+void seek_route(struct dialog *d);
+enum seek_way {
+    SEEK_WAITS = 1, /* its subscriptions are attended to when it is known, or told that it is not
+                       (notify_unreached) */
+    SEEK_NONE       /* there is no other place */
+};
+/* A NOTIFY was in vain. 0: the next one goes elsewhere; enum seek_way. */
+NODISCARD int seek_elsewhere(struct dialog *d, enum seek_why why);
+void seek_over(struct dialog *d); /* it is where it should be, or has ended */
+/* The name of the next hop; empty: it is an address. */
+struct str seek_name(const struct dialog *d);
+void seek_resolved(struct notifier *n, uint64_t question, const struct dns_targets *found);
 
 /* ---- subscription.c ---- */
 
@@ -552,7 +584,8 @@ struct notify {
     uint32_t coalesced; /* states that it makes up for */
 };
 
-void notify_due(struct subscription *s);     /* sends what is due; it may be gone afterwards */
+void notify_due(struct subscription *s); /* sends what is due; it may be gone afterwards */
+void notify_unreached(struct subscription *s, bool refused); /* it may be gone */
 void notify_abandon(struct subscription *s); /* forget the one under way: its address has changed */
 void notify_forget(struct subscription *s);  /* it is going */
 /* What the rules say of it is asked again when it is attended to. */

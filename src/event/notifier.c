@@ -59,7 +59,9 @@ static int maps_init(struct notifier *n)
                            &n->winfos,
                            &n->unsolicited.boxes,
                            &n->unsolicited.addressees,
-                           &n->unsolicited.seeking };
+                           &n->unsolicited.seeking,
+                           &n->seeks,
+                           &n->seek_questions };
     struct rng own; /* what has keys of ours only does not shift the numbers of a scenario */
     int r;
 
@@ -192,6 +194,8 @@ void notifier_destroy(struct notifier *n)
     interned_table_fini(&n->interned);
     map_fini(&n->resources);
     map_fini(&n->names);
+    map_fini(&n->seeks);
+    map_fini(&n->seek_questions);
     winfo_fini(n);
     unsolicited_fini(n);
     notify_fini(n);

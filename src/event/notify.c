@@ -318,11 +318,16 @@ static uint64_t back_off_ms(struct subscription *s)
 static const char lost_for_good[] = "its connection has ended, and its Contact cannot be reached";
 
 /* Its connection is no more. 0: there is another way; DIALOG_WAITS: it is told when the subscriber
- * comes back; DIALOG_STRANDED. */
+ * comes back, or is found by its name; DIALOG_STRANDED. */
 static int way_renew(struct subscription *s)
 {
     int r = dialog_reopen(s->dialog);
 
+    if (r == DIALOG_STRANDED && sub_runs(s)) {
+        r = seek_elsewhere(s->dialog, SEEK_UNREACHED);
+        s->answer_due = s->answer_due || r == SEEK_WAITS;
+        r = r == 0 ? 0 : r == SEEK_WAITS ? DIALOG_WAITS : DIALOG_STRANDED;
+    }
     s->acknowledged = false;
     if (r == 0)
         s->answer_due = true;
@@ -494,7 +499,7 @@ void notify_due(struct subscription *s)
         notify_send(s);
         return;
     }
-    if (!sub_runs(s) || sub_notifier(s)->quiet)
+    if (!sub_runs(s) || sub_notifier(s)->quiet || s->dialog->seeking == SEEKING_ASKS)
         return;
     newest = watched_view(s);
     if (newest && !s->answer_due) {
@@ -610,6 +615,35 @@ static bool is_back(const struct subscription *s, unsigned status,
     return !response && status == 408 && s->answer_due && sub_runs(s);
 }
 
+/* RFC 3263 section 4.3. */
+static bool goes_elsewhere(struct subscription *s, unsigned status,
+                           const struct sip_message *response, bool moved)
+{
+    struct dialog *d = s->dialog;
+    bool unreached = status == 503 || (!response && status == 408);
+
+    if (!unreached) {
+        if (d->seeking == SEEKING_TRIES)
+            seek_over(d);
+        return false;
+    }
+    if (!sub_runs(s) || is_back(s, status, response))
+        return false;
+    if (!(moved && d->seeking) &&
+        seek_elsewhere(d, response ? SEEK_REFUSED : SEEK_UNREACHED) == SEEK_NONE)
+        return false;
+    s->answer_due = true;
+    return true;
+}
+
+void notify_unreached(struct subscription *s, bool refused)
+{
+    if (refused)
+        subscription_retry(s, back_off_ms(s), true);
+    else
+        subscription_gone(s, "the subscriber does not answer");
+}
+
 /* `response` is NULL when nobody answered, nothing could be sent again, or it was a 2xx. */
 static void notify_done(struct client_txn *ct, unsigned status, const struct sip_message *response)
 {
@@ -648,6 +682,10 @@ static void notify_done(struct client_txn *ct, unsigned status, const struct sip
         subscription_attend(s);
         return;
     }
+    if (!lost && goes_elsewhere(s, status, response, moved)) {
+        subscription_attend(s);
+        return;
+    }
     if (v == VERDICT_GONE && !is_back(s, status, response)) {
         subscription_gone(s, lost       ? lost_for_good
                              : response ? "the subscriber refuses"
@@ -661,6 +699,11 @@ static void notify_done(struct client_txn *ct, unsigned status, const struct sip
     subscription_attend(s);
 }
 
-static const struct client_txn_ops notify_ops = { .print = notify_print,
-                                                  .done = notify_done,
-                                                  .success_suffices = true };
+static struct str notify_host(const struct client_txn *ct)
+{
+    return seek_name(CONTAINER_OF(ct, const struct notify, txn)->subscription->dialog);
+}
+
+static const struct client_txn_ops notify_ops = {
+    .print = notify_print, .host = notify_host, .done = notify_done, .success_suffices = true
+};

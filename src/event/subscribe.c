@@ -438,6 +438,7 @@ static int retarget(struct ask *a)
         return r;
     dialog_head_set(a->dialog, head);
     a->dialog->recalled = false;
+    seek_route(a->dialog);
     return 0;
 }
 

@@ -593,6 +593,7 @@ void subscription_refresh(struct subscription *s, const struct refresh *r)
     dialog_pin(d);
     dialog_head_set(d, r->head);
     d->recalled = false;
+    seek_route(d);
     if (moved && s->notify)
         notify_abandon(s);
     s->suppress_given = r->suppress.given;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Where the NOTIFYs of a dialog go, and what they call us. Host names are not looked up yet: what
- * cannot be reached without that goes back to where the SUBSCRIBE came from, which is right for
- * every peer that is its own edge. */
+/* Where the NOTIFYs of a dialog go, and what they call us. A next hop with a name goes back to
+ * where the SUBSCRIBE came from, which is right for every peer that is its own edge; seek.c looks
+ * further.
+ */
 #include "event/event_internal.h"
 
 enum { SIP_PORT = 5060, SIPS_PORT = 5061 };

@@ -440,8 +440,10 @@ void notifier_resolved(struct notifier *n, uint64_t question, const struct dns_t
         map_find(seeking, map_hash_u64(seeking, question), notice_asks, &question);
     struct notice *t;
 
-    if (!node)
+    if (!node) {
+        seek_resolved(n, question, found);
         return;
+    }
     t = CONTAINER_OF(node, struct notice, node);
     if (!found->n) {
         log_info(n->cfg.log, "unsolicited.no_address", KV("endpoint", addressee_id(t->addressee)),

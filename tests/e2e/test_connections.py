@@ -78,9 +78,9 @@ class StreamPhone:
 
     count = 0
 
-    def __init__(self, server, contact_port, user="alice"):
+    def __init__(self, server, contact_port, user="alice", host="127.0.0.1"):
         StreamPhone.count += 1
-        self.server, self.contact_port, self.user = server, contact_port, user
+        self.server, self.contact_port, self.user, self.host = server, contact_port, user, host
         self.call_id = f"stream-{StreamPhone.count}@test"
         self.cseq = 0
         self.dialog = None
@@ -94,7 +94,7 @@ class StreamPhone:
                          f"branch=z9hG4bK{self.call_id}{self.cseq}\r\nMax-Forwards: 70\r\n"
                          f"From: <sip:{self.user}@127.0.0.1>;tag=a\r\nTo: {to}\r\nCall-ID: {self.call_id}\r\n"
                          f"CSeq: {self.cseq} SUBSCRIBE\r\n"
-                         f"Contact: <sip:{self.user}@127.0.0.1:{self.contact_port};transport=tcp>\r\nEvent: dialog\r\n"
+                         f"Contact: <sip:{self.user}@{self.host}:{self.contact_port};transport=tcp>\r\nEvent: dialog\r\n"
                          f"Expires: {expires}\r\nContent-Length: 0\r\n\r\n")
         answer = self.stream.receive()
         if not self.dialog and answer.status == 200:

@@ -13,6 +13,7 @@ import unittest
 
 import harness
 from harness import DEFAULT_FILES, Extstated, Phone, wait_for
+from test_connections import Stream, StreamPhone, listen
 
 SYSTEM = "[system]\ntype=system\ntimer_t1=100\ntimer_b=6400\n"
 
@@ -137,6 +138,113 @@ class Dns(unittest.TestCase):
             wait_for("a second try", lambda: server.log().count("query[A] no.test") > 1)
             self.assertEqual(daemon.log().count("publish.no_address"), 1)
             self.assertEqual(daemon.tool("publications")[0]["last_reason"], why)
+
+
+class Subscribers(unittest.TestCase):
+    """NOTIFYs whose next hop is a name."""
+
+    def subscribe(self, phone, *headers):
+        self.assertEqual(phone.subscribe("1000", headers=headers).status, 200)
+
+    def notify(self, phone, answer="200 OK"):
+        notify = phone.receive()
+        self.assertIsNotNone(notify)
+        self.assertEqual(notify.method, "NOTIFY")
+        phone.reply(notify, answer)
+        return notify
+
+    def test_contact(self):
+        """It is told where it came from as long as it answers there; then where its name leads, the next one after a 503 or silence."""
+        with Phone(server=None) as phone, Phone(server=None) as busy, Phone(server=None) as dead, Phone(server=None) as other:
+            with NameServer(*(f"--srv-host=_sip._udp.phone.test,h.test,{p.port},{i},0" for i, p in enumerate((busy, dead, other))),
+                            "--host-record=h.test,127.0.0.1") as server, Extstated(server.files()) as daemon:
+                phone.server = daemon.port
+                self.subscribe(phone, ("Contact", "<sip:alice@phone.test>"))
+                self.notify(phone)
+                daemon.set("Custom:1000", "INUSE")
+                self.notify(phone)
+                self.assertNotIn("phone.test", server.log())
+                daemon.set("Custom:1000", "NOT_INUSE")
+                phone.receive()  # and is not there any more
+                self.notify(busy, "503 Service Unavailable")
+                self.assertIsNotNone(dead.receive())
+                notify = self.notify(other)
+                self.assertEqual(notify.start, "NOTIFY sip:alice@phone.test SIP/2.0")
+                self.assertIn("terminated", notify.body)
+                daemon.set("Custom:1000", "INUSE")
+                self.assertIn("confirmed", self.notify(other).body)  # it stays there
+                self.assertEqual(daemon.tool("status")[0]["notifier"]["subscriptions"], 1)
+                daemon.stop()
+
+    def test_no_name(self):
+        """Who is neither where it came from nor has an address is given up, as before."""
+        with Phone(server=None) as phone, NameServer() as server, Extstated(server.files()) as daemon:
+            phone.server = daemon.port
+            self.subscribe(phone, ("Contact", "<sip:alice@no.test>"))
+            phone.receive()
+            wait_for("the end", lambda: "subscription.dropped" in daemon.log())
+            self.assertIn("dialog.no_address", daemon.log())
+            self.assertIn("no such name", daemon.log())
+            daemon.stop()
+
+    def test_end_while_asking(self):
+        """The name server does not answer, the subscriber does, and ends it."""
+        with Phone(server=None) as silent, Phone(server=None) as phone:
+            files = {"pjsip.conf": DEFAULT_FILES["pjsip.conf"] + SYSTEM,
+                     "extstate.conf": DEFAULT_FILES.get("extstate.conf", "") + f"[general]\nnameservers=127.0.0.1:{silent.port}\n"}
+            with Extstated(files) as daemon:
+                phone.server = daemon.port
+                route = ("Record-Route", "<sip:proxy.test;lr>")
+                answer = phone.subscribe("1000", headers=[route])
+                self.assertEqual(answer.status, 200)
+                self.assertTrue(select.select([silent.socket], [], [], harness.PATIENCE)[0])
+                dialog = harness.Subscription(answer)
+                self.assertEqual(phone.subscribe("1000", expires=0, dialog=dialog, headers=[route]).status, 200)
+                phone.early = []
+                wait_for("the last NOTIFY", lambda: "terminated" in self.notify(phone)["Subscription-State"])
+                wait_for("the end", lambda: daemon.tool("status")[0]["notifier"]["subscriptions"] == 0)
+                daemon.stop()
+
+    def test_connection(self):
+        """Its connection has ended: one is opened to where its Contact's name leads, or the subscription ends."""
+        with NameServer("--host-record=phone.test,127.0.0.1") as server:
+            files = server.files("[tcp]\ntype=transport\nprotocol=tcp\nbind=127.0.0.1:{port}\n")
+            with Extstated(files) as daemon:
+                listening, port = listen()
+                phone = StreamPhone(daemon.port, port, host="phone.test")
+                gone = StreamPhone(daemon.port, port, host="no.test")
+                for each in (phone, gone):
+                    self.assertEqual(each.subscribe().status, 200)
+                    each.notify()
+                    each.stream.close()
+                wait_for("their end", lambda: daemon.tool("status")[0]["network"]["connections"] == 0)
+                daemon.set("Custom:1000", "INUSE")
+                stream = Stream(listening.accept()[0])
+                notify = phone.notify(stream)
+                self.assertEqual(notify.start, f"NOTIFY sip:alice@phone.test:{port};transport=tcp SIP/2.0")
+                self.assertIn("confirmed", notify.body)
+                daemon.set("Custom:1000", "NOT_INUSE")
+                self.assertIn("terminated", phone.notify(stream).body)
+                wait_for("the other one's end", lambda: daemon.tool("status")[0]["notifier"]["subscriptions"] == 1)
+                self.assertIn("dialog.no_address", daemon.log())
+                stream.close()
+                listening.close()
+                daemon.stop()
+
+    def test_route(self):
+        """A proxy need not listen where it sends from; if it does, it is that one of its addresses."""
+        with Phone(server=None) as sends, Phone(server=None) as listens:
+            with NameServer(f"--srv-host=_sip._udp.apart.test,h.test,{listens.port},0,0",
+                            f"--srv-host=_sip._udp.pair.test,h.test,{listens.port},0,0",
+                            f"--srv-host=_sip._udp.pair.test,h.test,{sends.port},1,0",
+                            "--host-record=h.test,127.0.0.1") as server, Extstated(server.files()) as daemon:
+                sends.server = daemon.port
+                for name, told in (("apart", listens), ("pair", sends), ("no", sends)):
+                    self.subscribe(sends, ("Record-Route", f"<sip:{name}.test;lr>"))
+                    notify = self.notify(told)
+                    self.assertEqual(notify.start, f"NOTIFY sip:alice@127.0.0.1:{sends.port} SIP/2.0")
+                    self.assertEqual(notify["Route"], f"<sip:{name}.test;lr>")
+                daemon.stop()
 
 
 if __name__ == "__main__":

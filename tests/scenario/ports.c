@@ -390,16 +390,19 @@ static void run_found(struct world *w, struct posted *p)
     notifier_resolved(w->engine.notifier, p->cookie, &found);
 }
 
-/* Addresses are themselves, and no name has one. */
+/* Addresses are themselves; 192.0.2.1.example has that one, and no other name has any. */
 static void post_address(struct world *w, const struct dns_question *q, uint64_t cookie,
                          void (*run)(struct world *w, struct posted *p))
 {
     struct posted *p = post(w, run);
     uint16_t usual = q->protocol == NET_TLS ? 5061 : 5060;
+    struct str host = q->host, behind = STR(".example");
 
+    if (host.n > behind.n && str_equal(str_sub(host, host.n - behind.n, host.n), behind))
+        host.n -= behind.n;
     p->cookie = cookie;
     p->protocol = q->protocol;
-    p->flag = addr_parse(&p->remote, q->host, usual) == 0;
+    p->flag = addr_parse(&p->remote, host, usual) == 0;
     if (p->flag && q->port)
         addr_port_set(&p->remote, q->port);
 }
