@@ -17,9 +17,9 @@
 enum {
     PATIENCE_MS = 60000,
     LOOK_MS = 20,
-    REQUEST_US = 500, /* that one takes: without help 99 answers of 100 would be lost */
+    REQUEST_US = 200, /* that one takes: without help nearly all answers are lost */
     EACH = 1000,      /* one of so many is an answer */
-    ANSWERS = 40,
+    ANSWERS = 15,
     LOG_MAX = 1 << 16,
 };
 
