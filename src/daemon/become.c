@@ -148,11 +148,13 @@ int become_environment(char ***out, char *const *names, size_t n_fds, const char
 
 /* ---- becoming ---- */
 
-/* To a number that is free, from `lowest` on. */
-static int fd_move(int *fd, int lowest)
+/* To a number that is free; behind all places, if there is one. */
+static int fd_move(int *fd, int end)
 {
-    int moved = fcntl(*fd, F_DUPFD_CLOEXEC, lowest);
+    int moved = fcntl(*fd, F_DUPFD_CLOEXEC, end);
 
+    if (moved < 0)
+        moved = fcntl(*fd, F_DUPFD_CLOEXEC, FIRST_FD);
     if (moved < 0)
         return -errno;
     close(*fd);
@@ -160,27 +162,46 @@ static int fd_move(int *fd, int lowest)
     return 0;
 }
 
-/* There may be as many as the process may have open, so that none is open twice at any time. */
+/* `at`: which of them has the number of that place; -1: none. */
+static int fd_place(int *fds, int *at, size_t i, int end)
+{
+    int place = FIRST_FD + (int)i, other = at[i];
+
+    if (fds[i] == place)
+        return fcntl(place, F_SETFD, 0) ? -errno : 0;
+    if (other >= 0) {
+        int r = fd_move(&fds[other], end);
+
+        if (r)
+            return r;
+        if (fds[other] < end)
+            at[fds[other] - FIRST_FD] = other;
+    }
+    if (dup2(fds[i], place) < 0)
+        return -errno;
+    close(fds[i]);
+    if (fds[i] >= FIRST_FD && fds[i] < end)
+        at[fds[i] - FIRST_FD] = -1;
+    fds[i] = place;
+    return 0;
+}
+
+/* There may be as many as the process may have open: one number that is free is enough. */
 int become_place(int *fds, size_t n)
 {
     const int end = FIRST_FD + (int)n;
-    int r = 0;
+    int *at = malloc((n + 1) * sizeof(*at)), r = at ? 0 : -ENOMEM;
 
+    if (r)
+        return r;
+    for (size_t i = 0; i < n; i++)
+        at[i] = -1;
+    for (size_t i = 0; i < n; i++)
+        if (fds[i] >= FIRST_FD && fds[i] < end)
+            at[fds[i] - FIRST_FD] = (int)i;
     for (size_t i = 0; i < n && r == 0; i++)
-        if (fds[i] < end && fds[i] != FIRST_FD + (int)i)
-            r = fd_move(&fds[i], end);
-    for (size_t i = 0; i < n && r == 0; i++) {
-        int place = FIRST_FD + (int)i;
-
-        if (fds[i] == place) {
-            r = fcntl(place, F_SETFD, 0) ? -errno : 0;
-        } else if (dup2(fds[i], place) < 0) {
-            r = -errno;
-        } else {
-            close(fds[i]);
-            fds[i] = place;
-        }
-    }
+        r = fd_place(fds, at, i, end);
+    free(at);
     return r;
 }
 

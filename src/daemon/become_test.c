@@ -117,7 +117,7 @@ static void test_becoming(void **state)
     }
 }
 
-/* More than may be open twice, the wrong way round; and then fewer than was asked for. */
+/* As many as may be open, the wrong way round, some of them where others belong. */
 static void test_many(void **state)
 {
     enum { N = 3000 };
@@ -127,13 +127,13 @@ static void test_many(void **state)
 
     (void)state;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
-    if (files.rlim_max < 2UL * N)
+    if (files.rlim_max < N + 200)
         skip();
     child = fork();
     if (child == 0) {
         static int fds[N];
 
-        files.rlim_cur = 3 * N / 2;
+        files.rlim_cur = N + 101; /* and one that is free */
         if (setrlimit(RLIMIT_NOFILE, &files))
             _exit(1);
         for (int i = 0; i < N; i++) {
@@ -144,9 +144,9 @@ static void test_many(void **state)
             if (fds[i] < 0 || ftruncate(fds[i], i))
                 _exit(1);
         }
-        if (become_place(fds, N) != -EMFILE || become_place(fds, 1000))
+        if (become_place(fds, N))
             _exit(2);
-        for (int i = 0; i < 1000; i++) {
+        for (int i = 0; i < N; i++) {
             struct stat st;
 
             if (fds[i] != 3 + i || fstat(3 + i, &st) || st.st_size != i || fcntl(3 + i, F_GETFD))

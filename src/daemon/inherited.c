@@ -211,7 +211,8 @@ void inherited_report(const struct inherited *in, struct log *log)
 void inherited_close(struct inherited *in)
 {
     for (size_t i = 0; i < in->n; i++) {
-        close(in->list[i].fd);
+        if (!in->list[i].lent)
+            close(in->list[i].fd);
         str_free(&in->list[i].path);
         str_free(&in->list[i].name);
     }

@@ -3,9 +3,10 @@
  * by the extstated whose place it takes (upgrade.h), both as sd_listen_fds(3) has it.
  *
  * What each one is for is found out by what it is and where it is bound, so that neither has to
- * know of the other's names. Whoever makes use of one takes it and makes a descriptor of its own;
- * these here stay open until the process serves, because one that cannot start may have to pass
- * them on. Private to the daemon folder. Threads: the main thread. */
+ * know of the other's names. Whoever makes use of one takes it and makes a descriptor of its own,
+ * but of connections, of which there may be too many for that; these here stay open until the
+ * process serves, because one that cannot start may have to pass them on. Private to the daemon
+ * folder. Threads: the main thread. */
 #pragma once
 #include "base/addr.h"
 #include "base/log.h"
@@ -26,6 +27,7 @@ struct inherited_socket {
     struct str path;   /* of the others; may be empty */
     struct str name;   /* given to it */
     bool taken;
+    bool lent;      /* whoever took it closes it: only its number may still be passed on */
     unsigned place; /* whoever took it may say where it is now */
 };
 

@@ -62,6 +62,14 @@ void succession_fini(struct succession *s)
 
 /* ---- back ---- */
 
+/* A connection may have ended meanwhile: then something that nobody wants is in its place. */
+static int fd_of(const struct inherited_socket *s)
+{
+    if (s->lent && fcntl(s->fd, F_GETFD) < 0)
+        return open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return s->fd;
+}
+
 /* Everything as it was handed over, but for what has been read into memory: telephones repeat it.
  */
 void succession_go_back(struct daemon *d)
@@ -84,7 +92,7 @@ void succession_go_back(struct daemon *d)
     daemon_stop_threads(d);
     backlog_stop(d->backlog);
     for (size_t i = 0; i < n; i++) {
-        fds[i] = in->list[i].fd;
+        fds[i] = fd_of(&in->list[i]);
         names[i] = (char *)(uintptr_t)in->list[i].name.p;
     }
     snprintf(path, sizeof(path), "/proc/self/fd/%d", s->program_fd);

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Sockets that were open before this process began, and what has arrived on them until it serves.
  */
-#include <fcntl.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "daemon/daemon_internal.h"
 
@@ -46,21 +44,20 @@ static const struct listener *plain_listener(const struct daemon *d, struct str 
     return NULL;
 }
 
+/* There may be too many of them for a second descriptor of each. */
 static void adopt_connection(struct daemon *d, struct inherited_socket *s)
 {
     struct str id = s->name, number = str_next(&id, '/');
     const struct listener *l = plain_listener(d, id);
     uint32_t worker;
-    int fd, r;
+    int r;
 
     if (!l || str_to_u32(&worker, number))
         return;
-    fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 0);
-    r = fd < 0 ? -errno : net_adopt_connection(d->workers[worker % d->n_workers].net, l->slot, fd);
-    if (r && fd >= 0)
-        close(fd);
+    r = net_adopt_connection(d->workers[worker % d->n_workers].net, l->slot, s->fd);
     if (r)
         log_warn(d->log, "daemon.connection_lost", KV("transport", l->id), KV_ERR(r));
+    s->lent = r == 0;
     s->taken = true;
 }
 

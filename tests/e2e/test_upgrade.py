@@ -265,7 +265,7 @@ class Upgrade(unittest.TestCase):
             self.assertNotIn("not_used", daemon.log())
 
     def test_very_many_connections(self):
-        """Their names alone are more than an environment may have in one text."""
+        """Their names alone are more than an environment may have in one text, and hardly one descriptor more may be open."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
         self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
@@ -279,6 +279,8 @@ class Upgrade(unittest.TestCase):
                 phone.stream.send("\r\n\r\n")
             for phone in phones:
                 phone.stream.socket.recv(2)
+            most = len(os.listdir(f"/proc/{daemon.process.pid}/fd")) + 50
+            resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (most, most))
             daemon.tool("upgrade")
             self.assertEqual(daemon.tool("status")[0]["network"]["connections"], 1000)
             for phone in phones[::99]:
@@ -375,7 +377,10 @@ class Upgrade(unittest.TestCase):
 
     def test_back_to_the_former(self):
         """It could start, as it said, and then does not."""
-        with Extstated() as daemon, Phone(daemon.port) as phone:
+        with Extstated(test_connections.FILES) as daemon, Phone(daemon.port) as phone:
+            stream = StreamPhone(daemon.port, 9, user="bob")
+            self.assertEqual(stream.subscribe("1001").status, 200)
+            stream.notify()
             dialog = Subscription(phone.subscribe("1000"))
             before = phone.notify().cseq
             late = self.program(daemon, "case \"$*\" in *--rehearse*) ;; *) set -- \"$@\" --log-file /proc/none ;; esac\n"
@@ -388,6 +393,9 @@ class Upgrade(unittest.TestCase):
             self.assertIn("confirmed", notify.body)
             self.assertGreater(notify.cseq, before)
             self.assertEqual(phone.subscribe("1000", dialog=dialog).status, 200)
+            self.assertEqual(stream.subscribe(expires=0).status, 200)  # by the same connection
+            stream.notify()
+            stream.stream.close()
             daemon.tool("upgrade")  # and the next one, by its own path, goes well
             self.assertEqual(os.readlink(f"/proc/{daemon.process.pid}/exe"), str(daemon.program))
 
