@@ -494,6 +494,7 @@ void settings_compare(const struct settings *from, const struct settings *to,
         { PJSIP_PUBLISH, sizeof(struct publish_settings), publish_fields },
         { PJSIP_ASTERISK_PUBLICATION, sizeof(struct asterisk_publication_settings), no_fields },
         { PJSIP_INBOUND_PUBLICATION, sizeof(struct inbound_publication_settings), inbound_fields },
+        { PJSIP_RESOURCE_LIST, sizeof(struct resource_list_settings), no_fields },
         { PJSIP_DOMAIN_ALIAS, sizeof(struct domain_alias), no_fields },
     };
     const struct comparison c = { each, ctx };

@@ -24,6 +24,7 @@ static const struct kind {
                                      asterisk_publication_finish, false },
     [PJSIP_INBOUND_PUBLICATION] = { "inbound-publication", &inbound_publication_schema,
                                     inbound_publication_finish, false },
+    [PJSIP_RESOURCE_LIST] = { "resource_list", &resource_list_schema, resource_list_finish, false },
     [PJSIP_DOMAIN_ALIAS] = { "domain_alias", &domain_alias_schema, domain_alias_finish, false },
 };
 
@@ -32,8 +33,7 @@ const struct schema *pjsip_schema(enum pjsip_kind kind)
     return kinds[kind].schema;
 }
 
-/* Objects whose absence a user would notice, and objects of a PBX that mean nothing here. */
-static const char *const unserved_types[] = { "resource_list" };
+/* Objects of a PBX that mean nothing here. */
 static const char *const foreign_types[] = {
     "contact",
     "registration",
@@ -129,15 +129,7 @@ static bool names_have(const char *const *names, size_t n, struct str name)
     return false;
 }
 
-static void tell_unserved(struct pjsip_reader *p, const struct conf_section *s, struct str type)
-{
-    if (names_have(unserved_types, ARRAY_LEN(unserved_types), type))
-        reading_tell(p->r, DIAG_WARNING, s->at,
-                     "[%.*s]: type = %.*s is not served in this version; the section is idle",
-                     STR_FMT(s->name), STR_FMT(type));
-}
-
-static enum pjsip_kind kind_of(struct pjsip_reader *p, const struct conf_section *s)
+static enum pjsip_kind kind_of(const struct conf_section *s)
 {
     const struct conf_entry *type = conf_entry_find(s, STR("type"));
 
@@ -147,8 +139,6 @@ static enum pjsip_kind kind_of(struct pjsip_reader *p, const struct conf_section
         if (type ? str_equal(type->value, str_of(kinds[k].type))
                  : kinds[k].single && str_equal(s->name, str_of(kinds[k].type)))
             return (enum pjsip_kind)k;
-    if (type)
-        tell_unserved(p, s, type->value);
     return PJSIP_NO_KIND;
 }
 
@@ -182,7 +172,7 @@ static int select_section(struct pjsip_reader *p, struct selected *selected,
 {
     const struct seen_id *first;
 
-    selected->kind = kind_of(p, s);
+    selected->kind = kind_of(s);
     if (selected->kind == PJSIP_NO_KIND)
         return s->partial && !conf_entry_find(s, STR("type")) ? id_note(p, s, PJSIP_NO_KIND) : 0;
     if (kinds[selected->kind].single)
@@ -199,13 +189,11 @@ static int select_section(struct pjsip_reader *p, struct selected *selected,
 /* Of all types there are; NULL: none is like it. */
 static const char *nearest_type(struct str type)
 {
-    const char *names[PJSIP_KINDS + ARRAY_LEN(unserved_types) + ARRAY_LEN(foreign_types)];
+    const char *names[PJSIP_KINDS + ARRAY_LEN(foreign_types)];
     size_t n = 0;
 
     for (size_t i = 0; i < PJSIP_KINDS; i++)
         names[n++] = kinds[i].type;
-    for (size_t i = 0; i < ARRAY_LEN(unserved_types); i++)
-        names[n++] = unserved_types[i];
     for (size_t i = 0; i < ARRAY_LEN(foreign_types); i++)
         names[n++] = foreign_types[i];
     return nearest_name(type, names, n);
@@ -263,7 +251,6 @@ static int select_misspelt(struct pjsip_reader *p, struct selected *selected, si
     enum pjsip_kind kind;
 
     if (s->is_template || selected[i].kind != PJSIP_NO_KIND ||
-        names_have(unserved_types, ARRAY_LEN(unserved_types), type) ||
         names_have(foreign_types, ARRAY_LEN(foreign_types), type))
         return 0;
     meant = nearest_type(type);

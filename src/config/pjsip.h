@@ -63,6 +63,7 @@ enum pjsip_kind { /* in the order of reading: what is referred to comes before w
                   PJSIP_PUBLISH,
                   PJSIP_ASTERISK_PUBLICATION,
                   PJSIP_INBOUND_PUBLICATION,
+                  PJSIP_RESOURCE_LIST,
                   PJSIP_DOMAIN_ALIAS,
                   PJSIP_KINDS,
                   /* No section of pjsip.conf, but found by its id like one; the empty id is for
@@ -159,6 +160,7 @@ int identify_finish(struct pjsip_reader *p, void *draft, const struct conf_secti
 int publish_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
 int asterisk_publication_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
 int inbound_publication_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
+int resource_list_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
 int domain_alias_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s);
 
 /* What of an object points to others, when it is about to be kept: dangling references are told. */

@@ -180,6 +180,12 @@ static const struct copied inbound_publication_copied[] = {
     END,
 };
 
+static const struct copied resource_list_copied[] = {
+    TEXT(resource_list_settings, event),
+    LIST(COPY_STRS, resource_list_settings, items, n_items),
+    END,
+};
+
 static const struct copied domain_alias_copied[] = {
     TEXT(domain_alias, domain),
     END,
@@ -220,6 +226,9 @@ static const struct kept {
         KEPT(inbound_publication_settings, inbound_publications, n_inbound_publications, id,
              offsetof(struct inbound_publication_settings, at), inbound_publication_copied,
              inbound_publication_settle),
+    [PJSIP_RESOURCE_LIST] =
+        KEPT(resource_list_settings, resource_lists, n_resource_lists, id,
+             offsetof(struct resource_list_settings, at), resource_list_copied, NULL),
     [PJSIP_DOMAIN_ALIAS] =
         KEPT(domain_alias, aliases, n_aliases, alias, NONE, domain_alias_copied, NULL),
 };

@@ -384,6 +384,62 @@ int identify_finish(struct pjsip_reader *p, void *draft, const struct conf_secti
     return r;
 }
 
+static bool items_have(const struct resource_list_settings *l, size_t n, struct str name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (str_equal(l->items[i], name))
+            return true;
+    return false;
+}
+
+/* Each once, and none that can be no name. */
+static void items_settle(struct pjsip_reader *p, struct resource_list_settings *l,
+                         const struct conf_section *s)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < l->n_items; i++) {
+        struct str name = l->items[i];
+
+        if (name.n > LIST_ITEM_MAX)
+            reading_tell(p->r, DIAG_ERROR, pjsip_place(s, STR("list_item")),
+                         "resource_list [%.*s]: list_item %.*s is longer than %d bytes and is left "
+                         "out",
+                         STR_FMT(s->name), STR_FMT(name), LIST_ITEM_MAX);
+        else if (items_have(l, n, name))
+            reading_tell(p->r, DIAG_WARNING, pjsip_place(s, STR("list_item")),
+                         "resource_list [%.*s]: list_item %.*s is there twice", STR_FMT(s->name),
+                         STR_FMT(name));
+        else
+            l->items[n++] = name;
+    }
+    l->n_items = n;
+}
+
+int resource_list_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s)
+{
+    static const char *const events[] = { "dialog", "presence", "message-summary" };
+    struct resource_list_settings *l = draft;
+    bool served = false;
+
+    for (size_t i = 0; i < ARRAY_LEN(events); i++)
+        served = served || str_equal(l->event, str_of(events[i]));
+    if (!served) {
+        reading_tell(p->r, DIAG_ERROR, pjsip_place(s, STR("event")),
+                     "resource_list [%.*s] is refused: event = %.*s; write dialog, presence or "
+                     "message-summary",
+                     STR_FMT(s->name), STR_FMT(l->event));
+        return SCHEMA_REFUSED;
+    }
+    items_settle(p, l, s);
+    if (!l->n_items) {
+        reading_tell_lack(p->r, DIAG_ERROR, s->at,
+                          "resource_list [%.*s] has no list_item and is refused", STR_FMT(s->name));
+        return SCHEMA_REFUSED;
+    }
+    return pjsip_keep(p, PJSIP_RESOURCE_LIST, s, l);
+}
+
 int domain_alias_finish(struct pjsip_reader *p, void *draft, const struct conf_section *s)
 {
     return pjsip_keep(p, PJSIP_DOMAIN_ALIAS, s, draft);

@@ -419,6 +419,41 @@ const struct schema publish_schema = {
     .closed = true,
 };
 
+/* ---- resource_list ---- */
+
+static const struct option resource_list_options[] = {
+    { "event", OPTION_STR, AT(resource_list_settings, event), .max = 31,
+      .flags = OPTION_REQUIRED | OPTION_VITAL,
+      .meaning =
+          "`dialog`, `presence` or `message-summary`: what its items are subscribed to for." },
+    { "list_item", OPTION_LIST, ARRAY_AT(resource_list_settings, items, n_items),
+      .flags = OPTION_REQUIRED,
+      .meaning = "Names in the subscriber's context, or of other lists for the same event; for "
+                 "`message-summary` AORs." },
+    { "full_state", OPTION_BOOL, AT(resource_list_settings, full_state), .fallback = "no",
+      .meaning = "Tell every item with each change, not only those that are different." },
+    { "notification_batch_interval", OPTION_U32, AT(resource_list_settings, batch_ms),
+      .fallback = "0", .max = 3600000,
+      .meaning =
+          "Milliseconds from a change to the NOTIFY that tells it, with those that have come "
+          "meanwhile. Of lists within each other that of the outermost." },
+    { "resource_display_name", OPTION_BOOL, AT(resource_list_settings, display_name),
+      .fallback = "no", .meaning = "Show the names of hints as those of the items." },
+};
+
+const struct schema resource_list_schema = {
+    .file = "pjsip.conf",
+    .section = "type = resource_list",
+    .kind = "resource_list",
+    .meaning =
+        "One subscription for many resources (RFC 4662); the section's name is the user part "
+        "that is subscribed to, with `Supported: eventlist`.",
+    OPTIONS(resource_list_options),
+    .object_size = sizeof(struct resource_list_settings),
+    .ignored = "",
+    .closed = true,
+};
+
 /* ---- domain_alias ---- */
 
 static const struct option domain_alias_options[] = {

@@ -17,10 +17,12 @@ static void test_types(void **state)
                "etc/pjsip.conf:9: warning: unknown type outbound_publish, the section is ignored; "
                "did you mean "
                "outbound-publish?\n");
-    check_diag("[a]\ntype=acl\ndeny=0.0.0.0/0\n[b]\ntype=resource_list\n", NULL,
-               "etc/pjsip.conf:7: warning: [b]: type = resource_list is not served in this "
-               "version; the section is "
-               "idle\n");
+    check_diag(
+        "[a]\ntype=acl\ndeny=0.0.0.0/0\n[b]\ntype=resource_list\n", NULL,
+        "etc/pjsip.conf:7: error: resource_list [b] has no event and is refused; add event = "
+        "...\n"
+        "etc/pjsip.conf:7: error: resource_list [b] has no list_item and is refused; add "
+        "list_item = ...\n");
 }
 
 static void test_duplicates(void **state)

@@ -213,4 +213,5 @@ extern const struct schema general_schema, compatibility_schema, plugins_schema,
     journal_schema, manager_schema, manager_user_schema;
 extern const struct schema global_schema, system_schema, transport_schema, acl_schema, auth_schema,
     aor_schema, endpoint_schema, named_rules_schema, identify_schema, publish_schema,
-    asterisk_publication_schema, inbound_publication_schema, domain_alias_schema;
+    asterisk_publication_schema, inbound_publication_schema, resource_list_schema,
+    domain_alias_schema;

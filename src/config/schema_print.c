@@ -134,6 +134,7 @@ void settings_print_reference(struct buf *out)
         &publish_schema,
         &asterisk_publication_schema,
         &inbound_publication_schema,
+        &resource_list_schema,
         &domain_alias_schema,
         &named_rules_schema,
         &manager_schema,

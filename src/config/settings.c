@@ -81,6 +81,17 @@ const struct auth_settings *settings_auth(const struct settings *s, struct str i
     return settings_id_find(s, PJSIP_AUTH, id, &i) ? &s->auths[i] : NULL;
 }
 
+const struct resource_list_settings *settings_resource_list(const struct settings *s, struct str id,
+                                                            struct str event)
+{
+    size_t i;
+
+    if (!s->n_resource_lists || !settings_id_find(s, PJSIP_RESOURCE_LIST, id, &i) ||
+        !str_equal_nocase(s->resource_lists[i].event, event))
+        return NULL;
+    return &s->resource_lists[i];
+}
+
 const struct aor_settings *settings_aor(const struct settings *s, struct str id)
 {
     size_t i;
@@ -184,6 +195,7 @@ static void settings_destroy(struct settings *s)
     free(s->publishes);
     free(s->asterisk_publications);
     free(s->inbound_publications);
+    free(s->resource_lists);
     free(s->plugins);
     free(s->compositors);
     free(s->sources);

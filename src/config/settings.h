@@ -381,6 +381,16 @@ struct global_settings { /* pjsip.conf global and system */
     struct str default_realm;           /* of auth sections without one, as a server */
 };
 
+enum { LIST_ITEM_MAX = 79 };    /* bytes of its name, as of any extension's */
+struct resource_list_settings { /* RFC 4662 */
+    struct str id, event;
+    struct str *items; /* each once */
+    size_t n_items;
+    bool full_state, display_name;
+    uint32_t batch_ms;
+    struct diag_place at;
+};
+
 struct domain_alias {
     struct str alias, domain;
 };
@@ -439,6 +449,8 @@ struct settings {
     size_t n_asterisk_publications;
     struct inbound_publication_settings *inbound_publications;
     size_t n_inbound_publications;
+    struct resource_list_settings *resource_lists;
+    size_t n_resource_lists;
     struct plugin_settings *plugins;
     size_t n_plugins;
     bool plugins_partial; /* more may be where it could not be read, with SETTINGS_UNUSABLE */
@@ -506,6 +518,9 @@ bool address_rules_permit(const struct settings *s, const struct address_rules *
 const struct endpoint_settings *settings_endpoint(const struct settings *s, struct str id);
 const struct auth_settings *settings_auth(const struct settings *s, struct str id);
 const struct aor_settings *settings_aor(const struct settings *s, struct str id);
+/* The list of this name for this event package (in any case); NULL: none. */
+const struct resource_list_settings *settings_resource_list(const struct settings *s, struct str id,
+                                                            struct str event);
 const struct transport_settings *settings_transport(const struct settings *s, struct str id);
 const struct publish_settings *settings_publish(const struct settings *s, struct str id);
 const struct inbound_publication_settings *settings_inbound_publication(const struct settings *s,
