@@ -105,7 +105,9 @@ static void on_snapshot(void *ctx, const struct snapshot *s, const struct snapsh
     if (feed_wants(e->changes, CHANGE_SNAPSHOT))
         put_change(e, (struct change){ .kind = CHANGE_SNAPSHOT, .snapshot = s, .former = former });
     watcher_info_snapshot(e->watchers, s);
-    e->port.state.snapshot(e->port.state.ctx, s, former, consumers);
+    resource_lists_snapshot(e->lists, s, former, consumers);
+    e->port.state.snapshot(e->port.state.ctx, s, former,
+                           consumers & ~(UINT64_C(1) << CONSUMER_LISTS));
 }
 
 static void on_device(void *ctx, const struct state_device_change *c)
@@ -249,6 +251,20 @@ static int create_watchers(struct state_engine *e, const struct state_engine_con
                                                               .n_workers = cfg->n_workers });
 }
 
+static int create_lists(struct state_engine *e, const struct state_engine_config *cfg)
+{
+    int r = resource_lists_create(&e->lists,
+                                  &(struct resource_lists_config){ .core = e->core,
+                                                                   .consumer = CONSUMER_LISTS,
+                                                                   .wheel = cfg->wheel,
+                                                                   .log = cfg->log,
+                                                                   .rng = cfg->rng });
+
+    if (r == 0)
+        resource_lists_configure(e->lists, cfg->settings);
+    return r;
+}
+
 int state_engine_init(struct state_engine *e, const struct state_engine_config *cfg)
 {
     const struct state_port port = { .ctx = e,
@@ -310,6 +326,9 @@ int state_engine_init(struct state_engine *e, const struct state_engine_config *
     if (r)
         goto out;
     r = create_watchers(e, cfg);
+    if (r)
+        goto out;
+    r = create_lists(e, cfg);
 out:
     if (r)
         state_engine_fini(e);
@@ -318,6 +337,7 @@ out:
 
 void state_engine_fini(struct state_engine *e)
 {
+    resource_lists_destroy(e->lists);
     watcher_info_destroy(e->watchers);
     asterisk_sources_destroy(e->sources);
     mailboxes_destroy(e->mailboxes);
@@ -424,6 +444,8 @@ int state_engine_apply(struct state_engine *e, const struct settings *settings, 
     if (r == 0)
         r = state_dialplan_apply(e->core, dp);
     e->settled = r >= 0;
+    if (e->settled)
+        resource_lists_configure(e->lists, settings);
     return r == STATE_SAME_NAMES && anew ? 0 : r;
 }
 
@@ -452,6 +474,11 @@ static int question_lookup(struct state_engine *e, const struct watch_question *
     struct str watched = winfo_watched(q->name.package);
     struct resource_name name = q->name;
 
+    if (list_event(q->name.package).n) {
+        *cacheable = true;
+        return resource_lists_watch(e->lists,
+                                    &(struct list_question){ q->name, q->served, q->worker }, out);
+    }
     if (!watched.n)
         return name_watch(e, &name, q->served, q->worker, out, cacheable);
     name.package = watched;
@@ -497,6 +524,7 @@ void state_engine_unwatch(struct state_engine *e, uint64_t resource_id, unsigned
 {
     state_unwatch(e->core, resource_id, worker);
     watcher_info_unwatch(e->watchers, resource_id, worker);
+    resource_lists_unwatch(e->lists, resource_id, worker);
 }
 
 /* ---- what survives ---- */

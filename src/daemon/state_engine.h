@@ -10,11 +10,13 @@
 #include "publication/asterisk_source.h"
 #include "publication/mailbox.h"
 #include "publication/publication.h"
+#include "publication/resource_list.h"
 #include "publication/watcher_info.h"
 #include "state/state.h"
 
 /* Consumer bit of the engine itself, for looking up what a name means; workers are 0, 1, ... */
 #define CONSUMER_LOOKUP 62
+#define CONSUMER_LISTS 61 /* likewise, for the items of resource lists */
 
 struct state_engine_port {
     struct state_port state;
@@ -33,6 +35,7 @@ struct state_engine {
     struct asterisk_sources *sources; /* other servers */
     struct asterisk_locals *locals;   /* for other servers */
     struct watcher_info *watchers;
+    struct resource_lists *lists;
     const struct settings *settings; /* those applied last: a reference */
     bool settled;                    /* wholly */
     struct state_engine_port port;

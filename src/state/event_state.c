@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "state/event_state.h"
 
+#include "state/list_state.h"
+
 #include <stdlib.h>
 
 enum { EVENT_STATE_BLOCK = 960 }; /* what malloc has a quick way for, with its head */
@@ -34,6 +36,8 @@ void event_state_unref(const struct event_state *s)
     if (!shared || atomic_fetch_sub_explicit(&shared->refs, 1, memory_order_acq_rel) != 1)
         return;
     event_state_unref(shared->source);
+    if (shared->has_list)
+        list_state_unref(shared->list);
     arena_fini(&shared->arena);
     free(shared);
 }

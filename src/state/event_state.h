@@ -10,6 +10,8 @@
 #include "state/device.h"
 #include <stdatomic.h>
 
+struct list_state;
+
 struct opaque_state { /* the last document of a package that is not understood, as published */
     struct str content_type, body;
 };
@@ -27,7 +29,7 @@ struct timed_part {
 
 struct event_state {
     atomic_uint refs;
-    bool has_dialogs, has_presence, has_messages, has_opaque, has_watchers;
+    bool has_dialogs, has_presence, has_messages, has_opaque, has_watchers, has_list;
     bool spheres_differ; /* of a composite: its documents do not agree on the person's sphere */
     /* What it says as the state of a device, for whoever shows one lamp: dialogs, or else presence.
      * DEVICE_INVALID: nothing. */
@@ -44,7 +46,10 @@ struct event_state {
     struct es_messages messages;
     struct opaque_state opaque;
 
-    const struct es_watcher *watchers;
+    union { /* each resource has one or the other */
+        const struct es_watcher *watchers;
+        const struct list_state *list; /* a reference: list_state.h */
+    };
     size_t n_watchers;
     bool changes_suffice; /* watchers that have changed are all there is new since the state before
                            */
