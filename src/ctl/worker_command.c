@@ -27,6 +27,8 @@ void print_subscription(struct json *row, const struct subscription_view *v)
     json_add_str(row, "event", v->package);
     json_add_str(row, "event_id", v->event_id);
     json_add_str(row, "content_type", v->content_type);
+    if (v->list)
+        json_add_bool(row, "list", true);
     json_add_str(row, "endpoint", v->endpoint);
     json_add_str(row, "callerid_name", v->callerid_name);
     json_add_str(row, "callerid_number", v->callerid_number);

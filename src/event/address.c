@@ -2,6 +2,7 @@
 /* What a Request-URI names: an extension of the subscriber's context, somebody in a domain that a
  * compositor serves, or a mailbox; and the watchers of one of them. */
 #include "event/event_internal.h"
+#include "state/list_state.h"
 
 bool package_is_extension(struct str package)
 {
@@ -79,6 +80,26 @@ static struct str mailbox_owner(const struct address *at, struct str user)
     return own ? own->name : STR_EMPTY;
 }
 
+/* ---- resource lists ---- */
+
+static const struct resource_list_settings *list_at(const struct address *at, struct str package,
+                                                    struct str user)
+{
+    return at->lists && user.n ? settings_resource_list(at->settings, user, package) : NULL;
+}
+
+/* Its items are names of the same context that it would be one of itself. */
+static void list_resolve(struct watched_name *out, const struct resource_list_settings *list,
+                         const struct compositor_settings *c, struct buf *room)
+{
+    buf_add(room, list->event);
+    buf_add(room, STR(LIST_SUFFIX));
+    out->name.package = buf_str(room);
+    out->name.extension = list->id;
+    if (c)
+        out->served = c->context;
+}
+
 /* ---- all of them ---- */
 
 static bool is_known(const struct settings *s, struct str user)
@@ -111,16 +132,22 @@ bool address_resolve(struct watched_name *out, const struct address *at, struct 
     struct str of = watched.n ? watched : package;
     const struct compositor_settings *c = compositor_of(at, of, &spelling);
     bool extension = package_is_extension(of);
+    const struct resource_list_settings *list = list_at(at, package, user);
 
-    *out = (struct watched_name){ .name = { .package = address_package(at, package, room),
-                                            .extension = user } };
+    if (at->list_only && !list)
+        return false;
+    *out = (struct watched_name){ .name = { .extension = user } };
+    if (!list)
+        out->name.package = address_package(at, package, room);
     if (extension)
         out->name.context = at->endpoint->context;
-    if (package_is_messages(of))
+    if (package_is_messages(of) && !list)
         out->name.extension = mailbox_owner(at, user);
     if (c && (c->n_domains || !extension))
         out->name.context = c->context;
-    if (c && (c->any_user || is_known(at->settings, user)))
+    if (list)
+        list_resolve(out, list, c, room);
+    else if (c && (c->any_user || is_known(at->settings, user)))
         out->served = c->context;
     return out->name.extension.n > 0 && !room->error;
 }
@@ -130,7 +157,7 @@ bool address_again(struct watched_name *out, const struct subscription *s, struc
     const struct notifier *n = s->dialog->notifier;
     const struct address at = { n->settings,
                                 settings_endpoint(n->settings, dialog_endpoint(s->dialog)),
-                                sub_text(s, SUB_HOST) };
+                                sub_text(s, SUB_HOST), s->list, s->list };
     struct str package = sub_package(s);
 
     return at.endpoint && package_is_served(&at, package) &&

@@ -16,6 +16,7 @@
  * winfo.c         who watches, for those who want to know
  * tell.c          what the edges are told
  * drain.c         moving the subscribers away
+ * list.c          resource lists: what they show, as a body
  * keep.c          records of subscriptions, and answers that wait until they are durable
  * restore.c       subscriptions of a former process
  * import.c        subscriptions of another server
@@ -80,6 +81,11 @@ struct drain { /* subscribers are asked to go elsewhere, some at a time */
     uint64_t begun_ms, n_due; /* the latter of ours, when it was last looked */
 };
 
+struct list_view { /* what a list showed one subscriber last: it is asked for several times */
+    uint32_t number, generation; /* of the subscription, and of the rules */
+    const struct snapshot *whole, *shown;
+};
+
 struct notifier {
     struct notifier_config cfg;
     const struct settings *settings;       /* a reference */
@@ -119,6 +125,7 @@ struct notifier {
     struct list promises;  /* promise.link, oldest first */
     size_t n_promises;
     struct drain drain;
+    struct list_view list_view;
     struct unsolicited unsolicited;
     struct map seeks, seek_questions; /* struct seek, by dialog and by what was asked */
     struct notifier_counters counters;
@@ -141,6 +148,7 @@ struct address { /* borrowed */
     const struct settings *settings;
     const struct endpoint_settings *endpoint; /* whose subscription it is */
     struct str host;                          /* of the Request-URI */
+    bool lists, list_only; /* names may be those of resource lists; nothing else will do */
 };
 
 bool package_is_messages(struct str package);
@@ -165,6 +173,8 @@ struct str package_of_bodies(const struct notifier *n, struct str package);
 
 /* All values of Accept in one; what does not fit is not looked at. False: there is none. */
 bool join_accept(const struct sip_message *msg, struct buf *out);
+/* Does whoever sent this understand resource lists? RFC 4662 section 4.1. */
+bool understands_lists(const struct sip_message *msg);
 /* What a subscriber calls herself, without its escapes. */
 void add_display(struct buf *b, struct str display);
 
@@ -446,6 +456,8 @@ struct subscription {
     bool answer_due : 1;     /* a NOTIFY must follow the 200 to a SUBSCRIBE */
     bool hold : 1;           /* a change does not end the wait for retry_ms */
     bool winfo : 1;          /* it is about watchers */
+    bool list : 1;           /* about a resource list */
+    bool batched : 1;        /* what it waits for in retry_ms is told together */
     bool approved : 1;       /* it was pending once */
     bool promised : 1;       /* an answer to it waits: a struct promise */
     bool restored : 1;       /* what it shows has not been looked at yet */
@@ -492,6 +504,7 @@ struct subscription_spec { /* borrowed for the call */
     unsigned flags;
     uint32_t expires_s;
     struct suppression suppress;
+    bool list;
     struct str accept; /* of an opaque package */
     struct str event, local, remote, display, host, user;
 };
@@ -574,6 +587,7 @@ struct notify {
     struct dialog_head *head;        /* a reference */
     struct notify_tail *tail;        /* a reference */
     const struct body_profile *news; /* what is told; NULL: just `sent_profile` */
+    const struct snapshot *was;      /* of a list: since this, a reference; NULL: all of it */
     struct notify *next;             /* among the spare ones */
     uint32_t expires_s, retry_s;
     uint32_t late_ms; /* how long after the change that it tells it was sent */
@@ -594,6 +608,9 @@ static inline void subscription_doubt(struct subscription *s)
     s->generation = s->dialog->notifier->generation - 1;
 }
 void notify_fini(struct notifier *n);
+/* 64 bits of what this shows by this profile, but for its numbers. 0 or negative as body_render. */
+NODISCARD int view_digest(const struct subscription *s, const struct body_profile *p,
+                          const struct snapshot *snap, uint64_t *out);
 /* 0 or -EINVAL: it is none of ours. */
 NODISCARD int entity_tag_parse(uint64_t *out, struct str tag);
 /* Is what it would be told what it said it knows? */
@@ -689,6 +706,7 @@ struct promise {
     struct dialog_head *head;          /* likewise; a reference */
     uint32_t expires_s;
     uint16_t status;
+    bool list; /* it answers for one */
 };
 
 /* ---- restore.c ---- */
@@ -697,6 +715,7 @@ struct subscription_memory { /* what is known of one; borrowed for the call */
     struct dialog_memory dialog;
     uint64_t incarnation, expires_wall_ms, give_up_wall_ms;
     uint32_t number, expires_s, flags, handling, version, ahead;
+    bool list;
     struct str text[SUB_TEXTS];
     struct str accept, content_type;
     bool unwritten; /* its record is to be put */
@@ -745,6 +764,27 @@ enum record_flag { /* of a record */
 };
 enum { RECORD_FORMAT = 1 };
 
+/* ---- list.c ---- */
+
+/* What this list shows the subscriber, borrowed until another one is asked for; NULL: there is no
+ * memory for that. */
+const struct snapshot *list_view(const struct subscription *s, const struct snapshot *whole);
+void list_view_forget(struct notifier *n);
+uint32_t list_batch_ms(const struct subscription *s);
+/* 64 bits of what it says, but for its numbers: equal lists have equal ones, in every process. 0 or
+ * negative as body_render. */
+NODISCARD int list_digest(const struct subscription *s, const struct body_profile *p,
+                          const struct snapshot *snap, uint64_t *out);
+/* Can its body be made, and does it fit? As list_print. */
+NODISCARD int list_check(const struct subscription *s, const struct snapshot *snap);
+struct list_news {
+    const struct body_profile *profile;
+    const struct snapshot *is, *was; /* was: what the subscriber shows; NULL: everything is told */
+};
+/* Content-Type, Content-Length and the body. 0, -EMSGSIZE, or negative as body_render. */
+NODISCARD int list_print(const struct subscription *s, const struct list_news *news,
+                         struct buf *out);
+
 /* ---- winfo.c ---- */
 
 /* It has come from another state: whoever wants to know is told. */
@@ -775,4 +815,4 @@ void drain_init(struct notifier *n);
 void request_refuse(struct notifier *n, struct server_txn *st, unsigned status, const char *why);
 /* 200 to a SUBSCRIBE, or 204: no NOTIFY will follow. */
 void request_accept(struct notifier *n, struct server_txn *st, const struct dialog_head *h,
-                    unsigned status, uint32_t expires_s);
+                    unsigned status, uint32_t expires_s, bool list);

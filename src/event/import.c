@@ -158,6 +158,8 @@ static int print_texts(struct import *im)
     ends[SUB_USER] = b->n;
     if (b->error || user.error)
         return refuse(im, "its header is too long to be kept");
+    im->m.list = understands_lists(msg) &&
+                 settings_resource_list(im->n->settings, buf_str(&user), im->event.package);
     for (unsigned i = 0; i < SUB_TEXTS; i++) {
         im->m.text[i] = (struct str){ b->p + from, ends[i] - from };
         from = ends[i];

@@ -83,6 +83,7 @@ void record_print(const struct subscription *s, struct buf *out)
         record_add_str(out, sub_text(s, (enum sub_text)i));
     record_add_str(out, sub_accept(s));
     record_add_str(out, body_profile_content_type(s->profile));
+    record_add_u64(out, s->list);
 }
 
 int subscription_keep(struct subscription *s)
@@ -176,12 +177,11 @@ uint32_t kept_cseq(uint64_t word, uint32_t then)
 static uint64_t shown_of(const struct subscription *s, const struct body_profile *p,
                          const struct snapshot *snap)
 {
-    const struct rendered_body *body;
     uint64_t shown;
 
-    if (body_render(p, snap, s->dialog->notifier->cfg.rng, &body))
+    if (view_digest(s, p, snap, &shown))
         return 0;
-    shown = body_digest(body) ^ (s->state == SUB_PENDING ? UINT64_MAX : 0);
+    shown ^= (s->state == SUB_PENDING ? UINT64_MAX : 0);
     shown = (shown ^ shown >> SHOWN_BITS) & ((UINT64_C(1) << SHOWN_BITS) - 1);
     return shown ? shown : 1;
 }
@@ -220,7 +220,7 @@ static void promise_kept(struct keep_wait *w, int result)
         s->promised = false;
     }
     if (p->request)
-        request_accept(n, p->request, p->head, p->status, p->expires_s);
+        request_accept(n, p->request, p->head, p->status, p->expires_s, p->list);
     promise_destroy(p);
     if (!s)
         return;
@@ -285,6 +285,7 @@ void promise_make(struct promise *p, struct subscription *s, struct server_txn *
     p->head = dialog_head_ref(s->dialog->head);
     p->status = (uint16_t)status;
     p->expires_s = expires_s;
+    p->list = s->list;
 }
 
 void promise_wait(struct promise *p)

@@ -199,6 +199,7 @@ void notifier_destroy(struct notifier *n)
     winfo_fini(n);
     unsolicited_fini(n);
     notify_fini(n);
+    list_view_forget(n);
     BUG_UNLESS(!(n->heap.subscriptions.bytes | n->heap.dialogs.bytes | n->heap.resources.bytes |
                  n->heap.notifies.bytes));
     notify_tail_unref(n->tail);
@@ -326,6 +327,7 @@ static void view_print(struct subscription_view *v, const struct subscription *s
         .failures = s->failures,
         .outstanding = s->notify != NULL,
         .shown = s->sent,
+        .list = s->list,
     };
     if (s->resource) {
         v->resource = s->resource->newest->extension;

@@ -17,6 +17,8 @@
 #include "state/watcher.h"
 #include "txn/uas.h"
 
+#define LIST_EXTENSION "eventlist" /* the option tag of RFC 4662: resource lists */
+
 struct notifier; /* opaque: see notifier.c */
 
 struct notifier_port {
@@ -104,7 +106,8 @@ NODISCARD int notifier_import(struct notifier *n, const struct notifier_import *
 /* The store begins anew: everything is put again. */
 void notifier_rewrite(struct notifier *n);
 
-/* The handler of SUBSCRIBE: register with uas_method_set, ctx the struct notifier. */
+/* The handler of SUBSCRIBE, which understands LIST_EXTENSION: register with uas_method_set, ctx the
+ * struct notifier. */
 void notifier_subscribe(void *notifier, const struct uas_request *rq);
 
 /* The answer to port.watch: a snapshot to start with (borrowed), or NULL: no such resource, 404.
@@ -210,6 +213,7 @@ struct subscription_view { /* borrowed for the call */
     uint32_t failures;
     bool outstanding;             /* a NOTIFY waits for its answer */
     const struct snapshot *shown; /* told last; NULL: nothing yet */
+    bool list; /* `resource` is a resource list, and `content_type` that of its items */
 };
 void notifier_each(const struct notifier *n,
                    void (*each)(void *ctx, const struct subscription_view *v), void *ctx);

@@ -11,11 +11,11 @@ enum { ENTITY_TAG_LEN = 16 };
 
 /* What is told to everybody who gets this rendering, but for versions and names: two who know the
  * same tag see the same lamp. */
-static void add_entity_tag(struct buf *b, const struct rendered_body *body)
+static void add_entity_tag(struct buf *b, uint64_t digest)
 {
     char digits[ENTITY_TAG_LEN];
 
-    hex_u64(digits, body_digest(body));
+    hex_u64(digits, digest);
     buf_add(b, STR("SIP-ETag: "));
     buf_add(b, (struct str){ digits, sizeof(digits) });
     buf_add(b, STR("\r\n"));
@@ -113,6 +113,8 @@ static void add_head(struct buf *b, const struct notify *t)
     buf_add(b, STR("\r\nSubscription-State: "));
     add_state(b, t);
     buf_add(b, STR("\r\n"));
+    if (s->list)
+        sip_print_header(b, STR("Require"), STR(LIST_EXTENSION));
     buf_add(b, (struct str){ t->tail->text, t->tail->n });
 }
 
@@ -128,11 +130,42 @@ static void add_body(struct buf *out, const struct rendered_body *body,
     body_print(body, slots, out);
 }
 
+int view_digest(const struct subscription *s, const struct body_profile *p,
+                const struct snapshot *snap, uint64_t *out)
+{
+    const struct rendered_body *body;
+    int r;
+
+    if (s->list)
+        return list_digest(s, p, snap, out);
+    r = body_render(p, snap, s->dialog->notifier->cfg.rng, &body);
+    if (!r)
+        *out = body_digest(body);
+    return r;
+}
+
+static int list_notify_print(const struct notify *t, struct buf *out)
+{
+    const struct subscription *s = t->subscription;
+    uint64_t digest;
+    int r = list_digest(s, s->sent_profile, s->sent, &digest);
+
+    if (r)
+        return r;
+    add_head(out, t);
+    add_entity_tag(out, digest);
+    if (!t->bodiless)
+        return list_print(
+            s, &(struct list_news){ .profile = s->sent_profile, .is = s->sent, .was = t->was },
+            out);
+    buf_add(out, STR("Content-Length: 0\r\n\r\n"));
+    return out->error;
+}
+
 /* Everything it reads was fixed when the NOTIFY was started, so that each time gives the same
  * bytes; the rendered body hangs on the snapshot. */
-static int notify_print(struct client_txn *ct, struct buf *out)
+static int body_notify_print(const struct notify *t, struct buf *out)
 {
-    const struct notify *t = CONTAINER_OF(ct, const struct notify, txn);
     const struct subscription *s = t->subscription;
     struct notifier *n = s->dialog->notifier;
     const struct body_slots slots = { .version = s->version,
@@ -143,15 +176,23 @@ static int notify_print(struct client_txn *ct, struct buf *out)
 
     if (!r && t->news)
         r = body_render(t->news, s->sent, n->cfg.rng, &body);
-    if (!r) {
-        add_head(out, t);
-        add_entity_tag(out, whole);
-        if (t->bodiless)
-            buf_add(out, STR("Content-Length: 0\r\n\r\n"));
-        else
-            add_body(out, body ? body : whole, &slots);
-        r = out->error;
-    }
+    if (r)
+        return r;
+    add_head(out, t);
+    add_entity_tag(out, body_digest(whole));
+    if (t->bodiless)
+        buf_add(out, STR("Content-Length: 0\r\n\r\n"));
+    else
+        add_body(out, body ? body : whole, &slots);
+    return out->error;
+}
+
+static int notify_print(struct client_txn *ct, struct buf *out)
+{
+    const struct notify *t = CONTAINER_OF(ct, const struct notify, txn);
+    struct notifier *n = t->notifier;
+    int r = t->subscription->list ? list_notify_print(t, out) : body_notify_print(t, out);
+
     n->counters.notify_retransmitted += t->sent && r == 0;
     n->print_result = r;
     return r;
@@ -188,6 +229,7 @@ static void notify_release(struct subscription *s)
     s->notify = NULL;
     dialog_head_unref(t->head);
     notify_tail_unref(t->tail);
+    snapshot_unref(t->was);
     if (n->n_spare == SPARE_NOTIFIES) {
         tally_remove(&n->heap.notifies, t);
         free(t);
@@ -269,6 +311,15 @@ static const struct body_profile *news_for(const struct subscription *s,
     return !flag || body_profile_with(s->profile, flag, &news) ? NULL : news;
 }
 
+/* RFC 4662 section 4.5: changes are enough for who shows what was told last, and did not ask. */
+static const struct snapshot *list_was(const struct subscription *s, const struct snapshot *view)
+{
+    return s->list && s->acknowledged && s->notified && !s->answer_due && sub_runs(s) &&
+                   s->profile == s->sent_profile && s->sent->resource_id == view->resource_id
+               ? snapshot_ref(s->sent)
+               : NULL;
+}
+
 /* Fix what the NOTIFY will say. */
 static void notify_compose(struct subscription *s, struct notify *t, const struct snapshot *view)
 {
@@ -279,6 +330,7 @@ static void notify_compose(struct subscription *s, struct notify *t, const struc
     t->subscription = s;
     t->sent = false;
     t->news = news_for(s, view);
+    t->was = list_was(s, view);
     t->coalesced = (uint32_t)sent_set(s, view);
     s->acknowledged = false;
     t->head = dialog_head_ref(d->head);
@@ -410,6 +462,7 @@ static void notify_send(struct subscription *s)
     s->documented = s->documented || !t->bodiless;
     s->suppress_given = false;
     s->answer_due = false;
+    s->batched = false;
     n->outstanding++;
     n->counters.notify_sent++;
     kept_numbers_passed(s);
@@ -426,13 +479,12 @@ static void notify_send(struct subscription *s)
 bool notify_is_suppressed(const struct subscription *s)
 {
     const struct snapshot *view = s->suppress_given ? watched_view(s) : NULL;
-    const struct rendered_body *body;
+    uint64_t digest;
 
     if (!view)
         return false;
     return s->suppress_any ||
-           (body_render(s->profile, view, s->dialog->notifier->cfg.rng, &body) == 0 &&
-            body_digest(body) == s->suppress_tag);
+           (view_digest(s, s->profile, view, &digest) == 0 && digest == s->suppress_tag);
 }
 
 void notify_known(struct subscription *s)
@@ -463,11 +515,15 @@ static bool says_the_same(const struct subscription *s, const struct snapshot *s
 {
     struct notifier *n = sub_notifier(s);
     const struct rendered_body *was, *is;
+    uint64_t was_digest, is_digest;
 
     if (!s->acknowledged)
         return false;
     if (snap == s->sent && s->profile == s->sent_profile)
         return true;
+    if (s->list)
+        return view_digest(s, s->sent_profile, s->sent, &was_digest) == 0 &&
+               view_digest(s, s->profile, snap, &is_digest) == 0 && was_digest == is_digest;
     if (n->settings->compatibility.ringing_repeat && snap->state > 0 &&
         (snap->state & EXTENSION_RINGING))
         return false;
@@ -481,12 +537,25 @@ static void notify_swallow(struct subscription *s, const struct snapshot *snap)
         sub_notifier(s)->counters.swallowed++;
     (void)sent_set(s, snap);
     s->told_sequence = snap->sequence;
+    s->batched = false;
 }
 
 /* After a refusal the next change may try again at once, but only after the first one. */
 static bool must_wait(const struct subscription *s, const struct snapshot *newest)
 {
     return s->retry_ms && (s->hold || s->failures > 1 || newest == s->sent);
+}
+
+/* A change that is to wait for others: from the first one on. */
+static bool batch_begins(struct subscription *s)
+{
+    uint32_t batch_ms = s->list && !s->batched ? list_batch_ms(s) : 0;
+
+    if (!batch_ms || !s->acknowledged)
+        return false;
+    s->batched = true;
+    subscription_retry(s, batch_ms, true);
+    return true;
 }
 
 void notify_due(struct subscription *s)
@@ -509,6 +578,8 @@ void notify_due(struct subscription *s)
             notify_swallow(s, newest);
             return;
         }
+        if (batch_begins(s))
+            return;
     }
     s->retry_ms = 0;
     notify_send(s);

@@ -49,6 +49,7 @@ static int memory_read(struct subscription_memory *m, struct str bytes)
         m->text[i] = record_str(&r);
     m->accept = record_str(&r);
     m->content_type = record_str(&r);
+    m->list = record_u64(&r);
     if (r.error || addr_parse(&d->target.remote, remote, 0) ||
         addr_parse(&d->target.local, local, 0))
         return -EBADMSG;
@@ -185,6 +186,7 @@ static int usage_recall(struct dialog *d, const struct subscription_memory *m, u
         .dialog = d,
         .flags = e ? body_flags_of(n->settings, e, dialog_user_agent(d)) : 0,
         .expires_s = m->expires_s,
+        .list = m->list,
         .accept = m->accept,
         .event = m->text[SUB_EVENT],
         .local = m->text[SUB_LOCAL],

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* SUBSCRIBE: taken apart, checked in a fixed order, answered. RFC 6665 section 4.2.1. */
 #include "event/event_internal.h"
+#include "state/list_state.h"
 
 enum { BRIEF_MAX_S = 3600 }; /* RFC 6665 section 4.2.1.1: an hour is never too brief */
 
@@ -26,6 +27,7 @@ struct ask { /* one SUBSCRIBE */
     const struct subscription
         *namesake; /* another usage of the dialog: it is about the same resource */
     struct watched_name resource;
+    bool list;       /* that is a resource list */
     struct str user; /* what names it */
     struct buf package;
     struct ask_rooms *rooms;
@@ -60,6 +62,8 @@ void request_refuse(struct notifier *n, struct server_txn *st, unsigned status, 
                              n->drain.active && n->drain.how.retry_after_s
                                  ? n->drain.how.retry_after_s
                                  : 5 + rng_below(n->cfg.rng, 10));
+    if (status == 421)
+        sip_print_header(&n->headers, STR("Require"), STR(LIST_EXTENSION));
     if (status == 489)
         sip_print_header(&n->headers, STR("Allow-Events"), buf_str(&n->allow_events));
     uas_print_warning(&n->headers, n->settings->global.user_agent, why);
@@ -68,9 +72,11 @@ void request_refuse(struct notifier *n, struct server_txn *st, unsigned status, 
 }
 
 void request_accept(struct notifier *n, struct server_txn *st, const struct dialog_head *h,
-                    unsigned status, uint32_t expires_s)
+                    unsigned status, uint32_t expires_s, bool list)
 {
     buf_reset(&n->headers);
+    if (list)
+        sip_print_header(&n->headers, STR("Require"), STR(LIST_EXTENSION));
     sip_print_header_u64(&n->headers, STR("Expires"), expires_s);
     sip_print_header(&n->headers, STR("Contact"), head_contact(h));
     sip_print_header(&n->headers, STR("Allow"), n->cfg.allow);
@@ -182,6 +188,19 @@ bool join_accept(const struct sip_message *msg, struct buf *out)
         buf_add(out, h->value);
     }
     return any;
+}
+
+static bool names_lists(const struct sip_message *msg, enum sip_header_id id)
+{
+    for (const struct sip_header *h = sip_header_first(msg, id); h; h = sip_header_next(msg, h))
+        if (str_is_listed(STR(LIST_EXTENSION), h->value))
+            return true;
+    return false;
+}
+
+bool understands_lists(const struct sip_message *msg)
+{
+    return names_lists(msg, SIP_H_SUPPORTED) || names_lists(msg, SIP_H_REQUIRE);
 }
 
 static bool refuse_accept(struct ask *a, struct str types)
@@ -298,7 +317,7 @@ static const struct subscription *find_namesake(const struct ask *a)
     LIST_FOREACH (it, &a->dialog->usages) {
         const struct subscription *s = CONTAINER_OF(it, const struct subscription, of_dialog);
 
-        if (sub_runs(s))
+        if (sub_runs(s) && !s->list)
             return s;
     }
     return NULL;
@@ -337,8 +356,10 @@ static bool check_resource(struct ask *a)
     if (name.error)
         return refuse(a, 404, "the name of the resource is longer than 79 bytes");
     a->user = buf_str(&name);
+    a->at.lists = understands_lists(a->rq->msg);
     if (!address_resolve(&a->resource, &a->at, a->event.package, a->user, &a->package))
         return refuse(a, 404, "the Request-URI names no resource");
+    a->list = list_event(a->resource.name.package).n > 0;
     return false;
 }
 
@@ -350,7 +371,7 @@ static bool check_unsolicited(struct ask *a)
     const struct endpoint_settings *e = rq->endpoint;
     const struct mailbox_group *group;
 
-    if (!package_is_messages(a->event.package) || e->mwi_subscribe_replaces_unsolicited)
+    if (a->list || !package_is_messages(a->event.package) || e->mwi_subscribe_replaces_unsolicited)
         return false;
     group = settings_mailbox_group(rq->settings, a->resource.name.extension);
     if (!group || !mailboxes_meet(e->mailboxes, group->mailboxes) ||
@@ -417,6 +438,7 @@ static int make_usage(struct ask *a, struct subscription **out)
                                         .flags = a->flags,
                                         .expires_s = a->expires_s,
                                         .suppress = a->suppress,
+                                        .list = a->list,
                                         .accept = a->accept,
                                         .event = { b->p, event_n },
                                         .local = { b->p + event_n, local_n },

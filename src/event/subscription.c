@@ -66,7 +66,7 @@ static void solicitation_begin(struct subscription *s)
     struct str id = dialog_endpoint(s->dialog);
     const struct endpoint_settings *e;
 
-    if (s->solicitation || !package_is_messages(sub_package(s)))
+    if (s->solicitation || s->list || !package_is_messages(sub_package(s)))
         return;
     e = settings_endpoint(s->dialog->notifier->settings, id);
     if (e && e->mailboxes.n)
@@ -193,6 +193,7 @@ int subscription_create(struct subscription **out, const struct subscription_spe
                                 .generation = n->generation,
                                 .number = ++n->last_number,
                                 .winfo = winfo_watched(e.package).n > 0,
+                                .list = spec->list,
                                 .state = SUB_RESP_WAIT,
                                 .in_local = (uint8_t)t.in_local,
                                 .package_n = (uint16_t)e.package.n };
@@ -356,6 +357,10 @@ static struct permission permission_of(const struct subscription *s, const struc
     struct str sphere = STR_EMPTY;
     char room[XML_NAME_MAX];
 
+    if (s->list) { /* who may see what is asked for each item */
+        p.handling = WATCHER_ALLOW;
+        return p;
+    }
     if (settings->authorization->ask_spheres && sphere_of(&sphere, w->newest->published, room)) {
         p.handling = WATCHER_UNDECIDED;
         return p;
@@ -436,7 +441,8 @@ static bool can_render(struct subscription *s, const struct watched *w)
 {
     struct notifier *n = s->dialog->notifier;
     const struct rendered_body *body;
-    int r = body_render(s->profile, w->newest, n->cfg.rng, &body);
+    int r =
+        s->list ? list_check(s, w->newest) : body_render(s->profile, w->newest, n->cfg.rng, &body);
 
     if (!r)
         return true;
@@ -493,7 +499,7 @@ void subscription_begin(struct subscription *s)
     expiry_set(s, s->expires_s);
     sub_move(s, s->handling == WATCHER_CONFIRM ? SUB_PENDING : SUB_ACTIVE);
     s->answer_due = true;
-    request_accept(n, request, d->head, 200, s->expires_s);
+    request_accept(n, request, d->head, 200, s->expires_s, s->list);
     log_info(n->cfg.log, "subscription.accepted", KV("package", sub_package(s)),
              KV("resource", s->resource->newest->extension), KV("endpoint", dialog_endpoint(d)),
              KV_U("expires_s", s->expires_s), KV("call_id", head_str(d->head, HEAD_CALL_ID)));
@@ -569,7 +575,7 @@ static struct promise *refresh_answer(struct subscription *s, const struct refre
     if (s->answer_due)
         kept_owe(s);
     if (!r->promise) {
-        request_accept(n, r->request, s->dialog->head, status, r->expires_s);
+        request_accept(n, r->request, s->dialog->head, status, r->expires_s, s->list);
         return NULL;
     }
     if (!r->expires_s) {

@@ -187,6 +187,8 @@ const struct snapshot *watched_view(const struct subscription *s)
         return stand_in(&w->neutral, w->newest, EXTENSION_UNAVAILABLE);
     if (s->reason == END_NORESOURCE && !watched_is_removed(w))
         return stand_in(&w->gone, w->newest, EXTENSION_REMOVED);
+    if (s->list)
+        return list_view(s, w->newest);
     if (s->view)
         return snapshot_shown(&shown, w->newest, s->view) ? NULL : shown;
     return w->newest;
@@ -488,9 +490,21 @@ static struct watched *answer_resource(struct notifier *n, const struct snapshot
     return w;
 }
 
+/* RFC 4662 section 4.1: there is a list of that name, which this subscriber does not understand. */
+static bool is_list_only(const struct subscription *s)
+{
+    return !s->list && sub_text(s, SUB_USER).n &&
+           settings_resource_list(s->dialog->notifier->settings, sub_text(s, SUB_USER),
+                                  sub_package(s));
+}
+
 static void answer_new(struct subscription *s, const struct watched_answer *a)
 {
-    if (!a->exists || (a->resource && watched_is_removed(a->resource)))
+    bool there = a->exists && !(a->resource && watched_is_removed(a->resource));
+
+    if (!there && is_list_only(s))
+        subscription_refuse(s, 421, "this is a resource list: Supported: eventlist is needed");
+    else if (!there)
         subscription_refuse(s, 404, "nothing of that name can be watched");
     else if (!a->resource)
         subscription_refuse(s, 503, "there is no memory for this resource");
