@@ -105,7 +105,7 @@ static void on_snapshot(void *ctx, const struct snapshot *s, const struct snapsh
     if (feed_wants(e->changes, CHANGE_SNAPSHOT))
         put_change(e, (struct change){ .kind = CHANGE_SNAPSHOT, .snapshot = s, .former = former });
     watcher_info_snapshot(e->watchers, s);
-    resource_lists_snapshot(e->lists, s, former, consumers);
+    resource_lists_snapshot(e->lists, s, consumers);
     e->port.state.snapshot(e->port.state.ctx, s, former,
                            consumers & ~(UINT64_C(1) << CONSUMER_LISTS));
 }

@@ -663,6 +663,9 @@ bool watched_is_removed(const struct watched *w);
  * granted; a neutral one that never changes; or the end of a resource that she is not shown any
  * more. NULL: there is no memory for that. */
 const struct snapshot *watched_view(const struct subscription *s);
+/* What is shown in the place of it, in that state, with nothing else known. 0 or -ENOMEM. */
+NODISCARD int stand_in_make(struct snapshot **out, const struct snapshot *of,
+                            enum extension_state state);
 void watched_fan_out_all(struct notifier *n); /* every subscription is attended to, soon */
 void watched_fan_out_fire(struct timer *t);
 void watched_refuse_all(struct notifier *n); /* every waiting SUBSCRIBE gets its 503 */

@@ -24,20 +24,6 @@ static bool is_restricted(const struct settings *s)
            s->authorization->otherwise != WATCHER_ALLOW;
 }
 
-/* Something about which nothing is known. */
-static int neutral_make(struct snapshot **out, const struct snapshot *of)
-{
-    return snapshot_create(out, &(struct snapshot_spec){ .sequence = 1,
-                                                         .changed_wall_ms = of->changed_wall_ms,
-                                                         .state = EXTENSION_UNAVAILABLE,
-                                                         .hint_state = EXTENSION_UNAVAILABLE,
-                                                         .has_hint = true,
-                                                         .presence = PRESENCE_NOT_SET,
-                                                         .package = of->package,
-                                                         .context = of->context,
-                                                         .extension = of->extension });
-}
-
 /* What the rules say of an item, as of a subscription to it. `*made` is to be given back when the
  * item is not needed any more. */
 static int item_judge(const struct subscription *s, struct list_item *item, struct snapshot **made)
@@ -73,12 +59,14 @@ static int item_judge(const struct subscription *s, struct list_item *item, stru
         item->standing = LIST_ITEM_PENDING;
         break;
     case WATCHER_POLITE_BLOCK:
-        r = neutral_make(made, of);
+        r = stand_in_make(made, of, EXTENSION_UNAVAILABLE);
         item->snapshot = *made;
         break;
     case WATCHER_BLOCK:
-    case WATCHER_UNDECIDED:
         item->standing = LIST_ITEM_REJECTED;
+        break;
+    case WATCHER_UNDECIDED:
+        r = -ENOMEM;
         break;
     }
     view_unref(view);

@@ -159,21 +159,25 @@ bool watched_is_removed(const struct watched *w)
 }
 
 /* Of another resource id than anybody's, so that it is told from what the resource really shows. */
+int stand_in_make(struct snapshot **out, const struct snapshot *of, enum extension_state state)
+{
+    return snapshot_create(out, &(struct snapshot_spec){ .sequence = 1,
+                                                         .changed_wall_ms = of->changed_wall_ms,
+                                                         .state = state,
+                                                         .hint_state = EXTENSION_UNAVAILABLE,
+                                                         .has_hint = true,
+                                                         .presence = PRESENCE_NOT_SET,
+                                                         .package = of->package,
+                                                         .context = of->context,
+                                                         .extension = of->extension });
+}
+
 static const struct snapshot *stand_in(const struct snapshot **kept, const struct snapshot *s,
                                        enum extension_state state)
 {
     struct snapshot *made;
 
-    if (!*kept &&
-        !snapshot_create(&made, &(struct snapshot_spec){ .sequence = 1,
-                                                         .changed_wall_ms = s->changed_wall_ms,
-                                                         .state = state,
-                                                         .hint_state = EXTENSION_UNAVAILABLE,
-                                                         .has_hint = true,
-                                                         .presence = PRESENCE_NOT_SET,
-                                                         .package = s->package,
-                                                         .context = s->context,
-                                                         .extension = s->extension }))
+    if (!*kept && !stand_in_make(&made, s, state))
         *kept = made;
     return *kept;
 }

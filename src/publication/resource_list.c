@@ -310,8 +310,17 @@ static void list_touch(struct resource_list *l)
         timer_start(l->all->cfg.wheel, &l->timer, 0);
 }
 
+/* It may be what an item has been waiting for. */
+static bool waits_for(const struct resource_list *l, struct str user)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (!l->items[i].source && !l->items[i].is_list && str_equal(l->items[i].user, user))
+            return true;
+    return false;
+}
+
 void resource_lists_snapshot(struct resource_lists *ls, const struct snapshot *s,
-                             const struct snapshot *former, uint64_t consumers)
+                             uint64_t consumers)
 {
     struct source *source =
         consumers >> ls->cfg.consumer & 1 ? source_find(ls, s->resource_id) : NULL;
@@ -327,15 +336,13 @@ void resource_lists_snapshot(struct resource_lists *ls, const struct snapshot *s
             list_touch(l);
         }
     }
-    if (former || list_event(s->package).n)
-        return;
-    LIST_FOREACH (it, &ls->lists) { /* it may be what an item has been waiting for */
+    LIST_FOREACH (it, &ls->lists) {
         struct resource_list *l = CONTAINER_OF(it, struct resource_list, link);
 
-        if (!l->unfound)
-            continue;
-        l->again = true;
-        list_touch(l);
+        if (l->unfound && waits_for(l, s->extension)) {
+            l->again = true;
+            list_touch(l);
+        }
     }
 }
 

@@ -42,6 +42,6 @@ NODISCARD int resource_lists_watch(struct resource_lists *ls, const struct list_
 /* A worker does not watch this resource any more, after state_unwatch; any other is ignored. */
 void resource_lists_unwatch(struct resource_lists *ls, uint64_t resource_id, unsigned worker);
 
-/* From inside of the core's port: a resource shows something else, or is new (`former` NULL). */
+/* From inside of the core's port: a resource shows something else, or is new. */
 void resource_lists_snapshot(struct resource_lists *ls, const struct snapshot *s,
-                             const struct snapshot *former, uint64_t consumers);
+                             uint64_t consumers);

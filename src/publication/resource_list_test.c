@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT
+/* Resource lists against a real state core: what a worker that watches one is told, and that
+ * nothing stays watched that nobody needs. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "publication/resource_list.h"
+#include "txn/settings_fixture.h"
+
+#define LIST(name, items) "[" name "]\ntype=resource_list\nevent=presence\nlist_item=" items "\n"
+
+enum { LISTS = 61, WORKER = 0 };
+
+struct testing {
+    struct rng rng;
+    struct wheel wheel;
+    struct log *log;
+    struct state_core *core;
+    struct resource_lists *lists;
+    const struct snapshot *newest; /* that the worker was told; a reference */
+    unsigned told;
+    char text[400];
+};
+
+static void newest_set(struct testing *t, const struct snapshot *s)
+{
+    snapshot_unref(t->newest);
+    t->newest = s ? snapshot_ref(s) : NULL;
+}
+
+static void on_snapshot(void *ctx, const struct snapshot *s, const struct snapshot *former,
+                        uint64_t consumers)
+{
+    struct testing *t = ctx;
+
+    (void)former;
+    if (t->lists)
+        resource_lists_snapshot(t->lists, s, consumers);
+    if (!(consumers >> WORKER & 1))
+        return;
+    t->told++;
+    newest_set(t, s);
+}
+
+static void configure(struct testing *t, const char *lists)
+{
+    struct settings *s = settings_fixture_with(lists, "");
+
+    resource_lists_configure(t->lists, s);
+    settings_unref(s);
+}
+
+static struct testing *testing_create(const char *lists)
+{
+    struct testing *t = calloc(1, sizeof(*t));
+
+    assert_non_null(t);
+    rng_init_seeded(&t->rng, 7);
+    wheel_init(&t->wheel, 1000);
+    assert_int_equal(log_create(&t->log, -1, LOG_LEVEL_ERROR, &clock_system), 0);
+    assert_int_equal(
+        state_create(&t->core,
+                     &(struct state_config){ .port = { .ctx = t, .snapshot = on_snapshot },
+                                             .clock = &clock_system,
+                                             .log = t->log,
+                                             .rng = &t->rng }),
+        0);
+    assert_int_equal(
+        resource_lists_create(&t->lists, &(struct resource_lists_config){ .core = t->core,
+                                                                          .consumer = LISTS,
+                                                                          .wheel = &t->wheel,
+                                                                          .log = t->log,
+                                                                          .rng = &t->rng }),
+        0);
+    configure(t, lists);
+    return t;
+}
+
+static void testing_destroy(struct testing *t)
+{
+    newest_set(t, NULL);
+    resource_lists_destroy(t->lists);
+    state_destroy(t->core);
+    log_destroy(t->log);
+    free(t);
+}
+
+static int watch(struct testing *t, const char *name)
+{
+    const struct snapshot *s = NULL;
+    const struct list_question q = {
+        .name = { STR("presence" LIST_SUFFIX), STR("users"), str_of(name) }, .worker = WORKER
+    };
+    int r = resource_lists_watch(t->lists, &q, &s);
+
+    if (!r)
+        newest_set(t, s);
+    return r;
+}
+
+static void unwatch(struct testing *t)
+{
+    uint64_t id = t->newest->resource_id;
+
+    state_unwatch(t->core, id, WORKER);
+    resource_lists_unwatch(t->lists, id, WORKER);
+}
+
+/* Something, or nothing, is published for an extension. */
+static void publish(struct testing *t, const char *extension, bool anything)
+{
+    const struct resource_name name = { STR_EMPTY, STR("users"), str_of(extension) };
+    struct event_state *state = NULL;
+
+    if (anything) {
+        assert_int_equal(event_state_create(&state), 0);
+        state->has_presence = true;
+        state->device = DEVICE_INUSE;
+    }
+    assert_int_equal(state_published(t->core, &name, state), 0);
+    event_state_unref(state);
+}
+
+static void pass(struct testing *t)
+{
+    wheel_advance(&t->wheel, t->wheel.now_ms + 2 * WHEEL_TICK_MS);
+}
+
+/* "1000 1001- in( 1002 )": the minus says that there is no such resource. */
+static const char *shown(struct testing *t)
+{
+    const struct list_state *l = t->newest->published->list;
+    struct buf b;
+
+    buf_init_on(&b, t->text, sizeof(t->text) - 1);
+    for (size_t i = 0; i < l->n; i++)
+        buf_printf(&b, "%s%.*s:%u%s", i ? " " : "", STR_FMT(l->items[i].user), l->items[i].level,
+                   l->items[i].is_list    ? "+"
+                   : l->items[i].snapshot ? ""
+                                          : "-");
+    t->text[b.n] = '\0';
+    return t->text;
+}
+
+static bool is_there(const struct testing *t, const char *extension)
+{
+    const struct snapshot *s =
+        state_find(t->core, &(struct resource_name){ STR_EMPTY, STR("users"), str_of(extension) });
+
+    return s != NULL;
+}
+
+static void test_items(void **state)
+{
+    struct testing *t = testing_create(LIST("a", "1,2,b,3") LIST("b", "2,a,c,4") LIST("c", "b,5"));
+
+    (void)state;
+    publish(t, "1", true);
+    publish(t, "5", true);
+    assert_int_equal(watch(t, "none"), STATE_NO_HINT);
+    assert_int_equal(watch(t, "a"), 0);
+    assert_string_equal(shown(t), "1:0 2:0- b:0+ c:1+ 5:2 4:1- 3:0-");
+    /* What comes is found, several in one go are told once, and what goes is told. */
+    publish(t, "2", true);
+    publish(t, "4", true);
+    assert_int_equal(t->told, 0);
+    pass(t);
+    assert_int_equal(t->told, 1);
+    assert_string_equal(shown(t), "1:0 2:0 b:0+ c:1+ 5:2 4:1 3:0-");
+    pass(t);
+    assert_int_equal(t->told, 1);
+    unwatch(t);
+    publish(t, "1", false);
+    publish(t, "2", false);
+    publish(t, "4", false);
+    publish(t, "5", false);
+    assert_false(is_there(t, "1") || is_there(t, "2") || is_there(t, "4") || is_there(t, "5"));
+    testing_destroy(t);
+}
+
+static void test_reload(void **state)
+{
+    struct testing *t = testing_create(LIST("a", "1,b") LIST("b", "2"));
+
+    (void)state;
+    publish(t, "1", true);
+    publish(t, "2", true);
+    assert_int_equal(watch(t, "a"), 0);
+    t->told = 0;
+    configure(t, LIST("a", "1,b") LIST("b", "2") LIST("other", "9"));
+    assert_int_equal(t->told, 0);
+    configure(t, LIST("a", "1,b") LIST("b", "2,3"));
+    assert_int_equal(t->told, 1);
+    assert_string_equal(shown(t), "1:0 b:0+ 2:1 3:1-");
+    configure(t, LIST("a", "1,b"));
+    assert_string_equal(shown(t), "1:0 b:0-"); /* a name like any other now */
+    configure(t, LIST("b", "1"));
+    assert_int_equal(t->newest->state, EXTENSION_REMOVED);
+    unwatch(t);
+    testing_destroy(t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_items),
+        cmocka_unit_test(test_reload),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
