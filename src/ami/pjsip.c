@@ -115,10 +115,48 @@ void action_subscriptions_outbound(struct ami_session *s, const struct ami_messa
     session_list_end(s, "OutboundSubscriptionDetailComplete", 0);
 }
 
+/* ---- lists ---- */
+
+static void add_list(struct buf *b, const char *name, const struct str *list, size_t n)
+{
+    buf_printf(b, "%s: ", name);
+    for (size_t i = 0; i < n; i++)
+        buf_printf(b, "%s%.*s", i ? "," : "", STR_FMT(list[i]));
+    buf_add(b, STR("\r\n"));
+}
+
+static void add_yes_no(struct buf *b, const char *name, bool value)
+{
+    ami_add(b, str_of(name), value ? STR("true") : STR("false"));
+}
+
+static void resource_list_print(struct buf *b, const struct resource_list_settings *l)
+{
+    ami_add(b, STR("ObjectType"), STR("resource_list"));
+    ami_add(b, STR("ObjectName"), l->id);
+    ami_add(b, STR("Event"), l->event);
+    add_yes_no(b, "ResourceDisplayName", l->display_name);
+    ami_add_u64(b, STR("NotificationBatchInterval"), l->batch_ms);
+    add_list(b, "ListItem", l->items, l->n_items);
+    add_yes_no(b, "FullState", l->full_state);
+    ami_end(b);
+}
+
 void action_resource_lists(struct ami_session *s, const struct ami_message *m)
 {
+    const struct settings *settings = s->server->settings;
+
     (void)m;
-    session_fail(s, "No resource lists found");
+    if (!settings->n_resource_lists) {
+        session_fail(s, "No resource lists found");
+        return;
+    }
+    session_list_begin(
+        s, "A listing of resource lists follows, presented as ResourceListDetail events");
+    for (size_t i = 0; i < settings->n_resource_lists; i++)
+        resource_list_print(session_list_event(s, "ResourceListDetail"),
+                            &settings->resource_lists[i]);
+    session_list_end(s, "ResourceListDetailComplete", settings->n_resource_lists);
 }
 
 /* ---- endpoints ---- */
@@ -140,14 +178,6 @@ const struct endpoint_settings **endpoints_sorted(const struct ami_server *a)
     if (list)
         qsort(list, settings->n_endpoints, sizeof(void *), by_id);
     return list;
-}
-
-static void add_list(struct buf *b, const char *name, const struct str *list, size_t n)
-{
-    buf_printf(b, "%s: ", name);
-    for (size_t i = 0; i < n; i++)
-        buf_printf(b, "%s%.*s", i ? "," : "", STR_FMT(list[i]));
-    buf_add(b, STR("\r\n"));
 }
 
 static void add_contacts(const struct ami_server *a, struct buf *b,

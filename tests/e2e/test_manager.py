@@ -39,6 +39,10 @@ aors=carol
 [carol]
 type=aor
 contact=sip:carol@127.0.0.1:9
+[lamps]
+type=resource_list
+event=dialog
+list_item=1000,1001
 """
 
 HINT0 = "Exten: 1000\nContext: users\nHint: Custom:lamp0,CustomPresence:lamp0\n"
@@ -542,7 +546,12 @@ class System(unittest.TestCase):
                 "Event: EndpointList\nActionID: a2\nObjectType: endpoint\nObjectName: carol\nTransport: \nAor: carol\nAuths: \n"
                 "OutboundAuths: \nContacts: carol/sip:carol@127.0.0.1:9,\nDeviceState: Not in use\nActiveChannels: 0\n",
                 "Event: EndpointListComplete\nActionID: a2\nEventList: Complete\nListItems: 2\n"])
-            self.assertIn("Message: No resource lists found\n", m.ask("PJSIPShowResourceLists"))
+            self.assertEqual(m.list("PJSIPShowResourceLists"), [
+                "Response: Success\nActionID: a3\nEventList: start\nMessage: A listing of resource lists follows, presented as "
+                "ResourceListDetail events\n",
+                "Event: ResourceListDetail\nActionID: a3\nObjectType: resource_list\nObjectName: lamps\nEvent: dialog\n"
+                "ResourceDisplayName: false\nNotificationBatchInterval: 0\nListItem: 1000,1001\nFullState: false\n",
+                "Event: ResourceListDetailComplete\nActionID: a3\nEventList: Complete\nListItems: 1\n"])
             self.assertEqual(m.list("PJSIPShowSubscriptionsOutbound"), [
                 "Response: Success\nActionID: a4\nEventList: start\nMessage: Following are Events for each outbound Subscription\n",
                 "Event: OutboundSubscriptionDetailComplete\nActionID: a4\nEventList: Complete\nListItems: 0\n"])
