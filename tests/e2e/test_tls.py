@@ -86,7 +86,7 @@ def network(daemon):
 
 class TlsPhone(StreamPhone):
     def __init__(self, server, stream, **more):
-        self.server, self.contact_port, self.user = server, 9, more.get("user", "alice")
+        self.server, self.contact_port, self.user, self.host = server, 9, more.get("user", "alice"), "127.0.0.1"
         StreamPhone.count += 1
         self.call_id, self.cseq, self.dialog = f"tls-{StreamPhone.count}@test", 0, None
         self.stream = stream
