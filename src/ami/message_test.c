@@ -125,7 +125,7 @@ static void test_bounded(void **state)
         struct str bytes = { noise, sizeof(noise) };
 
         assert_int_equal(ami_read(&r, &bytes, &m), 0);
-        assert_true(r.text.room <= 2 * AMI_REQUEST_LINE_MAX);
+        assert_true(r.text.room <= (size_t)2 * AMI_REQUEST_LINE_MAX);
     }
     ami_reader_fini(&r);
 }

@@ -415,6 +415,7 @@ static void test_others(void **state)
 
 static void test_reload(void **state)
 {
+    struct change mailbox = { .kind = CHANGE_MAILBOX };
     struct stage *s = stage_of(state);
     struct settings *now;
 
@@ -433,8 +434,8 @@ static void test_reload(void **state)
     input(s, 1, "Action: Events\nEventMask: on\n\n");
     forget(s, 1);
     change_device(s, "Custom:a", DEVICE_BUSY);
-    ami_server_change(s->server, &(struct change){ .kind = CHANGE_MAILBOX,
-                                                   .mailbox = { .mailbox = STR("a@b") } });
+    mailbox.mailbox.mailbox = STR("a@b");
+    ami_server_change(s->server, &mailbox);
     ami_server_reloaded(s->server);
     expect(s, 1,
            "Event: DeviceStateChange\nPrivilege: call,all\nTimestamp: 1000.000000\n"

@@ -361,6 +361,12 @@ struct journal_settings { /* extstate.conf [journal] */
     uint32_t kinds; /* bits of enum change_kind */
     uint32_t keep_s, max_mib;
 };
+static inline bool journal_settings_equal(const struct journal_settings *a,
+                                          const struct journal_settings *b)
+{
+    return a->enabled == b->enabled && a->kinds == b->kinds && a->keep_s == b->keep_s &&
+           a->max_mib == b->max_mib;
+}
 
 struct global_settings { /* pjsip.conf global and system */
     uint32_t max_forwards;

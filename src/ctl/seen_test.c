@@ -135,8 +135,10 @@ static void test_sources(void **state)
 
 static void put_device(struct testing *t, const char *name)
 {
-    feed_put(&t->writer,
-             &(struct change){ .kind = CHANGE_DEVICE, .device = { .device = str_of(name) } });
+    struct change change = { .kind = CHANGE_DEVICE };
+
+    change.device.device = str_of(name);
+    feed_put(&t->writer, &change);
     flush(t);
 }
 

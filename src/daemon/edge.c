@@ -82,8 +82,7 @@ static void terms_run(struct inbox_message *m, void *owner)
     e->terms = t->terms;
     t->terms = former;
     http_settings_set(e->http, e->terms.settings);
-    if (memcmp(&e->terms.settings->journal, &former.settings->journal,
-               sizeof(former.settings->journal)) != 0)
+    if (!journal_settings_equal(&e->terms.settings->journal, &former.settings->journal))
         journal_configure(e->journal, e->feed, &e->terms.settings->journal);
     ami_server_settings(ami_connections_server(e->ami), e->terms.settings);
     ami_connections_listen(e->ami, &t->manager);

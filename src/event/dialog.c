@@ -151,8 +151,7 @@ static bool path_fits(const struct path *p, const struct target *t, struct str u
     struct str scheme = t->secure ? STR("<sips:") : STR("<sip:");
 
     return p->transport == t->flow.transport && p->protocol == t->flow.protocol &&
-           memcmp(&p->local, &t->flow.local, sizeof(p->local)) == 0 &&
-           str_starts(contact, scheme) &&
+           addr_equal(&p->local, &t->flow.local) && str_starts(contact, scheme) &&
            str_equal(str_sub(contact, scheme.n, scheme.n + p->user_n), user);
 }
 

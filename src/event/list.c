@@ -255,7 +255,7 @@ static size_t end_of(const struct list_state *l, size_t i)
 static bool item_is_told(struct telling *t, size_t i)
 {
     const struct list_item *is = &t->is->items[i], *was;
-    uint64_t a, b;
+    uint64_t a = 0, b = 0;
     int r;
 
     if (!t->was)

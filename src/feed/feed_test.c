@@ -24,7 +24,7 @@ struct testing {
 static uint64_t noon(void *ctx)
 {
     (void)ctx;
-    return 12 * 3600 * 1000;
+    return UINT64_C(12) * 3600 * 1000;
 }
 
 /* "device Custom:1 of cli #7 at 43200000\n" */
@@ -89,11 +89,11 @@ static void put_device(struct testing *t, const char *name)
 {
     char copy[80]; /* what is borrowed may change behind the call */
     size_t n = strlen(name);
+    struct change change = { .kind = CHANGE_DEVICE, .cause = { 7, STR("cli") } };
 
     memcpy(copy, name, n);
-    feed_put(&t->writer, &(struct change){ .kind = CHANGE_DEVICE,
-                                           .cause = { 7, STR("cli") },
-                                           .device = { .device = { copy, n } } });
+    change.device.device = (struct str){ copy, n };
+    feed_put(&t->writer, &change);
     memset(copy, 'x', n);
 }
 

@@ -246,14 +246,12 @@ static void print_mailbox(struct json *out, const json_t *row)
 static void answer_mailboxes(struct exchange *x, const struct commands_answer *a)
 {
     struct json out = json_on(&x->out);
-    json_t *rows = rows_of(a), *row;
-    size_t i;
+    json_t *rows = rows_of(a);
 
     json_add_array(&out, NULL);
-    json_array_foreach(rows, i, row) print_mailbox(&out, row);
-    {
-        json_end_array(&out);
-    }
+    for (size_t i = 0; i < json_array_size(rows); i++)
+        print_mailbox(&out, json_array_get(rows, i));
+    json_end_array(&out);
     json_decref(rows);
     answer(x, 200);
 }

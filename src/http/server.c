@@ -42,6 +42,7 @@ struct server {
     struct listener *listener;   /* NULL: it does not listen */
     struct retry *retry;
     unsigned generation;
+    char vhost_name[32];       /* with it */
     struct timespec certified; /* when the certificate's files were changed last */
     uint32_t places;           /* as many connections as the context has room for */
     uint64_t connections;
@@ -620,14 +621,13 @@ static int vhost_create(struct server *s)
 {
     const struct http_settings *cfg = &s->h->settings->http;
     const char *cert = cfg->cert_file.n ? cfg->cert_file.p : NULL;
-    char name[32];
 
-    snprintf(name, sizeof(name), "extstate-%u", ++s->generation);
+    snprintf(s->vhost_name, sizeof(s->vhost_name), "extstate-%u", ++s->generation);
     s->vhost = lws_create_vhost(
         s->context,
         &(struct lws_context_creation_info){
             .port = CONTEXT_PORT_NO_LISTEN_SERVER,
-            .vhost_name = name,
+            .vhost_name = s->vhost_name, /* it is not copied */
             .protocols = protocols,
             .user = s,
             .keepalive_timeout = KEEPALIVE_S,

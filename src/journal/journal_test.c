@@ -297,6 +297,7 @@ static void test_size(void **state)
 {
     struct journal_counters counters;
     struct testing t;
+    struct change change = { .kind = CHANGE_DEVICE };
     char name[80];
 
     (void)state;
@@ -304,8 +305,8 @@ static void test_size(void **state)
     for (unsigned i = 0; i < 40000; i++) {
         snprintf(name, sizeof(name), "Custom:%u-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
                  i % 9);
-        feed_put(&t.writer,
-                 &(struct change){ .kind = CHANGE_DEVICE, .device = { .device = str_of(name) } });
+        change.device.device = str_of(name);
+        feed_put(&t.writer, &change);
     }
     flush(&t);
     assert_answer(&t, run_check, 0, "ok");

@@ -128,7 +128,7 @@ static void publish(struct testing *t, const char *extension, bool anything)
 
 static void pass(struct testing *t)
 {
-    wheel_advance(&t->wheel, t->wheel.now_ms + 2 * WHEEL_TICK_MS);
+    wheel_advance(&t->wheel, t->wheel.now_ms + UINT64_C(2) * WHEEL_TICK_MS);
 }
 
 /* "1000 1001- in( 1002 )": the minus says that there is no such resource. */

@@ -10,7 +10,6 @@
 
 #include <cmocka.h>
 
-#include "base/memory_testing.h"
 #include "publication/mailbox.h"
 #include "source/report.h"
 #include "source/source.h"
