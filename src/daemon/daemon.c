@@ -440,6 +440,8 @@ static void daemon_fini(struct daemon *d)
 {
     ctl_destroy(d->ctl);
     daemon_stop_threads(d);
+    if (d->edge.hangs) /* everything is written, but nothing may be freed under its hands */
+        _exit(EXIT_FAILURE);
     for (unsigned i = 0; i < d->n_workers_ready; i++)
         inbox_close(&d->workers[i]
                          .loop.inbox); /* jobs under way go home before their threads' objects go */

@@ -8,7 +8,10 @@
 
 #include "daemon/status.h"
 
-enum { EDGE_INBOX_HIGH = 65536 };
+enum {
+    EDGE_INBOX_HIGH = 65536,
+    EDGE_PATIENCE_S = 5, /* at the end */
+};
 
 struct terms_message {
     struct inbox_message m;
@@ -420,6 +423,7 @@ static void stop_run(struct inbox_message *m, void *owner)
 void edge_stop(struct edge *e, bool restart)
 {
     struct inbox_message *m;
+    struct timespec until;
 
     if (!e->started)
         return;
@@ -429,8 +433,12 @@ void edge_stop(struct edge *e, bool restart)
     *m = (struct inbox_message){ .run = stop_run, .drop = stop_drop };
     list_init(&m->link);
     inbox_post_always(&e->loop.inbox, m);
-    pthread_join(e->thread, NULL);
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += EDGE_PATIENCE_S;
+    e->hangs = pthread_timedjoin_np(e->thread, NULL, &until) != 0;
     e->started = false;
+    if (e->hangs)
+        log_error(e->log, "edge.hangs");
     journal_stop(e->journal);
 }
 

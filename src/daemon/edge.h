@@ -46,7 +46,7 @@ struct edge {
     bool configured, reloading, reloaded_again, restarts;
     struct pbxs *pbxs; /* that are followed */
     pthread_t thread;
-    bool ready, started;
+    bool ready, started, hangs;
 };
 
 struct edge_config {
@@ -79,6 +79,6 @@ const struct ctl_edge *edge_seen(const void *edge);
 /* A job whose subject is the struct journal, on its thread. */
 NODISCARD int edge_post_journal_job(struct edge *e, struct ctl_job *job, struct loop *home);
 /* Tells who is connected that it ends, stops and joins; before the threads that it has jobs on. */
-void edge_stop(struct edge *e, bool restart);
+void edge_stop(struct edge *e, bool restart); /* one that does not end in 5 s `hangs` */
 /* When jobs under way have come home. */
 void edge_fini(struct edge *e);
