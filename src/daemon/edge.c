@@ -4,13 +4,14 @@
 #include "daemon/pbxs.h"
 
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "daemon/status.h"
 
 enum {
     EDGE_INBOX_HIGH = 65536,
-    EDGE_PATIENCE_S = 5, /* at the end */
+    EDGE_PATIENCE_MS = 5000, /* at the end */
 };
 
 struct terms_message {
@@ -395,6 +396,7 @@ static void *edge_main(void *arg)
     (void)!pthread_setname_np(pthread_self(), "edge");
     pbxs_apply(e->pbxs, e->terms.settings);
     loop_run(&e->loop);
+    atomic_store(&e->ended, true);
     return NULL;
 }
 
@@ -423,7 +425,7 @@ static void stop_run(struct inbox_message *m, void *owner)
 void edge_stop(struct edge *e, bool restart)
 {
     struct inbox_message *m;
-    struct timespec until;
+    static const struct timespec pause = { .tv_nsec = 1000000 };
 
     if (!e->started)
         return;
@@ -433,12 +435,14 @@ void edge_stop(struct edge *e, bool restart)
     *m = (struct inbox_message){ .run = stop_run, .drop = stop_drop };
     list_init(&m->link);
     inbox_post_always(&e->loop.inbox, m);
-    (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += EDGE_PATIENCE_S;
-    e->hangs = pthread_timedjoin_np(e->thread, NULL, &until) != 0;
+    for (unsigned ms = 0; !atomic_load(&e->ended) && ms < EDGE_PATIENCE_MS; ms++)
+        (void)nanosleep(&pause, NULL);
+    e->hangs = !atomic_load(&e->ended);
     e->started = false;
     if (e->hangs)
         log_error(e->log, "edge.hangs");
+    else
+        pthread_join(e->thread, NULL);
     journal_stop(e->journal);
 }
 

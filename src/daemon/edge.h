@@ -47,6 +47,7 @@ struct edge {
     struct pbxs *pbxs; /* that are followed */
     pthread_t thread;
     bool ready, started, hangs;
+    _Atomic bool ended;
 };
 
 struct edge_config {
