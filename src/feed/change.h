@@ -142,7 +142,8 @@ struct change {
     enum change_kind kind;
     uint64_t wall_ms;
     struct cause cause; /* number 0: none is known */
-    /* Of CHANGE_SNAPSHOT: the state now, and the one before it (NULL: it is new). Of others see
+    /* Of CHANGE_SNAPSHOT: the state now, and the one before it (of a new one: that
+     * nothing is known, or NULL). Of others see
      * there. A consumer that keeps one takes a reference. */
     const struct snapshot *snapshot, *former;
     union {

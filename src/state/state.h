@@ -32,7 +32,8 @@ struct state_device_change { /* borrowed for the call */
 
 struct state_port { /* a callback may be NULL; none may call back into the core */
     void *ctx;
-    /* A resource changed (or was created: sequence 1, `former` NULL; or is gone: state
+    /* A resource changed (or was created: sequence 1, and `former`
+     * shows that nothing is known, if there is one; or is gone: state
      * EXTENSION_REMOVED). `consumers` are those who watch it, 0 when nobody does. The snapshots are
      * borrowed: ref them to keep them. Of one operation, resources that end are told before those
      * that come or change. */

@@ -479,6 +479,19 @@ static void print_value(const char *key, const json_t *v, int indent)
         printf("%*s%-24s %s\n", indent, "", key, json_string_value(v));
 }
 
+static void print_numbers(const char *key, const json_t *array, int indent)
+{
+    size_t i;
+    json_t *v;
+
+    printf("%*s%-24s", indent, "", key);
+    json_array_foreach(array, i, v)
+    {
+        printf(" %lld", (long long)json_integer_value(v));
+    }
+    printf("\n");
+}
+
 static void print_object(const json_t *object, int indent)
 {
     const char *key;
@@ -488,7 +501,9 @@ static void print_object(const json_t *object, int indent)
     {
         if (strcmp(key, "id") == 0 || strcmp(key, "ok") == 0 || strcmp(key, "rows") == 0)
             continue;
-        if (json_is_object(v) || json_is_array(v)) {
+        if (json_is_integer(json_array_get(v, 0))) {
+            print_numbers(key, v, indent);
+        } else if (json_is_object(v) || json_is_array(v)) {
             size_t i;
             json_t *item;
 
@@ -500,9 +515,9 @@ static void print_object(const json_t *object, int indent)
                 print_object(item, indent + 2);
                 printf("\n");
             }
-            continue;
+        } else {
+            print_value(key, v, indent);
         }
-        print_value(key, v, indent);
     }
 }
 
