@@ -322,12 +322,8 @@ static void command_sources(struct ctl_request *q)
 {
     const struct ctl_port *port = request_port(q);
 
-    q->job = (struct ctl_job){ .run = edge_sources, .done = sources_of_servers };
     q->sources_each = port ? port->sources : NULL;
-    if (port && port->on_edge(port->ctx, &q->job) == 0)
-        return;
-    request_fail(q, "busy", "the edge thread has too much to do; try again");
-    request_done(&q->job);
+    post_to_seen(q, q->sources_each ? port->on_edge : NULL, edge_sources, sources_of_servers);
 }
 
 static void command_drain(struct ctl_request *q)

@@ -292,16 +292,29 @@ static int port_ask(void *ctx, const struct commands_question *question)
     return commands_ask(((struct edge *)ctx)->commands, question);
 }
 
+/* What the manager interface and HTTP may ask, each for what its clients are let do. */
+static struct ctl_port edge_port(struct edge *e)
+{
+    return (struct ctl_port){ .ctx = e,
+                              .on_state = port_on_state,
+                              .on_workers = port_on_workers,
+                              .on_main = port_on_main,
+                              .on_edge = port_on_edge,
+                              .sources = edge_sources,
+                              .seen = edge_seen,
+                              .on_journal = port_on_journal,
+                              .endpoint = port_endpoint,
+                              .reload = port_reload,
+                              .preview = port_preview,
+                              .hint = port_hint,
+                              .trace = port_trace,
+                              .status = port_status,
+                              .watch_hint = port_watch_hint };
+}
+
 static int manager_init(struct edge *e, const struct edge_config *cfg)
 {
-    const struct ctl_port port = { .ctx = e,
-                                   .on_state = port_on_state,
-                                   .on_workers = port_on_workers,
-                                   .on_main = port_on_main,
-                                   .reload = port_reload,
-                                   .preview = port_preview,
-                                   .hint = port_hint,
-                                   .trace = port_trace };
+    const struct ctl_port port = edge_port(e);
     int r = commands_create(&e->commands, &e->loop.uv, &port);
 
     if (r)
@@ -368,22 +381,12 @@ int edge_init(struct edge *e, const struct edge_config *cfg)
                                                          .ctx = cfg->hints_ctx });
     r = r ? r : manager_init(e, cfg);
     r = r ? r
-          : http_create(&e->http,
-                        &(struct http_config){ .loop = &e->loop.uv,
-                                               .clock = cfg->clock,
-                                               .log = cfg->log,
-                                               .settings = cfg->terms.settings,
-                                               .feed = cfg->feed,
-                                               .port = { .ctx = e,
-                                                         .on_state = port_on_state,
-                                                         .on_workers = port_on_workers,
-                                                         .on_edge = port_on_edge,
-                                                         .sources = edge_sources,
-                                                         .seen = edge_seen,
-                                                         .on_journal = port_on_journal,
-                                                         .endpoint = port_endpoint,
-                                                         .status = port_status,
-                                                         .watch_hint = port_watch_hint } });
+          : http_create(&e->http, &(struct http_config){ .loop = &e->loop.uv,
+                                                         .clock = cfg->clock,
+                                                         .log = cfg->log,
+                                                         .settings = cfg->terms.settings,
+                                                         .feed = cfg->feed,
+                                                         .port = edge_port(e) });
     if (r)
         edge_fini(e);
     return r;

@@ -29,8 +29,9 @@ claims = []  # on the ports of free_port
 
 
 def free_port():
-    """A UDP port nobody has and none of our tests is given while this process lives: a name that the kernel forgets with
-    us stands for it. It is below those that the kernel chooses for sockets that want any."""
+    """A port of UDP and TCP nobody has and none of our tests is given while this process lives: a name that the kernel
+    forgets with us stands for it. It is below those that the kernel chooses for sockets that want any. A connection of
+    another test's peer may have ended on it a moment ago and keep it from being listened on."""
     while True:
         port = random.randrange(20000, 32768)
         claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -38,6 +39,7 @@ def free_port():
             claim.bind(f"\0extstate-test-port-{port}")
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
                 s.bind(("127.0.0.1", port))
+            socket.create_server(("127.0.0.1", port)).close()
         except OSError:
             claim.close()
             continue
