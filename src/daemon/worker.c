@@ -613,6 +613,8 @@ static void on_flush(void *ctx)
 {
     struct worker *w = ctx;
 
+    if (notifier_turn(w->engine.notifier))
+        loop_again(&w->loop);
     ledger_flush(&w->ledger);
     feed_flush(&w->changes);
     net_flush(w->net);

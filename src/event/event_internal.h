@@ -48,6 +48,7 @@ enum { NUMBERS_STRIDE = 2048 };
 
 enum {
     FAN_OUT_SLICE = 512,       /* subscriptions attended to in one tick: some 3 ms */
+    FAN_OUT_TURN = 128,        /* of these in one turn of the loop, so that others get a word in */
     FAN_OUT_SMALL = 32,        /* of one resource: done at once, whoever else is in the queue */
     BACK_OFF_FIRST_MS = 32000, /* after a refused NOTIFY, doubled up to the next */
     BACK_OFF_MAX_MS = 600000,

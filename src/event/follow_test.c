@@ -37,6 +37,7 @@ static void rules_become(struct fixture *f, const char *rules)
     struct settings *s = settings_fixture_with(FIXTURE_CONFIG, rules);
 
     notifier_settings_set(f->notifier, s);
+    fixture_turns(f);
     settings_unref(f->settings);
     f->settings = s;
 }

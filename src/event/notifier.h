@@ -106,6 +106,10 @@ NODISCARD int notifier_import(struct notifier *n, const struct notifier_import *
 /* The store begins anew: everything is put again. */
 void notifier_rewrite(struct notifier *n);
 
+/* The end of a turn of the loop: some of those are told that many others wait with. True: there are
+ * more, and the next turn should come at once; otherwise a timer says when. */
+NODISCARD bool notifier_turn(struct notifier *n);
+
 /* The handler of SUBSCRIBE, which understands LIST_EXTENSION: register with uas_method_set, ctx the
  * struct notifier. */
 void notifier_subscribe(void *notifier, const struct uas_request *rq);

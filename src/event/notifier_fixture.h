@@ -328,6 +328,13 @@ static inline void fixture_destroy(struct fixture *f)
     free(f);
 }
 
+/* Of the loop, without sleep. */
+static inline void fixture_turns(struct fixture *f)
+{
+    while (notifier_turn(f->notifier)) {
+    }
+}
+
 static inline void fixture_pass(struct fixture *f, uint64_t ms)
 {
     uint64_t end = f->now_ms + ms;
@@ -338,6 +345,7 @@ static inline void fixture_pass(struct fixture *f, uint64_t ms)
         f->now_ms += next == 0 ? WHEEL_TICK_MS : next < end - f->now_ms ? next : end - f->now_ms;
         f->now_ms = f->now_ms < end ? f->now_ms : end;
         wheel_advance(&f->wheel, f->now_ms);
+        fixture_turns(f);
     }
 }
 
@@ -401,6 +409,7 @@ static inline void fixture_state(struct fixture *f, const char *extension,
         snprintf(r->extension, sizeof(r->extension), "%s", extension);
     }
     resource_tell(f, r, state);
+    fixture_turns(f);
 }
 
 /* Answer the oldest `n` questions. */
@@ -419,6 +428,7 @@ static inline void fixture_answer_questions(struct fixture *f, size_t n)
     if (n)
         memmove(f->questions, f->questions + n, (f->n_questions - n) * sizeof(*f->questions));
     f->n_questions -= n;
+    fixture_turns(f);
 }
 
 /* ---- messages in ---- */

@@ -564,7 +564,7 @@ static void attend_at_once(struct watched *w)
 {
     size_t left = slice_left(w->notifier);
 
-    attend(w, left > FAN_OUT_SMALL ? left : FAN_OUT_SMALL);
+    attend(w, left < FAN_OUT_SMALL ? FAN_OUT_SMALL : left < FAN_OUT_TURN ? left : FAN_OUT_TURN);
 }
 
 /* Everybody of this resource is behind. */
@@ -584,30 +584,39 @@ static void attended(struct watched *w)
     watched_release(w);
 }
 
-/* A slice, shared by the resources in turns. */
-static void fan_out_step(struct notifier *n)
+/* Part of a slice, which the resources have in turns. */
+static void fan_out_turn(struct notifier *n)
 {
-    (void)slice_left(n); /* once: on a slow machine the next one would begin meanwhile */
-    while (n->slice_left && !list_empty(&n->fan_out)) {
-        struct watched *w = CONTAINER_OF(n->fan_out.next, struct watched, queued);
-        size_t share = FAN_OUT_SLICE / 4;
+    size_t left = slice_left(n), end = left < FAN_OUT_TURN ? 0 : left - FAN_OUT_TURN;
 
-        attend(w, n->slice_left < share ? n->slice_left : share);
+    while (n->slice_left > end && !list_empty(&n->fan_out)) {
+        struct watched *w = CONTAINER_OF(n->fan_out.next, struct watched, queued);
+
+        attend(w, n->slice_left - end);
         attended(w);
     }
     fan_out_wake(n);
 }
 
+bool notifier_turn(struct notifier *n)
+{
+    if (list_empty(&n->fan_out))
+        return false;
+    fan_out_turn(n);
+    return n->slice_left && !list_empty(&n->fan_out);
+}
+
+/* Wakes only: see notifier_turn. */
 void watched_fan_out_fire(struct timer *t)
 {
-    fan_out_step(CONTAINER_OF(t, struct notifier, fan_out_timer));
+    (void)t;
 }
 
 void watched_fan_out_all(struct notifier *n)
 {
     MAP_FOREACH (node, &n->resources)
         fan_out_add(CONTAINER_OF(node, struct watched, node));
-    fan_out_step(n);
+    fan_out_turn(n);
 }
 
 void notifier_snapshot(struct notifier *n, const struct snapshot *snap)

@@ -135,6 +135,11 @@ void loop_fini(struct loop *l)
     close(l->wakeup_fd);
 }
 
+void loop_again(struct loop *l)
+{
+    loop_wake(l);
+}
+
 void loop_flush_hook(struct loop *l, void (*flush)(void *ctx), void *ctx)
 {
     l->flush = flush;

@@ -35,6 +35,9 @@ NODISCARD int loop_init(struct loop *l, const struct clock *clock, void *owner, 
 /* After loop_run returned. Every handle that others opened on l->uv must have been closed by them
  * (uv_close) before; this runs the loop until the closing callbacks are done. */
 void loop_fini(struct loop *l);
+/* From the flush hook: there is more to do, after what has come in meanwhile. No sleep before it.
+ */
+void loop_again(struct loop *l);
 /* Called at the end of every turn, before the loop sleeps. */
 void loop_flush_hook(struct loop *l, void (*flush)(void *ctx), void *ctx);
 /* Messages wait in the inbox while `gate` answers false; it is asked again every millisecond. For a

@@ -67,7 +67,8 @@ void world_settle(struct world *w)
             p->run(w, p);
             posted_free(p);
         }
-    } while (world_keep_settle(w) || !list_empty(&w->posted));
+    } while (world_keep_settle(w) || !list_empty(&w->posted) ||
+             (w->engine.notifier && notifier_turn(w->engine.notifier)));
 }
 
 void world_drop_posted(struct world *w)
