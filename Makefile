@@ -42,6 +42,10 @@ bench-growth: build
 bench-fairness: build
 	scripts/bench-fairness
 
+# How long SUBSCRIBEs wait while 100,000 hints are read again.
+bench-reload: build
+	scripts/bench-reload
+
 # What idle connections of TCP and TLS cost; writes bench/results/connections.* and doc/scaling.md.
 bench-connections: build
 	scripts/bench-connections
@@ -105,4 +109,4 @@ install:
 clean:
 	rm -rf build build-*
 
-.PHONY: build run test lint format fuzz bench bench-growth bench-fairness bench-connections bench-flood bench-expiry bench-store bench-instructions crash alloc soak doc install clean
+.PHONY: build run test lint format fuzz bench bench-growth bench-fairness bench-reload bench-connections bench-flood bench-expiry bench-store bench-instructions crash alloc soak doc install clean
