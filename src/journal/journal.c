@@ -248,7 +248,7 @@ static bool ready(struct journal *j)
     if (j->file.sql)
         return true;
     r = open_file(j, why);
-    if (r == FILE_DAMAGED) {
+    if (r == SQL_DAMAGED) {
         set_aside(j, why);
         r = open_file(j, why);
     }
@@ -263,7 +263,7 @@ static void failed_with(struct journal *j, int r)
     char why[WHY_MAX];
 
     file_why(&j->file, why, sizeof(why));
-    if (r == FILE_DAMAGED) {
+    if (r == SQL_DAMAGED) {
         file_rollback(&j->file);
         set_aside(j, why);
     }

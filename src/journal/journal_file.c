@@ -27,6 +27,8 @@ static const char *const migrations[] = {
     "CREATE INDEX change_by_cause ON change (run, cause) WHERE cause > 0;",
 };
 
+static const struct sql_schema schema = { APPLICATION_ID, migrations, ARRAY_LEN(migrations) };
+
 /* Of files, so that they stay what they are. */
 static const unsigned kind_codes[CHANGE_KINDS] = {
     [CHANGE_DEVICE] = 1,  [CHANGE_PRESENCE] = 2,    [CHANGE_SNAPSHOT] = 3,
@@ -66,40 +68,9 @@ static const char *const texts[STATEMENTS] = {
 
 /* ---- results ---- */
 
-static int result_of(int code)
-{
-    switch (code & 0xff) {
-    case SQLITE_OK:
-    case SQLITE_DONE:
-    case SQLITE_ROW:
-        return 0;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return FILE_DAMAGED;
-    case SQLITE_NOMEM:
-        return -ENOMEM;
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return -EBUSY;
-    case SQLITE_FULL:
-        return -ENOSPC;
-    case SQLITE_READONLY:
-    case SQLITE_PERM:
-    case SQLITE_AUTH:
-        return -EROFS;
-    default:
-        return -EIO;
-    }
-}
-
 void file_why(const struct journal_file *f, char *why, size_t why_n)
 {
     snprintf(why, why_n, "%s", f->sql ? sqlite3_errmsg(f->sql) : "there is no memory for it");
-}
-
-static int exec(struct journal_file *f, const char *sql)
-{
-    return result_of(sqlite3_exec(f->sql, sql, NULL, NULL, NULL));
 }
 
 static int step(struct journal_file *f, enum journal_statement which)
@@ -108,61 +79,17 @@ static int step(struct journal_file *f, enum journal_statement which)
     int code = sqlite3_step(st);
 
     (void)sqlite3_reset(st); /* says the same once more */
-    return result_of(code);
-}
-
-static int number_of(struct journal_file *f, const char *sql, int64_t *out)
-{
-    sqlite3_stmt *st = NULL;
-    int code = sqlite3_prepare_v2(f->sql, sql, -1, &st, NULL);
-
-    if (code == SQLITE_OK)
-        code = sqlite3_step(st);
-    if (code == SQLITE_ROW)
-        *out = sqlite3_column_int64(st, 0);
-    sqlite3_finalize(st);
-    return result_of(code);
+    return sql_result(code);
 }
 
 /* ---- opening ---- */
-
-static int migrate(struct journal_file *f, char *why, size_t why_n)
-{
-    int64_t version = 0, application = 0;
-    char set[96];
-    int r = number_of(f, "PRAGMA user_version", &version);
-
-    r = r ? r : number_of(f, "PRAGMA application_id", &application);
-    if (r)
-        return r;
-    if (version > (int64_t)ARRAY_LEN(migrations) || (version && application != APPLICATION_ID)) {
-        snprintf(why, why_n,
-                 "its schema is version %lld of application %#llx; this program knows %d of %#x",
-                 (long long)version, (unsigned long long)application, (int)ARRAY_LEN(migrations),
-                 APPLICATION_ID);
-        return FILE_UNKNOWN;
-    }
-    if (version == (int64_t)ARRAY_LEN(migrations))
-        return 0;
-    r = exec(f, "BEGIN IMMEDIATE");
-    for (size_t v = (size_t)version; v < ARRAY_LEN(migrations) && r == 0; v++)
-        r = exec(f, migrations[v]);
-    snprintf(set, sizeof(set), "PRAGMA application_id = %d; PRAGMA user_version = %d",
-             APPLICATION_ID, (int)ARRAY_LEN(migrations));
-    r = r ? r : exec(f, set);
-    r = r ? r : exec(f, "COMMIT");
-    if (r)
-        (void)!exec(f, "ROLLBACK");
-    return r;
-}
 
 static int prepare_all(struct journal_file *f)
 {
     int r = 0;
 
     for (size_t i = 0; i < STATEMENTS && r == 0; i++)
-        r = result_of(sqlite3_prepare_v3(f->sql, texts[i], -1, SQLITE_PREPARE_PERSISTENT,
-                                         &f->statements[i], NULL));
+        r = sql_prepare(f->sql, &f->statements[i], texts[i]);
     return r;
 }
 
@@ -179,7 +106,7 @@ static int run_begin(struct journal_file *f, uint64_t now_ms, struct str program
     }
     sqlite3_finalize(st);
     f->run = (uint64_t)sqlite3_last_insert_rowid(f->sql);
-    return result_of(code);
+    return sql_result(code);
 }
 
 int file_open(struct journal_file *f, const char *path, uint64_t now_ms, struct str program,
@@ -192,17 +119,17 @@ int file_open(struct journal_file *f, const char *path, uint64_t now_ms, struct 
     r = map_init(&f->names, rng);
     f->names_ready = r == 0;
     r = r ? r
-          : result_of(sqlite3_open_v2(
+          : sql_result(sqlite3_open_v2(
                 path, &f->sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
                 NULL));
     if (r == 0)
         sqlite3_busy_timeout(f->sql, PATIENCE_MS);
     r = r ? r
-          : exec(f, "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;"
-                    "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8192;"
-                    "PRAGMA journal_size_limit = 16777216; PRAGMA trusted_schema = OFF;"
-                    "PRAGMA temp_store = MEMORY");
-    r = r ? r : migrate(f, why, why_n);
+          : sql_exec(f->sql, "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;"
+                             "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8192;"
+                             "PRAGMA journal_size_limit = 16777216; PRAGMA trusted_schema = OFF;"
+                             "PRAGMA temp_store = MEMORY");
+    r = r ? r : sql_migrate(f->sql, &schema, why, why_n);
     r = r ? r : prepare_all(f);
     r = r ? r : run_begin(f, now_ms, program);
     if (r) {
@@ -280,7 +207,7 @@ static int name_get(struct journal_file *f, struct str text, int64_t *id)
     if (code == SQLITE_ROW)
         *id = sqlite3_column_int64(find, 0);
     (void)sqlite3_reset(find);
-    r = result_of(code);
+    r = sql_result(code);
     if (r == 0 && code != SQLITE_ROW) {
         sqlite3_bind_text(add, 1, text.n ? text.p : "", (int)text.n, SQLITE_STATIC);
         r = step(f, STATEMENT_NAME_PUT);
@@ -344,8 +271,9 @@ int file_forget(struct journal_file *f, uint64_t before_ms, bool any, bool *more
 int file_tidy(struct journal_file *f)
 {
     names_forget(f);
-    return exec(f, "DELETE FROM name WHERE NOT EXISTS (SELECT 1 FROM change WHERE change.name ="
-                   " name.id); DELETE FROM run WHERE id < (SELECT min(run) FROM change)");
+    return sql_exec(f->sql,
+                    "DELETE FROM name WHERE NOT EXISTS (SELECT 1 FROM change WHERE change.name ="
+                    " name.id); DELETE FROM run WHERE id < (SELECT min(run) FROM change)");
 }
 
 int file_shrink(struct journal_file *f)
@@ -353,15 +281,16 @@ int file_shrink(struct journal_file *f)
     char sql[64];
 
     snprintf(sql, sizeof(sql), "PRAGMA incremental_vacuum(%d)", SHRINK_PAGES);
-    return exec(f, sql);
+    return sql_exec(f->sql, sql);
 }
 
 uint64_t file_bytes(struct journal_file *f)
 {
     int64_t pages = 0, empty = 0, size = 0;
 
-    if (number_of(f, "PRAGMA page_count", &pages) ||
-        number_of(f, "PRAGMA freelist_count", &empty) || number_of(f, "PRAGMA page_size", &size))
+    if (sql_number(f->sql, "PRAGMA page_count", &pages) ||
+        sql_number(f->sql, "PRAGMA freelist_count", &empty) ||
+        sql_number(f->sql, "PRAGMA page_size", &size))
         return 0;
     return (uint64_t)((pages - empty) * size);
 }
@@ -408,7 +337,7 @@ int file_rows(struct journal_file *f, enum journal_statement which, journal_row_
     (void)sqlite3_clear_bindings(st);
     if (r)
         return r;
-    r = result_of(code);
+    r = sql_result(code);
     return r ? JOURNAL_FAILS : 0;
 }
 
@@ -416,7 +345,7 @@ uint64_t file_begins(struct journal_file *f)
 {
     int64_t at_ms = 0;
 
-    (void)!number_of(f, texts[STATEMENT_FIRST], &at_ms);
+    (void)!sql_number(f->sql, texts[STATEMENT_FIRST], &at_ms);
     return (uint64_t)at_ms;
 }
 

@@ -3,8 +3,8 @@
  * database. Threads: the journal's. */
 #pragma once
 #include "base/map.h"
+#include "base/sql.h"
 #include "journal/journal.h"
-#include <sqlite3.h>
 
 enum journal_statement {
     STATEMENT_BEGIN,
@@ -30,18 +30,13 @@ struct journal_file {
     bool names_ready, within; /* a transaction */
 };
 
-enum {
-    FILE_DAMAGED = 1,
-    FILE_UNKNOWN, /* its schema is of a newer program */
-};
-
 struct row_head { /* before the bytes of name and detail */
     uint64_t at_ms, cause;
     uint32_t kind, name_n, detail_n;
 };
 
-/* `program`: for the record of who begins to write. 0, FILE_DAMAGED, FILE_UNKNOWN, or a negative
- * errno; unless 0 with the reason in `why`, and it is closed. */
+/* `program`: for the record of who begins to write. 0, SQL_DAMAGED, -EPROTO (sql_migrate), or
+ * another negative errno; unless 0 with the reason in `why`, and it is closed. */
 NODISCARD int file_open(struct journal_file *f, const char *path, uint64_t now_ms,
                         struct str program, struct rng *rng, char *why, size_t why_n);
 void file_close(struct journal_file *f);

@@ -25,6 +25,8 @@ static const char *const migrations[] = {
             NAMED("source_state") NAMED("autohint") NAMED("self"),
 };
 
+static const struct sql_schema schema = { APPLICATION_ID, migrations, ARRAY_LEN(migrations) };
+
 static const char *const table_names[KEEP_TABLES] = {
     [KEEP_SUBSCRIPTION] = "subscription",
     [KEEP_PUBLICATION] = "publication",
@@ -45,34 +47,6 @@ static bool by_number(enum keep_table table)
 
 /* ---- results ---- */
 
-static int result_of(int code)
-{
-    switch (code & 0xff) {
-    case SQLITE_OK:
-    case SQLITE_DONE:
-    case SQLITE_ROW:
-        return 0;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return DATABASE_DAMAGED;
-    case SQLITE_NOMEM:
-        return -ENOMEM;
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return -EBUSY;
-    case SQLITE_FULL:
-        return -ENOSPC;
-    case SQLITE_READONLY:
-    case SQLITE_PERM:
-    case SQLITE_AUTH:
-        return -EROFS;
-    case SQLITE_CANTOPEN:
-        return -ENOENT;
-    default:
-        return -EIO;
-    }
-}
-
 void database_why(const struct database *d, int code, char *why, size_t why_n)
 {
     const char *text = d->sql ? sqlite3_errmsg(d->sql) : sqlite3_errstr(code);
@@ -81,16 +55,6 @@ void database_why(const struct database *d, int code, char *why, size_t why_n)
 }
 
 /* ---- statements ---- */
-
-static int exec(struct database *d, const char *sql)
-{
-    return result_of(sqlite3_exec(d->sql, sql, NULL, NULL, NULL));
-}
-
-static int prepare(struct database *d, sqlite3_stmt **out, const char *sql)
-{
-    return result_of(sqlite3_prepare_v3(d->sql, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL));
-}
 
 /* Runs it, and leaves it ready for the next time. */
 static int step(struct database *d, sqlite3_stmt *st)
@@ -101,20 +65,7 @@ static int step(struct database *d, sqlite3_stmt *st)
     code = sqlite3_step(st);
     d->failure = (code & 0xff) == SQLITE_IOERR ? errno : 0;
     (void)sqlite3_reset(st); /* says the same once more */
-    return result_of(code);
-}
-
-static int number_of(struct database *d, const char *pragma, int *out)
-{
-    sqlite3_stmt *st = NULL;
-    int code = sqlite3_prepare_v2(d->sql, pragma, -1, &st, NULL);
-
-    if (code == SQLITE_OK)
-        code = sqlite3_step(st);
-    if (code == SQLITE_ROW)
-        *out = sqlite3_column_int(st, 0);
-    sqlite3_finalize(st);
-    return result_of(code);
+    return sql_result(code);
 }
 
 static int prepare_table(struct database *d, enum keep_table table)
@@ -125,65 +76,22 @@ static int prepare_table(struct database *d, enum keep_table table)
 
     snprintf(sql, sizeof(sql), "INSERT OR REPLACE INTO %s (%s, record) VALUES (?1, ?2)",
              table_names[table], key);
-    r = prepare(d, &d->put[table], sql);
+    r = sql_prepare(d->sql, &d->put[table], sql);
     if (r)
         return r;
     snprintf(sql, sizeof(sql), "DELETE FROM %s WHERE %s = ?1", table_names[table], key);
-    return prepare(d, &d->forget[table], sql);
+    return sql_prepare(d->sql, &d->forget[table], sql);
 }
 
 static int prepare_all(struct database *d)
 {
-    int r = prepare(d, &d->begin, "BEGIN IMMEDIATE");
+    int r = sql_prepare(d->sql, &d->begin, "BEGIN IMMEDIATE");
 
-    r = r ? r : prepare(d, &d->commit, "COMMIT");
-    r = r ? r : prepare(d, &d->rollback, "ROLLBACK");
+    r = r ? r : sql_prepare(d->sql, &d->commit, "COMMIT");
+    r = r ? r : sql_prepare(d->sql, &d->rollback, "ROLLBACK");
     for (unsigned t = 0; t < KEEP_TABLES && r == 0; t++)
         r = prepare_table(d, t);
     return r;
-}
-
-/* ---- the schema ---- */
-
-static int migrate_from(struct database *d, int version)
-{
-    char set[64];
-    int r = exec(d, "BEGIN IMMEDIATE");
-
-    for (size_t v = (size_t)version; v < ARRAY_LEN(migrations) && r == 0; v++)
-        r = exec(d, migrations[v]);
-    snprintf(set, sizeof(set), "PRAGMA application_id = %d; PRAGMA user_version = %d",
-             APPLICATION_ID, (int)ARRAY_LEN(migrations));
-    r = r ? r : exec(d, set);
-    r = r ? r : exec(d, "COMMIT");
-    if (r)
-        database_rollback(d);
-    return r;
-}
-
-static int version_read(struct database *d, int *out, char *why, size_t why_n)
-{
-    int version = 0, application = 0;
-    int r = number_of(d, "PRAGMA user_version", &version);
-
-    r = r ? r : number_of(d, "PRAGMA application_id", &application);
-    if (r)
-        return r;
-    *out = version;
-    if (version > (int)ARRAY_LEN(migrations) || (version && application != APPLICATION_ID)) {
-        snprintf(why, why_n,
-                 "its schema is version %d of application %#x; this program knows %d of %#x",
-                 version, (unsigned)application, (int)ARRAY_LEN(migrations), APPLICATION_ID);
-        return -EPROTO;
-    }
-    return 0;
-}
-
-static int migrate(struct database *d, char *why, size_t why_n)
-{
-    int version, r = version_read(d, &version, why, why_n);
-
-    return r ? r : version < (int)ARRAY_LEN(migrations) ? migrate_from(d, version) : 0;
 }
 
 /* ---- opening ---- */
@@ -206,7 +114,7 @@ static int configure(struct database *d, enum store_durability durability)
              "PRAGMA cache_size = -16384; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY",
              durability == STORE_FULL ? "FULL" : "NORMAL");
     sqlite3_wal_hook(d->sql, on_commit, d);
-    return exec(d, sql);
+    return sql_exec(d->sql, sql);
 }
 
 static int attach(struct database *d, const struct database_config *cfg, int flags)
@@ -215,7 +123,7 @@ static int attach(struct database *d, const struct database_config *cfg, int fla
 
     if (code == SQLITE_OK)
         code = sqlite3_extended_result_codes(d->sql, 1);
-    return result_of(code);
+    return sql_result(code);
 }
 
 int database_open(struct database *d, const struct database_config *cfg, char *why, size_t why_n)
@@ -228,7 +136,7 @@ int database_open(struct database *d, const struct database_config *cfg, char *w
     if (r == 0)
         sqlite3_busy_timeout(d->sql, cfg->patience_ms);
     r = r ? r : configure(d, cfg->durability);
-    r = r ? r : migrate(d, why, why_n);
+    r = r ? r : sql_migrate(d->sql, &schema, why, why_n);
     r = r ? r : prepare_all(d);
     if (r) {
         if (!*why)
@@ -254,9 +162,10 @@ int database_open_reader(struct database *d, const struct database_config *cfg)
 int database_probe(const struct database_config *cfg, char *why, size_t why_n)
 {
     struct database d;
-    int version, r = database_open_reader(&d, cfg);
+    size_t version;
+    int r = database_open_reader(&d, cfg);
 
-    r = r ? r : version_read(&d, &version, why, why_n);
+    r = r ? r : sql_version(d.sql, &schema, &version, why, why_n);
     if (r && !*why)
         database_why(&d, SQLITE_CANTOPEN, why, why_n);
     database_close(&d);
@@ -290,13 +199,13 @@ int database_commit(struct database *d)
 
 int database_sync(struct database *d)
 {
-    return result_of(
+    return sql_result(
         sqlite3_wal_checkpoint_v2(d->sql, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL));
 }
 
 int database_settle(struct database *d)
 {
-    return result_of(
+    return sql_result(
         sqlite3_wal_checkpoint_v2(d->sql, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL));
 }
 
@@ -307,7 +216,7 @@ void database_rollback(struct database *d)
     if (d->rollback)
         (void)!step(d, d->rollback);
     else
-        (void)!exec(d, "ROLLBACK");
+        (void)!sql_exec(d->sql, "ROLLBACK");
 }
 
 bool database_is_elsewhere(const struct database *d)
@@ -334,7 +243,7 @@ int database_put(struct database *d, const struct keep_record *k)
 
     if (code == SQLITE_OK && k->bytes.n)
         code = sqlite3_bind_blob64(st, 2, k->bytes.p, k->bytes.n, SQLITE_STATIC);
-    return code == SQLITE_OK ? step(d, st) : result_of(code);
+    return code == SQLITE_OK ? step(d, st) : sql_result(code);
 }
 
 static struct keep_record row(sqlite3_stmt *st, enum keep_table table)
@@ -373,7 +282,7 @@ int database_read(struct database *d, const char *which, enum keep_table table,
             break;
     }
     sqlite3_finalize(st);
-    return result_of(code);
+    return sql_result(code);
 }
 
 /* ---- the whole file ---- */
@@ -408,7 +317,7 @@ static int copy_fill(const struct database_config *cfg, const char *file, char *
         code = sqlite3_bind_text(st, 1, file, -1, SQLITE_STATIC);
     if (code == SQLITE_OK)
         code = sqlite3_step(st);
-    r = r ? r : result_of(code);
+    r = r ? r : sql_result(code);
     if (r)
         database_why(&d, code, why, why_n);
     sqlite3_finalize(st);
@@ -426,8 +335,8 @@ static int copy_advance(const struct database_config *cfg, const char *file, cha
     int r = attach(&d, &copy, SQLITE_OPEN_READWRITE);
 
     r = r ? r
-          : exec(&d, "UPDATE self SET record = CAST(CAST(record AS TEXT) + 1000 AS BLOB) "
-                     "WHERE name = 'incarnation'");
+          : sql_exec(d.sql, "UPDATE self SET record = CAST(CAST(record AS TEXT) + 1000 AS BLOB) "
+                            "WHERE name = 'incarnation'");
     if (r)
         database_why(&d, SQLITE_ERROR, why, why_n);
     database_close(&d);
@@ -455,7 +364,7 @@ static int integrity_check(struct database *d, char *why, size_t why_n)
 
     if (code == SQLITE_OK)
         code = sqlite3_step(st);
-    r = result_of(code);
+    r = sql_result(code);
     if (r) {
         database_why(d, code, why, why_n);
     } else if (strcmp((const char *)sqlite3_column_text(st, 0), "ok") != 0) {
@@ -487,7 +396,7 @@ int database_verify(const struct database_config *cfg,
     struct every every = { each, ctx };
     int r = attach(&d, cfg, SQLITE_OPEN_READWRITE), ignored;
 
-    r = r ? r : exec(&d, "BEGIN");
+    r = r ? r : sql_exec(d.sql, "BEGIN");
     if (r)
         database_why(&d, SQLITE_ERROR, why, why_n);
     r = r ? r : integrity_check(&d, why, why_n);

@@ -171,12 +171,12 @@ static int file_open(struct store *s, char *why, size_t why_n)
     making_remove(s);
     cfg.patience_ms = START_PATIENCE_MS;
     r = database_open(&s->database, &cfg, why, why_n);
-    if (r != DATABASE_DAMAGED)
+    if (r != SQL_DAMAGED)
         return r;
     log_error(s->log, "store.damaged", KV("file", s->path), KV("why", why));
     file_move_aside(s);
     r = database_open(&s->database, &cfg, why, why_n);
-    return r == DATABASE_DAMAGED ? -EUCLEAN : r;
+    return r == SQL_DAMAGED ? -EUCLEAN : r;
 }
 
 static void identity_make(struct store *s)
@@ -259,7 +259,7 @@ static void failure_note(struct store *s, int result, const char *why)
                   KV("meanwhile", "nothing new is accepted, what is there is served"));
     else
         log_warn(s->log, "store.still_fails", KV("why", why));
-    if (result == DATABASE_DAMAGED)
+    if (result == SQL_DAMAGED)
         s->damaged = true;
     LIST_FOREACH (it, &s->group)
         ledger_batch_fail(CONTAINER_OF(it, struct ledger_batch, m.link),
@@ -613,7 +613,7 @@ int store_open(struct store **out, const struct store_config *cfg, char *why, si
 
 static int read_result(struct store *s, const struct database *d, int r)
 {
-    if (r != DATABASE_DAMAGED)
+    if (r != SQL_DAMAGED)
         return r;
     log_error(s->log, "store.damaged", KV("file", s->path), KV("why", sqlite3_errmsg(d->sql)));
     atomic_store(&s->damaged, true);

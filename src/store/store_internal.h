@@ -10,10 +10,9 @@
  * checkpoint.c  from SQLite's log into the file, beside the commits
  * ledger.c      the owners' side */
 #pragma once
+#include "base/sql.h"
 #include "loop/loop.h"
 #include "store/ledger.h"
-
-#include <sqlite3.h>
 
 /* ---- ledger.c ---- */
 
@@ -65,9 +64,7 @@ struct database_config {
     int patience_ms; /* with others who have it locked */
 };
 
-enum database_result { DATABASE_DAMAGED = 1 }; /* not a database, or one with broken pages */
-
-/* 0, DATABASE_DAMAGED or a negative errno; unless 0, `why` has the reason and nothing is open. */
+/* 0, SQL_DAMAGED or a negative errno; unless 0, `why` has the reason and nothing is open. */
 NODISCARD int database_open(struct database *d, const struct database_config *cfg, char *why,
                             size_t why_n);
 void database_close(struct database *d); /* also one that was never opened */
