@@ -215,7 +215,7 @@ static bool body_read(struct exchange *x)
     json_error_t why;
 
     if (x->body.error) {
-        exchange_fail(x, 413, "usage", "a request has at most %d bytes", HTTP_BODY_MAX);
+        exchange_fail(x, 503, "busy", "there is no memory for it");
         return false;
     }
     if (!x->body.n || !str_starts_nocase(x->rq.content_type, STR("application/json")))

@@ -2,6 +2,7 @@
 /* libwebsockets, on the loop that it is given. It never listens: connections are accepted here, so
  * that an address that may not connect, or one too many, costs nothing, and handed over to it. */
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <libwebsockets.h>
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
@@ -35,6 +36,12 @@ struct retry { /* likewise */
     struct server *server;
 };
 
+struct watch { /* likewise; of a stream's connection */
+    uv_poll_t poll;
+    struct lws *wsi;
+    int fd;
+};
+
 struct server {
     struct http *h;
     struct lws_context *context; /* NULL until it is first enabled */
@@ -51,9 +58,13 @@ struct server {
 
 struct connection { /* libwebsockets' per-session data */
     struct exchange *exchange;
+    struct watch *watch; /* of a stream */
     size_t sent;
+    uint64_t left; /* of the body */
     bool headed;
-    bool unread; /* a body that nobody wants comes: the connection ends with the answer */
+    bool waits;    /* for its body */
+    bool complete; /* that is there */
+    bool last;     /* the connection ends with the answer: what comes behind it is no request */
 };
 
 uint64_t server_connections(const struct server *s)
@@ -169,8 +180,57 @@ static void on_ready(struct exchange *x)
     lws_callback_on_writable(x->server);
 }
 
+/* ---- a stream's connection ---- */
+
+static void on_watch_closed(uv_handle_t *handle)
+{
+    free(CONTAINER_OF((uv_poll_t *)handle, struct watch, poll));
+}
+
+static void watch_end(struct watch *w)
+{
+    if (!w)
+        return;
+    uv_close((uv_handle_t *)&w->poll, on_watch_closed);
+    close(w->fd);
+}
+
+static void on_said(uv_poll_t *poll, int status, int events)
+{
+    struct watch *w = CONTAINER_OF(poll, struct watch, poll);
+
+    (void)status;
+    (void)events;
+    uv_poll_stop(poll);
+    lws_set_timeout(w->wsi, PENDING_TIMEOUT_HTTP_CONTENT, LWS_TO_KILL_ASYNC);
+}
+
+/* Who is told a stream has nothing more to say. libwebsockets does not read while it answers, and
+ * so does not find out that he has hung up; but it asks its loop for what there is to be read, and
+ * the loop does not sleep any more. */
+static int watch_begin(struct watch **out, uv_loop_t *loop, struct lws *wsi)
+{
+    struct watch *w = malloc(sizeof(*w));
+    int r = w ? 0 : -ENOMEM;
+
+    if (r)
+        return r;
+    *w = (struct watch){ .wsi = wsi, .fd = fcntl(lws_get_socket_fd(wsi), F_DUPFD_CLOEXEC, 0) };
+    r = w->fd < 0 ? -errno : uv_poll_init(loop, &w->poll, w->fd);
+    if (r) {
+        if (w->fd >= 0)
+            close(w->fd);
+        free(w);
+        return r;
+    }
+    uv_poll_start(&w->poll, UV_READABLE | UV_DISCONNECT, on_said);
+    *out = w;
+    return 0;
+}
+
 static void connection_drop(struct connection *c)
 {
+    watch_end(c->watch);
     exchange_destroy(c->exchange);
     *c = (struct connection){ .sent = 0 };
 }
@@ -225,7 +285,7 @@ static int write_head(struct server *s, struct lws *wsi, struct connection *c)
     if (!x->file.n)
         head_add(&h, "cache-control:", STR("no-store"));
     head_add_fields(&h, buf_str(&x->fields));
-    if (c->unread || x->stream)
+    if (c->last || x->stream)
         head_add(&h, "connection:", STR("close"));
     if (!x->stream && x->status != 204 && x->status != 304)
         h.full |= lws_add_http_header_content_length(wsi, body_of(x).n, &h.at, h.end) != 0;
@@ -237,7 +297,7 @@ static int write_head(struct server *s, struct lws *wsi, struct connection *c)
 
 static int answer_over(struct lws *wsi, struct connection *c)
 {
-    bool last = c->unread;
+    bool last = c->last;
 
     connection_drop(c);
     lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
@@ -312,36 +372,65 @@ static int on_timer(struct lws *wsi, struct connection *c)
     return 0;
 }
 
+static bool is_all_sent(const struct connection *c)
+{
+    const struct exchange *x = c->exchange;
+
+    return x->rq.method == HTTP_HEAD || x->status == 304 || c->sent == body_of(x).n;
+}
+
+/* The next request may come as soon as the answer is out, and has to find libwebsockets ready. What
+ * it holds back has to go first. */
+static int answer_went(struct lws *wsi, struct connection *c)
+{
+    if (is_all_sent(c) && !lws_partial_buffered(wsi))
+        return answer_over(wsi, c);
+    lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, ANSWER_S);
+    lws_callback_on_writable(wsi); /* when that is gone: then what is left, or the end */
+    return 0;
+}
+
 static int write_piece(struct server *s, struct lws *wsi, struct connection *c)
 {
     struct str body = body_of(c->exchange), piece = str_sub(body, c->sent, c->sent + PIECE);
     bool last = c->sent + piece.n == body.n;
 
-    if (c->exchange->rq.method == HTTP_HEAD || c->exchange->status == 304 || !body.n ||
-        c->sent == body.n)
+    if (is_all_sent(c))
         return answer_over(wsi, c);
     memcpy(s->room + LWS_PRE, piece.p, piece.n);
     if (lws_write(wsi, s->room + LWS_PRE, piece.n, last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) <
         0)
         return -1;
     c->sent += piece.n;
-    lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, ANSWER_S);
-    lws_callback_on_writable(wsi); /* when that is gone: then what is left, or the end */
+    return answer_went(wsi, c);
+}
+
+static int write_first(struct server *s, struct lws *wsi, struct connection *c)
+{
+    if (write_head(s, wsi, c))
+        return -1;
+    if (!c->exchange->stream)
+        return answer_went(wsi, c);
+    stream_begins(wsi);
+    if (watch_begin(&c->watch, s->h->cfg.loop, wsi))
+        return -1;
+    lws_callback_on_writable(wsi);
     return 0;
 }
 
 static int on_writable(struct server *s, struct lws *wsi, struct connection *c)
 {
-    if (!c->exchange || !c->exchange->answered)
+    if (!c->exchange)
         return 0;
-    if (!c->headed) {
-        if (write_head(s, wsi, c))
-            return -1;
-        if (c->exchange->stream)
-            stream_begins(wsi);
-        lws_callback_on_writable(wsi);
-        return 0;
+    if (c->waits && c->complete) {
+        c->waits = false;
+        lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, ANSWER_S);
+        exchange_go(c->exchange);
     }
+    if (!c->exchange->answered)
+        return 0;
+    if (!c->headed)
+        return write_first(s, wsi, c);
     return c->exchange->stream ? write_stream(s, wsi, c) : write_piece(s, wsi, c);
 }
 
@@ -357,24 +446,26 @@ static bool header_text(struct lws *wsi, enum lws_token_indexes token, char *out
 }
 
 /* How long the body is; false: that is answered. */
-static bool body_expected(struct exchange *x, struct lws *wsi, uint64_t *length)
+static bool body_expected(struct exchange *x, struct lws *wsi, struct connection *c)
 {
     char room[32];
     struct str text;
 
-    *length = 0;
     if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING)) {
         exchange_fail(x, 411, "usage", "a body comes with its Content-Length");
         return false;
     }
-    if (!lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH))
+    if (!lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH)) {
+        /* libwebsockets takes whatever comes for the body of these. */
+        c->last = x->rq.method == HTTP_POST || x->rq.method == HTTP_PUT;
         return true;
+    }
     if (!header_text(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, room, sizeof(room), &text) ||
-        str_to_u64(length, text)) {
+        str_to_u64(&c->left, text)) {
         exchange_fail(x, 400, "usage", "Content-Length is no number");
         return false;
     }
-    if (*length > HTTP_BODY_MAX) {
+    if (c->left > HTTP_BODY_MAX) {
         exchange_fail(x, 413, "usage", "a request has at most %d bytes", HTTP_BODY_MAX);
         return false;
     }
@@ -384,7 +475,6 @@ static bool body_expected(struct exchange *x, struct lws *wsi, uint64_t *length)
 static int on_request(struct server *s, struct lws *wsi, struct connection *c, struct str path)
 {
     struct exchange *x;
-    uint64_t length;
 
     connection_drop(c);
     x = exchange_create(s->h, on_ready, wsi);
@@ -394,8 +484,8 @@ static int on_request(struct server *s, struct lws *wsi, struct connection *c, s
     if (head_read(x, wsi, path))
         return -1;
     lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, ANSWER_S);
-    if (!body_expected(x, wsi, &length)) {
-        c->unread = true;
+    if (!body_expected(x, wsi, c)) {
+        c->last = true;
         return 0;
     }
     /* A NUL in the path ends it for libwebsockets. */
@@ -403,27 +493,37 @@ static int on_request(struct server *s, struct lws *wsi, struct connection *c, s
         exchange_fail(x, 400, "usage", "there is a NUL in the path");
     else
         exchange_begin(x);
-    c->unread = x->answered && length > 0;
-    if (length == 0)
-        exchange_go(x);
-    else if (!x->answered)
+    c->last = c->last || (x->answered && c->left > 0);
+    c->waits = !x->answered && c->left > 0;
+    if (c->waits)
         lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, BODY_S);
+    else
+        exchange_go(x);
     return 0;
 }
 
+/* A request that has come before the one in front of it was answered libwebsockets 4.1 hands out
+ * twice when it has a body: its head as the body, too; and it says without end that a body is
+ * complete when there is more behind it. So nothing is done with one before the next turn of the
+ * loop, and where there is more than was announced the connection ends. */
 static int on_body(struct connection *c, struct str bytes)
 {
-    if (c->exchange && !c->exchange->answered)
+    if (!c->exchange || c->last)
+        return 0;
+    if (bytes.n > c->left)
+        return -1;
+    c->left -= bytes.n;
+    if (c->waits)
         buf_add(&c->exchange->body, bytes);
     return 0;
 }
 
 static int on_body_complete(struct lws *wsi, struct connection *c)
 {
-    if (c->exchange && !c->exchange->answered && c->exchange->body.n) {
-        lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, ANSWER_S);
-        exchange_go(c->exchange);
-    }
+    if (c->complete)
+        return -1;
+    c->complete = true;
+    lws_callback_on_writable(wsi);
     return 0;
 }
 

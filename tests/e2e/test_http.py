@@ -384,6 +384,70 @@ class Http(unittest.TestCase):
             s.daemon.tool("reload")
             wait_for("the new certificate", lambda: ask(s)[1] != number)
 
+    def test_one_after_the_other(self):
+        """The next one comes as soon as the answer is out."""
+        with Server() as s:
+            connection = s.connect()
+            for i in range(500):
+                body = '{"state":"%s"}' % ("BUSY", "RINGING")[i % 2]
+                connection.request("PUT", "/v1/devices/Custom:1000", body,
+                                   {"Authorization": f"Bearer {WRITER}", "Content-Type": "application/json"})
+                answer = connection.getresponse()
+                self.assertEqual((answer.status, answer.read()), (204, b""))
+                self.assertIsNotNone(connection.sock, "it has been closed")
+            connection.close()
+
+    def test_who_hangs_up_is_found(self):
+        """Whoever is told a stream, and ends or says something instead of listening, is let go at once, and not when he is written to next."""
+
+        def connections():
+            return int(re.search(rb"^extstate_http_connections (\d+)", s.ask("GET", "/metrics")[1], re.M)[1])
+
+        with Server() as s:
+            for say in (None, b"hello", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"):
+                with self.subTest(say=say), socket.create_connection(("127.0.0.1", s.http_port), timeout=harness.PATIENCE) as c:
+                    c.sendall(b"GET /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+                    wait_for("the first event", lambda c=c: b"event: hello" in c.recv(65536))
+                    self.assertEqual(connections(), 2)
+                    if say:
+                        c.sendall(say)
+                    else:
+                        c.close()
+                    wait_for("the end", lambda: connections() == 1, 10)
+
+    def test_requests_that_do_not_wait(self):
+        """Several in one piece are answered in their order; one with a body, that libwebsockets would never come back from, ends
+        the connection. What nobody asked for is not done."""
+        get = b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        put = (b"PUT /v1/devices/Custom:1000 HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+               b"Authorization: Bearer desk-0123456789abcdef\r\nContent-Length: %d\r\n\r\n%s")
+        busy, ringing = (put % (len(body), body) for body in (b'{"state":"BUSY"}', b'{"state":"RINGING"}'))
+        without = b"POST /v1/changes HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer desk-0123456789abcdef\r\n\r\n"
+
+        def last(request):
+            return request.replace(b"Host", b"Connection: close\r\nHost")
+
+        with Server() as s:
+            for sent, least, state in (([get + get + last(get)], 3, "Idle"), ([get + busy], 1, "Idle"), ([get + busy + get], 1, "Idle"),
+                                       ([get + busy[:-9], busy[-9:]], 1, "Idle"), ([busy, last(get)], 2, "Busy"),
+                                       ([last(ringing)[:-5], ringing[-5:]], 1, "Ringing"), ([busy + ringing], 0, None),
+                                       ([busy + get], 0, None), ([without + get], 1, None)):
+                with self.subTest(sent=sent), socket.create_connection(("127.0.0.1", s.http_port), timeout=harness.PATIENCE) as c:
+                    got = b""
+                    try:
+                        for piece in sent:
+                            while piece == last(get) and b"204" not in got:
+                                got += c.recv(4096)
+                            c.sendall(piece)
+                        while more := c.recv(4096):
+                            got += more
+                    except ConnectionError:
+                        pass
+                    self.assertGreaterEqual(got.count(b"HTTP/1.1 "), least)
+                    self.assertEqual(s.status("GET", "/health/live"), 200)
+                    if state:
+                        self.assertEqual(s.ask("GET", "/v1/hints/1000@users")[1]["state"], state)
+
     def test_what_is_no_http(self):
         with Server() as s:
             for rubbish in (b"\0" * 100, b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"x" * 20000,
