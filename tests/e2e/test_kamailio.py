@@ -63,7 +63,8 @@ class WithKamailio(unittest.TestCase):
     def published(self, daemon, n):
         def all_there():
             rows = daemon.tool("publications", status=None)
-            return len(rows) == n and all(r["state"] == "published" and r["entity_tag"] for r in rows)
+            return len(rows) == n and all(r["state"] == "published" and r["entity_tag"] and
+                                          r["told_sequence"] == r["current_sequence"] for r in rows)
         wait_for("the publications", all_there)
 
     def test_every_state_reaches_the_watchers(self):
@@ -158,6 +159,7 @@ class WithKamailio(unittest.TestCase):
             lamp.subscribe("1000")
             until(lamp, "<state>confirmed</state>")
             self.published(daemon, 4)
+            daemon.settle()
             daemon.kill()
             daemon.start()
             daemon.set("Custom:1000", "RINGING")
