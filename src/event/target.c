@@ -7,27 +7,6 @@
 
 enum { SIP_PORT = 5060, SIPS_PORT = 5061 };
 
-static const struct str protocol_params[NET_PROTOCOLS] = {
-    [NET_TCP] = STR_INIT(";transport=TCP"),
-    [NET_TLS] = STR_INIT(";transport=TLS"),
-    [NET_WS] = STR_INIT(";transport=WS"),
-    [NET_WSS] = STR_INIT(";transport=WSS"),
-};
-
-static void print_params_without(struct buf *out, struct str params, struct str name)
-{
-    struct str rest = str_sub(params, 1, params.n); /* behind the first semicolon */
-
-    while (rest.n) {
-        struct str param = str_next(&rest, ';');
-
-        if (str_equal_nocase(str_sub(param, 0, str_find_char(param, '=')), name))
-            continue;
-        buf_add_char(out, ';');
-        buf_add(out, param);
-    }
-}
-
 static bool in_net(const struct addr *a, const char *text)
 {
     struct addr_net net;
@@ -234,14 +213,7 @@ static void print_target(struct target *t, const struct uas_request *rq,
         sip_uri_print(&t->uri, &uri);
         return;
     }
-    buf_add(&t->uri, uri.scheme);
-    buf_add_char(&t->uri, ':');
-    buf_add(&t->uri, uri.user);
-    if (uri.user.n)
-        buf_add_char(&t->uri, '@');
-    addr_print(&t->uri, source);
-    print_params_without(&t->uri, uri.params, STR("transport"));
-    buf_add(&t->uri, protocol_params[rq->flow->protocol]);
+    txn_print_uri_at(&t->uri, &uri, rq->flow);
 }
 
 /* Without any local_net everybody is outside. */
@@ -305,7 +277,7 @@ int target_finish(struct target *t, const struct notifier *n, const struct endpo
         buf_add_char(&t->contact, '@');
     }
     buf_add(&t->contact, buf_str(&t->self));
-    buf_add(&t->contact, protocol_params[t->flow.protocol]);
+    buf_add(&t->contact, txn_transport_param((enum net_protocol)t->flow.protocol));
     buf_add_char(&t->contact, '>');
     return t->self.error ? t->self.error : t->contact.error;
 }
@@ -370,7 +342,7 @@ static void add_subscriber(struct buf *out, const struct sip_uri *uri)
     buf_add(out, uri->host);
     if (uri->host_ipv6)
         buf_add_char(out, ']');
-    print_params_without(out, uri->params, STR("transport"));
+    sip_params_print_without(out, uri->params, STR("transport"));
 }
 
 void subscriber_uri_add(struct buf *out, struct str from_uri)

@@ -15,6 +15,11 @@ void sip_uri_user_decode(struct buf *out, struct str user);
  * RFC 3261 section 19.1. */
 void sip_uri_print_with_user(struct buf *out, const struct sip_uri *uri, struct str user);
 void sip_uri_print(struct buf *out, const struct sip_uri *uri);
+/* Parameters as sip_uri.params has them, but for that one. */
+void sip_params_print_without(struct buf *out, struct str params, struct str name);
+/* Are they the same contact? RFC 3261 section 19.1.4; of other schemes when they are written
+ * alike. */
+bool sip_uri_equal(const struct sip_uri *a, const struct sip_uri *b);
 
 /* One value. Contact's "*" gives uri "*". The URI is found, not checked: see sip_uri_parse. */
 NODISCARD int sip_name_addr_parse(struct sip_name_addr *out, struct str value);

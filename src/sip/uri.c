@@ -196,3 +196,108 @@ void sip_uri_print(struct buf *out, const struct sip_uri *uri)
         buf_add_char(out, '@');
     rest_print(out, uri);
 }
+
+/* Those of a URI have no quotes. */
+static bool uri_param_next(struct str *rest, struct sip_param *out)
+{
+    struct str param;
+
+    if (!rest->n)
+        return false;
+    *rest = str_sub(*rest, 1, rest->n); /* the semicolon */
+    param = str_sub(*rest, 0, str_find_char(*rest, ';'));
+    *rest = str_sub(*rest, param.n, rest->n);
+    out->name = str_sub(param, 0, str_find_char(param, '='));
+    out->value = str_sub(param, out->name.n + 1, param.n);
+    return true;
+}
+
+void sip_params_print_without(struct buf *out, struct str params, struct str name)
+{
+    struct sip_param p;
+
+    while (params.n) {
+        struct str all = params;
+
+        (void)uri_param_next(&params, &p);
+        if (!str_equal_nocase(p.name, name))
+            buf_add(out, str_sub(all, 0, all.n - params.n));
+    }
+}
+
+/* ---- comparing ---- */
+
+/* The next character; an escape is what it stands for, unless that is reserved: then it is another
+ * one than what is written plainly. */
+static unsigned next_character(struct str s, size_t *at)
+{
+    unsigned char c = (unsigned char)s.p[*at];
+
+    if (c != '%' || !is_escape(s, *at)) {
+        ++*at;
+        return c;
+    }
+    c = (unsigned char)(hex_digit(s.p[*at + 1]) << 4 | hex_digit(s.p[*at + 2]));
+    *at += 3;
+    return c && strchr(";/?:@&=+$,", c) ? 0x100u | c : c;
+}
+
+static unsigned lower(unsigned c)
+{
+    return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
+}
+
+static bool parts_equal(struct str a, struct str b, bool any_case)
+{
+    size_t i = 0, k = 0;
+
+    while (i < a.n && k < b.n) {
+        unsigned x = next_character(a, &i), y = next_character(b, &k);
+
+        if (any_case ? lower(x) != lower(y) : x != y)
+            return false;
+    }
+    return i == a.n && k == b.n;
+}
+
+/* Those that say where a request goes, or how, are part of the address even where the other URI
+ * does not have them. */
+static bool param_is_told_apart(struct str name)
+{
+    static const struct str names[] = { STR_INIT("transport"), STR_INIT("user"), STR_INIT("ttl"),
+                                        STR_INIT("method"), STR_INIT("maddr") };
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (word_is(name, names[i]))
+            return true;
+    return false;
+}
+
+static bool params_match(struct str params, struct str others)
+{
+    struct sip_param p, q;
+
+    while (uri_param_next(&params, &p)) {
+        struct str rest = others;
+        bool found = false;
+
+        while (!found && uri_param_next(&rest, &q))
+            found = parts_equal(p.name, q.name, true);
+        if (found ? !parts_equal(p.value, q.value, true) : param_is_told_apart(p.name))
+            return false;
+    }
+    return true;
+}
+
+bool sip_uri_equal(const struct sip_uri *a, const struct sip_uri *b)
+{
+    if (!str_equal_nocase(a->scheme, b->scheme))
+        return false;
+    if (!a->sip)
+        return str_equal(a->user, b->user) && str_equal(a->params, b->params) &&
+               str_equal(a->headers, b->headers);
+    return parts_equal(a->user, b->user, false) && parts_equal(a->password, b->password, false) &&
+           a->port == b->port && a->host_ipv6 == b->host_ipv6 &&
+           str_equal_nocase(a->host, b->host) && params_match(a->params, b->params) &&
+           params_match(b->params, a->params) && parts_equal(a->headers, b->headers, true);
+}

@@ -226,13 +226,60 @@ static void test_params(void **state)
     assert_false(sip_param_find(STR_EMPTY, STR("lr"), NULL));
 }
 
+static void test_equal(void **state)
+{
+    static const struct {
+        const char *a, *b;
+        bool equal;
+    } rows[] = {
+        /* The examples of RFC 3261 section 19.1.4. */
+        { "sip:%61lice@atlanta.com;transport=TCP", "sip:alice@AtLanTa.CoM;Transport=tcp", true },
+        { "sip:carol@chicago.com", "sip:carol@chicago.com;newparam=5", true },
+        { "sip:carol@chicago.com", "sip:carol@chicago.com;security=on", true },
+        { "sip:carol@chicago.com;newparam=5", "sip:carol@chicago.com;security=on", true },
+        { "sip:carol@chicago.com;security=on", "sip:carol@chicago.com;security=off", false },
+        { "SIP:ALICE@AtLanTa.CoM;Transport=udp", "sip:alice@AtLanTa.CoM;Transport=UDP", false },
+        { "sip:bob@biloxi.com", "sip:bob@biloxi.com:5060", false },
+        { "sip:bob@biloxi.com", "sip:bob@biloxi.com;transport=udp", false },
+        { "sip:bob@biloxi.com;transport=udp", "sip:bob@biloxi.com:6000;transport=tcp", false },
+        { "sip:carol@chicago.com", "sip:carol@chicago.com?Subject=next%20meeting", false },
+        { "sip:bob@phone21.boxesbybob.com", "sip:bob@192.0.2.4", false },
+        /* And others. */
+        { "sip:a@h", "sips:a@h", false },
+        { "sip:a@h", "sip:b@h", false },
+        { "sip:a@h", "sip:aa@h", false },
+        { "sip:h", "sip:a@h", false },
+        { "sip:a:pw@h", "sip:a@h", false },
+        { "sip:a%3bb@h", "sip:a;b@h", false },
+        { "sip:a%3bb@h", "sip:a%3Bb@h", true },
+        { "sip:a@[2001:db8::A]", "sip:a@[2001:db8::a]", true },
+        { "sip:a@h;lr", "sip:a@h", true },
+        { "sip:a@h;maddr=x", "sip:a@h", false },
+        { "sip:a@h", "sip:a@h;user=phone", false },
+        { "sip:a@h;x=%61", "sip:a@h;x=A", true },
+        { "tel:1", "tel:1", true },
+        { "tel:1", "TEL:1", true },
+        { "tel:1", "tel:1;x=y", false },
+        { "tel:1", "sip:1", false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct sip_uri a, b;
+
+        assert_int_equal(sip_uri_parse(&a, str_of(rows[i].a)), 0);
+        assert_int_equal(sip_uri_parse(&b, str_of(rows[i].b)), 0);
+        assert_number(rows[i].a, sip_uri_equal(&a, &b), rows[i].equal);
+        assert_number(rows[i].b, sip_uri_equal(&b, &a), rows[i].equal);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_uris),
-        cmocka_unit_test(test_bad_uris),
-        cmocka_unit_test(test_uri_users),
-        cmocka_unit_test(test_params),
+        cmocka_unit_test(test_uris),      cmocka_unit_test(test_bad_uris),
+        cmocka_unit_test(test_uri_users), cmocka_unit_test(test_params),
+        cmocka_unit_test(test_equal),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -202,6 +202,30 @@ bool txn_uri_protocol_named(const struct sip_uri *uri, const struct transport_se
     return (by && !uri->secure) || sip_param_find(uri->params, STR("transport"), NULL);
 }
 
+struct str txn_transport_param(enum net_protocol protocol)
+{
+    static const struct str params[NET_PROTOCOLS] = {
+        [NET_TCP] = STR_INIT(";transport=TCP"),
+        [NET_TLS] = STR_INIT(";transport=TLS"),
+        [NET_WS] = STR_INIT(";transport=WS"),
+        [NET_WSS] = STR_INIT(";transport=WSS"),
+    };
+
+    return params[protocol];
+}
+
+void txn_print_uri_at(struct buf *out, const struct sip_uri *uri, const struct flow *flow)
+{
+    buf_add(out, uri->scheme);
+    buf_add_char(out, ':');
+    buf_add(out, uri->user);
+    if (uri->user.n)
+        buf_add_char(out, '@');
+    addr_print(out, &flow->remote);
+    sip_params_print_without(out, uri->params, STR("transport"));
+    buf_add(out, txn_transport_param((enum net_protocol)flow->protocol));
+}
+
 /* ---- responses ---- */
 
 int txn_print_reply(struct txn_layer *t, const struct sip_message *msg, const struct flow *from,

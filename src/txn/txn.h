@@ -164,6 +164,12 @@ NODISCARD int txn_uri_protocol_by(enum net_protocol *out, const struct sip_uri *
 /* Is it said there, or is it what is usual (RFC 3263 section 4.1)? */
 bool txn_uri_protocol_named(const struct sip_uri *uri, const struct transport_settings *by);
 
+/* ";transport=TCP"; nothing for UDP. */
+struct str txn_transport_param(enum net_protocol protocol);
+/* A SIP URI without headers, and with the far end of the flow in the place of its address: how a
+ * peer behind a NAT is reached. */
+void txn_print_uri_at(struct buf *out, const struct sip_uri *uri, const struct flow *flow);
+
 /* A To or From tag that says which worker made it, from random bits; at most TXN_TAG_MAX bytes. */
 #define TXN_TAG_MAX 24
 struct str txn_tag_make(struct txn_layer *t, char out[TXN_TAG_MAX]);

@@ -190,7 +190,7 @@ static struct str source_print(struct buf *out, char *room, size_t size, const s
 /* ---- the checks, in order: each is true when it has answered ---- */
 
 /* Where the first Contact says, if it says so by an address; what is a name cannot be looked up
- * while a request waits. */
+ * while a request waits. "*" says nothing. */
 static bool contact_address(const struct sip_message *msg, bool *any, struct addr *out)
 {
     const struct sip_header *h = sip_header_first(msg, SIP_H_CONTACT);
@@ -198,7 +198,7 @@ static bool contact_address(const struct sip_message *msg, bool *any, struct add
     struct sip_name_addr na;
     struct sip_uri uri;
 
-    *any = sip_list_next(&rest, &first);
+    *any = sip_list_next(&rest, &first) && !str_equal(first, STR("*"));
     return *any && sip_name_addr_parse(&na, first) == 0 && sip_uri_parse(&uri, na.uri) == 0 &&
            addr_parse(out, uri.host, 0) == 0;
 }
@@ -221,6 +221,20 @@ static bool rules_permit(const struct settings *s, const struct uas_request *rq,
     if (contact_address(rq->msg, &any, &address))
         return address_rules_permit(s, contact, &address);
     return !any;
+}
+
+bool uas_contact_permitted(const struct settings *s, const struct endpoint_settings *e,
+                           const struct sip_uri *contact)
+{
+    struct addr address;
+    bool known = addr_parse(&address, contact->host, 0) == 0;
+    bool permitted =
+        !has_rules(&e->contact) || (known && address_rules_permit(s, &e->contact, &address));
+
+    for (size_t i = 0; i < s->n_acls && permitted; i++)
+        permitted = !has_rules(&s->acls[i].contact) ||
+                    (known && address_rules_permit(s, &s->acls[i].contact, &address));
+    return permitted;
 }
 
 static void tell_denied(struct uas *u, const struct uas_request *rq, const char *name,

@@ -65,6 +65,11 @@ const struct endpoint_settings *endpoint_identify(const struct settings *s,
                                                   const struct sip_message *msg,
                                                   const struct flow *from);
 
+/* May that be a Contact of this endpoint's, as far as the addresses permitted say (as above for the
+ * first one of each request; names are not looked up)? */
+bool uas_contact_permitted(const struct settings *s, const struct endpoint_settings *e,
+                           const struct sip_uri *contact);
+
 /* Warning header line (RFC 3261 section 20.43, code 399) that says in words why a request was
  * refused. */
 void uas_print_warning(struct buf *out, struct str agent, const char *text);
