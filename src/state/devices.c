@@ -458,6 +458,23 @@ int state_device_defaults(struct state_core *core, const struct str *devices,
     return r;
 }
 
+int state_device_default_set(struct state_core *core, struct str device, enum device_state state)
+{
+    struct name_room room;
+    struct device *d;
+    int r = name_normalise(&device, device, &room);
+
+    BUG_UNLESS((unsigned)state < DEVICE_STATES);
+    if (r)
+        return STATE_BAD_NAME;
+    d = device_find(core, device);
+    if (!d || !d->has_default || d->default_state == state)
+        return STATE_UNCHANGED;
+    device_touch(core, d);
+    d->default_state = state;
+    return touched_commit(core);
+}
+
 enum device_state state_device_get(const struct state_core *core, struct str device)
 {
     struct name_room room;

@@ -54,7 +54,19 @@ static void dump(const struct testing *t, struct buf *b)
 
 /* ---- operations ---- */
 
-enum { DEVICE, FORGET, DEFAULTS, NO_DEFAULTS, PRESENCE, APPLY, WATCH, PUBLISH, END, ORDER };
+enum {
+    DEVICE,
+    FORGET,
+    DEFAULTS,
+    DEFAULT,
+    NO_DEFAULTS,
+    PRESENCE,
+    APPLY,
+    WATCH,
+    PUBLISH,
+    END,
+    ORDER
+};
 
 struct step {
     int what;
@@ -90,6 +102,7 @@ static const struct step steps[] = {
     { DEFAULTS, NULL, 0, NULL },
     { DEFAULTS, NULL, 1, NULL },
     { FORGET, "PJSIP/x", 0, "one" },
+    { DEFAULT, "PJSIP/b", DEVICE_RINGING, NULL },
     { PRESENCE, "CustomPresence:b", PRESENCE_DND, "a long one" },
     { PRESENCE, "CustomPresence:b", PRESENCE_DND, "another" },
     { PRESENCE, "CustomPresence:unused", PRESENCE_NOT_SET, "x" },
@@ -132,6 +145,8 @@ static int step_run(struct testing *t, const struct step *s, const struct event_
         return state_device_defaults(t->core, names, states, 3);
     case NO_DEFAULTS:
         return state_device_defaults(t->core, NULL, NULL, 0);
+    case DEFAULT:
+        return state_device_default_set(t->core, str_of(s->name), (enum device_state)s->value);
     case PRESENCE:
         return state_presence_set(t->core, str_of(s->name), (enum presence_state)s->value,
                                   str_of("sub"), str_of(s->text));

@@ -74,6 +74,9 @@ void state_switches_set(struct state_core *core, const struct state_switches *sw
 #define STATE_CAUSE_PUBLICATION STR("publication")     /* something published has ended by itself */
 #define STATE_CAUSE_WATCHED STR("subscription")        /* somebody asked for it first */
 #define STATE_CAUSE_UNWATCHED STR("unsubscription")    /* nobody needs it any more */
+#define STATE_CAUSE_REGISTRATION                                      \
+    STR("registration") /* one has expired, or its contact answers or \
+                           not */
 
 /* Why something changes, for whatever it leads to: from begin to end everything has one cause. Of
  * scopes within each other the outermost counts; what is called without one has its own. `source`
@@ -116,6 +119,10 @@ NODISCARD int state_device_forget(struct state_core *core, struct str source, st
  * nothing has changed. */
 NODISCARD int state_device_defaults(struct state_core *core, const struct str *devices,
                                     const enum device_state *states, size_t n);
+/* One of those defaults is another one now, which is told. 0; STATE_UNCHANGED, also of a device
+ * that has none; STATE_BAD_NAME, -ENOMEM. */
+NODISCARD int state_device_default_set(struct state_core *core, struct str device,
+                                       enum device_state state);
 /* Aggregate of a device: reported, default, else UNKNOWN for "Custom:" and INVALID for anything
  * else. */
 enum device_state state_device_get(const struct state_core *core, struct str device);

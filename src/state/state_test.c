@@ -130,6 +130,30 @@ static void test_defaults(void **state)
     assert_events(t, "PJSIP/b INVALID\n2@users #5 Unavailable\n3@users #6 Unavailable\n");
 }
 
+/* One of them is another one. */
+static void test_default_set(void **state)
+{
+    struct testing *t = *state;
+
+    apply(t, "[users]\n1 PJSIP/a\n2 PJSIP/b");
+    defaults(t, "PJSIP/a UNAVAILABLE PJSIP/b UNAVAILABLE");
+    buf_reset(&t->events);
+    assert_int_equal(state_device_default_set(t->core, STR("PJSIP/a"), DEVICE_NOT_INUSE), 0);
+    assert_events(t, "PJSIP/a NOT_INUSE\n1@users #2 Idle\n");
+    assert_int_equal(state_device_default_set(t->core, STR("PJSIP/a"), DEVICE_NOT_INUSE),
+                     STATE_UNCHANGED);
+    assert_int_equal(state_device_default_set(t->core, STR("PJSIP/c"), DEVICE_NOT_INUSE),
+                     STATE_UNCHANGED);
+    assert_int_equal(state_device_default_set(t->core, STR(" "), DEVICE_NOT_INUSE), STATE_BAD_NAME);
+    /* A report counts more, and without it the default is what it is then. */
+    report(t, "PJSIP/b", "BUSY");
+    buf_reset(&t->events);
+    assert_int_equal(state_device_default_set(t->core, STR("PJSIP/b"), DEVICE_NOT_INUSE), 0);
+    assert_events(t, "");
+    forget(t, "test", "PJSIP/b");
+    assert_events(t, "PJSIP/b NOT_INUSE\n2@users #3 Idle\n");
+}
+
 /* Both devices of a hint change at once: it is told once. */
 static void test_defaults_together(void **state)
 {
@@ -525,23 +549,12 @@ static void test_here(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_device),
-        TEST(test_sources),
-        TEST(test_names),
-        TEST(test_defaults),
-        TEST(test_defaults_together),
-        TEST(test_hint),
-        TEST(test_several_devices),
-        TEST(test_ringing_repeat),
-        TEST(test_presence),
-        TEST(test_presence_invalid),
-        TEST(test_presence_first),
-        TEST(test_watch_all),
-        TEST(test_cacheable),
-        TEST(test_views),
-        TEST(test_causes),
-        TEST(test_quiet_port),
-        TEST(test_here),
+        TEST(test_device),    TEST(test_sources),          TEST(test_names),
+        TEST(test_defaults),  TEST(test_default_set),      TEST(test_defaults_together),
+        TEST(test_hint),      TEST(test_several_devices),  TEST(test_ringing_repeat),
+        TEST(test_presence),  TEST(test_presence_invalid), TEST(test_presence_first),
+        TEST(test_watch_all), TEST(test_cacheable),        TEST(test_views),
+        TEST(test_causes),    TEST(test_quiet_port),       TEST(test_here),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
