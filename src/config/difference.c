@@ -463,6 +463,8 @@ static void singles_compare(const struct comparison *c, const struct settings *f
           offsetof(struct settings, http) },
         { { "[journal]", &journal_schema, sizeof(struct journal_settings), no_fields },
           offsetof(struct settings, journal) },
+        { { "[registrar]", &registrar_schema, sizeof(struct registrar_settings), no_fields },
+          offsetof(struct settings, registrar) },
         { { "[global]", &global_schema, sizeof(struct global_settings), global_fields },
           offsetof(struct settings, global) },
         { { "[system]", NULL, 0, system_fields }, offsetof(struct settings, global) },

@@ -304,6 +304,28 @@ const struct schema dialog_info_schema = {
     .closed = true,
 };
 
+/* ---- [registrar] ---- */
+
+static const struct option registrar_options[] = {
+    { "enabled", OPTION_BOOL, AT(registrar_settings, enabled), .fallback = "no",
+      .meaning = "Accept REGISTER for each aor of pjsip.conf with `max_contacts`. The device "
+                 "PJSIP/endpoint is then Not in use while one of its aors has a contact, and "
+                 "Unavailable without, as long as nobody else says what it is." },
+};
+
+const struct schema registrar_schema = {
+    .file = "extstate.conf",
+    .section = "[registrar]",
+    .kind = "[registrar]",
+    .meaning = "Telephones register here. Leave it out where they register with a PBX whose "
+               "pjsip.conf this is, too.",
+    .options = registrar_options,
+    .n_options = ARRAY_LEN(registrar_options),
+    .ignored = "",
+    .object_size = sizeof(struct registrar_settings),
+    .closed = true,
+};
+
 /* ---- [journal] ---- */
 
 static const struct option_word kind_words[] = {
@@ -562,6 +584,23 @@ static int read_journal(struct reading *r, struct settings *s, const struct conf
     return result;
 }
 
+static int read_registrar(struct reading *r, struct settings *s, const struct conf *conf)
+{
+    struct schema_use use;
+    int result = schema_use_init(r, &use, &registrar_schema);
+
+    if (result == 0) {
+        memcpy(&s->registrar, use.defaults, sizeof(s->registrar));
+        result = conf_sections_read(r, &use, &s->registrar, conf, STR("registrar"));
+    }
+    if (result == SECTIONS_STAY) {
+        s->registrar = r->source->former->registrar;
+        result = 0;
+    }
+    schema_use_fini(&use);
+    return result;
+}
+
 static int plugins_take_former(struct reading *r, struct settings *s)
 {
     const struct settings *former = r->source->former;
@@ -593,7 +632,7 @@ static int read_plugins(struct reading *r, struct settings *s, const struct conf
 
 static const char *const own_sections[] = { "general",       "compatibility", "plugins",
                                             "authorization", "compositor",    "dialog-info",
-                                            "http",          "journal" };
+                                            "http",          "journal",       "registrar" };
 
 static bool is_own_section(struct str name)
 {
@@ -692,6 +731,9 @@ int extstate_conf_read(struct reading *r, struct settings *s, struct conf *conf)
     if (result)
         return result;
     result = read_journal(r, s, conf);
+    if (result)
+        return result;
+    result = read_registrar(r, s, conf);
     if (result)
         return result;
     result = read_plugins(r, s, conf);

@@ -521,7 +521,7 @@ static void test_own_sections(void **state)
     static const struct {
         const char *text, *told;
         const char *agents, *plugins; /* afterwards, each plugin with a blank behind it */
-        bool repeat, swap, idle;
+        bool repeat, swap, idle, registers;
     } cases[] = {
         { "[compatibility]\nasterisk=yes\nringing_repeat=perhaps\n",
           "etc/extstate.conf:3: error: ringing_repeat = perhaps: not yes or no; what was loaded "
@@ -538,13 +538,18 @@ static void test_own_sections(void **state)
         { "[compatibility]\nasterisk=yes\nringing_repeat=no\n[dialog-info]\nidle_dialog=no\n"
           "[plugins]\nload=four\n",
           "", "SPA962", "four ", false, true, false },
+        { "[registrar]\nenabled=perhaps\n",
+          "etc/extstate.conf:2: error: enabled = perhaps: not yes or no; what was loaded before "
+          "goes on\n",
+          "SPA962", "", false, false, true, true },
     };
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct loaded former = load(UDP, "[compatibility]\nringing_repeat=yes\n[dialog-info]\n"
                                          "single_dialog_agents=Old, Older\nidle_dialog=no\n"
-                                         "[plugins]\nload=one\nload=two\nload=three\n"),
+                                         "[plugins]\nload=one\nload=two\nload=three\n"
+                                         "[registrar]\nenabled=yes\n"),
                       l = reload(&former, UDP, cases[i].text);
         char room[100];
         struct buf names;
@@ -555,6 +560,7 @@ static void test_own_sections(void **state)
         assert_int_equal(l.s->compatibility.publish_swaps_from_to, cases[i].swap);
         assert_str(l.s->dialog_info.single_dialog_agents, cases[i].agents);
         assert_int_equal(l.s->dialog_info.idle_dialog, cases[i].idle);
+        assert_int_equal(l.s->registrar.enabled, cases[i].registers);
         buf_init_on(&names, room, sizeof(room));
         for (size_t k = 0; k < l.s->n_plugins; k++) {
             const struct plugin_settings *p = &l.s->plugins[k];

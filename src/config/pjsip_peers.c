@@ -115,6 +115,24 @@ static const struct option aor_options[] = {
     { "outbound_proxy", OPTION_URI, AT(aor_settings, outbound_proxy),
       .meaning = "Next hop to its contacts, instead of the endpoint's. Write `\\;lr`, because a "
                  "semicolon begins a comment." },
+    { "max_contacts", OPTION_U32, AT(aor_settings, max_contacts), .fallback = "0",
+      .max = UINT32_MAX,
+      .meaning = "How many contacts may be registered, where `[registrar]` is enabled; 0: REGISTER "
+                 "is refused with 403. Static ones are not counted." },
+    { "remove_existing", OPTION_BOOL, AT(aor_settings, remove_existing), .fallback = "no",
+      .meaning = "One contact too many takes the place of the one that would expire first, and is "
+                 "not refused." },
+    { "remove_unavailable", OPTION_BOOL, AT(aor_settings, remove_unavailable), .fallback = "no",
+      .meaning = "One contact too many takes the place of one that does not answer." },
+    { "default_expiration", OPTION_U32, AT(aor_settings, default_expiration_s), .fallback = "3600",
+      .max = UINT32_MAX, .min = 1, .meaning = "Seconds for a REGISTER that names none." },
+    { "minimum_expiration", OPTION_U32, AT(aor_settings, minimum_expiration_s), .fallback = "60",
+      .max = UINT32_MAX, .meaning = "Fewer seconds are answered 423 with Min-Expires." },
+    { "maximum_expiration", OPTION_U32, AT(aor_settings, maximum_expiration_s), .fallback = "7200",
+      .max = UINT32_MAX, .min = 1, .meaning = "More seconds are shortened to that." },
+    { "support_path", OPTION_BOOL, AT(aor_settings, support_path), .fallback = "no",
+      .meaning = "The Path of a REGISTER (RFC 3327) is kept, and requests to the contact go by it; "
+                 "`no`: 420." },
 };
 
 const struct schema aor_schema = {
@@ -124,11 +142,7 @@ const struct schema aor_schema = {
     .meaning = "Where an endpoint can be reached.",
     OPTIONS(aor_options),
     .object_size = sizeof(struct aor_settings),
-    .ignored = "authenticate_qualify default_expiration max_contacts maximum_expiration "
-               "minimum_expiration "
-               "qualify_2xx_only qualify_frequency qualify_timeout remove_existing "
-               "remove_unavailable "
-               "support_path ",
+    .ignored = "authenticate_qualify qualify_2xx_only qualify_frequency qualify_timeout ",
 };
 
 /* ---- endpoint ---- */

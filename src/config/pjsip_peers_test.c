@@ -143,8 +143,9 @@ static void test_endpoint(void **state)
             "[6001]\ntype=auth\nusername=6001\npassword=p\n[6002]\ntype=auth\nusername="
             "6002\npassword=p\n"
             "[6001]\ntype=aor\ncontact=sip:6001@192.0.2.1\\;transport=udp,sip:6001@192.0.2.2\nmax_"
-            "contacts=1\n"
+            "contacts=2\n"
             "[other]\ntype=aor\nmailboxes=6001@default\nvoicemail_extension=*97\n"
+            "maximum_expiration=90\nremove_unavailable=yes\nsupport_path=yes\n"
             "[6002](phone)\nsubscribe_context=\naors=other\ncallerid=Bob\n"
             "[6003]\ntype=endpoint\ncallerid=6003\n",
         NULL);
@@ -181,6 +182,15 @@ static void test_endpoint(void **state)
     assert_int_equal(settings_aor(l.s, STR("6001"))->n_contacts, 2);
     assert_str(settings_aor(l.s, STR("6001"))->contacts[0], "sip:6001@192.0.2.1;transport=udp");
     assert_str(settings_aor(l.s, STR("other"))->mailboxes, "6001@default");
+    assert_int_equal(settings_aor(l.s, STR("6001"))->max_contacts, 2);
+    assert_int_equal(settings_aor(l.s, STR("6001"))->default_expiration_s, 3600);
+    assert_int_equal(settings_aor(l.s, STR("6001"))->minimum_expiration_s, 60);
+    assert_int_equal(settings_aor(l.s, STR("6001"))->maximum_expiration_s, 7200);
+    assert_int_equal(settings_aor(l.s, STR("other"))->max_contacts, 0);
+    assert_int_equal(settings_aor(l.s, STR("other"))->maximum_expiration_s, 90);
+    assert_true(settings_aor(l.s, STR("other"))->remove_unavailable);
+    assert_false(settings_aor(l.s, STR("other"))->remove_existing);
+    assert_true(settings_aor(l.s, STR("other"))->support_path);
     assert_str(settings_aor(l.s, STR("other"))->voicemail_extension, "*97");
     assert_true(settings_endpoint_reachable(l.s, settings_endpoint(l.s, STR("6001"))));
     assert_false(settings_endpoint_reachable(l.s, settings_endpoint(l.s, STR("6002"))));

@@ -210,7 +210,7 @@ NODISCARD int source_conf_read(struct reading *r, struct settings *s, const stru
  * manager_conf.c, source_conf.c, pjsip_tables.c, address_rules.c and pjsip_publication.c. */
 extern const struct schema general_schema, compatibility_schema, plugins_schema,
     authorization_schema, compositor_schema, source_schema, dialog_info_schema, http_schema,
-    journal_schema, manager_schema, manager_user_schema;
+    journal_schema, registrar_schema, manager_schema, manager_user_schema;
 extern const struct schema global_schema, system_schema, transport_schema, acl_schema, auth_schema,
     aor_schema, endpoint_schema, named_rules_schema, identify_schema, publish_schema,
     asterisk_publication_schema, inbound_publication_schema, resource_list_schema,

@@ -123,6 +123,7 @@ void settings_print_reference(struct buf *out)
         &dialog_info_schema,
         &http_schema,
         &journal_schema,
+        &registrar_schema,
         &global_schema,
         &system_schema,
         &transport_schema,

@@ -72,6 +72,10 @@ struct aor_settings {
     size_t n_contacts;
     struct str mailboxes, voicemail_extension;
     struct str outbound_proxy; /* of requests to its contacts; empty: the endpoint's */
+    /* Of REGISTER. */
+    uint32_t max_contacts; /* 0: nobody registers here */
+    bool remove_existing, remove_unavailable, support_path;
+    uint32_t default_expiration_s, minimum_expiration_s, maximum_expiration_s;
 };
 
 struct mailbox_group { /* what a message-summary sums */
@@ -368,6 +372,10 @@ static inline bool journal_settings_equal(const struct journal_settings *a,
            a->max_mib == b->max_mib;
 }
 
+struct registrar_settings { /* extstate.conf [registrar] */
+    bool enabled;
+};
+
 struct global_settings { /* pjsip.conf global and system */
     uint32_t max_forwards;
     struct str user_agent;
@@ -429,6 +437,7 @@ struct settings {
     struct dialog_info_settings dialog_info;
     struct http_settings http;
     struct journal_settings journal;
+    struct registrar_settings registrar;
     struct global_settings global;
     struct transport_settings *transports;
     size_t n_transports;
