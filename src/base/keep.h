@@ -16,6 +16,7 @@ enum keep_table {
     KEEP_PUBLICATION,      /* the compositor's, without the body */
     KEEP_PUBLICATION_BODY, /* by the same numbers */
     KEEP_SENT_PUBLICATION, /* the publisher's */
+    KEEP_CONTACT,          /* the registrar's */
     KEEP_NUMBERED,
     /* By name. */
     KEEP_DEVICE = KEEP_NUMBERED, /* Custom: states */

@@ -23,6 +23,7 @@ static const char *const migrations[] = {
     NUMBERED("subscription") NUMBERED("publication") NUMBERED("publication_body")
         NUMBERED("sent_publication") NAMED("device") NAMED("presence") NAMED("mailbox")
             NAMED("source_state") NAMED("autohint") NAMED("self"),
+    NUMBERED("contact"),
 };
 
 static const struct sql_schema schema = { APPLICATION_ID, migrations, ARRAY_LEN(migrations) };
@@ -32,6 +33,7 @@ static const char *const table_names[KEEP_TABLES] = {
     [KEEP_PUBLICATION] = "publication",
     [KEEP_PUBLICATION_BODY] = "publication_body",
     [KEEP_SENT_PUBLICATION] = "sent_publication",
+    [KEEP_CONTACT] = "contact",
     [KEEP_DEVICE] = "device",
     [KEEP_PRESENCE] = "presence",
     [KEEP_MAILBOX] = "mailbox",

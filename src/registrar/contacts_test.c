@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: MIT
+#include "registrar/contacts_fixture.h"
+
+#define PHONES(aor_options)                                               \
+    "[alice]\ntype=endpoint\naors=alice\n[alice]\ntype=aor\n" aor_options \
+    "[bob]\ntype=endpoint\naors=alice,desk\n"                             \
+    "[desk]\ntype=aor\ncontact=sip:desk@192.0.2.9\n"
+#define ENABLED "[registrar]\nenabled=yes\n"
+
+#define A "sip:a@192.0.2.7"
+#define B "sip:b@192.0.2.7"
+#define C "sip:c@192.0.2.7"
+
+static struct fixture *begin(const char *pjsip_conf)
+{
+    struct fixture *f = fixture_create();
+
+    fixture_configure(f, pjsip_conf, ENABLED);
+    buf_reset(&f->told);
+    return f;
+}
+
+static size_t kept(const struct fixture *f)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < f->kept.n; i++)
+        n += f->kept.kept[i].record.table == KEEP_CONTACT;
+    return n;
+}
+
+static void test_life(void **state)
+{
+    struct fixture *f = begin(PHONES("max_contacts=3\n"));
+
+    (void)state;
+    assert_int_equal(fixture_register(f, "one", 1, A "=600"), 0);
+    expect_answer(f, A "=600 ");
+    expect_told(f, "+" A " PJSIP/alice=NOT_INUSE ");
+    assert_int_equal(kept(f), 1);
+    /* Others beside it make no difference to the device. */
+    fixture_advance(f, 100000);
+    assert_int_equal(fixture_register(f, "two", 7, B "=60 " C "=120"), 0);
+    expect_answer(f, A "=500 " B "=60 " C "=120 ");
+    expect_told(f, "+" B " +" C " ");
+    assert_int_equal(fixture_register(f, "one", 2, A "=600"), 0);
+    expect_answer(f, A "=600 " B "=60 " C "=120 ");
+    expect_told(f, "~" A " ");
+    assert_int_equal(fixture_register(f, "three", 1, ""), 0);
+    expect_answer(f, A "=600 " B "=60 " C "=120 ");
+    assert_int_equal(fixture_register(f, "two", 8, C "=0"), 0);
+    expect_answer(f, A "=600 " B "=60 ");
+    expect_told(f, "-" C " ");
+    /* To the second, and a tick of the wheel. */
+    fixture_advance(f, 59990);
+    expect_told(f, "");
+    fixture_advance(f, 20);
+    expect_told(f, "-" B " ");
+    assert_int_equal(fixture_register(f, "four", 1, "*"), 0);
+    expect_answer(f, "");
+    expect_told(f, "-" A " PJSIP/alice=UNAVAILABLE ");
+    assert_int_equal(kept(f), 0);
+    assert_int_equal(fixture_register(f, "four", 2, A "=0"), 0); /* of nothing */
+    assert_int_equal(fixture_register(f, "four", 3, "*"), 0);
+    expect_told(f, "");
+    fixture_destroy(f);
+}
+
+/* RFC 3261 section 10.3, step 7. */
+static void test_order(void **state)
+{
+    struct fixture *f = begin(PHONES("max_contacts=3\n"));
+
+    (void)state;
+    assert_int_equal(fixture_register(f, "one", 5, A "=600 " B "=600"), 0);
+    buf_reset(&f->told);
+    /* All or nothing. */
+    assert_int_equal(fixture_register(f, "one", 4, A "=60 " C "=60"), REGISTER_OLD);
+    assert_int_equal(fixture_register(f, "one", 4, C "=60 " A "=0"), REGISTER_OLD);
+    assert_int_equal(fixture_register(f, "one", 5, A "=0"), REGISTER_OLD);
+    assert_int_equal(fixture_register(f, "one", 5, "*"), REGISTER_OLD);
+    expect_told(f, "");
+    /* The answer to this one was lost. */
+    assert_int_equal(fixture_register(f, "one", 5, A "=600 " B "=600"), 0);
+    expect_answer(f, A "=600 " B "=600 ");
+    expect_told(f, "~" A " ~" B " ");
+    /* After a reboot the Call-ID is another one. */
+    assert_int_equal(fixture_register(f, "two", 1, A "=60"), 0);
+    expect_answer(f, A "=60 " B "=600 ");
+    assert_int_equal(fixture_register(f, "one", 6, "*"), 0);
+    expect_answer(f, "");
+    fixture_destroy(f);
+}
+
+static void test_same_uri(void **state)
+{
+    struct fixture *f = begin(PHONES("max_contacts=3\n"));
+
+    (void)state;
+    assert_int_equal(fixture_register(f, "one", 1, "sip:a@host.example=600"), 0);
+    assert_int_equal(fixture_register(f, "one", 2, "sip:%61@HOST.example;x=1=600"), 0);
+    assert_int_equal(f->contacts->counters.registered, 1);
+    /* Both are equal to what there is, but not to each other. */
+    assert_int_equal(
+        fixture_register(f, "two", 1, "sip:a@host.example;x=1=0 sip:a@host.example;x=2=60"), 0);
+    expect_answer(f, "sip:a@host.example;x=2=60 ");
+    fixture_destroy(f);
+}
+
+static void test_full(void **state)
+{
+    struct fixture *f = begin(PHONES("max_contacts=2\n"));
+
+    (void)state;
+    assert_int_equal(fixture_register(f, "one", 1, A "=600 " B "=600 " C "=600"), REGISTER_FULL);
+    assert_int_equal(fixture_register(f, "one", 1, A "=600 " B "=600"), 0);
+    assert_int_equal(fixture_register(f, "two", 1, C "=600"), REGISTER_FULL);
+    assert_int_equal(fixture_register(f, "two", 1, C "=600 " A "=0"), 0);
+    expect_answer(f, B "=600 " C "=600 ");
+    /* Where fewer are allowed now those that are there may stay. */
+    fixture_configure(f, PHONES("max_contacts=1\n"), ENABLED);
+    assert_int_equal(fixture_register(f, "two", 2, C "=600"), 0);
+    assert_int_equal(fixture_register(f, "two", 3, A "=600"), REGISTER_FULL);
+    /* And when there are to be none they go. */
+    buf_reset(&f->told);
+    fixture_configure(f, PHONES("max_contacts=0\n"), ENABLED);
+    expect_told(f, "-" B " -" C " PJSIP/alice=UNAVAILABLE ");
+    assert_int_equal(fixture_register(f, "two", 4, A "=600"), REGISTER_NO_AOR);
+    fixture_destroy(f);
+}
+
+static void test_displaced(void **state)
+{
+    struct fixture *f = begin(PHONES("max_contacts=2\nremove_existing=yes\n"));
+
+    (void)state;
+    assert_int_equal(fixture_register(f, "one", 1, A "=600 " B "=60"), 0);
+    buf_reset(&f->told);
+    assert_int_equal(fixture_register(f, "two", 1, C "=600"), 0);
+    expect_answer(f, A "=600 " C "=600 ");
+    expect_told(f, "-" B " +" C " ");
+    /* What is refreshed with it does not go. */
+    assert_int_equal(fixture_register(f, "one", 2, A "=60 " B "=60"), 0);
+    expect_answer(f, A "=60 " B "=60 ");
+    assert_int_equal(fixture_register(f, "two", 2, A "=60 " B "=60 " C "=60"), REGISTER_FULL);
+    assert_int_equal(f->contacts->counters.displaced, 2);
+    fixture_destroy(f);
+}
+
+static uint64_t id_of(const struct fixture *f, const char *uri)
+{
+    LIST_FOREACH (link, &f->contacts->aors)
+        LIST_FOREACH (it, &aor_at(link)->entries)
+            if (str_equal(entry_at(it)->contact->uri, str_of(uri)))
+                return entry_at(it)->contact->id;
+    fail_msg("no contact %s", uri);
+    return 0;
+}
+
+static void test_reach(void **state)
+{
+    struct fixture *f = begin(PHONES("max_contacts=2\nremove_unavailable=yes\n"));
+
+    (void)state;
+    assert_int_equal(fixture_register(f, "one", 1, A "=600 " B "=60"), 0);
+    buf_reset(&f->told);
+    contacts_reach_set(f->contacts, id_of(f, A), CONTACT_UNREACHED);
+    expect_told(f, "");
+    contacts_reach_set(f->contacts, id_of(f, B), CONTACT_UNREACHED);
+    expect_told(f, "PJSIP/alice=UNAVAILABLE ");
+    assert_int_equal(f->contacts->counters.unreached, 2);
+    contacts_reach_set(f->contacts, id_of(f, B), CONTACT_REACHED);
+    expect_told(f, "PJSIP/alice=NOT_INUSE ");
+    contacts_reach_set(f->contacts, 12345, CONTACT_UNREACHED); /* nobody */
+    /* The one that does not answer gives way, though it would stay longer. */
+    assert_int_equal(fixture_register(f, "two", 1, C "=600"), 0);
+    expect_answer(f, B "=60 " C "=600 ");
+    assert_int_equal(fixture_register(f, "three", 1, A "=600"), REGISTER_FULL);
+    assert_int_equal(f->contacts->counters.unreached, 0);
+    /* Both ways of making room: it goes before the one that would expire first. */
+    fixture_configure(f, PHONES("max_contacts=2\nremove_unavailable=yes\nremove_existing=yes\n"),
+                      ENABLED);
+    contacts_reach_set(f->contacts, id_of(f, C), CONTACT_UNREACHED);
+    assert_int_equal(fixture_register(f, "three", 1, A "=600"), 0);
+    expect_answer(f, B "=60 " A "=600 ");
+    fixture_destroy(f);
+}
+
+static void test_static(void **state)
+{
+    struct fixture *f = fixture_create();
+
+    (void)state;
+    fixture_configure(f, PHONES("max_contacts=1\ncontact=" A "\n"), ENABLED);
+    expect_told(f, "+" A " +sip:desk@192.0.2.9 PJSIP/alice=NOT_INUSE PJSIP/bob=NOT_INUSE ");
+    /* It is neither listed nor removed, and does not count. */
+    assert_int_equal(fixture_register(f, "one", 1, B "=600"), 0);
+    expect_answer(f, B "=600 ");
+    assert_int_equal(fixture_register(f, "one", 2, "*"), 0);
+    expect_told(f, "+" B " -" B " ");
+    assert_int_equal(kept(f), 0);
+    /* Another configuration: one stays, one goes, one has another endpoint. */
+    fixture_configure(f,
+                      "[bob]\ntype=endpoint\naors=desk,alice\n[alice]\ntype=aor\ncontact=" A
+                      "\ncontact=" C "\n",
+                      ENABLED);
+    expect_told(f, "-sip:desk@192.0.2.9 ~" A " +" C " PJSIP/alice=INVALID ");
+    fixture_configure(
+        f, "[bob]\ntype=endpoint\naors=desk,alice\n[alice]\ntype=aor\ncontact=" A "\n", "");
+    expect_told(f, "-" A " -" C " ");
+    fixture_destroy(f);
+}
+
+static void test_disabled(void **state)
+{
+    struct fixture *f = begin(PHONES("max_contacts=1\n"));
+
+    (void)state;
+    assert_int_equal(fixture_register(f, "one", 1, A "=600"), 0);
+    buf_reset(&f->told);
+    fixture_configure(f, PHONES("max_contacts=1\n"), "");
+    expect_told(f, "-sip:desk@192.0.2.9 -" A " PJSIP/alice=UNAVAILABLE ");
+    assert_int_equal(fixture_register(f, "one", 2, A "=600"), REGISTER_NO_AOR);
+    fixture_destroy(f);
+}
+
+/* What a source says counts more. */
+static void test_source(void **state)
+{
+    struct fixture *f = begin(PHONES("max_contacts=1\n"));
+
+    (void)state;
+    assert_int_equal(state_device_set(f->core, STR("pbx"), STR("PJSIP/alice"), DEVICE_INUSE), 0);
+    buf_reset(&f->told);
+    assert_int_equal(fixture_register(f, "one", 1, A "=600"), 0);
+    expect_told(f, "+" A " ");
+    assert_int_equal(state_device_forget(f->core, STR("pbx"), STR("PJSIP/alice")), 0);
+    expect_told(f, "PJSIP/alice=NOT_INUSE ");
+    fixture_destroy(f);
+}
+
+static void test_restart(void **state)
+{
+    struct fixture *f = begin(PHONES("max_contacts=2\n"));
+    uint64_t id;
+
+    (void)state;
+    assert_int_equal(fixture_register(f, "one", 1, A "=600 " B "=60"), 0);
+    id = id_of(f, A);
+    fixture_advance(f, 70000);
+    fixture_restart(f, PHONES("max_contacts=2\n"), ENABLED);
+    expect_told(f, "+" A " +sip:desk@192.0.2.9 PJSIP/alice=NOT_INUSE PJSIP/bob=NOT_INUSE ");
+    assert_int_equal(id_of(f, A), id);
+    assert_int_equal(fixture_register(f, "one", 1, A "=600"), 0); /* its answer was lost */
+    assert_int_equal(fixture_register(f, "one", 0, A "=600"), REGISTER_OLD);
+    assert_int_equal(fixture_register(f, "two", 1, C "=60"), 0);
+    expect_answer(f, A "=600 " C "=60 ");
+    assert_true(id_of(f, C) > id);
+    /* A wall clock that was set back makes nothing longer; one set forward makes it shorter. */
+    f->wall_shift_ms = -86400000;
+    fixture_restart(f, PHONES("max_contacts=2\n"), ENABLED);
+    assert_int_equal(fixture_register(f, "x", 1, ""), 0);
+    expect_answer(f, A "=600 " C "=60 ");
+    f->wall_shift_ms = 0;
+    fixture_advance(f, 30000);
+    fixture_restart(f, PHONES("max_contacts=2\n"), ENABLED);
+    assert_int_equal(fixture_register(f, "x", 1, ""), 0);
+    expect_answer(f, A "=570 " C "=30 ");
+    /* Its AOR has gone meanwhile: it is forgotten. */
+    fixture_restart(f, "[alice]\ntype=endpoint\n", ENABLED);
+    expect_told(f, "PJSIP/alice=UNAVAILABLE ");
+    fixture_restart(f, PHONES("max_contacts=2\n"), ENABLED);
+    assert_int_equal(fixture_register(f, "x", 1, ""), 0);
+    expect_answer(f, "");
+    fixture_destroy(f);
+}
+
+static void test_not_kept(void **state)
+{
+    struct fixture *f = begin(PHONES("max_contacts=3\n"));
+    struct registration *r, *later;
+
+    (void)state;
+    r = fixture_registration("alice", "one", 1, A "=600 " B "=600");
+    assert_int_equal(contacts_apply(f->contacts, r), 0);
+    later = fixture_registration("alice", "one", 2, B "=60");
+    assert_int_equal(contacts_apply(f->contacts, later), 0);
+    assert_true(r->change && !later->change);
+    buf_reset(&f->told);
+    contacts_withdraw(f->contacts, r);
+    expect_told(f, "-" A " ");
+    contacts_withdraw(f->contacts, later);
+    expect_told(f, "");
+    registration_destroy(r);
+    registration_destroy(later);
+    f->kept.fails = true;
+    assert_int_equal(fixture_register(f, "two", 1, C "=600"), REGISTER_UNKEPT);
+    assert_int_equal(fixture_register(f, "two", 1, B "=600"), 0); /* from memory */
+    assert_int_equal(fixture_register(f, "two", 2, "*"), 0);
+    fixture_destroy(f);
+}
+
+/* An answer has to fit into a message. */
+static void test_listed(void **state)
+{
+    struct fixture *f = begin(PHONES("max_contacts=1000\n"));
+    char what[CONTACT_URI_MAX + 16];
+    unsigned n = 0;
+    int r;
+
+    (void)state;
+    do {
+        int at = snprintf(what, sizeof(what), "sip:%u@192.0.2.7;x=%0900d=60", n++, 0);
+
+        assert_in_range(at, 900, sizeof(what) - 1);
+        r = fixture_register(f, "one", n, what);
+        buf_reset(&f->told);
+    } while (!r);
+    assert_int_equal(r, REGISTER_FULL);
+    assert_in_range(n, 20, 40);
+    fixture_destroy(f);
+}
+
+static void test_nonsense_records(void **state)
+{
+    struct fixture *f = begin(PHONES("max_contacts=1\n"));
+    struct keep_record record;
+    char bytes[3000];
+
+    (void)state;
+    assert_int_equal(fixture_register(f, "one", 1, A "=600"), 0);
+    record = f->kept.kept[0].record;
+    assert_int_equal(contact_record_check(&record), 0);
+    assert_int_equal(contacts_restore(f->contacts, &record), -EBADMSG); /* it is there */
+    memcpy(bytes, record.bytes.p, record.bytes.n);
+    record.bytes.p = bytes;
+    record.number++;
+    for (size_t n = 0; n + 1 < record.bytes.n; n++) {
+        struct keep_record cut = record;
+
+        cut.bytes.n = n;
+        assert_int_equal(contact_record_check(&cut), -EBADMSG);
+        assert_int_equal(contacts_restore(f->contacts, &cut), -EBADMSG);
+    }
+    bytes[0]++; /* another format */
+    assert_int_equal(contact_record_check(&record), -EBADMSG);
+    fixture_destroy(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_life),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_same_uri),
+        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_displaced),
+        cmocka_unit_test(test_reach),
+        cmocka_unit_test(test_static),
+        cmocka_unit_test(test_disabled),
+        cmocka_unit_test(test_source),
+        cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_not_kept),
+        cmocka_unit_test(test_listed),
+        cmocka_unit_test(test_nonsense_records),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
