@@ -284,6 +284,11 @@ static void command_mailbox_told(struct ctl_request *q)
     request_on_workers(q, worker_notices, request_done);
 }
 
+static void command_contacts(struct ctl_request *q)
+{
+    request_on_state(q, state_contacts, request_done);
+}
+
 static void on_pbx(void *ctx, const struct ctl_source *s)
 {
     struct ctl_request *q = ctx;
@@ -681,6 +686,7 @@ static const struct {
     { "mailbox.set", command_mailbox_set },
     { "mailbox.forget", command_mailbox_forget },
     { "mailbox.told", command_mailbox_told },
+    { "contacts", command_contacts },
     { "sources", command_sources },
     { "drain", command_drain },
     { "drain.stop", command_drain_stop },

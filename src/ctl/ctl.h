@@ -20,6 +20,7 @@
 #include "publication/compositor.h"
 #include "publication/mailbox.h"
 #include "publisher/publisher.h"
+#include "registrar/registrar.h"
 #include "state/state.h"
 #include "txn/uas.h"
 
@@ -35,6 +36,7 @@ struct ctl_state { /* what a job may look at and change on the state thread */
     /* Is it a source that is away for too long? */
     bool (*source_is_stale)(void *ctx, struct str source);
     void *source_ctx;
+    struct contacts *contacts; /* NULL: there is no registrar */
 };
 
 struct ctl_worker {          /* what a job may look at on a worker's thread */
@@ -45,6 +47,7 @@ struct ctl_worker {          /* what a job may look at on a worker's thread */
     struct txn_layer *txn;
     struct uas *uas;
     struct net *net;
+    struct registrar *registrar; /* NULL: there is none */
 };
 
 struct ctl_edge { /* what a job may look at on the edge thread */

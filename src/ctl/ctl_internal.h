@@ -51,6 +51,8 @@ struct ctl_request {
     struct state_counters state;
     struct publication_counters publications;
     struct asterisk_sources_counters sources;
+    struct contact_counters contacts;
+    struct registrar_counters registrar;
     struct compositor_counters compositor;
     struct notifier_counters notifier;
     struct publisher_counters publisher;
@@ -131,6 +133,7 @@ void print_presence(struct json *row, const struct state_presence_view *v);
 void print_inbound(struct json *row, const struct inbound_publication_view *v);
 void print_subscription(struct json *row, const struct subscription_view *v);
 void print_publication(struct json *row, const struct publication_view *v);
+void print_contact(struct json *row, const struct contact *c);
 
 /* state_command.c: on the state thread */
 void state_devices(struct ctl_job *job, void *subject);
@@ -148,6 +151,7 @@ void state_mailboxes(struct ctl_job *job, void *subject);
 void state_mailbox_change(struct ctl_job *job, void *subject);
 void state_mailbox_drop(struct ctl_job *job, void *subject);
 void state_sources(struct ctl_job *job, void *subject);
+void state_contacts(struct ctl_job *job, void *subject);
 void state_status(struct ctl_job *job, void *subject);
 
 /* worker_command.c: on each worker's thread */

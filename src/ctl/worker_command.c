@@ -417,6 +417,22 @@ static const struct counter source_fields[] = {
     COUNTER(asterisk_sources_counters, over_limit), COUNTER(asterisk_sources_counters, lapsed),
 };
 
+static const struct counter contact_fields[] = {
+    COUNTER(contact_counters, registered), COUNTER(contact_counters, fixed),
+    COUNTER(contact_counters, unreached),  COUNTER(contact_counters, added),
+    COUNTER(contact_counters, refreshed),  COUNTER(contact_counters, removed),
+    COUNTER(contact_counters, expired),    COUNTER(contact_counters, displaced),
+};
+
+static const struct counter registrar_fields[] = {
+    COUNTER(registrar_counters, requests),      COUNTER(registrar_counters, accepted),
+    COUNTER(registrar_counters, pending),       COUNTER(registrar_counters, refused_400),
+    COUNTER(registrar_counters, refused_403),   COUNTER(registrar_counters, refused_404),
+    COUNTER(registrar_counters, refused_420),   COUNTER(registrar_counters, refused_423),
+    COUNTER(registrar_counters, refused_500),   COUNTER(registrar_counters, refused_503),
+    COUNTER(registrar_counters, refused_other),
+};
+
 static const struct counter txn_fields[] = {
     COUNTER(txn_counters, requests),
     COUNTER(txn_counters, retransmitted_requests),
@@ -498,10 +514,13 @@ void worker_status(struct ctl_job *job, void *worker)
     struct notifier_counters notifier;
     struct publisher_counters publisher;
     struct compositor_counters compositor;
+    struct registrar_counters registrar = { 0 };
     struct txn_counters txn;
     struct uas_counters uas;
     struct net_counters net;
 
+    if (w->registrar)
+        registrar_counters_get(w->registrar, &registrar);
     notifier_counters_get(w->notifier, &notifier);
     publisher_counters_get(w->publisher, &publisher);
     compositor_counters_get(w->compositor, &compositor);
@@ -513,6 +532,7 @@ void worker_status(struct ctl_job *job, void *worker)
     histogram_merge(&q->notifier.acknowledged_after, &notifier.acknowledged_after);
     counters_add(&q->publisher, &publisher, publisher_fields, ARRAY_LEN(publisher_fields));
     counters_add(&q->compositor, &compositor, compositor_fields, ARRAY_LEN(compositor_fields));
+    counters_add(&q->registrar, &registrar, registrar_fields, ARRAY_LEN(registrar_fields));
     counters_add(&q->txn, &txn, txn_fields, ARRAY_LEN(txn_fields));
     counters_add(&q->uas, &uas, uas_fields, ARRAY_LEN(uas_fields));
     counters_add(&q->net, &net, net_fields, ARRAY_LEN(net_fields));
@@ -549,6 +569,8 @@ void worker_print_status(struct ctl_request *q, struct json *out)
                    ARRAY_LEN(compositor_fields));
     counters_print(out, "publications", &q->publications, store_fields, ARRAY_LEN(store_fields));
     counters_print(out, "sources", &q->sources, source_fields, ARRAY_LEN(source_fields));
+    counters_print(out, "registrar", &q->registrar, registrar_fields, ARRAY_LEN(registrar_fields));
+    counters_print(out, "contacts", &q->contacts, contact_fields, ARRAY_LEN(contact_fields));
     counters_print(out, "transactions", &q->txn, txn_fields, ARRAY_LEN(txn_fields));
     counters_print(out, "requests", &q->uas, uas_fields, ARRAY_LEN(uas_fields));
     counters_print(out, "network", &q->net, net_fields, ARRAY_LEN(net_fields));

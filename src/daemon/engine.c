@@ -33,6 +33,40 @@ static void print_offer(struct engine *e, const struct body_registry *bodies)
     body_packages_print(bodies, &e->allow_events);
 }
 
+static struct str on_transport(void *ctx, uint32_t number)
+{
+    return notifier_transport_id(((struct engine *)ctx)->notifier, number);
+}
+
+static int port_register(void *ctx, struct registration *r)
+{
+    const struct registrar_port *port = &((struct engine *)ctx)->registrations;
+
+    return port->apply(port->ctx, r);
+}
+
+static int engine_create_registrar(struct engine *e, const struct engine_config *cfg)
+{
+    e->registrations = cfg->registrar;
+    return registrar_create(
+        &e->registrar, &(struct registrar_config){
+                           .clock = cfg->clock,
+                           .rng = cfg->rng,
+                           .log = cfg->log,
+                           .settings = cfg->settings,
+                           .port = { .ctx = e, .apply = port_register, .transport = on_transport },
+                       });
+}
+
+/* Where it is not wanted REGISTER is no method that is served. */
+static void registrar_offer(struct engine *e, const struct settings *settings)
+{
+    bool enabled = settings->registrar.enabled;
+
+    uas_method_set(e->uas, SIP_REGISTER, enabled ? STR(REGISTRAR_EXTENSIONS) : STR_EMPTY,
+                   enabled ? registrar_register : NULL, e->registrar);
+}
+
 int engine_init(struct engine *e, const struct engine_config *cfg)
 {
     int r;
@@ -105,6 +139,10 @@ int engine_init(struct engine *e, const struct engine_config *cfg)
         goto out;
     uas_method_set(e->uas, SIP_PUBLISH, STR_EMPTY, compositor_publish, e->compositor);
     uas_method_set(e->uas, SIP_NOTIFY, STR_EMPTY, compositor_notify, e->compositor);
+    r = engine_create_registrar(e, cfg);
+    if (r)
+        goto out;
+    registrar_offer(e, cfg->settings);
 out:
     if (r)
         engine_fini(e);
@@ -113,6 +151,7 @@ out:
 
 void engine_fini(struct engine *e)
 {
+    registrar_destroy(e->registrar);
     compositor_destroy(e->compositor);
     publisher_destroy(e->publisher);
     notifier_destroy(e->notifier);
@@ -170,6 +209,8 @@ void engine_settings_set(struct engine *e, const struct settings *settings)
     notifier_settings_set(e->notifier, settings);
     publisher_settings_set(e->publisher, settings);
     compositor_settings_set(e->compositor, settings);
+    registrar_settings_set(e->registrar, settings);
+    registrar_offer(e, settings);
     settings_unref(former);
 }
 
@@ -178,6 +219,7 @@ void engine_stop(struct engine *e)
     bool for_good = notifier_is_draining(e->notifier);
 
     compositor_stop(e->compositor);
+    registrar_stop(e->registrar);
     notifier_stop(e->notifier);
     if (for_good)
         publisher_leave(e->publisher);
@@ -188,5 +230,5 @@ void engine_stop(struct engine *e)
 size_t engine_busy(const struct engine *e)
 {
     return notifier_unanswered(e->notifier) + publisher_busy(e->publisher) +
-           compositor_unanswered(e->compositor);
+           compositor_unanswered(e->compositor) + registrar_unanswered(e->registrar);
 }

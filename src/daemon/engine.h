@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 /* engine.h - one worker's SIP side without sockets and threads: transactions, request checks,
- * notifier, publisher and compositor wired together. worker.c runs it on a thread with sockets; the
- * scenario runner steps it with a clock of its own. Threads: one owner. */
+ * notifier, publisher, compositor and registrar wired together. worker.c runs it on a thread with
+ * sockets; the scenario runner steps it with a clock of its own. Threads: one owner. */
 #pragma once
 #include "base/keep.h"
 #include "event/notifier.h"
 #include "publication/compositor.h"
 #include "publisher/publisher.h"
+#include "registrar/registrar.h"
 
 struct engine {
     struct txn_layer *txn;
@@ -14,6 +15,8 @@ struct engine {
     struct notifier *notifier;
     struct publisher *publisher;
     struct compositor *compositor;
+    struct registrar *registrar;
+    struct registrar_port registrations; /* of the configuration */
     const struct settings *settings;
     unsigned worker, workers;
     struct buf accept, allow_events; /* of all packages, for OPTIONS */
@@ -39,6 +42,7 @@ struct engine_config {
     struct notifier_port notifier;
     struct publisher_port publisher;
     struct compositor_port compositor;
+    struct registrar_port registrar; /* without `transport`, which is the engine's */
 };
 NODISCARD int engine_init(struct engine *e, const struct engine_config *cfg);
 void engine_fini(struct engine *e);

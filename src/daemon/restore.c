@@ -133,6 +133,7 @@ int daemon_restore_states(struct daemon *d)
         { KEEP_DEVICE, restore_state },
         { KEEP_PRESENCE, restore_state },
         { KEEP_MAILBOX, restore_state },
+        { KEEP_CONTACT, restore_state },
     };
 
     return d->store ? restored(d, restore_tables(d, tables, ARRAY_LEN(tables))) : 0;

@@ -195,6 +195,14 @@ static void on_walk(void *ctx)
     mailboxes_each(e->mailboxes, walk_mailbox, e->locals);
 }
 
+static void on_contact(void *ctx, const struct contact *now, const struct contact *former)
+{
+    const struct state_engine_port *port = &((struct state_engine *)ctx)->port;
+
+    if (port->contact)
+        port->contact(port->state.ctx, now, former);
+}
+
 static void on_refresh(void *ctx, struct str section)
 {
     struct state_engine *e = ctx;
@@ -249,6 +257,18 @@ static int create_watchers(struct state_engine *e, const struct state_engine_con
                                                               .rng = cfg->rng,
                                                               .log = cfg->log,
                                                               .n_workers = cfg->n_workers });
+}
+
+static int create_contacts(struct state_engine *e, const struct state_engine_config *cfg)
+{
+    return contacts_create(&e->contacts,
+                           &(struct contacts_config){ .port = { e, on_contact },
+                                                      .core = e->core,
+                                                      .wheel = cfg->wheel,
+                                                      .clock = cfg->clock,
+                                                      .log = cfg->log,
+                                                      .keep = cfg->keep,
+                                                      .incarnation = cfg->incarnation });
 }
 
 static int create_lists(struct state_engine *e, const struct state_engine_config *cfg)
@@ -328,6 +348,9 @@ int state_engine_init(struct state_engine *e, const struct state_engine_config *
     r = create_watchers(e, cfg);
     if (r)
         goto out;
+    r = create_contacts(e, cfg);
+    if (r)
+        goto out;
     r = create_lists(e, cfg);
 out:
     if (r)
@@ -338,6 +361,7 @@ out:
 void state_engine_fini(struct state_engine *e)
 {
     resource_lists_destroy(e->lists);
+    contacts_destroy(e->contacts);
     watcher_info_destroy(e->watchers);
     asterisk_sources_destroy(e->sources);
     mailboxes_destroy(e->mailboxes);
@@ -360,9 +384,9 @@ static int device_name_of(struct buf *names, const struct endpoint_settings *e, 
     return names->error;
 }
 
-/* PJSIP/<endpoint> without a report: idle when a static contact makes her reachable, otherwise not
- * there. */
-static int apply_device_defaults(struct state_core *core, const struct settings *settings)
+/* PJSIP/<endpoint> without a report: idle when a contact makes her reachable, otherwise not there.
+ */
+static int apply_device_defaults(const struct state_engine *e, const struct settings *settings)
 {
     size_t n = settings->n_endpoints;
     struct str *devices = calloc(n + 1, sizeof(*devices));
@@ -375,19 +399,16 @@ static int apply_device_defaults(struct state_core *core, const struct settings 
     if (!devices || !states)
         goto out;
     for (size_t i = 0; i < n; i++) {
-        const struct endpoint_settings *e = &settings->endpoints[i];
-
-        r = device_name_of(&names, e, &devices[i]);
+        r = device_name_of(&names, &settings->endpoints[i], &devices[i]);
         if (r)
             goto out;
-        states[i] =
-            settings_endpoint_reachable(settings, e) ? DEVICE_NOT_INUSE : DEVICE_UNAVAILABLE;
+        states[i] = contacts_device_default(e->contacts, &settings->endpoints[i]);
     }
     for (size_t i = 0; i < n; i++) { /* the buffer has stopped moving */
         devices[i].p = names.p + offset;
         offset += devices[i].n;
     }
-    r = state_device_defaults(core, devices, states, n);
+    r = state_device_defaults(e->core, devices, states, n);
 out:
     buf_fini(&names);
     free(states);
@@ -427,7 +448,10 @@ static int apply_settings(struct state_engine *e, const struct settings *setting
     asterisk_locals_configure(e->locals, settings, eid);
     watcher_info_configure(e->watchers, settings);
     publication_store_prune(e->publications);
-    r = apply_device_defaults(e->core, settings);
+    r = contacts_configure(e->contacts, settings);
+    if (r)
+        return r;
+    r = apply_device_defaults(e, settings);
     if (r)
         return r;
     r = apply_orders(e->core, settings);
@@ -543,6 +567,8 @@ static int restore(struct state_engine *e, const struct keep_record *record)
     case KEEP_PUBLICATION:
     case KEEP_PUBLICATION_BODY:
         return publication_restore(e->publications, record);
+    case KEEP_CONTACT:
+        return contacts_restore(e->contacts, record);
     default:
         return 0;
     }
@@ -582,6 +608,8 @@ int state_engine_record_check(const struct keep_record *record)
     case KEEP_PUBLICATION:
     case KEEP_PUBLICATION_BODY:
         return publication_record_check(record);
+    case KEEP_CONTACT:
+        return contact_record_check(record);
     default:
         return 0;
     }
@@ -593,4 +621,5 @@ void state_engine_rewrite(struct state_engine *e)
     mailboxes_keep_all(e->mailboxes);
     asterisk_sources_keep_all(e->sources);
     publications_keep_all(e->publications);
+    contacts_keep_all(e->contacts);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* state_engine.h - all that the state thread owns, without the thread: the state core, the
- * publications that are composed into it, mailboxes, what Asterisk servers tell each other, and who
- * watches. state_thread.c runs it; the scenario runner steps it. Threads: one owner. */
+ * publications that are composed into it, mailboxes, what Asterisk servers tell each other, who
+ * watches, and the contacts that are registered. state_thread.c runs it; the scenario runner steps
+ * it. Threads: one owner. */
 #pragma once
 #include "base/keep.h"
 #include "config/settings.h"
@@ -12,6 +13,7 @@
 #include "publication/publication.h"
 #include "publication/resource_list.h"
 #include "publication/watcher_info.h"
+#include "registrar/contacts.h"
 #include "state/state.h"
 
 /* Consumer bit of the engine itself, for looking up what a name means; workers are 0, 1, ... */
@@ -26,6 +28,8 @@ struct state_engine_port {
     void (*republish)(void *ctx, struct str section);
     /* mailbox_port.unsolicited, for all workers; `ctx` likewise. */
     void (*mailbox)(void *ctx, struct str mailbox, const struct mailbox_counts *counts);
+    /* contacts_port.changed; `ctx` likewise. NULL: nobody wants to know. */
+    void (*contact)(void *ctx, const struct contact *now, const struct contact *former);
 };
 
 struct state_engine {
@@ -36,6 +40,7 @@ struct state_engine {
     struct asterisk_locals *locals;   /* for other servers */
     struct watcher_info *watchers;
     struct resource_lists *lists;
+    struct contacts *contacts;
     const struct settings *settings; /* those applied last: a reference */
     bool settled;                    /* wholly */
     struct state_engine_port port;
@@ -65,7 +70,7 @@ NODISCARD int state_engine_init(struct state_engine *e, const struct state_engin
 void state_engine_fini(struct state_engine *e);
 
 /* A record that was kept. Before anything else happens, but after the first state_engine_apply;
- * devices, presences and mailboxes better before that, so that hints begin with the right state.
+ * devices, presences, mailboxes and contacts before that, so that hints begin with the right state.
  * Nonsense is logged and forgotten. */
 void state_engine_restore(struct state_engine *e, const struct keep_record *record);
 /* All have been, those of publications included: what they make is told. 0 or -ENOMEM. */
@@ -76,7 +81,7 @@ NODISCARD int state_engine_record_check(const struct keep_record *record);
 void state_engine_rewrite(struct state_engine *e);
 
 /* Give the core its switches, what devices are while nobody reports them (PJSIP/<endpoint> is idle
- * when a static contact makes it reachable, otherwise unavailable), and the dialplan, in this
+ * when a contact makes it reachable, otherwise unavailable), and the dialplan, in this
  * order, so that a hint that comes with its endpoint is told once, as it is. Settings that were
  * applied before are not looked at again. The dialplan is taken on 0 and on STATE_SAME_NAMES: then
  * no name means anything else than before. */

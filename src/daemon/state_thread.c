@@ -306,7 +306,8 @@ static void job_run(struct inbox_message *m, void *owner)
                                              .keep = s->engine.keep,
                                              .lookup = CONSUMER_LOOKUP,
                                              .source_is_stale = state_source_is_stale,
-                                             .source_ctx = s });
+                                             .source_ctx = s,
+                                             .contacts = s->engine.contacts });
     j->wait.done = job_kept;
     if (j->job->lasts)
         keep_wait(&s->engine.keep, &j->wait);

@@ -167,6 +167,9 @@ NODISCARD int state_post_watch(struct state_thread *s, unsigned worker,
 /* Answered by compositor_answer of the worker. The request is copied. */
 NODISCARD int state_post_publication(struct state_thread *s, unsigned worker,
                                      const struct publication_request *rq, uint64_t cookie);
+/* As registrar_port.apply; answered by registrar_answer of the worker. */
+NODISCARD int state_post_registration(struct state_thread *s, unsigned worker,
+                                      struct registration *r);
 /* The report is copied. */
 void state_post_watcher(struct state_thread *s, unsigned worker,
                         const struct watcher_report *report);

@@ -69,6 +69,13 @@ static int port_apply(void *ctx, const struct publication_request *rq, uint64_t 
     return state_post_publication(w->state, w->index, rq, cookie);
 }
 
+static int port_register(void *ctx, struct registration *r)
+{
+    struct worker *w = ctx;
+
+    return state_post_registration(w->state, w->index, r);
+}
+
 static void port_watcher(void *ctx, const struct watcher_report *report)
 {
     struct worker *w = ctx;
@@ -489,7 +496,8 @@ static void workers_job_run(struct inbox_message *m, void *owner)
                                               .compositor = w->engine.compositor,
                                               .txn = w->engine.txn,
                                               .uas = w->engine.uas,
-                                              .net = w->net });
+                                              .net = w->net,
+                                              .registrar = w->engine.registrar });
     j->wait.done = workers_job_pass;
     if (j->job->lasts)
         keep_wait(&keep, &j->wait);
@@ -690,6 +698,7 @@ static int worker_init_engine(struct worker *w, const struct worker_config *cfg)
                           .unsolicit = worker_unsolicit },
             .publisher = { .ctx = w, .resolve = worker_publisher_resolve, .route = worker_route },
             .compositor = { .ctx = w, .apply = port_apply, .mailbox = worker_report_mailbox },
+            .registrar = { .ctx = w, .apply = port_register },
         });
 }
 

@@ -34,6 +34,11 @@ int notifier_transports_set(struct notifier *n, const struct notifier_transport 
     return 0;
 }
 
+struct str notifier_transport_id(const struct notifier *n, uint32_t number)
+{
+    return number < n->n_transports ? n->transports[number].id : STR_EMPTY;
+}
+
 static int transports_of(struct notifier *n, const struct settings *settings)
 {
     struct notifier_transport *list = calloc(settings->n_transports + 1, sizeof(*list));

@@ -144,6 +144,8 @@ struct notifier_transport {
 };
 NODISCARD int notifier_transports_set(struct notifier *n, const struct notifier_transport *list,
                                       size_t count);
+/* The id of the one with that number; empty: there is none. Borrowed until they are set again. */
+struct str notifier_transport_id(const struct notifier *n, uint32_t number);
 
 /* Tell by port.watcher who subscribes to this resource (its package is named, "presence", and its
  * id is the one it has now), then that these were all, and from then on each change, until

@@ -56,6 +56,15 @@ static const struct metric counters[] = {
     { "extstate_compositor_composed", "Documents composed.", "publications", "composed" },
     { "extstate_compositor_unchanged", "Compositions that changed nothing.", "publications",
       "unchanged" },
+    { "extstate_register_requests", "REGISTERs received.", "registrar", "requests" },
+    { "extstate_register_accepted", "REGISTERs received and accepted.", "registrar", "accepted" },
+    { "extstate_contacts_added", "Contacts that registered anew.", "contacts", "added" },
+    { "extstate_contacts_refreshed", "Contacts that registered once more.", "contacts",
+      "refreshed" },
+    { "extstate_contacts_removed", "Contacts that were taken back.", "contacts", "removed" },
+    { "extstate_contacts_expired", "Contacts that ended unrefreshed.", "contacts", "expired" },
+    { "extstate_contacts_displaced", "Contacts that gave way to another one.", "contacts",
+      "displaced" },
     { "extstate_sip_requests", "SIP requests received.", "transactions", "requests" },
     { "extstate_sip_retransmitted_requests", "SIP requests received once more.", "transactions",
       "retransmitted_requests" },
@@ -99,6 +108,9 @@ static const struct metric gauges[] = {
       "publications" },
     { "extstate_asterisk_servers", "Asterisk servers that tell their states.", "sources",
       "servers" },
+    { "extstate_contacts_registered", "Contacts that are registered.", "contacts", "registered" },
+    { "extstate_contacts_static", "Contacts of the configuration.", "contacts", "fixed" },
+    { "extstate_contacts_unreached", "Contacts that do not answer.", "contacts", "unreached" },
     { "extstate_connections", "Connections of SIP.", "network", "connections" },
     { "extstate_sip_server_transactions", "Server transactions.", "transactions", "server_live" },
     { "extstate_sip_client_transactions", "Client transactions.", "transactions", "client_live" },
@@ -194,6 +206,7 @@ static void add_rejected(const struct page *p, const json_t *status)
         { "notifier", "rejected_", "extstate_subscribe_rejected", "SUBSCRIBEs that were refused." },
         { "compositor", "refused_", "extstate_compositor_refused",
           "PUBLISHes received and refused." },
+        { "registrar", "refused_", "extstate_register_refused", "REGISTERs that were refused." },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(sets); i++) {

@@ -32,6 +32,7 @@ aors=alice
 [alice]
 type=aor
 mailboxes=100@default
+max_contacts=1
 [pbx](phone)
 incoming_mwi_mailbox=101@default
 inbound_publication=pbx
@@ -51,7 +52,7 @@ event=dialog
 @exten=1000
 """,
     "extensions.conf": "[users]\nautohints=yes\nexten => 1000,hint,Custom:1000,CustomPresence:1000\n",
-    "extstate.conf": "[compositor]\ndomains=127.0.0.1\ncontext=users\n",
+    "extstate.conf": "[compositor]\ndomains=127.0.0.1\ncontext=users\n[registrar]\nenabled=yes\n",
 }
 PIDF = ('<?xml version="1.0"?><presence xmlns="urn:ietf:params:xml:ns:pidf" entity="sip:alice@127.0.0.1"><tuple id="t">'
         '<status><basic>open</basic></status></tuple></presence>')
@@ -67,6 +68,8 @@ KINDS = {
     "publications inbound": ("extension", "context", "event", "publisher", "entity_tag", "call_id", "content_type",
                              "body_len", "published_ms"),
     "publications": ("section", "extension", "event", "content_type", "entity_tag"),
+    "contacts": ("aor", "contact", "target", "endpoint", "static", "registered_ms", "user_agent", "path", "transport",
+                 "source", "call_id", "cseq"),
 }
 
 
@@ -130,6 +133,9 @@ def fill(daemon):
         assert pbx.response().status == 200
         alice.request("PUBLISH", f"sip:alice@127.0.0.1:{daemon.port}", [("Event", "presence"), ("Expires", 3600),
                       ("Content-Type", "application/pidf+xml")], PIDF)
+        assert alice.response().status == 200
+        alice.request("REGISTER", f"sip:127.0.0.1:{daemon.port}", [("To", "<sip:alice@127.0.0.1>"), ("User-Agent", "telephone"),
+                      ("Expires", 3600)])
         assert alice.response().status == 200
         for event, user in (("dialog", "1000"), ("presence", "alice"), ("message-summary", "alice")):
             assert alice.subscribe(user, event, expires=3600).status == 200

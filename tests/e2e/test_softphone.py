@@ -85,13 +85,15 @@ class Softphone:
 
 
 class Baresip(Softphone):
-    def __init__(self, esc):
+    """It publishes, and with other `parameters` of its account registers."""
+
+    def __init__(self, esc, parameters=f"regint=0;pubint={EXPIRES}"):
         super().__init__()
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             self.control = s.getsockname()[1]
         self.write("config", BARESIP.format(port=free_port(), control=self.control, modules=MODULES))
-        self.write("accounts", f'<sip:bob@example.com>;outbound="sip:127.0.0.1:{esc}";regint=0;pubint={EXPIRES}\n')
+        self.write("accounts", f'<sip:bob@example.com>;outbound="sip:127.0.0.1:{esc}";{parameters}\n')
         self.write("contacts", "")
         self.start("baresip", "-4", "-f", self.directory)
 

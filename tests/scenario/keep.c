@@ -129,7 +129,8 @@ static void restore_table(struct world *w, enum keep_table table)
 /* As daemon_restore_states. What is forgotten meanwhile is only put. */
 void world_keep_restore_states(struct world *w)
 {
-    static const enum keep_table tables[] = { KEEP_DEVICE, KEEP_PRESENCE, KEEP_MAILBOX };
+    static const enum keep_table tables[] = { KEEP_DEVICE, KEEP_PRESENCE, KEEP_MAILBOX,
+                                              KEEP_CONTACT };
 
     for (size_t i = 0; i < ARRAY_LEN(tables); i++)
         restore_table(w, tables[i]);

@@ -22,6 +22,7 @@ struct posted {
     struct resource_name of;      /* likewise */
     struct mailbox_counts counts; /* of the mailbox of.extension */
     struct solicitation *solicitation;
+    struct registration *registration;
 };
 
 static struct posted *post(struct world *w, void (*run)(struct world *w, struct posted *p))
@@ -52,6 +53,7 @@ static void posted_free(struct posted *p)
     str_free(&p->of.package);
     str_free(&p->of.context);
     str_free(&p->of.extension);
+    registration_destroy(p->registration);
     free(p);
 }
 
@@ -365,6 +367,48 @@ static int port_apply(void *ctx, const struct publication_request *rq, uint64_t 
 struct compositor_port world_compositor_port(struct world *w)
 {
     return (struct compositor_port){ .ctx = w, .apply = port_apply, .mailbox = port_mailbox };
+}
+
+/* ---- the registrar's ---- */
+
+static void run_registered(struct world *w, struct posted *p)
+{
+    struct registration *r = p->registration;
+
+    p->registration = NULL;
+    registrar_answer(w->engine.registrar, r);
+}
+
+static void on_registration_kept(struct keep_wait *wait, int result)
+{
+    struct posted *p = CONTAINER_OF(wait, struct posted, wait);
+
+    if (result && p->registration->change) {
+        contacts_withdraw(p->world->state.contacts, p->registration);
+        p->registration->result = REGISTER_UNKEPT;
+    }
+    list_remove(&p->link);
+    list_append(&p->world->posted, &p->link);
+}
+
+static int port_register(void *ctx, struct registration *r)
+{
+    struct world *w = ctx;
+    struct posted *p = post(w, run_registered);
+
+    p->registration = r;
+    p->world = w;
+    p->wait = (struct keep_wait){ .done = on_registration_kept };
+    (void)contacts_apply(w->state.contacts, r);
+    list_remove(&p->link);
+    list_append(&w->answers, &p->link);
+    keep_wait(&w->state.keep, &p->wait);
+    return 0;
+}
+
+struct registrar_port world_registrar_port(struct world *w)
+{
+    return (struct registrar_port){ .ctx = w, .apply = port_register };
 }
 
 /* ---- the publisher's ---- */

@@ -186,7 +186,8 @@ static int start_engine(struct world *w)
                                     .txn = world_txn_port(w),
                                     .notifier = world_notifier_port(w),
                                     .publisher = world_publisher_port(w),
-                                    .compositor = world_compositor_port(w) };
+                                    .compositor = world_compositor_port(w),
+                                    .registrar = world_registrar_port(w) };
 
     return engine_init(&w->engine, &config);
 }

@@ -274,6 +274,44 @@ static int run_publications_inbound(const struct invocation *in)
         received_columns, ARRAY_LEN(received_columns), "nobody publishes here");
 }
 
+/* ---- contacts ---- */
+
+static void cell_kind(const json_t *row, char *out, size_t room)
+{
+    snprintf(out, room, "%s",
+             json_is_true(json_object_get(row, "static")) ? "static" : "registered");
+}
+
+static void cell_registered(const json_t *row, char *out, size_t room)
+{
+    if (row_number(row, "registered_ms"))
+        print_age(row_number(row, "registered_ms"), out, room);
+    else
+        snprintf(out, room, "-");
+}
+
+static const struct column contact_columns[] = {
+    { .title = "AOR", .key = "aor" },
+    { .title = "CONTACT", .key = "contact" },
+    { .title = "ENDPOINT", .key = "endpoint" },
+    { .title = "KIND", .print = cell_kind },
+    { .title = "REACH", .key = "reach" },
+    { .title = "EXPIRES", .key = "expires_s", .right = true },
+    { .title = "SINCE", .print = cell_registered },
+    { .title = "SOURCE", .key = "source" },
+    { .title = "USER AGENT", .key = "user_agent" },
+};
+
+static int run_contacts(const struct invocation *in)
+{
+    if (in->n > 1)
+        return usage_of("contacts");
+    return show_rows(
+        in, json_pack("{ss ss}", "command", "contacts", "prefix", in->n ? in->words[0] : ""),
+        contact_columns, ARRAY_LEN(contact_columns),
+        in->n ? "no aor with a contact begins with that" : "there are no contacts");
+}
+
 /* ---- mailboxes ---- */
 
 static const struct column mailbox_columns[] = {
@@ -666,6 +704,8 @@ const struct command own_commands[] = {
       run_mailbox_forget, false },
     { "mailbox told", "[LIKE]", "who is told without a subscription, and how that goes",
       run_mailbox_told, false },
+    { "contacts", "[PREFIX]", "where each aor can be reached: registered and static contacts",
+      run_contacts, false },
     { "sources", "", "PBXs and other servers, what they tell, and whether they live", run_sources,
       false },
     { "drain", "[--reason deactivated|probation] [--retry-after S] [--rate N] | --stop",
