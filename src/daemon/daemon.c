@@ -271,6 +271,18 @@ static int daemon_listen_manager(struct daemon *d)
     return r;
 }
 
+/* The one that was passed for it, or -1. */
+static int http_passed(struct daemon *d)
+{
+    const struct http_settings *s = &d->settings->http;
+    struct inherited_socket *passed =
+        s->enabled ? inherited_take(d->options->inherited, INHERITED_LISTENER, &s->bind,
+                                    STR(DAEMON_HTTP_SOCKET))
+                   : NULL;
+
+    return passed ? passed->fd : -1;
+}
+
 void daemon_still_alive(struct daemon *d)
 {
     watchdog_alive(&d->watchdog, d->options->succession->from);
@@ -361,6 +373,7 @@ static int daemon_start(struct daemon *d)
                                          .state = &d->state,
                                          .workers = d->workers,
                                          .n_workers = d->n_workers,
+                                         .http_socket = http_passed(d),
                                          .hints = daemon_post_hints,
                                          .hints_ctx = d });
     if (r)

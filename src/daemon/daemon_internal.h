@@ -14,6 +14,8 @@
 #include "txn/limits.h"
 #include "txn/nonces.h"
 
+#define DAEMON_HTTP_SOCKET "http" /* its name, when it is passed on */
+
 struct daemon {
     const struct daemon_options *options;
     struct log *log;

@@ -386,7 +386,8 @@ int edge_init(struct edge *e, const struct edge_config *cfg)
                                                          .log = cfg->log,
                                                          .settings = cfg->terms.settings,
                                                          .feed = cfg->feed,
-                                                         .port = edge_port(e) });
+                                                         .port = edge_port(e),
+                                                         .socket = cfg->http_socket });
     if (r)
         edge_fini(e);
     return r;
@@ -447,6 +448,11 @@ void edge_stop(struct edge *e, bool restart)
     else
         pthread_join(e->thread, NULL);
     journal_stop(e->journal);
+}
+
+int edge_http_socket(const struct edge *e)
+{
+    return e->hangs ? -1 : http_socket(e->http);
 }
 
 void edge_fini(struct edge *e)

@@ -61,6 +61,7 @@ struct edge_config {
     struct state_thread *state;
     struct worker *workers;
     unsigned n_workers;
+    int http_socket; /* that HTTP listens at; -1: it opens one */
     /* As pbxs_config has them; on this thread. */
     void (*hints)(void *ctx, struct str source, struct str text);
     void *hints_ctx;
@@ -79,6 +80,8 @@ void edge_sources(void *edge, ctl_source_fn each, void *ctx);
 const struct ctl_edge *edge_seen(const void *edge);
 /* A job whose subject is the struct journal, on its thread. */
 NODISCARD int edge_post_journal_job(struct edge *e, struct ctl_job *job, struct loop *home);
+/* The socket that HTTP listens at, or -1. The thread has ended. */
+int edge_http_socket(const struct edge *e);
 /* Tells who is connected that it ends, stops and joins; before the threads that it has jobs on. */
 void edge_stop(struct edge *e, bool restart); /* one that does not end in 5 s `hangs` */
 /* When jobs under way have come home. */

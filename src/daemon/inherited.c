@@ -204,7 +204,7 @@ void inherited_report(const struct inherited *in, struct log *log)
         else
             buf_add(&text, s->path);
         log_warn(log, "inherited.not_used", KV("name", s->name), KV("address", buf_str(&text)),
-                 KV("why", "no transport is configured there; it is closed"));
+                 KV("why", "nothing is configured there; it is closed"));
     }
 }
 

@@ -624,6 +624,8 @@ void upgrade_go(struct daemon *d)
     for (unsigned i = 0; i < d->n_workers; i++)
         net_each_socket(d->workers[i].net, on_socket, u);
     manager_each_socket(&d->manager, on_socket, u);
+    if (edge_http_socket(&d->edge) >= 0)
+        socket_add(u, edge_http_socket(&d->edge), STR(DAEMON_HTTP_SOCKET));
     ctl_hand_over(d->ctl, u->asked, on_control, u);
     if (program >= 0)
         socket_add(u, program, STR(SUCCESSION_PROGRAM));

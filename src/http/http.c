@@ -58,6 +58,11 @@ void http_settings_set(struct http *h, const struct settings *settings)
     settings_unref(former);
 }
 
+int http_socket(const struct http *h)
+{
+    return server_socket(h->server);
+}
+
 void http_destroy(struct http *h)
 {
     if (!h)

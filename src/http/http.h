@@ -20,10 +20,13 @@ struct http_config {
     const struct settings *settings; /* a reference is taken */
     struct feed *feed;               /* NULL: nothing is told as it happens */
     struct ctl_port port;            /* on_state, on_workers, status and watch_hint are called */
+    int socket; /* listens already where it is to, and is copied; -1: there is none */
 };
 /* An address that cannot be had is no failure: it is logged, and tried again. 0 or -ENOMEM. */
 NODISCARD int http_create(struct http **out, const struct http_config *cfg);
-/* Who is connected is cut off where the address or the certificate is another. */
+/* The socket that listens; -1: none does. */
+int http_socket(const struct http *h);
+/* Who is connected is cut off where TLS begins or ends, or HTTP does. */
 void http_settings_set(struct http *h, const struct settings *settings);
 /* Cuts everybody off; the loop turns a few times. */
 void http_destroy(struct http *h);

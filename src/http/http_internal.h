@@ -2,10 +2,11 @@
 /* http_internal.h - one request and its answer, whatever moves the bytes.
  *
  * server.c: sockets and libwebsockets.  exchange.c: from a request's head to its answer.
- * access.c: who asks, and what he may.  route.c: which path is what.  rest.c, ari.c, metrics.c,
- * page.c: the answers.  events.c: what is told as it happens. */
+ * certificate.c: what TLS shows.  access.c: who asks, and what he may.  route.c: which path is
+ * what.  rest.c, ari.c, metrics.c, page.c: the answers.  events.c: what is told as it happens. */
 #pragma once
 #include <jansson.h>
+#include <openssl/ssl.h>
 
 #include "base/list.h"
 #include "base/random.h"
@@ -203,6 +204,14 @@ bool stream_keep_alive(struct exchange *x);
 /* page.c */
 void page_get(struct exchange *x);
 
+/* certificate.c */
+
+/* Into `*out`, whose former one goes: which was NULL, or is not shown to anybody any more. 0;
+ * -EINVAL: the files cannot be used; -ENOMEM. */
+NODISCARD int certificate_read(SSL_CTX **out, const struct http_settings *s);
+/* A cert_cb of OpenSSL's; its argument is an SSL_CTX **. */
+int certificate_show(SSL *ssl, void *certificate);
+
 /* metrics.c */
 void metrics_get(struct exchange *x);
 
@@ -230,3 +239,4 @@ NODISCARD int server_create(struct server **out, struct http *h);
 void server_settings(struct server *s, const struct http_settings *former);
 void server_destroy(struct server *s);
 uint64_t server_connections(const struct server *s);
+int server_socket(const struct server *s);

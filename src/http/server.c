@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <libwebsockets.h>
 #include <netinet/tcp.h>
-#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -50,7 +49,8 @@ struct server {
     struct retry *retry;
     unsigned generation;
     char vhost_name[32];       /* with it */
-    struct timespec certified; /* when the certificate's files were changed last */
+    SSL_CTX *certificate;      /* of now; with TLS */
+    struct timespec certified; /* when its files were changed last */
     uint32_t places;           /* as many connections as the context has room for */
     uint64_t connections;
     unsigned char room[LWS_PRE + PIECE];
@@ -70,6 +70,11 @@ struct connection { /* libwebsockets' per-session data */
 uint64_t server_connections(const struct server *s)
 {
     return s->connections;
+}
+
+int server_socket(const struct server *s)
+{
+    return s->listener ? s->listener->fd : -1;
 }
 
 /* ---- a request's head ---- */
@@ -557,6 +562,9 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     struct connection *c = user;
 
     switch (reason) {
+    case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS:
+        SSL_CTX_set_cert_cb(user, certificate_show, &s->certificate);
+        return 0;
     case LWS_CALLBACK_WSI_CREATE:
         s->connections++;
         return 0;
@@ -698,6 +706,18 @@ static int socket_listen(const struct addr *a)
     return fd;
 }
 
+/* One that was passed to the process is used once: whoever connects meanwhile waits in it. */
+static int socket_get(struct server *s)
+{
+    int *passed = &s->h->cfg.socket, fd = *passed;
+
+    *passed = -1;
+    if (fd < 0)
+        return socket_listen(&s->h->settings->http.bind);
+    fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    return fd < 0 ? -errno : fd;
+}
+
 static int context_create(struct server *s)
 {
     s->places = s->h->settings->http.max_connections;
@@ -721,7 +741,10 @@ static int vhost_create(struct server *s)
 {
     const struct http_settings *cfg = &s->h->settings->http;
     const char *cert = cfg->cert_file.n ? cfg->cert_file.p : NULL;
+    int r = cert ? certificate_read(&s->certificate, cfg) : 0;
 
+    if (r)
+        return r;
     snprintf(s->vhost_name, sizeof(s->vhost_name), "extstate-%u", ++s->generation);
     s->vhost = lws_create_vhost(
         s->context,
@@ -765,7 +788,7 @@ static int listener_open(struct server *s, const char **what)
         return r;
     s->certified = certified_at(&s->h->settings->http);
     *what = "the address cannot be had";
-    fd = socket_listen(&s->h->settings->http.bind);
+    fd = socket_get(s);
     if (fd < 0)
         return fd;
     r = listener_create(s, fd);
@@ -824,6 +847,7 @@ int server_create(struct server **out, struct http *h)
     uv_timer_init(h->cfg.loop, &retry->timer);
     lws_set_log_level(0, NULL); /* it would log what clients do wrong, without limits */
     server_open(s);
+    h->cfg.socket = -1; /* it is ours no longer than that */
     *out = s;
     return 0;
 }
@@ -835,20 +859,32 @@ static void vhost_end(struct server *s)
     s->vhost = NULL;
 }
 
-/* With a certificate that cannot be used the former one goes on. */
-static void vhost_replace(struct server *s)
+/* TLS begins or ends, and with it the connections that there are. */
+static int vhost_replace(struct server *s)
 {
     struct lws_vhost *former = s->vhost;
+    int r = vhost_create(s);
 
-    if (!former)
-        return;
-    s->certified = certified_at(&s->h->settings->http);
-    if (vhost_create(s) == 0) {
+    if (r)
+        s->vhost = former;
+    else
         lws_vhost_destroy(former);
+    return r;
+}
+
+/* With one that cannot be used the former one goes on. */
+static void certificate_follow(struct server *s, const struct http_settings *former)
+{
+    const struct http_settings *now = &s->h->settings->http;
+    int r;
+
+    if (!s->vhost)
         return;
-    }
-    s->vhost = former;
-    log_error(s->h->cfg.log, "http.certificate_kept", KV("file", s->h->settings->http.cert_file));
+    s->certified = certified_at(now);
+    r = former->cert_file.n && now->cert_file.n ? certificate_read(&s->certificate, now)
+                                                : vhost_replace(s);
+    if (r)
+        log_error(s->h->cfg.log, "http.certificate_kept", KV("file", now->cert_file), KV_ERR(r));
 }
 
 static bool is_same_time(struct timespec a, struct timespec b)
@@ -868,7 +904,7 @@ void server_settings(struct server *s, const struct http_settings *former)
     if (!now->enabled)
         vhost_end(s);
     else if (certificate)
-        vhost_replace(s);
+        certificate_follow(s, former);
     server_open(s);
 }
 
@@ -897,5 +933,6 @@ void server_destroy(struct server *s)
     listener_close(s);
     uv_close((uv_handle_t *)&s->retry->timer, on_retry_closed);
     context_destroy(s);
+    SSL_CTX_free(s->certificate);
     free(s);
 }

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 from xml.sax.saxutils import escape
@@ -345,6 +346,32 @@ class Subscription:
         self.to = response["To"]
         self.call_id = response["Call-ID"]
         self.target = response["Contact"].strip("<>")
+
+
+class Knocking:
+    """Somebody who connects again and again, and must never be refused. Use as a context manager."""
+
+    def __init__(self, port):
+        self.port, self.over, self.times, self.refused = port, threading.Event(), 0, []
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def run(self):
+        while not self.over.wait(0.005):
+            with socket.socket() as s:
+                result = s.connect_ex(("127.0.0.1", self.port))
+            self.times += 1
+            if result:
+                self.refused.append(os.strerror(result))
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.over.set()
+        self.thread.join()
+        if kind is None and (self.refused or not self.times):
+            raise AssertionError(f"of {self.times} connections these failed: {self.refused}")
 
 
 class Kamailio:

@@ -13,7 +13,7 @@ import unittest
 
 import harness
 import test_tls
-from harness import Extstated, Phone, free_port, wait_for
+from harness import Extstated, Knocking, Phone, free_port, wait_for
 
 WRITER = "desk-0123456789abcdef"
 READER = "wall-0123456789abcdef"
@@ -236,7 +236,7 @@ class Http(unittest.TestCase):
             s.daemon.start()
 
     def test_an_upgrade(self):
-        with Server() as s:
+        with Server() as s, Knocking(s.http_port):
             stream = Events(s)
             stream.next()
 
@@ -361,28 +361,54 @@ class Http(unittest.TestCase):
             every.close()
 
     def test_tls(self):
+        """A certificate is renewed under the hands of who is connected, also by one with another kind of key."""
         authority = test_tls.Authority()
         self.addCleanup(authority.end)
         certificate, key = authority.make("server", "IP:127.0.0.1", "server")
         context = ssl.create_default_context(cafile=str(authority.directory / "ca.pem"))
 
-        def ask(server):
-            connection = http.client.HTTPSConnection("127.0.0.1", server.http_port, context=context,
-                                                     timeout=harness.PATIENCE)
+        def connect(server):
+            return http.client.HTTPSConnection("127.0.0.1", server.http_port, context=context, timeout=harness.PATIENCE)
+
+        def ask(connection):
             connection.request("GET", "/v1/hints")
             answer = connection.getresponse()
             answer.read()
-            number = connection.sock.getpeercert()["serialNumber"]
+            return answer.status, int(connection.sock.getpeercert()["serialNumber"], 16)
+
+        def shown(server):
+            connection = connect(server)
+            status, number = ask(connection)
             connection.close()
-            return answer.status, number
+            self.assertEqual(status, 200)
+            return number
+
+        def reload(server, extension):
+            server.daemon.write("extensions.conf", f"[users]\nexten => {extension},hint,Custom:1000\n")
+            server.daemon.tool("reload", status=None)
 
         with Server(f"tls_cert_file = {certificate}\ntls_key_file = {key}") as s:
-            status, number = ask(s)
-            self.assertEqual(status, 200)
-            authority.make("server", "IP:127.0.0.1", "server")
-            s.daemon.write("extensions.conf", "[users]\nexten => 1000,hint,Custom:1000\n")
+            stays, stream = connect(s), connect(s)
+            number = ask(stays)[1]
+            stream.request("GET", "/v1/events?kinds=snapshot")
+            events = stream.getresponse()
+            for turn, kind in enumerate(("ec", "rsa", "ec")):
+                authority.make("server", "IP:127.0.0.1", "server", kind=kind)
+                reload(s, 2000 + turn)
+                wait_for("the new certificate", lambda: shown(s) == authority.serial)
+                self.assertEqual(ask(stays), (200, number))
+            certificate.write_text("nonsense")
+            reload(s, 1000)
+            wait_for("the complaint", lambda: "http.certificate_kept" in s.daemon.log())
+            self.assertEqual(shown(s), authority.serial)
+            s.daemon.set("Custom:1000", "INUSE")
+            while b'"InUse"' not in events.readline():
+                pass
+            stays.close()
+            stream.close()
+            s.daemon.write("extstate.conf", CONF % (s.http_port, ""))  # TLS ends
             s.daemon.tool("reload")
-            wait_for("the new certificate", lambda: ask(s)[1] != number)
+            wait_for("plain HTTP", lambda: answers(s))
 
     def test_one_after_the_other(self):
         """The next one comes as soon as the answer is out."""

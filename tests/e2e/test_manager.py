@@ -6,7 +6,7 @@ import socket
 import subprocess
 import unittest
 
-from harness import Extstated, Phone, free_port, wait_for
+from harness import Extstated, Knocking, Phone, free_port, wait_for
 from manager import Manager, manager_files, md5_key, trusting
 
 EXTENSIONS = """
@@ -440,7 +440,7 @@ write = all
 
     def test_upgrade(self):
         port, daemon = server()
-        with daemon:
+        with daemon, Knocking(port):
             with Manager(port, events="system") as m:
                 daemon.tool("upgrade")
                 self.assertIn("Shutdown: Cleanly\nRestart: True\n", m.event("^Event: Shutdown$"))

@@ -24,18 +24,19 @@ class Authority:
         self.serial = 0
         self.run("req", "-x509", *self.key("ca"), "-out", "ca.pem", "-days", "2", "-subj", "/CN=test authority")
 
-    def key(self, name):
-        return "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", f"{name}.key"
+    def key(self, name, kind="ec"):
+        kinds = {"ec": ("ec", "-pkeyopt", "ec_paramgen_curve:P-256"), "rsa": ("rsa:2048",)}
+        return "-newkey", *kinds[kind], "-nodes", "-keyout", f"{name}.key"
 
     def run(self, *words):
         subprocess.run(["openssl", *words], cwd=self.directory, check=True, stdin=subprocess.DEVNULL, capture_output=True)
 
-    def make(self, name, names, file=None):
+    def make(self, name, names, file=None, kind="ec"):
         """One for these subjectAltNames, as `file`."""
         file = file or name
         self.serial += 1
         (self.directory / "ext").write_text(f"subjectAltName={names}\n")
-        self.run("req", "-new", *self.key(file), "-out", "request", "-subj", f"/CN={name}")
+        self.run("req", "-new", *self.key(file, kind), "-out", "request", "-subj", f"/CN={name}")
         self.run("x509", "-req", "-in", "request", "-CA", "ca.pem", "-CAkey", "ca.key", "-set_serial", str(self.serial),
                  "-days", "2", "-extfile", "ext", "-out", f"{file}.pem")
         return self.directory / f"{file}.pem", self.directory / f"{file}.key"
