@@ -459,32 +459,10 @@ static void test_send_fails(void **state)
 #define VALUE(id, value) \
     "Response: Success\r\nActionID: " id "\r\nVariable: x\r\nValue: " value "\r\n\r\n"
 
-static const struct event_state *calls_of(struct bench *b, const char *extension)
-{
-    const struct resource_name name = { .context = STR("users"), .extension = str_of(extension) };
-    const struct snapshot *s = state_find(b->core, &name);
-
-    assert_non_null(s);
-    return s->calls;
-}
-
 static void plan(struct bench *b)
 {
-    static const char *const hints[][2] = { { "1000", "PJSIP/alice" }, { "200", "PJSIP/bob" } };
-    struct dialplan_context *ctx;
-    struct dialplan *dp;
-
-    assert_int_equal(dialplan_create(&dp), 0);
-    assert_int_equal(dialplan_context_get(dp, STR("users"), &ctx), 0);
-    for (size_t i = 0; i < ARRAY_LEN(hints); i++)
-        assert_int_equal(
-            dialplan_hint_add(ctx, &(struct hint_spec){ .extension = str_of(hints[i][0]),
-                                                        .text = str_of(hints[i][1]) }),
-            0);
-    assert_int_equal(state_dialplan_apply(b->core, dp), 0);
+    bench_hint(b, "1000", "PJSIP/alice", "200", "PJSIP/bob");
 }
-
-#define assert_es(got, want) assert_true(str_equal(es_str(got), STR(want)))
 
 static void test_calls(void **state)
 {
@@ -512,9 +490,9 @@ static void test_calls(void **state)
                     "Action: Getvar\r\nActionID: vr9-1.2\r\nChannel: PJSIP/alice-02\r\n"
                     "Variable: CHANNEL(pjsip,remote_tag)\r\n\r\n");
     hear(&b, VALUE("vc7-1.2", "abc@pbx") VALUE("vl8-1.2", "server") VALUE("vr9-1.2", "phone"));
-    assert_null(calls_of(&b, "1000"));
+    assert_null(bench_calls(&b, "1000"));
     hear(&b, DEVICE("PJSIP/alice", "RINGING") DEVICE("PJSIP/bob", "INUSE"));
-    calls = calls_of(&b, "1000");
+    calls = bench_calls(&b, "1000");
     assert_non_null(calls);
     assert_int_equal(calls->n_dialogs, 1);
     d = calls->dialogs;
@@ -528,24 +506,24 @@ static void test_calls(void **state)
     assert_es(d->remote.display, "Bob");
     assert_es(d->local.identity, "sip:1000@192.0.2.1");
     assert_int_equal(d->local.display.n, 0);
-    d = calls_of(&b, "200")->dialogs;
+    d = bench_calls(&b, "200")->dialogs;
     assert_int_equal(d->direction, ES_DIRECTION_INITIATOR);
     assert_es(d->remote.identity, "sip:1000@192.0.2.1"); /* whom it has dialled */
     hear(&b, EVENT("Newstate", SNAPSHOT("", "PJSIP/alice-02", "6", "1000", "200", "1.2"))
                  EVENT("Hold", SNAPSHOT("", "PJSIP/alice-02", "6", "1000", "200", "1.2"))
                      DEVICE("PJSIP/alice", "ONHOLD"));
-    d = calls_of(&b, "1000")->dialogs;
+    d = bench_calls(&b, "1000")->dialogs;
     assert_int_equal(d->state, ES_DIALOG_CONFIRMED);
     assert_int_equal(d->local.n_params, 1);
     /* The call ends before its device does, for a moment. */
     hear(&b, EVENT("Hangup", SNAPSHOT("", "PJSIP/alice-02", "6", "1000", "200", "1.2")));
-    assert_non_null(calls_of(&b, "1000"));
+    assert_non_null(bench_calls(&b, "1000"));
     hear(&b, DEVICE("PJSIP/alice", "NOT_INUSE"));
-    assert_null(calls_of(&b, "1000"));
+    assert_null(bench_calls(&b, "1000"));
     hear(&b, EVENT("Hangup", SNAPSHOT("", "PJSIP/bob-01", "4", "200", "<unknown>", "1.1")));
-    assert_non_null(calls_of(&b, "200"));
+    assert_non_null(bench_calls(&b, "200"));
     bench_step(&b, 2010);
-    assert_null(calls_of(&b, "200"));
+    assert_null(bench_calls(&b, "200"));
     bench_fini(&b);
 }
 
@@ -562,9 +540,9 @@ static void test_calls_again(void **state)
                  EVENT("CoreShowChannel",
                        "ActionID: l3\r\n" SNAPSHOT("", "PJSIP/alice-02", "6", "1000", "200", "1.2"))
                      COMPLETE("CoreShowChannelsComplete", "l3"));
-    assert_int_equal(calls_of(&b, "1000")->dialogs->direction, ES_DIRECTION_NONE);
+    assert_int_equal(bench_calls(&b, "1000")->dialogs->direction, ES_DIRECTION_NONE);
     source_ended(b.source, STR("gone"));
-    assert_non_null(calls_of(&b, "1000"));
+    assert_non_null(bench_calls(&b, "1000"));
     bench_step(&b, 1010);
     source_opened(b.source);
     buf_reset(&b.sent);
@@ -573,7 +551,7 @@ static void test_calls_again(void **state)
                      COMPLETE("CoreShowChannelsComplete", "l9"));
     assert_int_equal(view_of(&b).state, SOURCE_FOLLOWING);
     bench_step(&b, 2010);
-    assert_null(calls_of(&b, "1000"));
+    assert_null(bench_calls(&b, "1000"));
     bench_fini(&b);
 }
 

@@ -7,15 +7,16 @@
 #include <jansson.h>
 #include <stdlib.h>
 
+#include "source/calls.h"
 #include "source/esl_frame.h"
-#include "source/source_internal.h"
 
 enum {
     REQUEST_MAX = 1024,
     NAME_ROOM = 256,
-    TABLE_MAX = 200000, /* calls, or registrations */
+    REGISTRATIONS_MAX = 200000,
     STALLED_PINGS = 4,
 };
+#define CUSTOM_EVENTS "CUSTOM sofia::register sofia::unregister sofia::expire"
 
 /* A session.
  *
@@ -33,26 +34,11 @@ enum phase {
     PHASE_EVENTS
 };
 
-enum call_state { CALL_DIALLING, CALL_RINGING, CALL_ACTIVE, CALL_HELD };
-
-struct esl_device {
-    struct map_node node;
-    struct list registrations, calls; /* .of_device */
-    struct list dirty;
-    enum device_state told;
-    bool is_told;
-    uint64_t generation; /* of the session that told it last */
-    struct str name;
-    char room[];
-};
-
-struct part { /* a registration, or a call */
+struct registration {
     struct map_node node;
     struct list of_device;
-    struct esl_device *device;
-    uint64_t generation;
-    bool inbound; /* a call that the device has made */
-    enum call_state state;
+    struct calls_device *device;
+    uint64_t session; /* that it was in last */
     struct str id;
     char room[];
 };
@@ -64,8 +50,11 @@ struct esl_client {
     uint64_t sessions;
     unsigned stalled;
     bool whole; /* both lists could be read */
-    struct map devices, registrations, calls;
-    struct list dirty; /* esl_device.dirty */
+    struct calls *calls;
+    struct map registrations;
+    /* With `calls`, one after the other is asked what only it knows. */
+    struct list asking; /* call.asking */
+    bool asks;          /* one of them, which has left the list */
 };
 
 static void no_memory(struct esl_client *c)
@@ -75,62 +64,16 @@ static void no_memory(struct esl_client *c)
 
 /* ---- devices ---- */
 
-static void device_touch(struct esl_client *c, struct esl_device *d)
-{
-    if (list_empty(&d->dirty))
-        list_append(&c->dirty, &d->dirty);
-}
-
-static bool device_is(const struct map_node *node, const void *key)
-{
-    return str_equal(CONTAINER_OF(node, const struct esl_device, node)->name,
-                     *(const struct str *)key);
-}
-
-static struct esl_device *device_find(const struct esl_client *c, struct str name)
-{
-    struct map_node *node = map_find(&c->devices, map_hash(&c->devices, name), device_is, &name);
-
-    return node ? CONTAINER_OF(node, struct esl_device, node) : NULL;
-}
-
-static struct esl_device *device_get(struct esl_client *c, struct str name)
-{
-    struct esl_device *d = device_find(c, name);
-    char *at;
-
-    if (d)
-        return d;
-    d = calloc(1, sizeof(*d) + name.n);
-    if (!d)
-        return NULL;
-    d->name = name;
-    at = d->room;
-    str_keep(&d->name, &at);
-    list_init(&d->registrations);
-    list_init(&d->calls);
-    list_init(&d->dirty);
-    map_add(&c->devices, &d->node, map_hash(&c->devices, d->name));
-    return d;
-}
-
-static void device_free(struct esl_client *c, struct esl_device *d)
-{
-    map_remove(&c->devices, &d->node);
-    list_remove(&d->dirty);
-    free(d);
-}
-
-static enum device_state device_state_of(const struct esl_device *d)
+static enum device_state device_state_of(const struct calls_device *d)
 {
     bool rings = false, talks = false, held = false;
 
     LIST_FOREACH (it, &d->calls) {
-        const struct part *call = CONTAINER_OF(it, const struct part, of_device);
+        const struct call *call = CONTAINER_OF(it, const struct call, of_device);
 
-        held |= call->state == CALL_HELD;
-        rings |= call->state == CALL_RINGING && !call->inbound;
-        talks |= call->state == CALL_ACTIVE || (call->inbound && call->state != CALL_HELD);
+        held |= call->held;
+        rings |= call->state == CALL_RINGING;
+        talks |= call->state == CALL_CALLING || (call->state == CALL_UP && !call->held);
     }
     if (rings)
         return talks || held ? DEVICE_RINGINUSE : DEVICE_RINGING;
@@ -142,98 +85,104 @@ static enum device_state device_state_of(const struct esl_device *d)
                                                                   : DEVICE_NOT_INUSE;
 }
 
-static bool asked_for(const struct esl_client *c, const struct esl_device *d)
-{
-    return source_settings(c->source)->n_devices && source_takes(c->source, d->name);
-}
-
 /* Who is registered is a device, and stays one when she leaves: then it is unavailable. */
-static bool is_device(const struct esl_client *c, const struct esl_device *d)
+static bool is_device(const struct esl_client *c, const struct calls_device *d)
 {
-    if (!source_takes(c->source, d->name))
-        return false;
-    return !list_empty(&d->registrations) || d->is_told || asked_for(c, d);
+    return source_takes(c->source, d->name) &&
+           (!list_empty(&d->registrations) || d->is_told || source_settings(c->source)->n_devices);
 }
 
-static void devices_flush(struct esl_client *c)
+static void device_tell(void *ctx, struct calls_device *d)
 {
-    LIST_FOREACH_SAFE (it, &c->dirty) {
-        struct esl_device *d = CONTAINER_OF(it, struct esl_device, dirty);
-        enum device_state state = device_state_of(d);
-        bool is = is_device(c, d);
+    struct esl_client *c = ctx;
+    enum device_state state = device_state_of(d);
 
-        list_remove(&d->dirty);
-        if (is && (!d->is_told || d->told != state || d->generation != c->sessions)) {
-            d->is_told = true;
-            d->told = state;
-            d->generation = c->sessions;
-            report_device(source_reports(c->source), d->name, state);
-            source_reported(c->source);
-        }
-        if (!is && list_empty(&d->calls) && list_empty(&d->registrations))
-            device_free(c, d);
-    }
+    /* While it is away nothing is known but what was told. */
+    if (c->phase == PHASE_CLOSED || !is_device(c, d) ||
+        (d->is_told && d->state == state && d->generation == c->sessions))
+        return;
+    d->is_told = true;
+    d->state = state;
+    d->generation = c->sessions;
+    report_device(source_reports(c->source), d->name, state);
+    source_reported(c->source);
 }
 
-/* ---- registrations and calls ---- */
-
-static bool part_is(const struct map_node *node, const void *key)
+static void flush(struct esl_client *c)
 {
-    return str_equal(CONTAINER_OF(node, const struct part, node)->id, *(const struct str *)key);
+    if (calls_flush(c->calls))
+        no_memory(c);
 }
 
-static struct part *part_find(const struct map *m, struct str id)
-{
-    struct map_node *node = map_find(m, map_hash(m, id), part_is, &id);
+/* ---- registrations ---- */
 
-    return node ? CONTAINER_OF(node, struct part, node) : NULL;
+static bool registration_is(const struct map_node *node, const void *key)
+{
+    return str_equal(CONTAINER_OF(node, const struct registration, node)->id,
+                     *(const struct str *)key);
 }
 
-static void part_free(struct esl_client *c, struct map *m, struct part *p)
+static struct registration *registration_find(const struct esl_client *c, struct str id)
 {
-    device_touch(c, p->device);
-    list_remove(&p->of_device);
-    map_remove(m, &p->node);
-    free(p);
+    struct map_node *node =
+        map_find(&c->registrations, map_hash(&c->registrations, id), registration_is, &id);
+
+    return node ? CONTAINER_OF(node, struct registration, node) : NULL;
 }
 
-/* Made when it is new. NULL: there is no memory, or there are too many. */
-static struct part *part_get(struct esl_client *c, struct map *m, struct str id, struct str device)
+static void registration_end(struct esl_client *c, struct registration *r)
 {
-    struct part *p = part_find(m, id);
-    struct esl_device *d;
+    calls_device_touch(r->device);
+    list_remove(&r->of_device);
+    map_remove(&c->registrations, &r->node);
+    free(r);
+}
+
+static int registration_add(struct esl_client *c, struct str id, struct str device)
+{
+    struct calls_device *d = calls_device_get(c->calls, device);
+    struct registration *r;
     char *at;
 
-    if (p && str_equal(p->device->name, device)) {
-        p->generation = c->sessions;
-        return p;
-    }
-    if (p)
-        part_free(c, m, p);
-    d = m->count < TABLE_MAX ? device_get(c, device) : NULL;
     if (!d)
-        return NULL;
-    device_touch(c, d); /* without a part it is looked at, and goes */
-    p = calloc(1, sizeof(*p) + id.n);
-    if (!p)
-        return NULL;
-    p->id = id;
-    at = p->room;
-    str_keep(&p->id, &at);
-    p->device = d;
-    p->generation = c->sessions;
-    list_append(m == &c->calls ? &d->calls : &d->registrations, &p->of_device);
-    map_add(m, &p->node, map_hash(m, p->id));
-    return p;
+        return -ENOMEM;
+    calls_device_touch(d); /* without anything it is looked at, and goes */
+    r = calloc(1, sizeof(*r) + id.n);
+    if (!r)
+        return -ENOMEM;
+    r->id = id;
+    at = r->room;
+    str_keep(&r->id, &at);
+    r->device = d;
+    r->session = c->sessions;
+    list_append(&d->registrations, &r->of_device);
+    map_add(&c->registrations, &r->node, map_hash(&c->registrations, r->id));
+    return 0;
 }
 
-static void parts_end(struct esl_client *c, struct map *m)
+static void registration_note(struct esl_client *c, struct str id, struct str device)
 {
-    MAP_FOREACH_SAFE (node, m) {
-        struct part *p = CONTAINER_OF(node, struct part, node);
+    struct registration *r = device.n && id.n ? registration_find(c, id) : NULL;
 
-        if (p->generation != c->sessions)
-            part_free(c, m, p);
+    if (!device.n || !id.n)
+        return;
+    if (r && str_equal(r->device->name, device)) {
+        r->session = c->sessions;
+        return;
+    }
+    if (r)
+        registration_end(c, r);
+    if (c->registrations.count < REGISTRATIONS_MAX && registration_add(c, id, device))
+        no_memory(c);
+}
+
+static void registrations_end(struct esl_client *c)
+{
+    MAP_FOREACH_SAFE (node, &c->registrations) {
+        struct registration *r = CONTAINER_OF(node, struct registration, node);
+
+        if (r->session != c->sessions)
+            registration_end(c, r);
     }
 }
 
@@ -276,13 +225,6 @@ static struct str device_name(struct str channel, char *room)
     return b.error || !user.n ? STR_EMPTY : buf_str(&b);
 }
 
-static void registration_note(struct esl_client *c, struct str id, struct str device)
-{
-    if (device.n && id.n && !part_get(c, &c->registrations, id, device) &&
-        c->registrations.count < TABLE_MAX)
-        no_memory(c);
-}
-
 /* Several contacts of one user have several Call-IDs; a user without one is her own. */
 static void on_registered(struct esl_client *c, const json_t *e, bool is)
 {
@@ -291,7 +233,7 @@ static void on_registered(struct esl_client *c, const json_t *e, bool is)
     struct str profile = text(e, "profile-name"), user = text_of(e, users), id = text_of(e, ids);
     char room[NAME_ROOM];
     struct buf name;
-    struct part *p;
+    struct registration *r;
 
     buf_init_on(&name, room, sizeof(room));
     buf_printf(&name, "sofia/%.*s/%.*s", STR_FMT(profile), STR_FMT(user));
@@ -302,67 +244,160 @@ static void on_registered(struct esl_client *c, const json_t *e, bool is)
         registration_note(c, id, buf_str(&name));
         return;
     }
-    p = part_find(&c->registrations, id);
-    if (p)
-        part_free(c, &c->registrations, p);
+    r = registration_find(c, id);
+    if (r)
+        registration_end(c, r);
 }
 
-static const struct {
-    const char *name;
-    int state; /* enum call_state; negative: there is no call */
-} call_states[] = {
-    { "DOWN", -1 },
-    { "HANGUP", -1 },
-    { "DIALING", CALL_DIALLING },
-    { "RINGING", CALL_RINGING },
-    { "RING_WAIT", CALL_RINGING },
-    { "EARLY", CALL_RINGING },
-    { "ACTIVE", CALL_ACTIVE },
-    { "UNHELD", CALL_ACTIVE },
-    { "HELD", CALL_HELD },
-};
+static bool call_state_read(struct str text, struct str direction, enum call_state *state,
+                            bool *held, bool *over)
+{
+    static const struct {
+        const char *name;
+        enum call_state state;
+        bool held, over;
+    } states[] = {
+        { .name = "DOWN", .over = true },
+        { .name = "HANGUP", .over = true },
+        { "DIALING", CALL_DOWN, false, false },
+        { "RINGING", CALL_RINGING, false, false },
+        { "RING_WAIT", CALL_RINGING, false, false },
+        { "EARLY", CALL_RINGING, false, false },
+        { "ACTIVE", CALL_UP, false, false },
+        { "UNHELD", CALL_UP, false, false },
+        { "HELD", CALL_UP, true, false },
+    };
 
-static void call_note(struct esl_client *c, struct str id, struct str channel, struct str state,
-                      struct str direction)
+    for (size_t i = 0; i < ARRAY_LEN(states); i++) {
+        if (!str_equal(text, str_of(states[i].name)))
+            continue;
+        *state = states[i].state;
+        *held = states[i].held;
+        *over = states[i].over;
+        /* Of who calls, ringing is what she hears. */
+        if (str_equal_nocase(direction, STR("inbound")) && *state != CALL_UP)
+            *state = CALL_CALLING;
+        return true;
+    }
+    return false;
+}
+
+/* Each is called otherwise in events and in the list of channels. What the PBX calls inbound is
+ * what the device begins. */
+static int call_texts_read(struct call *call, const json_t *e)
+{
+    static const char *const caller_number[] = { "Caller-Caller-ID-Number", "cid_num", NULL };
+    static const char *const caller_name[] = { "Caller-Caller-ID-Name", "cid_name", NULL };
+    static const char *const callee_number[] = { "Caller-Callee-ID-Number", "callee_num", NULL };
+    static const char *const callee_name[] = { "Caller-Callee-ID-Name", "callee_name", NULL };
+    static const char *const dialled[] = { "Caller-Destination-Number", "dest", NULL };
+    static const char *const call_id[] = { "variable_sip_call_id", NULL };
+    static const char *const from_tag[] = { "variable_sip_from_tag", NULL };
+    static const char *const to_tag[] = { "variable_sip_to_tag", NULL };
+    static const char *const peer[] = { "Other-Leg-Unique-ID", NULL };
+    static const struct {
+        const char *const *names;
+        enum call_text as_caller, as_called;
+    } texts[] = {
+        { caller_number, CALL_TEXTS, CALL_CONNECTED },
+        { caller_name, CALL_DISPLAY, CALL_CONNECTED_DISPLAY },
+        { callee_number, CALL_CONNECTED, CALL_TEXTS },
+        { callee_name, CALL_CONNECTED_DISPLAY, CALL_DISPLAY },
+        { dialled, CALL_DIALLED, CALL_DIALLED },
+        { call_id, CALL_ID, CALL_ID },
+        { from_tag, CALL_REMOTE_TAG, CALL_LOCAL_TAG },
+        { to_tag, CALL_LOCAL_TAG, CALL_REMOTE_TAG },
+        { peer, CALL_PEER, CALL_PEER },
+    };
+    int r = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(texts) && r == 0; i++) {
+        enum call_text which =
+            call->direction == ES_DIRECTION_INITIATOR ? texts[i].as_caller : texts[i].as_called;
+        struct str value = text_of(e, texts[i].names);
+
+        /* This is how it calls whom it calls for somebody, unless it knows better. */
+        if (which != CALL_TEXTS && value.n && !str_equal(value, STR("Outbound Call")))
+            r = call_text_set(call, which, value);
+    }
+    return r;
+}
+
+/* The Call-ID and the tags of a call are channel variables, which not every event has. */
+static void call_ask(struct esl_client *c, struct call *call)
+{
+    if (!source_settings(c->source)->calls || call->asked || call->state == CALL_DOWN ||
+        call->texts[CALL_ID].n || !list_empty(&call->asking))
+        return;
+    call->asked = true;
+    list_append(&c->asking, &call->asking);
+}
+
+static void ask_next(struct esl_client *c);
+
+/* A device is called like its user. */
+static int call_read(struct esl_client *c, const json_t *e, struct call *call, struct str device,
+                     struct str direction)
+{
+    struct str rest = device;
+    int r = call_enter(c->calls, call, device);
+
+    (void)str_next(&rest, '/');
+    (void)str_next(&rest, '/');
+    call->direction = str_equal_nocase(direction, STR("inbound")) ? ES_DIRECTION_INITIATOR
+                                                                  : ES_DIRECTION_RECIPIENT;
+    if (r || !source_settings(c->source)->calls)
+        return r;
+    r = call_text_set(call, CALL_NUMBER, rest);
+    return r ? r : call_texts_read(call, e);
+}
+
+static void call_note(struct esl_client *c, const json_t *e, struct str id, struct str channel,
+                      struct str word, struct str direction)
 {
     char room[NAME_ROOM];
     struct str device = device_name(channel, room);
-    struct part *p;
-    size_t i = 0;
+    enum call_state state;
+    bool held, over;
+    struct call *call;
 
-    while (i < ARRAY_LEN(call_states) && !str_equal(state, str_of(call_states[i].name)))
-        i++;
-    if (!id.n || !device.n || i == ARRAY_LEN(call_states))
+    if (!id.n || !device.n || !call_state_read(word, direction, &state, &held, &over))
         return;
-    if (call_states[i].state < 0) {
-        p = part_find(&c->calls, id);
-        if (p)
-            part_free(c, &c->calls, p);
+    if (over) {
+        call = calls_find(c->calls, id);
+        if (call)
+            call_end(c->calls, call);
         return;
     }
-    p = part_get(c, &c->calls, id, device);
-    if (!p) {
-        if (c->calls.count < TABLE_MAX)
-            no_memory(c);
-        return;
+    if (calls_get(c->calls, id, &call) || (call && call_read(c, e, call, device, direction))) {
+        no_memory(c);
+    } else if (call) {
+        call_state_set(call, state, held);
+        call_ask(c, call);
     }
-    p->state = (enum call_state)call_states[i].state;
-    p->inbound = str_equal_nocase(direction, STR("inbound"));
-    device_touch(c, p->device);
 }
 
 static void on_call_state(struct esl_client *c, const json_t *e)
 {
-    call_note(c, text(e, "Unique-ID"), text(e, "Channel-Name"), text(e, "Channel-Call-State"),
+    call_note(c, e, text(e, "Unique-ID"), text(e, "Channel-Name"), text(e, "Channel-Call-State"),
               text(e, "Call-Direction"));
+}
+
+/* More of a call that is known. */
+static void on_call_details(struct esl_client *c, const json_t *e)
+{
+    struct call *call = calls_find(c->calls, text(e, "Unique-ID"));
+
+    if (call && call_texts_read(call, e))
+        no_memory(c);
 }
 
 static void on_hangup(struct esl_client *c, const json_t *e)
 {
-    struct part *p = part_find(&c->calls, text(e, "Unique-ID"));
+    struct call *call = calls_find(c->calls, text(e, "Unique-ID"));
 
-    if (p)
-        part_free(c, &c->calls, p);
+    if (call)
+        call_end(c->calls, call);
 }
 
 /* Conferences, parking lots and queues say by it whether somebody is there; telephones that publish
@@ -447,6 +482,8 @@ static void on_event(struct esl_client *c, const json_t *e)
         on_call_state(c, e);
     else if (str_equal(name, STR("CHANNEL_DESTROY")) || str_equal(name, STR("CHANNEL_HANGUP")))
         on_hangup(c, e);
+    else if (str_is_listed(name, STR("CHANNEL_ANSWER,CHANNEL_BRIDGE,CALL_UPDATE")))
+        on_call_details(c, e);
     else if (str_equal(name, STR("PRESENCE_IN")))
         on_presence(c, e);
     else if (str_equal(name, STR("MESSAGE_WAITING")))
@@ -484,7 +521,7 @@ static void on_row(struct esl_client *c, const json_t *row)
     if (c->phase == PHASE_REGISTRATIONS)
         registration_note(c, text(row, "token"), device_name(text(row, "url"), room));
     else
-        call_note(c, text(row, "uuid"), text(row, "name"), text(row, "callstate"),
+        call_note(c, row, text(row, "uuid"), text(row, "name"), text(row, "callstate"),
                   text(row, "direction"));
 }
 
@@ -521,15 +558,56 @@ static void on_list(struct esl_client *c, struct str body)
         return;
     }
     if (c->whole) {
-        parts_end(c, &c->registrations);
-        parts_end(c, &c->calls);
+        registrations_end(c);
+        calls_end(c->calls);
     }
-    MAP_FOREACH (node, &c->devices)
-        device_touch(c, CONTAINER_OF(node, struct esl_device, node));
-    devices_flush(c);
+    calls_devices_touch(c->calls);
+    flush(c);
+    if (c->sessions != session)
+        return;
     c->phase = PHASE_EVENTS;
     /* Mailboxes, and what conferences and presence are, cannot be asked for. */
     source_read(c->source, c->whole, false);
+    if (c->sessions == session)
+        ask_next(c);
+}
+
+/* Names of calls are UUIDs: others cannot be put into a line without thinking. */
+static bool is_uuid(struct str id)
+{
+    for (size_t i = 0; i < id.n; i++)
+        if (!((id.p[i] >= '0' && id.p[i] <= '9') || (id.p[i] >= 'a' && id.p[i] <= 'z') ||
+              (id.p[i] >= 'A' && id.p[i] <= 'Z') || id.p[i] == '-'))
+            return false;
+    return id.n > 0;
+}
+
+static void ask_next(struct esl_client *c)
+{
+    char room[REQUEST_MAX];
+    struct buf b;
+
+    while (c->phase == PHASE_EVENTS && !c->asks && !list_empty(&c->asking)) {
+        struct call *call = CONTAINER_OF(c->asking.next, struct call, asking);
+
+        list_remove(&call->asking);
+        buf_init_on(&b, room, sizeof(room));
+        buf_printf(&b, "api uuid_dump %.*s json\n\n", STR_FMT(call->id));
+        c->asks = is_uuid(call->id) && !b.error;
+        if (c->asks)
+            (void)source_send(c->source, buf_str(&b));
+    }
+}
+
+/* What a call says of itself; it may have ended meanwhile. */
+static void on_dump(struct esl_client *c, struct str body)
+{
+    json_t *e = json_of(body);
+
+    c->asks = false;
+    if (e)
+        on_call_details(c, e);
+    json_decref(e);
 }
 
 static void on_reply(struct esl_client *c, struct str reply)
@@ -541,9 +619,11 @@ static void on_reply(struct esl_client *c, struct str reply)
     } else if (c->phase == PHASE_AUTH) {
         source_logged_in(c->source);
         ask(c, PHASE_SUBSCRIBE,
-            STR("event json CHANNEL_CALLSTATE CHANNEL_DESTROY PRESENCE_IN MESSAGE_WAITING "
-                "HEARTBEAT "
-                "CUSTOM sofia::register sofia::unregister sofia::expire"),
+            source_settings(c->source)->calls
+                ? STR("event json CHANNEL_CALLSTATE CHANNEL_DESTROY CHANNEL_ANSWER CHANNEL_BRIDGE "
+                      "CALL_UPDATE PRESENCE_IN MESSAGE_WAITING HEARTBEAT " CUSTOM_EVENTS)
+                : STR("event json CHANNEL_CALLSTATE CHANNEL_DESTROY PRESENCE_IN MESSAGE_WAITING "
+                      "HEARTBEAT " CUSTOM_EVENTS),
             STR_EMPTY);
     } else if (c->phase == PHASE_SUBSCRIBE && !ok) {
         source_fail(c->source, true, reply.n ? reply : STR("events were refused"));
@@ -575,6 +655,8 @@ static void on_message(struct esl_client *c, const struct esl_message *m)
     } else if (str_equal(type, STR("api/response")) &&
                (c->phase == PHASE_REGISTRATIONS || c->phase == PHASE_CHANNELS)) {
         on_list(c, m->body);
+    } else if (str_equal(type, STR("api/response")) && c->phase == PHASE_EVENTS) {
+        on_dump(c, m->body);
     } else if (str_equal(type, STR("text/event-json"))) {
         on_json(c, m->body);
     } else if (str_equal(type, STR("text/rude-rejection"))) {
@@ -602,7 +684,9 @@ static void client_received(void *client, struct str bytes)
     }
     /* What was told while the lists are read may be of what they are to say. */
     if (c->sessions == session && c->phase == PHASE_EVENTS)
-        devices_flush(c);
+        flush(c);
+    if (c->sessions == session)
+        ask_next(c);
 }
 
 static void client_opened(void *client)
@@ -613,6 +697,7 @@ static void client_opened(void *client)
     esl_reader_init(&c->reader);
     c->stalled = 0;
     c->phase = PHASE_GREETING;
+    calls_begin(c->calls);
 }
 
 static void client_closed(void *client)
@@ -621,6 +706,7 @@ static void client_closed(void *client)
 
     c->sessions++;
     c->phase = PHASE_CLOSED;
+    c->asks = false;
 }
 
 /* Any answer is a sign of life, also that there is no such command; heartbeats are, too. */
@@ -636,15 +722,11 @@ static void client_ping(void *client)
 
 static void client_stale(void *client)
 {
-    (void)client;
-}
+    struct esl_client *c = client;
 
-static void parts_free(struct esl_client *c, struct map *m)
-{
-    if (m->buckets)
-        MAP_FOREACH_SAFE (node, m)
-            part_free(c, m, CONTAINER_OF(node, struct part, node));
-    map_fini(m);
+    calls_drop(c->calls);
+    if (calls_flush(c->calls)) /* with the next connection */
+        log_warn(source_log(c->source), "source.calls_stay", KV_ERR(-ENOMEM));
 }
 
 static void client_destroy(void *client)
@@ -653,12 +735,11 @@ static void client_destroy(void *client)
 
     if (!c)
         return;
-    parts_free(c, &c->calls);
-    parts_free(c, &c->registrations);
-    if (c->devices.buckets)
-        MAP_FOREACH_SAFE (node, &c->devices)
-            device_free(c, CONTAINER_OF(node, struct esl_device, node));
-    map_fini(&c->devices);
+    if (c->registrations.buckets)
+        MAP_FOREACH_SAFE (node, &c->registrations)
+            registration_end(c, CONTAINER_OF(node, struct registration, node));
+    map_fini(&c->registrations);
+    calls_destroy(c->calls);
     esl_reader_fini(&c->reader);
     free(c);
 }
@@ -671,13 +752,11 @@ static int client_create(void **out, struct source *s)
     if (!c)
         return -ENOMEM;
     c->source = s;
-    list_init(&c->dirty);
+    list_init(&c->asking);
     esl_reader_init(&c->reader);
-    r = map_init(&c->devices, source_rng(s));
+    r = calls_create(&c->calls, s, &(struct calls_port){ .ctx = c, .device = device_tell });
     if (r == 0)
         r = map_init(&c->registrations, source_rng(s));
-    if (r == 0)
-        r = map_init(&c->calls, source_rng(s));
     if (r)
         client_destroy(c);
     else

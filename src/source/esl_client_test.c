@@ -25,7 +25,7 @@ static void hear(struct bench *b, const char *text)
 /* A message with a body. */
 static void hear_body(struct bench *b, const char *type, const char *body)
 {
-    char room[2048];
+    char room[4096];
 
     snprintf(room, sizeof(room), "Content-Length: %zu\nContent-Type: %s\n\n%s", strlen(body), type,
              body);
@@ -34,7 +34,7 @@ static void hear_body(struct bench *b, const char *type, const char *body)
 
 static void hear_event(struct bench *b, const char *members)
 {
-    char room[1024];
+    char room[2048];
 
     snprintf(room, sizeof(room), "{%s}", members);
     hear_body(b, "text/event-json", room);
@@ -284,6 +284,134 @@ static void test_no_lists(void **state)
     bench_fini(&b);
 }
 
+/* ---- who is in them ---- */
+
+static const struct source_settings with_calls = { .protocol = SOURCE_ESL, .calls = true };
+
+#define EVENT(name, id) "\"Event-Name\":\"" name "\",\"Unique-ID\":\"" id "\""
+#define CALL(id, user, direction, state)                                              \
+    EVENT("CHANNEL_CALLSTATE", id)                                                    \
+    ",\"Channel-Name\":\"sofia/internal/" user "@x\",\"Call-Direction\":\"" direction \
+    "\",\"Channel-Call-State\":\"" state "\""
+#define PARTIES(number, name, callee, callee_name)                                           \
+    ",\"Caller-Caller-ID-Number\":\"" number "\",\"Caller-Caller-ID-Name\":\"" name          \
+    "\",\"Caller-Callee-ID-Number\":\"" callee "\",\"Caller-Callee-ID-Name\":\"" callee_name \
+    "\",\"Caller-Destination-Number\":\"1000\""
+#define SIP(call_id, from, to)                                                    \
+    ",\"variable_sip_call_id\":\"" call_id "\",\"variable_sip_from_tag\":\"" from \
+    "\",\"variable_sip_to_tag\":\"" to "\""
+
+static void begin_with_calls(struct bench *b, const char *registrations, const char *channels)
+{
+    bench_init(b, &with_calls);
+    bench_hint(b, "1000", "sofia/internal/1000", "200", "sofia/internal/200");
+    bench_step(b, 10);
+    source_opened(b->source);
+    hear(b, AUTH REPLY("+OK accepted"));
+    buf_reset(&b->sent);
+    hear(b, REPLY("+OK event listener enabled json"));
+    hear_body(b, "api/response", registrations);
+    hear_body(b, "api/response", channels);
+    assert_int_equal(view_of(b).state, SOURCE_FOLLOWING);
+}
+
+static void test_parties(void **state)
+{
+    const struct es_dialog *d;
+    struct bench b;
+
+    (void)state;
+    begin_with_calls(
+        &b, ROWS(ROW("t1", "sofia/internal/sip:1000@a") "," ROW("t2", "sofia/internal/sip:200@a")),
+        ROWS(""));
+    buf_reset(&b.sent);
+    hear_event(&b, CALL("u1", "200", "inbound", "RINGING") PARTIES("200", "Bob", "", "")
+                       SIP("first@200", "bob", "pbx"));
+    assert_sent(&b, "");
+    hear_event(&b, CALL("u2", "1000", "outbound", "RINGING")
+                       PARTIES("200", "Bob", "1000", "Outbound Call"));
+    assert_sent(&b, "api uuid_dump u2 json\n\n");
+    d = bench_calls(&b, "1000")->dialogs;
+    assert_es(d->id, "u2");
+    assert_int_equal(d->direction, ES_DIRECTION_RECIPIENT);
+    assert_int_equal(d->state, ES_DIALOG_EARLY);
+    assert_es(d->remote.identity, "sip:200@192.0.2.1");
+    assert_es(d->remote.display, "Bob");
+    assert_es(d->local.identity, "sip:1000@192.0.2.1");
+    assert_int_equal(d->local.display.n, 0);
+    assert_int_equal(d->call_id.n, 0);
+    hear_body(&b, "api/response",
+              "{" EVENT("CHANNEL_DATA", "u2") SIP("second@pbx", "pbx2", "alice") "}");
+    d = bench_calls(&b, "1000")->dialogs;
+    assert_es(d->call_id, "second@pbx");
+    assert_es(d->local_tag, "alice"); /* the telephone's side */
+    assert_es(d->remote_tag, "pbx2");
+    d = bench_calls(&b, "200")->dialogs;
+    assert_int_equal(d->direction, ES_DIRECTION_INITIATOR);
+    assert_int_equal(d->state, ES_DIALOG_PROCEEDING);
+    assert_es(d->remote.identity, "sip:1000@192.0.2.1"); /* whom it has dialled */
+    assert_es(d->local.display, "Bob");
+    assert_es(d->call_id, "first@200");
+    assert_es(d->local_tag, "bob");
+    assert_es(d->remote_tag, "pbx");
+    hear_event(&b, CALL("u2", "1000", "outbound", "ACTIVE"));
+    hear_event(&b, EVENT("CHANNEL_BRIDGE", "u1") PARTIES("200", "Bob", "1000", "Alice"));
+    hear_event(&b, EVENT("CALL_UPDATE", "none") PARTIES("1", "2", "3", "4"));
+    assert_int_equal(bench_calls(&b, "1000")->dialogs->state, ES_DIALOG_CONFIRMED);
+    assert_es(bench_calls(&b, "200")->dialogs->remote.display, "Alice");
+    hear_event(&b, CALL("u2", "1000", "outbound", "HELD"));
+    assert_int_equal(bench_calls(&b, "1000")->dialogs->local.n_params, 1);
+    hear_event(&b, CALL("u2", "1000", "outbound", "HANGUP"));
+    assert_null(bench_calls(&b, "1000"));
+    assert_device(&b, "sofia/internal/1000", DEVICE_NOT_INUSE);
+    assert_non_null(bench_calls(&b, "200"));
+    bench_fini(&b);
+}
+
+/* Calls that are there already are asked for one after the other, and are over with their PBX. */
+static void test_parties_of_list(void **state)
+{
+    static const char channels[] =
+        ROWS("{\"uuid\":\"u1\",\"direction\":\"outbound\",\"name\":\"sofia/internal/"
+             "1000@x\",\"callstate\":"
+             "\"ACTIVE\",\"cid_num\":\"300\",\"cid_name\":\"Carol\",\"callee_num\":\"1000\"},"
+             "{\"uuid\":\"u "
+             "2\",\"direction\":\"inbound\",\"name\":\"sofia/internal/200@x\",\"callstate\":"
+             "\"ACTIVE\",\"dest\":\"9\"},"
+             "{\"uuid\":\"u3\",\"direction\":\"inbound\",\"name\":\"sofia/internal/"
+             "200@x\",\"callstate\":"
+             "\"ACTIVE\",\"dest\":\"9\"}");
+    struct bench b;
+
+    (void)state;
+    begin_with_calls(
+        &b, ROWS(ROW("t1", "sofia/internal/sip:1000@a") "," ROW("t2", "sofia/internal/sip:200@a")),
+        channels);
+    assert_sent(&b, "api show registrations as json\n\napi show channels as json\n\n"
+                    "api uuid_dump u1 json\n\n");
+    assert_es(bench_calls(&b, "1000")->dialogs->remote.identity, "sip:300@192.0.2.1");
+    assert_int_equal(bench_calls(&b, "200")->n_dialogs, 2);
+    hear_body(&b, "api/response", "-ERR No such channel!\n");
+    assert_sent(&b, "api uuid_dump u3 json\n\n"); /* the other is no name for a line */
+    source_ended(b.source, STR("gone"));
+    bench_step(&b, 10);
+    assert_non_null(bench_calls(&b, "1000"));
+    bench_step(&b, 1000);
+    log_in(&b);
+    buf_reset(&b.sent);
+    hear_body(&b, "api/response", ROWS(ROW("t1", "sofia/internal/sip:1000@a")));
+    hear_body(&b, "api/response", ROWS(""));
+    assert_null(bench_calls(&b, "1000"));
+    assert_device(&b, "sofia/internal/1000", DEVICE_NOT_INUSE);
+    hear_event(&b, CALL("u4", "1000", "outbound", "ACTIVE") PARTIES("200", "", "", ""));
+    assert_non_null(bench_calls(&b, "1000"));
+    source_ended(b.source, STR("gone"));
+    bench_step(&b, 30010); /* its grace */
+    assert_null(bench_calls(&b, "1000"));
+    assert_device(&b, "sofia/internal/1000", DEVICE_UNAVAILABLE);
+    bench_fini(&b);
+}
+
 static void test_frames(void **state)
 {
     static const char stream[] = "A: b\nContent-Length: 3\n\nx\n\nC: d\n\n\n\nE: f\r\n\r\n";
@@ -317,6 +445,7 @@ int main(void)
         cmocka_unit_test(test_calls),    cmocka_unit_test(test_registrations),
         cmocka_unit_test(test_others),   cmocka_unit_test(test_again),
         cmocka_unit_test(test_no_lists), cmocka_unit_test(test_frames),
+        cmocka_unit_test(test_parties),  cmocka_unit_test(test_parties_of_list),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -174,6 +174,36 @@ static inline void bench_fini(struct bench *b)
     buf_fini(&b->told);
 }
 
+/* Two extensions of the context users, and what they show. */
+static inline void bench_hint(struct bench *b, const char *one, const char *its, const char *two,
+                              const char *others)
+{
+    const char *const hints[][2] = { { one, its }, { two, others } };
+    struct dialplan_context *ctx;
+    struct dialplan *dp;
+
+    assert_int_equal(dialplan_create(&dp), 0);
+    assert_int_equal(dialplan_context_get(dp, STR("users"), &ctx), 0);
+    for (size_t i = 0; i < ARRAY_LEN(hints); i++)
+        assert_int_equal(
+            dialplan_hint_add(ctx, &(struct hint_spec){ .extension = str_of(hints[i][0]),
+                                                        .text = str_of(hints[i][1]) }),
+            0);
+    assert_int_equal(state_dialplan_apply(b->core, dp), 0);
+}
+
+/* The calls that an extension shows; NULL: none. */
+static inline const struct event_state *bench_calls(struct bench *b, const char *extension)
+{
+    const struct resource_name name = { .context = STR("users"), .extension = str_of(extension) };
+    const struct snapshot *s = state_find(b->core, &name);
+
+    assert_non_null(s);
+    return s->calls;
+}
+
+#define assert_es(got, want) assert_true(str_equal(es_str(got), STR(want)))
+
 static inline void bench_step(struct bench *b, uint64_t ms)
 {
     b->now_ms += ms;

@@ -113,7 +113,13 @@ class EventSocket:
                      "expires": "1764000000", "network_ip": "127.0.0.1", "network_port": "5060", "network_proto": "udp",
                      "hostname": "fs", "metadata": ""} for call_id, (profile, user) in self.registrations.items()]
         elif command == "show channels as json":
-            rows = list(self.channels.values())
+            rows = [{key: value for key, value in channel.items() if key != "variables"} for channel in self.channels.values()]
+        elif command.startswith("uuid_dump ") and command.endswith(" json"):
+            channel = self.channels.get(command.split()[1])
+            if not channel:
+                return "-ERR No such channel!\n"
+            return json.dumps({"Event-Name": "CHANNEL_DATA", "Unique-ID": channel["uuid"], "Channel-Name": channel["name"],
+                               **{f"variable_{key}": value for key, value in channel["variables"].items()}})
         else:
             return "-ERR command not found\n"
         return json.dumps({"row_count": len(rows), **({"rows": rows} if rows else {})})
@@ -138,14 +144,20 @@ class EventSocket:
             self.event("CUSTOM", subclass, **{"profile-name": profile, "from-user": user, "from-host": "example.com",
                                               "call-id": call_id})
 
-    def call(self, uuid, user, direction, state, profile="internal"):
+    def call(self, uuid, user, direction, state, profile="internal", caller=("200", "Bob"), callee=("", ""), **variables):
+        """A leg: inbound, which the user has begun, or outbound, by which she is called."""
         with self.lock:
-            former = self.channels.get(uuid, {}).get("callstate", "DOWN")
+            former = self.channels.get(uuid, {})
             name = f"sofia/{profile}/{user}@127.0.0.1:5060"
+            callee = callee[0] or (user if direction == "outbound" else ""), callee[1] or ("Outbound Call" if direction == "outbound" else "")
             self.channels[uuid] = {"uuid": uuid, "direction": direction, "name": name, "state": "CS_EXECUTE", "callstate": state,
-                                   "cid_num": "200", "dest": user}
-            self.event("CHANNEL_CALLSTATE", **{"Unique-ID": uuid, "Channel-Name": name, "Call-Direction": direction,
-                                               "Original-Channel-Call-State": former, "Channel-Call-State": state})
+                                   "cid_num": caller[0], "cid_name": caller[1], "callee_num": callee[0], "callee_name": callee[1],
+                                   "dest": user, "variables": {**former.get("variables", {}), **variables}}
+            self.event("CHANNEL_CALLSTATE", **{
+                "Unique-ID": uuid, "Channel-Name": name, "Call-Direction": direction,
+                "Original-Channel-Call-State": former.get("callstate", "DOWN"), "Channel-Call-State": state,
+                "Caller-Caller-ID-Number": caller[0], "Caller-Caller-ID-Name": caller[1], "Caller-Callee-ID-Number": callee[0],
+                "Caller-Callee-ID-Name": callee[1], "Caller-Destination-Number": user})
             if state == "HANGUP":
                 self.channels.pop(uuid)
                 self.event("CHANNEL_DESTROY", **{"Unique-ID": uuid, "Channel-Name": name})

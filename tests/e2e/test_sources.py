@@ -386,6 +386,38 @@ class FreeSwitches(unittest.TestCase):
                 fs.unregister("r1", "sofia::expire")
                 wait_for("her absence", lambda: lamp(daemon) == "Unavailable")
 
+    def test_calls(self):
+        """Who calls her, and by which Call-ID the call can be picked up; also of one that was there before."""
+        with EventSocket() as fs:
+            fs.register("1000", "r1")
+            with Extstated({**files(esl("fs", fs, "calls=yes\ndomain=example.com\ngrace=1h\n")), "extensions.conf": self.EXTENSIONS}) as daemon, \
+                    Phone(daemon.port) as phone:
+                following(daemon, "fs")
+                wait_for("the list", lambda: lamp(daemon) == "Idle")
+                phone.subscribe("1000")
+                phone.notify()
+                fs.call("aaaa-01", "1000", "outbound", "RINGING", sip_call_id="abc@fs", sip_from_tag="server", sip_to_tag="phone")
+
+                def until(text):
+                    body = phone.notify().body
+                    while text not in body:
+                        body = phone.notify().body
+                    return body
+                body = until('call-id="abc@fs"')
+                self.assertIn('<dialog id="aaaa-01" call-id="abc@fs" local-tag="phone" remote-tag="server" direction="recipient">', body)
+                self.assertRegex(body, r'<remote>\s*<identity display="Bob">sip:200@example.com</identity>')
+                self.assertRegex(body, r"<local>\s*<identity>sip:1000@example.com</identity>")
+                self.assertIn("early", body)
+                fs.stop()
+                wait_for("the loss", lambda: row(daemon, "fs")["state"] != "following")
+                fs.start()
+                following(daemon, "fs")
+                fs.call("aaaa-01", "1000", "outbound", "ACTIVE")
+                self.assertIn("sip:200@example.com", until("confirmed"))
+                fs.call("aaaa-01", "1000", "outbound", "HANGUP")
+                self.assertNotIn("sip:200", until("terminated"))
+                self.assertIsNone(phone.notify(QUIET))
+
     def test_refused(self):
         with EventSocket("other") as wrong, EventSocket() as denies:
             denies.deny = True
