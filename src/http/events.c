@@ -538,27 +538,6 @@ static bool app_watch(struct app *a, struct str name)
     return true;
 }
 
-void ari_app_subscribe(struct exchange *x)
-{
-    struct buf sources;
-    char room[HTTP_SOURCES_MAX];
-    struct str rest;
-    struct app *a;
-
-    buf_init_on(&sources, room, sizeof(room));
-    a = subscription_of(x, &sources);
-    if (!a)
-        return;
-    rest = buf_str(&sources);
-    while (rest.n) {
-        if (app_watch(a, source_next(&rest)))
-            continue;
-        ari_fail(x, 503, "Too many devices");
-        return;
-    }
-    answer_app(x, a);
-}
-
 static bool app_unwatch(struct app *a, struct str name)
 {
     struct watched_device *d = device_find(a, name);
@@ -574,7 +553,9 @@ static bool app_unwatch(struct app *a, struct str name)
     return was;
 }
 
-void ari_app_unsubscribe(struct exchange *x)
+/* Each of the devices that are named, until one cannot be had: that is answered so. */
+static void app_change(struct exchange *x, bool (*change)(struct app *a, struct str name),
+                       unsigned status, const char *refusal)
 {
     struct buf sources;
     char room[HTTP_SOURCES_MAX];
@@ -587,10 +568,20 @@ void ari_app_unsubscribe(struct exchange *x)
         return;
     rest = buf_str(&sources);
     while (rest.n) {
-        if (app_unwatch(a, source_next(&rest)))
+        if (change(a, source_next(&rest)))
             continue;
-        ari_fail(x, 409, "Application not subscribed to event source.");
+        ari_fail(x, status, refusal);
         return;
     }
     answer_app(x, a);
+}
+
+void ari_app_subscribe(struct exchange *x)
+{
+    app_change(x, app_watch, 503, "Too many devices");
+}
+
+void ari_app_unsubscribe(struct exchange *x)
+{
+    app_change(x, app_unwatch, 409, "Application not subscribed to event source.");
 }
