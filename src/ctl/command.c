@@ -233,6 +233,11 @@ static void command_hint_get(struct ctl_request *q)
     request_on_state(q, state_hint_look, request_done);
 }
 
+static void command_contexts(struct ctl_request *q)
+{
+    request_on_state(q, state_contexts, request_done);
+}
+
 static void command_global_get(struct ctl_request *q)
 {
     request_on_state(q, state_global_look, request_done);
@@ -485,7 +490,7 @@ static void command_reload(struct ctl_request *q)
     }
 }
 
-/* ---- hints at run time ---- */
+/* ---- hints and includes at run time ---- */
 
 /* On the main thread. */
 static void main_hint(struct ctl_job *job, void *subject)
@@ -514,6 +519,30 @@ static void main_hint(struct ctl_job *job, void *subject)
         request_fail(q, "failed", "%s", strerror(-r));
 }
 
+/* Likewise. */
+static void main_include(struct ctl_job *job, void *subject)
+{
+    struct ctl_request *q = request_of(job);
+    const struct ctl_port *port = request_port(q);
+    struct str context = request_text(q, "context"), include = request_text(q, "include");
+    bool adds = str_equal(request_text(q, "command"), STR("include.add"));
+    const struct ctl_hint edit = { .context = context,
+                                   .include = adds ? include : STR_EMPTY,
+                                   .exclude = adds ? STR_EMPTY : include };
+    int r = port ? port->hint(port->ctx, &edit) : 0;
+
+    (void)subject;
+    if (r == CTL_HINT_EXISTS)
+        request_fail(q, "usage", "%.*s includes %.*s already", STR_FMT(context), STR_FMT(include));
+    else if (r == CTL_HINT_UNKNOWN)
+        request_fail(q, "not_found", "%.*s does not include %.*s", STR_FMT(context),
+                     STR_FMT(include));
+    else if (r > 0)
+        request_fail(q, "usage", "\"%.*s\" cannot be included", STR_FMT(include));
+    else if (r < 0)
+        request_fail(q, "failed", "%s", strerror(-r));
+}
+
 /* Behind what it has changed. */
 static void hint_changed(struct ctl_job *job)
 {
@@ -525,13 +554,13 @@ static void hint_changed(struct ctl_job *job)
         request_done(&q->job);
 }
 
-static void hint_change(struct ctl_request *q)
+static void dialplan_change(struct ctl_request *q, void (*run)(struct ctl_job *, void *))
 {
     const struct ctl_port *port = request_port(q);
 
-    q->job = (struct ctl_job){ .run = main_hint, .done = hint_changed };
+    q->job = (struct ctl_job){ .run = run, .done = hint_changed };
     if (!port->on_main) {
-        main_hint(&q->job, NULL);
+        run(&q->job, NULL);
         hint_changed(&q->job);
     } else if (port->on_main(port->ctx, &q->job)) {
         request_fail(q, "busy", "the main thread has too much to do; try again");
@@ -542,7 +571,7 @@ static void hint_change(struct ctl_request *q)
 static void command_hint_add(struct ctl_request *q)
 {
     if (request_text(q, "hint").n) {
-        hint_change(q);
+        dialplan_change(q, main_hint);
         return;
     }
     request_fail(q, "usage", "there is no \"hint\"");
@@ -552,7 +581,17 @@ static void command_hint_add(struct ctl_request *q)
 static void command_hint_remove(struct ctl_request *q)
 {
     (void)json_object_del(q->arguments, "hint");
-    hint_change(q);
+    dialplan_change(q, main_hint);
+}
+
+static void command_include(struct ctl_request *q)
+{
+    if (request_text(q, "include").n && request_text(q, "context").n) {
+        dialplan_change(q, main_include);
+        return;
+    }
+    request_fail(q, "usage", "\"context\" and \"include\" name two contexts");
+    request_done(&q->job);
 }
 
 enum { UPGRADE_TIMEOUT_S = 30 }; /* to read the configuration, and what it runs */
@@ -581,7 +620,9 @@ static void command_upgrade(struct ctl_request *q)
         request_done(&q->job);
         return;
     }
-    q->upgrade = (struct ctl_upgrade){ program, timeout_s, upgrade_failed };
+    q->upgrade = (struct ctl_upgrade){ .program = program,
+                                       .timeout_s = timeout_s,
+                                       .failed = upgrade_failed };
     port->upgrade(port->ctx, &q->upgrade);
 }
 
@@ -676,6 +717,9 @@ static const struct {
     { "hint.get", command_hint_get },
     { "hint.add", command_hint_add },
     { "hint.remove", command_hint_remove },
+    { "include.add", command_include },
+    { "include.remove", command_include },
+    { "contexts", command_contexts },
     { "global.get", command_global_get },
     { "subscriptions", command_subscriptions },
     { "subscription.import", command_subscription_import },

@@ -393,7 +393,7 @@ size_t ctl_unanswered(const struct ctl *c)
 static void client_hand_over(const struct client *cl, const struct ctl_request *q,
                              void (*each)(void *ctx, int fd, const char *name), void *ctx)
 {
-    bool waits = cl->id == q->client_id;
+    bool waits = q && cl->id == q->client_id;
     char name[32] = "client";
     uv_os_fd_t fd;
 
@@ -408,7 +408,7 @@ static void client_hand_over(const struct client *cl, const struct ctl_request *
 void ctl_hand_over(struct ctl *c, const struct ctl_upgrade *u,
                    void (*each)(void *ctx, int fd, const char *name), void *ctx)
 {
-    const struct ctl_request *q = CONTAINER_OF(u, struct ctl_request, upgrade);
+    const struct ctl_request *q = u ? CONTAINER_OF(u, struct ctl_request, upgrade) : NULL;
     uv_os_fd_t fd;
 
     if (uv_fileno((const uv_handle_t *)&c->listener, &fd) == 0)

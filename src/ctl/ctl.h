@@ -70,6 +70,8 @@ struct ctl_job { /* embed it; the port runs it elsewhere and brings it back */
 struct ctl_hint { /* to be added, or with an empty text removed, until the next reload; borrowed */
     struct str context, extension, text, name;
     bool replace; /* one that is there already */
+    /* Instead: a context that this one is to include, as an include line has it; or no more. */
+    struct str include, exclude;
 };
 enum ctl_hint_outcome {
     CTL_HINT_EXISTS = 1,
@@ -114,6 +116,7 @@ struct ctl_verification {
 struct ctl_upgrade {
     struct str program; /* an absolute path; empty: as this one was started */
     uint32_t timeout_s; /* to say whether it could */
+    bool elsewhere;     /* it is none of the control socket's requests */
     /* It was not to be, and the request is answered so. */
     void (*failed)(struct ctl_upgrade *u, struct str why);
 };
@@ -189,8 +192,8 @@ void ctl_destroy(struct ctl *c);
 /* Read no more requests, or go on. Who comes meanwhile waits. */
 void ctl_pause(struct ctl *c, bool paused);
 size_t ctl_unanswered(const struct ctl *c); /* requests, also of clients that have hung up */
-/* The descriptors of the listener, and of each client that waits for nothing but perhaps `u`, with
- * a name for ctl_adopt. They stay the server's. */
+/* The descriptors of the listener, and of each client that waits for nothing but perhaps `u` (NULL:
+ * none does), with a name for ctl_adopt. They stay the server's. */
 void ctl_hand_over(struct ctl *c, const struct ctl_upgrade *u,
                    void (*each)(void *ctx, int fd, const char *name), void *ctx);
 /* A client of the process before; the one that waits for the upgrade is answered. Takes `fd`, and

@@ -146,6 +146,7 @@ void state_changes(struct ctl_job *job, void *subject);
 void state_hints(struct ctl_job *job, void *subject);
 void state_hint_look(struct ctl_job *job, void *subject);
 void state_global_look(struct ctl_job *job, void *subject);
+void state_contexts(struct ctl_job *job, void *subject);
 void state_publications(struct ctl_job *job, void *subject);
 void state_mailboxes(struct ctl_job *job, void *subject);
 void state_mailbox_change(struct ctl_job *job, void *subject);

@@ -124,6 +124,10 @@ static int fake_preview(void *ctx, struct buf *report, ctl_change_fn each, void 
 static int fake_hint(void *ctx, const struct ctl_hint *hint)
 {
     (void)ctx;
+    if (hint->include.n)
+        return str_equal(hint->include, STR("c")) ? CTL_HINT_EXISTS : 0;
+    if (hint->exclude.n)
+        return str_equal(hint->exclude, STR("c")) ? 0 : CTL_HINT_UNKNOWN;
     if (str_equal(hint->extension, STR("1000")))
         return hint->text.n ? CTL_HINT_EXISTS : 0;
     return hint->text.n ? str_equal(hint->extension, STR("none")) ? CTL_HINT_IMPOSSIBLE : 0
@@ -444,6 +448,18 @@ static void test_answers(void **state)
           1, "\"ok\":true" },
         { "{\"id\":9,\"command\":\"hint.remove\",\"extension\":\"2\",\"context\":\"c\"}", 1,
           "\"error\":\"not_found\"" },
+        { "{\"id\":9,\"command\":\"contexts\"}", 2,
+          "\"row\":{\"context\":\"users\",\"autohints\":false,\"includes\":[]}}" },
+        { "{\"id\":9,\"command\":\"contexts\",\"prefix\":\"none\"}", 1, "\"rows\":0}" },
+        { "{\"id\":9,\"command\":\"include.add\",\"context\":\"a\",\"include\":\"b\"}", 1,
+          "\"ok\":true" },
+        { "{\"id\":9,\"command\":\"include.add\",\"context\":\"a\",\"include\":\"c\"}", 1,
+          "a includes c already" },
+        { "{\"id\":9,\"command\":\"include.add\",\"context\":\"a\"}", 1, "name two contexts" },
+        { "{\"id\":9,\"command\":\"include.remove\",\"context\":\"a\",\"include\":\"c\"}", 1,
+          "\"ok\":true" },
+        { "{\"id\":9,\"command\":\"include.remove\",\"context\":\"a\",\"include\":\"b\"}", 1,
+          "a does not include b" },
         { "{\"id\":10,\"command\":\"presence.set\",\"provider\":\"CustomPresence:1000\",\"state\":"
           "\"dnd\","
           "\"subtype\":\"a\",\"message\":\"b\"}",

@@ -31,6 +31,7 @@ static const struct field {
     { "name", FIELD_NAME, 0 },
     { "hint", FIELD_NAME, 4095 },
     { "replace", FIELD_BOOL, 0 },
+    { "include", FIELD_NAME, 400 },
     { "state", FIELD_TEXT, 0 },
     { "subtype", FIELD_TEXT, PRESENCE_TEXT_MAX },
     { "message", FIELD_TEXT, PRESENCE_TEXT_MAX },

@@ -357,6 +357,32 @@ void state_global_look(struct ctl_job *job, void *subject)
     buf_fini(&value);
 }
 
+static void print_include(void *row, struct str text)
+{
+    json_add_str(row, NULL, text);
+}
+
+void state_contexts(struct ctl_job *job, void *subject)
+{
+    struct ctl_request *q = request_of(job);
+    const struct dialplan *dp = state_dialplan(core_of(subject));
+    const struct dialplan_context *c = NULL;
+
+    while (dp && (c = dialplan_context_next(dp, c))) {
+        struct json row;
+
+        if (!request_wants(q, dialplan_context_name(c)))
+            continue;
+        row = request_row(q);
+        json_add_str(&row, "context", dialplan_context_name(c));
+        json_add_bool(&row, "autohints", dialplan_context_autohints(c));
+        json_add_array(&row, "includes");
+        dialplan_includes_each(c, print_include, &row);
+        json_end_array(&row);
+        request_row_end(q, &row);
+    }
+}
+
 /* ---- publications received ---- */
 
 void print_inbound(struct json *row, const struct inbound_publication_view *v)

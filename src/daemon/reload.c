@@ -253,6 +253,20 @@ int daemon_reload(struct daemon *d, struct buf *report)
 
 /* ---- hints at run time ---- */
 
+static int include_edit(struct dialplan *dp, const struct ctl_hint *edit)
+{
+    struct dialplan_context *context = dialplan_context_find(dp, edit->context);
+    int r = 0;
+
+    if (edit->exclude.n)
+        return context && dialplan_include_remove(context, edit->exclude) == 0 ? 0
+                                                                               : CTL_HINT_UNKNOWN;
+    if (!context)
+        r = dialplan_context_get(dp, edit->context, &context);
+    r = r ? r : dialplan_include_add(context, edit->include);
+    return r == DIALPLAN_DUPLICATE ? CTL_HINT_EXISTS : r > 0 ? CTL_HINT_IMPOSSIBLE : r;
+}
+
 static int hint_edit(struct dialplan *dp, const struct ctl_hint *hint)
 {
     const struct hint_spec spec = {
@@ -284,7 +298,7 @@ int daemon_hint_port(void *ctx, const struct ctl_hint *hint)
 
     if (r)
         return r;
-    r = hint_edit(dp, hint);
+    r = hint->include.n || hint->exclude.n ? include_edit(dp, hint) : hint_edit(dp, hint);
     if (r == 0)
         r = dialplan_compare(dp, d->dialplan);
     if (r == 0)

@@ -517,6 +517,30 @@ int dialplan_include_add(struct dialplan_context *ctx, struct str text)
     return 0;
 }
 
+void dialplan_includes_each(const struct dialplan_context *context,
+                            void (*each)(void *ctx, struct str text), void *ctx)
+{
+    LIST_FOREACH (it, &context->includes)
+        each(ctx, CONTAINER_OF(it, const struct include, link)->text);
+}
+
+int dialplan_include_remove(struct dialplan_context *ctx, struct str text)
+{
+    int r = DIALPLAN_NO_INCLUDE;
+
+    text = str_trim(text);
+    LIST_FOREACH_SAFE (it, &ctx->includes) {
+        struct include *inc = CONTAINER_OF(it, struct include, link);
+
+        if (!str_equal_nocase(inc->text, text) && !str_equal_nocase(inc->name, text))
+            continue;
+        list_remove(it);
+        free(inc);
+        r = 0;
+    }
+    return r;
+}
+
 void dialplan_check(const struct dialplan *dp,
                     void (*missing)(void *ctx, struct str from, struct str include), void *ctx)
 {

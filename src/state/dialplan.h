@@ -80,6 +80,13 @@ NODISCARD int dialplan_hint_remove(struct dialplan_context *ctx, struct str exte
 /* "ctx" or "ctx,times,weekdays,mdays,months[,tz]" (comma or pipe). 0, -ENOMEM, DIALPLAN_DUPLICATE,
  * DIALPLAN_BAD_TIME, DIALPLAN_TOO_LONG. */
 NODISCARD int dialplan_include_add(struct dialplan_context *ctx, struct str text);
+/* The one with that text, or without any times all of that context. 0; DIALPLAN_NO_INCLUDE: there
+ * is none. */
+enum { DIALPLAN_NO_INCLUDE = 1 };
+NODISCARD int dialplan_include_remove(struct dialplan_context *ctx, struct str text);
+/* The text of each, in order. */
+void dialplan_includes_each(const struct dialplan_context *context,
+                            void (*each)(void *ctx, struct str text), void *ctx);
 /* Call once when all is added: the names of contexts that are included but do not exist, one by
  * one. */
 void dialplan_check(const struct dialplan *dp,

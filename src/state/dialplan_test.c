@@ -301,6 +301,27 @@ static void test_include_refusals(void **state)
     dialplan_unref(dp);
 }
 
+static void test_include_remove(void **state)
+{
+    struct dialplan *dp = plan_of("[a]\ninclude b\ninclude c,9:00-17:00,*,*,*\ninclude c\n[b]\n"
+                                  "1 x/y\n[c]\n2 x/y\n");
+    struct dialplan_context *a = dialplan_context_find(dp, STR("a"));
+    struct dialplan_match m;
+
+    (void)state;
+    assert_int_equal(dialplan_find(dp, STR("a"), STR("1"), 0, &m), 0);
+    assert_int_equal(dialplan_include_remove(a, STR("x")), DIALPLAN_NO_INCLUDE);
+    assert_int_equal(dialplan_include_remove(a, STR("B")), 0);
+    assert_int_equal(dialplan_include_remove(a, STR("b")), DIALPLAN_NO_INCLUDE);
+    assert_int_equal(dialplan_find(dp, STR("a"), STR("1"), 0, &m), DIALPLAN_NO_HINT);
+    assert_int_equal(dialplan_include_remove(a, STR("c,9:00-17:00,*,*,*")), 0);
+    assert_int_equal(dialplan_find(dp, STR("a"), STR("2"), 0, &m), 0);
+    assert_true(m.cacheable);
+    assert_int_equal(dialplan_include_remove(a, STR("c")), 0);
+    assert_int_equal(dialplan_find(dp, STR("a"), STR("2"), 0, &m), DIALPLAN_NO_HINT);
+    dialplan_unref(dp);
+}
+
 static void missing(void *ctx, struct str from, struct str include)
 {
     buf_printf(ctx, "%.*s>%.*s ", STR_FMT(from), STR_FMT(include));
@@ -366,6 +387,7 @@ int main(void)
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_autohints_may_come),
         cmocka_unit_test(test_include_refusals),
+        cmocka_unit_test(test_include_remove),
         cmocka_unit_test(test_check),
         cmocka_unit_test(test_many_patterns),
     };

@@ -316,6 +316,11 @@ void state_substitute(const struct state_core *core, struct str text, struct buf
                             out);
 }
 
+const struct dialplan *state_dialplan(const struct state_core *core)
+{
+    return core->dialplan;
+}
+
 const struct snapshot *state_find(const struct state_core *core, const struct resource_name *name)
 {
     const struct hint *h = hint_find_name(core, name);

@@ -206,6 +206,9 @@ NODISCARD int state_orders_set(struct state_core *core, const struct context_ord
  * it is of no extension. The buffer's error says whether it fits. */
 void state_substitute(const struct state_core *core, struct str text, struct buf *out);
 
+/* The one applied last; NULL: none yet. */
+const struct dialplan *state_dialplan(const struct state_core *core);
+
 /* What the resource of that very name shows, borrowed until it changes; NULL: there is none. */
 const struct snapshot *state_find(const struct state_core *core, const struct resource_name *name);
 
