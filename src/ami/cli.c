@@ -155,7 +155,8 @@ static void say_unknown(struct ami_session *s, struct str line, const struct str
     struct buf known;
 
     buf_init_on(&known, room, sizeof(room));
-    for (size_t i = 0; i < n && i <= near; i++)
+    /* With one word more than might have been meant, as Asterisk has it. */
+    for (size_t i = 0; i < n && i <= near + 1; i++)
         buf_printf(&known, "%s%.*s", i ? " " : "", STR_FMT(words[i]));
     cli_say(s, false,
             "No such command '%.*s' (type 'core show help %.*s' for other possible commands)",

@@ -122,24 +122,60 @@ static void run_reload(struct ami_session *s, const struct str *arguments, size_
         reload_ask(s, STR_EMPTY, answer_core_reload);
 }
 
+/* ---- the end ---- */
+
+/* Nobody has a call here that there were to wait for: now, in order and when convenient are one. */
+static bool is_when(const struct str *arguments, size_t n)
+{
+    return (n == 1 && str_is_listed(arguments[0], STR("now,gracefully"))) ||
+           (n == 2 && str_equal_nocase(arguments[0], STR("when")) &&
+            str_equal_nocase(arguments[1], STR("convenient")));
+}
+
+static void run_stop(struct ami_session *s, const struct str *arguments, size_t n)
+{
+    const struct ami_server_port *port = &s->server->cfg.port;
+
+    if (!is_when(arguments, n)) {
+        cli_usage(s);
+        return;
+    }
+    log_warn(s->server->cfg.log, "ami.stop", KV("user", s->user->name));
+    (void)cli_begin(s, true);
+    cli_end(s);
+    port->stop(port->ctx);
+}
+
+/* It is answered only when it is not to be: else the process is another one. */
+static void answer_restart(struct ami_session *s, const struct ami_answer *a)
+{
+    if (cli_failed(s, a))
+        return;
+    (void)cli_begin(s, true);
+    cli_end(s);
+}
+
+static void run_restart(struct ami_session *s, const struct str *arguments, size_t n)
+{
+    if (!is_when(arguments, n)) {
+        cli_usage(s);
+        return;
+    }
+    log_warn(s->server->cfg.log, "ami.restart", KV("user", s->user->name));
+    session_ask(s, question("upgrade"), answer_restart);
+}
+
 /* ---- dialplan show ---- */
 
-static int by_context(const void *a, const void *b)
-{
-    json_t *const *x = a, *const *y = b;
-    int order = str_compare(answer_text(*x, "context"), answer_text(*y, "context"));
+struct shown {
+    struct buf *b;
+    struct str extension;
+    json_t **hints; /* by context */
+    size_t n, at;   /* the next one */
+    unsigned long long extensions, contexts;
+};
 
-    return order ? order : str_compare(answer_text(*x, "extension"), answer_text(*y, "extension"));
-}
-
-static bool is_wanted(const json_t *row, struct str extension, struct str context)
-{
-    return answer_text(row, "hint").n &&
-           (!context.n || str_equal(answer_text(row, "context"), context)) &&
-           (!extension.n || str_equal(answer_text(row, "extension"), extension));
-}
-
-static void dialplan_line(struct buf *b, const json_t *row)
+static void hint_line(struct buf *b, const json_t *row)
 {
     char room[256];
     struct buf head;
@@ -151,46 +187,97 @@ static void dialplan_line(struct buf *b, const json_t *row)
              (unsigned)answer_number(row, "line"));
 }
 
-static void dialplan_print(struct ami_session *s, json_t **rows, size_t n)
+static void banner(struct shown *s, struct str context)
 {
-    struct str extension = s->argument[0], context = s->argument[1], last = STR_EMPTY;
-    unsigned long long told = 0, contexts = 0;
+    cli_line(s->b, "[ Context '%.*s' created by 'pbx_config' ]", STR_FMT(context));
+    s->contexts++;
+}
+
+static void include_line(struct buf *b, struct str text)
+{
+    char room[512];
+    struct buf quoted;
+
+    buf_init_on(&quoted, room, sizeof(room));
+    buf_printf(&quoted, "'%.*s'", STR_FMT(text));
+    cli_line(b, "  Include =>        %-45.*s [pbx_config]", STR_FMT(buf_str(&quoted)));
+}
+
+/* What it includes is told where all of it is asked for. */
+static void context_show(struct shown *s, const json_t *row)
+{
+    struct str context = answer_text(row, "context");
+    const json_t *includes = json_object_get(row, "includes");
+    unsigned long long before = s->extensions;
+
+    if (!s->extension.n)
+        banner(s, context);
+    for (; s->at < s->n && str_compare(answer_text(s->hints[s->at], "context"), context) <= 0;
+         s->at++) {
+        const json_t *hint = s->hints[s->at];
+
+        if (!str_equal(answer_text(hint, "context"), context) || !answer_text(hint, "hint").n ||
+            (s->extension.n && !str_equal(answer_text(hint, "extension"), s->extension)))
+            continue;
+        if (s->extension.n && s->extensions == before)
+            banner(s, context);
+        hint_line(s->b, hint);
+        s->extensions++;
+    }
+    for (size_t i = 0; !s->extension.n && i < json_array_size(includes); i++) {
+        const json_t *text = json_array_get(includes, i);
+
+        include_line(s->b, (struct str){ json_string_value(text), json_string_length(text) });
+    }
+    if (!s->extension.n && json_is_true(json_object_get(row, "autohints")))
+        cli_line(s->b, "Autohints support enabled");
+}
+
+static void dialplan_print(struct ami_session *s, struct shown *shown, json_t **contexts, size_t n)
+{
+    struct str extension = s->argument[0], context = s->argument[1];
     struct buf *b = cli_begin(s, true);
 
-    for (size_t i = 0; i < n; i++) {
-        struct str here = answer_text(rows[i], "context");
-
-        if (!is_wanted(rows[i], extension, context))
-            continue;
-        if (!told || !str_equal(here, last)) {
-            cli_line(b, "[ Context '%.*s' created by 'pbx_config' ]", STR_FMT(here));
-            contexts++;
-        }
-        dialplan_line(b, rows[i]);
-        last = here;
-        told++;
-    }
+    shown->b = b;
+    shown->extension = extension;
+    for (size_t i = 0; i < n; i++)
+        if (!context.n || str_equal(answer_text(contexts[i], "context"), context))
+            context_show(shown, contexts[i]);
     cli_line(b, "%s", "");
-    if (told)
-        cli_line(b, "-= %llu extension%s (%llu priorit%s) in %llu context%s. =-", told,
-                 told == 1 ? "" : "s", told, told == 1 ? "y" : "ies", contexts,
-                 contexts == 1 ? "" : "s");
+    if (shown->contexts)
+        cli_line(b, "-= %llu extension%s (%llu priorit%s) in %llu context%s. =-", shown->extensions,
+                 shown->extensions == 1 ? "" : "s", shown->extensions,
+                 shown->extensions == 1 ? "y" : "ies", shown->contexts,
+                 shown->contexts == 1 ? "" : "s");
     else
         cli_line(b, "There is no existence of '%.*s%s%.*s'", STR_FMT(extension),
                  extension.n ? "@" : "", STR_FMT(context));
     cli_end(s);
 }
 
+static void answer_contexts(struct ami_session *s, const struct ami_answer *a)
+{
+    const struct ami_answer hints = { .rows = s->kept };
+    struct shown shown = { .at = 0 };
+    json_t **contexts;
+    size_t n = rows_sort(a, ROWS_BY_CONTEXT, &contexts);
+
+    if (rows_failed(s, a, contexts))
+        return;
+    shown.n = rows_sort(&hints, ROWS_BY_CONTEXT, &shown.hints);
+    if (!rows_failed(s, &hints, shown.hints)) {
+        dialplan_print(s, &shown, contexts, n);
+        free(shown.hints);
+    }
+    free(contexts);
+}
+
 static void answer_dialplan(struct ami_session *s, const struct ami_answer *a)
 {
-    json_t **rows;
-    size_t n = rows_sort(a, ROWS_BY_EXTENSION, &rows);
-
-    if (rows_failed(s, a, rows))
+    if (cli_failed(s, a))
         return;
-    qsort(rows, n, sizeof(*rows), by_context);
-    dialplan_print(s, rows, n);
-    free(rows);
+    s->kept = json_incref(a->rows);
+    session_ask(s, question("contexts"), answer_contexts);
 }
 
 static void run_dialplan(struct ami_session *s, const struct str *arguments, size_t n)
@@ -249,17 +336,66 @@ static void run_remove(struct ami_session *s, const struct str *arguments, size_
     session_ask(s, hint_question("hint.remove", extension, context), answer_removed);
 }
 
+/* "parkedcalls into users", "parkedcalls from users" */
+static void include_change(struct ami_session *s, const struct str *arguments, const char *command,
+                           struct str between,
+                           void (*answered)(struct ami_session *s, const struct ami_answer *a))
+{
+    json_t *q;
+
+    if (!str_equal_nocase(arguments[1], between)) {
+        cli_usage(s);
+        return;
+    }
+    session_remember(s, (struct str[]){ arguments[0], arguments[2] }, 2);
+    q = question(command);
+    question_text(q, "context", arguments[2]);
+    question_text(q, "include", arguments[0]);
+    session_ask(s, q, answered);
+}
+
+static void answer_included(struct ami_session *s, const struct ami_answer *a)
+{
+    if (!cli_failed(s, a))
+        cli_say(s, true, "Context '%.*s' included in '%.*s' context", STR_FMT(s->argument[0]),
+                STR_FMT(s->argument[1]));
+}
+
+static void run_include(struct ami_session *s, const struct str *arguments, size_t n)
+{
+    (void)n;
+    include_change(s, arguments, "include.add", STR("into"), answer_included);
+}
+
+static void answer_excluded(struct ami_session *s, const struct ami_answer *a)
+{
+    if (!cli_failed(s, a))
+        cli_say(s, true, "We are not including '%.*s' into '%.*s' now", STR_FMT(s->argument[0]),
+                STR_FMT(s->argument[1]));
+}
+
+static void run_exclude(struct ami_session *s, const struct str *arguments, size_t n)
+{
+    (void)n;
+    include_change(s, arguments, "include.remove", STR("from"), answer_excluded);
+}
+
 static const struct cli_command commands[] = {
     { "core show uptime", 0, 1, run_uptime, "core show uptime [seconds]" },
     { "core show version", 0, 0, run_version, NULL },
     { "core show settings", 0, 0, run_settings, NULL },
     { "core reload", 0, 0, run_reload, NULL },
+    { "core stop", 1, 2, run_stop, "core stop {now|gracefully|when convenient}" },
+    { "core restart", 1, 2, run_restart, "core restart {now|gracefully|when convenient}" },
     { "module reload", 0, 1, run_reload, "module reload [module]" },
     { "dialplan reload", 0, 0, run_dialplan_reload, NULL },
     { "dialplan add extension", 3, 4, run_add,
       "dialplan add extension <exten>,hint,<text> into <context> [replace]" },
     { "dialplan remove extension", 1, 2, run_remove,
       "dialplan remove extension exten@context [hint]" },
+    { "dialplan add include", 3, 3, run_include, "dialplan add include <context> into <context>" },
+    { "dialplan remove include", 3, 3, run_exclude,
+      "dialplan remove include <context> from <context>" },
     { "dialplan show", 0, 1, run_dialplan, "dialplan show [[exten@]context]" },
 };
 const struct cli_group cli_core = { commands, ARRAY_LEN(commands) };

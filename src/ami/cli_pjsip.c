@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The words of `pjsip`. */
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "ami/server_internal.h"
@@ -206,49 +208,86 @@ static void run_subscription(struct ami_session *s, const struct str *arguments,
 static const char rule[] =
     "==========================================================================================";
 
-/* The name that is wanted is argument[0]; empty: all. */
-static bool is_shown(const struct ami_session *s, struct str id)
-{
-    return !s->argument[0].n || str_equal(s->argument[0], id);
-}
-
-static void objects_end(struct ami_session *s, struct buf *b, size_t n)
-{
-    if (!n && s->argument[0].n) {
-        cli_line(b, "Unable to find object %.*s.", STR_FMT(s->argument[0]));
-    } else {
-        cli_line(b, "%s", "");
-        cli_line(b, "Objects found: %zu", n);
-        cli_line(b, "%s", "");
-    }
-    cli_end(s);
-}
-
-static void head(struct buf *b, const char *const *lines, size_t n)
-{
-    cli_line(b, "%s", "");
-    for (size_t i = 0; i < n; i++)
-        cli_line(b, "%s", lines[i]);
-    cli_line(b, "%s", rule);
-    cli_line(b, "%s", "");
-}
-
 #define AOR_HEAD "        Aor:  <Aor............................................>  <MaxContact>"
+#define AUTH_HEAD \
+    "    I/OAuth:  <AuthId/UserName...........................................................>"
 #define CONTACT_HEAD \
     "      Contact:  <Aor/ContactUri..........................> <Hash....> <Status> <RTT(ms)..>"
 #define IDENTIFY_HEAD \
     "   Identify:  <Identify/Endpoint.........................................................>"
 #define MATCH_HEAD "        Match:  <criteria.........................>"
 
-static void aor_line(struct buf *b, const struct aor_settings *aor)
+/* What there is of one kind, and how it is shown. */
+struct kind {
+    const char *head;     /* lines */
+    size_t list, n, size; /* in struct settings, and of one */
+    /* How many objects that were; `devices` are rows, where the kind asks for them. */
+    size_t (*print)(struct buf *b, const struct settings *settings, const void *object,
+                    const json_t *devices);
+};
+
+#define KIND(lines, plural, type, print)                                                 \
+    {                                                                                    \
+        lines, offsetof(struct settings, plural), offsetof(struct settings, n_##plural), \
+            sizeof(struct type), print                                                   \
+    }
+
+static void head_print(struct buf *b, const char *lines)
 {
-    cli_line(b, "        Aor:  %-50.*s%zu", STR_FMT(aor->id), aor->n_contacts);
+    cli_line(b, "%s", "");
+    lines_add(b, str_of(lines));
+    cli_line(b, "%s", rule);
+    cli_line(b, "%s", "");
 }
 
-static void contact_lines(struct buf *b, const struct aor_settings *aor)
+/* The name that is wanted is argument[0]; empty: all. */
+static void kind_show(struct ami_session *s, const struct kind *k, const json_t *devices)
+{
+    const char *settings = (const char *)s->server->settings;
+    size_t n = *(const size_t *)(const void *)(settings + k->n), told = 0;
+    const void **list =
+        objects_sorted(*(const void *const *)(const void *)(settings + k->list), n, k->size);
+    struct str wanted = s->argument[0];
+    struct buf *b;
+
+    if (!list) {
+        session_fail(s, "Memory allocation failure");
+        return;
+    }
+    b = cli_begin(s, true);
+    head_print(b, k->head);
+    for (size_t i = 0; i < n; i++)
+        if (!wanted.n || str_equal(wanted, *(const struct str *)list[i]))
+            told += k->print(b, s->server->settings, list[i], devices);
+    free(list);
+    if (!told && wanted.n) {
+        cli_line(b, "Unable to find object %.*s.", STR_FMT(wanted));
+    } else {
+        cli_line(b, "%s", "");
+        cli_line(b, "Objects found: %zu", told);
+        cli_line(b, "%s", "");
+    }
+    cli_end(s);
+}
+
+static void kind_run(struct ami_session *s, const struct kind *k, const struct str *arguments,
+                     size_t n)
+{
+    session_remember(s, (struct str[]){ n ? arguments[0] : STR_EMPTY }, 1);
+    kind_show(s, k, NULL);
+}
+
+static size_t contact_lines(struct buf *b, const struct aor_settings *aor)
 {
     for (size_t i = 0; i < aor->n_contacts; i++)
         cli_line(b, "      Contact:  %.*s/%.*s", STR_FMT(aor->id), STR_FMT(aor->contacts[i]));
+    return aor->n_contacts;
+}
+
+static void aor_lines(struct buf *b, const struct aor_settings *aor)
+{
+    cli_line(b, "        Aor:  %-50.*s%zu", STR_FMT(aor->id), aor->n_contacts);
+    (void)contact_lines(b, aor);
 }
 
 static void identify_lines(struct buf *b, const struct identify_settings *i)
@@ -265,10 +304,11 @@ static void identify_lines(struct buf *b, const struct identify_settings *i)
     }
 }
 
-static void endpoint_lines(struct ami_session *s, struct buf *b, const struct endpoint_settings *e,
-                           struct str state)
+static size_t endpoint_print(struct buf *b, const struct settings *settings, const void *object,
+                             const json_t *devices)
 {
-    const struct settings *settings = s->server->settings;
+    const struct endpoint_settings *e = object;
+    struct str state = endpoint_state(devices, e->id);
     char room[200];
     struct buf name;
 
@@ -287,52 +327,30 @@ static void endpoint_lines(struct ami_session *s, struct buf *b, const struct en
     for (size_t i = 0; i < e->n_aors; i++) {
         const struct aor_settings *aor = settings_aor(settings, e->aors[i]);
 
-        if (aor) {
-            aor_line(b, aor);
-            contact_lines(b, aor);
-        }
+        if (aor)
+            aor_lines(b, aor);
     }
     for (size_t i = 0; i < settings->n_identifies; i++)
         if (str_equal(settings->identifies[i].endpoint, e->id))
             identify_lines(b, &settings->identifies[i]);
     cli_line(b, "%s", "");
+    return 1;
 }
 
 static void answer_endpoints(struct ami_session *s, const struct ami_answer *a)
 {
-    static const char *const lines[] = {
-        " Endpoint:  <Endpoint/CID.....................................>  <State.....>  "
-        "<Channels.>",
-        "    I/OAuth:  "
-        "<AuthId/UserName...........................................................>",
-        AOR_HEAD,
-        CONTACT_HEAD,
-        "  Transport:  <TransportId........>  <Type>  <cos>  <tos>  "
-        "<BindAddress..................>",
-        IDENTIFY_HEAD,
-        MATCH_HEAD,
-        "    Channel:  <ChannelId......................................>  <State.....>  "
-        "<Time.....>",
-        "        Exten: <DialedExten...........>  CLCID: <ConnectedLineCID.......>",
-    };
-    const struct settings *settings = s->server->settings;
-    const struct endpoint_settings **list;
-    struct buf *b;
-    size_t told = 0;
+    static const struct kind endpoints =
+        KIND(" Endpoint:  <Endpoint/CID.....................................>  <State.....>  "
+             "<Channels.>\n" AUTH_HEAD "\n" AOR_HEAD "\n" CONTACT_HEAD "\n"
+             "  Transport:  <TransportId........>  <Type>  <cos>  <tos>  "
+             "<BindAddress..................>\n" IDENTIFY_HEAD "\n" MATCH_HEAD "\n"
+             "    Channel:  <ChannelId......................................>  <State.....>  "
+             "<Time.....>\n"
+             "        Exten: <DialedExten...........>  CLCID: <ConnectedLineCID.......>",
+             endpoints, endpoint_settings, endpoint_print);
 
-    if (cli_failed(s, a))
-        return;
-    list = endpoints_sorted(s->server);
-    b = cli_begin(s, true);
-    head(b, lines, ARRAY_LEN(lines));
-    for (size_t i = 0; list && i < settings->n_endpoints; i++) {
-        if (!is_shown(s, list[i]->id))
-            continue;
-        endpoint_lines(s, b, list[i], endpoint_state(a->rows, list[i]->id));
-        told++;
-    }
-    free(list);
-    objects_end(s, b, told);
+    if (!cli_failed(s, a))
+        kind_show(s, &endpoints, a->rows);
 }
 
 static void run_endpoints(struct ami_session *s, const struct str *arguments, size_t n)
@@ -344,128 +362,192 @@ static void run_endpoints(struct ami_session *s, const struct str *arguments, si
     session_ask(s, q, answer_endpoints);
 }
 
-static const char *protocol_name(enum transport_protocol p)
+static size_t transport_print(struct buf *b, const struct settings *settings, const void *object,
+                              const json_t *devices)
 {
-    static const char *const names[] = { [TRANSPORT_UDP] = "udp",
-                                         [TRANSPORT_TCP] = "tcp",
-                                         [TRANSPORT_TLS] = "tls",
-                                         [TRANSPORT_WS] = "ws",
-                                         [TRANSPORT_WSS] = "wss" };
+    static const char *const protocols[] = { [TRANSPORT_UDP] = "udp",
+                                             [TRANSPORT_TCP] = "tcp",
+                                             [TRANSPORT_TLS] = "tls",
+                                             [TRANSPORT_WS] = "ws",
+                                             [TRANSPORT_WSS] = "wss" };
+    const struct transport_settings *t = object;
+    char room[80];
+    struct buf address;
 
-    return names[p];
+    (void)settings;
+    (void)devices;
+    buf_init_on(&address, room, sizeof(room));
+    addr_print(&address, &t->bind);
+    cli_line(b, "Transport:  %-21.*s  %6s  %5u  %5u  %.*s", STR_FMT(t->id), protocols[t->protocol],
+             0u, (unsigned)t->tos, STR_FMT(buf_str(&address)));
+    return 1;
 }
 
 static void run_transports(struct ami_session *s, const struct str *arguments, size_t n)
 {
-    static const char *const lines[] = {
-        "Transport:  <TransportId........>  <Type>  <cos>  <tos>  "
-        "<BindAddress....................>",
-    };
-    const struct settings *settings = s->server->settings;
-    struct buf *b;
-    size_t told = 0;
+    static const struct kind transports =
+        KIND("Transport:  <TransportId........>  <Type>  <cos>  <tos>  "
+             "<BindAddress....................>",
+             transports, transport_settings, transport_print);
 
-    session_remember(s, (struct str[]){ n ? arguments[0] : STR_EMPTY }, 1);
-    b = cli_begin(s, true);
-    head(b, lines, ARRAY_LEN(lines));
-    for (size_t i = 0; i < settings->n_transports; i++) {
-        const struct transport_settings *t = &settings->transports[i];
-        char room[80];
-        struct buf address;
+    kind_run(s, &transports, arguments, n);
+}
 
-        if (!is_shown(s, t->id))
-            continue;
-        buf_init_on(&address, room, sizeof(room));
-        addr_print(&address, &t->bind);
-        cli_line(b, "Transport:  %-21.*s  %6s  %5u  %5u  %.*s", STR_FMT(t->id),
-                 protocol_name(t->protocol), 0u, (unsigned)t->tos, STR_FMT(buf_str(&address)));
-        told++;
-    }
-    objects_end(s, b, told);
+static size_t aor_print(struct buf *b, const struct settings *settings, const void *object,
+                        const json_t *devices)
+{
+    (void)settings;
+    (void)devices;
+    aor_lines(b, object);
+    cli_line(b, "%s", "");
+    return 1;
 }
 
 static void run_aors(struct ami_session *s, const struct str *arguments, size_t n)
 {
-    static const char *const lines[] = { AOR_HEAD, CONTACT_HEAD };
-    const struct settings *settings = s->server->settings;
-    struct buf *b;
-    size_t told = 0;
+    static const struct kind aors = KIND(AOR_HEAD "\n" CONTACT_HEAD, aors, aor_settings, aor_print);
 
-    session_remember(s, (struct str[]){ n ? arguments[0] : STR_EMPTY }, 1);
-    b = cli_begin(s, true);
-    head(b, lines, ARRAY_LEN(lines));
-    for (size_t i = 0; i < settings->n_aors; i++) {
-        if (!is_shown(s, settings->aors[i].id))
-            continue;
-        aor_line(b, &settings->aors[i]);
-        contact_lines(b, &settings->aors[i]);
-        cli_line(b, "%s", "");
-        told++;
-    }
-    objects_end(s, b, told);
+    kind_run(s, &aors, arguments, n);
+}
+
+static size_t contacts_print(struct buf *b, const struct settings *settings, const void *object,
+                             const json_t *devices)
+{
+    (void)settings;
+    (void)devices;
+    return contact_lines(b, object);
 }
 
 static void run_contacts(struct ami_session *s, const struct str *arguments, size_t n)
 {
-    static const char *const lines[] = { CONTACT_HEAD };
-    const struct settings *settings = s->server->settings;
-    struct buf *b;
-    size_t told = 0;
+    static const struct kind contacts = KIND(CONTACT_HEAD, aors, aor_settings, contacts_print);
 
-    session_remember(s, (struct str[]){ n ? arguments[0] : STR_EMPTY }, 1);
-    b = cli_begin(s, true);
-    head(b, lines, ARRAY_LEN(lines));
-    for (size_t i = 0; i < settings->n_aors; i++) {
-        if (!is_shown(s, settings->aors[i].id))
-            continue;
-        contact_lines(b, &settings->aors[i]);
-        told += settings->aors[i].n_contacts;
-    }
-    objects_end(s, b, told);
+    kind_run(s, &contacts, arguments, n);
+}
+
+static size_t auth_print(struct buf *b, const struct settings *settings, const void *object,
+                         const json_t *devices)
+{
+    const struct auth_settings *auth = object;
+
+    (void)settings;
+    (void)devices;
+    cli_line(b, "     Auth:  %.*s/%.*s", STR_FMT(auth->id), STR_FMT(auth->credential.username));
+    return 1;
 }
 
 static void run_auths(struct ami_session *s, const struct str *arguments, size_t n)
 {
-    static const char *const lines[] = {
-        "    I/OAuth:  "
-        "<AuthId/UserName...........................................................>",
-    };
-    const struct settings *settings = s->server->settings;
-    struct buf *b;
-    size_t told = 0;
+    static const struct kind auths = KIND(AUTH_HEAD, auths, auth_settings, auth_print);
 
-    session_remember(s, (struct str[]){ n ? arguments[0] : STR_EMPTY }, 1);
-    b = cli_begin(s, true);
-    head(b, lines, ARRAY_LEN(lines));
-    for (size_t i = 0; i < settings->n_auths; i++) {
-        const struct auth_settings *auth = &settings->auths[i];
+    kind_run(s, &auths, arguments, n);
+}
 
-        if (!is_shown(s, auth->id))
-            continue;
-        cli_line(b, "     Auth:  %.*s/%.*s", STR_FMT(auth->id), STR_FMT(auth->credential.username));
-        told++;
-    }
-    objects_end(s, b, told);
+static size_t identify_print(struct buf *b, const struct settings *settings, const void *object,
+                             const json_t *devices)
+{
+    (void)settings;
+    (void)devices;
+    identify_lines(b, object);
+    cli_line(b, "%s", "");
+    return 1;
 }
 
 static void run_identifies(struct ami_session *s, const struct str *arguments, size_t n)
 {
-    static const char *const lines[] = { IDENTIFY_HEAD, MATCH_HEAD };
-    const struct settings *settings = s->server->settings;
-    struct buf *b;
-    size_t told = 0;
+    static const struct kind identifies =
+        KIND(IDENTIFY_HEAD "\n" MATCH_HEAD, identifies, identify_settings, identify_print);
 
-    session_remember(s, (struct str[]){ n ? arguments[0] : STR_EMPTY }, 1);
-    b = cli_begin(s, true);
-    head(b, lines, ARRAY_LEN(lines));
-    for (size_t i = 0; i < settings->n_identifies; i++) {
-        if (!is_shown(s, settings->identifies[i].id))
-            continue;
-        identify_lines(b, &settings->identifies[i]);
-        cli_line(b, "%s", "");
-        told++;
+    kind_run(s, &identifies, arguments, n);
+}
+
+/* ---- what all have in common ---- */
+
+static const char *identifier_name(unsigned by)
+{
+    switch (by) {
+    case IDENTIFY_USERNAME:
+        return "username";
+    case IDENTIFY_AUTH_USERNAME:
+        return "auth_username";
+    case IDENTIFY_IP:
+        return "ip";
+    case IDENTIFY_HEADER:
+        return "header";
+    case IDENTIFY_REQUEST_URI:
+        return "request_uri";
+    default:
+        return "anonymous";
     }
-    objects_end(s, b, told);
+}
+
+/* The ways in which it is found out who a request is from, in the order in which they are tried. */
+static void run_identifiers(struct ami_session *s, const struct str *arguments, size_t n)
+{
+    const struct global_settings *g = &s->server->settings->global;
+    struct buf *b = cli_begin(s, true);
+
+    (void)arguments;
+    (void)n;
+    cli_line(b, "%-20s", "Identifier Names:");
+    for (size_t i = 0; i < ARRAY_LEN(g->identifier_order); i++)
+        cli_line(b, "%-20s", identifier_name(g->identifier_order[i]));
+    cli_end(s);
+}
+
+static void setting(struct buf *b, const char *name, const char *format, ...) PRINTF_LIKE(3, 4);
+static void setting(struct buf *b, const char *name, const char *format, ...)
+{
+    char value[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(value, sizeof(value), format, args);
+    va_end(args);
+    cli_line(b, " %-36s: %s", name, value);
+}
+
+static void settings_head(struct buf *b, const char *title)
+{
+    cli_line(b, "%s", "");
+    cli_line(b, "%s Settings:", title);
+    cli_line(b, "%s", "");
+    cli_line(b, " %-36s: %s", "ParameterName", "ParameterValue");
+    cli_line(b, " =======================================================");
+}
+
+static const char *yes_no(bool value)
+{
+    return value ? "true" : "false";
+}
+
+static void run_settings(struct ami_session *s, const struct str *arguments, size_t n)
+{
+    const struct global_settings *g = &s->server->settings->global;
+    struct buf *b = cli_begin(s, true);
+
+    (void)arguments;
+    (void)n;
+    settings_head(b, "Global");
+    setting(b, "debug", "%.*s",
+            STR_FMT(g->debug_host.n ? g->debug_host : str_of(g->debug ? "yes" : "no")));
+    setting(b, "default_from_user", "%.*s", STR_FMT(g->default_from_user));
+    setting(b, "default_realm", "%.*s", STR_FMT(g->default_realm));
+    setting(b, "default_voicemail_extension", "%.*s", STR_FMT(g->default_voicemail_extension));
+    setting(b, "disable_multi_domain", "%s", yes_no(g->disable_multi_domain));
+    setting(b, "ignore_uri_user_options", "%s", yes_no(g->ignore_uri_user_options));
+    setting(b, "keep_alive_interval", "%u", g->keep_alive_interval_s);
+    setting(b, "max_forwards", "%u", g->max_forwards);
+    setting(b, "mwi_disable_initial_unsolicited", "%s", yes_no(g->mwi_disable_initial_unsolicited));
+    setting(b, "user_agent", "%.*s", STR_FMT(g->user_agent));
+    settings_head(b, "System");
+    setting(b, "compact_headers", "%s", yes_no(g->compact_headers));
+    setting(b, "disable_rport", "%s", yes_no(g->disable_rport));
+    setting(b, "disable_tcp_switch", "%s", yes_no(g->disable_tcp_switch));
+    setting(b, "timer_b", "%u", g->timer_b_ms);
+    setting(b, "timer_t1", "%u", g->timer_t1_ms);
+    cli_line(b, "%s", "");
+    cli_end(s);
 }
 
 static void run_version(struct ami_session *s, const struct str *arguments, size_t n)
@@ -533,6 +615,8 @@ static const struct cli_command commands[] = {
     OBJECTS("auths", "auth", run_auths),
     OBJECTS("identifies", "identify", run_identifies),
     { "pjsip show version", 0, 0, run_version, NULL },
+    { "pjsip show settings", 0, 0, run_settings, NULL },
+    { "pjsip show identifiers", 0, 0, run_identifiers, NULL },
     { "pjsip set logger", 1, 3, run_logger, "pjsip set logger {on|off|host <address>[/mask]}" },
 };
 const struct cli_group cli_pjsip = { commands, ARRAY_LEN(commands) };

@@ -122,6 +122,13 @@ static int port_ask(void *ctx, const struct commands_question *question)
     return port->ask(port->ctx, question);
 }
 
+static void port_stop(void *ctx)
+{
+    const struct ami_server_port *port = &((struct ami_connections *)ctx)->cfg.server.port;
+
+    port->stop(port->ctx);
+}
+
 /* ---- who comes ---- */
 
 static int connection_create(struct listener *l, int fd, const struct ami_peer *peer)
@@ -283,7 +290,8 @@ int ami_connections_create(struct ami_connections **out, const struct ami_connec
                                             .send = port_send,
                                             .pause = port_pause,
                                             .close = port_close,
-                                            .patience = port_patience };
+                                            .patience = port_patience,
+                                            .stop = port_stop };
     r = ami_server_create(&c->server, &server);
     if (r) {
         free(c);

@@ -165,7 +165,7 @@ static void login_accept(struct ami_session *s, const struct manager_user *u, st
 
     s->manager = manager_settings_ref(a->settings->manager);
     s->user = u;
-    a->n_strangers--;
+    a->counters.strangers--;
     timer_stop(a->cfg.wheel, &s->timer);
     a->cfg.port.patience(a->cfg.port.ctx, s->connection, u->write_timeout_ms);
     if (events.n && manager_classes_parse(&s->mask, events))

@@ -163,20 +163,19 @@ void action_resource_lists(struct ami_session *s, const struct ami_message *m)
 
 static int by_id(const void *a, const void *b)
 {
-    const struct endpoint_settings *const *x = a, *const *y = b;
+    const struct str *const *x = a, *const *y = b;
 
-    return str_compare((*x)->id, (*y)->id);
+    return str_compare(**x, **y);
 }
 
-const struct endpoint_settings **endpoints_sorted(const struct ami_server *a)
+const void **objects_sorted(const void *objects, size_t n, size_t size)
 {
-    const struct settings *settings = a->settings;
-    const struct endpoint_settings **list = malloc((settings->n_endpoints + 1) * sizeof(void *));
+    const void **list = malloc((n + 1) * sizeof(void *));
 
-    for (size_t i = 0; list && i < settings->n_endpoints; i++)
-        list[i] = &settings->endpoints[i];
+    for (size_t i = 0; list && i < n; i++)
+        list[i] = (const char *)objects + i * size;
     if (list)
-        qsort(list, settings->n_endpoints, sizeof(void *), by_id);
+        qsort(list, n, sizeof(void *), by_id);
     return list;
 }
 
@@ -209,7 +208,8 @@ struct str endpoint_state(const json_t *devices, struct str id)
 static void answer_endpoints(struct ami_session *s, const struct ami_answer *a)
 {
     const struct settings *settings = s->server->settings;
-    const struct endpoint_settings **list = endpoints_sorted(s->server);
+    const void **list =
+        objects_sorted(settings->endpoints, settings->n_endpoints, sizeof(settings->endpoints[0]));
 
     if (a->error || !list || !settings->n_endpoints) {
         free(list);

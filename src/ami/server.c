@@ -147,12 +147,16 @@ void ami_server_shutdown(struct ami_server *a, bool restart)
     ami_end(&b);
     server_tell(a, "Shutdown", MANAGER_SYSTEM, &b);
     LIST_FOREACH_SAFE (it, &a->sessions)
-        session_close(CONTAINER_OF(it, struct ami_session, link));
+        session_finish(CONTAINER_OF(it, struct ami_session, link));
 }
 
 void ami_counters_get(const struct ami_server *a, struct ami_counters *out)
 {
-    *out = a->counters;
-    out->sessions = a->n_sessions;
-    out->logged_in = a->n_sessions - a->n_strangers;
+    uint64_t sessions = a->counters.sessions, strangers = a->counters.strangers;
+
+    *out = (struct ami_counters){ .sessions = sessions,
+                                  .logged_in = sessions > strangers ? sessions - strangers : 0,
+                                  .actions = a->counters.actions,
+                                  .refused = a->counters.refused,
+                                  .events = a->counters.events };
 }

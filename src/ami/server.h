@@ -30,6 +30,8 @@ struct ami_server_port { /* `connection` is what ami_session_create was given */
     void (*close)(void *ctx, void *connection);
     /* Who has logged in, so that it is known how patient to be. */
     void (*patience)(void *ctx, void *connection, uint32_t timeout_ms);
+    /* End the process in order, soon. */
+    void (*stop)(void *ctx);
 };
 
 struct ami_server_config {
@@ -75,6 +77,7 @@ void ami_server_change(struct ami_server *a, const struct change *c);
 
 struct ami_counters {
     uint64_t sessions, logged_in;
-    uint64_t actions, refused, events; /* refused: logins */
+    uint64_t actions, refused, events; /* refused: logins; events: each once, whoever hears it */
 };
+/* Any thread. */
 void ami_counters_get(const struct ami_server *a, struct ami_counters *out);

@@ -28,12 +28,15 @@ struct ami_server {
     struct ami_server_config cfg;
     const struct settings *settings; /* a reference */
     struct list sessions;
-    size_t n_sessions, n_strangers; /* the latter: have not logged in */
     uint64_t next_session;
     struct map variables; /* struct variable by name: see variable.c */
     uint64_t reloaded_wall_ms;
     struct str reloading; /* the module that somebody asked for */
-    struct ami_counters counters;
+    /* Others look at them. */
+    struct {
+        _Atomic uint64_t sessions, strangers; /* the latter have not logged in */
+        _Atomic uint64_t actions, refused, events;
+    } counters;
 };
 
 struct ami_action;
@@ -114,6 +117,8 @@ void session_list_end(struct ami_session *s, const char *event, uint64_t items);
 void session_done(struct ami_session *s);
 /* Let it go once everything is sent. */
 void session_close(struct ami_session *s);
+/* The same, with what waits behind the action under way: that is not going to be answered. */
+void session_finish(struct ami_session *s);
 /* What somebody has logged in as may see. */
 bool session_wants(const struct ami_session *s, uint32_t class, struct str event, struct str lines);
 void session_event(struct ami_session *s, struct str lines);
@@ -132,7 +137,7 @@ void session_tell(struct ami_session *s, const char *event, uint32_t class, cons
 /* ---- state_actions.c ---- */
 
 /* The rows as an array in that order, which the caller frees; NULL without memory. How many. */
-enum rows_order { ROWS_BY_EXTENSION, ROWS_BY_DEVICE, ROWS_BY_PROVIDER };
+enum rows_order { ROWS_BY_EXTENSION, ROWS_BY_CONTEXT, ROWS_BY_DEVICE, ROWS_BY_PROVIDER };
 size_t rows_sort(const struct ami_answer *a, enum rows_order order, json_t ***out);
 /* There are none for a reason, which is answered then. */
 bool rows_failed(struct ami_session *s, const struct ami_answer *a, json_t **rows);
@@ -162,8 +167,9 @@ bool module_is_known(struct str module);
 /* Reload everything, in the name of that module. */
 void reload_ask(struct ami_session *s, struct str module,
                 void (*answered)(struct ami_session *s, const struct ami_answer *a));
-/* By id; the array is the caller's to free, NULL without memory. */
-const struct endpoint_settings **endpoints_sorted(const struct ami_server *a);
+/* Objects of the settings, each of that size, by the id that they begin with; the array is the
+ * caller's to free, NULL without memory. */
+const void **objects_sorted(const void *objects, size_t n, size_t size);
 /* "Not in use", out of the rows of devices. */
 struct str endpoint_state(const json_t *devices, struct str id);
 

@@ -411,6 +411,40 @@ static void test_others(void **state)
     assert_true(s->clients[0].closed);
 }
 
+/* ---- the end ---- */
+
+static void test_end(void **state)
+{
+    struct stage *s = stage_of(state);
+
+    enter(s, 0, "admin", "secret");
+    enter(s, 1, "wall", "look");
+    input(s, 0, "Action: Events\nEventMask: on\n\n");
+    forget(s, 0);
+    input(s, 1, "Action: Command\nCommand: core stop now\n\n");
+    expect(s, 1, "Response: Error\nMessage: Permission denied\n\n");
+    input(s, 0, "Action: Command\nCommand: core stop when it rains\n\n");
+    assert_false(s->stopped);
+    forget(s, 0);
+    input(s, 0, "Action: Command\nCommand: core stop when convenient\n\n");
+    expect(s, 0, "Response: Success\nMessage: Command output follows\n\n");
+    assert_true(s->stopped);
+    s->error = "failed";
+    input(s, 0, "Action: Command\nCommand: core restart now\n\n");
+    assert_string_equal(s->command, "upgrade");
+    expect(s, 0, "Response: Error\nMessage: Command output follows\nOutput: because\n\n");
+    /* Where it is to be there is no answer, and what waits for one is told all the same. */
+    s->hold = true;
+    input(s, 0, "Action: Command\nCommand: core restart gracefully\n\n");
+    change_device(s, "Custom:a", DEVICE_BUSY);
+    expect(s, 0, "");
+    ami_server_shutdown(s->server, true);
+    expect(s, 0,
+           "Event: DeviceStateChange\nPrivilege: call,all\nDevice: Custom:a\nState: BUSY\n\n"
+           "Event: Shutdown\nPrivilege: system,all\nShutdown: Cleanly\nRestart: True\n\n");
+    assert_true(s->clients[0].closed);
+}
+
 /* ---- reload ---- */
 
 static void test_reload(void **state)
@@ -451,7 +485,7 @@ int main(void)
         TEST(test_login),  TEST(test_challenge), TEST(test_refused),    TEST(test_late),
         TEST(test_in_use), TEST(test_rights),    TEST(test_order),      TEST(test_pipelined),
         TEST(test_gone),   TEST(test_held),      TEST(test_extensions), TEST(test_others),
-        TEST(test_reload), TEST(test_busy),
+        TEST(test_reload), TEST(test_busy),      TEST(test_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

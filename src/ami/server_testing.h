@@ -26,7 +26,7 @@ struct stage {
     struct ami_server *server;
     struct stage_client clients[STAGE_CLIENTS];
     /* What is asked is answered with these, at once or by stage_answer. */
-    bool hold;
+    bool hold, stopped;
     const char *error, *rows;
     void (*asked)(struct stage *s, const char *command);
     struct commands_question held[STAGE_HELD];
@@ -139,6 +139,11 @@ static inline void stage_patience(void *ctx, void *connection, uint32_t timeout_
     ((struct stage_client *)connection)->patience_ms = timeout_ms;
 }
 
+static inline void stage_stop(void *ctx)
+{
+    ((struct stage *)ctx)->stopped = true;
+}
+
 static inline void stage_init(struct stage *s, const char *manager)
 {
     *s = (struct stage){ .now_ms = 1000000 };
@@ -146,19 +151,20 @@ static inline void stage_init(struct stage *s, const char *manager)
     wheel_init(&s->wheel, s->now_ms);
     rng_init_seeded(&s->rng, 1);
     s->settings = stage_settings(s, manager);
-    BUG_UNLESS(ami_server_create(
-                   &s->server, &(struct ami_server_config){ .port = { .ctx = s,
-                                                                      .ask = stage_ask,
-                                                                      .send = stage_send,
-                                                                      .pause = stage_pause,
-                                                                      .close = stage_close,
-                                                                      .patience = stage_patience },
-                                                            .wheel = &s->wheel,
-                                                            .clock = &s->clock,
-                                                            .rng = &s->rng,
-                                                            .settings = s->settings,
-                                                            .version = "1",
-                                                            .started_wall_ms = s->now_ms }) == 0);
+    BUG_UNLESS(ami_server_create(&s->server,
+                                 &(struct ami_server_config){ .port = { .ctx = s,
+                                                                        .ask = stage_ask,
+                                                                        .send = stage_send,
+                                                                        .pause = stage_pause,
+                                                                        .close = stage_close,
+                                                                        .patience = stage_patience,
+                                                                        .stop = stage_stop },
+                                                              .wheel = &s->wheel,
+                                                              .clock = &s->clock,
+                                                              .rng = &s->rng,
+                                                              .settings = s->settings,
+                                                              .version = "1",
+                                                              .started_wall_ms = s->now_ms }) == 0);
     for (size_t i = 0; i < STAGE_CLIENTS; i++)
         buf_init(&s->clients[i].out, 64 << 20);
 }

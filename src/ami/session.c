@@ -44,6 +44,12 @@ void session_close(struct ami_session *s)
     port->close(port->ctx, s->connection);
 }
 
+void session_finish(struct ami_session *s)
+{
+    session_send(s, &s->held);
+    session_close(s);
+}
+
 struct buf *session_respond(struct ami_session *s, const char *response)
 {
     ami_add(&s->out, STR("Response"), str_of(response));
@@ -340,8 +346,8 @@ int ami_session_create(struct ami_session **out, struct ami_server *a, const str
 {
     struct ami_session *s;
 
-    if (a->n_strangers >= a->settings->manager->auth_limit) {
-        log_warn(a->cfg.log, "ami.too_many_strangers", KV_U("limit", a->n_strangers));
+    if (a->counters.strangers >= a->settings->manager->auth_limit) {
+        log_warn(a->cfg.log, "ami.too_many_strangers", KV_U("limit", a->counters.strangers));
         return AMI_TOO_MANY;
     }
     s = calloc(1, sizeof(*s));
@@ -362,8 +368,8 @@ int ami_session_create(struct ami_session **out, struct ami_server *a, const str
     timer_start(a->cfg.wheel, &s->timer, UINT64_C(1000) * a->settings->manager->auth_timeout_s);
     list_init(&s->link);
     list_append(&a->sessions, &s->link);
-    a->n_sessions++;
-    a->n_strangers++;
+    a->counters.sessions++;
+    a->counters.strangers++;
     *out = s;
     buf_add(&s->out, STR(AMI_BANNER "\r\n"));
     session_flush(s);
@@ -377,8 +383,8 @@ void ami_session_destroy(struct ami_session *s)
     if (s->user)
         session_log_off(s);
     else
-        s->server->n_strangers--;
-    s->server->n_sessions--;
+        s->server->counters.strangers--;
+    s->server->counters.sessions--;
     timer_stop(s->server->cfg.wheel, &s->timer);
     list_remove(&s->link);
     for (size_t i = 0; i < s->n_filters; i++)

@@ -75,10 +75,18 @@ static int by_provider(const void *a, const void *b)
     return by_text(a, b, keys);
 }
 
+static int by_context(const void *a, const void *b)
+{
+    static const char *const keys[] = { "context", "extension", NULL };
+
+    return by_text(a, b, keys);
+}
+
 size_t rows_sort(const struct ami_answer *a, enum rows_order order, json_t ***out)
 {
     static int (*const orders[])(const void *, const void *) = {
         [ROWS_BY_EXTENSION] = by_extension,
+        [ROWS_BY_CONTEXT] = by_context,
         [ROWS_BY_DEVICE] = by_device,
         [ROWS_BY_PROVIDER] = by_provider,
     };

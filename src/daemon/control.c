@@ -85,6 +85,7 @@ static void port_status(void *ctx, struct json *out)
                           .edge = &d->edge.loop,
                           .feed = &d->feed,
                           .journal = d->edge.journal,
+                          .manager = ami_connections_server(d->edge.ami),
                       });
 }
 

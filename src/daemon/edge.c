@@ -3,6 +3,8 @@
 
 #include "daemon/pbxs.h"
 
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -275,6 +277,7 @@ static void port_status(void *ctx, struct json *out)
                           .edge = &e->loop,
                           .feed = e->feed,
                           .journal = e->journal,
+                          .manager = ami_connections_server(e->ami),
                       });
 }
 
@@ -283,6 +286,77 @@ static void port_watch_hint(void *ctx, struct str context, struct json *out)
     struct edge *e = ctx;
 
     status_print_watch_hint(out, e->terms.settings, e->terms.listeners, context);
+}
+
+/* ---- giving way ---- */
+
+/* A request to: to the main thread, and back when it is not to be. */
+struct upgrade_message {
+    struct inbox_message m;
+    struct edge *edge;
+    struct ctl_upgrade *asked; /* here */
+    struct ctl_upgrade passed; /* there */
+    char why[1024];
+};
+
+static void upgrade_refused(struct inbox_message *m, void *owner)
+{
+    struct upgrade_message *u = CONTAINER_OF(m, struct upgrade_message, m);
+
+    (void)owner;
+    u->asked->failed(u->asked, str_of(u->why));
+    free(u);
+}
+
+static void upgrade_drop(struct inbox_message *m)
+{
+    upgrade_refused(m, NULL);
+}
+
+static void on_upgrade_failed(struct ctl_upgrade *passed, struct str why)
+{
+    struct upgrade_message *u = CONTAINER_OF(passed, struct upgrade_message, passed);
+
+    snprintf(u->why, sizeof(u->why), "%.*s", STR_FMT(why));
+    u->m.run = upgrade_refused;
+    inbox_post_always(&u->edge->loop.inbox, &u->m);
+}
+
+static void upgrade_pass(struct inbox_message *m, void *owner)
+{
+    struct upgrade_message *u = CONTAINER_OF(m, struct upgrade_message, m);
+    const struct ctl_port *daemon = &u->edge->daemon;
+
+    (void)owner;
+    daemon->upgrade(daemon->ctx, &u->passed);
+}
+
+static void port_upgrade(void *ctx, struct ctl_upgrade *asked)
+{
+    struct edge *e = ctx;
+    struct upgrade_message *u = calloc(1, sizeof(*u));
+
+    if (!u) {
+        asked->failed(asked, STR("out of memory"));
+        return;
+    }
+    *u = (struct upgrade_message){ .m = { .run = upgrade_pass, .drop = upgrade_drop },
+                                   .edge = e,
+                                   .asked = asked };
+    u->passed = (struct ctl_upgrade){ .program = asked->program,
+                                      .timeout_s = asked->timeout_s,
+                                      .elsewhere = true,
+                                      .failed = on_upgrade_failed };
+    snprintf(u->why, sizeof(u->why), "the server is stopping");
+    list_init(&u->m.link);
+    inbox_post_always(&e->main->inbox, &u->m);
+}
+
+/* As when a service manager wants it. */
+static void port_stop(void *ctx)
+{
+    (void)ctx;
+    (void)kill(getpid(), SIGTERM);
 }
 
 /* ---- life ---- */
@@ -307,6 +381,7 @@ static struct ctl_port edge_port(struct edge *e)
                               .reload = port_reload,
                               .preview = port_preview,
                               .hint = port_hint,
+                              .upgrade = port_upgrade,
                               .trace = port_trace,
                               .status = port_status,
                               .watch_hint = port_watch_hint };
@@ -325,7 +400,7 @@ static int manager_init(struct edge *e, const struct edge_config *cfg)
                      .loop = &e->loop,
                      .log = cfg->log,
                      .feed = cfg->feed,
-                     .server = { .port = { .ctx = e, .ask = port_ask },
+                     .server = { .port = { .ctx = e, .ask = port_ask, .stop = port_stop },
                                  .clock = cfg->clock,
                                  .rng = &e->rng,
                                  .log = cfg->log,

@@ -57,7 +57,8 @@ struct edge_config {
     struct edge_terms terms;
     struct edge_facts facts;
     struct loop *main;
-    struct ctl_port daemon; /* reload, preview and hint, which are called on that loop */
+    /* reload, preview, hint and upgrade, which are called on that loop */
+    struct ctl_port daemon;
     struct state_thread *state;
     struct worker *workers;
     unsigned n_workers;

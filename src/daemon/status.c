@@ -103,6 +103,20 @@ static void print_queues(struct json *out, const struct status_facts *f)
 }
 
 /* What the edges are told, and what of that is written. */
+static void print_manager(struct json *out, const struct status_facts *f)
+{
+    struct ami_counters c;
+
+    ami_counters_get(f->manager, &c);
+    json_add_object(out, "manager");
+    json_add_u64(out, "sessions", c.sessions);
+    json_add_u64(out, "logged_in", c.logged_in);
+    json_add_u64(out, "actions", c.actions);
+    json_add_u64(out, "refused", c.refused);
+    json_add_u64(out, "events", c.events);
+    json_end_object(out);
+}
+
 static void print_seen(struct json *out, const struct status_facts *f)
 {
     struct journal_counters j;
@@ -159,6 +173,7 @@ void status_print(struct json *out, const struct status_facts *f)
     print_queues(out, f);
     print_compatibility(out, &f->settings->compatibility);
     print_seen(out, f);
+    print_manager(out, f);
 }
 
 static bool endpoint_can_watch(const struct endpoint_settings *e, struct str context)

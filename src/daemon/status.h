@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* status.h - what the daemon knows about itself, as JSON members for `extstatectl status`. Private
- * to the daemon folder. Threads: the main thread. */
+ * to the daemon folder. Threads: any. */
 #pragma once
+#include "ami/server.h"
 #include "daemon/daemon.h"
 #include "daemon/threads.h"
 
@@ -21,6 +22,7 @@ struct status_facts {
     struct loop *edge;
     const struct feed *feed;
     struct journal *journal;
+    const struct ami_server *manager;
 };
 void status_print(struct json *out, const struct status_facts *facts);
 

@@ -209,7 +209,7 @@ static void requests_look(struct daemon *d)
 
 static void commands_look(struct daemon *d)
 {
-    size_t others = ctl_unanswered(d->ctl) - 1;
+    size_t others = ctl_unanswered(d->ctl) - !d->upgrade.asked->elsewhere;
 
     if (!others) {
         d->upgrade.deadline_ms = clock_monotonic_ms(&clock_system) + REQUESTS_MS;
@@ -626,7 +626,7 @@ void upgrade_go(struct daemon *d)
     manager_each_socket(&d->manager, on_socket, u);
     if (edge_http_socket(&d->edge) >= 0)
         socket_add(u, edge_http_socket(&d->edge), STR(DAEMON_HTTP_SOCKET));
-    ctl_hand_over(d->ctl, u->asked, on_control, u);
+    ctl_hand_over(d->ctl, u->asked->elsewhere ? NULL : u->asked, on_control, u);
     if (program >= 0)
         socket_add(u, program, STR(SUCCESSION_PROGRAM));
     connections_add(d);

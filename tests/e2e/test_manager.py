@@ -104,6 +104,9 @@ class Sessions(unittest.TestCase):
             with Manager(port, login=("single", "one")), Manager(port, login=None) as m:
                 self.assertIn("Message: Login Already In Use\n", m.ask("Login", Username="single", Secret="one"))
                 self.assertTrue(m.closed())
+                counters = wait_for("its end", lambda: next(
+                    (c for c in [daemon.tool("status")[0]["manager"]] if c["sessions"] == 1), None))
+                self.assertEqual((counters["logged_in"], counters["refused"]), (1, 6))
 
     def test_rights(self):
         port, daemon = server()
@@ -473,8 +476,10 @@ class Commands(unittest.TestCase):
             self.assertEqual(output.splitlines()[1], "1 hint matching extension 1000")
             self.assertEqual(m.command("core show hint 77")[0], "No hints matching extension 77")
             self.assertEqual(m.command("pjsip show publications inbound"),
-                             ("No such command 'pjsip show publications inbound' (type 'core show help pjsip show publications'"
-                              " for other possible commands)", False))
+                             ("No such command 'pjsip show publications inbound' (type 'core show help pjsip show publications "
+                              "inbound' for other possible commands)", False))
+            self.assertEqual(m.command("no such command"), ("No such command 'no such command' (type 'core show help no such' for "
+                                                            "other possible commands)", False))
 
     def test_devstate(self):
         port, daemon = server()
@@ -506,6 +511,14 @@ class Commands(unittest.TestCase):
             output = m.command("pjsip show endpoints")[0]
             self.assertIn(" Endpoint:  alice/alice                                          Unavailable   0 of inf", output)
             self.assertIn("Objects found: 2", output)
+            output = m.command("pjsip show identifiers")[0]
+            self.assertEqual([line.strip() for line in output.splitlines()],
+                             ["Identifier Names:", "ip", "username", "anonymous", "auth_username", "header", "request_uri"])
+            output = m.command("pjsip show settings")[0]
+            self.assertRegex(output, r"(?s)^\nGlobal Settings:\n\n ParameterName +: ParameterValue\n.*\nSystem Settings:\n")
+            self.assertRegex(output, r"\n max_forwards +: 70\n")
+            self.assertIn("Unable to find object nobody.", m.command("pjsip show endpoint nobody")[0])
+            self.assertIn("Objects found: 1\n", m.command("pjsip show contacts")[0])
             output = m.command("pjsip show transports")[0]
             self.assertIn(f"Transport:  udp                       udp      0      0  127.0.0.1:{daemon.port}\n", output)
             self.assertIn("Objects found: 1", output)
@@ -610,6 +623,67 @@ class System(unittest.TestCase):
             daemon.tool("reload")
             self.assertIn("Status: -2\n", m.event("Exten: 3000\n"))
             self.assertIn("Status: 2\n", m.ask("ExtensionState", Exten="1000", Context="users"))
+
+    def test_includes_at_run_time(self):
+        port, daemon = server()
+        with daemon, Manager(port, events="off") as m:
+            def found():
+                return "Hint: PJSIP/alice\n" in m.ask("ExtensionState", Exten="alice", Context="users")
+            phone = Phone(daemon.port)
+            self.assertEqual(phone.subscribe("alice").status, 404)
+            self.assertEqual(m.command("dialplan add include callhints into users"),
+                             ("Context 'callhints' included in 'users' context", True))
+            self.assertEqual(phone.subscribe("alice").status, 200)
+            self.assertIsNotNone(phone.notify())
+            self.assertEqual(m.command("dialplan add include callhints into users"), ("users includes callhints already", False))
+            output = m.command("dialplan show")[0]
+            self.assertIn("[ Context 'callhints' created by 'pbx_config' ]\n  'alice' =>      hint: PJSIP/alice", output)
+            self.assertIn("\n  Include =>        'callhints'                                   [pbx_config]\n", output)
+            self.assertRegex(output, r"-= 7 extensions \(7 priorities\) in 2 contexts. =-$")
+            self.assertRegex(m.command("dialplan show alice@callhints")[0], r"-= 1 extension \(1 priority\) in 1 context. =-$")
+            self.assertIn("There is no existence of 'nowhere'", m.command("dialplan show nowhere")[0])
+            self.assertEqual(m.command("dialplan remove include callhints from users"),
+                             ("We are not including 'callhints' into 'users' now", True))
+            self.assertIn("terminated", phone.receive()["Subscription-State"])
+            self.assertEqual(m.command("dialplan remove include callhints from users"), ("users does not include callhints", False))
+            self.assertFalse(m.command("dialplan add include callhints to users")[1])
+            self.assertFalse(m.command("dialplan add include callhints,25:00-1 into users")[1])
+            phone.socket.close()
+
+    def test_stop(self):
+        port, daemon = server()
+        with daemon, Manager(port, events="system") as m:
+            self.assertIn("Usage: core stop", m.command("core stop later")[0])
+            self.assertEqual(m.command("core stop gracefully")[1], True)
+            self.assertIn("Shutdown: Cleanly\nRestart: False\n", m.event("^Event: Shutdown$"))
+            self.assertEqual(daemon.process.wait(20), 0)
+            daemon.start()
+
+    def test_restart(self):
+        """It is an upgrade to the same program: no telephone notices."""
+        port, daemon = server()
+        with daemon, Phone(daemon.port) as phone:
+            phone.subscribe("1000")
+            phone.notify()
+            with Manager(port, events="system") as m:
+                m.event("^Event: FullyBooted$")
+                m.send("Action: Command\r\nCommand: core restart when convenient\r\n\r\n")
+                self.assertIn("Shutdown: Cleanly\nRestart: True\n", m.message())
+                self.assertTrue(m.closed())
+            wait_for("the successor", lambda: "daemon.took_over" in daemon.log())
+            self.assertIsNone(phone.notify(0.3))
+            with Manager(port, events="call") as m:
+                m.ask("Setvar", Variable="DEVICE_STATE(Custom:lamp0)", Value="RINGING")
+                self.assertIn("early", phone.notify().body)
+
+    def test_restart_refused(self):
+        port, daemon = server()
+        daemon.write("extstate.conf", "[general]\ndurability = none\n")
+        with daemon, Manager(port, events="call") as m:
+            output, good = m.command("core restart now")
+            self.assertIn("durability is none", output)
+            self.assertFalse(good)
+            self.assertIn("Ping: Pong\n", m.ask("Ping"))
 
     def test_reload(self):
         port, daemon = server()
