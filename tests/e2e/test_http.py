@@ -254,6 +254,19 @@ class Http(unittest.TestCase):
             stream.close()
             wait_for("no descriptor to be left over", lambda: files() <= first + 2)  # some are not there at once
 
+    def test_a_socket_that_is_passed(self):
+        """By a service manager: it is this one, since another could not be bound there."""
+        s = Server()
+        with socket.create_server(("127.0.0.1", s.http_port)) as listener:
+            s.daemon.sockets = [listener]
+            with s:
+                for _ in range(2):
+                    self.assertEqual(s.status("GET", "/v1/hints"), 200)
+                s.daemon.tool("upgrade")
+                wait_for("the lamps", lambda: answers(s))
+                self.assertNotIn("inherited", s.daemon.log())
+                self.assertNotIn("http.not_open", s.daemon.log())
+
     def test_metrics(self):
         with Server() as s, Phone(s.daemon.port) as phone:
             phone.subscribe("1000")
