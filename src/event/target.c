@@ -5,6 +5,8 @@
  */
 #include "event/event_internal.h"
 
+#include "txn/self.h"
+
 enum { SIP_PORT = 5060, SIPS_PORT = 5061 };
 
 static bool in_net(const struct addr *a, const char *text)
@@ -216,15 +218,6 @@ static void print_target(struct target *t, const struct uas_request *rq,
     txn_print_uri_at(&t->uri, &uri, rq->flow);
 }
 
-/* Without any local_net everybody is outside. */
-static bool is_outside(const struct transport_settings *ts, const struct addr *remote)
-{
-    for (size_t i = 0; i < ts->n_local_nets; i++)
-        if (addr_net_contains(&ts->local_nets[i], remote))
-            return false;
-    return true;
-}
-
 static bool is_secure(const struct uas_request *rq, const struct sip_uri *contact)
 {
     const struct sip_header *h = sip_header_first(rq->msg, SIP_H_RECORD_ROUTE);
@@ -238,30 +231,6 @@ static bool is_secure(const struct uas_request *rq, const struct sip_uri *contac
            str_starts_nocase(route.uri, STR("sips:"));
 }
 
-/* The local address, or what the transport shows to those outside. */
-static void choose_self(struct target *t, const struct transport_settings *ts)
-{
-    bool outside = ts && is_outside(ts, &t->flow.remote);
-    struct str shown = outside ? ts->external_address : STR_EMPTY;
-    struct addr a = t->flow.local;
-    uint16_t port = outside && ts->external_port ? ts->external_port : addr_port(&t->flow.local);
-
-    addr_port_set(&a, port);
-    if (shown.n && addr_parse(&t->sent_by, shown, port) == 0) {
-        a = t->sent_by;
-        addr_port_set(&a, port);
-        shown = STR_EMPTY;
-    }
-    t->sent_by = a; /* a name stands in Contact only: a Via is answered by rport */
-    if (shown.n) {
-        buf_add(&t->self, shown);
-        buf_add_char(&t->self, ':');
-        buf_add_u64(&t->self, port);
-    } else {
-        addr_print(&t->self, &a);
-    }
-}
-
 int target_finish(struct target *t, const struct notifier *n, const struct endpoint_settings *e)
 {
     const struct transport_settings *ts = transport_of(n, t->flow.transport);
@@ -270,15 +239,9 @@ int target_finish(struct target *t, const struct notifier *n, const struct endpo
     buf_init_on(&t->contact, t->contact_room, sizeof(t->contact_room));
     t->ask_rport = !n->settings->global.disable_rport;
     t->for_any = !ts || !ts->n_local_nets;
-    choose_self(t, ts);
-    buf_add(&t->contact, t->secure ? STR("<sips:") : STR("<sip:"));
-    if (e->contact_user.n) {
-        buf_add(&t->contact, e->contact_user);
-        buf_add_char(&t->contact, '@');
-    }
-    buf_add(&t->contact, buf_str(&t->self));
-    buf_add(&t->contact, txn_transport_param((enum net_protocol)t->flow.protocol));
-    buf_add_char(&t->contact, '>');
+    self_choose(ts, &t->flow, &t->sent_by, &t->self);
+    self_print_contact(&t->contact, t->secure, e->contact_user, buf_str(&t->self),
+                       (enum net_protocol)t->flow.protocol);
     return t->self.error ? t->self.error : t->contact.error;
 }
 
