@@ -40,6 +40,15 @@ int str_compare(struct str a, struct str b)
     return a.n < b.n ? -1 : a.n > b.n;
 }
 
+unsigned str_part(struct str s, unsigned n)
+{
+    uint32_t h = 2166136261u; /* FNV-1a */
+
+    for (size_t i = 0; i < s.n; i++)
+        h = (h ^ (unsigned char)s.p[i]) * 16777619u;
+    return h % n;
+}
+
 struct str str_next(struct str *rest, char separator)
 {
     size_t at = str_find_char(*rest, separator);

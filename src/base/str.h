@@ -91,6 +91,8 @@ static inline bool str_ends(struct str s, struct str suffix)
 
 bool str_contains_nocase(struct str s, struct str part);
 int str_compare(struct str a, struct str b); /* <0, 0, >0, bytewise */
+/* In which of `n` parts it falls: to spread what nobody gains by having fall together. */
+unsigned str_part(struct str s, unsigned n);
 
 /* Offset of the first `c`, or s.n when there is none. */
 static inline size_t str_find_char(struct str s, char c)

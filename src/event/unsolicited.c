@@ -9,11 +9,7 @@ enum { REPAIR_MS = 1000 };
 
 unsigned notifier_home(struct str endpoint, unsigned workers)
 {
-    uint32_t h = 2166136261u; /* FNV-1a: only to spread */
-
-    for (size_t i = 0; i < endpoint.n; i++)
-        h = (h ^ (unsigned char)endpoint.p[i]) * 16777619u;
-    return h % workers;
+    return str_part(endpoint, workers);
 }
 
 struct str addressee_id(const struct addressee *a)

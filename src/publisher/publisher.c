@@ -11,11 +11,7 @@ uint64_t publisher_now(const struct publisher *p)
 
 unsigned publisher_home(struct str extension, unsigned workers)
 {
-    uint32_t h = 2166136261u; /* FNV-1a: only to spread, and nobody gains by a collision */
-
-    for (size_t i = 0; i < extension.n; i++)
-        h = (h ^ (unsigned char)extension.p[i]) * 16777619u;
-    return h % workers;
+    return str_part(extension, workers);
 }
 
 /* ---- publications by section and resource ---- */
