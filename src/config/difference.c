@@ -89,6 +89,11 @@ static const struct field acl_fields[] = {
     END,
 };
 
+static const struct field aor_fields[] = {
+    FIELD("qualify_timeout", FIELD_U32, aor_settings, qualify_timeout_ms),
+    END,
+};
+
 static const struct field endpoint_fields[] = {
     FIELD_N("permit or deny", FIELD_RULES, endpoint_settings, source.rules, source.n_rules),
     FIELD_N("contact_permit or contact_deny", FIELD_RULES, endpoint_settings, contact.rules,
@@ -490,7 +495,7 @@ void settings_compare(const struct settings *from, const struct settings *to,
         { PJSIP_TRANSPORT, sizeof(struct transport_settings), transport_fields },
         { PJSIP_ACL, sizeof(struct acl_settings), acl_fields },
         { PJSIP_AUTH, sizeof(struct auth_settings), auth_fields },
-        { PJSIP_AOR, sizeof(struct aor_settings), no_fields },
+        { PJSIP_AOR, sizeof(struct aor_settings), aor_fields },
         { PJSIP_ENDPOINT, sizeof(struct endpoint_settings), endpoint_fields },
         { PJSIP_IDENTIFY, sizeof(struct identify_settings), identify_fields },
         { PJSIP_PUBLISH, sizeof(struct publish_settings), publish_fields },

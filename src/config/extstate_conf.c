@@ -308,9 +308,12 @@ const struct schema dialog_info_schema = {
 
 static const struct option registrar_options[] = {
     { "enabled", OPTION_BOOL, AT(registrar_settings, enabled), .fallback = "no",
-      .meaning = "Accept REGISTER for each aor of pjsip.conf with `max_contacts`. The device "
-                 "PJSIP/endpoint is then Not in use while one of its aors has a contact, and "
-                 "Unavailable without, as long as nobody else says what it is." },
+      .meaning =
+          "Accept REGISTER for each aor of pjsip.conf with `max_contacts`. The device "
+          "PJSIP/endpoint is then Not in use while one of its aors has a contact, and "
+          "Unavailable without, as long as nobody else says what it is. Contacts of aors with "
+          "`qualify_frequency` are asked whether they are there, and count while they "
+          "answer." },
 };
 
 const struct schema registrar_schema = {

@@ -270,7 +270,7 @@ static void test_without_effect(void **state)
         { "global", "unidentified_request_count unidentified_request_period "
                     "unidentified_request_prune_interval keep_alive_interval "
                     "taskprocessor_overload_trigger contact_expiration_check_interval "
-                    "max_initial_qualify_time default_outbound_endpoint regcontext "
+                    "default_outbound_endpoint regcontext "
                     "use_callerid_contact send_contact_status_on_update_registration norefersub "
                     "allow_sending_180_after_183 all_codecs_on_empty_reinvite" },
         { "system", "disable_tcp_switch taskpool_minimum_size taskpool_initial_size "

@@ -111,6 +111,7 @@ static const struct copied aor_copied[] = {
 static const struct copied endpoint_copied[] = {
     TEXT(endpoint_settings, context),
     LIST(COPY_STRS, endpoint_settings, auths, n_auths),
+    LIST(COPY_STRS, endpoint_settings, outbound_auths, n_outbound_auths),
     LIST(COPY_STRS, endpoint_settings, aors, n_aors),
     TEXT(endpoint_settings, transport),
     TEXT(endpoint_settings, contact_user),

@@ -273,6 +273,8 @@ void endpoint_settle(struct pjsip_reader *p, void *endpoint, const struct conf_s
 
     for (size_t i = 0; i < e->n_auths; i++)
         pjsip_check_reference(p, s, STR("auth"), PJSIP_AUTH, e->auths[i]);
+    for (size_t i = 0; i < e->n_outbound_auths; i++)
+        pjsip_check_reference(p, s, STR("outbound_auth"), PJSIP_AUTH, e->outbound_auths[i]);
     for (size_t i = 0; i < e->n_aors; i++)
         pjsip_check_reference(p, s, STR("aors"), PJSIP_AOR, e->aors[i]);
     if (e->transport.n)

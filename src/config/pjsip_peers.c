@@ -104,10 +104,45 @@ const struct schema auth_schema = {
 
 /* ---- aor ---- */
 
+enum { QUALIFY_TIMEOUT_MAX_S = 3600 };
+
+/* Seconds with a fraction, of which thousandths count. */
+static int read_qualify_timeout(struct reading *r, const struct option *o, void *object,
+                                const struct conf_entry *e, struct buf *why)
+{
+    struct str fraction = e->value, whole = str_next(&fraction, '.');
+    uint32_t seconds, ms = 0, unit = 100;
+
+    (void)r, (void)o;
+    if (str_to_u32(&seconds, whole) || seconds > QUALIFY_TIMEOUT_MAX_S)
+        return option_bad(why, "not a number of seconds such as 3.0, from 0 to 3600");
+    for (size_t i = 0; i < fraction.n; i++, unit /= 10) {
+        if (fraction.p[i] < '0' || fraction.p[i] > '9')
+            return option_bad(why, "not a number of seconds such as 3.0");
+        ms += unit * (uint32_t)(fraction.p[i] - '0');
+    }
+    ((struct aor_settings *)object)->qualify_timeout_ms = seconds * 1000 + ms;
+    return 0;
+}
+
 static const struct option aor_options[] = {
     { "contact", OPTION_URI_LIST, ARRAY_AT(aor_settings, contacts, n_contacts),
       .meaning = "Static contacts; with one of them the device PJSIP/endpoint counts as there. "
                  "Write `\\;` for a semicolon." },
+    { "qualify_frequency", OPTION_U32, AT(aor_settings, qualify_frequency_s), .fallback = "0",
+      .max = 86400,
+      .meaning =
+          "Seconds after which each of its contacts is asked by OPTIONS whether it is there, "
+          "where `[registrar]` is enabled; 0: never. One that does not answer does not "
+          "count for the device PJSIP/endpoint." },
+    { "qualify_timeout", OPTION_CUSTOM, .fallback = "3.0", .read = read_qualify_timeout,
+      .type_text = "seconds, 0 to 3600, with a fraction",
+      .meaning = "How long an answer may take; 0: as long as any answer may (timer_b)." },
+    { "qualify_2xx_only", OPTION_BOOL, AT(aor_settings, qualify_2xx_only), .fallback = "no",
+      .meaning = "Nothing but a success counts as an answer." },
+    { "authenticate_qualify", OPTION_BOOL, AT(aor_settings, authenticate_qualify), .fallback = "no",
+      .meaning = "A challenge is answered with the endpoint's outbound_auth; otherwise it is an "
+                 "answer like any other." },
     { "mailboxes", OPTION_STR, AT(aor_settings, mailboxes),
       .meaning = "Mailboxes of a message-summary subscription." },
     { "voicemail_extension", OPTION_STR, AT(aor_settings, voicemail_extension),
@@ -142,7 +177,7 @@ const struct schema aor_schema = {
     .meaning = "Where an endpoint can be reached.",
     OPTIONS(aor_options),
     .object_size = sizeof(struct aor_settings),
-    .ignored = "authenticate_qualify qualify_2xx_only qualify_frequency qualify_timeout ",
+    .ignored = "",
 };
 
 /* ---- endpoint ---- */
@@ -194,6 +229,9 @@ static const struct option endpoint_options[] = {
     { "auth", OPTION_LIST, ARRAY_AT(endpoint_draft, e.auths, e.n_auths),
       .meaning =
           "Credentials, one of which it must prove with each request; ids of auth sections." },
+    { "outbound_auth", OPTION_LIST, ARRAY_AT(endpoint_draft, e.outbound_auths, e.n_outbound_auths),
+      .meaning = "Credentials, as one of which its challenges are answered; ids of auth sections. "
+                 "See authenticate_qualify." },
     { "allow_unauthenticated_options", OPTION_BOOL,
       AT(endpoint_draft, e.allow_unauthenticated_options), .fallback = "no",
       .meaning = "Its OPTIONS are answered without." },
@@ -272,7 +310,7 @@ const struct schema endpoint_schema = {
         "media_encryption_optimistic "
         "media_use_received_transport message_context moh_passthrough moh_suggest "
         "named_call_group named_pickup_group "
-        "one_touch_recording outbound_auth "
+        "one_touch_recording "
         "outgoing_call_offer_pref overlap_context pickup_group preferred_codec_only "
         "record_off_feature "
         "record_on_feature redirect_method refer_blind_progress rpid_immediate rtcp_mux rtp_engine "

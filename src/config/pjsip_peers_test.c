@@ -248,6 +248,61 @@ static void test_endpoint_problems(void **state)
         "etc/pjsip.conf:6: error: contact = sip:@@: not a sip: or sips: URI; it is left out\n");
 }
 
+/* ---- whether contacts are there ---- */
+
+static void test_qualify(void **state)
+{
+    struct loaded l = load(UDP "[global]\ntype=global\nmax_initial_qualify_time=20\n"
+                               "[a]\ntype=endpoint\naors=a,b\noutbound_auth=x,y\n"
+                               "[x]\ntype=auth\nusername=x\npassword=p\n"
+                               "[y]\ntype=auth\nusername=y\npassword=p\n"
+                               "[a]\ntype=aor\nqualify_frequency=60\nqualify_timeout=2.5\n"
+                               "qualify_2xx_only=yes\nauthenticate_qualify=yes\n[b]\ntype=aor\n",
+                           NULL);
+    const struct aor_settings *a = settings_aor(l.s, STR("a")), *b = settings_aor(l.s, STR("b"));
+
+    (void)state;
+    assert_str(buf_str(&l.diag.text), "");
+    assert_int_equal(l.s->global.max_initial_qualify_time_s, 20);
+    assert_int_equal(a->qualify_frequency_s, 60);
+    assert_int_equal(a->qualify_timeout_ms, 2500);
+    assert_true(a->qualify_2xx_only && a->authenticate_qualify);
+    assert_int_equal(b->qualify_frequency_s, 0);
+    assert_int_equal(b->qualify_timeout_ms, 3000);
+    assert_false(b->qualify_2xx_only || b->authenticate_qualify);
+    assert_int_equal(l.s->endpoints[0].n_outbound_auths, 2);
+    assert_str(l.s->endpoints[0].outbound_auths[1], "y");
+    unload(&l);
+}
+
+static void test_qualify_timeouts(void **state)
+{
+    static const struct {
+        const char *text;
+        uint32_t ms; /* UINT32_MAX: none */
+    } cases[] = {
+        { "0", 0 },         { "3", 3000 },           { "3.0", 3000 },        { "0.25", 250 },
+        { "1.2345", 1234 }, { "3600.999", 3600999 }, { "3601", UINT32_MAX }, { "-1", UINT32_MAX },
+        { "", UINT32_MAX }, { "1.5s", UINT32_MAX },  { ".5", UINT32_MAX },   { "1.", 1000 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char text[128];
+        struct loaded l;
+        bool bad = cases[i].ms == UINT32_MAX;
+
+        snprintf(text, sizeof(text), UDP "[a]\ntype=aor\nqualify_timeout=%s\n", cases[i].text);
+        l = load(text, NULL);
+        assert_int_equal(l.diag.errors, bad);
+        assert_int_equal(settings_aor(l.s, STR("a"))->qualify_timeout_ms, bad ? 3000 : cases[i].ms);
+        unload(&l);
+    }
+    check_diag("[a]\ntype=endpoint\noutbound_auth=nobody\n", NULL,
+               "etc/pjsip.conf:6: warning: endpoint [a]: auth nobody does not exist; define it or "
+               "correct the name\n");
+}
+
 /* ---- mailboxes ---- */
 
 static void test_mailboxes(void **state)
@@ -451,6 +506,8 @@ int main(void)
         cmocka_unit_test(test_auth_problems),
         cmocka_unit_test(test_endpoint),
         cmocka_unit_test(test_endpoint_problems),
+        cmocka_unit_test(test_qualify),
+        cmocka_unit_test(test_qualify_timeouts),
         cmocka_unit_test(test_mailboxes),
         cmocka_unit_test(test_mailbox_names),
         cmocka_unit_test(test_identify),

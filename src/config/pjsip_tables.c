@@ -149,6 +149,10 @@ static const struct option global_options[] = {
       .fallback = "90", .max = 86400,
       .meaning = "Seconds after which an empty message goes down a connection by which nothing was "
                  "sent; 0 is never." },
+    { "max_initial_qualify_time", OPTION_U32, AT(global_draft, g.max_initial_qualify_time_s),
+      .fallback = "0", ANY_U32,
+      .meaning = "Seconds within which contacts are asked for the first time after a start or a "
+                 "reload; 0, or more than qualify_frequency: qualify_frequency." },
     { "mwi_disable_initial_unsolicited", OPTION_BOOL,
       AT(global_draft, g.mwi_disable_initial_unsolicited), .fallback = "no",
       .meaning = "Tell mailboxes of endpoints unasked only when they change, not at the start." },
@@ -166,7 +170,8 @@ static const struct option global_options[] = {
       .max = 79,
       .meaning = "Who is called for messages, where an aor has no voicemail_extension." },
     { "default_from_user", OPTION_STR, AT(global_draft, g.default_from_user), .max = 80,
-      .meaning = "User part of From in what an endpoint without a from_user is told unasked; none "
+      .meaning = "User part of From in what an endpoint without a from_user is told unasked, or "
+                 "asked; none "
                  "when not given, where Asterisk says asterisk." },
 };
 
@@ -182,7 +187,6 @@ const struct schema global_schema = {
         "all_codecs_on_empty_reinvite allow_sending_180_after_183 "
         "contact_expiration_check_interval "
         "default_outbound_endpoint "
-        "max_initial_qualify_time "
         "mwi_tps_queue_high "
         "mwi_tps_queue_low norefersub regcontext send_contact_status_on_update_registration "
         "taskprocessor_overload_trigger unidentified_request_count unidentified_request_period "

@@ -70,6 +70,11 @@ struct aor_settings {
     struct str id;
     struct str *contacts; /* static ones */
     size_t n_contacts;
+    /* Whether its contacts are there. */
+    uint32_t qualify_frequency_s; /* 0: they are not asked */
+    uint32_t qualify_timeout_ms;  /* 0: as long as a transaction may take */
+    bool qualify_2xx_only;        /* only a success says so */
+    bool authenticate_qualify;    /* a challenge is answered, with the endpoint's outbound_auth */
     struct str mailboxes, voicemail_extension;
     struct str outbound_proxy; /* of requests to its contacts; empty: the endpoint's */
     /* Of REGISTER. */
@@ -120,6 +125,8 @@ struct endpoint_settings {
     unsigned identify_by; /* bits of enum identify_by */
     struct str *auths;    /* ids: one of these it must prove with each request; none: nothing */
     size_t n_auths;
+    struct str *outbound_auths; /* ids: as whom it is answered when it challenges us */
+    size_t n_outbound_auths;
     bool allow_unauthenticated_options;
     struct address_rules source, contact; /* from where it may send, what its Contact may name */
     /* Of extension@context: what it may watch within its context, and what not; NULL: all, nothing.
@@ -389,6 +396,8 @@ struct global_settings { /* pjsip.conf global and system */
     bool compact_headers, disable_rport;
     bool disable_tcp_switch; /* requests too long for a datagram are sent as such all the same */
     uint32_t keep_alive_interval_s;       /* of connections; 0: none */
+    uint32_t max_initial_qualify_time_s;  /* until all contacts known at the start have been asked;
+                                             0: their frequency */
     bool mwi_disable_initial_unsolicited; /* mailboxes are told unasked only when they change */
     uint32_t algorithms_uac; /* BIT(enum digest_algorithm), of auth sections that name none */
     struct digest_order algorithms_uas; /* likewise */
