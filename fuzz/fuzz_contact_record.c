@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* A record of a registered contact. What is read can be written, and reads as the same. */
-#include "registrar/contact.h"
+/* A record of a registered contact. What is read can be written, and reads as the same. And the
+ * name of one that does not answer. */
+#include "registrar/contacts.h"
 
 #include "sip/field.h"
 
@@ -12,6 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct buf first, second;
     struct sip_uri uri;
 
+    (void)!contact_record_check(&(struct keep_record){
+        .table = KEEP_SILENT_CONTACT, .name = { (const char *)data, size }, .bytes = STR("\1") });
     if (contact_record_parse(&kept, (struct str){ (const char *)data, size }))
         return 0;
     BUG_UNLESS(sip_uri_parse(&uri, kept.uri) == 0 && sip_uri_parse(&uri, kept.target) == 0);

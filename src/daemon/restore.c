@@ -130,10 +130,9 @@ static int restored(struct daemon *d, int r)
 int daemon_restore_states(struct daemon *d)
 {
     static const struct kept_table tables[] = {
-        { KEEP_DEVICE, restore_state },
-        { KEEP_PRESENCE, restore_state },
-        { KEEP_MAILBOX, restore_state },
-        { KEEP_CONTACT, restore_state },
+        { KEEP_DEVICE, restore_state },         { KEEP_PRESENCE, restore_state },
+        { KEEP_MAILBOX, restore_state },        { KEEP_CONTACT, restore_state },
+        { KEEP_SILENT_CONTACT, restore_state },
     };
 
     return d->store ? restored(d, restore_tables(d, tables, ARRAY_LEN(tables))) : 0;

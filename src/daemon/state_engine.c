@@ -568,6 +568,7 @@ static int restore(struct state_engine *e, const struct keep_record *record)
     case KEEP_PUBLICATION_BODY:
         return publication_restore(e->publications, record);
     case KEEP_CONTACT:
+    case KEEP_SILENT_CONTACT:
         return contacts_restore(e->contacts, record);
     default:
         return 0;
@@ -609,6 +610,7 @@ int state_engine_record_check(const struct keep_record *record)
     case KEEP_PUBLICATION_BODY:
         return publication_record_check(record);
     case KEEP_CONTACT:
+    case KEEP_SILENT_CONTACT:
         return contact_record_check(record);
     default:
         return 0;

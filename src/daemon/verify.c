@@ -29,6 +29,7 @@ static int check(const struct keep_record *record)
     case KEEP_PUBLICATION:
     case KEEP_PUBLICATION_BODY:
     case KEEP_CONTACT:
+    case KEEP_SILENT_CONTACT:
         return state_engine_record_check(record);
     case KEEP_SUBSCRIPTION:
         return notifier_record_check(record);

@@ -253,6 +253,8 @@ void entry_end(struct entry *e)
 {
     struct contacts *t = e->table;
 
+    if (e->reach == CONTACT_UNREACHED)
+        silence_forget(e);
     entry_leave(e);
     if (!e->contact->is_static)
         keep_forget(&t->cfg.keep, KEEP_CONTACT, e->contact->id);
@@ -426,6 +428,8 @@ int contacts_configure(struct contacts *t, const struct settings *settings)
     timer_stop(t->cfg.wheel, &t->repair); /* all defaults are set anew */
     drop_unconfigured(t, settings);
     r = statics_add(t, settings);
+    if (!r)
+        silences_apply(t);
     tell_new(t);
     return r;
 }
@@ -439,6 +443,15 @@ static struct entry *entry_find(const struct contacts *t, uint64_t id)
     return node ? CONTAINER_OF(node, struct entry, node) : NULL;
 }
 
+void entry_reach(struct entry *e, enum contact_reach reach)
+{
+    uint64_t *unreached = &e->table->counters.unreached;
+
+    *unreached -= e->reach == CONTACT_UNREACHED;
+    *unreached += reach == CONTACT_UNREACHED;
+    e->reach = reach;
+}
+
 void contacts_reach_set(struct contacts *t, uint64_t id, enum contact_reach reach)
 {
     struct entry *e = entry_find(t, id);
@@ -447,9 +460,11 @@ void contacts_reach_set(struct contacts *t, uint64_t id, enum contact_reach reac
     if (!e || e->reach == reach)
         return;
     was = aor_is_reached(e->aor);
-    t->counters.unreached -= e->reach == CONTACT_UNREACHED;
-    t->counters.unreached += reach == CONTACT_UNREACHED;
-    e->reach = reach;
+    if (reach == CONTACT_UNREACHED)
+        silence_keep(e);
+    else if (e->reach == CONTACT_UNREACHED)
+        silence_forget(e);
+    entry_reach(e, reach);
     state_cause_begin(t->cfg.core, STATE_CAUSE_REGISTRATION);
     aor_told_reached(t, e->contact->aor, was);
     state_cause_end(t->cfg.core);
@@ -461,6 +476,8 @@ int contact_record_check(const struct keep_record *record)
 {
     struct contact c;
 
+    if (record->table == KEEP_SILENT_CONTACT)
+        return silence_record_check(record);
     return contact_record_parse(&c, record->bytes);
 }
 
@@ -479,8 +496,11 @@ int contacts_restore(struct contacts *t, const struct keep_record *record)
     struct entry *e = NULL;
     struct aor *a;
     uint64_t left_ms;
-    int r = contact_record_parse(&kept, record->bytes);
+    int r;
 
+    if (record->table == KEEP_SILENT_CONTACT)
+        return silence_restore(t, record);
+    r = contact_record_parse(&kept, record->bytes);
     if (r || entry_find(t, record->number))
         return -EBADMSG;
     if (record->number > t->last_id)
@@ -509,11 +529,18 @@ int contacts_restore(struct contacts *t, const struct keep_record *record)
     return 0;
 }
 
+static void entry_keep_whole(struct entry *e)
+{
+    entry_keep(e);
+    if (e->reach == CONTACT_UNREACHED)
+        silence_keep(e);
+}
+
 void contacts_keep_all(struct contacts *t)
 {
     LIST_FOREACH (link, &t->aors)
         LIST_FOREACH (it, &aor_at(link)->entries)
-            entry_keep(entry_at(it));
+            entry_keep_whole(entry_at(it));
 }
 
 /* ---- listings ---- */
@@ -548,6 +575,7 @@ int contacts_create(struct contacts **out, const struct contacts_config *cfg)
     t->cfg = *cfg;
     t->last_id = cfg->incarnation << 32;
     list_init(&t->aors);
+    list_init(&t->silences);
     timer_init(&t->repair, on_repair);
     rng_init_system(&own);
     r = map_init(&t->aors_by_id, &own);
@@ -564,6 +592,7 @@ void contacts_destroy(struct contacts *t)
     if (!t)
         return;
     timer_stop(t->cfg.wheel, &t->repair);
+    silences_drop(t);
     LIST_FOREACH_SAFE (link, &t->aors) {
         struct aor *a = aor_at(link);
 

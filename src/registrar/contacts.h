@@ -32,7 +32,7 @@ struct contacts_config {
     struct wheel *wheel;
     const struct clock *clock;
     struct log *log;
-    struct keep keep;     /* KEEP_CONTACT */
+    struct keep keep;     /* KEEP_CONTACT, KEEP_SILENT_CONTACT */
     uint64_t incarnation; /* below 2^31: ids are counted from it */
 };
 NODISCARD int contacts_create(struct contacts **out, const struct contacts_config *cfg);

@@ -161,7 +161,8 @@ static inline void fixture_restart(struct fixture *f, const char *pjsip_conf,
     buf_reset(&f->told);
     fixture_begin(f);
     for (size_t i = 0; i < f->kept.n; i++)
-        if (f->kept.kept[i].record.table == KEEP_CONTACT) {
+        if (f->kept.kept[i].record.table == KEEP_CONTACT ||
+            f->kept.kept[i].record.table == KEEP_SILENT_CONTACT) {
             const struct keep_record record = f->kept.kept[i].record;
 
             assert_int_equal(contacts_restore(f->contacts, &record), 0);

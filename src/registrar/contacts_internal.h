@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* contacts_internal.h - private to the table: contacts.c holds it, contacts_apply.c changes it by
- * what is registered. */
+ * what is registered, contacts_silent.c knows who did not answer a former process. */
 #pragma once
 #include "base/map.h"
 #include "registrar/contacts.h"
@@ -15,6 +15,7 @@ struct contacts {
     const struct settings *settings; /* a reference; NULL before the first */
     struct map aors_by_id;           /* struct aor */
     struct list aors;                /* the same, in the order they came */
+    struct list silences;            /* struct silence: restored, and not looked at yet */
     struct map ids;                  /* struct entry by id of its contact */
     struct membership *members;      /* by AOR, then in their order there */
     size_t n_members;
@@ -76,6 +77,21 @@ void entry_keep(struct entry *e);
 void entry_end(struct entry *e);
 void entry_tell(struct entry *e, const struct contact *former);
 uint32_t entry_left_s(const struct entry *e);
+/* How it is reached from now on; nobody is told, and nothing is kept. */
+void entry_reach(struct entry *e, enum contact_reach reach);
+
+/* ---- contacts_silent.c ---- */
+
+/* That it does not answer is to survive, or not any more. */
+void silence_keep(const struct entry *e);
+void silence_forget(const struct entry *e);
+/* As contacts_restore and contact_record_check, of KEEP_SILENT_CONTACT. */
+NODISCARD int silence_restore(struct contacts *t, const struct keep_record *record);
+NODISCARD int silence_record_check(const struct keep_record *record);
+/* All contacts are known: those that did not answer do not count until they do. */
+void silences_apply(struct contacts *t);
+void silences_drop(struct contacts *t);
+
 /* Can the AOR be reached? */
 bool aor_is_reached(const struct aor *a); /* NULL: it has no contacts */
 /* Its endpoints' devices are told to the core, if `was` is not what it is now. */

@@ -186,6 +186,81 @@ static void test_reach(void **state)
     fixture_destroy(f);
 }
 
+static size_t kept_silent(const struct fixture *f)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < f->kept.n; i++)
+        n += f->kept.kept[i].record.table == KEEP_SILENT_CONTACT;
+    return n;
+}
+
+/* One that did not answer does not count after a restart, until it does. */
+static void test_silent(void **state)
+{
+    const char *asked = PHONES("max_contacts=2\nqualify_frequency=60\ncontact=" C "\n");
+    struct fixture *f = begin(asked);
+
+    (void)state;
+    assert_int_equal(fixture_register(f, "one", 1, A "=600"), 0);
+    contacts_reach_set(f->contacts, id_of(f, A), CONTACT_UNREACHED);
+    contacts_reach_set(f->contacts, id_of(f, C), CONTACT_UNREACHED);
+    assert_int_equal(kept_silent(f), 2);
+    fixture_restart(f, asked, ENABLED);
+    expect_told(f, "+" A " +" C " +sip:desk@192.0.2.9 PJSIP/alice=UNAVAILABLE "
+                   "PJSIP/bob=NOT_INUSE ");
+    assert_int_equal(f->contacts->counters.unreached, 2);
+    contacts_reach_set(f->contacts, id_of(f, C), CONTACT_REACHED);
+    expect_told(f, "PJSIP/alice=NOT_INUSE ");
+    assert_int_equal(kept_silent(f), 1);
+
+    /* All of it put again. */
+    memset(&f->kept, 0, sizeof(f->kept));
+    contacts_keep_all(f->contacts);
+    assert_int_equal(kept_silent(f), 1);
+
+    /* One that goes leaves nothing behind. */
+    assert_int_equal(fixture_register(f, "one", 2, A "=0"), 0);
+    assert_int_equal(kept_silent(f), 0);
+
+    /* Nobody asks any more, or there is no such contact: they count as there. */
+    contacts_reach_set(f->contacts, id_of(f, C), CONTACT_UNREACHED);
+    assert_int_equal(kept_silent(f), 1);
+    fixture_restart(f, PHONES("contact=" C "\n"), ENABLED);
+    expect_told(f, "+" C " +sip:desk@192.0.2.9 PJSIP/alice=NOT_INUSE PJSIP/bob=NOT_INUSE ");
+    assert_int_equal(kept_silent(f), 0);
+    fixture_restart(f, asked, ENABLED);
+    contacts_reach_set(f->contacts, id_of(f, C), CONTACT_UNREACHED);
+    fixture_restart(f, PHONES("qualify_frequency=60\ncontact=" B "\n"), ENABLED);
+    assert_int_equal(kept_silent(f), 0);
+    assert_int_equal(f->contacts->counters.unreached, 0);
+    fixture_destroy(f);
+}
+
+static void test_silent_nonsense(void **state)
+{
+    static const struct keep_record bad[] = {
+        { KEEP_SILENT_CONTACT, 0, STR_INIT("alice"), STR_INIT("\1") },
+        { KEEP_SILENT_CONTACT, 0, STR_INIT("alice\t"), STR_INIT("\1") },
+        { KEEP_SILENT_CONTACT, 0, STR_INIT("\tsip:a@b"), STR_INIT("\1") },
+        { KEEP_SILENT_CONTACT, 0, STR_INIT(""), STR_INIT("\1") },
+        { KEEP_SILENT_CONTACT, 0, STR_INIT("alice\tsip:a@b"), STR_INIT("\2") },
+        { KEEP_SILENT_CONTACT, 0, STR_INIT("alice\tsip:a@b"), STR_INIT("") },
+    };
+    const struct keep_record good = { KEEP_SILENT_CONTACT, 0, STR_INIT("alice\tsip:a@b"),
+                                      STR_INIT("\1") };
+    struct fixture *f = fixture_create();
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        assert_int_equal(contact_record_check(&bad[i]), -EBADMSG);
+        assert_int_equal(contacts_restore(f->contacts, &bad[i]), -EBADMSG);
+    }
+    assert_int_equal(contact_record_check(&good), 0);
+    assert_int_equal(contacts_restore(f->contacts, &good), 0);
+    fixture_destroy(f); /* before any configuration */
+}
+
 static void test_static(void **state)
 {
     struct fixture *f = fixture_create();
@@ -356,6 +431,8 @@ int main(void)
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_displaced),
         cmocka_unit_test(test_reach),
+        cmocka_unit_test(test_silent),
+        cmocka_unit_test(test_silent_nonsense),
         cmocka_unit_test(test_static),
         cmocka_unit_test(test_disabled),
         cmocka_unit_test(test_source),

@@ -24,6 +24,7 @@ static const char *const migrations[] = {
         NUMBERED("sent_publication") NAMED("device") NAMED("presence") NAMED("mailbox")
             NAMED("source_state") NAMED("autohint") NAMED("self"),
     NUMBERED("contact"),
+    NAMED("silent_contact"),
 };
 
 static const struct sql_schema schema = { APPLICATION_ID, migrations, ARRAY_LEN(migrations) };
@@ -40,6 +41,7 @@ static const char *const table_names[KEEP_TABLES] = {
     [KEEP_SOURCE_STATE] = "source_state",
     [KEEP_AUTOHINT] = "autohint",
     [KEEP_SELF] = "self",
+    [KEEP_SILENT_CONTACT] = "silent_contact",
 };
 
 static bool by_number(enum keep_table table)

@@ -130,7 +130,7 @@ static void restore_table(struct world *w, enum keep_table table)
 void world_keep_restore_states(struct world *w)
 {
     static const enum keep_table tables[] = { KEEP_DEVICE, KEEP_PRESENCE, KEEP_MAILBOX,
-                                              KEEP_CONTACT };
+                                              KEEP_CONTACT, KEEP_SILENT_CONTACT };
 
     for (size_t i = 0; i < ARRAY_LEN(tables); i++)
         restore_table(w, tables[i]);
