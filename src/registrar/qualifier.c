@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: MIT
+/* When each contact is asked, and what becomes of it. Where many are known at once, at the start
+ * and after a reload, they are spread at random over their time; and the time is a little shorter
+ * each time, so that they do not gather either. */
+#include <stdlib.h>
+
+#include "registrar/qualifier_internal.h"
+
+enum {
+    SHORTER_PERCENT = 10, /* at most, than the frequency says */
+    PUT_OFF_MS = 1000,    /* while we are short of something */
+    REGISTERED_MS = 250,  /* after a REGISTER, whose answer comes first */
+};
+
+static const unsigned moves[QUALIFIED_STATES] = {
+    [QUALIFIED_OFF] = BIT(QUALIFIED_RESTING),
+    [QUALIFIED_RESTING] = BIT(QUALIFIED_OFF) | BIT(QUALIFIED_RESTING) | BIT(QUALIFIED_SEEKING) |
+                          BIT(QUALIFIED_ASKING),
+    [QUALIFIED_SEEKING] = BIT(QUALIFIED_OFF) | BIT(QUALIFIED_RESTING) | BIT(QUALIFIED_ASKING),
+    [QUALIFIED_ASKING] = BIT(QUALIFIED_OFF) | BIT(QUALIFIED_RESTING) | BIT(QUALIFIED_SEEKING) |
+                         BIT(QUALIFIED_ASKING),
+};
+
+unsigned qualifier_home(struct str aor, unsigned workers)
+{
+    return str_part(aor, workers);
+}
+
+const char *qualify_status_name(enum qualify_status status)
+{
+    static const char *const names[QUALIFY_STATUSES] = {
+        [QUALIFY_OFF] = "unqualified",
+        [QUALIFY_UNKNOWN] = "unknown",
+        [QUALIFY_REACHABLE] = "reachable",
+        [QUALIFY_UNREACHABLE] = "unreachable",
+    };
+
+    return names[status];
+}
+
+/* ---- one of them ---- */
+
+void qualified_move(struct qualified *c, enum qualified_state next)
+{
+    BUG_UNLESS(moves[c->state] & BIT(next));
+    timer_stop(c->qualifier->cfg.wheel, &c->timer);
+    if (c->state == QUALIFIED_SEEKING)
+        map_remove(&c->qualifier->seeking, &c->asked);
+    c->state = next;
+}
+
+static void rest(struct qualified *c, uint64_t delay_ms)
+{
+    qualified_move(c, QUALIFIED_RESTING);
+    timer_start(c->qualifier->cfg.wheel, &c->timer, delay_ms);
+}
+
+static bool is_under_way(const struct qualified *c)
+{
+    return c->state == QUALIFIED_SEEKING || c->state == QUALIFIED_ASKING;
+}
+
+static void on_timer(struct timer *t)
+{
+    struct qualified *c = CONTAINER_OF(t, struct qualified, timer);
+
+    if (c->state == QUALIFIED_RESTING)
+        qualify(c);
+    else
+        qualify_timeout(c);
+}
+
+/* ---- what is known ---- */
+
+static enum contact_reach reach_of(enum qualify_status status)
+{
+    switch (status) {
+    case QUALIFY_REACHABLE:
+        return CONTACT_REACHED;
+    case QUALIFY_UNREACHABLE:
+        return CONTACT_UNREACHED;
+    default:
+        return CONTACT_NOT_ASKED;
+    }
+}
+
+static void tell_log(struct qualified *c, enum qualify_status former)
+{
+    struct qualifier *q = c->qualifier;
+
+    if (c->status == QUALIFY_UNREACHABLE) {
+        q->counters.lost += former == QUALIFY_REACHABLE;
+        log_info(q->cfg.log, "contact.unreachable", KV("aor", c->contact->aor),
+                 KV("contact", c->contact->uri), KV_U("status", c->last_status));
+    } else if (c->status == QUALIFY_REACHABLE) {
+        q->counters.returned += former == QUALIFY_UNREACHABLE;
+        log_info(q->cfg.log, "contact.reachable", KV("aor", c->contact->aor),
+                 KV("contact", c->contact->uri), KV_U("rtt_ms", c->rtt_ms));
+    }
+}
+
+static void status_note(struct qualified *c, enum qualify_status status)
+{
+    c->qualifier->n_of[c->status]--;
+    c->qualifier->n_of[status]++;
+    c->status = status;
+    c->since_wall_ms = clock_wall_ms(c->qualifier->cfg.clock);
+}
+
+static void status_set(struct qualified *c, enum qualify_status status)
+{
+    struct qualifier *q = c->qualifier;
+    enum qualify_status former = c->status;
+
+    if (status == former)
+        return;
+    status_note(c, status);
+    tell_log(c, former);
+    if (reach_of(status) != reach_of(former) || status == QUALIFY_OFF)
+        q->cfg.port.reach(q->cfg.port.ctx, c->contact->id, reach_of(status));
+}
+
+/* ---- rounds ---- */
+
+static uint64_t ms_until_next(struct qualified *c)
+{
+    struct qualifier *q = c->qualifier;
+    uint32_t interval_ms = c->frequency_s * 1000u;
+    uint64_t next_ms =
+        c->begun_ms + interval_ms - rng_below(q->cfg.rng, interval_ms / 100 * SHORTER_PERCENT + 1);
+    uint64_t now_ms = clock_monotonic_ms(q->cfg.clock);
+
+    return next_ms > now_ms ? next_ms - now_ms : 0;
+}
+
+static void round_end(struct qualified *c, unsigned status, enum qualify_status found)
+{
+    qualify_end(c);
+    c->last_status = status;
+    rest(c, ms_until_next(c));
+    status_set(c, found);
+}
+
+static bool is_success(const struct qualified *c, unsigned status)
+{
+    const struct aor_settings *aor = settings_aor(c->qualifier->settings, c->contact->aor);
+
+    return status / 100 == 2 || !aor || !aor->qualify_2xx_only;
+}
+
+void qualified_answered(struct qualified *c, unsigned status, uint32_t rtt_ms)
+{
+    struct qualifier_counters *counters = &c->qualifier->counters;
+
+    counters->answered++;
+    histogram_add(&counters->rtt, rtt_ms);
+    c->rtt_ms = rtt_ms;
+    round_end(c, status, is_success(c, status) ? QUALIFY_REACHABLE : QUALIFY_UNREACHABLE);
+}
+
+void qualified_unanswered(struct qualified *c, unsigned status)
+{
+    c->qualifier->counters.unanswered++;
+    round_end(c, status, QUALIFY_UNREACHABLE);
+}
+
+void qualified_put_off(struct qualified *c)
+{
+    qualify_end(c);
+    rest(c, PUT_OFF_MS);
+}
+
+/* ---- when it begins to be asked, or ceases ---- */
+
+static uint32_t frequency_of(const struct qualified *c)
+{
+    const struct settings *s = c->qualifier->settings;
+    const struct aor_settings *aor = settings_aor(s, c->contact->aor);
+
+    if (c->qualifier->stopping || !aor || !settings_endpoint(s, c->contact->endpoint))
+        return 0;
+    return aor->qualify_frequency_s;
+}
+
+static uint64_t ms_until_first(const struct qualified *c)
+{
+    uint32_t most_s = c->qualifier->settings->global.max_initial_qualify_time_s;
+
+    if (!most_s || most_s > c->frequency_s)
+        most_s = c->frequency_s;
+    return rng_below(c->qualifier->cfg.rng, most_s * 1000u);
+}
+
+/* It just came by a REGISTER: whoever sent that is there to be asked. */
+static bool is_fresh(const struct qualified *c)
+{
+    return !c->contact->is_static && c->contact->registered_wall_ms >= c->qualifier->begun_wall_ms;
+}
+
+static void turn_on(struct qualified *c, uint64_t delay_ms)
+{
+    if (c->status == QUALIFY_OFF)
+        status_note(c, QUALIFY_UNKNOWN);
+    rest(c, delay_ms);
+}
+
+static void turn_off(struct qualified *c)
+{
+    qualified_move(c, QUALIFIED_OFF);
+    if (!c->qualifier->stopping)
+        status_set(c, QUALIFY_OFF);
+}
+
+/* `registered`: it was, just now. What is under way is asked anew: its bytes may be others now. */
+static void qualified_plan(struct qualified *c, bool registered)
+{
+    uint32_t frequency_s = frequency_of(c);
+    bool changed = frequency_s != c->frequency_s, was_under_way = is_under_way(c);
+
+    qualify_end(c);
+    c->frequency_s = frequency_s;
+    if (frequency_s && registered)
+        turn_on(c, REGISTERED_MS);
+    else if (frequency_s && was_under_way)
+        turn_on(c, 0);
+    else if (frequency_s && changed)
+        turn_on(c, ms_until_first(c));
+    else if (!frequency_s && c->state != QUALIFIED_OFF)
+        turn_off(c);
+}
+
+/* ---- all of them ---- */
+
+static bool has_id(const struct map_node *node, const void *id)
+{
+    return CONTAINER_OF(node, const struct qualified, node)->contact->id == *(const uint64_t *)id;
+}
+
+static struct qualified *qualified_find(const struct qualifier *q, uint64_t id)
+{
+    struct map_node *node = map_find(&q->contacts, map_hash_u64(&q->contacts, id), has_id, &id);
+
+    return node ? CONTAINER_OF(node, struct qualified, node) : NULL;
+}
+
+static void call_id_make(struct qualified *c)
+{
+    unsigned char random[sizeof(c->call_id) / 2];
+    struct buf b;
+
+    rng_fill(c->qualifier->cfg.rng, random, sizeof(random));
+    buf_init_on(&b, c->call_id, sizeof(c->call_id));
+    buf_add_hex(&b, random, sizeof(random));
+}
+
+static int qualified_create(struct qualifier *q, const struct contact *contact)
+{
+    struct qualified *c = calloc(1, sizeof(*c));
+
+    if (!c)
+        return -ENOMEM;
+    c->qualifier = q;
+    c->contact = contact_ref(contact);
+    c->since_wall_ms = clock_wall_ms(q->cfg.clock);
+    q->n_of[QUALIFY_OFF]++;
+    c->tag_n = (uint8_t)txn_tag_make(q->cfg.txn, c->tag).n;
+    call_id_make(c);
+    client_txn_init(&c->txn);
+    timer_init(&c->timer, on_timer);
+    map_add(&q->contacts, &c->node, map_hash_u64(&q->contacts, contact->id));
+    list_init(&c->link);
+    list_append(&q->all, &c->link);
+    qualified_plan(c, is_fresh(c));
+    return 0;
+}
+
+static void qualified_destroy(struct qualified *c)
+{
+    struct qualifier *q = c->qualifier;
+
+    qualify_end(c);
+    if (c->state != QUALIFIED_OFF)
+        qualified_move(c, QUALIFIED_OFF);
+    map_remove(&q->contacts, &c->node);
+    list_remove(&c->link);
+    q->n_of[c->status]--;
+    contact_unref(c->contact);
+    free(c);
+}
+
+static bool same_way(const struct contact *a, const struct contact *b)
+{
+    return str_equal(a->target, b->target) && str_equal(a->route, b->route) &&
+           str_equal(a->endpoint, b->endpoint) && str_equal(a->transport, b->transport) &&
+           a->flow.connection == b->flow.connection && addr_equal(&a->flow.remote, &b->flow.remote);
+}
+
+/* One that does not answer is asked as soon as it is heard of again. */
+static void qualified_refresh(struct qualified *c, const struct contact *now)
+{
+    const struct contact *former = c->contact;
+    bool moved = !same_way(now, former);
+
+    c->contact = contact_ref(now);
+    if (moved || c->status == QUALIFY_UNREACHABLE)
+        qualified_plan(c, !now->is_static);
+    contact_unref(former);
+}
+
+int qualifier_contact(struct qualifier *q, const struct contact *now, const struct contact *former)
+{
+    struct qualified *c = qualified_find(q, now ? now->id : former->id);
+
+    if (!now && c)
+        qualified_destroy(c);
+    else if (now && c)
+        qualified_refresh(c, now);
+    else if (now)
+        return qualified_create(q, now);
+    return 0;
+}
+
+void qualifier_settings_set(struct qualifier *q, const struct settings *settings)
+{
+    const struct settings *former = q->settings;
+
+    q->settings = settings_ref(settings);
+    LIST_FOREACH (it, &q->all)
+        qualified_plan(CONTAINER_OF(it, struct qualified, link), false);
+    settings_unref(former);
+}
+
+void qualifier_stop(struct qualifier *q)
+{
+    q->stopping = true;
+    LIST_FOREACH (it, &q->all)
+        qualified_plan(CONTAINER_OF(it, struct qualified, link), false);
+}
+
+/* ---- views ---- */
+
+static uint32_t left_s_of(const struct qualifier *q, const struct contact *c)
+{
+    uint64_t now_ms = clock_wall_ms(q->cfg.clock);
+
+    if (c->is_static || c->expires_wall_ms <= now_ms)
+        return 0;
+    return (uint32_t)((c->expires_wall_ms - now_ms + 999) / 1000);
+}
+
+void qualifier_each(const struct qualifier *q,
+                    void (*each)(void *ctx, const struct qualify_view *v), void *ctx)
+{
+    LIST_FOREACH (it, &q->all) {
+        const struct qualified *c = CONTAINER_OF(it, const struct qualified, link);
+        struct qualify_view v = { .contact = c->contact,
+                                  .status = c->status,
+                                  .since_wall_ms = c->since_wall_ms,
+                                  .rtt_ms = c->rtt_ms,
+                                  .left_s = left_s_of(q, c->contact),
+                                  .last_status = c->last_status };
+
+        if (c->state == QUALIFIED_RESTING)
+            v.next_s = (uint32_t)(timer_left_ms(q->cfg.wheel, &c->timer) / 1000) + 1;
+        each(ctx, &v);
+    }
+}
+
+void qualifier_counters_get(const struct qualifier *q, struct qualifier_counters *out)
+{
+    *out = q->counters;
+    out->contacts = q->contacts.count;
+    out->unqualified = q->n_of[QUALIFY_OFF];
+    out->unknown = q->n_of[QUALIFY_UNKNOWN];
+    out->reachable = q->n_of[QUALIFY_REACHABLE];
+    out->unreachable = q->n_of[QUALIFY_UNREACHABLE];
+}
+
+/* ---- life ---- */
+
+int qualifier_create(struct qualifier **out, const struct qualifier_config *cfg)
+{
+    struct qualifier *q = calloc(1, sizeof(*q));
+    struct rng own; /* what has keys of ours only does not shift the numbers of a scenario */
+    int r = -ENOMEM;
+
+    if (!q)
+        return r;
+    q->cfg = *cfg;
+    q->settings = settings_ref(cfg->settings);
+    q->begun_wall_ms = clock_wall_ms(cfg->clock);
+    list_init(&q->all);
+    rng_init_system(&own);
+    r = map_init(&q->contacts, &own);
+    if (r == 0)
+        r = map_init(&q->seeking, &own);
+    if (r)
+        qualifier_destroy(q);
+    else
+        *out = q;
+    return r;
+}
+
+void qualifier_destroy(struct qualifier *q)
+{
+    if (!q)
+        return;
+    LIST_FOREACH_SAFE (it, &q->all)
+        qualified_destroy(CONTAINER_OF(it, struct qualified, link));
+    map_fini(&q->contacts);
+    map_fini(&q->seeking);
+    settings_unref(q->settings);
+    free(q);
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+/* qualifier.h - are they there? The contacts of AORs (contact.h), each of them asked by OPTIONS now
+ * and then: RFC 3261 section 11, and `qualify_frequency` with its like in pjsip.conf.
+ *
+ * An AOR lives in one worker (qualifier_home), which is told of its contacts. Any answer says that
+ * a contact is there, but for 408 and 503, which mean the same whoever says them: nobody answers,
+ * not reached (RFC 3261 section 8.1.3.1). With `qualify_2xx_only` nothing but a 2xx does. Threads:
+ * the worker that owns it. */
+#pragma once
+#include "base/clock.h"
+#include "base/histogram.h"
+#include "config/settings.h"
+#include "dns/dns.h"
+#include "registrar/contact.h"
+#include "registrar/contacts.h"
+#include "txn/txn.h"
+
+struct qualifier; /* opaque: see qualifier_internal.h */
+
+struct qualifier_port {
+    void *ctx;
+    /* Find where to send; answer with qualifier_resolved, never from inside. An answer that does
+     * not come counts as none after half a minute. */
+    void (*resolve)(void *ctx, const struct dns_question *q, uint64_t question);
+    /* The way to send there by this protocol: by the transport that is named, or by the best of
+     * all. 0 or -errno. */
+    int (*route)(void *ctx, struct str transport_id, enum net_protocol protocol,
+                 const struct addr *remote, struct flow *out);
+    /* The id of flow.transport; empty: nothing leaves by it any more. */
+    struct str (*transport)(void *ctx, uint32_t transport);
+    /* Something else is known of the contact now: for contacts_reach_set. */
+    void (*reach)(void *ctx, uint64_t contact_id, enum contact_reach reach);
+};
+
+struct qualifier_config {
+    struct txn_layer *txn;
+    struct wheel *wheel;
+    const struct clock *clock;
+    struct rng *rng;
+    struct log *log;
+    const struct settings *settings; /* a reference is taken */
+    struct qualifier_port port;
+};
+NODISCARD int qualifier_create(struct qualifier **out, const struct qualifier_config *cfg);
+void qualifier_destroy(struct qualifier *q); /* NULL is fine */
+
+/* In which of `workers` an AOR lives. */
+unsigned qualifier_home(struct str aor, unsigned workers);
+
+/* As contacts_port.changed, of the AORs that live here. 0; -ENOMEM, of one that is new: it is to be
+ * said again. */
+NODISCARD int qualifier_contact(struct qualifier *q, const struct contact *now,
+                                const struct contact *former);
+/* Whatever is under way is asked anew. */
+void qualifier_settings_set(struct qualifier *q, const struct settings *settings);
+/* Nobody is asked any more: the process ends, or another one goes on. */
+void qualifier_stop(struct qualifier *q);
+
+/* The answer to port.resolve. */
+void qualifier_resolved(struct qualifier *q, uint64_t question, const struct dns_targets *found);
+
+enum qualify_status {
+    QUALIFY_OFF,     /* it is not asked */
+    QUALIFY_UNKNOWN, /* it has not been asked yet */
+    QUALIFY_REACHABLE,
+    QUALIFY_UNREACHABLE,
+    QUALIFY_STATUSES
+};
+const char *qualify_status_name(enum qualify_status status);
+
+struct qualify_view { /* borrowed for the call */
+    const struct contact *contact;
+    enum qualify_status status;
+    uint64_t since_wall_ms; /* it has been so, as far as is known */
+    uint32_t rtt_ms;        /* of the last answer */
+    unsigned last_status;   /* 0: none; 408: no answer, 503: not reached */
+    uint32_t left_s;        /* of its registration, by the wall clock; 0: static */
+    uint32_t next_s;        /* until it is asked again; 0: it is being asked, or never is */
+};
+void qualifier_each(const struct qualifier *q,
+                    void (*each)(void *ctx, const struct qualify_view *v), void *ctx);
+
+struct qualifier_counters {
+    uint64_t contacts; /* the sum of: */
+    uint64_t unqualified, unknown, reachable, unreachable;
+    uint64_t sent, answered, unanswered, challenged; /* OPTIONS, without retransmissions */
+    uint64_t lost, returned;                         /* how often one became the other */
+    struct histogram rtt;
+};
+void qualifier_counters_get(const struct qualifier *q, struct qualifier_counters *out);
