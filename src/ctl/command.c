@@ -291,7 +291,7 @@ static void command_mailbox_told(struct ctl_request *q)
 
 static void command_contacts(struct ctl_request *q)
 {
-    request_on_state(q, state_contacts, request_done);
+    request_on_workers(q, worker_contacts, request_done);
 }
 
 static void on_pbx(void *ctx, const struct ctl_source *s)

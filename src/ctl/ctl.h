@@ -20,6 +20,7 @@
 #include "publication/compositor.h"
 #include "publication/mailbox.h"
 #include "publisher/publisher.h"
+#include "registrar/qualifier.h"
 #include "registrar/registrar.h"
 #include "state/state.h"
 #include "txn/uas.h"
@@ -48,6 +49,7 @@ struct ctl_worker {          /* what a job may look at on a worker's thread */
     struct uas *uas;
     struct net *net;
     struct registrar *registrar; /* NULL: there is none */
+    struct qualifier *qualifier; /* likewise */
 };
 
 struct ctl_edge { /* what a job may look at on the edge thread */

@@ -56,6 +56,7 @@ struct ctl_request {
     struct compositor_counters compositor;
     struct notifier_counters notifier;
     struct publisher_counters publisher;
+    struct qualifier_counters qualifier;
     struct txn_counters txn;
     struct uas_counters uas;
     struct net_counters net;
@@ -152,7 +153,6 @@ void state_mailboxes(struct ctl_job *job, void *subject);
 void state_mailbox_change(struct ctl_job *job, void *subject);
 void state_mailbox_drop(struct ctl_job *job, void *subject);
 void state_sources(struct ctl_job *job, void *subject);
-void state_contacts(struct ctl_job *job, void *subject);
 void state_status(struct ctl_job *job, void *subject);
 
 /* worker_command.c: on each worker's thread */
@@ -160,6 +160,7 @@ void worker_subscriptions(struct ctl_job *job, void *worker);
 void worker_publications(struct ctl_job *job, void *worker);
 void worker_publishers(struct ctl_job *job, void *worker);
 void worker_notices(struct ctl_job *job, void *worker);
+void worker_contacts(struct ctl_job *job, void *worker);
 void worker_subscription_import(struct ctl_job *job, void *worker);
 void worker_drain(struct ctl_job *job, void *worker);
 void worker_resume(struct ctl_job *job, void *worker);

@@ -474,67 +474,6 @@ void state_mailbox_drop(struct ctl_job *job, void *subject)
                                          request_text(q, "mailbox")));
 }
 
-/* ---- contacts ---- */
-
-static void print_reach(struct json *row, enum contact_reach reach)
-{
-    static const struct str names[] = { [CONTACT_NOT_ASKED] = STR_INIT("not_asked"),
-                                        [CONTACT_REACHED] = STR_INIT("reached"),
-                                        [CONTACT_UNREACHED] = STR_INIT("unreached") };
-
-    json_add_str(row, "reach", names[reach]);
-}
-
-static void print_registered(struct json *row, const struct contact *c)
-{
-    char room[80];
-    struct buf source;
-
-    buf_init_on(&source, room, sizeof(room));
-    addr_print(&source, &c->flow.remote);
-    json_add_u64(row, "registered_ms", c->registered_wall_ms);
-    json_add_str(row, "user_agent", c->user_agent);
-    json_add_str(row, "path", c->route);
-    json_add_str(row, "transport", c->transport);
-    json_add_str(row, "source", buf_str(&source));
-    json_add_str(row, "call_id", c->call_id);
-    json_add_u64(row, "cseq", c->cseq);
-}
-
-void print_contact(struct json *row, const struct contact *c)
-{
-    json_add_str(row, "aor", c->aor);
-    json_add_str(row, "contact", c->uri);
-    json_add_str(row, "target", c->target);
-    json_add_str(row, "endpoint", c->endpoint);
-    json_add_bool(row, "static", c->is_static);
-    if (!c->is_static)
-        print_registered(row, c);
-}
-
-static void on_contact(void *ctx, const struct contact_view *v)
-{
-    struct ctl_request *q = ctx;
-    struct json row;
-
-    if (!request_wants(q, v->contact->aor))
-        return;
-    row = request_row(q);
-    print_contact(&row, v->contact);
-    if (!v->contact->is_static)
-        json_add_u64(&row, "expires_s", v->left_s);
-    print_reach(&row, v->reach);
-    request_row_end(q, &row);
-}
-
-void state_contacts(struct ctl_job *job, void *subject)
-{
-    const struct ctl_state *state = subject;
-
-    if (state->contacts)
-        contacts_each(state->contacts, on_contact, request_of(job));
-}
-
 /* ---- other servers ---- */
 
 static void on_source(void *ctx, const struct asterisk_source_view *v)

@@ -88,6 +88,60 @@ void worker_notices(struct ctl_job *job, void *worker)
     notifier_notices_each(((struct ctl_worker *)worker)->notifier, on_notice, request_of(job));
 }
 
+static void print_registered(struct json *row, const struct contact *c)
+{
+    json_add_u64(row, "registered_ms", c->registered_wall_ms);
+    json_add_str(row, "user_agent", c->user_agent);
+    json_add_str(row, "path", c->route);
+    json_add_str(row, "transport", c->transport);
+    json_addr(row, "source", &c->flow.remote);
+    json_add_str(row, "call_id", c->call_id);
+    json_add_u64(row, "cseq", c->cseq);
+}
+
+void print_contact(struct json *row, const struct contact *c)
+{
+    json_add_str(row, "aor", c->aor);
+    json_add_str(row, "contact", c->uri);
+    json_add_str(row, "target", c->target);
+    json_add_str(row, "endpoint", c->endpoint);
+    json_add_bool(row, "static", c->is_static);
+    if (!c->is_static)
+        print_registered(row, c);
+}
+
+static void print_qualified(struct json *row, const struct qualify_view *v)
+{
+    json_add_str(row, "status", str_of(qualify_status_name(v->status)));
+    json_add_u64(row, "since_ms", v->since_wall_ms);
+    json_add_u64(row, "last_status", v->last_status);
+    json_add_u64(row, "rtt_ms", v->rtt_ms);
+    json_add_u64(row, "next_s", v->next_s);
+}
+
+static void on_contact(void *ctx, const struct qualify_view *v)
+{
+    struct ctl_request *q = ctx;
+    struct json row;
+
+    if (!request_wants(q, v->contact->aor))
+        return;
+    row = request_row(q);
+    print_contact(&row, v->contact);
+    if (!v->contact->is_static)
+        json_add_u64(&row, "expires_s", v->left_s);
+    print_qualified(&row, v);
+    request_row_end(q, &row);
+}
+
+void worker_contacts(struct ctl_job *job, void *worker)
+{
+    const struct ctl_worker *w = worker;
+
+    if (w->qualifier)
+        qualifier_each(w->qualifier, on_contact, request_of(job));
+}
+
 /* Where the server was found. */
 static void add_remote(struct json *row, const struct flow *flow)
 {
@@ -383,6 +437,15 @@ static const struct counter publisher_fields[] = {
     COUNTER(publisher_counters, swallowed),    COUNTER(publisher_counters, lost_tags),
 };
 
+static const struct counter qualifier_fields[] = {
+    COUNTER(qualifier_counters, contacts),    COUNTER(qualifier_counters, unqualified),
+    COUNTER(qualifier_counters, unknown),     COUNTER(qualifier_counters, reachable),
+    COUNTER(qualifier_counters, unreachable), COUNTER(qualifier_counters, sent),
+    COUNTER(qualifier_counters, answered),    COUNTER(qualifier_counters, unanswered),
+    COUNTER(qualifier_counters, challenged),  COUNTER(qualifier_counters, lost),
+    COUNTER(qualifier_counters, returned),
+};
+
 static const struct counter compositor_fields[] = {
     COUNTER(compositor_counters, requests),
     COUNTER(compositor_counters, accepted),
@@ -515,12 +578,15 @@ void worker_status(struct ctl_job *job, void *worker)
     struct publisher_counters publisher;
     struct compositor_counters compositor;
     struct registrar_counters registrar = { 0 };
+    struct qualifier_counters qualifier = { 0 };
     struct txn_counters txn;
     struct uas_counters uas;
     struct net_counters net;
 
     if (w->registrar)
         registrar_counters_get(w->registrar, &registrar);
+    if (w->qualifier)
+        qualifier_counters_get(w->qualifier, &qualifier);
     notifier_counters_get(w->notifier, &notifier);
     publisher_counters_get(w->publisher, &publisher);
     compositor_counters_get(w->compositor, &compositor);
@@ -533,6 +599,8 @@ void worker_status(struct ctl_job *job, void *worker)
     counters_add(&q->publisher, &publisher, publisher_fields, ARRAY_LEN(publisher_fields));
     counters_add(&q->compositor, &compositor, compositor_fields, ARRAY_LEN(compositor_fields));
     counters_add(&q->registrar, &registrar, registrar_fields, ARRAY_LEN(registrar_fields));
+    counters_add(&q->qualifier, &qualifier, qualifier_fields, ARRAY_LEN(qualifier_fields));
+    histogram_merge(&q->qualifier.rtt, &qualifier.rtt);
     counters_add(&q->txn, &txn, txn_fields, ARRAY_LEN(txn_fields));
     counters_add(&q->uas, &uas, uas_fields, ARRAY_LEN(uas_fields));
     counters_add(&q->net, &net, net_fields, ARRAY_LEN(net_fields));
@@ -549,15 +617,16 @@ static void histogram_print(struct json *out, const char *key, const struct hist
     json_end_object(out);
 }
 
-static void latency_print(struct json *out, const struct notifier_counters *c)
+static void latency_print(struct json *out, const struct ctl_request *q)
 {
     json_add_object(out, "latency");
     json_add_array(out, "bounds_ms");
     for (size_t i = 0; i < HISTOGRAM_BOUNDS; i++)
         json_add_u64(out, NULL, histogram_bounds_ms[i]);
     json_end_array(out);
-    histogram_print(out, "sent", &c->sent_after);
-    histogram_print(out, "acknowledged", &c->acknowledged_after);
+    histogram_print(out, "sent", &q->notifier.sent_after);
+    histogram_print(out, "acknowledged", &q->notifier.acknowledged_after);
+    histogram_print(out, "contacts", &q->qualifier.rtt);
     json_end_object(out);
 }
 
@@ -571,8 +640,9 @@ void worker_print_status(struct ctl_request *q, struct json *out)
     counters_print(out, "sources", &q->sources, source_fields, ARRAY_LEN(source_fields));
     counters_print(out, "registrar", &q->registrar, registrar_fields, ARRAY_LEN(registrar_fields));
     counters_print(out, "contacts", &q->contacts, contact_fields, ARRAY_LEN(contact_fields));
+    counters_print(out, "qualify", &q->qualifier, qualifier_fields, ARRAY_LEN(qualifier_fields));
     counters_print(out, "transactions", &q->txn, txn_fields, ARRAY_LEN(txn_fields));
     counters_print(out, "requests", &q->uas, uas_fields, ARRAY_LEN(uas_fields));
     counters_print(out, "network", &q->net, net_fields, ARRAY_LEN(net_fields));
-    latency_print(out, &q->notifier);
+    latency_print(out, q);
 }

@@ -137,6 +137,17 @@ int engine_init(struct engine *e, const struct engine_config *cfg)
                                           });
     if (r)
         goto out;
+    r = qualifier_create(&e->qualifier, &(struct qualifier_config){
+                                            .txn = e->txn,
+                                            .wheel = cfg->wheel,
+                                            .clock = cfg->clock,
+                                            .rng = cfg->rng,
+                                            .log = cfg->log,
+                                            .settings = cfg->settings,
+                                            .port = cfg->qualifier,
+                                        });
+    if (r)
+        goto out;
     uas_method_set(e->uas, SIP_PUBLISH, STR_EMPTY, compositor_publish, e->compositor);
     uas_method_set(e->uas, SIP_NOTIFY, STR_EMPTY, compositor_notify, e->compositor);
     r = engine_create_registrar(e, cfg);
@@ -152,6 +163,7 @@ out:
 void engine_fini(struct engine *e)
 {
     registrar_destroy(e->registrar);
+    qualifier_destroy(e->qualifier);
     compositor_destroy(e->compositor);
     publisher_destroy(e->publisher);
     notifier_destroy(e->notifier);
@@ -211,6 +223,7 @@ void engine_settings_set(struct engine *e, const struct settings *settings)
     compositor_settings_set(e->compositor, settings);
     registrar_settings_set(e->registrar, settings);
     registrar_offer(e, settings);
+    qualifier_settings_set(e->qualifier, settings);
     settings_unref(former);
 }
 
@@ -218,6 +231,7 @@ void engine_stop(struct engine *e)
 {
     bool for_good = notifier_is_draining(e->notifier);
 
+    qualifier_stop(e->qualifier);
     compositor_stop(e->compositor);
     registrar_stop(e->registrar);
     notifier_stop(e->notifier);

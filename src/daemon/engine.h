@@ -7,6 +7,7 @@
 #include "event/notifier.h"
 #include "publication/compositor.h"
 #include "publisher/publisher.h"
+#include "registrar/qualifier.h"
 #include "registrar/registrar.h"
 
 struct engine {
@@ -17,6 +18,7 @@ struct engine {
     struct compositor *compositor;
     struct registrar *registrar;
     struct registrar_port registrations; /* of the configuration */
+    struct qualifier *qualifier;
     const struct settings *settings;
     unsigned worker, workers;
     struct buf accept, allow_events; /* of all packages, for OPTIONS */
@@ -43,6 +45,7 @@ struct engine_config {
     struct publisher_port publisher;
     struct compositor_port compositor;
     struct registrar_port registrar; /* without `transport`, which is the engine's */
+    struct qualifier_port qualifier;
 };
 NODISCARD int engine_init(struct engine *e, const struct engine_config *cfg);
 void engine_fini(struct engine *e);

@@ -78,6 +78,11 @@ static void answer_notifier(void *ctx, uint64_t cookie, const struct dns_targets
     notifier_resolved(((struct worker *)ctx)->engine.notifier, cookie, found);
 }
 
+static void answer_qualifier(void *ctx, uint64_t cookie, const struct dns_targets *found)
+{
+    qualifier_resolved(((struct worker *)ctx)->engine.qualifier, cookie, found);
+}
+
 /* Whoever asks has a timer for an answer that does not come. */
 static void lookup(struct worker *w, const struct dns_question *q, uint64_t cookie,
                    dns_done_fn done)
@@ -96,4 +101,9 @@ void worker_publisher_resolve(void *ctx, const struct dns_question *q, uint64_t 
 void worker_notifier_resolve(void *ctx, const struct dns_question *q, uint64_t question)
 {
     lookup(ctx, q, question, answer_notifier);
+}
+
+void worker_qualifier_resolve(void *ctx, const struct dns_question *q, uint64_t question)
+{
+    lookup(ctx, q, question, answer_qualifier);
 }

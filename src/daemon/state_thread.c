@@ -92,6 +92,14 @@ static void on_mailbox(void *ctx, struct str mailbox, const struct mailbox_count
         worker_post_mailbox(&s->workers[w], mailbox, counts);
 }
 
+static void on_contact(void *ctx, const struct contact *now, const struct contact *former)
+{
+    struct state_thread *s = ctx;
+    struct str aor = now ? now->aor : former->aor;
+
+    worker_post_contact(&s->workers[qualifier_home(aor, s->n_workers)], now, former);
+}
+
 static void on_answer(void *ctx, unsigned worker, uint64_t cookie, const struct snapshot *snap,
                       bool cacheable)
 {
@@ -376,7 +384,8 @@ int state_thread_init(struct state_thread *s, const struct state_thread_config *
                                                    .presence = on_presence },
                                         .publishers = UINT64_C(1) << CONSUMER_PUBLISHERS,
                                         .republish = on_republish,
-                                        .mailbox = on_mailbox },
+                                        .mailbox = on_mailbox,
+                                        .contact = on_contact },
                               .workers = { .ctx = s,
                                            .start = state_winfo_start,
                                            .stop = state_winfo_stop,

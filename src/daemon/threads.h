@@ -130,6 +130,10 @@ void worker_publisher_resolve(void *ctx, const struct dns_question *q, uint64_t 
 void worker_notifier_resolve(void *ctx, const struct dns_question *q, uint64_t question);
 struct solicitation *worker_solicit(void *ctx, struct str endpoint, struct str group);
 void worker_unsolicit(void *ctx, struct solicitation *s);
+/* Likewise, of its qualifier. */
+void worker_qualifier_resolve(void *ctx, const struct dns_question *q, uint64_t question);
+struct str worker_transport_id(void *ctx, uint32_t transport);
+void worker_report_reach(void *ctx, uint64_t contact_id, enum contact_reach reach);
 /* Port of its compositor; ctx is the worker. */
 int worker_report_mailbox(void *ctx, struct str mailbox, uint32_t new_count, uint32_t old_count);
 /* What a worker knows of names; `servers` as dns_wire_create has them. */
@@ -150,6 +154,8 @@ void worker_post_dialplan_changed(struct worker *w);
 void worker_post_republish(struct worker *w, struct str section);
 /* As mailbox_port.unsolicited. */
 void worker_post_mailbox(struct worker *w, struct str mailbox, const struct mailbox_counts *counts);
+/* As contacts_port.changed, to the home of its AOR. */
+void worker_post_contact(struct worker *w, const struct contact *now, const struct contact *former);
 /* notifier_winfo_start, or without a generation notifier_winfo_stop. */
 void worker_post_winfo(struct worker *w, const struct resource_name *of, uint64_t resource_id,
                        uint64_t generation);

@@ -494,6 +494,7 @@ static void workers_job_run(struct inbox_message *m, void *owner)
                                               .notifier = w->engine.notifier,
                                               .publisher = w->engine.publisher,
                                               .compositor = w->engine.compositor,
+                                              .qualifier = w->engine.qualifier,
                                               .txn = w->engine.txn,
                                               .uas = w->engine.uas,
                                               .net = w->net,
@@ -699,6 +700,11 @@ static int worker_init_engine(struct worker *w, const struct worker_config *cfg)
             .publisher = { .ctx = w, .resolve = worker_publisher_resolve, .route = worker_route },
             .compositor = { .ctx = w, .apply = port_apply, .mailbox = worker_report_mailbox },
             .registrar = { .ctx = w, .apply = port_register },
+            .qualifier = { .ctx = w,
+                           .resolve = worker_qualifier_resolve,
+                           .route = worker_route,
+                           .transport = worker_transport_id,
+                           .reach = worker_report_reach },
         });
 }
 

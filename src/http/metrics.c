@@ -39,6 +39,13 @@ static const struct metric counters[] = {
       "notifier", "unsolicited_acknowledged" },
     { "extstate_notices_failed", "NOTIFYs outside subscriptions that failed.", "notifier",
       "unsolicited_failed" },
+    { "extstate_qualify_sent", "OPTIONS sent to contacts, without retransmissions.", "qualify",
+      "sent" },
+    { "extstate_qualify_answered", "Contacts asked that answered.", "qualify", "answered" },
+    { "extstate_qualify_unanswered", "Contacts asked that did not answer.", "qualify",
+      "unanswered" },
+    { "extstate_contacts_lost", "Contacts that ceased to answer.", "qualify", "lost" },
+    { "extstate_contacts_returned", "Contacts that answered again.", "qualify", "returned" },
     { "extstate_device_reports", "States that sources have reported.", "state", "device_reports" },
     { "extstate_device_duplicates", "Reports that changed nothing.", "state", "duplicates" },
     { "extstate_snapshots", "Snapshots of resources made.", "state", "snapshots" },
@@ -202,6 +209,17 @@ static void add_memory(const struct page *p, const json_t *status)
     for (size_t i = 0; i < ARRAY_LEN(memories); i++)
         buf_printf(p->out, "extstate_memory_bytes{kind=\"%s\"} %lld\n", memories[i].name,
                    (long long)json_integer_value(status_member(status, &memories[i])));
+}
+
+static void add_contacts(const struct page *p, const json_t *status)
+{
+    static const char *const kinds[] = { "unqualified", "unknown", "reachable", "unreachable" };
+    const json_t *contacts = json_object_get(status, "qualify");
+
+    add_head(p, "extstate_contacts", "gauge", "Contacts of AORs, by what is known of them.");
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        buf_printf(p->out, "extstate_contacts{status=\"%s\"} %lld\n", kinds[i],
+                   (long long)json_integer_value(json_object_get(contacts, kinds[i])));
 }
 
 static void add_rejected(const struct page *p, const json_t *status)
@@ -438,6 +456,9 @@ static void print_page(struct exchange *x, const json_t *c)
                   "From a change to the NOTIFY that tells it.");
     add_histogram(&p, latency, "acknowledged", "extstate_notify_acknowledged_seconds",
                   "From a change to the answer of the NOTIFY that tells it.");
+    add_histogram(&p, latency, "contacts", "extstate_contact_answered_seconds",
+                  "From an OPTIONS to the answer of the contact.");
+    add_contacts(&p, status);
     add_memory(&p, status);
     add_queues(&p, status);
     add_gauge(&p, "extstate_store_failing", "Whether the store cannot be written.",

@@ -33,6 +33,13 @@ aors=alice
 type=aor
 mailboxes=100@default
 max_contacts=1
+[gone](phone)
+aors=gone
+[gone]
+type=aor
+contact=sip:gone@127.0.0.1:9
+qualify_frequency=1
+qualify_timeout=0.1
 [pbx](phone)
 incoming_mwi_mailbox=101@default
 inbound_publication=pbx
@@ -142,6 +149,7 @@ def fill(daemon):
             alice.notify()
         harness.wait_for("acknowledgements", lambda: not any(
             row["outstanding"] for row in daemon.tool("subscriptions", status=None)))
+    harness.wait_for("silence", lambda: [row for row in daemon.tool("contacts", "gone") if row["status"] == "unreachable"])
     harness.wait_for("publication", lambda: [row for row in daemon.tool("publications", status=None) if row["entity_tag"]])
 
 

@@ -23,6 +23,8 @@ struct posted {
     struct mailbox_counts counts; /* of the mailbox of.extension */
     struct solicitation *solicitation;
     struct registration *registration;
+    const struct contact *now, *former; /* references */
+    enum contact_reach reach;
 };
 
 static struct posted *post(struct world *w, void (*run)(struct world *w, struct posted *p))
@@ -54,6 +56,8 @@ static void posted_free(struct posted *p)
     str_free(&p->of.context);
     str_free(&p->of.extension);
     registration_destroy(p->registration);
+    contact_unref(p->now);
+    contact_unref(p->former);
     free(p);
 }
 
@@ -411,6 +415,53 @@ struct registrar_port world_registrar_port(struct world *w)
     return (struct registrar_port){ .ctx = w, .apply = port_register };
 }
 
+/* ---- the qualifier's ---- */
+
+static void run_contact(struct world *w, struct posted *p)
+{
+    while (qualifier_contact(w->engine.qualifier, p->now, p->former) == -ENOMEM)
+        ;
+}
+
+static void on_contact(void *ctx, const struct contact *now, const struct contact *former)
+{
+    struct posted *p = post(ctx, run_contact);
+
+    p->now = now ? contact_ref(now) : NULL;
+    p->former = former ? contact_ref(former) : NULL;
+}
+
+static void run_reach(struct world *w, struct posted *p)
+{
+    contacts_reach_set(w->state.contacts, p->cookie, p->reach);
+}
+
+static void port_reach(void *ctx, uint64_t contact_id, enum contact_reach reach)
+{
+    struct posted *p = post(ctx, run_reach);
+
+    p->cookie = contact_id;
+    p->reach = reach;
+}
+
+static struct str port_transport(void *ctx, uint32_t transport)
+{
+    const struct settings *s = ((struct world *)ctx)->settings;
+
+    return transport < s->n_transports ? s->transports[transport].id : STR_EMPTY;
+}
+
+static void port_find_contact(void *ctx, const struct dns_question *q, uint64_t question);
+
+struct qualifier_port world_qualifier_port(struct world *w)
+{
+    return (struct qualifier_port){ .ctx = w,
+                                    .resolve = port_find_contact,
+                                    .route = port_route,
+                                    .transport = port_transport,
+                                    .reach = port_reach };
+}
+
 /* ---- the publisher's ---- */
 
 static struct dns_targets targets_of(const struct posted *p)
@@ -450,6 +501,18 @@ static void post_address(struct world *w, const struct dns_question *q, uint64_t
     p->flag = addr_parse(&p->remote, host, usual) == 0;
     if (p->flag && q->port)
         addr_port_set(&p->remote, q->port);
+}
+
+static void run_contact_found(struct world *w, struct posted *p)
+{
+    const struct dns_targets found = targets_of(p);
+
+    qualifier_resolved(w->engine.qualifier, p->cookie, &found);
+}
+
+static void port_find_contact(void *ctx, const struct dns_question *q, uint64_t question)
+{
+    post_address(ctx, q, question, run_contact_found);
 }
 
 static void port_resolve(void *ctx, const struct dns_question *q, uint64_t cookie)
@@ -536,6 +599,7 @@ struct state_engine_port world_state_port(struct world *w)
         .publishers = CONSUMER_PUBLISHER,
         .republish = on_republish,
         .mailbox = on_mailbox,
+        .contact = on_contact,
     };
 }
 

@@ -118,6 +118,7 @@ struct notifier_port world_notifier_port(struct world *w);
 struct watcher_info_port world_workers_port(struct world *w);
 struct compositor_port world_compositor_port(struct world *w);
 struct registrar_port world_registrar_port(struct world *w);
+struct qualifier_port world_qualifier_port(struct world *w);
 struct publisher_port world_publisher_port(struct world *w);
 struct state_engine_port world_state_port(struct world *w);
 /* To be told after all that was posted before: names may mean other resources. */

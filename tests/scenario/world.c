@@ -187,7 +187,8 @@ static int start_engine(struct world *w)
                                     .notifier = world_notifier_port(w),
                                     .publisher = world_publisher_port(w),
                                     .compositor = world_compositor_port(w),
-                                    .registrar = world_registrar_port(w) };
+                                    .registrar = world_registrar_port(w),
+                                    .qualifier = world_qualifier_port(w) };
 
     return engine_init(&w->engine, &config);
 }

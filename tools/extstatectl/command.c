@@ -290,12 +290,23 @@ static void cell_registered(const json_t *row, char *out, size_t room)
         snprintf(out, room, "-");
 }
 
+static void cell_rtt(const json_t *row, char *out, size_t room)
+{
+    if (strcmp(row_text(row, "status"), "reachable") == 0)
+        snprintf(out, room, "%lld ms", row_number(row, "rtt_ms"));
+    else if (row_number(row, "last_status"))
+        snprintf(out, room, "%lld", row_number(row, "last_status"));
+    else
+        snprintf(out, room, "-");
+}
+
 static const struct column contact_columns[] = {
     { .title = "AOR", .key = "aor" },
     { .title = "CONTACT", .key = "contact" },
     { .title = "ENDPOINT", .key = "endpoint" },
     { .title = "KIND", .print = cell_kind },
-    { .title = "REACH", .key = "reach" },
+    { .title = "STATUS", .key = "status" },
+    { .title = "ANSWER", .print = cell_rtt, .right = true },
     { .title = "EXPIRES", .key = "expires_s", .right = true },
     { .title = "SINCE", .print = cell_registered },
     { .title = "SOURCE", .key = "source" },

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+/* Contacts between the threads: each change of one from the state thread to the worker that its AOR
+ * lives in, which asks whether it is there, and what is found from there to the state thread. */
+#include <stdlib.h>
+#include <time.h>
+
+#include "daemon/threads.h"
+
+/* ---- to the worker ---- */
+
+struct contact_message {
+    struct inbox_message m;
+    const struct contact *now, *former; /* references; one of them may be NULL */
+};
+
+static void contact_drop(struct inbox_message *m)
+{
+    struct contact_message *c = CONTAINER_OF(m, struct contact_message, m);
+
+    contact_unref(c->now);
+    contact_unref(c->former);
+    free(c);
+}
+
+static void contact_run(struct inbox_message *m, void *owner)
+{
+    static const struct timespec pause = { .tv_nsec = 100000000 };
+    const struct contact_message *c = CONTAINER_OF(m, struct contact_message, m);
+    struct worker *w = owner;
+
+    /* There is no way back to whoever said it, and it must not be lost. */
+    while (qualifier_contact(w->engine.qualifier, c->now, c->former) == -ENOMEM)
+        (void)nanosleep(&pause, NULL);
+    contact_drop(m);
+}
+
+void worker_post_contact(struct worker *w, const struct contact *now, const struct contact *former)
+{
+    struct contact_message *c = inbox_message_alloc(w->log, sizeof(*c));
+
+    *c = (struct contact_message){ .m = { .run = contact_run, .drop = contact_drop },
+                                   .now = now ? contact_ref(now) : NULL,
+                                   .former = former ? contact_ref(former) : NULL };
+    list_init(&c->m.link);
+    inbox_post_always(&w->loop.inbox, &c->m);
+}
+
+/* ---- to the state thread ---- */
+
+struct reach_message {
+    struct inbox_message m;
+    uint64_t contact_id;
+    enum contact_reach reach;
+};
+
+static void reach_drop(struct inbox_message *m)
+{
+    free(CONTAINER_OF(m, struct reach_message, m));
+}
+
+static void reach_run(struct inbox_message *m, void *owner)
+{
+    const struct reach_message *r = CONTAINER_OF(m, struct reach_message, m);
+
+    contacts_reach_set(((struct state_thread *)owner)->engine.contacts, r->contact_id, r->reach);
+    reach_drop(m);
+}
+
+void worker_report_reach(void *ctx, uint64_t contact_id, enum contact_reach reach)
+{
+    struct worker *w = ctx;
+    struct reach_message *r = inbox_message_alloc(w->log, sizeof(*r));
+
+    *r = (struct reach_message){ .m = { .run = reach_run, .drop = reach_drop },
+                                 .contact_id = contact_id,
+                                 .reach = reach };
+    list_init(&r->m.link);
+    inbox_post_always(&w->state->loop.inbox, &r->m);
+}
+
+/* ---- the rest of its port ---- */
+
+struct str worker_transport_id(void *ctx, uint32_t transport)
+{
+    const struct transports *t = &((struct worker *)ctx)->transports;
+
+    return transport < t->n && !t->list[transport].gone ? t->list[transport].id : STR_EMPTY;
+}
