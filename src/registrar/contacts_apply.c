@@ -26,14 +26,23 @@ static bool same_uri(struct str a, struct str b)
            (sip_uri_parse(&x, a) == 0 && sip_uri_parse(&y, b) == 0 && sip_uri_equal(&x, &y));
 }
 
+/* What a telephone behind a NAT calls itself others may, too, behind another one. One that moves
+ * goes on with its Call-ID, mostly. */
+static bool is_same(const struct contact *a, const struct contact *b)
+{
+    return same_uri(a->uri, b->uri) &&
+           (!a->rewritten || !b->rewritten || addr_equal_host(&a->flow.remote, &b->flow.remote) ||
+            str_equal(a->call_id, b->call_id));
+}
+
 /* One binding may equal two that do not equal each other: it is only found for the first. */
-static struct entry *bound_find(const struct aor *a, struct str uri)
+static struct entry *bound_find(const struct aor *a, const struct contact *c)
 {
     if (a)
         LIST_FOREACH (it, &a->entries) {
             struct entry *e = entry_at(it);
 
-            if (!e->marked && !e->contact->is_static && same_uri(e->contact->uri, uri))
+            if (!e->marked && !e->contact->is_static && is_same(e->contact, c))
                 return e;
         }
     return NULL;
@@ -66,7 +75,7 @@ static int plan_bindings(struct plan *p)
             entry_at(it)->marked = false;
     for (size_t i = 0; i < p->r->n; i++) {
         bool removal = !p->r->contacts[i]->expires_s;
-        struct entry *e = bound_find(p->a, p->r->contacts[i]->uri);
+        struct entry *e = bound_find(p->a, p->r->contacts[i]);
 
         p->entries[i] = e;
         p->n_new += !e && !removal;
@@ -250,6 +259,17 @@ static void bound(struct plan *p, struct entry *e, struct contact *c)
     contact_unref(former);
 }
 
+/* Somebody else's by the same name the client would take for its own, and refresh when that ends.
+ */
+static bool is_overshadowed(const struct plan *p, const struct entry *e)
+{
+    for (size_t i = 0; i < p->r->n; i++)
+        if (e->changed != p->t->last_change && p->r->contacts[i]->expires_s &&
+            same_uri(e->contact->uri, p->r->contacts[i]->uri))
+            return true;
+    return false;
+}
+
 static void list_bound(struct plan *p)
 {
     struct registration *r = p->r;
@@ -259,7 +279,7 @@ static void list_bound(struct plan *p)
     LIST_FOREACH (it, &p->a->entries) {
         const struct entry *e = entry_at(it);
 
-        if (!e->contact->is_static)
+        if (!e->contact->is_static && !is_overshadowed(p, e))
             r->bound[r->n_bound++] = (struct bound){ contact_ref(e->contact), entry_left_s(e) };
     }
 }

@@ -107,6 +107,38 @@ static void test_same_uri(void **state)
     fixture_destroy(f);
 }
 
+static int register_from(struct fixture *f, const char *source, const char *call_id, uint32_t cseq,
+                         const char *what)
+{
+    struct registration *r = fixture_registration("alice", call_id, cseq, what);
+    int result;
+
+    r->contacts[0]->rewritten = true;
+    assert_int_equal(addr_parse(&r->contacts[0]->flow.remote, str_of(source), 0), 0);
+    result = contacts_apply(f->contacts, r);
+    assert_int_equal(r->n_bound, result == 0);
+    registration_destroy(r);
+    return result;
+}
+
+/* Two homes in which the telephone has the same address. */
+static void test_same_behind_nat(void **state)
+{
+    struct fixture *f = begin(PHONES("max_contacts=2\n"));
+
+    (void)state;
+    assert_int_equal(register_from(f, "198.51.100.1:1000", "one", 1, A "=600"), 0);
+    assert_int_equal(register_from(f, "203.0.113.1:1000", "two", 1, A "=300"), 0);
+    expect_told(f, "+" A " PJSIP/alice=NOT_INUSE +" A " ");
+    assert_int_equal(register_from(f, "198.51.100.1:2000", "other", 1, A "=600"), 0);
+    assert_int_equal(register_from(f, "192.0.2.99:1000", "two", 2, A "=300"), 0); /* moved */
+    expect_told(f, "~" A " ~" A " ");
+    assert_int_equal(fixture_register(f, "x", 1, ""), 0);
+    expect_answer(f, A "=600 " A "=300 ");
+    assert_int_equal(register_from(f, "203.0.113.1:1", "three", 1, A "=60"), REGISTER_FULL);
+    fixture_destroy(f);
+}
+
 static void test_full(void **state)
 {
     struct fixture *f = begin(PHONES("max_contacts=2\n"));
@@ -428,6 +460,7 @@ int main(void)
         cmocka_unit_test(test_life),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_same_uri),
+        cmocka_unit_test(test_same_behind_nat),
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_displaced),
         cmocka_unit_test(test_reach),

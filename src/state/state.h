@@ -113,7 +113,7 @@ NODISCARD int state_device_calls_set(struct state_core *core, struct str source,
 /* The source no longer says anything about the device; without any source it is what
  * state_device_defaults says. 0, STATE_UNCHANGED, STATE_BAD_NAME, -ENOMEM. */
 NODISCARD int state_device_forget(struct state_core *core, struct str source, struct str device);
-/* What a device is while no source reports it (PJSIP/alice from pjsip.conf: NOT_INUSE with a static
+/* What a device is while no source reports it (PJSIP/alice from pjsip.conf: NOT_INUSE with a
  * contact, UNAVAILABLE without). Replaces all former defaults; changes are told. The arrays are
  * borrowed for the call. A device with a default is known: it gets autohints. 0 or -ENOMEM, then
  * nothing has changed. */
