@@ -286,7 +286,7 @@ static size_t contact_lines(struct buf *b, const struct aor_settings *aor)
 
 static void aor_lines(struct buf *b, const struct aor_settings *aor)
 {
-    cli_line(b, "        Aor:  %-50.*s%zu", STR_FMT(aor->id), aor->n_contacts);
+    cli_line(b, "        Aor:  %-50.*s%u", STR_FMT(aor->id), aor->max_contacts);
     (void)contact_lines(b, aor);
 }
 

@@ -38,6 +38,7 @@ context=users
 aors=carol
 [carol]
 type=aor
+max_contacts=10
 contact=sip:carol@127.0.0.1:9
 [lamps]
 type=resource_list
@@ -510,6 +511,7 @@ class Commands(unittest.TestCase):
             self.assertIn('0 active subscriptions matched "x"', m.command("pjsip list subscriptions outbound like x")[0])
             output = m.command("pjsip show endpoints")[0]
             self.assertIn(" Endpoint:  alice/alice                                          Unavailable   0 of inf", output)
+            self.assertIn("\n        Aor:  carol                                             10\n", output)
             self.assertIn("Objects found: 2", output)
             output = m.command("pjsip show identifiers")[0]
             self.assertEqual([line.strip() for line in output.splitlines()],
