@@ -103,6 +103,10 @@ void command_explain(struct ctl_request *q);
 /* "EXTENSION@CONTEXT" of `resource` becomes `extension` and `context`; without a context it is that
  * of `endpoint`. False: it has failed. */
 bool request_resource(struct ctl_request *q);
+/* On the state thread: what the name means there, a reference, and that nobody has asked for it.
+ * NULL: nothing. */
+const struct snapshot *state_look_up(const struct ctl_state *state, struct str context,
+                                     struct str extension);
 
 /* history.c */
 void command_history(struct ctl_request *q);

@@ -184,9 +184,8 @@ static void no_hint(struct ctl_request *q, const struct state_core *core)
     request_row_end(q, &row);
 }
 
-/* What the name means there, and that nobody has asked for it. NULL: nothing. */
-static const struct snapshot *look_up(const struct ctl_state *state, struct str context,
-                                      struct str extension)
+const struct snapshot *state_look_up(const struct ctl_state *state, struct str context,
+                                     struct str extension)
 {
     const struct resource_name name = { .context = context, .extension = extension };
     const struct snapshot *found, *s;
@@ -207,7 +206,7 @@ static void check_reach(struct ctl_request *q, const struct ctl_state *state,
 
     if (!endpoint.n)
         return;
-    there = look_up(state, request_text(q, "endpoint_context"), request_text(q, "extension"));
+    there = state_look_up(state, request_text(q, "endpoint_context"), request_text(q, "extension"));
     if (!there)
         trouble(q, "unreachable", "%.*s looks in context %.*s, where nothing leads to %.*s@%.*s",
                 STR_FMT(str_sub(endpoint, 0, 79)), STR_FMT(request_text(q, "endpoint_context")),
@@ -228,7 +227,7 @@ static void explain_state(struct ctl_job *job, void *subject)
     struct ctl_request *q = look.ctx;
     const struct ctl_state *state = subject;
     const struct snapshot *s =
-        look_up(state, request_text(q, "context"), request_text(q, "extension"));
+        state_look_up(state, request_text(q, "context"), request_text(q, "extension"));
     struct resource_name name = { .context = request_text(q, "context"),
                                   .extension = request_text(q, "extension") };
 
@@ -284,31 +283,34 @@ static void explain_worker(struct ctl_job *job, void *subject)
 
 /* ---- what went wrong ---- */
 
-static void on_refusal(void *ctx, struct str detail)
+static void on_refusal(void *ctx, struct str detail, uint64_t times)
 {
     struct ctl_request *q = ctx;
     struct json row = part(q, "refusal");
 
+    if (times > 1)
+        json_add_u64(&row, "times", times);
     /* The members of a JSON object that has some. */
     buf_add_char(&q->out, ',');
     buf_add(&q->out, str_sub(detail, 1, detail.n - 1));
     request_row_end(q, &row);
 }
 
-static void on_source(void *ctx, const struct recent_source *s)
+static void on_source(void *ctx, const struct ctl_source *s)
 {
+    bool up = str_equal(s->state, STR("following"));
     struct ctl_request *q = ctx;
     struct json row;
 
-    if (s->up && !s->stale)
+    if (up && !s->stale)
         return;
     row = part(q, "source");
     json_add_str(&row, "source", s->source);
     json_add_str(&row, "protocol", s->protocol);
-    json_add_bool(&row, "up", s->up);
+    json_add_bool(&row, "up", up);
     json_add_bool(&row, "stale", s->stale);
-    json_add_str(&row, "why", s->why);
-    json_add_u64(&row, "since_ms", s->since_wall_ms);
+    json_add_str(&row, "why", s->complaint);
+    json_add_u64(&row, "since_ms", s->since_ms);
     request_row_end(q, &row);
 }
 
@@ -329,7 +331,8 @@ static void explain_edge(struct ctl_job *job, void *subject)
         question.resource = buf_str(&name);
     }
     recent_refusals_each(e->recent, &question, on_refusal, q);
-    recent_sources_each(e->recent, on_source, q);
+    if (q->sources_each)
+        q->sources_each(subject, on_source, q);
 }
 
 static void explain_edge_done(struct ctl_job *job)
@@ -418,5 +421,6 @@ void command_explain(struct ctl_request *q)
     }
     if (q->endpoint_barred)
         trouble(q, "may_not_subscribe", "this endpoint may not subscribe: allow_subscribe is no");
+    q->sources_each = request_port(q)->sources;
     request_on_state(q, explain_state, explain_state_done);
 }

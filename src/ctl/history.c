@@ -118,7 +118,8 @@ struct moment { /* what is looked for in the journal */
     struct ctl_request *q;
     struct journal *journal;
     uint64_t at_ms, run, cause;
-    bool found;
+    uint64_t begins_ms; /* the journal; when it has no change of it up to then */
+    bool found, later;  /* what it was; a change after it */
     char hint[1024];
 };
 
@@ -181,17 +182,84 @@ static int said_find(struct moment *m)
     return r;
 }
 
-static void tell_unrecorded(struct moment *m)
+/* It was until then as the first change after it says that it had been. */
+static int on_later(void *ctx, const struct journal_row *r)
+{
+    struct moment *m = ctx;
+    json_t *detail = json_loadb(r->detail.p, r->detail.n, 0, NULL);
+    const char *resource = json_string_value(json_object_get(detail, "resource"));
+    const char *former = json_string_value(json_object_get(detail, "former"));
+    const char *hint = json_string_value(json_object_get(detail, "hint"));
+    struct json row;
+
+    if (resource && former) {
+        snprintf(m->hint, sizeof(m->hint), "%s", hint ? hint : "");
+        row = request_row(m->q);
+        json_add_str(&row, "part", STR("resource"));
+        json_add_str(&row, "resource", str_of(resource));
+        json_add_str(&row, "state", str_of(former));
+        json_add_u64(&row, "until_ms", r->at_ms);
+        request_row_end(m->q, &row);
+        m->found = true;
+    }
+    m->later = true;
+    json_decref(detail);
+    return 0;
+}
+
+/* Without a change up to then: what the one after it says, if the journal had begun. */
+static int later_find(struct moment *m, struct str name)
+{
+    m->begins_ms = journal_begins(m->journal);
+    if (!m->begins_ms || m->begins_ms > m->at_ms)
+        return 0;
+    return journal_next(m->journal, name, CHANGE_BIT(CHANGE_SNAPSHOT), m->at_ms, on_later, m);
+}
+
+static void tell_unrecorded(const struct moment *m)
 {
     struct json row = request_row(m->q);
 
     json_add_str(&row, "part", STR("trouble"));
     json_add_str(&row, "what", STR("not_recorded"));
     json_add_str(&row, "why",
-                 STR("the journal has no change of this lamp up to then: it was as it is said to "
-                     "have been before the first one after it, or nobody wrote"));
-    json_add_u64(&row, "journal_begins_ms", journal_begins(m->journal));
+                 STR("the journal has no change of this lamp up to then, and nothing else says how "
+                     "it was"));
+    json_add_u64(&row, "journal_begins_ms", m->begins_ms);
     request_row_end(m->q, &row);
+}
+
+static void add_name(struct json *row, const struct snapshot *s)
+{
+    char room[512];
+    struct buf name;
+
+    buf_init_on(&name, room, sizeof(room));
+    buf_printf(&name, "%.*s@%.*s", STR_FMT(s->extension), STR_FMT(s->context));
+    json_add_str(row, "resource", buf_str(&name));
+}
+
+/* A lamp that has not changed since then, or whose last change the journal has forgotten. */
+static void tell_unchanged(struct moment *m)
+{
+    const struct snapshot *s = m->q->of;
+    struct json row;
+
+    if (m->later || !s || !s->changed_wall_ms || s->changed_wall_ms > m->at_ms) {
+        tell_unrecorded(m);
+        return;
+    }
+    row = request_row(m->q);
+    json_add_str(&row, "part", STR("resource"));
+    add_name(&row, s);
+    json_add_str(&row, "state", extension_state_text(s->state));
+    if (s->presence != PRESENCE_NOT_SET)
+        json_add_str(&row, "presence", presence_state_name(s->presence));
+    if (s->has_hint)
+        json_add_str(&row, "hint", s->hint);
+    json_add_u64(&row, "at_ms", s->changed_wall_ms);
+    request_row_end(m->q, &row);
+    snprintf(m->hint, sizeof(m->hint), "%.*s", STR_FMT(s->hint));
 }
 
 static void moment_run(struct ctl_job *job, void *subject)
@@ -203,9 +271,9 @@ static void moment_run(struct ctl_job *job, void *subject)
     int r;
 
     buf_init_on(&name, room, sizeof(room));
-    buf_add(&name, request_text(q, "extension"));
+    buf_add(&name, q->of ? q->of->extension : request_text(q, "extension"));
     buf_add_char(&name, '@');
-    buf_add(&name, request_text(q, "context"));
+    buf_add(&name, q->of ? q->of->context : request_text(q, "context"));
     if (!time_given(q, "at_ms", &m.at_ms))
         return;
     r = journal_each(subject,
@@ -215,7 +283,9 @@ static void moment_run(struct ctl_job *job, void *subject)
                                               .limit = 1 },
                      on_snapshot, &m);
     if (r == 0 && !m.found)
-        tell_unrecorded(&m);
+        r = later_find(&m, buf_str(&name));
+    if (r == 0 && !m.found)
+        tell_unchanged(&m);
     r = r ? r : said_find(&m);
     if (r == 0 && m.cause)
         r = journal_chain(subject, m.run, m.cause, CHAIN_MAX, on_chained, &m);
@@ -233,9 +303,22 @@ void history_chain(struct ctl_job *job, void *journal)
         tell_outcome(m.q, r);
 }
 
+/* A name may lead to another context. What it leads to now is what it is asked about. */
+static void moment_resolve(struct ctl_job *job, void *subject)
+{
+    struct ctl_request *q = request_of(job);
+
+    q->of = state_look_up(subject, request_text(q, "context"), request_text(q, "extension"));
+}
+
+static void moment_resolved(struct ctl_job *job)
+{
+    request_on_journal(request_of(job), moment_run, request_done);
+}
+
 void history_explain(struct ctl_request *q)
 {
-    request_on_journal(q, moment_run, request_done);
+    request_on_state(q, moment_resolve, moment_resolved);
 }
 
 /* ---- following ---- */

@@ -6,47 +6,60 @@
 #include <stdlib.h>
 
 enum {
-    REFUSALS_MAX = 500,
-    SOURCES_MAX = 1000,
-    TEXT_MAX = 4096, /* of one refusal */
+    REFUSALS_MAX = 500, /* of endpoints, and as many of strangers, who push out none of those */
+    TEXT_MAX = 4096,    /* of one refusal */
 };
 
 struct refusal {
     struct list link;
-    struct str name, endpoint, detail;
+    struct str name, endpoint, from, detail;
+    enum subscription_change what;
+    unsigned status;
+    bool known; /* what it is about */
+    uint64_t times;
     char text[];
 };
 
-struct source {
-    struct list link;
-    struct recent_source is;
-    char text[];
+struct refusals {
+    struct list list; /* the newest last */
+    size_t n;
 };
 
 struct recent {
     struct feed *feed;
     struct feed_consumer consumer;
-    struct list refusals, sources; /* the newest last */
-    size_t n_refusals, n_sources;
+    struct refusals endpoints, strangers;
     struct buf scratch;
 };
 
-static void refusal_forget(struct recent *r)
+static void refusal_forget(struct refusals *of, struct refusal *f)
 {
-    struct refusal *oldest = CONTAINER_OF(r->refusals.next, struct refusal, link);
-
-    list_remove(&oldest->link);
-    r->n_refusals--;
-    free(oldest);
+    list_remove(&f->link);
+    of->n--;
+    free(f);
 }
 
-/* Without memory one more is forgotten. */
-static void refusal_remember(struct recent *r, const struct change *c)
+/* What differs only in when it was. */
+static struct refusal *refusal_find(const struct refusals *of, const struct refusal *like)
 {
-    struct str endpoint = c->subscription.watcher.endpoint, all;
+    LIST_FOREACH (it, &of->list) {
+        struct refusal *f = CONTAINER_OF(it, struct refusal, link);
+
+        if (f->what == like->what && f->status == like->status && str_equal(f->name, like->name) &&
+            str_equal(f->endpoint, like->endpoint) && str_equal(f->from, like->from))
+            return f;
+    }
+    return NULL;
+}
+
+/* NULL without memory. */
+static struct refusal *refusal_make(struct recent *r, const struct change *c)
+{
+    const struct change_subscription *s = &c->subscription;
     struct json out = json_on(&r->scratch);
     struct refusal *made;
     size_t name_n;
+    char *at;
 
     buf_reset(&r->scratch);
     change_print_name(c, &r->scratch);
@@ -54,68 +67,49 @@ static void refusal_remember(struct recent *r, const struct change *c)
     json_add_object(&out, NULL);
     change_print_json(c, &out);
     json_end_object(&out);
-    all = buf_str(&r->scratch);
-    made = r->scratch.error ? NULL : malloc(sizeof(*made) + all.n + endpoint.n);
+    if (r->scratch.error)
+        return NULL;
+    made = malloc(sizeof(*made) + r->scratch.n + s->watcher.endpoint.n + s->from.n);
     if (!made)
-        return;
-    memcpy(made->text, all.p, all.n);
-    if (endpoint.n)
-        memcpy(made->text + all.n, endpoint.p, endpoint.n);
-    made->name = (struct str){ made->text, name_n };
-    made->detail = (struct str){ made->text + name_n, all.n - name_n };
-    made->endpoint = (struct str){ made->text + all.n, endpoint.n };
-    list_init(&made->link);
-    list_append(&r->refusals, &made->link);
-    if (++r->n_refusals > REFUSALS_MAX)
-        refusal_forget(r);
-}
-
-static struct source *source_find(const struct recent *r, struct str name)
-{
-    LIST_FOREACH (it, &r->sources) {
-        struct source *s = CONTAINER_OF(it, struct source, link);
-
-        if (str_equal(s->is.source, name))
-            return s;
-    }
-    return NULL;
-}
-
-static void source_remember(struct recent *r, const struct change *c)
-{
-    const struct change_source *s = &c->source;
-    struct source *made = malloc(sizeof(*made) + s->source.n + s->protocol.n + s->why.n), *former;
-    char *at;
-
-    if (!made)
-        return;
-    *made = (struct source){ .is = { .source = s->source,
-                                     .protocol = s->protocol,
-                                     .why = s->why,
-                                     .up = s->up,
-                                     .stale = s->stale,
-                                     .since_wall_ms = c->wall_ms } };
+        return NULL;
+    *made = (struct refusal){ .name = str_sub(buf_str(&r->scratch), 0, name_n),
+                              .detail = str_sub(buf_str(&r->scratch), name_n, r->scratch.n),
+                              .endpoint = s->watcher.endpoint,
+                              .from = s->from,
+                              .what = s->what,
+                              .status = s->status,
+                              .known = c->snapshot != NULL,
+                              .times = 1 };
     at = made->text;
-    str_keep(&made->is.source, &at);
-    str_keep(&made->is.protocol, &at);
-    str_keep(&made->is.why, &at);
-    former = source_find(r, s->source);
-    if (!former && r->n_sources == SOURCES_MAX)
-        former = CONTAINER_OF(r->sources.next, struct source, link);
+    str_keep(&made->name, &at);
+    str_keep(&made->detail, &at);
+    str_keep(&made->endpoint, &at);
+    str_keep(&made->from, &at);
     list_init(&made->link);
-    list_append(&r->sources, &made->link);
-    r->n_sources += former == NULL;
-    if (former)
-        list_remove(&former->link);
-    free(former);
+    return made;
+}
+
+/* Without memory it is forgotten. */
+static void refusal_remember(struct recent *r, const struct change *c)
+{
+    struct refusals *of = c->subscription.watcher.endpoint.n ? &r->endpoints : &r->strangers;
+    struct refusal *made = refusal_make(r, c), *former;
+
+    if (!made)
+        return;
+    former = refusal_find(of, made);
+    if (former) {
+        made->times += former->times;
+        refusal_forget(of, former);
+    }
+    list_append(&of->list, &made->link);
+    if (++of->n > REFUSALS_MAX)
+        refusal_forget(of, CONTAINER_OF(of->list.next, struct refusal, link));
 }
 
 static void on_change(void *ctx, const struct change *c)
 {
-    if (c->kind == CHANGE_SOURCE)
-        source_remember(ctx, c);
-    else
-        refusal_remember(ctx, c);
+    refusal_remember(ctx, c);
 }
 
 int recent_create(struct recent **out, struct feed *feed)
@@ -124,13 +118,12 @@ int recent_create(struct recent **out, struct feed *feed)
 
     if (!r)
         return -ENOMEM;
-    list_init(&r->refusals);
-    list_init(&r->sources);
+    list_init(&r->endpoints.list);
+    list_init(&r->strangers.list);
     buf_init(&r->scratch, TEXT_MAX);
     r->feed = feed;
-    r->consumer = (struct feed_consumer){
-        .kinds = CHANGE_BIT(CHANGE_REFUSAL) | CHANGE_BIT(CHANGE_SOURCE), .each = on_change, .ctx = r
-    };
+    r->consumer =
+        (struct feed_consumer){ .kinds = CHANGE_BIT(CHANGE_REFUSAL), .each = on_change, .ctx = r };
     feed_subscribe(feed, &r->consumer);
     *out = r;
     return 0;
@@ -141,37 +134,40 @@ void recent_destroy(struct recent *r)
     if (!r)
         return;
     feed_unsubscribe(r->feed, &r->consumer);
-    LIST_FOREACH_SAFE (it, &r->refusals)
+    LIST_FOREACH_SAFE (it, &r->endpoints.list)
         free(CONTAINER_OF(it, struct refusal, link));
-    LIST_FOREACH_SAFE (it, &r->sources)
-        free(CONTAINER_OF(it, struct source, link));
+    LIST_FOREACH_SAFE (it, &r->strangers.list)
+        free(CONTAINER_OF(it, struct refusal, link));
     buf_fini(&r->scratch);
     free(r);
 }
 
-static bool fits(const struct refusal *f, const struct recent_question *q)
+static bool is_by(const struct refusal *f, struct str endpoint)
 {
-    if (q->endpoint.n && !str_equal(f->endpoint, q->endpoint))
-        return false;
-    return (!q->resource.n && !q->extension.n) ||
-           (q->resource.n && str_equal(f->name, q->resource)) ||
-           (q->extension.n && str_equal(f->name, q->extension));
+    return !endpoint.n || str_equal(f->endpoint, endpoint) ||
+           (!f->endpoint.n && str_equal(change_uri_user(f->from), endpoint));
+}
+
+static bool is_about(const struct refusal *f, const struct recent_question *q)
+{
+    if (!q->resource.n && !q->extension.n)
+        return true;
+    if (q->resource.n && str_equal(f->name, q->resource))
+        return true;
+    return q->extension.n && !f->known &&
+           str_equal(str_sub(f->name, 0, str_find_char(f->name, '@')), q->extension);
 }
 
 void recent_refusals_each(const struct recent *r, const struct recent_question *q,
-                          void (*each)(void *ctx, struct str detail), void *ctx)
+                          void (*each)(void *ctx, struct str detail, uint64_t times), void *ctx)
 {
-    LIST_FOREACH (it, &r->refusals) {
-        const struct refusal *f = CONTAINER_OF(it, const struct refusal, link);
+    const struct refusals *all[] = { &r->endpoints, &r->strangers };
 
-        if (fits(f, q))
-            each(ctx, f->detail);
-    }
-}
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        LIST_FOREACH (it, &all[i]->list) {
+            const struct refusal *f = CONTAINER_OF(it, const struct refusal, link);
 
-void recent_sources_each(const struct recent *r,
-                         void (*each)(void *ctx, const struct recent_source *s), void *ctx)
-{
-    LIST_FOREACH (it, &r->sources)
-        each(ctx, &CONTAINER_OF(it, const struct source, link)->is);
+            if (is_by(f, q->endpoint) && is_about(f, q))
+                each(ctx, f->detail, f->times);
+        }
 }

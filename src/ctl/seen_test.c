@@ -67,22 +67,30 @@ static void put_refusal(struct testing *t, const char *uri, const char *endpoint
     flush(t);
 }
 
-static void count(void *ctx, struct str detail)
+struct tally {
+    unsigned n;
+    uint64_t times;
+};
+
+static void count(void *ctx, struct str detail, uint64_t times)
 {
+    struct tally *tally = ctx;
+
     assert_true(str_starts(detail, STR("{\"at_ms\":1000,\"kind\":\"refusal\"")));
-    ++*(unsigned *)ctx;
+    tally->n++;
+    tally->times += times;
 }
 
 static unsigned refusals(const struct testing *t, const char *resource, const char *extension,
                          const char *endpoint)
 {
-    unsigned n = 0;
+    struct tally tally = { 0, 0 };
 
     recent_refusals_each(
         t->recent,
         &(struct recent_question){ str_of(resource), str_of(extension), str_of(endpoint) }, count,
-        &n);
-    return n;
+        &tally);
+    return tally.n;
 }
 
 static void test_refusals(void **state)
@@ -98,38 +106,53 @@ static void test_refusals(void **state)
     assert_int_equal(refusals(&t, "1000@users", "1000", "alice"), 1);
     assert_int_equal(refusals(&t, "1000@users", "", ""), 0);
     assert_int_equal(refusals(&t, "", "", ""), 3);
-    for (int i = 0; i < 1000; i++) /* a flood leaves the newest */
+    for (int i = 0; i < 1000; i++) /* one that comes again and again is one */
         put_refusal(&t, "sip:3000@a", "eve");
-    assert_int_equal(refusals(&t, "", "3000", ""), 500);
-    assert_int_equal(refusals(&t, "", "1000", ""), 0);
+    assert_int_equal(refusals(&t, "", "3000", ""), 1);
+    assert_int_equal(refusals(&t, "", "1000", ""), 2);
+    for (int i = 0; i < 1000; i++) { /* a flood leaves the newest, and of others all */
+        char uri[32];
+
+        snprintf(uri, sizeof(uri), "sip:%d@a", 4000 + i);
+        put_refusal(&t, uri, "");
+    }
+    assert_int_equal(refusals(&t, "", "4499", ""), 0);
+    assert_int_equal(refusals(&t, "", "4500", ""), 1);
+    assert_int_equal(refusals(&t, "", "", ""), 504);
     testing_fini(&t);
 }
 
-static void put_source(struct testing *t, const char *name, bool up, const char *why)
+/* What is remembered of one: how often, and who says that he is somebody. */
+static void test_refusals_are_told_apart(void **state)
 {
-    feed_put(&t->writer, &(struct change){
-                             .kind = CHANGE_SOURCE,
-                             .source = { .source = str_of(name), .up = up, .why = str_of(why) } });
-    flush(t);
-}
-
-static void add_source(void *ctx, const struct recent_source *s)
-{
-    buf_printf(ctx, "%.*s %s %.*s;", STR_FMT(s->source), s->up ? "up" : "down", STR_FMT(s->why));
-}
-
-static void test_sources(void **state)
-{
+    struct change change = { .kind = CHANGE_REFUSAL };
+    struct tally tally = { 0, 0 };
     struct testing t;
 
     (void)state;
     testing_init(&t);
-    put_source(&t, "pbx-a", true, "");
-    put_source(&t, "pbx-b", true, "");
-    put_source(&t, "pbx-a", false, "no route");
-    recent_sources_each(t.recent, add_source, &t.told);
-    buf_add_char(&t.told, '\0');
-    assert_string_equal(t.told.p, "pbx-b up ;pbx-a down no route;");
+    change.subscription = (struct change_subscription){ .what = SUBSCRIPTION_REFUSED,
+                                                        .uri = STR("sip:1000@a"),
+                                                        .from = STR("sip:alice@example.com"),
+                                                        .status = 403 };
+    for (unsigned i = 0; i < 3; i++) {
+        feed_put(&t.writer, &change);
+        flush(&t);
+    }
+    change.subscription.status = 401;
+    feed_put(&t.writer, &change);
+    change.subscription.from = STR("sip:bob@example.com");
+    change.subscription.context = STR("users"); /* where it would have been looked for */
+    feed_put(&t.writer, &change);
+    flush(&t);
+    recent_refusals_each(t.recent,
+                         &(struct recent_question){ STR("1000@other"), STR("1000"), STR("alice") },
+                         count, &tally);
+    assert_int_equal(tally.n, 2);
+    assert_int_equal(tally.times, 4);
+    assert_int_equal(refusals(&t, "1000@users", "", ""), 1);
+    assert_int_equal(refusals(&t, "1000@users", "1000", "bob"), 1);
+    assert_int_equal(refusals(&t, "1000@users", "1000", "carol"), 0);
     testing_fini(&t);
 }
 
@@ -230,7 +253,7 @@ static void test_too_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refusals), cmocka_unit_test(test_sources),
+        cmocka_unit_test(test_refusals), cmocka_unit_test(test_refusals_are_told_apart),
         cmocka_unit_test(test_follow),   cmocka_unit_test(test_more_than_there_is_room_for),
         cmocka_unit_test(test_too_many),
     };

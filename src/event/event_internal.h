@@ -15,6 +15,7 @@
  * follow.c        subscriptions go where their names lead now
  * winfo.c         who watches, for those who want to know
  * tell.c          what the edges are told
+ * refused.c       ... also of what was refused before it came here
  * drain.c         moving the subscribers away
  * list.c          resource lists: what they show, as a body
  * keep.c          records of subscriptions, and answers that wait until they are durable
@@ -82,6 +83,13 @@ struct drain { /* subscribers are asked to go elsewhere, some at a time */
     uint64_t begun_ms, n_due; /* the latter of ours, when it was last looked */
 };
 
+struct refused {            /* before it came here */
+    struct list challenges; /* challenge.link, the oldest first */
+    size_t n_challenges;
+    struct timer timer;
+    uint64_t paced_ms; /* until then as many have been told as may be, in the long run */
+};
+
 struct list_view { /* what a list showed one subscriber last: it is asked for several times */
     uint32_t number, generation; /* of the subscription, and of the rules */
     const struct snapshot *whole, *shown;
@@ -126,6 +134,7 @@ struct notifier {
     struct list promises;  /* promise.link, oldest first */
     size_t n_promises;
     struct drain drain;
+    struct refused refused;
     struct list_view list_view;
     struct unsolicited unsolicited;
     struct map seeks, seek_questions; /* struct seek, by dialog and by what was asked */
@@ -805,8 +814,18 @@ void tell_subscription(const struct subscription *s, enum subscription_change wh
 /* Of a SUBSCRIBE that has no subscription; `package` may be empty. */
 void tell_refusal(const struct notifier *n, const struct uas_request *rq, struct str package,
                   unsigned status, const char *why);
+/* What that says; borrowed from the request. */
+struct change_subscription tell_refusal_of(const struct uas_request *rq, struct str package,
+                                           unsigned status, const char *why);
 /* Of the NOTIFY sent last; whose it is is filled in. */
 void tell_notify(const struct subscription *s, const struct change_notify *told);
+
+/* ---- refused.c ---- */
+
+void refused_init(struct notifier *n);
+void refused_fini(struct notifier *n);
+/* What was challenged has come back. */
+void refused_answered(struct notifier *n, const struct uas_request *rq);
 
 /* ---- drain.c ---- */
 

@@ -132,6 +132,7 @@ static void notifier_init(struct notifier *n, const struct notifier_config *cfg)
     timer_init(&n->fan_out_timer, watched_fan_out_fire);
     timer_init(&n->rules_timer, rules_fire);
     drain_init(n);
+    refused_init(n);
     unsolicited_init(n);
     print_allow_events(n);
 }
@@ -194,6 +195,7 @@ void notifier_destroy(struct notifier *n)
     timer_stop(n->cfg.wheel, &n->fan_out_timer);
     timer_stop(n->cfg.wheel, &n->rules_timer);
     timer_stop(n->cfg.wheel, &n->drain.timer);
+    refused_fini(n);
     map_fini(&n->dialogs);
     map_fini(&n->quotas);
     interned_table_fini(&n->interned);

@@ -114,6 +114,11 @@ NODISCARD bool notifier_turn(struct notifier *n);
  * struct notifier. */
 void notifier_subscribe(void *notifier, const struct uas_request *rq);
 
+/* A request was refused before it came here, which is told to the edges if it is a SUBSCRIBE:
+ * register with uas_refused_set, ctx the struct notifier. */
+void notifier_refused(void *notifier, const struct uas_request *rq, unsigned status,
+                      const char *why);
+
 /* The answer to port.watch: a snapshot to start with (borrowed), or NULL: no such resource, 404.
  * `cacheable`: the same name gives the same resource until notifier_dialplan_changed; of NULL: at
  * any time of day. */

@@ -61,6 +61,7 @@ struct fixture {
     int log_fd;
     struct txn_layer *txn;
     struct uas *uas;
+    struct nonces *nonces;
     struct body_registry *bodies;
     struct settings *settings;
     struct notifier *notifier;
@@ -249,8 +250,11 @@ static inline struct addr fixture_addr(const char *text)
 
 static inline void fixture_create_engine(struct fixture *f)
 {
-    assert_int_equal(
-        uas_create(&f->uas, &(struct uas_config){ .log = f->log, .settings = f->settings }), 0);
+    assert_int_equal(uas_create(&f->uas, &(struct uas_config){ .log = f->log,
+                                                               .settings = f->settings,
+                                                               .rng = &f->rng,
+                                                               .nonces = f->nonces }),
+                     0);
     assert_int_equal(txn_create(&f->txn, &(struct txn_config){ .wheel = &f->wheel,
                                                                .rng = &f->rng,
                                                                .log = f->log,
@@ -280,6 +284,7 @@ static inline void fixture_create_engine(struct fixture *f)
                                       fixture_release, fixture_readmit, fixture_watcher,
                                       fixture_resolve, fixture_route, fixture_solicit, NULL } }),
         0);
+    uas_refused_set(f->uas, notifier_refused, f->notifier);
     uas_method_set(f->uas, SIP_SUBSCRIBE, STR_EMPTY, notifier_subscribe, f->notifier);
 }
 
@@ -295,6 +300,7 @@ static inline struct fixture *fixture_create(const char *config)
     rng_init_seeded(&f->rng, 42);
     f->log_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
     assert_int_equal(log_create(&f->log, f->log_fd, LOG_LEVEL_DEBUG, &clock_system), 0);
+    assert_int_equal(nonces_create(&f->nonces, NULL, &f->clock), 0);
     assert_int_equal(body_registry_create(&f->bodies, f->log, NULL), 0);
     f->settings = settings_fixture(config ? config : FIXTURE_CONFIG);
     f->from = (struct flow){ .local = fixture_addr("192.0.2.1:5060"),
@@ -312,6 +318,7 @@ static inline void fixture_destroy(struct fixture *f)
     assert_int_equal(f->held, 0);
     txn_destroy(f->txn);
     uas_destroy(f->uas);
+    nonces_destroy(f->nonces);
     wheel_fini(&f->wheel); /* no timer outlives what it belongs to */
     settings_unref(f->settings);
     for (size_t i = 0; i < f->n_resources; i++)

@@ -635,6 +635,7 @@ void notifier_subscribe(void *notifier, const struct uas_request *rq)
     };
 
     buf_reset(&a.n->headers);
+    refused_answered(a.n, rq);
     if (rq->msg->to_tag.n)
         subscribe_inside(&a);
     else

@@ -39,6 +39,27 @@ void tell_subscription(const struct subscription *s, enum subscription_change wh
                                                  .expires_s = s->expires_s } });
 }
 
+/* The texts are the peer's, of any length. Within a dialog the Request-URI names no resource. */
+struct change_subscription tell_refusal_of(const struct uas_request *rq, struct str package,
+                                           unsigned status, const char *why)
+{
+    const struct endpoint_settings *e = rq->endpoint ? rq->endpoint : rq->denied;
+
+    return (struct change_subscription){
+        .what = SUBSCRIPTION_REFUSED,
+        .watcher = { .endpoint = e ? e->id : STR_EMPTY,
+                     .package = str_sub(package, 0, RESOURCE_MAX),
+                     .call_id = str_sub(rq->msg->call_id, 0, CALL_ID_MAX),
+                     .remote = rq->flow->remote },
+        .uri = str_sub(rq->msg->uri, 0, EVENT_URI_MAX),
+        .context = e && !rq->msg->to_tag.n ? e->context : STR_EMPTY,
+        .from = e ? STR_EMPTY : str_sub(rq->msg->from_parts.uri, 0, EVENT_URI_MAX),
+        .user_agent = str_sub(sip_header_value(rq->msg, SIP_H_USER_AGENT), 0, USER_AGENT_MAX),
+        .status = status,
+        .why = str_of(why),
+    };
+}
+
 void tell_refusal(const struct notifier *n, const struct uas_request *rq, struct str package,
                   unsigned status, const char *why)
 {
@@ -46,17 +67,7 @@ void tell_refusal(const struct notifier *n, const struct uas_request *rq, struct
         return;
     feed_put(n->cfg.changes,
              &(struct change){ .kind = CHANGE_REFUSAL,
-                               .subscription = { .what = SUBSCRIPTION_REFUSED,
-                                                 .watcher = { .endpoint = rq->endpoint->id,
-                                                              .package = package,
-                                                              .call_id = rq->msg->call_id,
-                                                              .remote = rq->flow->remote },
-                                                 .uri = rq->msg->uri,
-                                                 .user_agent = str_sub(
-                                                     sip_header_value(rq->msg, SIP_H_USER_AGENT), 0,
-                                                     USER_AGENT_MAX),
-                                                 .status = status,
-                                                 .why = str_of(why) } });
+                               .subscription = tell_refusal_of(rq, package, status, why) });
 }
 
 void tell_notify(const struct subscription *s, const struct change_notify *told)

@@ -138,6 +138,108 @@ static void test_refused(void **state)
     ear_fini(&e, f);
 }
 
+#define LOCKED                                                                                  \
+    FIXTURE_CONFIG "[locked]\ntype=endpoint\ncontext=users\nallow_subscribe=yes\nauth=locked\n" \
+                   "[locked]\ntype=auth\nusername=locked\npassword=x\n"                         \
+                   "[far]\ntype=endpoint\ncontext=users\ndeny=0.0.0.0/0\n"
+
+static struct sub sub_of(const char *user, const char *call_id)
+{
+    struct sub s = sub_plain(call_id);
+
+    s.user = user;
+    return s;
+}
+
+/* Those that never come to the notifier: whose credentials are none, who is nobody here, or not by
+ * this address. */
+static void test_refused_before(void **state)
+{
+    struct fixture *f = fixture_create(LOCKED);
+    struct sub locked = sub_of("locked", "c1"), far = sub_of("far", "c2"),
+               nobody = sub_of("nobody", "c3");
+    struct ear e;
+
+    (void)state;
+    ear_init(&e, f);
+    sub_send(f, &far);
+    expect_status(f, 401); /* where some have credentials a stranger is asked for his */
+    sub_send(f, &nobody);
+    expect_status(f, 401);
+    assert_told(&e, f, "refusal refused 401 far: the endpoint does not permit this address\n");
+    sub_send(f, &locked);
+    expect_status(f, 401);
+    fixture_pass(f, 31000);
+    assert_told(&e, f, "");
+    fixture_pass(f, 2000); /* nobody comes back with a password */
+    assert_told(&e, f,
+                "refusal refused 401 : it was asked for its password, and has not come back with "
+                "one\n"
+                "refusal refused 401 locked: it was asked for its password, and has not come back "
+                "with one\n");
+    locked.cseq++;
+    locked.extra = "Authorization: Digest username=\"locked\", realm=\"asterisk\", nonce=\"0\"\r\n";
+    sub_send(f, &locked);
+    expect_status(f, 400);
+    fixture_pass(f, 60000);
+    assert_told(&e, f,
+                "refusal refused 400 locked: Authorization lacks one of username, realm, nonce, "
+                "uri, response\n");
+    ear_fini(&e, f);
+}
+
+/* A challenge that is answered is nothing to tell, and one that nobody waits for leaves nothing. */
+static void test_challenged(void **state)
+{
+    struct fixture *f = fixture_create(LOCKED);
+    struct sub locked = sub_of("locked", "c1"), alice = sub_plain("c1");
+    struct ear e;
+
+    (void)state;
+    ear_init(&e, f);
+    sub_send(f, &locked);
+    expect_status(f, 401);
+    alice.event = "toaster"; /* comes to the notifier, with the same Call-ID */
+    alice.cseq++;
+    sub_send(f, &alice);
+    expect_status(f, 489);
+    fixture_pass(f, 60000);
+    assert_told(&e, f, "refusal refused 489 alice: this event package is not served\n");
+    locked.call_id = "c9";
+    sub_send(f, &locked); /* and is under way at the end */
+    ear_fini(&e, f);
+}
+
+/* Anybody can have himself refused, as often as he likes. */
+static void test_flood_of_refusals(void **state)
+{
+    struct fixture *f = fixture_create(NULL);
+    struct sub s = sub_of("nobody", "c1");
+    size_t told = 0;
+    struct ear e;
+
+    (void)state;
+    ear_init(&e, f);
+    e.consumer.kinds = CHANGE_BIT(CHANGE_REFUSAL);
+    for (unsigned i = 0; i < 1000; i++) {
+        s.cseq++;
+        sub_send(f, &s);
+        expect_status(f, 403);
+    }
+    assert_int_equal(atomic_load(&e.feed.lost), 800);
+    fixture_pass(f, 60000);
+    s.cseq++;
+    sub_send(f, &s);
+    assert_int_equal(atomic_load(&e.feed.lost), 800);
+    feed_flush(&f->changes);
+    while (inbox_run(&e.home, 100))
+        ;
+    for (size_t i = 0; i < e.told.n; i++)
+        told += e.told.p[i] == '\n';
+    assert_int_equal(told, 201);
+    ear_fini(&e, f);
+}
+
 static void test_given_up(void **state)
 {
     struct fixture *f = fixture_create(NULL);
@@ -167,6 +269,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_life),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_refused_before),
+        cmocka_unit_test(test_challenged),
+        cmocka_unit_test(test_flood_of_refusals),
         cmocka_unit_test(test_given_up),
     };
 

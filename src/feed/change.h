@@ -92,6 +92,9 @@ struct change_subscription { /* the snapshot: what it is about, NULL while that 
     enum subscription_change what;
     struct change_watcher watcher;
     struct str uri; /* what was asked for: user@host or the whole Request-URI */
+    /* Of one that was refused before it was known what it is about: where its endpoint looks, and,
+     * when no endpoint is known, who it says that it is. */
+    struct str context, from;
     struct str user_agent;
     unsigned status;
     struct str why;

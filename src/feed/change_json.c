@@ -12,13 +12,22 @@ static void print_resource(struct buf *out, struct str context, struct str exten
     buf_add(out, context);
 }
 
-/* "sip:1000@192.0.2.1;transport=tcp": 1000. */
-static struct str user_of(struct str uri)
+struct str change_uri_user(struct str uri)
 {
     struct str rest = str_sub(uri, str_find_char(uri, ':') + 1, uri.n);
     size_t at = str_find_char(rest, '@');
 
     return at < rest.n ? str_sub(rest, 0, at) : STR_EMPTY;
+}
+
+static void print_asked(struct buf *out, const struct change_subscription *s)
+{
+    struct str user = change_uri_user(s->uri);
+
+    if (user.n && s->context.n)
+        print_resource(out, s->context, user);
+    else
+        buf_add(out, user);
 }
 
 void change_print_name(const struct change *c, struct buf *out)
@@ -45,7 +54,7 @@ void change_print_name(const struct change *c, struct buf *out)
     if (c->snapshot)
         print_resource(out, c->snapshot->context, c->snapshot->extension);
     else if (c->kind == CHANGE_SUBSCRIPTION || c->kind == CHANGE_REFUSAL)
-        buf_add(out, user_of(c->subscription.uri));
+        print_asked(out, &c->subscription);
 }
 
 /* ---- members ---- */
@@ -175,7 +184,10 @@ static void print_subscription(const struct change *c, struct json *out)
     json_add_str(out, "what", subscription_change_name(s->what));
     if (c->snapshot)
         add_resource(out, c->snapshot->context, c->snapshot->extension);
+    else if (s->context.n && change_uri_user(s->uri).n)
+        add_resource(out, s->context, change_uri_user(s->uri));
     add_given(out, "uri", s->uri);
+    add_given(out, "from", s->from);
     print_watcher(&s->watcher, out);
     add_given(out, "user_agent", s->user_agent);
     add_counted(out, "status", s->status);

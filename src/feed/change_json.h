@@ -8,6 +8,9 @@
 /* Members of an open object: "at_ms", "kind", "cause", "source", then what the kind has, as
  * doc/control-socket.md says. */
 void change_print_json(const struct change *c, struct json *out);
+/* "sip:1000@192.0.2.1;transport=tcp": 1000; empty where there is none. */
+struct str change_uri_user(struct str uri);
 /* What it is about: "1000@users" of resources, the name of a device, provider, mailbox or source;
- * of a SUBSCRIBE whose resource is not known the user of its Request-URI; or nothing. */
+ * of a SUBSCRIBE whose resource is not known the user of its Request-URI, in the context where its
+ * endpoint looks; or nothing. */
 void change_print_name(const struct change *c, struct buf *out);

@@ -128,12 +128,13 @@ static void test_exchanges(void **state)
 static void test_refusals(void **state)
 {
     static const struct {
-        const char *uri, *name;
+        const char *uri, *context, *name;
     } cases[] = {
-        { "sip:1000@192.0.2.1:5060;transport=tcp", "1000" },
-        { "sip:192.0.2.1", "" },
-        { "nonsense", "" },
-        { "", "" },
+        { "sip:1000@192.0.2.1:5060;transport=tcp", "", "1000" },
+        { "sip:1000@192.0.2.1", "users", "1000@users" },
+        { "sip:192.0.2.1", "users", "" },
+        { "nonsense", "", "" },
+        { "", "", "" },
     };
 
     (void)state;
@@ -141,6 +142,7 @@ static void test_refusals(void **state)
         const struct change c = { .kind = CHANGE_REFUSAL,
                                   .subscription = { .what = SUBSCRIPTION_REFUSED,
                                                     .uri = str_of(cases[i].uri),
+                                                    .context = str_of(cases[i].context),
                                                     .status = 404 } };
         char room[64];
         struct buf b;

@@ -23,7 +23,7 @@ struct feed_chunk {
 
 #define TEXT(member) offsetof(struct change, member)
 
-enum { TEXTS_MAX = 9 };
+enum { TEXTS_MAX = 10 };
 
 /* Ends with 0, where no text is. */
 static const size_t texts_of[CHANGE_KINDS][TEXTS_MAX] = {
@@ -41,7 +41,8 @@ static const size_t texts_of[CHANGE_KINDS][TEXTS_MAX] = {
                               TEXT(subscription.user_agent), TEXT(subscription.why) },
     [CHANGE_REFUSAL] = { TEXT(subscription.watcher.endpoint), TEXT(subscription.watcher.package),
                          TEXT(subscription.watcher.call_id), TEXT(subscription.watcher.contact),
-                         TEXT(subscription.uri), TEXT(subscription.user_agent),
+                         TEXT(subscription.uri), TEXT(subscription.context),
+                         TEXT(subscription.from), TEXT(subscription.user_agent),
                          TEXT(subscription.why) },
     [CHANGE_NOTIFY] = { TEXT(notify.watcher.endpoint), TEXT(notify.watcher.package),
                         TEXT(notify.watcher.call_id), TEXT(notify.watcher.contact) },
@@ -163,7 +164,7 @@ void feed_writer_fini(struct feed_writer *w)
     w->feed = NULL;
 }
 
-static void lose(struct feed_writer *w, enum change_kind kind)
+void feed_lose(struct feed_writer *w, enum change_kind kind)
 {
     w->lost.n++;
     w->lost.kinds |= CHANGE_BIT((unsigned)kind);
@@ -242,7 +243,7 @@ void feed_put(struct feed_writer *w, const struct change *c)
     if (!feed_wants(w, c->kind))
         return;
     if (!w->patient && feed_is_behind(w->feed)) {
-        lose(w, c->kind);
+        feed_lose(w, c->kind);
         return;
     }
     if (w->lost.n)
@@ -252,7 +253,7 @@ void feed_put(struct feed_writer *w, const struct change *c)
     if (!filled.cause.number && filled.snapshot && tells_snapshot(c->kind))
         filled.cause = filled.snapshot->cause;
     if (!put(w, &filled))
-        lose(w, c->kind);
+        feed_lose(w, c->kind);
 }
 
 void feed_flush(struct feed_writer *w)

@@ -76,5 +76,7 @@ static inline bool feed_wants(const struct feed_writer *w, enum change_kind kind
 /* Copied, with references to its snapshots. Without a time it is now; what tells a snapshot has the
  * cause of that when it has none. */
 void feed_put(struct feed_writer *w, const struct change *c);
+/* It is counted as one that is missing here, and that is told in its place. */
+void feed_lose(struct feed_writer *w, enum change_kind kind);
 /* At the end of a turn, and before a message that must not overtake what was put. */
 void feed_flush(struct feed_writer *w);

@@ -505,6 +505,21 @@ int journal_each(struct journal *j, const struct journal_query *q, journal_row_f
     return file_rows(&j->file, STATEMENT_BY_NAME, each, ctx);
 }
 
+int journal_next(struct journal *j, struct str name, unsigned kinds, uint64_t after_ms,
+                 journal_row_fn each, void *ctx)
+{
+    sqlite3_stmt *st;
+    int r = readable(j);
+
+    if (r)
+        return r;
+    st = j->file.statements[STATEMENT_NEXT];
+    sqlite3_bind_text(st, 1, name.n ? name.p : "", (int)name.n, SQLITE_STATIC);
+    sqlite3_bind_int64(st, 2, (int64_t)after_ms);
+    sqlite3_bind_int64(st, 3, file_kinds(kinds));
+    return file_rows(&j->file, STATEMENT_NEXT, each, ctx);
+}
+
 int journal_chain(struct journal *j, uint64_t run, uint64_t cause, uint32_t limit,
                   journal_row_fn each, void *ctx)
 {

@@ -67,6 +67,9 @@ enum journal_outcome {
 /* 0, a journal_outcome, or what `each` has returned. */
 NODISCARD int journal_each(struct journal *j, const struct journal_query *q, journal_row_fn each,
                            void *ctx);
+/* The first of that name and these kinds after that time, if there is one. */
+NODISCARD int journal_next(struct journal *j, struct str name, unsigned kinds, uint64_t after_ms,
+                           journal_row_fn each, void *ctx);
 /* Everything that one cause led to, in the order of time. */
 NODISCARD int journal_chain(struct journal *j, uint64_t run, uint64_t cause, uint32_t limit,
                             journal_row_fn each, void *ctx);

@@ -55,6 +55,8 @@ static const char *const texts[STATEMENTS] = {
     [STATEMENT_BY_NAME] = "SELECT * FROM (SELECT " ROW " FROM change WHERE (?1 IS NULL OR name ="
                           " (SELECT name.id FROM name WHERE text = ?1)) AND at_ms BETWEEN ?2 AND ?3"
                           " AND (?4 >> kind) & 1 ORDER BY id DESC LIMIT ?5) ORDER BY id",
+    [STATEMENT_NEXT] = "SELECT " ROW " FROM change WHERE name = (SELECT name.id FROM name WHERE"
+                       " text = ?1) AND at_ms > ?2 AND (?3 >> kind) & 1 ORDER BY id LIMIT 1",
     [STATEMENT_BY_CAUSE] = "SELECT " ROW " FROM change WHERE run = ?1 AND cause = ?2 AND cause > 0"
                            " ORDER BY id LIMIT ?3",
     [STATEMENT_WATCHERS] =

@@ -13,10 +13,11 @@ enum journal_statement {
     STATEMENT_PUT,
     STATEMENT_NAME_PUT,
     STATEMENT_NAME_FIND,
-    STATEMENT_OLD,      /* forgets some that are too old */
-    STATEMENT_OLDEST,   /* forgets some, whatever their age */
-    STATEMENT_BY_NAME,  /* reading */
-    STATEMENT_BY_CAUSE, /* likewise */
+    STATEMENT_OLD,     /* forgets some that are too old */
+    STATEMENT_OLDEST,  /* forgets some, whatever their age */
+    STATEMENT_BY_NAME, /* reading */
+    STATEMENT_NEXT,
+    STATEMENT_BY_CAUSE,
     STATEMENT_WATCHERS,
     STATEMENT_FIRST,
     STATEMENTS

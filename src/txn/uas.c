@@ -22,6 +22,8 @@ struct uas {
     struct buf headers; /* of the response being made */
     struct authenticator authenticator;
     bool challenges_strangers;
+    uas_refused_fn refused; /* NULL: nobody is told */
+    void *refused_ctx;
     struct uas_counters counters;
 };
 
@@ -85,6 +87,12 @@ void uas_method_set(struct uas *u, enum sip_method method, struct str extensions
 {
     BUG_UNLESS(method > SIP_METHOD_OTHER && method < SIP_METHODS);
     u->methods[method] = (struct uas_method){ handler, ctx, extensions };
+}
+
+void uas_refused_set(struct uas *u, uas_refused_fn refused, void *ctx)
+{
+    u->refused = refused;
+    u->refused_ctx = ctx;
 }
 
 void uas_counters_get(const struct uas *u, struct uas_counters *out)
@@ -161,11 +169,20 @@ static void add_header(struct uas *u, struct str name, struct str value)
         sip_print_header(&u->headers, name, value);
 }
 
+static void tell_refused(struct uas *u, const struct uas_request *rq, unsigned status,
+                         const char *why)
+{
+    if (u->refused)
+        u->refused(u->refused_ctx, rq, status,
+                   rq->denied ? "the endpoint does not permit this address" : why);
+}
+
 /* Ends the request with what is in u->headers; always true, for the checks to return. */
 static bool refuse(struct uas *u, const struct uas_request *rq, unsigned status, const char *why)
 {
     log_debug(u->cfg.log, "uas.refused", KV_U("status", status), KV("method", rq->msg->method_text),
               KV("call_id", rq->msg->call_id));
+    tell_refused(u, rq, status, why);
     uas_print_warning(&u->headers, u->settings->global.user_agent, why);
     server_txn_reject(rq->txn, status, buf_str(&u->headers));
     return true;
@@ -175,6 +192,7 @@ static bool refuse(struct uas *u, const struct uas_request *rq, unsigned status,
 static bool refuse_once(struct uas *u, const struct uas_request *rq, unsigned status,
                         const char *why)
 {
+    tell_refused(u, rq, status, why);
     uas_print_warning(&u->headers, u->settings->global.user_agent, why);
     server_txn_reject_once(rq->txn, status, buf_str(&u->headers));
     return true;
@@ -410,8 +428,8 @@ static bool refuse_stranger(struct uas *u, const struct uas_request *rq)
 }
 
 /* RFC 3261 section 22.1. Not kept: it costs a stranger as much as us, a flood of it no memory, and
- * there are clients that answer on the same branch. */
-static bool challenge(struct uas *u, const struct uas_request *rq, bool stale)
+ * there are clients that answer on the same branch. `why`: NULL, or what was wrong. */
+static bool challenge(struct uas *u, const struct uas_request *rq, bool stale, const char *why)
 {
     int r =
         authenticate_print(&u->authenticator, rq->endpoint, &rq->flow->remote, stale, &u->headers);
@@ -421,6 +439,7 @@ static bool challenge(struct uas *u, const struct uas_request *rq, bool stale)
         buf_reset(&u->headers);
         return refuse(u, rq, 500, "no challenge can be made");
     }
+    tell_refused(u, rq, 401, why);
     server_txn_reject_once(rq->txn, 401, buf_str(&u->headers));
     return true;
 }
@@ -446,14 +465,15 @@ static bool check_credentials(struct uas *u, struct uas_request *rq)
         return false;
     case AUTHENTICATION_NONE:
         u->counters.challenged++;
-        return challenge(u, rq, false);
+        return challenge(u, rq, false, NULL);
     case AUTHENTICATION_WRONG:
         u->counters.wrong_credentials++;
-        tell_wrong(u, rq, "the user name or password is wrong");
-        return challenge(u, rq, false);
+        why = "the user name or password is wrong";
+        tell_wrong(u, rq, why);
+        return challenge(u, rq, false, why);
     case AUTHENTICATION_STALE:
         u->counters.stale_nonces++;
-        return challenge(u, rq, true);
+        return challenge(u, rq, true, NULL);
     case AUTHENTICATION_BROKEN:
         u->counters.broken_credentials++;
         tell_wrong(u, rq, why);
@@ -471,6 +491,7 @@ static bool check_identity(struct uas *u, struct uas_request *rq)
 
     if (e && !rules_permit(u->settings, rq, &e->source, &e->contact)) {
         tell_denied(u, rq, "endpoint", e->id);
+        rq->denied = e;
         e = NULL; /* from there it is nobody, and nobody is told that it is somebody elsewhere */
     }
     rq->endpoint = e;

@@ -21,6 +21,7 @@ struct uas_request { /* valid for the handler's call */
     const struct flow *flow;
     struct server_txn *txn;
     const struct endpoint_settings *endpoint; /* who asks */
+    const struct endpoint_settings *denied; /* who it would be by another address, if that is it */
     const struct settings *settings;
     struct sip_uri uri; /* Request-URI, parsed */
 };
@@ -44,6 +45,12 @@ void uas_offer_set(struct uas *u, struct str accept, struct str allow_events);
 /* `extensions`: option tags this method understands in Require, comma separated; borrowed. */
 void uas_method_set(struct uas *u, enum sip_method method, struct str extensions,
                     uas_handler_fn handler, void *ctx);
+/* Told of each request that is refused here, while its answer is made. `rq->endpoint` is NULL where
+ * nobody is known by what it says. `why` says more than the answer does, which must not help to
+ * guess; NULL: it was asked for credentials, and may come again with them. */
+typedef void (*uas_refused_fn)(void *ctx, const struct uas_request *rq, unsigned status,
+                               const char *why);
+void uas_refused_set(struct uas *u, uas_refused_fn refused, void *ctx);
 struct uas_counters {
     uint64_t challenged;        /* 401 to requests without credentials for us */
     uint64_t wrong_credentials; /* 401 to requests with another name or password */

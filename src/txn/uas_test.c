@@ -232,6 +232,44 @@ static void test_new_settings(void **state)
     server_close(&s);
 }
 
+static void on_refused(void *ctx, const struct uas_request *rq, unsigned status, const char *why)
+{
+    buf_printf(ctx, "%u %.*s%s%.*s: %s\n", status,
+               STR_FMT(rq->endpoint ? rq->endpoint->id : STR("")), rq->denied ? "!" : "",
+               STR_FMT(rq->denied ? rq->denied->id : STR("")), why ? why : "(challenge)");
+}
+
+/* Whoever wants to know is told more than the answer says. */
+static void test_what_is_told_of_refusals(void **state)
+{
+    static const char locked[] =
+        "[alice]\ntype=endpoint\nauth=alice\n[alice]\ntype=auth\nusername=alice\npassword=x\n"
+        "[far]\ntype=endpoint\ndeny=0.0.0.0/0\n[open]\ntype=endpoint\n";
+    static const char digest[] = "Authorization: Digest username=\"alice\", realm=\"asterisk\", "
+                                 "nonce=\"0\", uri=\"sip:100@example.com\"\r\n";
+    char room[1024];
+    struct server s;
+    struct buf told;
+
+    (void)state;
+    server_open(&s, locked);
+    buf_init_on(&told, room, sizeof(room) - 1);
+    uas_refused_set(s.uas, on_refused, &told);
+    request(&s, "SUBSCRIBE", URI, "<sip:open@example.com>", "", "");
+    assert_int_equal(told.n, 0);
+    request(&s, "SUBSCRIBE", URI, ALICE, "", "");
+    request(&s, "SUBSCRIBE", URI, ALICE, digest, "");
+    request(&s, "SUBSCRIBE", URI, "<sip:far@example.com>", "", "");
+    request(&s, "SUBSCRIBE", "tel:1", "<sip:open@example.com>", "", "");
+    room[told.n] = '\0';
+    assert_string_equal(
+        room, "401 alice: (challenge)\n"
+              "400 alice: Authorization lacks one of username, realm, nonce, uri, response\n"
+              "401 !far: the endpoint does not permit this address\n"
+              "416 : the Request-URI is not a SIP URI\n");
+    server_close(&s);
+}
+
 static void test_warning_text(void **state)
 {
     static const struct {
@@ -261,6 +299,7 @@ int main(void)
         cmocka_unit_test(test_options),
         cmocka_unit_test(test_what_the_handler_sees),
         cmocka_unit_test(test_new_settings),
+        cmocka_unit_test(test_what_is_told_of_refusals),
         cmocka_unit_test(test_warning_text),
     };
 

@@ -8,7 +8,10 @@ import sqlite3
 import subprocess
 import time
 
+import test_sources
 from harness import DEFAULT_FILES, Extstated, Phone, Subscription, free_port, main, unittest, wait_for
+from manager_server import Manager
+from test_who import caller
 
 EXTENSIONS = """
 [users]
@@ -21,6 +24,26 @@ exten => 1500,hint,Custom:1500
 exten => 2000,hint,Custom:2000
 """
 JOURNAL = "[journal]\nenabled=yes\n"
+PUBLISH = """
+[esc]
+type=outbound-publish
+server_uri=sip:127.0.0.1:%d
+from_uri=sip:127.0.0.1
+event=dialog
+multi_user=yes
+@body=application/dialog-info+xml
+@exten=^1000
+"""
+LOCKED = """
+[carol](phone)
+auth=carol
+[carol]
+type=auth
+username=carol
+password=sesame
+[far](phone)
+deny=0.0.0.0/0
+"""
 
 
 def parts(rows, name):
@@ -103,11 +126,155 @@ class Explain(unittest.TestCase):
             self.assertIn("EXTENSION@CONTEXT", d.tool("explain", "1000", plain=True, status=2))
             self.assertIn("no journal is kept", d.tool("history", "1000@users", plain=True, status=4))
 
+    def refused(self, d, status, *arguments, about="1000@users"):
+        """The refusal that explain tells, once it is there."""
+        return wait_for(f"the refusal by {status}", lambda: [
+            r for r in parts(d.tool("explain", about, *arguments), "refusal") if r["status"] == status])[0]
+
+    def test_refused_before_anybody_looked_what_for(self):
+        """By credentials, addresses, rates: who, with which code, why and when."""
+        with self.daemon(pjsip=LOCKED) as d, caller(d.port, "carol", "guess") as carol, \
+                Phone(d.port, user="far") as far, Phone(d.port, user="eve") as eve:
+            began = int(time.time() * 1000) - 1
+            challenge = carol.subscribe("1000")["WWW-Authenticate"]
+            self.assertEqual(parts(d.tool("explain", "1000@users"), "refusal"), [])  # she may still come with a password
+            self.assertEqual(carol.ask(challenge).status, 401)
+            refusal = self.refused(d, 401, "--for", "carol")
+            self.assertEqual((refusal["endpoint"], refusal["why"], refusal["resource"], refusal["event"], refusal["remote"]),
+                             ("carol", "the user name or password is wrong", "1000@users", "dialog", f"127.0.0.1:{carol.port}"))
+            self.assertTrue(began <= refusal["at_ms"] <= time.time() * 1000 + 1)
+            self.assertEqual(carol.ask(carol.subscribe("1000")["WWW-Authenticate"]).status, 401)
+            wait_for("the second", lambda: self.refused(d, 401, "--for", "carol").get("times") == 2)
+            text = d.tool("explain", "1000@users", plain=True)
+            self.assertRegex(text, rf"! \S+ \(\d+s ago\): carol \(127.0.0.1:{carol.port}\) refused: dialog of 1000@users 401, the user "
+                             r"name or password is wrong; 2 times")
+            # One from where the endpoint may not be, and one whom nobody knows: strangers are challenged here.
+            self.assertEqual(far.subscribe("1000").status, 401)
+            refusal = self.refused(d, 401, "--for", "far")
+            self.assertEqual((refusal["endpoint"], refusal["why"]), ("far", "the endpoint does not permit this address"))
+            uri = f"sip:1000@127.0.0.1:{d.port}"
+            eve.request("SUBSCRIBE", uri, [("Event", "dialog"), ("Authorization", "Digest username=eve")])
+            self.assertEqual(eve.response().status, 400)
+            refusal = self.refused(d, 400)
+            self.assertEqual((refusal["endpoint"], refusal["from"]), ("", "sip:eve@127.0.0.1"))
+            self.assertEqual(parts(d.tool("explain", "1500@shared"), "refusal"), [])
+            # And how often one may ask.
+            d.reload(extstate_conf="[general]\nrequests_per_endpoint=1\n")
+            with Phone(d.port, user="bob") as bob:
+                while bob.subscribe("1000").status == 200:
+                    pass
+                refusal = self.refused(d, 503, "--for", "bob")
+                self.assertEqual(refusal["why"], "there are too many requests in a second")
+
+    def test_refusals_are_in_the_journal(self):
+        with self.daemon(JOURNAL, LOCKED) as d, caller(d.port, "carol", "guess") as carol:
+            carol.ask(carol.subscribe("1000")["WWW-Authenticate"])
+            row = wait_for("the refusal", lambda: [
+                r for r in d.tool("history", "1000@users") if r["kind"] == "refusal"])[0]
+            self.assertEqual((row["endpoint"], row["status"]), ("carol", 401))
+            self.assertIn("refused: dialog of 1000@users 401, the user name or password is wrong",
+                          d.tool("history", "1000@users", plain=True))
+
+    def test_a_publication_from_its_cause_to_its_acknowledgement(self):
+        with Phone(0) as esc, self.daemon(JOURNAL, PUBLISH % esc.port) as d:
+            seen = set()
+
+            def publish():
+                """The next PUBLISH; what is sent again is not."""
+                while True:
+                    message = esc.receive()
+                    self.assertIsNotNone(message)
+                    if message.cseq not in seen:
+                        seen.add(message.cseq)
+                        return message
+
+            def publisher(**wanted):
+                return wait_for(f"the publication to have {wanted}", lambda: [
+                    p for p in parts(d.tool("explain", "1000@users"), "publisher") if wanted.items() <= p.items()])[0]
+            first = publish()
+            publisher(last_status=0, told_sequence=0)
+            self.assertIn("! esc", d.tool("explain", "1000@users", plain=True))
+            esc.reply(first, "200 OK\r\nSIP-ETag: first\r\nExpires: 600")
+            publisher(last_status=200, entity_tag="first", cseq=first.cseq)
+            d.set("Custom:1000", "INUSE", source="pbx-a")
+            changed = publish()
+            self.assertIn("confirmed", changed.body)
+            publisher(entity_tag="first", cseq=changed.cseq)
+            esc.reply(changed, "200 OK\r\nSIP-ETag: second\r\nExpires: 600")
+            told = publisher(last_status=200, entity_tag="second", cseq=changed.cseq)
+            self.assertEqual(told["told_sequence"], told["current_sequence"])
+            text = d.tool("explain", "1000@users", plain=True)
+            self.assertRegex(text, rf"(?m)^    esc .*dialog, published, entity-tag second, CSeq {changed.cseq} answered 200 OK$")
+            chain = wait_for("the answer in the chain", lambda: [
+                r for r in parts(d.tool("explain", "1000@users"), "chain") if r["kind"] == "publish" and r["what"] == "answered"])
+            self.assertEqual((chain[-1]["cseq"], chain[-1]["status"], chain[-1]["section"], chain[-1]["source"]),
+                             (changed.cseq, 200, "esc", "pbx-a"))
+            self.assertIn("took_ms", chain[-1])
+            # One that is refused.
+            d.set("Custom:1000", "NOT_INUSE", source="pbx-a")
+            refused = publish()
+            esc.reply(refused, "403 Forbidden")
+            publisher(last_status=403, last_reason="Forbidden")
+            self.assertRegex(d.tool("explain", "1000@users", plain=True), r"(?m)^  ! esc .* answered 403 Forbidden$")
+
+    def test_a_source_that_is_killed_and_comes_back(self):
+        with Manager({"PJSIP/zoe": "INUSE"}) as pbx:
+            more = test_sources.source("pbx-a", pbx)
+            d = Extstated({"extensions.conf": EXTENSIONS + "exten => 2001,hint,PJSIP/zoe\n", "extstate.conf": more})
+            self.enterContext(d)
+            test_sources.following(d, "pbx-a")
+
+            def sources():
+                return parts(d.tool("explain", "2001@office"), "source")
+            device = wait_for("the list", lambda: [
+                r for r in parts(d.tool("explain", "2001@office"), "device") if r["state"] == "INUSE"])[0]
+            self.assertEqual([s["source"] for s in device["sources"]], ["pbx-a"])
+            self.assertEqual(sources(), [])
+        away = wait_for("it to be away", lambda: [s for s in sources() if s["stale"]])[0]
+        self.assertEqual((away["source"], away["protocol"], away["up"]), ("pbx-a", "ami", False))
+        self.assertTrue(away["why"])
+        text = d.tool("explain", "2001@office", plain=True)
+        self.assertRegex(text, r"(?m)^2001@office is Unavailable since ")
+        self.assertRegex(text, r"! source pbx-a \(ami\) is down since \S+ \(\d+s ago\): \S+")
+        pbx.start()
+        self.addCleanup(pbx.stop)
+        wait_for("it to be back", lambda: not sources())
+        wait_for("the lamp", lambda: part(d.tool("explain", "2001@office"), "resource")["state"] == "InUse")
+        pbx.stop()
+        wait_for("it to be away again", sources)
+        d.reload(extstate_conf="")  # one that is nobody's any more is not away
+        self.assertEqual(sources(), [])
+
+    def test_a_time_before_anything_changed(self):
+        """The first change after it says what was before; without one it is as it is."""
+        with self.daemon() as d:
+            d.set("Custom:1000", "INUSE")
+            time.sleep(1.1)  # times are told in seconds
+            d.reload(extstate_conf=JOURNAL)
+            d.set("Custom:2000", "INUSE")
+            wait_for("the journal to begin", lambda: d.tool("history", "2000@office", status=None))
+            time.sleep(1.1)
+            then = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime())
+            resource = part(d.tool("explain", "1000@users", "--at", then), "resource")
+            self.assertEqual((resource["state"], resource["hint"]), ("InUse", "Custom:1000&Custom:other,CustomPresence:1000"))
+            time.sleep(1.1)
+            d.set("Custom:1000", "BUSY")
+            resource = wait_for("the change", lambda: [
+                r for r in parts(d.tool("explain", "1000@users", "--at", then), "resource") if "until_ms" in r])[0]
+            self.assertEqual(resource["state"], "InUse")
+            self.assertRegex(d.tool("explain", "1000@users", "--at", then, plain=True),
+                             r"(?m)^1000@users was InUse until .* by the first change that the journal has of it$")
+            # By the name of another context, which leads to the same.
+            d.set("Custom:1500", "INUSE")
+            now = wait_for("its change", lambda: [
+                r for r in parts(d.tool("explain", "1500@users", "--at", "0s"), "resource") if r["state"] == "InUse"])[0]
+            self.assertEqual(now["resource"], "1500@shared")
+            self.assertIn("has not been yet", d.tool("explain", "1000@users", "--at", "2100-01-01", plain=True, status=2))
+            self.assertIn("is no time", d.tool("explain", "1000@users", "--at", "2026-02-31", plain=True, status=2))
+
     def test_the_journal(self):
         esc = free_port()
-        publish = f"[esc]\ntype=outbound-publish\nserver_uri=sip:127.0.0.1:{esc}\nfrom_uri=sip:127.0.0.1\n" \
-            "event=dialog\nmulti_user=yes\n@body=application/dialog-info+xml\n@exten=^1000\n"
-        with self.daemon(JOURNAL, publish) as d, Phone(d.port) as alice:
+        with self.daemon(JOURNAL, PUBLISH % esc) as d, Phone(d.port) as alice:
             dialog = Subscription(alice.subscribe("1000"))
             alice.notify()
             d.set("Custom:1000", "INUSE", source="pbx-a")

@@ -9,28 +9,11 @@
 #include <unistd.h>
 
 #include "extstatectl.h"
+#include "when.h"
 
 enum { POLL_US = 250000 };
 
 /* ---- times ---- */
-
-enum date_parts { DATE_DAY = 1, DATE_TIME = 2, DATE_BOTH = 3 };
-
-static void print_date(long long ms, enum date_parts parts, char *out, size_t room)
-{
-    time_t s = (time_t)(ms / 1000);
-    struct tm local;
-
-    *out = '\0';
-    if (!localtime_r(&s, &local))
-        return;
-    if (parts == DATE_DAY)
-        (void)!strftime(out, room, "%Y-%m-%d", &local);
-    else if (parts == DATE_TIME)
-        (void)!strftime(out, room, "%H:%M:%S", &local);
-    else
-        (void)!strftime(out, room, "%Y-%m-%d %H:%M:%S", &local);
-}
 
 /* "10:00:03 (2m ago)", with the date when that is not today. */
 static void print_since(long long ms, char *out, size_t room)
@@ -42,70 +25,25 @@ static void print_since(long long ms, char *out, size_t room)
         snprintf(out, room, "an unknown time");
         return;
     }
-    print_date((long long)time(NULL) * 1000, DATE_DAY, today, sizeof(today));
-    print_date(ms, DATE_DAY, day, sizeof(day));
+    when_print((long long)time(NULL) * 1000, WHEN_DAY, today, sizeof(today));
+    when_print(ms, WHEN_DAY, day, sizeof(day));
     same = strcmp(today, day) == 0;
-    print_date(ms, same ? DATE_TIME : DATE_BOTH, when, sizeof(when));
+    when_print(ms, same ? WHEN_TIME : WHEN_BOTH, when, sizeof(when));
     print_age(ms, age, sizeof(age));
     snprintf(out, room, "%s (%s ago)", when, age);
 }
 
-static bool date_parse(const char *text, long long *ms)
+static int time_parse(const char *option, const char *text, enum when_kind *kind, long long *ms)
 {
-    static const char *const formats[] = {
-        "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d",
-        "%H:%M:%S",          "%H:%M"
-    };
+    int r = when_parse(text, time(NULL), ms);
 
-    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
-        time_t now = time(NULL), then;
-        struct tm local = { 0 };
-        const char *end;
-
-        if (formats[i][1] == 'H' && !localtime_r(&now, &local)) /* today's */
-            return false;
-        local.tm_hour = local.tm_min = local.tm_sec = 0;
-        end = strptime(text, formats[i], &local);
-        if (!end || *end)
-            continue;
-        local.tm_isdst = -1;
-        then = mktime(&local);
-        *ms = (long long)then * 1000;
-        return then >= 0;
-    }
-    return false;
-}
-
-/* "90s", "15m", "2h", "3d": so long ago. */
-static bool age_parse(const char *text, long long *ms)
-{
-    static const struct {
-        char unit;
-        long long s;
-    } units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
-    char *end;
-    long long n;
-
-    errno = 0;
-    n = strtoll(text, &end, 10);
-    if (errno || end == text || n < 0 || n > 1000000000 || !*end || end[1])
-        return false;
-    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-        if (units[i].unit != *end)
-            continue;
-        *ms = ((long long)time(NULL) - n * units[i].s) * 1000;
-        return *ms >= 0;
-    }
-    return false;
-}
-
-static int time_parse(const char *option, const char *text, long long *ms)
-{
-    if (date_parse(text, ms) || age_parse(text, ms))
+    if (r > 0) {
+        *kind = (enum when_kind)r;
         return EXIT_OK;
+    }
     fprintf(stderr,
-            "extstatectl: %s \"%s\" is no time; write \"2026-11-22 10:00\", 10:00 for today, or "
-            "15m for so long ago\n",
+            "extstatectl: %s \"%s\" is no time; write \"2026-11-22 10:00\", 10:00 for the last "
+            "one that has been, or 15m for so long ago\n",
             option, text);
     return EXIT_USAGE;
 }
@@ -185,6 +123,22 @@ static void print_subscription_change(const json_t *row)
         print_why(row);
 }
 
+/* Who is refused need not be anybody that is known. */
+static void print_refusal_change(const json_t *row)
+{
+    const char *resource = row_text(row, "resource"), *event = row_text(row, "event");
+    const char *who = *row_text(row, "endpoint") ? "endpoint" : "from";
+
+    printf("%s", *row_text(row, who) ? row_text(row, who) : "a stranger");
+    if (*row_text(row, "remote"))
+        printf(" (%s)", row_text(row, "remote"));
+    printf(" %s: %s%s%s", row_text(row, "what"), event, *event ? " of " : "",
+           *resource ? resource : row_text(row, "uri"));
+    print_why(row);
+    if (row_number(row, "times"))
+        printf("; %lld times", row_number(row, "times"));
+}
+
 /* "sent", "200 in 3 ms", "no answer", ... */
 static void print_exchange(const json_t *row)
 {
@@ -262,7 +216,7 @@ static void print_change(void *ctx, json_t *row)
         { "mailbox", print_mailbox_change },
         { "publication", print_publication_change },
         { "subscription", print_subscription_change },
-        { "refusal", print_subscription_change },
+        { "refusal", print_refusal_change },
         { "notify", print_notify_change },
         { "publish", print_publish_change },
         { "source", print_source_change },
@@ -272,8 +226,8 @@ static void print_change(void *ctx, json_t *row)
     struct lines *lines = ctx;
     char day[16], when[16];
 
-    print_date(at_ms, DATE_DAY, day, sizeof(day));
-    print_date(at_ms, DATE_TIME, when, sizeof(when));
+    when_print(at_ms, WHEN_DAY, day, sizeof(day));
+    when_print(at_ms, WHEN_TIME, when, sizeof(when));
     if (strcmp(day, lines->day) != 0)
         printf("%s\n", day);
     memcpy(lines->day, day, sizeof(day));
@@ -444,7 +398,7 @@ static void print_refusal(const json_t *row)
 
     print_since(row_number(row, "at_ms"), since, sizeof(since));
     printf("  ! %s: ", since);
-    print_subscription_change(row);
+    print_refusal_change(row);
     putchar('\n');
 }
 
@@ -452,19 +406,22 @@ static void print_line(const json_t *row)
 {
     struct lines lines = { .n = 0 };
 
-    print_date(row_number(row, "at_ms"), DATE_DAY, lines.day, sizeof(lines.day));
+    when_print(row_number(row, "at_ms"), WHEN_DAY, lines.day, sizeof(lines.day));
     fputs("  ", stdout);
     print_change(&lines, (json_t *)row);
 }
 
+/* Where the journal has no change before it has what was before one. */
 static void print_then(const json_t *row)
 {
+    bool before = row_number(row, "until_ms") != 0;
     char when[40];
 
-    print_date(row_number(row, "at_ms"), DATE_BOTH, when, sizeof(when));
+    when_print(row_number(row, before ? "until_ms" : "at_ms"), WHEN_BOTH, when, sizeof(when));
     printf("%s was ", row_text(row, "resource"));
     print_state_of(row);
-    printf(" since %s\n", when);
+    printf(before ? " until %s, by the first change that the journal has of it\n" : " since %s\n",
+           when);
     if (*row_text(row, "hint"))
         printf("  hint %s\n", row_text(row, "hint"));
 }
@@ -629,13 +586,18 @@ static int run_explain(const struct invocation *given)
     char *at = take_option(&in, "--at"), *who = take_option(&in, "--for");
     bool follows = take_flag(&in, "--follow");
     json_t *request;
+    enum when_kind kind = WHEN_DATE;
     long long at_ms = 0;
     int r = EXIT_OK;
 
     if (in.n != 1 || (at && (follows || who)))
         return usage_of("explain");
     if (at)
-        r = time_parse("--at", at, &at_ms);
+        r = time_parse("--at", at, &kind, &at_ms);
+    if (r == EXIT_OK && at_ms > (long long)time(NULL) * 1000) {
+        fprintf(stderr, "extstatectl: --at \"%s\" has not been yet\n", at);
+        r = EXIT_USAGE;
+    }
     if (r)
         return r;
     request = json_pack("{ss ss}", "command", "explain", "resource", in.words[0]);
@@ -656,17 +618,24 @@ static int run_follow(const struct invocation *in)
 
 /* ---- history ---- */
 
-static int add_time(json_t *request, const char *key, const char *option, const char *text)
+/* Until 10:30 is the next one after that, and what is in its second counts. */
+static int add_times(json_t *request, const char *since, const char *until)
 {
-    long long ms;
-    int r;
+    long long since_ms = 0, until_ms = 0;
+    enum when_kind kind = WHEN_DATE;
+    int r = since ? time_parse("--since", since, &kind, &since_ms) : EXIT_OK;
 
-    if (!text)
-        return EXIT_OK;
-    r = time_parse(option, text, &ms);
-    if (r == EXIT_OK)
-        json_object_set_new(request, key, json_integer(ms));
-    return r;
+    if (r == EXIT_OK && until)
+        r = time_parse("--until", until, &kind, &until_ms);
+    if (r)
+        return r;
+    if (until && kind == WHEN_OF_DAY && until_ms < since_ms)
+        until_ms = when_next_day(until_ms);
+    if (since)
+        json_object_set_new(request, "since_ms", json_integer(since_ms));
+    if (until)
+        json_object_set_new(request, "until_ms", json_integer(until_ms + 999));
+    return EXIT_OK;
 }
 
 static int run_history(const struct invocation *given)
@@ -687,8 +656,7 @@ static int run_history(const struct invocation *given)
         json_object_set_new(request, "resource", json_string(in.words[0]));
     if (limit)
         json_object_set_new(request, "limit", json_integer(n));
-    r = add_time(request, "since_ms", "--since", since);
-    r = r ? r : add_time(request, "until_ms", "--until", until);
+    r = add_times(request, since, until);
     if (r || client_open(&client, in.options->socket)) {
         json_decref(request);
         return r ? r : EXIT_UNREACHABLE;

@@ -2,8 +2,8 @@
 /* extstatectl.h - what the tool's files share.
  *
  * main.c: options, rows.  words.c: which command a line means.  command.c, explain.c, presence.c,
- * store.c, astdb.c: our words.  asterisk.c: Asterisk's words with its columns.  watch.c: a real SIP
- * subscription. */
+ * store.c, astdb.c: our words.  when.h: times.  asterisk.c: Asterisk's words with its columns.
+ * watch.c: a real SIP subscription. */
 #pragma once
 #include "client.h"
 #include "table.h"
