@@ -208,7 +208,8 @@ static void on_publisher(void *ctx, const struct publisher_view *v)
     json_add_str(&row, "server_uri", v->server_uri);
     json_add_u64(&row, "publications", v->publications);
     json_add_u64(&row, "outstanding", v->outstanding);
-    json_add_bool(&row, "up", v->resolved && !v->down);
+    /* Who has nothing to send there has not looked for it. */
+    json_add_bool(&row, "up", (v->resolved || !v->publications) && !v->down);
     json_add_bool(&row, "resolved", v->resolved);
     json_add_u64(&row, "failures", v->failures);
     json_add_bool(&row, "retired", v->retired);

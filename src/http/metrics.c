@@ -86,6 +86,15 @@ static const struct metric counters[] = {
     { "extstate_sip_challenged", "SIP requests that were challenged.", "requests", "challenged" },
     { "extstate_sip_wrong_credentials", "SIP requests with wrong credentials.", "requests",
       "wrong_credentials" },
+    { "extstate_sip_broken_credentials", "SIP requests whose credentials cannot be read.",
+      "requests", "broken_credentials" },
+    { "extstate_sip_stale_nonces", "SIP requests challenged anew for their nonce.", "requests",
+      "stale_nonces" },
+    { "extstate_sip_unidentified", "SIP requests of nobody who is known.", "requests",
+      "unidentified" },
+    { "extstate_sip_denied", "SIP requests from addresses that are not permitted.", "requests",
+      "denied" },
+    { "extstate_sip_too_often", "SIP requests over a limit of rate.", "requests", "too_often" },
     { "extstate_network_received_bytes", "Bytes of SIP received.", "network", "received_bytes" },
     { "extstate_network_sent_bytes", "Bytes of SIP sent.", "network", "sent_bytes" },
     { "extstate_network_received", "SIP messages or datagrams received.", "network", "received" },
@@ -101,6 +110,12 @@ static const struct metric counters[] = {
     { "extstate_store_commits", "Commits of the store.", "store", "commits" },
     { "extstate_store_records", "Records written by the store.", "store", "records" },
     { "extstate_store_failures", "Commits that failed.", "store", "failures" },
+    { "extstate_feed_changes", "Changes told to the edges.", "feed", "told" },
+    { "extstate_feed_lost", "Changes that were too many to be told to the edges.", "feed", "lost" },
+    { "extstate_journal_rows", "Rows that the journal has written.", "journal", "written" },
+    { "extstate_journal_lost", "Rows that the journal could not write.", "journal", "lost" },
+    { "extstate_journal_failures", "Transactions of the journal that failed.", "journal",
+      "failures" },
 };
 
 static const struct metric gauges[] = {
@@ -128,6 +143,9 @@ static const struct metric gauges[] = {
     { "extstate_manager_sessions", "Connections of the manager interface.", "manager", "sessions" },
     { "extstate_manager_logged_in", "Those of them that have logged in.", "manager", "logged_in" },
     { "extstate_store_waiting_bytes", "Bytes that wait for the store.", "store", "waiting_bytes" },
+    { "extstate_feed_waiting_bytes", "Bytes of changes that wait for the edges.", "feed",
+      "waiting_bytes" },
+    { "extstate_journal_bytes", "Bytes of the journal on disk.", "journal", "bytes" },
     { "extstate_subscriptions_limit", "How many subscriptions there may be.", NULL,
       "subscriptions_max" },
 };
@@ -387,7 +405,8 @@ static void add_family(const struct page *p, const struct rows *rows, const stru
 static void add_publishers(const struct page *p, const json_t *list)
 {
     static const struct family families[] = {
-        { "extstate_publisher_up", "gauge", "Whether a compositor is found and answers.", "up" },
+        { "extstate_publisher_up", "gauge",
+          "Whether a compositor is found and answers, or a worker has nothing for it.", "up" },
         { "extstate_publisher_publications", "gauge", "Publications for it.", "publications" },
         { "extstate_publisher_outstanding", "gauge", "PUBLISHes that it has not answered.",
           "outstanding" },
@@ -463,6 +482,8 @@ static void print_page(struct exchange *x, const json_t *c)
     add_queues(&p, status);
     add_gauge(&p, "extstate_store_failing", "Whether the store cannot be written.",
               json_is_true(json_object_get(json_object_get(status, "store"), "failing")));
+    add_gauge(&p, "extstate_journal_failing", "Whether the journal cannot be written.",
+              json_is_true(json_object_get(json_object_get(status, "journal"), "failing")));
     add_publishers(&p, json_object_get(c, "publishers"));
     add_sources(&p, json_object_get(c, "sources"));
     add_http(&p, x->http);

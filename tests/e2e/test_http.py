@@ -12,8 +12,11 @@ import subprocess
 import unittest
 
 import harness
+import test_explain
+import test_sources
 import test_tls
 from harness import Extstated, Knocking, Phone, free_port, wait_for
+from manager_server import Manager
 
 WRITER = "desk-0123456789abcdef"
 READER = "wall-0123456789abcdef"
@@ -204,6 +207,23 @@ class Http(unittest.TestCase):
             self.assertEqual(s.status("DELETE", "/v1/session", headers=proof), 204)
             self.assertEqual(s.status(*put, headers=proof), 401)
 
+    def test_what_the_page_may_do(self):
+        """It loads from and talks to this server alone, no script stands in it, and it is in nobody's frame."""
+        with Server() as s:
+            for path in ("/", "/app.js", "/style.css"):
+                status, text, answer = s.ask("GET", path)
+                policy = dict(part.strip().split(" ", 1) for part in answer.getheader("Content-Security-Policy").split(";"))
+                self.assertEqual((status, policy["default-src"], policy["script-src"], policy["style-src"], policy["frame-ancestors"],
+                                  policy["form-action"], policy["base-uri"]), (200, "'none'", "'self'", "'self'", "'none'", "'none'", "'none'"))
+                self.assertEqual(policy["connect-src"], "'self'")  # pjsip.conf has no WebSocket here
+                self.assertNotIn("unsafe", str(policy))
+                self.assertEqual(answer.getheader("X-Content-Type-Options"), "nosniff")
+                self.assertIsNone(answer.getheader("Set-Cookie"))
+                if path == "/":
+                    self.assertNotRegex(text.decode(), r"(?i)<script(?![^>]* src=)|\son\w+=|(src|href)=.?(https?:)?//")
+                self.assertEqual(s.status("GET", path, headers={"If-None-Match": answer.getheader("ETag")}), 304)
+                self.assertEqual(s.status("HEAD", path), 200)
+
     def test_users_of_the_manager(self):
         manager = "[general]\n[carol]\nsecret=carols-word\nread=call\nwrite=call\n[dave]\nsecret=daves-word\nread=call\n"
         with Server(files={"manager.conf": manager}) as s:
@@ -286,20 +306,54 @@ class Http(unittest.TestCase):
             self.assertEqual(value('extstate_notify_sent_seconds_bucket{le="+Inf"}'), 3)
             self.assertGreater(value('extstate_memory_bytes{kind="subscriptions"}'), 0)
             text = s.ask("GET", "/metrics")[1]
-            dashboard = (harness.TOP / "doc/grafana-dashboard.json").read_text()
-            for name in set(re.findall(r"extstate_\w+|process_\w+", dashboard)):
-                # Of compositors and servers there are none here.
-                if not name.startswith(("extstate_publisher_", "extstate_source_")):
-                    self.assertRegex(text.decode(), rf"(?m)^{name}[ {{]", name)
-            promtool = shutil.which("promtool")
-            if promtool:
-                done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True)
-                self.assertEqual((done.returncode, done.stderr, done.stdout), (0, b"", b""))
+            self.check(text)
             status, text, answer = s.ask("GET", "/metrics", headers={"Accept": "application/openmetrics-text"})
             self.assertIn("openmetrics", answer.getheader("Content-Type"))
             self.assertTrue(text.endswith(b"# EOF\n"))
             self.assertEqual(s.ask("GET", "/health/ready")[:2], (200, b"ready\n"))
             self.assertEqual(s.ask("HEAD", "/metrics")[:2], (200, b""))
+
+    def check(self, text):
+        """As Prometheus reads it."""
+        promtool = shutil.which("promtool")
+        if promtool:
+            done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True)
+            self.assertEqual((done.returncode, done.stderr, done.stdout), (0, b"", b""))
+
+    def test_every_metric_that_is_spoken_of(self):
+        """What the dashboard asks for and what doc/http.md names is there, with a compositor, a PBX and a journal."""
+        dashboard = json.loads((harness.TOP / "doc/grafana-dashboard.json").read_text())
+        targets = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+        self.assertGreater(len(targets), 20)
+        wanted = set()
+        for expr in targets:
+            found = re.findall(r"\b(?:extstate|process)_\w+", expr)
+            self.assertTrue(found, expr)
+            wanted.update(found)
+        table = (harness.TOP / "doc/http.md").read_text().split("| metric |")[1]
+        wanted.update(name for name in re.findall(r"`(extstate_\w+)", table) if not name.endswith("_"))  # extstate_sip_*
+        with Manager({"PJSIP/zoe": "INUSE"}) as pbx, Phone(0) as esc:
+            pjsip = harness.DEFAULT_FILES["pjsip.conf"] + test_explain.PUBLISH % esc.port
+            with Server(test_sources.source("pbx-a", pbx) + test_explain.JOURNAL, files={"pjsip.conf": pjsip}) as s:
+                test_sources.following(s.daemon, "pbx-a")
+                first = esc.receive()
+                esc.reply(first, "200 OK\r\nSIP-ETag: first\r\nExpires: 600")
+
+                def published():
+                    text = s.ask("GET", "/metrics")[1]
+                    told = [rb"publish_acknowledged", rb"journal_rows"]  # neither is there at once
+                    return text if all(re.search(rb"(?m)^extstate_%s_total [1-9]" % name, text) for name in told) else None
+                text = wait_for("the answer", published)
+                names = set(re.findall(r"(?m)^(?:# TYPE )?([a-z_]+)[ {]", text.decode()))
+                self.assertGreater(len(wanted), 25)
+                self.assertEqual(sorted(wanted - names), [])
+                for line in (r'extstate_publisher_up{section="esc",worker="\d+"} 1', r'extstate_source_up{source="pbx-a"} 1',
+                             r'extstate_queue_messages{thread="(state|edge|worker-0)"} \d+', r"extstate_journal_rows_total [1-9]\d*",
+                             *(rf'extstate_memory_bytes{{kind="{kind}"}} \d+' for kind in (
+                                 "subscriptions", "dialogs", "notifies", "watched_resources", "received_publications"))):
+                    self.assertRegex(text.decode(), rf"(?m)^{line}$")
+                self.assertNotRegex(text.decode(), r"(?m)^extstate_publisher_up.* 0$")  # nor of the worker that has nothing to send
+                self.check(text)
 
     def test_events(self):
         with Server() as s:
