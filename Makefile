@@ -55,6 +55,19 @@ bench-flood: build
 	ninja -C build bench/flood
 	scripts/bench-flood
 
+# What a row of the journal costs each thread, and the disk, in some seconds.
+bench-journal: build
+	ninja -C build bench/journal
+	rm -rf build/bench/journal.d
+	mkdir build/bench/journal.d
+	build/bench/journal build/bench/journal.d
+
+# Whether the page keeps up with 10,000 lamps and 500 changes a second.
+bench-page:
+	scripts/setup test
+	$(MAKE) build
+	scripts/bench-page
+
 bench-expiry: build
 	ninja -C build bench/expiry
 	build/bench/expiry
@@ -109,4 +122,4 @@ install:
 clean:
 	rm -rf build build-*
 
-.PHONY: build run test lint format fuzz bench bench-growth bench-fairness bench-reload bench-connections bench-flood bench-expiry bench-store bench-instructions crash alloc soak doc install clean
+.PHONY: build run test lint format fuzz bench bench-growth bench-fairness bench-reload bench-connections bench-flood bench-journal bench-page bench-expiry bench-store bench-instructions crash alloc soak doc install clean
