@@ -79,7 +79,7 @@ export class Panel {
     this.element.replaceChildren(
       make("button", { type: "button", class: "close", id: "panel-close", onclick: () => this.close() }, "Close"),
       make("h2", { tabindex: "-1", id: "panel-title" }, key), ...names.map(name => this.parts[name]),
-      this.history(), make("h3", {}, "As a telephone sees it"), this.telephone.element(key, this.find(key)?.state ?? ""));
+      this.question(), this.history(), make("h3", {}, "As a telephone sees it"), this.telephone.element(key, this.find(key)?.state ?? ""));
     this.showNow();
   }
 
@@ -146,6 +146,35 @@ export class Panel {
         make("li", { class: p.last_status >= 300 ? "bad" : null }, `${p.server ?? p.server_uri}: ${p.state}${p.last_status ? `, ${p.last_status} ${p.last_reason}` : ""}`)))] : []];
   }
 
+  // ---- as somebody sees it, and as it was ----
+
+  question() {
+    const answer = make("div", { id: "question-answer", "aria-live": "polite" });
+    return make("details", { id: "question" }, make("summary", {}, "For an endpoint, or at a time"),
+      make("form", { onsubmit: event => this.asked(event, answer) },
+        make("label", {}, "Endpoint ", make("input", { name: "endpoint", id: "question-endpoint", autocomplete: "off" })), " ",
+        make("label", {}, "Time ", make("input", { name: "when", id: "question-when", type: "datetime-local", step: 1 })), " ",
+        make("button", { type: "submit", id: "question-ask" }, "Explain")), answer);
+  }
+
+  async asked(event, answer) {
+    const { endpoint, when } = event.target.elements, key = this.key, query = new URLSearchParams();
+    event.preventDefault();
+    if (when.value)
+      query.set("at_ms", Date.parse(when.value) + 999);
+    else if (endpoint.value.trim())
+      query.set("endpoint", endpoint.value.trim());
+    try {
+      const { parts } = await ask("GET", `/v1/explain/${encodeURIComponent(key)}?${query}`);
+      const order = ["resource", "trouble", "device", "presence", "publication", "said", "chain", "watcher", "publisher", "source", "refusal"];
+      if (this.key === key)
+        answer.replaceChildren(...list(when.value ? `How it was at ${time(Date.parse(when.value))}` : endpoint.value ? `As ${endpoint.value} sees it` : "Why",
+          order.flatMap(name => parts.filter(p => p.part === name && !hasLeft(p)))));
+    } catch (error) {
+      answer.replaceChildren(make("p", { class: "fault" }, error.message));
+    }
+  }
+
   // ---- what was ----
 
   history() {
@@ -177,6 +206,8 @@ function list(title, steps) {
     make("li", { class: ["trouble", "source", "refusal"].includes(step.part) ? "bad" : null }, words))))];
 }
 
+// Who had left by then shows nothing.
+const hasLeft = part => part.part === "watcher" && part.kind && part.kind !== "notify" && ["ended", "given-up"].includes(part.what);
 const deviceWords = state => STATES[state] ?? state;
 const by = part => part.source ? ` (by ${part.source}${part.cause ? `, #${part.cause}` : ""})` : "";
 
@@ -190,11 +221,27 @@ function partWords(part) {
       return part.known === false ? [] : [`${part.provider} is ${[part.state, part.subtype, part.message].filter(Boolean).join(", ")}`];
     case "publication":
       return [`${part.publisher} has published ${part.event} (${part.content_type}) at ${time(part.published_ms)}`];
+    case "watcher":
+      if (part.kind)
+        return [`${time(part.at_ms)}: ${changeWords(part)}`];
+      return [`${part.endpoint} (${part.contact || part.remote}) shows ${part.shows ? stateWords(part.shows) : "nothing yet"}${
+        part.outstanding ? `, and has not answered NOTIFY ${part.cseq}` : part.told_sequence === part.current_sequence
+          ? `, which NOTIFY ${part.cseq} said and it answered in ${part.acknowledged_after_ms} ms` : ", which is not the newest"}`];
+    case "said":
+    case "chain":
+      return [`${time(part.at_ms)}: ${changeWords(part)}`];
+    case "publisher":
+      return [part.kind ? `${time(part.at_ms)}: ${changeWords(part)}`
+        : `${part.server_uri}: ${part.state}${part.last_status ? `, ${part.last_status} ${part.last_reason}` : ""}`];
     case "resource":
+      if (part.until_ms)
+        return [`the lamp was ${stateWords(part.state)} until ${time(part.until_ms)}, by the first change that the journal has of it`];
+      if (part.at_ms)
+        return [`the lamp was ${stateWords(part.state)} since ${time(part.at_ms)}${by(part)}`];
       return [...part.has_hint === false ? [] : [`the hint ${part.hint} (${part.file ?? "made by itself"}${part.line ? `:${part.line}` : ""}) makes that ${stateWords(part.hint_state ?? part.state)}`],
         `so the lamp is ${stateWords(part.state)}: its state number ${part.sequence}, since ${time(part.changed_ms)}${by(part)}`];
     case "trouble":
-      return [part.why];
+      return [`${part.why}${part.nearest?.length ? `; perhaps ${part.nearest.join(", ")}` : ""}`];
     case "source":
       return [`${part.source} is ${part.stale ? "away, and what it said counts no more or is the last known" : "away"}${part.why ? `: ${part.why}` : ""}`];
     default:
@@ -218,7 +265,7 @@ function changeWords(c) {
     case "subscription":
       return `${c.endpoint}'s subscription is ${c.what}${c.why ? `: ${c.why}` : ""}`;
     case "refusal":
-      return `${c.endpoint || c.remote || "somebody"}'s subscription is ${c.what}, ${[c.status, c.why].filter(Boolean).join(" ")}`;
+      return `${c.endpoint || c.from || "somebody"}'s subscription (${c.remote}) is ${c.what}, ${[c.status, c.why].filter(Boolean).join(" ")}${c.times ? `; ${c.times} times` : ""}${c.part ? `, last ${time(c.at_ms)}` : ""}`;
     case "notify":
       return `NOTIFY to ${c.endpoint} ${c.what}${c.status ? `, ${c.status}` : ""}${c.took_ms ? ` in ${c.took_ms} ms` : ""}: shows ${stateWords(c.state ?? "")}`;
     case "publish":

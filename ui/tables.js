@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Sources, publishers, subscriptions and publications, as tables that are asked for again while they are shown.
+// Sources, publishers, subscriptions and publications, sent and received, as tables that are asked for again while they are shown.
 import { age, ask, make } from "/server.js";
 
 const ROWS_MAX = 500, AGAIN_MS = 5000;
@@ -17,7 +17,7 @@ const VIEWS = {
     Devices: row => row.devices ?? "", Mailboxes: row => row.mailboxes ?? "", Publications: row => row.publications ?? "" } },
   publishers: { path: "/v1/publishers", member: "publishers", nothing: "Nothing is published to another server.", columns: {
     Section: row => row.section, Server: row => row.server_uri, Worker: row => row.worker,
-    Health: row => row.up ? "up" : bad(true, row.resolved ? `does not answer (${row.failures})` : "not found"),
+    Health: row => row.up ? (row.resolved ? "up" : "has nothing to send") : bad(true, row.resolved ? `does not answer (${row.failures})` : "not found"),
     Publications: row => row.publications, "Without an answer": row => row.outstanding } },
   subscriptions: { path: "/v1/subscriptions", member: "subscriptions", nothing: "Nobody has subscribed.", columns: {
     Resource: resource, Event: row => row.event, Endpoint: row => row.endpoint, Where: row => row.remote, State: row => row.state,
@@ -27,8 +27,13 @@ const VIEWS = {
   publications: { path: "/v1/publications", member: "publications", nothing: "Nothing is published.", columns: {
     Resource: resource, Event: row => row.event, Section: row => row.section,
     State: row => bad(row.state === "refused" || row.state === "waiting", row.state),
+    Shows: row => row.told_sequence === row.current_sequence ? "the newest state" : bad(row.failures > 0, "an older state"),
     "Last answer": row => bad(row.last_status >= 300, row.last_status ? `${row.last_status} ${row.last_reason}` : ""),
     Expires: row => `${row.expires_s} s`, Failures: row => bad(row.failures > 0, row.failures), Server: row => row.server_uri } },
+  received: { path: "/v1/publications/received", member: "publications", nothing: "Nobody publishes anything here.", columns: {
+    Resource: resource, Event: row => row.event, Publisher: row => row.publisher, Type: row => row.content_type,
+    Since: row => row.published_ms ? `${age(row.published_ms)} ago` : "", "Last change": row => row.changed_ms ? `${age(row.changed_ms)} ago` : "",
+    Expires: row => `${row.expires_s} s` } },
 };
 
 export class Tables {
@@ -43,7 +48,8 @@ export class Tables {
   show(view, words) {
     this.view = view;
     this.words = words.trim().toLowerCase();
-    this.rows = [];
+    this.rows = null;
+    this.fault = "";
     this.ground.replaceChildren();
     this.empty.hidden = true;
     this.refresh();
@@ -59,12 +65,15 @@ export class Tables {
     clearTimeout(this.timer);
     if (!about)
       return;
+    let rows = null, fault = "";
     try {
-      this.rows = (await ask("GET", about.path))[about.member];
+      rows = (await ask("GET", about.path))[about.member];
     } catch (error) {
-      this.fault = error.message;
+      fault = error.status ? error.message : "the server does not answer";
     }
     if (this.view === view) {
+      this.rows = rows ?? this.rows;
+      this.fault = fault;
       this.draw();
       this.timer = setTimeout(() => this.refresh(), AGAIN_MS);
     }
@@ -72,16 +81,18 @@ export class Tables {
 
   draw() {
     const about = VIEWS[this.view];
-    if (!about)
+    if (!about || (!this.rows && !this.fault))
       return;
-    const names = Object.keys(about.columns);
-    const cells = this.rows.map(row => names.map(name => about.columns[name](row)))
+    const rows = this.rows ?? [], names = Object.keys(about.columns);
+    const cells = rows.map(row => names.map(name => about.columns[name](row)))
       .filter(row => !this.words || row.some(cell => String(cell?.text ?? cell ?? "").toLowerCase().includes(this.words)));
     const body = cells.slice(0, ROWS_MAX).map(row => make("tr", {}, ...row.map(cell =>
       make("td", { class: cell?.bad ? "bad" : null }, String(cell?.text ?? cell ?? "")))));
     const scrolled = this.ground.scrollLeft;
-    this.empty.hidden = cells.length > 0;
-    this.empty.textContent = this.rows.length ? "Nothing matches the search." : about.nothing;
+    // What could not be asked for is not "nothing".
+    this.empty.hidden = cells.length > 0 && !this.fault;
+    this.empty.className = this.fault ? "fault" : "";
+    this.empty.textContent = this.fault ? `This is not up to date: ${this.fault}.` : rows.length ? "Nothing matches the search." : about.nothing;
     if (cells.length)
       this.ground.replaceChildren(make("table", {},
         make("caption", {}, cells.length > ROWS_MAX ? `the first ${ROWS_MAX} of ${cells.length}; search to see others` : `${cells.length}`),

@@ -20,11 +20,17 @@ function coarse(state) {
   return ["InUse", "Busy", "Hold"].some(word => state.includes(word)) ? "InUse" : "Idle";
 }
 
+const MISSING = "This server was built without JsSIP, a SIP library that npm fetches (scripts/setup says when it cannot): install npm, "
+  + "build and install it again.";
+
+// Is it there? It is loaded when somebody wants it.
+const there = fetch("/jssip.js", { method: "HEAD" }).then(answer => answer.ok, () => true);
+
 function load() {
   if (globalThis.JsSIP)
     return Promise.resolve();
   return new Promise((done, failed) => document.head.append(make("script", { src: "/jssip.js", onload: () => done(),
-    onerror: () => failed(new Error("this server was built without JsSIP: see doc/page.md")) })));
+    onerror: () => failed(new Error(MISSING)) })));
 }
 
 async function webSocketUrl() {
@@ -43,6 +49,10 @@ export class Telephone {
     this.shown = "";
     this.fault = "";
     this.form = {};
+    there.then(is => {
+      this.missing = !is;
+      this.draw();
+    });
   }
 
   element(key, state) {
@@ -71,6 +81,8 @@ export class Telephone {
         side("NOTIFY says", this.shown, this.shown ? stateWords(this.shown) : "nothing yet")),
         make("p", { id: "sip-verdict", "data-same": same ? "yes" : "no" }, this.fault || (this.shown ? (same ? "Both are the same." : "They differ.") : "Subscribing.")),
         make("button", { type: "button", id: "sip-end", onclick: () => this.end() }, "Stop"));
+    else if (this.missing)
+      this.ground.replaceChildren(make("p", { id: "sip-missing" }, MISSING));
     else
       this.ground.replaceChildren(make("form", { onsubmit: event => this.begin(event) },
         make("p", {}, "Subscribe from this page over WebSocket, as an endpoint of pjsip.conf."),

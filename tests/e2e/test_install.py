@@ -7,11 +7,21 @@ import shutil
 import subprocess
 import tempfile
 import unittest
+import urllib.request
 
 import harness
 from harness import BUILD, TOP, wait_for
 
 README = (TOP / "README.md").read_text()
+
+
+def page(port):
+    """What a browser gets there, or nothing."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=harness.PATIENCE) as answer:
+            return answer.read().decode()
+    except OSError:
+        return ""
 
 
 class Install(unittest.TestCase):
@@ -60,7 +70,7 @@ class Install(unittest.TestCase):
                          ["sudo make install",
                           "sudo cp /usr/local/share/extstate/examples/quickstart/*.conf /usr/local/etc/extstate/",
                           "sudo extstated --check", "sudo extstated", "sudo extstatectl status"])
-        root, port = self.root, harness.free_port()
+        root, port, http = self.root, harness.free_port(), harness.free_port()
         config, state = root / "usr/local/etc/extstate", root / "var/local/lib/extstate"
         environment = dict(os.environ, PATH=f"{root}/usr/local/sbin:{root}/usr/local/bin:{os.environ['PATH']}",
                            EXTSTATE_SOCKET=str(state / "extstated.sock"))
@@ -73,12 +83,15 @@ class Install(unittest.TestCase):
 
         where = f"--config-dir {config} --state-dir {state}"
         step(f"cp {root}/usr/local/share/extstate/examples/quickstart/*.conf {config}/")
-        step(f"sed -i s/127.0.0.1:5060/127.0.0.1:{port}/ {config}/pjsip.conf")
+        step(f"sed -i -e s/127.0.0.1:5060/127.0.0.1:{port}/ -e s/127.0.0.1:8088/127.0.0.1:{http}/ {config}/*.conf")
         self.assertIn("0 errors, 0 warnings", step(f"extstated --check {where}"))
         step(f"extstated {where} --set general.stop_grace=0")
         try:
             self.assertRegex(step("extstatectl status"), rf"127\.0\.0\.1:{port}")
             self.assertIn("InUse", step("extstatectl devstate change Custom:1000 INUSE && extstatectl hints 1000"))
+            self.assertIn("<title>extstate</title>", wait_for("the page", lambda: page(http)))
+            wait_for("the journal", lambda: "InUse" in step("extstatectl history 1000@users || true"))
+            self.assertIn("Custom:1000", step("extstatectl explain 1000@users"))
         finally:
             step("kill \"$(extstatectl status | awk '$1 == \"pid\" {print $2}')\"")
         wait_for("its end", lambda: "daemon.stopped" in (state / "extstated.log").read_text())

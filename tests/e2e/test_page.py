@@ -8,11 +8,14 @@ import shutil
 import subprocess
 import unittest
 
+import compositors
 import harness
+import test_explain
 import test_http
 import test_sources
 from harness import DEFAULT_FILES, TOP, Phone, free_port
 from manager_server import Manager
+from test_who import caller
 
 NODE = shutil.which("node")
 CHROMIUM = shutil.which("chromium")
@@ -81,8 +84,18 @@ class Page(unittest.TestCase):
         cls.browser = Browser()
         cls.addClassCleanup(cls.browser.end)
 
-    def server(self, more="", hints=""):
-        s = test_http.Server(more, files={"pjsip.conf": PJSIP % free_port(), "extensions.conf": extensions() + hints})
+    def setUp(self):
+        self.browser.run("faults.expected = null; faults.length = 0")
+
+    def tearDown(self):
+        self.browser.run("faults.expected = /ERR_/; await page.goto('about:blank')")  # nothing is asked of a server that has gone
+
+    def expect(self, what):
+        """The browser writes that to its console by itself."""
+        self.browser.run("faults.expected = new RegExp($what$)", what=what)
+
+    def server(self, more="", hints="", pjsip=None):
+        s = test_http.Server(more, files={"pjsip.conf": pjsip or PJSIP % free_port(), "extensions.conf": extensions() + hints})
         self.enterContext(s)
         for n, state in ((1000, "INUSE"), (1001, "RINGING"), (1003, "ONHOLD"), (1004, "UNAVAILABLE"), (1007, "BUSY"), (1012, "INUSE"),
                          (200, "INUSE"), (203, "RINGING")):
@@ -172,10 +185,12 @@ class Page(unittest.TestCase):
         harness.wait_for("the end of the subscription", lambda: not s.daemon.tool("subscriptions", status=None))
 
     def test_a_pbx(self):
-        """An event of a PBX: the telephone, the page, its panel and the metrics have it; and they say when the PBX is gone."""
+        """An event of a PBX: the telephone, the compositor, the page, its panel, explain and the metrics have it; and they say when
+        the PBX is gone, and when it is there again."""
         b = self.browser
-        with Manager({"PJSIP/zoe": "NOT_INUSE"}) as pbx:
-            s = self.server(test_sources.source("pbx-a", pbx), "exten => 1999,hint,PJSIP/zoe\n")
+        with Manager({"PJSIP/zoe": "NOT_INUSE"}) as pbx, Phone(0) as esc:
+            pjsip = PJSIP % free_port() + (test_explain.PUBLISH % esc.port).replace("^1000", "^1999")
+            s = self.server(test_sources.source("pbx-a", pbx) + test_explain.JOURNAL, "exten => 1999,hint,PJSIP/zoe\n", pjsip)
             with Phone(s.daemon.port) as phone:
                 test_sources.following(s.daemon, "pbx-a")
                 harness.wait_for("the list", lambda: test_sources.lamp(s.daemon, "1999") == "Idle")
@@ -185,18 +200,40 @@ class Page(unittest.TestCase):
                 b.text(".now", "Idle")
                 pbx.device("PJSIP/zoe", "RINGING")
                 self.assertIn("early", phone.notify().body)
+                self.published(esc, "early")
                 b.text(".now", "Ringing")
                 b.text("#panel .chain", "pbx-a says PJSIP/zoe is Ringing")
+                why = s.daemon.tool("explain", "1999@users", plain=True)
+                self.assertRegex(why, r"made by change #\d+ of pbx-a")
+                self.assertIn("pbx-a says RINGING since", why)
                 metrics = s.ask("GET", "/metrics")[1].decode()
                 self.assertIn('extstate_source_up{source="pbx-a"} 1\n', metrics)
                 self.assertRegex(metrics, r'extstate_source_events_total\{source="pbx-a"\} [1-9]')
-                done = subprocess.run(["promtool", "check", "metrics"], input=metrics, capture_output=True, text=True)
-                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                self.assertRegex(metrics, r"(?m)^extstate_notify_sent_seconds_count [1-9]")
+                self.assertRegex(metrics, r"(?m)^extstate_publish_sent_total [1-9]")
                 b.run("await page.click('nav a[href=\"#sources\"]')")
                 b.text("#table td", "following")
         # The PBX is gone.
-        b.text("#table td.bad", "")
+        b.text("#table td.bad", "its states are stale")
         harness.wait_for("the metric", lambda: 'extstate_source_up{source="pbx-a"} 0\n' in s.ask("GET", "/metrics")[1].decode())
+        b.run("await page.click('nav a[href=\"#lamps\"]'); await page.fill('#search', '1999')")
+        b.text(self.lamp("1999@users"), "Unavailable")
+        b.run("await page.click($lamp$)", lamp=self.lamp("1999@users"))
+        b.text("#panel .chain li.bad", "pbx-a is away")
+        # And back.
+        pbx.start()
+        self.addCleanup(pbx.stop)
+        b.text(self.lamp("1999@users"), "Ringing")
+        harness.wait_for("the metric", lambda: 'extstate_source_up{source="pbx-a"} 1\n' in s.ask("GET", "/metrics")[1].decode())
+
+    def published(self, esc, word):
+        """Until a PUBLISH says so; each is acknowledged."""
+        for n in range(100):
+            message = esc.receive()
+            esc.reply(message, f"200 OK\r\nSIP-ETag: tag{n}\r\nExpires: 600")
+            if word in message.body:
+                return
+        self.fail(f"no PUBLISH says {word}")
 
     def test_views(self):
         s, b = self.server(), self.browser
@@ -206,9 +243,166 @@ class Page(unittest.TestCase):
             self.visit(s, "/#subscriptions")
             b.text("#table", "1000@users")
             b.picture("subscriptions-light")
-            for view, words in (("sources", "No other server"), ("publishers", "Nothing is published"), ("publications", "Nothing")):
+            for view, words in (("sources", "No other server"), ("publishers", "Nothing is published"), ("publications", "Nothing"),
+                                ("received", "Nobody publishes")):
                 b.run("await page.click(`nav a[href=\"#${$view$}\"]`)", view=view)
                 b.text("#empty", words)
+            # What cannot be asked for any more is not "nothing", and what is still shown is said to be old.
+            b.run("await page.click('nav a[href=\"#subscriptions\"]')")
+            b.text("#table", "1000@users")
+            self.expect("ERR_")
+            s.daemon.stop()
+            b.text("#empty.fault", "the server does not answer")
+            b.text("#table", "1000@users")
+            s.daemon.start()
+            b.run("await page.locator('#empty').waitFor({state: 'hidden'})")
+
+    def test_publications_and_their_health(self):
+        """One sent, which is refused in the end, and one received."""
+        b = self.browser
+        with Phone(0) as esc:
+            s = test_http.Server("[compositor]\ndomains=127.0.0.1\ncontext=users\npublish=any\n", files={
+                "pjsip.conf": PJSIP % free_port() + test_explain.PUBLISH % esc.port, "extensions.conf": extensions()})
+            self.enterContext(s)
+            first = esc.receive()
+            self.visit(s, "/#publications")
+            b.text("#table td", "1000@users")
+            b.text("#table td", "an older state")
+            esc.reply(first, "200 OK\r\nSIP-ETag: first\r\nExpires: 600")
+            b.text("#table td", "200 OK")
+            b.text("#table td", "the newest state")
+            b.run("await page.click('nav a[href=\"#publishers\"]')")
+            b.text("#table td", "up")
+            s.daemon.set("Custom:1000", "INUSE")
+            while (changed := esc.receive()).cseq == first.cseq:
+                pass
+            esc.reply(changed, "403 Forbidden")
+            b.run("await page.click('nav a[href=\"#publications\"]')")
+            b.text("#table td.bad", "403 Forbidden")
+            b.run("await page.click('nav a[href=\"#received\"]')")
+            b.text("#empty", "Nobody publishes")
+            with Phone(s.daemon.port) as phone:
+                body = compositors.dialog_info("d1:confirmed").replace("[user]@[domain]", "1001@127.0.0.1")
+                phone.request("PUBLISH", f"sip:1001@127.0.0.1:{s.daemon.port}", [
+                    ("Event", "dialog"), ("Expires", 600), ("Content-Type", "application/dialog-info+xml")], body)
+                self.assertEqual(phone.response().status, 200)
+            b.text("#table td", "1001@users")
+            b.text("#table td", "application/dialog-info+xml")
+
+    def test_a_subscription_that_was_refused(self):
+        """The panel tells who was refused, and why."""
+        s, b = self.server(), self.browser
+        with caller(s.daemon.port, "page", "guess") as phone:
+            self.assertEqual(phone.ask(phone.subscribe("1000")["WWW-Authenticate"]).status, 401)
+        self.visit(s, "/#lamps/1000@users")
+        b.text("#panel .chain li.bad", f"page's subscription (127.0.0.1:{phone.port}) is refused, 401 the user name or password is wrong")
+
+    def test_why_nothing_is_shown(self):
+        """To one endpoint, at a time, and for a name that is none."""
+        s, b = self.server("[journal]\nenabled = yes\n", "[elsewhere]\nexten => 9,hint,Custom:9\n"), self.browser
+        self.visit(s, "/#lamps/9@elsewhere")
+        b.text(".now", "Idle")
+        self.expect("status of 404")
+        b.run("await page.click('#question summary'); await page.fill('#question-endpoint', 'page'); await page.click('#question-ask')")
+        b.text("#question-answer li.bad", "page looks in context users, where nothing leads to 9@elsewhere")
+        b.run("await page.fill('#question-endpoint', 'nobody'); await page.click('#question-ask')")
+        b.text("#question-answer .fault", 'there is no endpoint "nobody"')
+        s.daemon.set("Custom:9", "BUSY")
+        b.text(".now", "Busy")
+        harness.wait_for("the journal", lambda: "Busy" in str(s.daemon.tool("history", "9@elsewhere", status=None)))
+        b.run("""await page.evaluate(() => {
+            const now = new Date(Date.now() - new Date().getTimezoneOffset() * 60000);
+            document.getElementById('question-when').value = now.toISOString().slice(0, 19);
+        }); await page.click('#question-ask')""")
+        b.text("#question-answer", "the lamp was Busy since")
+        b.text("#question-answer", "ctl says Custom:9 is Busy")
+        self.visit(s, "/#lamps/100@users")
+        b.text("#panel .chain li.bad", "there is no hint 100 in context users, or in what it includes; perhaps ")
+
+    def test_built_without_jssip(self):
+        """The page says what it lacks before anybody types a password."""
+        s, b = self.server(), self.browser
+        b.run("await page.route('**/jssip.js', route => route.fulfill({status: 404, body: ''}))")
+        self.addCleanup(b.run, "await page.unroute('**/jssip.js')")
+        self.expect("status of 404")
+        self.visit(s, "/#lamps/1000@users")
+        b.text("#sip-missing", "built without JsSIP")
+
+    def test_a_wall(self):
+        """A screen of 4K: larger letters, and as many lamps as there is room for."""
+        s, b = self.server(), self.browser
+        b.run("await page.setViewportSize({width: 3840, height: 2160})")
+        self.addCleanup(b.run, "await page.setViewportSize({width: 1280, height: 800})")
+        self.visit(s)
+        b.text("#summary", "90 lamps in 2 contexts")
+        self.assertEqual(b.run("return page.evaluate(() => document.querySelectorAll('.lamp').length)"), 90)
+        self.assertGreater(b.run("return page.evaluate(() => parseFloat(getComputedStyle(document.body).fontSize))"), 20)
+        b.picture("board-wall")
+
+    def test_what_is_cut_off(self):
+        """Nothing needs sideways scrolling on a telephone's screen, in no view."""
+        s, b = self.server(), self.browser
+        b.run("await page.setViewportSize({width: 360, height: 640})")
+        self.addCleanup(b.run, "await page.setViewportSize({width: 1280, height: 800})")
+        self.visit(s, "/#lamps/1000@users")
+        b.text("#panel .chain", "the hint")
+        b.picture("lamp-telephone")
+        wide = "return page.evaluate(() => document.documentElement.scrollWidth - innerWidth)"
+        self.assertLessEqual(b.run(wide), 0)
+        for view in ("lamps", "sources", "publishers", "subscriptions", "publications", "received"):
+            with self.subTest(view):
+                b.run("await page.goto($url$)", url=f"http://127.0.0.1:{s.http_port}/#{view}")
+                self.assertLessEqual(b.run(wide), 0)
+
+    def test_with_the_keyboard_alone(self):
+        """From the address bar to a state that is set, and back: no mouse, and the focus is never lost."""
+        s, b = self.server(), self.browser
+        self.visit(s)
+        b.text("#live", "live")
+        self.log_in()
+        where = "return page.evaluate(() => document.activeElement.id || document.activeElement.dataset.key || document.activeElement.hash)"
+
+        def keys(*names):
+            for name in names:
+                b.run("await page.keyboard.press($key$)", key=name)
+            return b.run(where)
+        b.run("await page.reload()")
+        b.text("#live", "live")
+        b.text(self.lamp("200@support"), "In use")
+        self.assertEqual(keys("Tab"), "#main")  # skips to the lamps
+        seen = []
+        while not seen or "@" not in seen[-1]:
+            seen.append(keys("Tab"))
+            self.assertLess(len(seen), 20, seen)
+        self.assertEqual(seen, ["#lamps", "#sources", "#publishers", "#subscriptions", "#publications", "#received", "search", "theme",
+                                "login", "200@support"])
+        keys("ArrowDown", "Enter")
+        b.text("#panel-title", "20")
+        self.assertEqual(b.run(where), "panel-title")
+        keys("Escape")
+        self.assertIn("@support", b.run(where))
+        b.run("await page.goto($url$)", url=f"http://127.0.0.1:{s.http_port}/#lamps/1002@users")
+        b.run("await page.locator('[id=\"set-Custom:1002-BUSY\"]').waitFor()")
+        b.run("await page.focus('#panel-close')")
+        for _ in range(10):
+            if keys("Tab") == "set-Custom:1002-BUSY":
+                break
+        self.assertEqual(keys("Enter"), "set-Custom:1002-BUSY")
+        b.text(".now", "Busy")
+        b.run("await page.waitForFunction(() => document.getElementById('set-Custom:1002-BUSY').getAttribute('aria-pressed') === 'true')")
+        self.assertEqual(b.run(where), "set-Custom:1002-BUSY")  # what was drawn anew has not taken it away
+
+    def test_what_a_screen_reader_is_told(self):
+        """Names and roles of what is there, and each change of the lamp that is looked at."""
+        s, b = self.server(), self.browser
+        self.visit(s, "/#lamps/1001@users")
+        b.text(".now", "Ringing")
+        s.daemon.set("Custom:1001", "INUSE")
+        b.run("await page.waitForFunction(() => document.getElementById('announce').textContent === '1001: In use')")
+        tree = b.run("return page.locator('body').ariaSnapshot()")
+        for words in ('navigation "Views"', 'searchbox "Search"', 'region "Context users"', 'list "Lamps of users"', 'complementary "One lamp"',
+                      'button "1001 In use', 'heading "1001@users', 'status: live'):
+            self.assertIn(words, tree)
 
     def test_rights(self):
         s, b = self.server("read_without_token ="), self.browser
@@ -232,12 +426,11 @@ class Page(unittest.TestCase):
         s, b = self.server(), self.browser
         self.visit(s)
         b.text("#live", "live")
+        self.expect("ERR_")
         s.daemon.stop()
         b.text("#live", "no connection")
-        b.run("faults.length = 0")  # the browser's own words for that
         s.daemon.start()
         b.text("#live", "live")
-        b.run("faults.length = 0")
         s.daemon.set("Custom:1005", "BUSY")
         b.text(self.lamp("1005@users"), "Busy")
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // browser.js CHROMIUM - a browser without a window, by remote control: each line of standard input is a JSON text with a
 // function's body, which gets (page, context, axe) and whose result is the line that is answered, {"result":...} or {"fault":...}.
-// Whatever the page writes to its console as an error, or asks of another host, is a fault of the next line.
+// Whatever the page writes to its console as an error (unless faults.expected, a RegExp, fits it), or asks of another host, is a
+// fault of the next line.
 const readline = require("readline");
 const { chromium } = require("playwright-core");
 const axe = require("axe-core");
@@ -18,7 +19,7 @@ async function main() {
     page.on("pageerror", error => faults.push(String(error)));
     page.on("console", message => {
         // A refused login is written there by the browser itself.
-        if (message.type() === "error" && !/status of 40[13]/.test(message.text()))
+        if (message.type() === "error" && !/status of 40[13]/.test(message.text()) && !faults.expected?.test(message.text()))
             faults.push(message.text());
     });
     page.on("request", request => {
