@@ -3,7 +3,8 @@
 // one turn of the display draws what is marked.
 import { make, stateKind, stateWords } from "/server.js";
 
-const LAMP_WIDTH = 150, LAMP_HEIGHT = 58, HEAD = 36, GAP = 14, BEYOND = 400; // px
+// At letters of 16 px: on a wall they are larger, and all with them.
+const LETTERS = 16, LAMP_WIDTH = 150, LAMP_HEIGHT = 58, HEAD = 36, GAP = 14, BEYOND = 400; // px
 const order = new Intl.Collator(undefined, { numeric: true });
 
 export class Board {
@@ -77,8 +78,10 @@ export class Board {
 
   lay() {
     const contexts = new Map();
+    const scale = parseFloat(getComputedStyle(this.ground).fontSize) / LETTERS;
     this.unlaid = false;
-    this.columns = Math.max(1, Math.floor(this.ground.clientWidth / LAMP_WIDTH));
+    Object.assign(this, { height: LAMP_HEIGHT * scale, head: HEAD * scale });
+    this.columns = Math.max(1, Math.floor(this.ground.clientWidth / (LAMP_WIDTH * scale)));
     this.width = this.ground.clientWidth / this.columns;
     for (const lamp of this.lamps.values())
       if (this.matches(lamp)) {
@@ -89,7 +92,7 @@ export class Board {
     let top = 0, n = 0;
     this.groups = [...contexts].sort((a, b) => order.compare(a[0], b[0])).map(([context, lamps]) => {
       lamps.sort((a, b) => order.compare(a.extension, b.extension));
-      const height = HEAD + Math.ceil(lamps.length / this.columns) * LAMP_HEIGHT;
+      const height = this.head + Math.ceil(lamps.length / this.columns) * this.height;
       const group = { context, lamps, keys: lamps.map(lamp => this.key(lamp)), top, height };
       top += height + GAP;
       n += lamps.length;
@@ -117,8 +120,8 @@ export class Board {
         continue;
       const section = this.section(group, laid);
       contexts.add(group.context);
-      const first = Math.max(0, Math.floor((top - group.top - HEAD) / LAMP_HEIGHT)) * this.columns;
-      const last = Math.min(group.lamps.length, Math.ceil((bottom - group.top - HEAD) / LAMP_HEIGHT) * this.columns);
+      const first = Math.max(0, Math.floor((top - group.top - this.head) / this.height)) * this.columns;
+      const last = Math.min(group.lamps.length, Math.ceil((bottom - group.top - this.head) / this.height) * this.columns);
       for (let i = first; i < last; i++) {
         wanted.add(group.keys[i]);
         this.item(section, group, i, laid);
@@ -171,9 +174,9 @@ export class Board {
     }
     if (fresh || laid) {
       it.element.style.left = `${(i % this.columns) * this.width}px`;
-      it.element.style.top = `${HEAD + Math.floor(i / this.columns) * LAMP_HEIGHT}px`;
+      it.element.style.top = `${this.head + Math.floor(i / this.columns) * this.height}px`;
       it.element.style.width = `${this.width}px`;
-      it.element.style.height = `${LAMP_HEIGHT}px`;
+      it.element.style.height = `${this.height}px`;
       it.element.setAttribute("aria-setsize", group.lamps.length);
       it.element.setAttribute("aria-posinset", i + 1);
       it.button.tabIndex = key === this.current ? 0 : -1;
@@ -217,7 +220,7 @@ export class Board {
 
   keyed(event) {
     const at = this.place?.get(event.target.dataset?.key);
-    const page = Math.max(1, Math.floor(this.scroller.clientHeight / LAMP_HEIGHT) - 1) * this.columns;
+    const page = Math.max(1, Math.floor(this.scroller.clientHeight / this.height) - 1) * this.columns;
     const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: this.columns, ArrowUp: -this.columns, PageDown: page, PageUp: -page,
       Home: -Infinity, End: Infinity }[event.key];
     if (at === undefined || step === undefined || event.ctrlKey || event.altKey || event.metaKey)
@@ -235,11 +238,11 @@ export class Board {
       const i = group.keys.indexOf(key);
       if (i < 0)
         continue;
-      const top = this.ground.offsetTop + group.top + HEAD + Math.floor(i / this.columns) * LAMP_HEIGHT;
-      if (top < this.scroller.scrollTop + HEAD)
-        this.scroller.scrollTop = top - HEAD;
-      else if (top + LAMP_HEIGHT > this.scroller.scrollTop + this.scroller.clientHeight)
-        this.scroller.scrollTop = top + LAMP_HEIGHT - this.scroller.clientHeight + 8;
+      const top = this.ground.offsetTop + group.top + this.head + Math.floor(i / this.columns) * this.height;
+      if (top < this.scroller.scrollTop + this.head)
+        this.scroller.scrollTop = top - this.head;
+      else if (top + this.height > this.scroller.scrollTop + this.scroller.clientHeight)
+        this.scroller.scrollTop = top + this.height - this.scroller.clientHeight + 8;
       this.draw();
       return;
     }

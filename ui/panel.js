@@ -105,7 +105,7 @@ export class Panel {
     this.part("why", [steps, chain], () => [...list("Why", steps), ...chain.length ? list("What its last change led to", chain) : []]);
     this.part("set", [devices.map(d => d.device), session.writes], () => this.settings(devices));
     // What counts down is not shown.
-    const watchers = of("watcher").map(({ expires_s, cseq, ...w }) => w);
+    const watchers = of("watcher").map(({ expires_s, ...w }) => w);
     const publishers = of("publisher").map(({ expires_s, retry_s, cseq, ...p }) => p);
     this.part("watchers", [watchers, publishers], () => this.watchers(watchers, publishers));
     for (const device of devices)
@@ -138,9 +138,9 @@ export class Panel {
   watchers(watchers, publishers) {
     const rows = watchers.map(w => make("tr", {}, make("td", {}, w.endpoint), make("td", {}, w.event),
       make("td", { class: w.failures ? "bad" : null }, w.told_sequence === w.current_sequence ? "the newest state" : w.outstanding ? "being told" : "an older state"),
-      make("td", {}, w.acknowledged_after_ms ? `${w.acknowledged_after_ms} ms` : "")));
+      make("td", {}, w.cseq), make("td", {}, w.outstanding ? "" : `${w.acknowledged_after_ms} ms`)));
     return [make("h3", {}, `Watchers (${watchers.length})`),
-      rows.length ? make("table", {}, make("thead", {}, make("tr", {}, ...["Endpoint", "Event", "Shows", "Answered after"].map(name =>
+      rows.length ? make("table", {}, make("thead", {}, make("tr", {}, ...["Endpoint", "Event", "Shows", "NOTIFY", "Answered after"].map(name =>
         make("th", { scope: "col" }, name)))), make("tbody", {}, ...rows)) : make("p", {}, "Nobody watches it."),
       ...publishers.length ? [make("h3", {}, "Published to"), make("ul", {}, ...publishers.map(p =>
         make("li", { class: p.last_status >= 300 ? "bad" : null }, `${p.server ?? p.server_uri}: ${p.state}${p.last_status ? `, ${p.last_status} ${p.last_reason}` : ""}`)))] : []];

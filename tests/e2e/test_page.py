@@ -35,6 +35,9 @@ auth_type=userpass
 username=page
 password=pages-word
 """
+# Numbers that there is no room for.
+CUT = """return page.evaluate(() => [...document.querySelectorAll('.lamp b, .lamp span')].filter(e => e.scrollWidth > e.clientWidth)
+    .map(e => e.textContent))"""
 
 
 def extensions():
@@ -78,7 +81,7 @@ class Browser:
 
 @unittest.skipUnless(CHROMIUM and NODE and (MODULES / "playwright-core").is_dir() and (MODULES / "axe-core").is_dir(),
                      "npm fetched no playwright-core here, or there is no Chromium")
-class Page(unittest.TestCase):
+class Pages(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.browser = Browser()
@@ -117,6 +120,8 @@ class Page(unittest.TestCase):
             await page.click("#who button[type=submit]")""", secret=test_http.WRITER)
         self.browser.text("#login", "Log out desk")
 
+
+class Page(Pages):
     def test_board(self):
         s, b = self.server(), self.browser
         self.visit(s)
@@ -154,9 +159,11 @@ class Page(unittest.TestCase):
             b.text("#panel", "Log in with the right to set states.")
             self.log_in()
             b.run("await page.click('[id=\"set-Custom:1000-RINGING\"]')")
-            self.assertIn("early", str(phone.notify()))
+            told = phone.notify()
+            self.assertIn("early", str(told))
             b.text(".now", "Ringing")
             b.text("#panel .chain", "ctl says Custom:1000 is Ringing")
+            b.text("#panel table td", str(told.cseq))
             b.text("#panel table", "alice")
             b.text("#panel table", "the newest state")
             b.picture("lamp-light")
@@ -184,6 +191,38 @@ class Page(unittest.TestCase):
         b.run("await page.click('#sip-end')")
         harness.wait_for("the end of the subscription", lambda: not s.daemon.tool("subscriptions", status=None))
 
+    def test_rights(self):
+        s, b = self.server("read_without_token ="), self.browser
+        self.visit(s)
+        b.text("#live", "log in to see anything")
+        b.run("""
+            await page.fill("#who input[name=name]", "wall");
+            await page.fill("#who input[name=secret]", "wrong");
+            await page.click("#who button[type=submit]")""")
+        b.text("#who .fault", "wrong")
+        b.run("""
+            await page.fill("#who input[name=secret]", $secret$);
+            await page.click("#who button[type=submit]")""", secret=test_http.READER)
+        b.text("#live", "live")
+        b.run("await page.reload()")
+        b.text("#login", "Log out wall")
+        b.run("await page.click($lamp$)", lamp=self.lamp("1000@users"))
+        b.text("#panel", "Log in with the right to set states.")
+
+    def test_it_comes_back(self):
+        s, b = self.server(), self.browser
+        self.visit(s)
+        b.text("#live", "live")
+        self.expect("ERR_")
+        s.daemon.stop()
+        b.text("#live", "no connection")
+        s.daemon.start()
+        b.text("#live", "live")
+        s.daemon.set("Custom:1005", "BUSY")
+        b.text(self.lamp("1005@users"), "Busy")
+
+
+class Health(Pages):
     def test_a_pbx(self):
         """An event of a PBX: the telephone, the compositor, the page, its panel, explain and the metrics have it; and they say when
         the PBX is gone, and when it is there again."""
@@ -319,6 +358,8 @@ class Page(unittest.TestCase):
         self.visit(s, "/#lamps/100@users")
         b.text("#panel .chain li.bad", "there is no hint 100 in context users, or in what it includes; perhaps ")
 
+
+class Screens(Pages):
     def test_built_without_jssip(self):
         """The page says what it lacks before anybody types a password."""
         s, b = self.server(), self.browser
@@ -337,6 +378,7 @@ class Page(unittest.TestCase):
         b.text("#summary", "90 lamps in 2 contexts")
         self.assertEqual(b.run("return page.evaluate(() => document.querySelectorAll('.lamp').length)"), 90)
         self.assertGreater(b.run("return page.evaluate(() => parseFloat(getComputedStyle(document.body).fontSize))"), 20)
+        self.assertEqual(b.run(CUT), [])
         b.picture("board-wall")
 
     def test_what_is_cut_off(self):
@@ -349,6 +391,7 @@ class Page(unittest.TestCase):
         b.picture("lamp-telephone")
         wide = "return page.evaluate(() => document.documentElement.scrollWidth - innerWidth)"
         self.assertLessEqual(b.run(wide), 0)
+        self.assertEqual(b.run(CUT), [])
         for view in ("lamps", "sources", "publishers", "subscriptions", "publications", "received"):
             with self.subTest(view):
                 b.run("await page.goto($url$)", url=f"http://127.0.0.1:{s.http_port}/#{view}")
@@ -404,36 +447,6 @@ class Page(unittest.TestCase):
                       'button "1001 In use', 'heading "1001@users', 'status: live'):
             self.assertIn(words, tree)
 
-    def test_rights(self):
-        s, b = self.server("read_without_token ="), self.browser
-        self.visit(s)
-        b.text("#live", "log in to see anything")
-        b.run("""
-            await page.fill("#who input[name=name]", "wall");
-            await page.fill("#who input[name=secret]", "wrong");
-            await page.click("#who button[type=submit]")""")
-        b.text("#who .fault", "wrong")
-        b.run("""
-            await page.fill("#who input[name=secret]", $secret$);
-            await page.click("#who button[type=submit]")""", secret=test_http.READER)
-        b.text("#live", "live")
-        b.run("await page.reload()")
-        b.text("#login", "Log out wall")
-        b.run("await page.click($lamp$)", lamp=self.lamp("1000@users"))
-        b.text("#panel", "Log in with the right to set states.")
-
-    def test_it_comes_back(self):
-        s, b = self.server(), self.browser
-        self.visit(s)
-        b.text("#live", "live")
-        self.expect("ERR_")
-        s.daemon.stop()
-        b.text("#live", "no connection")
-        s.daemon.start()
-        b.text("#live", "live")
-        s.daemon.set("Custom:1005", "BUSY")
-        b.text(self.lamp("1005@users"), "Busy")
-
     def test_accessibility(self):
         s, b = self.server(), self.browser
         audit = """
@@ -458,4 +471,4 @@ class Page(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    harness.main()
