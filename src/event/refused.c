@@ -9,7 +9,7 @@
 #include "event/event_internal.h"
 
 enum {
-    CHALLENGES_MAX = 256, /* of which we wait for the answer; then the oldest are forgotten */
+    CHALLENGES_MAX = 128, /* of which we wait for the answer; then the oldest are forgotten */
     ANSWER_MS = 32000,    /* somebody may have to type a password; RFC 3261: timer F */
     APART_MS = 1000,      /* those that are told, in the long run */
     BURST_MS = 200000,    /* 200 of them at once */
@@ -103,13 +103,14 @@ static struct challenge *challenge_make(const struct change_subscription *is)
     return c;
 }
 
-/* Without memory it is not waited for. */
+/* Of strangers nobody expects one, and a flood of them costs nothing. Without memory it is not
+ * waited for, either. */
 static void challenge_remember(struct notifier *n, const struct change_subscription *is)
 {
     struct refused *r = &n->refused;
     struct challenge *c;
 
-    if (!feed_wants(n->cfg.changes, CHANGE_REFUSAL))
+    if (!is->watcher.endpoint.n || !feed_wants(n->cfg.changes, CHANGE_REFUSAL))
         return;
     c = challenge_make(is);
     if (!c)
@@ -126,8 +127,7 @@ static void challenge_remember(struct notifier *n, const struct change_subscript
 static bool is_answered_by(const struct challenge *c, const struct change_subscription *again)
 {
     return str_equal(c->is.watcher.call_id, again->watcher.call_id) ||
-           (c->is.watcher.endpoint.n &&
-            str_equal(c->is.watcher.endpoint, again->watcher.endpoint) &&
+           (str_equal(c->is.watcher.endpoint, again->watcher.endpoint) &&
             str_equal(c->is.uri, again->uri) &&
             addr_equal(&c->is.watcher.remote, &again->watcher.remote));
 }
