@@ -103,7 +103,7 @@ export class Board {
     this.ground.style.height = `${top}px`;
     if (!this.place.has(this.current))
       this.current = this.flat[0] ?? null;
-    this.counted(this.words ? `${n} of ${this.lamps.size} lamps` : `${n} lamps in ${this.groups.length} contexts`);
+    this.counted(this.words ? `${n} of ${this.lamps.size} lamps` : `${n} lamps in ${this.groups.length} context${this.groups.length === 1 ? "" : "s"}`);
   }
 
   draw() {

@@ -6,6 +6,7 @@ import { Telephone } from "/telephone.js";
 const STATES = { NOT_INUSE: "Idle", INUSE: "In use", RINGING: "Ringing", BUSY: "Busy", ONHOLD: "On hold", UNAVAILABLE: "Unavailable" };
 const HISTORY = 50; // changes
 const REFRESH_MS = 400; // at most so often while the lamp changes
+const AGAIN_MS = 5000; // who watches changes without it
 
 export class Panel {
   constructor(element, announce, find, closed) {
@@ -46,6 +47,7 @@ export class Panel {
 
   async refresh() {
     const key = this.key, name = encodeURIComponent(key ?? "");
+    clearTimeout(this.again);
     if (!key)
       return;
     try {
@@ -55,6 +57,10 @@ export class Panel {
     } catch (error) {
       this.part("why", error.message, () => [make("p", { class: "fault" }, error.message)]);
     }
+    if (this.key !== key)
+      return;
+    clearTimeout(this.again);
+    this.again = setTimeout(() => this.refresh(), AGAIN_MS);
     if (this.historyOpen)
       this.showHistory();
   }
@@ -192,10 +198,13 @@ export class Panel {
     const key = this.key, ground = this.element.querySelector("#history div");
     try {
       const { changes } = await ask("GET", `/v1/history?limit=${HISTORY}&resource=${encodeURIComponent(key)}`);
-      if (this.key === key)
+      const said = JSON.stringify(changes);
+      if (this.key === key && ground.dataset.said !== said)
         ground.replaceChildren(changes.length ? make("ol", { class: "chain", reversed: true }, ...changes.reverse().map(change =>
           make("li", {}, `${time(change.at_ms)}: ${changeWords(change)}`))) : make("p", {}, "The journal has nothing of it."));
+      ground.dataset.said = said;
     } catch (error) {
+      ground.dataset.said = "";
       ground.replaceChildren(make("p", {}, error.message));
     }
   }

@@ -188,8 +188,10 @@ class Page(Pages):
         b.text("#sip-verdict", "Both are the same.")
         b.picture("lamp-by-sip")
         self.assertEqual([row["endpoint"] for row in s.daemon.tool("subscriptions")], ["page"])
+        b.text("#panel h3", "Watchers (1)")
         b.run("await page.click('#sip-end')")
         harness.wait_for("the end of the subscription", lambda: not s.daemon.tool("subscriptions", status=None))
+        b.text("#panel h3", "Watchers (0)")
 
     def test_rights(self):
         s, b = self.server("read_without_token ="), self.browser
