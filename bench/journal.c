@@ -13,7 +13,7 @@
 
 #include "journal/journal.h"
 
-enum { DEVICES = 2000, AT_ONCE = 100, CHANGES = 200000 };
+enum { DEVICES = 2000, AT_ONCE = 100, ON_THE_WAY = 10000, CHANGES = 200000 };
 
 struct bench {
     struct feed feed;
@@ -115,7 +115,7 @@ static void put_all(struct bench *b)
         b->here_ns -= thread_ns();
         feed_flush(&b->writer);
         b->here_ns += thread_ns();
-        while (2 * (i + 1) > written(b) + 100 * AT_ONCE) /* so many may be on their way */
+        while (2 * (i + 1) > written(b) + ON_THE_WAY)
             usleep(200);
     }
     feed_flush(&b->writer);

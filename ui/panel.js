@@ -184,7 +184,7 @@ export class Panel {
   // ---- what was ----
 
   history() {
-    const details = make("details", { id: "history" }, make("summary", {}, "History"), make("div"));
+    const details = make("details", { id: "history" }, make("summary", {}, "History"), this.parts.history = make("div"));
     details.addEventListener("toggle", () => {
       this.historyOpen = details.open;
       if (details.open)
@@ -195,17 +195,14 @@ export class Panel {
   }
 
   async showHistory() {
-    const key = this.key, ground = this.element.querySelector("#history div");
+    const key = this.key;
     try {
       const { changes } = await ask("GET", `/v1/history?limit=${HISTORY}&resource=${encodeURIComponent(key)}`);
-      const said = JSON.stringify(changes);
-      if (this.key === key && ground.dataset.said !== said)
-        ground.replaceChildren(changes.length ? make("ol", { class: "chain", reversed: true }, ...changes.reverse().map(change =>
-          make("li", {}, `${time(change.at_ms)}: ${changeWords(change)}`))) : make("p", {}, "The journal has nothing of it."));
-      ground.dataset.said = said;
+      if (this.key === key)
+        this.part("history", changes, () => [changes.length ? make("ol", { class: "chain", reversed: true }, ...changes.reverse().map(change =>
+          make("li", {}, `${time(change.at_ms)}: ${changeWords(change)}`))) : make("p", {}, "The journal has nothing of it.")]);
     } catch (error) {
-      ground.dataset.said = "";
-      ground.replaceChildren(make("p", {}, error.message));
+      this.part("history", error.message, () => [make("p", {}, error.message)]);
     }
   }
 }

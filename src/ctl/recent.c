@@ -101,10 +101,11 @@ static void refusal_remember(struct recent *r, const struct change *c)
     if (former) {
         made->times += former->times;
         refusal_forget(of, former);
+    } else if (of->n == REFUSALS_MAX) {
+        refusal_forget(of, CONTAINER_OF(of->list.next, struct refusal, link));
     }
     list_append(&of->list, &made->link);
-    if (++of->n > REFUSALS_MAX)
-        refusal_forget(of, CONTAINER_OF(of->list.next, struct refusal, link));
+    of->n++;
 }
 
 static void on_change(void *ctx, const struct change *c)

@@ -11,6 +11,7 @@
 enum {
     CHALLENGES_MAX = 128, /* of which we wait for the answer; then the oldest are forgotten */
     ANSWER_MS = 32000,    /* somebody may have to type a password; RFC 3261: timer F */
+    LOOK_MS = 1000,       /* whether one is over */
     APART_MS = 1000,      /* those that are told, in the long run */
     BURST_MS = 200000,    /* 200 of them at once */
 };
@@ -56,29 +57,21 @@ static struct challenge *challenge_oldest(struct refused *r)
     return CONTAINER_OF(r->challenges.next, struct challenge, link);
 }
 
-static void challenges_arm(struct notifier *n)
-{
-    struct refused *r = &n->refused;
-    uint64_t now_ms = notifier_now(n), due_ms;
-
-    if (list_empty(&r->challenges)) {
-        timer_stop(n->cfg.wheel, &r->timer);
-        return;
-    }
-    due_ms = challenge_oldest(r)->due_ms;
-    timer_start(n->cfg.wheel, &r->timer, due_ms > now_ms ? due_ms - now_ms : 0);
-}
-
 static void challenges_fire(struct timer *timer)
 {
     struct notifier *n = CONTAINER_OF(timer, struct notifier, refused.timer);
     struct refused *r = &n->refused;
 
-    while (!list_empty(&r->challenges) && challenge_oldest(r)->due_ms <= notifier_now(n)) {
-        tell(n, &challenge_oldest(r)->is);
-        challenge_drop(r, challenge_oldest(r));
+    LIST_FOREACH_SAFE (it, &r->challenges) {
+        struct challenge *c = CONTAINER_OF(it, struct challenge, link);
+
+        if (c->due_ms > notifier_now(n))
+            break;
+        tell(n, &c->is);
+        challenge_drop(r, c);
     }
-    challenges_arm(n);
+    if (r->n_challenges)
+        timer_start(n->cfg.wheel, timer, LOOK_MS);
 }
 
 static struct challenge *challenge_make(const struct change_subscription *is)
@@ -117,10 +110,12 @@ static void challenge_remember(struct notifier *n, const struct change_subscript
         return;
     c->due_ms = notifier_now(n) + ANSWER_MS;
     c->is.why = STR("it was asked for its password, and has not come back with one");
-    list_append(&r->challenges, &c->link);
-    if (++r->n_challenges > CHALLENGES_MAX)
+    if (r->n_challenges == CHALLENGES_MAX)
         challenge_drop(r, challenge_oldest(r));
-    challenges_arm(n);
+    list_append(&r->challenges, &c->link);
+    r->n_challenges++;
+    if (!timer_running(&r->timer))
+        timer_start(n->cfg.wheel, &r->timer, LOOK_MS);
 }
 
 /* By the same Call-ID (RFC 3261 section 22.2), or what else makes it the same question. */
@@ -183,6 +178,6 @@ void refused_init(struct notifier *n)
 void refused_fini(struct notifier *n)
 {
     timer_stop(n->cfg.wheel, &n->refused.timer);
-    while (!list_empty(&n->refused.challenges))
-        challenge_drop(&n->refused, challenge_oldest(&n->refused));
+    LIST_FOREACH_SAFE (it, &n->refused.challenges)
+        challenge_drop(&n->refused, CONTAINER_OF(it, struct challenge, link));
 }
