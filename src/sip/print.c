@@ -110,11 +110,16 @@ static void print_top_via(struct buf *b, const struct sip_message *request, stru
                           const struct addr *source, bool force_rport)
 {
     const struct sip_via *via = &request->via;
-    bool rport = via->has_rport || force_rport;
     struct sip_param p;
     struct cursor c;
+    bool rport;
 
-    if (!via->host.n || (!rport && !sent_by_differs(via, source))) {
+    if (!via->host.n) { /* nothing of it could be read, and nothing else is set */
+        print_raw(b, request, value);
+        return;
+    }
+    rport = via->has_rport || force_rport;
+    if (!rport && !sent_by_differs(via, source)) {
         print_raw(b, request, value);
         return;
     }
