@@ -153,8 +153,9 @@ static const struct option general_options[] = {
                  "any number." },
     { "nameservers", OPTION_CUSTOM, .read = read_nameservers,
       .type_text = "list of addresses, each with `:port` or without",
-      .meaning = "Who is asked for names: of compositors, and of telephones that are told "
-                 "unasked. Those of /etc/resolv.conf, as a reload finds it, when not given." },
+      .meaning = "Who is asked for names: of compositors, of telephones that are told unasked, of "
+                 "next hops of subscriptions, and of PBXs that are followed. Those of "
+                 "/etc/resolv.conf, as a reload finds it, when not given." },
     { "connection_idle", OPTION_DURATION, AT(general_settings, connection_idle_s),
       .fallback = "3900", .max = UINT32_MAX,
       .meaning = "A connection without any message or keep-alive for so long is closed; 0 is "

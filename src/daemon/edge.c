@@ -448,12 +448,14 @@ int edge_init(struct edge *e, const struct edge_config *cfg)
     e->ready = true;
     r = edge_see(e, cfg);
     r = r ? r
-          : pbxs_create(&e->pbxs, &(struct pbxs_config){ .loop = &e->loop,
-                                                         .log = cfg->log,
-                                                         .state = cfg->state,
-                                                         .changes = &e->changes,
-                                                         .hints = cfg->hints,
-                                                         .ctx = cfg->hints_ctx });
+          : pbxs_create(&e->pbxs, &(struct pbxs_config){
+                                      .loop = &e->loop,
+                                      .log = cfg->log,
+                                      .state = cfg->state,
+                                      .nameservers = cfg->terms.settings->general.nameservers,
+                                      .changes = &e->changes,
+                                      .hints = cfg->hints,
+                                      .ctx = cfg->hints_ctx });
     r = r ? r : manager_init(e, cfg);
     r = r ? r
           : http_create(&e->http, &(struct http_config){ .loop = &e->loop.uv,

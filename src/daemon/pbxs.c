@@ -22,6 +22,7 @@ struct pbx {
     const struct source_settings *spec;
     struct source *source;
     struct reporter *reporter;
+    uint64_t lookup;       /* of its addresses; 0: none */
     struct net_dial *dial; /* NULL: none */
     struct timer pause;
 };
@@ -29,7 +30,9 @@ struct pbx {
 struct pbxs {
     struct pbxs_config cfg;
     struct rng rng;
-    struct list all; /* struct pbx */
+    struct names names;
+    uint64_t lookups; /* so far */
+    struct list all;  /* struct pbx */
 };
 
 /* ---- its connection ---- */
@@ -92,22 +95,71 @@ static int tls_of(struct pbx *p, struct net_tls **out)
     return r == NET_TLS_BAD ? -EINVAL : r;
 }
 
-static int port_connect(void *ctx)
+static int dial(struct pbx *p, const struct dns_targets *found)
 {
-    struct pbx *p = ctx;
+    struct addr addresses[NET_DIAL_ADDRESSES];
     struct net_tls *tls = NULL;
     int r = p->spec->tls ? tls_of(p, &tls) : 0;
+    size_t n = found->n < NET_DIAL_ADDRESSES ? found->n : NET_DIAL_ADDRESSES;
 
     if (r)
         return r;
+    for (size_t i = 0; i < n; i++)
+        addresses[i] = found->list[i].addr;
     r = net_dial_open(&p->dial,
                       &(struct net_dial_config){ .loop = &p->pbxs->cfg.loop->uv,
                                                  .host = p->spec->host,
-                                                 .port = p->spec->port,
+                                                 .addresses = addresses,
+                                                 .n_addresses = n,
                                                  .tls = tls,
                                                  .cb = { p, on_opened, on_received, on_ended },
                                                  .send_max = SEND_MAX });
     net_tls_unref(tls);
+    return r;
+}
+
+/* NULL: it waits no more, or is gone. */
+static struct pbx *pbx_looking(const struct pbxs *all, uint64_t lookup)
+{
+    LIST_FOREACH (it, &all->all) {
+        struct pbx *p = CONTAINER_OF(it, struct pbx, link);
+
+        if (p->lookup == lookup)
+            return p;
+    }
+    return NULL;
+}
+
+static void on_addresses(void *ctx, uint64_t lookup, const struct dns_targets *found)
+{
+    struct pbx *p = pbx_looking(ctx, lookup);
+    int r;
+
+    if (!p)
+        return;
+    p->lookup = 0;
+    if (!found->n) {
+        source_ended(p->source, found->why);
+        return;
+    }
+    r = dial(p, found);
+    if (r)
+        source_ended(p->source, str_of(strerror(-r)));
+}
+
+static int port_connect(void *ctx)
+{
+    struct pbx *p = ctx;
+    struct pbxs *all = p->pbxs;
+    int r = dns_lookup(all->names.dns,
+                       &(struct dns_question){ .host = p->spec->host,
+                                               .port = p->spec->port,
+                                               .fixed = true,
+                                               .protocol = p->spec->tls ? NET_TLS : NET_TCP },
+                       on_addresses, all, all->lookups + 1);
+
+    if (r == 0)
+        p->lookup = ++all->lookups;
     return r;
 }
 
@@ -121,6 +173,7 @@ static void port_disconnect(void *ctx)
     struct pbx *p = ctx;
 
     timer_stop(&p->pbxs->cfg.loop->wheel, &p->pause);
+    p->lookup = 0;
     net_dial_close(p->dial);
     p->dial = NULL;
 }
@@ -262,6 +315,7 @@ void pbxs_apply(struct pbxs *all, const struct settings *settings)
 {
     struct list former;
 
+    names_servers_set(&all->names, settings->general.nameservers);
     list_init(&former);
     list_splice(&former, &all->all);
     LIST_FOREACH_SAFE (it, &former) {
@@ -313,17 +367,41 @@ void pbxs_each(const struct pbxs *all, ctl_source_fn each, void *ctx)
     }
 }
 
+/* A PBX is wherever its name says: nothing of ours has to lead there. */
+static bool is_reached(void *ctx, enum net_protocol protocol, const struct addr *remote)
+{
+    (void)ctx;
+    (void)protocol;
+    (void)remote;
+    return true;
+}
+
+static bool is_spoken(void *ctx, enum net_protocol protocol)
+{
+    (void)ctx;
+    return protocol == NET_TCP || protocol == NET_TLS;
+}
+
 int pbxs_create(struct pbxs **out, const struct pbxs_config *cfg)
 {
     struct pbxs *all = calloc(1, sizeof(*all));
+    int r;
 
     if (!all)
         return -ENOMEM;
     all->cfg = *cfg;
     rng_init_system(&all->rng);
     list_init(&all->all);
-    *out = all;
-    return 0;
+    r = names_init(&all->names, &(struct names_config){ .loop = cfg->loop,
+                                                        .rng = &all->rng,
+                                                        .log = cfg->log,
+                                                        .servers = cfg->nameservers,
+                                                        .port = { all, is_reached, is_spoken } });
+    if (r)
+        pbxs_destroy(all);
+    else
+        *out = all;
+    return r;
 }
 
 void pbxs_destroy(struct pbxs *all)
@@ -332,5 +410,6 @@ void pbxs_destroy(struct pbxs *all)
         return;
     LIST_FOREACH_SAFE (it, &all->all)
         pbx_destroy(CONTAINER_OF(it, struct pbx, link));
+    names_fini(&all->names);
     free(all);
 }

@@ -11,6 +11,7 @@ struct pbxs_config {
     struct loop *loop;
     struct log *log;
     struct state_thread *state;
+    struct str nameservers;      /* until pbxs_apply; as dns_wire_create has them */
     struct feed_writer *changes; /* where it is told when one is lost, is back or is stale */
     /* All hints that a source has, as text for added_hints_set; on the edge thread. */
     void (*hints)(void *ctx, struct str source, struct str text);

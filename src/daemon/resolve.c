@@ -1,7 +1,73 @@
 // SPDX-License-Identifier: MIT
-/* Where compositors and telephones are that are called by a name: a worker's lookups, and its
- * questions to name servers. */
+/* Where those are who are called by a name: a thread's lookups, and its questions to name servers;
+ * and what a worker looks up. */
 #include "daemon/threads.h"
+
+static void query(void *ctx, const char *name, enum dns_type type, struct dns_entry *entry)
+{
+    dns_wire_query(((struct names *)ctx)->wire, name, type, entry);
+}
+
+static size_t hosts(void *ctx, const char *name, struct addr *list, size_t most)
+{
+    return dns_wire_hosts(((struct names *)ctx)->wire, name, list, most);
+}
+
+static bool reached(void *ctx, enum net_protocol protocol, const struct addr *remote)
+{
+    const struct names_port *port = &((struct names *)ctx)->port;
+
+    return port->reached(port->ctx, protocol, remote);
+}
+
+static bool speaks(void *ctx, enum net_protocol protocol)
+{
+    const struct names_port *port = &((struct names *)ctx)->port;
+
+    return port->speaks(port->ctx, protocol);
+}
+
+int names_init(struct names *n, const struct names_config *cfg)
+{
+    int r;
+
+    *n = (struct names){ .port = cfg->port, .log = cfg->log };
+    r = dns_wire_create(&n->wire, cfg->loop, cfg->servers);
+    if (r == 0)
+        r = dns_create(&n->dns, &(struct dns_config){ .wheel = &cfg->loop->wheel,
+                                                      .clock = cfg->loop->clock,
+                                                      .rng = cfg->rng,
+                                                      .port = { .ctx = n,
+                                                                .query = query,
+                                                                .hosts = hosts,
+                                                                .reached = reached,
+                                                                .speaks = speaks } });
+    if (r)
+        log_error(n->log, "names.none", KV_ERR(r));
+    else
+        dns_wire_bind(n->wire, n->dns);
+    return r;
+}
+
+void names_servers_set(struct names *n, struct str servers)
+{
+    int r = dns_wire_servers_set(n->wire, servers);
+
+    if (r < 0)
+        log_error(n->log, "names.servers", KV_ERR(r)); /* the former ones go on */
+    if (r == 0)
+        dns_forget(n->dns);
+}
+
+void names_fini(struct names *n)
+{
+    dns_wire_destroy(n->wire);
+    dns_destroy(n->dns);
+    n->wire = NULL;
+    n->dns = NULL;
+}
+
+/* ---- a worker's ---- */
 
 static bool is_reached(void *ctx, enum net_protocol protocol, const struct addr *remote)
 {
@@ -20,52 +86,13 @@ static bool is_spoken(void *ctx, enum net_protocol protocol)
     return false;
 }
 
-static void query(void *ctx, const char *name, enum dns_type type, struct dns_entry *entry)
+int worker_names_init(struct worker *w, struct str servers)
 {
-    dns_wire_query(((struct worker *)ctx)->wire, name, type, entry);
-}
-
-static size_t hosts(void *ctx, const char *name, struct addr *list, size_t most)
-{
-    return dns_wire_hosts(((struct worker *)ctx)->wire, name, list, most);
-}
-
-int worker_dns_init(struct worker *w, const struct clock *clock, struct str servers)
-{
-    int r = dns_wire_create(&w->wire, &w->loop, servers);
-
-    if (r == 0)
-        r = dns_create(&w->dns, &(struct dns_config){ .wheel = &w->loop.wheel,
-                                                      .clock = clock,
-                                                      .rng = &w->rng,
-                                                      .port = { .ctx = w,
-                                                                .query = query,
-                                                                .hosts = hosts,
-                                                                .reached = is_reached,
-                                                                .speaks = is_spoken } });
-    if (r)
-        log_error(w->log, "worker.dns", KV_ERR(r));
-    else
-        dns_wire_bind(w->wire, w->dns);
-    return r;
-}
-
-void worker_dns_settings(struct worker *w, struct str servers)
-{
-    int r = dns_wire_servers_set(w->wire, servers);
-
-    if (r < 0)
-        log_error(w->log, "worker.dns", KV_ERR(r)); /* the former servers go on */
-    if (r == 0)
-        dns_forget(w->dns);
-}
-
-void worker_dns_fini(struct worker *w)
-{
-    dns_wire_destroy(w->wire);
-    dns_destroy(w->dns);
-    w->wire = NULL;
-    w->dns = NULL;
+    return names_init(&w->names, &(struct names_config){ .loop = &w->loop,
+                                                         .rng = &w->rng,
+                                                         .log = w->log,
+                                                         .servers = servers,
+                                                         .port = { w, is_reached, is_spoken } });
 }
 
 static void answer_publisher(void *ctx, uint64_t cookie, const struct dns_targets *found)
@@ -87,7 +114,7 @@ static void answer_qualifier(void *ctx, uint64_t cookie, const struct dns_target
 static void lookup(struct worker *w, const struct dns_question *q, uint64_t cookie,
                    dns_done_fn done)
 {
-    int r = dns_lookup(w->dns, q, done, w, cookie);
+    int r = dns_lookup(w->names.dns, q, done, w, cookie);
 
     if (r)
         log_error(w->log, "worker.resolve", KV("host", q->host), KV_ERR(r));

@@ -43,6 +43,30 @@ struct admission { /* one limit for all workers */
     atomic_uint_fast64_t limit;
 };
 
+/* resolve.c: what a thread knows of names, and its questions to name servers. */
+struct names_port {
+    void *ctx;
+    /* As those of dns_port. */
+    bool (*reached)(void *ctx, enum net_protocol protocol, const struct addr *remote);
+    bool (*speaks)(void *ctx, enum net_protocol protocol);
+};
+struct names {
+    struct names_port port;
+    struct log *log;
+    struct dns_wire *wire;
+    struct dns *dns;
+};
+struct names_config {
+    struct loop *loop;
+    struct rng *rng;
+    struct log *log;
+    struct str servers; /* as dns_wire_create has them */
+    struct names_port port;
+};
+NODISCARD int names_init(struct names *n, const struct names_config *cfg);
+void names_servers_set(struct names *n, struct str servers);
+void names_fini(struct names *n); /* also of what is not initialised, but all zero */
+
 struct worker {
     struct loop loop; /* its owner is this struct */
     struct rng rng;
@@ -64,8 +88,7 @@ struct worker {
     bool finishing; /* all threads have ended, and nobody is told anything any more */
     struct timer stop_poll;
     uint64_t stop_deadline_ms;
-    struct dns_wire *wire;
-    struct dns *dns;
+    struct names names;
     void (*stopped)(void *ctx, struct worker *w); /* on the worker's thread */
     void *stopped_ctx;
     pthread_t thread;
@@ -136,10 +159,7 @@ struct str worker_transport_id(void *ctx, uint32_t transport);
 void worker_report_reach(void *ctx, uint64_t contact_id, enum contact_reach reach);
 /* Port of its compositor; ctx is the worker. */
 int worker_report_mailbox(void *ctx, struct str mailbox, uint32_t new_count, uint32_t old_count);
-/* What a worker knows of names; `servers` as dns_wire_create has them. */
-NODISCARD int worker_dns_init(struct worker *w, const struct clock *clock, struct str servers);
-void worker_dns_settings(struct worker *w, struct str servers);
-void worker_dns_fini(struct worker *w);
+NODISCARD int worker_names_init(struct worker *w, struct str servers);
 /* [global] debug = yes, or an address. */
 void worker_trace_settings(struct net *net, const struct global_settings *g);
 

@@ -183,7 +183,7 @@ static void settings_run(struct inbox_message *m, void *owner)
     net_limits_set(w->net, &limits);
     if (engine_transports_set(&w->engine, w->transports.list, w->transports.n))
         log_error(w->log, "worker.transports", KV_ERR(-ENOMEM));
-    worker_dns_settings(w, settings->general.nameservers);
+    names_servers_set(&w->names, settings->general.nameservers);
     engine_bodies_set(&w->engine, CONTAINER_OF(m, struct simple_message, m)->bodies);
     engine_settings_set(&w->engine, settings);
     if (trace_changed)
@@ -757,7 +757,7 @@ int worker_init(struct worker *w, const struct worker_config *cfg)
     r = transports_apply(&w->transports, cfg->listeners, 0);
     if (r)
         goto out;
-    r = worker_dns_init(w, cfg->clock, cfg->settings->general.nameservers);
+    r = worker_names_init(w, cfg->settings->general.nameservers);
     if (r)
         goto out;
     r = worker_keep(w, cfg);
@@ -811,7 +811,7 @@ void worker_fini(struct worker *w)
     if (w->engine_ready)
         engine_fini(&w->engine);
     w->engine_ready = false;
-    worker_dns_fini(w);
+    names_fini(&w->names);
     feed_writer_fini(&w->changes);
     ledger_fini(&w->ledger);
     told_close(w->told);

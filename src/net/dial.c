@@ -2,7 +2,6 @@
 #include "net/dial.h"
 
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -16,31 +15,26 @@ enum {
 };
 
 enum dial_state {
-    DIAL_LOOKING,     /* for addresses */
-    DIAL_CONNECTING,  /* to one of them */
+    DIAL_CONNECTING,  /* to one of its addresses */
     DIAL_HANDSHAKING, /* TLS */
     DIAL_OPEN,
     DIAL_ENDED,
 };
 
 struct net_dial {
-    uv_getaddrinfo_t lookup;
     uv_poll_t poll; /* while it has a descriptor */
-    bool looking, polling, closing, paused;
+    bool polling, closing, paused;
     enum dial_state state;
     uv_loop_t *loop;
     struct net_dial_port cb;
     struct net_tls *tls;
     struct tls_link *secure; /* NULL: without */
-    struct addrinfo *addresses, *next;
-    struct addr remote;
-    char peer[80];
-    size_t peer_n;
+    struct addr addresses[NET_DIAL_ADDRESSES];
+    size_t n_addresses, next;
     int fd;
     struct buf out; /* what is not sent yet, from `sent` on */
     size_t sent;
     enum tls_wish wish; /* of a handshake, or 0 */
-    uint16_t port;
     size_t host_n;
     char host[];
 };
@@ -51,10 +45,8 @@ static void on_poll(uv_poll_t *p, int status, int events);
 
 static void dial_free(struct net_dial *l)
 {
-    if (l->looking || l->polling)
+    if (l->polling)
         return;
-    if (l->addresses)
-        uv_freeaddrinfo(l->addresses);
     tls_link_destroy(l->secure);
     net_tls_unref(l->tls);
     if (l->fd >= 0)
@@ -88,8 +80,6 @@ void net_dial_close(struct net_dial *l)
         return;
     l->closing = true;
     l->state = DIAL_ENDED;
-    if (l->looking)
-        uv_cancel((uv_req_t *)&l->lookup);
     if (l->polling)
         uv_close((uv_handle_t *)&l->poll, on_poll_closed);
     else
@@ -134,68 +124,47 @@ static int socket_open(const struct addr *to)
     return r;
 }
 
-static void peer_note(struct net_dial *l)
+/* A poll handle is for one descriptor, which dup3 gives another socket: the number stays, and so
+ * does the handle. Takes the descriptor. */
+static int descriptor_set(struct net_dial *l, int fd)
 {
-    struct buf b;
+    int r;
 
-    buf_init_on(&b, l->peer, sizeof(l->peer));
-    addr_print(&b, &l->remote);
-    l->peer_n = b.n;
+    if (l->polling) {
+        uv_poll_stop(&l->poll);
+        r = dup3(fd, l->fd, O_CLOEXEC) < 0 ? -errno : 0;
+        close(fd);
+        return r;
+    }
+    r = uv_poll_init(l->loop, &l->poll, fd);
+    if (r) {
+        close(fd);
+        return r;
+    }
+    l->fd = fd;
+    l->polling = true;
+    return 0;
 }
 
-/* The next address that can be tried at all. A poll handle is for one descriptor, which dup2 gives
- * another socket: the number stays, and so does the handle. */
-static void try_next(struct net_dial *l, int r)
+/* The next address that can be tried at all. 0, or a negative errno: there is none, and why not, or
+ * else `r`. */
+static int try_next(struct net_dial *l, int r)
 {
-    while (l->next) {
-        struct addrinfo *at = l->next;
-        int fd;
+    while (l->next < l->n_addresses) {
+        int fd = socket_open(&l->addresses[l->next++]);
 
-        l->next = at->ai_next;
-        if (addr_from_sockaddr(&l->remote, at->ai_addr))
-            continue;
-        addr_port_set(&l->remote, l->port);
-        peer_note(l);
-        fd = socket_open(&l->remote);
-        if (fd < 0) {
-            r = fd;
-            continue;
-        }
-        if (l->polling) {
-            uv_poll_stop(&l->poll);
-            r = dup3(fd, l->fd, O_CLOEXEC) < 0 ? -errno : 0;
-            close(fd);
-        } else {
-            l->fd = fd;
-            r = uv_poll_init(l->loop, &l->poll, fd);
-            l->polling = r == 0;
-        }
+        r = fd < 0 ? fd : descriptor_set(l, fd);
         if (r)
             continue;
         l->state = DIAL_CONNECTING;
         follow(l);
-        return;
+        return 0;
     }
-    ended(l, strerror(-r));
-}
-
-static void on_addresses(uv_getaddrinfo_t *rq, int status, struct addrinfo *list)
-{
-    struct net_dial *l = CONTAINER_OF(rq, struct net_dial, lookup);
-
-    l->looking = false;
-    l->addresses = l->next = list;
-    if (l->closing)
-        dial_free(l);
-    else if (status)
-        ended(l, uv_strerror(status));
-    else
-        try_next(l, -EADDRNOTAVAIL);
+    return r;
 }
 
 int net_dial_open(struct net_dial **out, const struct net_dial_config *cfg)
 {
-    static const struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
     struct net_dial *l = calloc(1, sizeof(*l) + cfg->host.n + 1);
     int r;
 
@@ -203,20 +172,20 @@ int net_dial_open(struct net_dial **out, const struct net_dial_config *cfg)
         return -ENOMEM;
     memcpy(l->host, cfg->host.p, cfg->host.n);
     l->host_n = cfg->host.n;
-    l->port = cfg->port;
+    l->n_addresses = cfg->n_addresses < NET_DIAL_ADDRESSES ? cfg->n_addresses : NET_DIAL_ADDRESSES;
+    for (size_t i = 0; i < l->n_addresses; i++)
+        l->addresses[i] = cfg->addresses[i];
     l->loop = cfg->loop;
     l->cb = cfg->cb;
     l->fd = -1;
     l->tls = net_tls_ref(cfg->tls);
     buf_init(&l->out, cfg->send_max);
-    r = uv_getaddrinfo(cfg->loop, &l->lookup, on_addresses, l->host, NULL, &hints);
-    if (r) {
-        dial_free(l);
-        return r;
-    }
-    l->looking = true;
-    *out = l;
-    return 0;
+    r = try_next(l, -EADDRNOTAVAIL);
+    if (r)
+        net_dial_close(l);
+    else
+        *out = l;
+    return r;
 }
 
 static void opened(struct net_dial *l)
@@ -249,7 +218,9 @@ static void connected(struct net_dial *l)
     int error = 0, r;
 
     if (getsockopt(l->fd, SOL_SOCKET, SO_ERROR, &error, &n) || error) {
-        try_next(l, error ? -error : -EIO);
+        r = try_next(l, error ? -error : -EIO);
+        if (r)
+            ended(l, strerror(-r));
         return;
     }
     if (!l->tls) {
@@ -260,7 +231,7 @@ static void connected(struct net_dial *l)
                                                              .fd = l->fd,
                                                              .client = true,
                                                              .host = { l->host, l->host_n },
-                                                             .remote = &l->remote,
+                                                             .remote = &l->addresses[l->next - 1],
                                                              .now_ms = uv_now(l->loop) });
     if (r) {
         ended(l, strerror(-r));
@@ -373,9 +344,4 @@ static void on_poll(uv_poll_t *p, int status, int events)
     }
     if (events & UV_READABLE && l->state == DIAL_OPEN)
         read_some(l);
-}
-
-struct str net_dial_peer(const struct net_dial *l)
-{
-    return (struct str){ l->peer, l->peer_n };
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* dial.h - one connection to a server that is known by its name: looked up, opened by TCP or TLS, a
- * stream of bytes both ways. For what is not SIP. Threads: the loop's. */
+/* dial.h - one connection to a server: opened by TCP or TLS, a stream of bytes both ways. For what
+ * is not SIP. Threads: the loop's. */
 #pragma once
 #include "base/addr.h"
 #include "loop/loop.h"
 
-struct net_dial; /* opaque: see link.c */
+struct net_dial; /* opaque: see dial.c */
 struct net_tls;  /* opaque: see tls.h */
 
 struct net_dial_port {
@@ -18,16 +18,19 @@ struct net_dial_port {
     void (*ended)(void *ctx, struct str why);
 };
 
+enum { NET_DIAL_ADDRESSES = 16 };
+
 struct net_dial_config {
     uv_loop_t *loop;
-    struct str host; /* a name or an address; copied, as is all */
-    uint16_t port;
+    struct str host;              /* whom a certificate has to name; copied, as is all */
+    const struct addr *addresses; /* with their ports; the first NET_DIAL_ADDRESSES of them count */
+    size_t n_addresses;
     struct net_tls *tls; /* a reference is taken; NULL: without */
     struct net_dial_port cb;
     size_t send_max; /* bytes that may wait for a peer who does not read */
 };
-/* Every address of the name is tried, one after the other. No callback from within. 0 or a negative
- * errno. */
+/* The addresses are tried one after the other. No callback from within. 0; a negative errno: none
+ * of them can even be tried, or -ENOMEM. */
 NODISCARD int net_dial_open(struct net_dial **out, const struct net_dial_config *cfg);
 /* 0; -EAGAIN: too much is waiting, and none of it was taken; -ENOMEM; -ENOTCONN. */
 NODISCARD int net_dial_send(struct net_dial *l, struct str bytes);
@@ -35,5 +38,3 @@ NODISCARD int net_dial_send(struct net_dial *l, struct str bytes);
 void net_dial_pause(struct net_dial *l, bool paused);
 /* No callback comes from now on; NULL is fine. Its memory goes when the loop has closed it. */
 void net_dial_close(struct net_dial *l);
-/* Where it goes, "192.0.2.1:5038"; empty before it has an address. Borrowed until it is closed. */
-struct str net_dial_peer(const struct net_dial *l);

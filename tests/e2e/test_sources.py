@@ -9,17 +9,18 @@ import harness
 from harness import DEFAULT_FILES, Extstated, Phone, wait_for
 from eventsocket import EventSocket
 from manager_server import Manager
+from test_dns import NameServer
 
 QUIET = 0.3  # seconds in which nothing comes
 EXTENSIONS = "[users]\nexten => 1000,hint,PJSIP/alice,CustomPresence:alice\nexten => 1001,hint,PJSIP/bob\n"
 
 
-def source(name, manager, more=""):
+def source(name, manager, more="", host="127.0.0.1"):
     return f"""
 [{name}]
 type=source
 protocol=ami
-host=127.0.0.1
+host={host}
 port={manager.port}
 username=extstate
 secret=s3cret
@@ -338,6 +339,20 @@ multi_user=yes
             wait_for("the last", lambda: all(d["state"] == "BUSY" for d in daemon.tool("devstate", "list", "PJSIP/9")))
             self.assertEqual(pbx.logins, 1)
             self.assertGreaterEqual(row(daemon, "pbx-a")["events"], 41 * len(names))
+
+    def test_by_name(self):
+        """Its addresses are asked for by DNS, before each connection, and tried one after the other."""
+        with Manager({"PJSIP/alice": "INUSE"}) as pbx, NameServer() as server:
+            server.change("127.0.0.9 pbx.test\n127.0.0.1 pbx.test\n")
+            general = {"extstate.conf": server.files()["extstate.conf"] + source("pbx-a", pbx, host="PBX.test.") +
+                       source("pbx-b", pbx, host="no.test")}
+            with Extstated({**files(), **general}) as daemon:
+                following(daemon, "pbx-a")
+                wait_for("the list", lambda: lamp(daemon) == "InUse")
+                wait_for("the answer", lambda: row(daemon, "pbx-b")["complaint"] ==
+                         "AAAA no.test: no such name; A no.test: no such name")
+                server.change("127.0.0.1 pbx.test\n127.0.0.1 no.test\n")
+                following(daemon, "pbx-b")
 
     def test_tls(self):
         """By TLS the secret is told, to nobody but the host whose certificate it is."""
