@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* ctl.h - the control socket: how operators and programs look inside and set states.
  *
- * A Unix stream socket (mode 0660) that speaks lines of JSON: one request a line,
+ * A Unix stream socket (mode 0600) that speaks lines of JSON: one request a line,
  * `{"id":7,"command":"hints","prefix":"10"}`, answered in order of completion by rows
  * `{"id":7,"row":{...}}` and then exactly one `{"id":7,"ok":true,...}` or
  * `{"id":7,"ok":false,"error":"usage","message":"..."}`. Errors: usage, unknown_command, not_found,
