@@ -295,6 +295,80 @@ class Connections(unittest.TestCase):
                 "first": "<state>terminated</state>", "second": "<state>early</state>", "change": change})
 
 
+class TooLarge(unittest.TestCase):
+    """Requests that are too large for a datagram, with disable_tcp_switch = no (RFC 3261 section 18.1.1)."""
+
+    def phone(self):
+        """By UDP, and the same port of TCP, where nobody listens yet."""
+        phone = Phone(server=None)
+        while True:
+            reserved = socket.socket()
+            reserved.bind(("127.0.0.1", 0))
+            phone.port = reserved.getsockname()[1]
+            phone.socket.close()
+            phone.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            try:
+                phone.socket.bind(("127.0.0.1", phone.port))
+            except OSError:
+                reserved.close()
+                continue
+            self.addCleanup(reserved.close)
+            self.addCleanup(phone.socket.close)
+            return phone, reserved
+
+    def publish(self, phone, note):
+        phone.request("PUBLISH", f"sip:1001@127.0.0.1:{phone.server}", [
+            ("Event", "presence"), ("Expires", 600), ("Content-Type", "application/pidf+xml")],
+            '<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="sip:1001@example.com"><tuple id="t"><status><basic>open</basic>'
+            f"</status><note>{note}</note></tuple></presence>")
+        self.assertEqual(phone.response().status, 200)
+
+    def test_by_tcp_as_long_as_somebody_is_there(self):
+        (esc, to_esc), (phone, to_phone) = self.phone(), self.phone()
+        with Phone(server=None, user="bob") as bob:
+            files = {"extstate.conf": "[compositor]\npublish=any\ncontext=users\n", "pjsip.conf": FILES["pjsip.conf"] + f"""
+[system]
+type=system
+disable_tcp_switch=no
+[esc]
+type=outbound-publish
+server_uri=sip:esc@127.0.0.1:{esc.port}
+event=presence
+multi_user=yes
+@body=application/pidf+xml
+@exten=^1001$
+"""}
+            with Extstated(files, workers=1) as daemon:
+                phone.server = bob.server = daemon.port
+                esc.reply(esc.receive(), "200 OK\r\nSIP-ETag: a\r\nExpires: 3600")
+                self.assertEqual(phone.subscribe("1001", "presence", accept="application/pidf+xml").status, 200)
+                phone.notify()
+                for s in (to_esc, to_phone):
+                    s.listen()
+                self.publish(bob, "x" * 1200)
+                streams = []
+                for s, method in ((to_esc, "PUBLISH"), (to_phone, "NOTIFY")):
+                    s.settimeout(harness.PATIENCE)
+                    streams.append(Stream(s.accept()[0]))
+                    message = streams[-1].receive()
+                    self.assertEqual(message.method, method)
+                    self.assertRegex(message["Via"], rf"^SIP/2\.0/TCP 127\.0\.0\.1:{daemon.port};rport;branch=")
+                    self.assertIn("x" * 1200, message.body)
+                    streams[-1].reply(message, more="SIP-ETag: b\r\nExpires: 3600\r\n" if method == "PUBLISH" else "")
+                wait_for("the answer", lambda: daemon.tool("status")[0]["publisher"]["acknowledged"] == 2)
+                for s in (*streams, to_esc, to_phone):
+                    s.close()
+                self.publish(bob, "y" * 1200)
+                message = esc.receive()
+                self.assertEqual((message["SIP-If-Match"], message["Via"][:12]), ("b", "SIP/2.0/UDP "))
+                self.assertIn("y" * 1200, message.body)
+                esc.reply(message, "200 OK\r\nSIP-ETag: c\r\nExpires: 3600")
+                self.assertIn("y" * 1200, phone.notify().body)
+                self.publish(bob, "z" * 1200)
+                esc.reply(esc.receive(), "200 OK\r\nSIP-ETag: d\r\nExpires: 3600")
+                self.assertIn("z" * 1200, phone.notify().body)
+
+
 class Publisher(unittest.TestCase):
     def test_compositor_on_tcp(self):
         listening, port = listen()

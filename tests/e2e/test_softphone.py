@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Softphones that PUBLISH their presence to extstated, as they come from Debian: baresip and Linphone. Neither has a
-sound device, and both talk to 127.0.0.1 only."""
+"""Softphones that PUBLISH their presence to extstated and watch that of others, as they come from Debian: baresip and Linphone. Neither
+has a sound device, and both talk to 127.0.0.1 only."""
 import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import unittest
 
 import harness
 from harness import DEFAULT_FILES, Extstated, Phone, free_port, wait_for
+from test_tls import Authority
 
 MODULES = next(pathlib.Path("/usr/lib").glob("**/baresip/modules"), None)
 FILES = {
@@ -37,7 +39,9 @@ LINPHONE = """
 [sip]
 sip_port={port}
 sip_tcp_port=0
-sip_tls_port=0
+sip_tls_port={tls}
+root_ca={authority}
+verify_server_cn=0
 bind_address=127.0.0.1
 contact=sip:carol@127.0.0.1
 default_proxy=0
@@ -45,11 +49,15 @@ use_ipv6=0
 [proxy_0]
 reg_identity=sip:carol@example.com
 reg_proxy=<sip:127.0.0.1:{registrar};lr>
-reg_route=<sip:127.0.0.1:{esc};lr>
+reg_route=<sip:127.0.0.1:{esc}{transport};lr>
 reg_expires=600
 reg_sendregister=1
 publish=1
 publish_expires={expires}
+[friend_0]
+url=<sip:alice@example.com>
+pol=accept
+subscribe=1
 """
 
 
@@ -87,36 +95,43 @@ class Softphone:
 class Baresip(Softphone):
     """It publishes, and with other `parameters` of its account registers."""
 
-    def __init__(self, esc, parameters=f"regint=0;pubint={EXPIRES}"):
+    def __init__(self, esc, parameters=f"regint=0;pubint={EXPIRES}", authority=None, contacts=""):
         super().__init__()
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             self.control = s.getsockname()[1]
-        self.write("config", BARESIP.format(port=free_port(), control=self.control, modules=MODULES))
-        self.write("accounts", f'<sip:bob@example.com>;outbound="sip:127.0.0.1:{esc}";{parameters}\n')
-        self.write("contacts", "")
+        secure = f"sip_cafile {authority.directory}/ca.pem\n" if authority else ""
+        self.write("config", BARESIP.format(port=free_port(), control=self.control, modules=MODULES) + secure)
+        transport = ";transport=tls" if authority else ""
+        self.write("accounts", f'<sip:bob@example.com{transport}>;outbound="sip:127.0.0.1:{esc}{transport}";{parameters}\n')
+        self.write("contacts", contacts)
         self.start("baresip", "-4", "-f", self.directory)
 
     def say(self, command):
-        """Something of its menu, as a netstring."""
+        """Something of its menu, as a netstring; what it says."""
         text = json.dumps({"command": command, "params": ""})
         with socket.create_connection(("127.0.0.1", self.control), harness.PATIENCE) as s:
             s.sendall(f"{len(text)}:{text},".encode())
-            if b'"ok":true' not in s.recv(4096):
-                raise AssertionError(f"baresip does not know {command}")
+            length, _, answer = s.recv(65536).partition(b":")
+            answer = json.loads(answer[:int(length)])
+        if not answer["ok"]:
+            raise AssertionError(f"baresip does not know {command}")
+        return answer["data"]
 
     def quit(self):
         self.process.terminate()
 
 
 class Linphone(Softphone):
-    def __init__(self, esc):
+    def __init__(self, esc, authority=None):
         super().__init__()
         self.registrar = Registrar(esc)
         self.registrar.start()
         (self.directory / ".local/share/linphone").mkdir(parents=True)
         self.write("linphonerc", LINPHONE.format(port=free_port(), registrar=self.registrar.phone.port, esc=esc,
-                                                 expires=EXPIRES))
+                                                 expires=EXPIRES, tls=-1 if authority else 0,
+                                                 transport=";transport=tls" if authority else "",
+                                                 authority=authority.directory / "ca.pem" if authority else ""))
         self.start("linphonec", "-c", self.directory / "linphonerc")
 
     def quit(self):
@@ -154,6 +169,31 @@ class Test(unittest.TestCase):
         self.addCleanup(self.stack.close)
         self.esc = self.stack.enter_context(Extstated(FILES))
         self.watcher = self.stack.enter_context(Phone(self.esc.port))
+
+    def secure(self):
+        """A transport with TLS: its port, and whose certificate it has."""
+        authority = Authority()
+        self.stack.callback(authority.end)
+        cert, key = authority.make("server", "IP:127.0.0.1")
+        port = free_port()
+        self.esc.write("pjsip.conf", FILES["pjsip.conf"] + f"[tls]\ntype=transport\nprotocol=tls\nbind=127.0.0.1:{port}\n"
+                       f"cert_file={cert}\npriv_key_file={key}\n")
+        self.esc.tool("reload")
+        return port, authority
+
+    def check_watches(self, publisher, sees):
+        """What is published for its friend it shows, with each change."""
+        wait_for("its subscription", lambda: any(row["resource"] == "alice" for row in self.esc.tool("subscriptions", status=None)))
+        for basic in ("open", "closed", "open"):
+            publisher.request("PUBLISH", "sip:alice@example.com", [
+                ("Event", "presence"), ("Expires", 600), ("Content-Type", "application/pidf+xml")],
+                '<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="sip:alice@example.com"><tuple id="t"><status>'
+                f"<basic>{basic}</basic></status></tuple></presence>")
+            self.assertEqual(publisher.response().status, 200)
+            wait_for(basic, lambda basic=basic: sees(basic))
+
+    def came_by_tls(self):
+        self.assertGreater(self.esc.tool("status")[0]["network"]["handshakes"], 0)
 
     def publications(self):
         return self.esc.tool("publications", "inbound", status=None)
@@ -193,6 +233,23 @@ class Baresips(Test):
             self.sees("<basic>closed</basic>")
             self.assertEqual(self.publications(), [])
 
+    def test_watches(self):
+        shown = {"open": "Online", "closed": "Offline"}
+        with Baresip(self.esc.port, contacts='"Friend" <sip:alice@example.com>;presence=p2p\n') as bob:
+            self.check_watches(self.watcher, lambda basic: shown[basic] in bob.say("contacts"))
+
+    def test_tls(self):
+        port, authority = self.secure()
+        with Baresip(port, authority=authority) as bob:
+            self.watch("bob")
+            self.sees("<contact>")
+            bob.say("presence_online")
+            self.sees("<basic>open</basic>")
+            self.refreshes()
+            self.came_by_tls()
+            bob.quit()
+            self.sees("<basic>closed</basic>")
+
     def test_falls_silent(self):
         with Baresip(self.esc.port) as bob:
             self.watch("bob")
@@ -213,6 +270,21 @@ class Linphones(Test):
             carol.quit()
             self.sees("<basic>closed</basic>")
             self.assertEqual(self.publications(), [])
+
+    def test_watches(self):
+        shown = {"open": "Online", "closed": "Offline"}
+        with Linphone(self.esc.port) as carol:
+            self.check_watches(self.watcher, lambda basic: re.findall(
+                r'Friend .* is (\w+)', (carol.directory / "log").read_text(errors="replace"))[-1:] == [shown[basic]])
+
+    def test_tls(self):
+        with Linphone(*self.secure()) as carol:
+            self.watch("carol")
+            self.sees("<basic>open</basic>")
+            self.refreshes()
+            self.came_by_tls()
+            carol.quit()
+            self.sees("<basic>closed</basic>")
 
 
 if __name__ == "__main__":

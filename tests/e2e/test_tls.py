@@ -3,6 +3,7 @@
 compositor's certificate has to name."""
 import pathlib
 import re
+import select
 import shutil
 import socket
 import ssl
@@ -12,7 +13,7 @@ import threading
 import unittest
 
 import harness
-from harness import DEFAULT_FILES, Extstated, wait_for
+from harness import DEFAULT_FILES, Extstated, sipp, wait_for
 from test_connections import Stream, StreamPhone, listen
 
 
@@ -103,6 +104,37 @@ priv_key_file=%s/server.key
 """
 
 
+class Tunnel(threading.Thread):
+    """TLS for one connection of a program that has none of its own: Debian's SIPp."""
+
+    def __init__(self, port, context):
+        super().__init__()
+        self.server, self.context = port, context
+        self.listening, self.port = listen()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.join()
+        self.listening.close()
+
+    def run(self):
+        with self.listening.accept()[0] as plain, connect(self.server, self.context).socket as secure:
+            secure.setblocking(False)  # what has come may be TLS's own
+            while True:
+                ready = [secure] if secure.pending() else select.select([plain, secure], [], [])[0]
+                for s in ready:
+                    try:
+                        piece = s.recv(65536)
+                    except ssl.SSLWantReadError:
+                        continue
+                    if not piece:
+                        return
+                    (plain if s is secure else secure).sendall(piece)
+
+
 class Tls(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -149,7 +181,45 @@ class Tls(unittest.TestCase):
         except ConnectionResetError:
             pass
         plain.close()
-        self.assertEqual(network(daemon)["lost_tls"], 2)
+        wait_for("both", lambda: network(daemon)["lost_tls"] == 2)
+        daemon.stop()
+
+    def test_sipp(self):
+        daemon = self.start()
+        change = daemon.command("devstate", "change", "Custom:2001", "RINGING")
+        with Tunnel(daemon.port, client_context(self.authority)) as tunnel:
+            sipp("subscribe.xml", tunnel.port, arguments=("-t", "t1"), transport="TLS", **{
+                "from": "alice", "extension": "2001", "event": "dialog", "accept": "application/dialog-info+xml",
+                "first": "<state>terminated</state>", "second": "<state>early</state>", "change": change})
+        daemon.stop()
+
+    def test_versions_and_ciphers(self):
+        """`method` is the oldest version, `cipher` what is offered; one that OpenSSL does not know is a fault of its section."""
+        strong, weak = "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-GCM-SHA256"
+        daemon = self.start(f"cipher={strong},TLS_AES_256_GCM_SHA384\n")
+
+        def offers(name, version=ssl.TLSVersion.TLSv1_2):
+            context = client_context(self.authority, version=version)
+            context.set_ciphers(name)
+            try:
+                stream = connect(daemon.port, context)
+            except OSError:
+                return None
+            with stream.socket as s:
+                return s.cipher()[0]
+
+        self.assertEqual(offers(strong), strong)
+        self.assertEqual(offers(f"{weak}:{strong}"), strong)
+        self.assertIsNone(offers(weak))
+        self.assertEqual(offers("DEFAULT", ssl.TLSVersion.TLSv1_3), "TLS_AES_256_GCM_SHA384")
+        text = (daemon.config / "pjsip.conf").read_text()
+        daemon.write("pjsip.conf", text + "method=tlsv1_3\n")
+        daemon.tool("reload")
+        self.assertIsNone(offers(strong))
+        self.assertIsNotNone(offers("DEFAULT", ssl.TLSVersion.TLSv1_3))
+        daemon.write("pjsip.conf", text.replace(strong, "NO-SUCH-CIPHER"))
+        self.assertRegex(daemon.tool("reload", status=None, plain=True), r"pjsip\.conf:\d+: error: .*cipher")
+        self.assertIsNotNone(offers("DEFAULT", ssl.TLSVersion.TLSv1_3))  # the section goes on as it was
         daemon.stop()
 
     def test_session_is_taken_up_again(self):
