@@ -91,7 +91,8 @@ crash: build
 	python3 tests/crash/campaign.py --kills 100 --boundaries
 
 # Each allocation (ALLOC_EVERY: or every so many of them) fails once, of each scenario under the address sanitizer, then of a
-# daemon: nothing crashes, hangs or leaks. Takes most of an hour; some of it is in every `make test`.
+# daemon: nothing crashes, hangs or leaks. Then each place that allocates, in each unit test. Takes more than an hour; some of
+# it is in every `make test`.
 ALLOC_EVERY ?= 1
 alloc:
 	scripts/setup test
@@ -102,6 +103,7 @@ alloc:
 	build-alloc/tests/scenario/scenario -k -f $(ALLOC_EVERY) tests/scenario/*.scn
 	$(MAKE) build
 	EXTSTATE_BUILD_DIR=$(CURDIR)/build python3 tests/e2e/test_nomem.py every $(ALLOC_EVERY)
+	scripts/alloc-units
 
 # Two hours (SOAK_SECONDS) of steady load, and what has grown by then; with SOAK_SANITIZE=1 ten minutes under sanitizers.
 soak:

@@ -70,6 +70,7 @@ struct racer {
 static void *race(void *arg)
 {
     struct racer *me = arg;
+    bool ok = true;
     struct rng rng;
 
     rng_init_seeded(&rng, me->seed);
@@ -78,11 +79,10 @@ static void *race(void *arg)
         const struct body_profile *p;
 
         pthread_barrier_wait(me->start);
-        if (body_choose(me->registry, &s, STR(XPIDF), (unsigned)i % 4, &p) ||
-            body_render(p, me->snapshots[i], &rng, &me->got[i]))
-            return NULL;
+        ok = ok && body_choose(me->registry, &s, STR(XPIDF), (unsigned)i % 4, &p) == 0 &&
+             body_render(p, me->snapshots[i], &rng, &me->got[i]) == 0;
     }
-    return me;
+    return ok ? me : NULL;
 }
 
 /* All threads choose and render the same at the same time, and all get the same body. */

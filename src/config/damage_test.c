@@ -42,6 +42,7 @@ static void check(const struct damage *c)
     diag_init(&diag);
     buf_init(&text, 1 << 16);
     r = settings_read(&settings, &source, &diag);
+    assert_true(r >= 0);
     r2 = extensions_read(&dialplan, &source, &settings->general, &diag);
     diag_print(&diag, &text);
     check_lines(c->name, buf_str(&text), c->want);

@@ -18,6 +18,7 @@ static void check(const struct settings *from, const struct settings *to, const 
     buf_init(&b, 4096);
     settings_compare(from, to, on_change, &b);
     buf_add_char(&b, '\0');
+    assert_int_equal(b.error, 0);
     assert_string_equal(b.p, expected);
     buf_fini(&b);
 }

@@ -32,6 +32,7 @@ static inline struct loaded load_source(struct settings_source source, const cha
     source.files = test_conf_source(files);
     diag_init(&l.diag);
     l.result = settings_read(&l.s, &source, &l.diag);
+    assert_int_not_equal(l.result, -ENOMEM);
     return l;
 }
 

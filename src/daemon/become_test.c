@@ -57,6 +57,7 @@ static void test_joined(void **state)
     char *joined = become_join(texts), **split = become_split(joined);
 
     (void)state;
+    assert_true(joined && split);
     for (size_t i = 0; i < ARRAY_LEN(texts) - 1; i++)
         assert_string_equal(split[i], texts[i]);
     assert_null(split[3]);

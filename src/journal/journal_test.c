@@ -177,6 +177,7 @@ static void assert_answer(struct testing *t, void (*run)(struct question *q), in
     while (!atomic_load(&q.done))
         usleep(1000);
     buf_add_char(&q.told, '\0');
+    assert_int_equal(q.told.error, 0);
     assert_int_equal(q.result, result);
     assert_string_equal(q.told.p, expected);
     buf_fini(&q.told);

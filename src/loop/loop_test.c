@@ -104,8 +104,7 @@ static void post(struct fixture *f, void (*act)(struct fixture *f))
 {
     struct note *n = calloc(1, sizeof(*n));
 
-    if (!n)
-        abort();
+    BUG_UNLESS(n);
     *n = (struct note){ .m = { .run = note_run, .drop = note_drop }, .f = f, .act = act };
     inbox_post_always(&f->loop.inbox, &n->m);
 }

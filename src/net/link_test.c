@@ -86,9 +86,12 @@ static void turn(struct fixture *f)
     uv_run(&f->loop.uv, UV_RUN_ONCE);
 }
 
-#define UNTIL(f, condition) \
-    while (!(condition))    \
-    turn(f)
+/* What has ended before goes no further. */
+#define UNTIL(f, condition)                                  \
+    while (!(condition)) {                                   \
+        assert_true((f)->ended == 0 && (f)->got.error == 0); \
+        turn(f);                                             \
+    }
 
 static void feed(struct fixture *f, const char *text)
 {
@@ -191,6 +194,7 @@ static void test_slow(void **state)
     while (got < 1 << 20) {
         ssize_t n = read(f->peer, room, sizeof(room));
 
+        assert_int_equal(f->ended, 0);
         if (n > 0)
             got += (size_t)n;
         else

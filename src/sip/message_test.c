@@ -385,7 +385,7 @@ static void test_limits(void **state)
     assert_int_equal(sip_message_parse(&m, buf_str(&b), &fault), SIP_MALFORMED);
     assert_text("one more", str_of(fault), "Too many header fields");
 
-    while (b.n < SIP_MESSAGE_MAX)
+    while (b.n < SIP_MESSAGE_MAX && !b.error)
         buf_add_char(&b, '.');
     assert_int_equal(sip_message_parse(&m, buf_str(&b), &fault), SIP_MALFORMED);
     buf_add_char(&b, '.');

@@ -540,6 +540,7 @@ static void test_calls_again(void **state)
                  EVENT("CoreShowChannel",
                        "ActionID: l3\r\n" SNAPSHOT("", "PJSIP/alice-02", "6", "1000", "200", "1.2"))
                      COMPLETE("CoreShowChannelsComplete", "l3"));
+    assert_non_null(bench_calls(&b, "1000"));
     assert_int_equal(bench_calls(&b, "1000")->dialogs->direction, ES_DIRECTION_NONE);
     source_ended(b.source, STR("gone"));
     assert_non_null(bench_calls(&b, "1000"));

@@ -34,6 +34,7 @@ static void begin(struct fixture *f)
 static void again(struct fixture *f)
 {
     told_close(f->told);
+    f->told = NULL;
     begin(f);
 }
 
@@ -150,6 +151,7 @@ static void test_a_start_that_has_not_begun_changes_nothing(void **state)
 
     f->words.set(f->told, a, 11);
     told_close(f->told);
+    f->told = NULL;
     assert_int_equal(told_open(&f->told, &(struct told_config){ .directory = str_of(f->directory),
                                                                 .identity = 77,
                                                                 .incarnation = f->incarnation + 1,
@@ -171,6 +173,7 @@ static void test_words_of_another_boot_are_not_believed(void **state)
 
     f->words.set(f->told, a, 11);
     told_close(f->told);
+    f->told = NULL;
     snprintf(path, sizeof(path), "%.60s/told.1", f->directory);
     fd = open(path, O_WRONLY);
     assert_true(fd >= 0);

@@ -180,6 +180,7 @@ static void test_memory_goes_on(void **state)
     unused = make(f);
     assert_true(use(f, &used, 1));
     nonces_destroy(f->nonces);
+    f->nonces = own;
     assert_int_equal(nonces_create(&f->nonces, memory, &f->clock), 0);
     assert_false(use(f, &used, 1));
     assert_true(use(f, &used, 2));
