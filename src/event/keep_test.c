@@ -240,6 +240,56 @@ static void test_a_refresh_that_is_too_long(void **state)
     fixture_destroy(f);
 }
 
+/* Whatever it is spelt like: one that was granted goes on in the next process. */
+static void test_odd_spellings(void **state)
+{
+    static const struct {
+        const char *display, *event, *accept, *extra;
+    } cases[] = {
+        { .extra = "User-Agent: Phone\r\n 1.0\r\n" },
+        { .extra = "User-Agent: \"a\\\x01z\"\r\n" },
+        { .extra = "User-Agent: (\x7f\xff)\t\r\n" },
+        { .display = "\"a\\\x01z\" " },
+        { .display = "\"a\r\n z\" " },
+        { .display = "A\r\n B " },
+        { .event = "dialog\r\n ;id=5" },
+        { .event = "dialog; id\r\n = 5" },
+        { .event = "dialog;id=5;x=\"\\\x01\"" },
+        { .event = "dialog;x=\"a\r\n b\"" },
+        { .accept = "application/dialog-info+xml\r\n ;q=1" },
+        { .extra = "Record-Route: <sip:192.0.2.9;lr>\r\n ,<sip:192.0.2.8;lr>;x=\"\\\x01\"\r\n" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct fixture *f = fixture_create(NULL), *next;
+        struct kept_fixture k = { .puts = 0 }, again = { .puts = 0 };
+        struct sub s = sub_plain("c1");
+        bool granted;
+
+        s.display = cases[i].display ? cases[i].display : s.display;
+        s.event = cases[i].event ? cases[i].event : s.event;
+        s.accept = cases[i].accept ? cases[i].accept : s.accept;
+        s.extra = cases[i].extra ? cases[i].extra : s.extra;
+        kept_attach(&k, f, 1);
+        fixture_state(f, "100", EXTENSION_INUSE);
+        sub_send(f, &s);
+        fixture_answer_questions(f, 1);
+        kept_settle(&k, f, 0);
+        granted = fixture_next(f)->status == 200;
+        assert_int_equal(kept_records(&k), granted);
+        fixture_destroy(f);
+        if (!granted)
+            continue;
+        next = fixture_create(NULL);
+        kept_attach(&again, next, 2);
+        restore(next, 1, (struct str){ k.at[1].bytes, k.at[1].n });
+        if (live(next) != 1)
+            print_error("case %zu is forgotten\n", i);
+        fixture_destroy(next);
+    }
+}
+
 /* All that wait for the store go with the process, answered or not. */
 static void test_ends_while_waiting(void **state)
 {
@@ -278,6 +328,7 @@ int main(void)
         cmocka_unit_test(test_over_the_limit),
         cmocka_unit_test(test_no_number),
         cmocka_unit_test(test_a_refresh_that_is_too_long),
+        cmocka_unit_test(test_odd_spellings),
         cmocka_unit_test(test_ends_while_waiting),
     };
 
