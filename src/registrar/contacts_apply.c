@@ -232,6 +232,18 @@ static void displaced(struct plan *p, struct entry *e)
     entry_end(e);
 }
 
+/* That it does not answer is known of where it was. */
+static void rebind(struct entry *e, struct contact *c)
+{
+    bool silent = e->reach == CONTACT_UNREACHED && !str_equal(e->contact->target, c->target);
+
+    if (silent)
+        silence_forget(e);
+    e->contact = c;
+    if (silent)
+        silence_keep(e);
+}
+
 static void bound(struct plan *p, struct entry *e, struct contact *c)
 {
     struct contacts *t = p->t;
@@ -243,7 +255,7 @@ static void bound(struct plan *p, struct entry *e, struct contact *c)
     c->id = former ? former->id : ++t->last_id;
     contact_ref(c);
     if (former) {
-        e->contact = c;
+        rebind(e, c);
     } else {
         entry_join(e, p->a, c);
         e->born = t->last_change;

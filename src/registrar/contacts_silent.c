@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Contacts that do not answer survive by name, so that after a restart no lamp says otherwise for
- * the time it takes to ask them: "aor TAB uri". */
+ * the time it takes to ask them: "aor TAB target". Two telephones behind two NATs may call
+ * themselves the same, but are not asked at the same place. */
 #include "registrar/contacts_internal.h"
 
 #include "base/record.h"
@@ -11,29 +12,29 @@ enum { FORMAT = 1, RECORD_NAME_MAX = 4096 };
 
 struct silence { /* of a former process, until contacts_configure */
     struct list link;
-    struct str aor, uri;
+    struct str aor, target;
     char text[];
 };
 
-static int name_split(struct str *aor, struct str *uri, struct str name)
+static int name_split(struct str *aor, struct str *target, struct str name)
 {
     size_t at = str_find_char(name, '\t');
 
     *aor = str_sub(name, 0, at);
-    *uri = str_sub(name, at + 1, name.n);
-    return at && uri->n ? 0 : -EBADMSG;
+    *target = str_sub(name, at + 1, name.n);
+    return at && target->n ? 0 : -EBADMSG;
 }
 
 int silence_record_check(const struct keep_record *record)
 {
     struct record r = record_of(record->bytes);
-    struct str aor, uri;
+    struct str aor, target;
 
-    return record_u64(&r) != FORMAT || r.error ? -EBADMSG : name_split(&aor, &uri, record->name);
+    return record_u64(&r) != FORMAT || r.error ? -EBADMSG : name_split(&aor, &target, record->name);
 }
 
 /* It is not worth waiting for memory: without it the contact is asked like any other. */
-static void put(const struct contacts *t, struct str aor, struct str uri, bool silent)
+static void put(const struct contacts *t, struct str aor, struct str target, bool silent)
 {
     char name_room[RECORD_NAME_MAX], bytes_room[16];
     struct buf name, bytes;
@@ -41,7 +42,7 @@ static void put(const struct contacts *t, struct str aor, struct str uri, bool s
     buf_init_on(&name, name_room, sizeof(name_room));
     buf_add(&name, aor);
     buf_add_char(&name, '\t');
-    buf_add(&name, uri);
+    buf_add(&name, target);
     buf_init_on(&bytes, bytes_room, sizeof(bytes_room));
     if (silent)
         record_add_u64(&bytes, FORMAT);
@@ -53,12 +54,12 @@ static void put(const struct contacts *t, struct str aor, struct str uri, bool s
 
 void silence_keep(const struct entry *e)
 {
-    put(e->table, aor_id(e->aor), e->contact->uri, true);
+    put(e->table, aor_id(e->aor), e->contact->target, true);
 }
 
 void silence_forget(const struct entry *e)
 {
-    put(e->table, aor_id(e->aor), e->contact->uri, false);
+    put(e->table, aor_id(e->aor), e->contact->target, false);
 }
 
 int silence_restore(struct contacts *t, const struct keep_record *record)
@@ -71,10 +72,10 @@ int silence_restore(struct contacts *t, const struct keep_record *record)
     s = malloc(sizeof(*s) + record->name.n);
     if (!s)
         return -ENOMEM;
-    (void)!name_split(&s->aor, &s->uri, record->name);
+    (void)!name_split(&s->aor, &s->target, record->name);
     at = s->text;
     str_keep(&s->aor, &at);
-    str_keep(&s->uri, &at);
+    str_keep(&s->target, &at);
     list_init(&s->link);
     list_append(&t->silences, &s->link);
     return 0;
@@ -86,7 +87,7 @@ static struct entry *entry_of(const struct contacts *t, const struct silence *s)
 
     if (a)
         LIST_FOREACH (it, &a->entries)
-            if (str_equal(entry_at(it)->contact->uri, s->uri))
+            if (str_equal(entry_at(it)->contact->target, s->target))
                 return entry_at(it);
     return NULL;
 }
@@ -108,7 +109,7 @@ void silences_apply(struct contacts *t)
         if (e && is_qualified(t, e->contact))
             entry_reach(e, CONTACT_UNREACHED);
         else
-            put(t, s->aor, s->uri, false);
+            put(t, s->aor, s->target, false);
         list_remove(it);
         free(s);
     }

@@ -269,6 +269,39 @@ static void test_silent(void **state)
     fixture_destroy(f);
 }
 
+static void register_at(struct fixture *f, const char *call_id, uint32_t cseq, struct str target)
+{
+    struct registration *r = fixture_registration("alice", call_id, cseq, A "=600");
+    struct contact *c = r->contacts[0];
+
+    c->target = target;
+    c->rewritten = true;
+    assert_int_equal(addr_parse(&c->flow.remote, str_sub(target, 6, target.n), 5060), 0);
+    assert_int_equal(contacts_apply(f->contacts, r), 0);
+    registration_destroy(r);
+}
+
+/* Two that call themselves the same, behind two NATs; one of them moves. */
+static void test_silent_namesakes(void **state)
+{
+    const char *asked = PHONES("max_contacts=2\nqualify_frequency=60\n");
+    struct fixture *f = begin(asked);
+
+    (void)state;
+    register_at(f, "one", 1, STR("sip:a@198.51.100.1:5060"));
+    register_at(f, "two", 1, STR("sip:a@198.51.100.2:5060"));
+    LIST_FOREACH (it, &aor_find(f->contacts, STR("alice"))->entries)
+        contacts_reach_set(f->contacts, entry_at(it)->contact->id, CONTACT_UNREACHED);
+    assert_int_equal(kept_silent(f), 2);
+    register_at(f, "two", 2, STR("sip:a@198.51.100.3:5060"));
+    assert_int_equal(kept_silent(f), 2);
+    fixture_restart(f, asked, ENABLED);
+    assert_int_equal(f->contacts->counters.unreached, 2);
+    assert_int_equal(contacts_device_default(f->contacts, &f->settings->endpoints[0]),
+                     DEVICE_UNAVAILABLE);
+    fixture_destroy(f);
+}
+
 static void test_silent_nonsense(void **state)
 {
     static const struct keep_record bad[] = {
@@ -465,6 +498,7 @@ int main(void)
         cmocka_unit_test(test_displaced),
         cmocka_unit_test(test_reach),
         cmocka_unit_test(test_silent),
+        cmocka_unit_test(test_silent_namesakes),
         cmocka_unit_test(test_silent_nonsense),
         cmocka_unit_test(test_static),
         cmocka_unit_test(test_disabled),
