@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """HTTP: who may what, states set and asked for, metrics that promtool takes, and what is told as it happens."""
 import base64
+import contextlib
 import http.client
 import json
 import os
+import pathlib
 import re
 import shutil
 import socket
@@ -256,20 +258,26 @@ class Http(unittest.TestCase):
             s.daemon.start()
 
     def test_an_upgrade(self):
-        with Server() as s, Knocking(s.http_port):
+        with Server() as s:
             stream = Events(s)
             stream.next()
 
             def files():
-                return len(os.listdir(f"/proc/{s.daemon.process.pid}/fd"))
+                """Without pipes: the thread sanitizer leaves its own to the successor, where it has looked up a suppression."""
+                n = 0
+                for file in pathlib.Path(f"/proc/{s.daemon.process.pid}/fd").iterdir():
+                    with contextlib.suppress(OSError):  # it has gone meanwhile
+                        n += not os.readlink(file).startswith("pipe:")
+                return n
 
             def upgrade():
                 s.daemon.tool("upgrade")
                 wait_for("the lamps", lambda: answers(s))
                 return files()
             first = upgrade()
-            for _ in range(4):
-                upgrade()
+            with Knocking(s.http_port):
+                for _ in range(4):
+                    upgrade()
             stream.answer.read()  # to its end: EventSource comes back by itself
             stream.close()
             wait_for("no descriptor to be left over", lambda: files() <= first + 2)  # some are not there at once
