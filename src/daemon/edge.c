@@ -71,7 +71,7 @@ static void reload_told(struct ctl_job *job)
 static void reload_tell(struct edge *e)
 {
     e->reloaded_again = e->reloading;
-    if (e->reloading)
+    if (e->reloading || e->alone)
         return;
     e->reloaded = (struct ctl_job){ .run = reload_passed, .done = reload_told };
     e->reloading = state_post_job(e->state, &e->reloaded, &e->loop) == 0;
@@ -182,21 +182,21 @@ static int port_on_state(void *ctx, struct ctl_job *job)
 {
     struct edge *e = ctx;
 
-    return state_post_job(e->state, job, &e->loop);
+    return e->alone ? -EAGAIN : state_post_job(e->state, job, &e->loop);
 }
 
 static int port_on_workers(void *ctx, struct ctl_job *job)
 {
     struct edge *e = ctx;
 
-    return workers_post_job(e->workers, e->n_workers, job, &e->loop);
+    return e->alone ? -EAGAIN : workers_post_job(e->workers, e->n_workers, job, &e->loop);
 }
 
 static int port_on_main(void *ctx, struct ctl_job *job)
 {
     struct edge *e = ctx;
 
-    return job_post(e->main, e->main->inbox.owner, job, &e->loop);
+    return e->alone ? -EAGAIN : job_post(e->main, e->main->inbox.owner, job, &e->loop);
 }
 
 static int port_reload(void *ctx, struct buf *report)
@@ -224,7 +224,7 @@ static void port_trace(void *ctx, bool all, const struct addr_net *peers, size_t
 {
     struct edge *e = ctx;
 
-    for (unsigned i = 0; i < e->n_workers; i++)
+    for (unsigned i = 0; i < e->n_workers && !e->alone; i++)
         worker_post_trace(&e->workers[i], all, peers, n_peers);
 }
 
@@ -261,6 +261,8 @@ static void port_status(void *ctx, struct json *out)
 {
     struct edge *e = ctx;
 
+    if (e->alone)
+        return;
     status_print(out, &(struct status_facts){
                           .settings = e->terms.settings,
                           .options = e->facts.options,
@@ -536,6 +538,7 @@ void edge_fini(struct edge *e)
 {
     if (!e->ready)
         return;
+    e->alone = true; /* jobs that come home now would go on to the next thread */
     http_destroy(e->http);
     commands_destroy(e->commands);
     ami_connections_destroy(e->ami);

@@ -47,6 +47,7 @@ struct edge {
     struct pbxs *pbxs; /* that are followed */
     pthread_t thread;
     bool ready, started, hangs;
+    bool alone; /* the other threads' objects have gone: nobody is asked anything any more */
     _Atomic bool ended;
 };
 

@@ -257,6 +257,20 @@ class Http(unittest.TestCase):
                 wait_for("http.listens", lambda: "http.listens" in other.log())
             s.daemon.start()
 
+    def test_stopped_while_it_is_asked(self):
+        """What has been asked of one thread does not go on to the next when they have ended."""
+        with Server() as s:
+            requests = (b"GET /v1/explain/1000@users HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+                        b"GET /v1/status HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            for _ in range(3 if harness.BRIEF else 8):
+                with contextlib.ExitStack() as stack:
+                    many = [stack.enter_context(socket.create_connection(("127.0.0.1", s.http_port))) for _ in range(40)]
+                    for n, connection in enumerate(many):
+                        connection.sendall(requests[n % 2])
+                    s.daemon.stop()  # and says by its status whether that was in order
+                s.daemon.start()
+                wait_for("http.listens", lambda: answers(s))
+
     def test_an_upgrade(self):
         with Server() as s:
             stream = Events(s)
