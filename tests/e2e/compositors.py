@@ -23,6 +23,7 @@ wire.
 <check>      in an answer or a NOTIFY: this header is like that
 """
 import contextlib
+import errno
 import itertools
 import json
 import os
@@ -406,12 +407,15 @@ class TcpPhone(Phone):
     """Over TCP until hang_up(), and over UDP from then on."""
 
     def __init__(self, server, user):
-        super().__init__(server, user)
-        try:
-            self.stream = socket.create_connection(("127.0.0.1", server), 8, ("127.0.0.1", self.port))
-        except ConnectionRefusedError:
-            self.socket.close()
-            raise
+        self.stream = None
+        while not self.stream:
+            super().__init__(server, user)
+            try:
+                self.stream = socket.create_connection(("127.0.0.1", server), 8, ("127.0.0.1", self.port))
+            except OSError as error:
+                self.socket.close()
+                if error.errno != errno.EADDRINUSE:  # free for UDP, but not for TCP: then another one
+                    raise
         self.lines = self.stream.makefile("rb")
 
     def hang_up(self):
