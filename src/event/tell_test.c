@@ -63,21 +63,29 @@ static void assert_told(struct ear *e, struct fixture *f, const char *expected)
     buf_reset(&e->told);
 }
 
-static void test_life(void **state)
+/* With a subscription that has been told. */
+static struct fixture *begin(struct ear *e, struct sub *s, char tag[64])
 {
     struct fixture *f = fixture_create(NULL);
-    struct sub s = sub_plain("c1");
-    struct ear e;
-    char tag[64];
 
-    (void)state;
-    ear_init(&e, f);
+    ear_init(e, f);
     fixture_state(f, "100", EXTENSION_IDLE);
-    establish(f, &s, tag);
-    assert_told(&e, f,
+    establish(f, s, tag);
+    assert_told(e, f,
                 "subscription accepted 200 alice\n"
                 "notify sent 0 Idle by alice\n"
                 "notify answered 200 Idle by alice\n");
+    return f;
+}
+
+static void test_life(void **state)
+{
+    struct sub s = sub_plain("c1");
+    struct ear e;
+    char tag[64];
+    struct fixture *f = begin(&e, &s, tag);
+
+    (void)state;
     fixture_state(f, "100", EXTENSION_INUSE);
     fixture_state(f, "100", EXTENSION_RINGING);
     fixture_state(f, "100", EXTENSION_IDLE);
@@ -240,19 +248,12 @@ static void test_flood_of_refusals(void **state)
 
 static void test_given_up(void **state)
 {
-    struct fixture *f = fixture_create(NULL);
     struct sub s = sub_plain("c1");
     struct ear e;
     char tag[64];
+    struct fixture *f = begin(&e, &s, tag);
 
     (void)state;
-    ear_init(&e, f);
-    fixture_state(f, "100", EXTENSION_IDLE);
-    establish(f, &s, tag);
-    assert_told(&e, f,
-                "subscription accepted 200 alice\n"
-                "notify sent 0 Idle by alice\n"
-                "notify answered 200 Idle by alice\n");
     fixture_state(f, "100", EXTENSION_INUSE);
     fixture_pass(f, 40000);
     assert_told(&e, f,
