@@ -154,8 +154,15 @@ static int daemon_listen(struct daemon *d)
  * after the next start, and no more. */
 static int daemon_make_nonces(struct daemon *d)
 {
+    struct nonces_config cfg = { .clock = &clock_system };
+    char boot_id[BOOT_ID_BYTES];
     int r = 0;
 
+    boot_id_read(boot_id);
+    if (d->store && *boot_id) {
+        cfg.epoch = (struct str){ boot_id, sizeof(boot_id) };
+        cfg.key = store_nonce_key(d->store);
+    }
     if (d->store)
         r = carried_open(&d->carried,
                          &(struct carried_config){ .directory = d->options->state_directory,
@@ -164,7 +171,8 @@ static int daemon_make_nonces(struct daemon *d)
                                                    .bytes = nonces_bytes() });
     if (r)
         log_warn(d->log, "nonces.not_kept", KV_ERR(r));
-    return nonces_create(&d->nonces, d->carried ? carried_memory(d->carried) : NULL, &clock_system);
+    cfg.memory = d->carried ? carried_memory(d->carried) : NULL;
+    return nonces_create(&d->nonces, &cfg);
 }
 
 static int daemon_init_workers(struct daemon *d)

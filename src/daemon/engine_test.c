@@ -67,7 +67,7 @@ static void bench_init(struct bench *b)
                                         "[compositor]\npublish=any\n");
     assert_int_equal(addr_parse(&b->flow.local, STR("192.0.2.1"), 5060), 0);
     assert_int_equal(addr_parse(&b->flow.remote, STR("192.0.2.7"), 5060), 0);
-    assert_int_equal(nonces_create(&b->nonces, NULL, &b->clock), 0);
+    assert_int_equal(nonces_create(&b->nonces, &(struct nonces_config){ .clock = &b->clock }), 0);
     assert_int_equal(
         engine_init(&b->engine, &(struct engine_config){ .wheel = &b->wheel,
                                                          .clock = &b->clock,

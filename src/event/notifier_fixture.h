@@ -300,7 +300,7 @@ static inline struct fixture *fixture_create(const char *config)
     rng_init_seeded(&f->rng, 42);
     f->log_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
     assert_int_equal(log_create(&f->log, f->log_fd, LOG_LEVEL_DEBUG, &clock_system), 0);
-    assert_int_equal(nonces_create(&f->nonces, NULL, &f->clock), 0);
+    assert_int_equal(nonces_create(&f->nonces, &(struct nonces_config){ .clock = &f->clock }), 0);
     assert_int_equal(body_registry_create(&f->bodies, f->log, NULL), 0);
     f->settings = settings_fixture(config ? config : FIXTURE_CONFIG);
     f->from = (struct flow){ .local = fixture_addr("192.0.2.1:5060"),

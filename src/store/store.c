@@ -22,6 +22,7 @@ enum {
     RETRY_MAX_MS = 5000,
     WAITING_BYTES_MAX = 128 << 20, /* while it fails: more is cheaper to put anew, all of it */
     PATH_ROOM = 4096,
+    NONCE_KEY_BYTES = 32,
 };
 
 struct store {
@@ -35,6 +36,8 @@ struct store {
     enum store_durability durability;
     int lock; /* of the state directory: a descriptor */
     uint64_t incarnation, identity;
+    char nonce_key[NONCE_KEY_BYTES];
+    bool has_nonce_key;
     struct database database;
     struct checkpointer *checkpointer;
     struct list ledgers; /* ledger.link */
@@ -179,12 +182,18 @@ static int file_open(struct store *s, char *why, size_t why_n)
     return r == SQL_DAMAGED ? -EUCLEAN : r;
 }
 
-static void identity_make(struct store *s)
+/* What the file does not have yet. */
+static void self_make(struct store *s)
 {
     struct rng rng;
 
     rng_init_system(&rng);
-    rng_fill(&rng, &s->identity, sizeof(s->identity));
+    if (!s->identity)
+        rng_fill(&rng, &s->identity, sizeof(s->identity));
+    if (!s->has_nonce_key)
+        rng_fill(&rng, s->nonce_key, sizeof(s->nonce_key));
+    s->has_nonce_key = true;
+    explicit_bzero(&rng, sizeof(rng));
 }
 
 static int take_self(void *ctx, const struct keep_record *k)
@@ -195,23 +204,33 @@ static int take_self(void *ctx, const struct keep_record *k)
         (void)!str_to_u64(&s->incarnation, k->bytes); /* nonsense counts as the first time */
     else if (str_equal(k->name, STR("identity")))
         (void)!str_to_u64(&s->identity, k->bytes);
+    else if (str_equal(k->name, STR("nonce_key")) && k->bytes.n == sizeof(s->nonce_key)) {
+        memcpy(s->nonce_key, k->bytes.p, sizeof(s->nonce_key));
+        s->has_nonce_key = true;
+    }
     return 0;
 }
 
-static int put_self(struct database *d, struct str name, uint64_t value)
+static int put_self(struct database *d, struct str name, struct str bytes)
+{
+    return database_put(d,
+                        &(struct keep_record){ .table = KEEP_SELF, .name = name, .bytes = bytes });
+}
+
+static int put_self_number(struct database *d, struct str name, uint64_t value)
 {
     char text[24];
     int n = snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
 
-    return database_put(
-        d, &(struct keep_record){ .table = KEEP_SELF, .name = name, .bytes = { text, (size_t)n } });
+    return put_self(d, name, (struct str){ text, (size_t)n });
 }
 
 static int put_selves(const struct store *s, struct database *d)
 {
-    int r = put_self(d, STR("incarnation"), s->incarnation);
+    int r = put_self_number(d, STR("incarnation"), s->incarnation);
 
-    return r ? r : put_self(d, STR("identity"), s->identity);
+    r = r ? r : put_self_number(d, STR("identity"), s->identity);
+    return r ? r : put_self(d, STR("nonce_key"), store_nonce_key(s));
 }
 
 /* Numbers that must not come twice are counted from it. A file from before the last start (a copy
@@ -228,8 +247,7 @@ static int incarnation_find(struct store *s, struct str directory)
     if (told > s->incarnation)
         s->incarnation = told + 1;
     s->incarnation++;
-    if (!s->identity)
-        identity_make(s);
+    self_make(s);
     return 0;
 }
 
@@ -655,6 +673,11 @@ uint64_t store_incarnation(const struct store *s)
 uint64_t store_identity(const struct store *s)
 {
     return s->identity;
+}
+
+struct str store_nonce_key(const struct store *s)
+{
+    return (struct str){ s->nonce_key, sizeof(s->nonce_key) };
 }
 
 void store_ledger_add(struct store *s, struct ledger *l)

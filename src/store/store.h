@@ -54,6 +54,9 @@ NODISCARD int store_read_share(struct store *s, enum keep_table table, unsigned 
 uint64_t store_incarnation(const struct store *s);
 /* Random, the same as long as the file is. Any thread. */
 uint64_t store_identity(const struct store *s);
+/* Random and secret, the same as long as the file is: what the key of the nonces of digest
+ * challenges is made of. The store's. Any thread. */
+struct str store_nonce_key(const struct store *s);
 /* Writes that this incarnation has begun (one that was only opened leaves no trace), and begins the
  * thread. 0 or a negative errno with the reason in `why`. */
 NODISCARD int store_start(struct store *s, char *why, size_t why_n);

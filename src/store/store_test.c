@@ -867,7 +867,7 @@ static void test_a_copy_is_a_store(void **state)
     assert_int_equal(st.st_mode & 07777, 0640);
     assert_int_equal(store_verify(f->store, count_record, counts, why, sizeof(why)), 0);
     assert_int_equal(counts[KEEP_SUBSCRIPTION], 1);
-    assert_int_equal(counts[KEEP_SELF], 2);
+    assert_int_equal(counts[KEEP_SELF], 3);
     path_of(f, "nowhere/extstate.db", other);
     assert_int_equal(store_backup(f->store, str_of(other), why, sizeof(why)), -ENOENT);
     end(f);
@@ -878,11 +878,31 @@ static void test_a_copy_is_a_store(void **state)
     store_close(copy.store);
 }
 
+static void test_the_key_of_nonces_is_the_files(void **state)
+{
+    struct fixture *f = *state;
+    char key[32], path[128];
+
+    begin(f, NULL);
+    assert_int_equal(store_nonce_key(f->store).n, sizeof(key));
+    memcpy(key, store_nonce_key(f->store).p, sizeof(key));
+    end(f);
+    begin(f, NULL);
+    assert_memory_equal(store_nonce_key(f->store).p, key, sizeof(key));
+    end(f);
+    path_of(f, "extstate.db", path);
+    assert_int_equal(unlink(path), 0);
+    begin(f, NULL);
+    assert_memory_not_equal(store_nonce_key(f->store).p, key, sizeof(key));
+    end(f);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
         T(test_what_was_put_is_there_the_next_time),
+        T(test_the_key_of_nonces_is_the_files),
         T(test_much_is_written_like_little),
         T(test_what_is_posted_is_written_before_the_end),
         T(test_each_start_has_a_number),

@@ -62,7 +62,7 @@ static int setup(void **state)
     assert_non_null(f);
     f->clock = (struct clock){ now, now, f };
     rng_init_seeded(&f->rng, 1);
-    assert_int_equal(nonces_create(&f->nonces, NULL, &f->clock), 0);
+    assert_int_equal(nonces_create(&f->nonces, &(struct nonces_config){ .clock = &f->clock }), 0);
     f->settings = settings_with_gaps();
     authenticator_init(&f->a, f->nonces, &f->rng);
     authenticator_settings_set(&f->a, f->settings);

@@ -30,15 +30,15 @@ struct use_set {
     struct use uses[USES];
 };
 
-static const char magic[8] = "extnonc1";
+static const char magic[8] = "extnonc2";
 
 struct memory {
     char magic[8];
-    unsigned char key[KEY_BYTES];
     struct use_set sets[SETS];
 };
 
 struct nonces {
+    unsigned char key[KEY_BYTES];
     struct memory *memory;
     bool owned;
     const struct clock *clock;
@@ -51,28 +51,61 @@ size_t nonces_bytes(void)
     return sizeof(struct memory);
 }
 
-int nonces_create(struct nonces **out, void *memory, const struct clock *clock)
+/* The epoch is part of it, or a nonce would be young once more by each clock that begins anew. */
+static bool key_derive(struct nonces *n, const struct nonces_config *cfg)
+{
+    char room[256];
+    struct buf text;
+    bool done;
+
+    if (!cfg->key.n || !cfg->epoch.n)
+        return false;
+    buf_init_on(&text, room, sizeof(room));
+    buf_add(&text, cfg->key);
+    buf_add(&text, cfg->epoch);
+    done = !text.error && n->sha256 && EVP_Digest(text.p, text.n, n->key, NULL, n->sha256, NULL);
+    OPENSSL_cleanse(room, sizeof(room));
+    return done;
+}
+
+static void key_make(struct nonces *n)
+{
+    struct rng rng;
+
+    rng_init_system(&rng);
+    rng_fill(&rng, n->key, sizeof(n->key));
+    OPENSSL_cleanse(&rng, sizeof(rng));
+}
+
+static void memory_begin(struct memory *m, uint64_t stale_before_ms)
+{
+    memset(m, 0, sizeof(*m));
+    for (size_t i = 0; i < SETS; i++)
+        m->sets[i].forgotten_ms = stale_before_ms;
+    memcpy(m->magic, magic, sizeof(magic));
+}
+
+int nonces_create(struct nonces **out, const struct nonces_config *cfg)
 {
     struct nonces *n = calloc(1, sizeof(*n));
-    struct memory *m = memory ? memory : calloc(1, sizeof(*m));
+    struct memory *m = cfg->memory ? cfg->memory : calloc(1, sizeof(*m));
+    bool derived;
 
     if (!n || !m) {
         free(n);
-        if (!memory)
+        if (!cfg->memory)
             free(m);
         return -ENOMEM;
     }
-    if (memcmp(m->magic, magic, sizeof(magic)) != 0) {
-        struct rng rng;
-
-        rng_init_system(&rng);
-        rng_fill(&rng, m->key, sizeof(m->key));
-        OPENSSL_cleanse(&rng, sizeof(rng));
-        memcpy(m->magic, magic, sizeof(magic));
-    }
-    *n = (struct nonces){
-        .memory = m, .owned = !memory, .clock = clock, .sha256 = EVP_MD_fetch(NULL, "SHA256", NULL)
-    };
+    *n = (struct nonces){ .memory = m,
+                          .owned = !cfg->memory,
+                          .clock = cfg->clock,
+                          .sha256 = EVP_MD_fetch(NULL, "SHA256", NULL) };
+    derived = key_derive(n, cfg);
+    if (!derived)
+        key_make(n);
+    if (derived ? memcmp(m->magic, magic, sizeof(magic)) != 0 : cfg->memory != NULL)
+        memory_begin(m, clock_monotonic_ms(n->clock));
     pthread_mutex_init(&n->lock, NULL);
     *out = n;
     return 0;
@@ -84,10 +117,9 @@ void nonces_destroy(struct nonces *n)
         return;
     pthread_mutex_destroy(&n->lock);
     EVP_MD_free(n->sha256);
-    if (n->owned) {
-        OPENSSL_cleanse(n->memory->key, KEY_BYTES);
+    if (n->owned)
         free(n->memory);
-    }
+    OPENSSL_cleanse(n->key, sizeof(n->key));
     free(n);
 }
 
@@ -113,7 +145,7 @@ static int hash_keyed(const struct nonces *n, unsigned char pad, struct str text
 
     memset(bytes, pad, BLOCK_BYTES);
     for (size_t i = 0; i < KEY_BYTES; i++)
-        bytes[i] ^= n->memory->key[i];
+        bytes[i] ^= n->key[i];
     if (text.n > sizeof(bytes) - BLOCK_BYTES)
         return -EMSGSIZE;
     memcpy(bytes + BLOCK_BYTES, text.p, text.n);

@@ -15,12 +15,21 @@ struct nonces; /* opaque: see nonces.c */
 
 #define NONCE_LEN 64 /* hexadecimal digits */
 
-/* Bytes of the memory that nonces_create takes. */
+struct nonces_config {
+    const struct clock *clock;
+    /* Which monotonic clock that is: a nonce that was made by another is none of ours. */
+    struct str epoch;
+    /* At random and secret; the same one keeps nonces good. Empty, or without an epoch: one that is
+     * made now, and nobody else's. */
+    struct str key;
+    /* Of nonces_bytes, aligned as calloc's, the caller's, there for as long as this is: zeroed, or
+     * what another struct nonces of this key and epoch left there. Where there is nothing, all
+     * nonces from before are stale, since they may have been used. NULL: own memory. */
+    void *memory;
+};
 size_t nonces_bytes(void);
-/* The memory, aligned as calloc's, is zeroed, or what another struct nonces left there, whose clock
- * was the same monotonic one: then everybody's nonces stay good. NULL: they end with this one. It
- * stays the caller's, for as long as this exists. 0 or -ENOMEM. */
-NODISCARD int nonces_create(struct nonces **out, void *memory, const struct clock *clock);
+/* 0 or -ENOMEM. */
+NODISCARD int nonces_create(struct nonces **out, const struct nonces_config *cfg);
 void nonces_destroy(struct nonces *n); /* NULL is fine */
 
 struct nonce_scope { /* for whom it is; the port of the address does not count: NATs change it */

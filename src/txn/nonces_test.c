@@ -28,7 +28,7 @@ static int setup(void **state)
     assert_non_null(f);
     f->clock = (struct clock){ now, now, f };
     rng_init_seeded(&f->rng, 1);
-    assert_int_equal(nonces_create(&f->nonces, NULL, &f->clock), 0);
+    assert_int_equal(nonces_create(&f->nonces, &(struct nonces_config){ .clock = &f->clock }), 0);
     assert_int_equal(addr_parse(&f->source, STR("192.0.2.7"), 5060), 0);
     f->scope = (struct nonce_scope){ &f->source, STR_INIT("realm") };
     *state = f;
@@ -166,30 +166,84 @@ static void test_those_that_are_forgotten_are_stale(void **state)
     free(t);
 }
 
-/* What survives a process, and another one's nonces. */
-static void test_memory_goes_on(void **state)
+/* As the next process does. */
+static void go_on(struct fixture *f, const char *epoch, const char *key, void *memory)
+{
+    nonces_destroy(f->nonces);
+    f->nonces = NULL;
+    assert_int_equal(nonces_create(&f->nonces, &(struct nonces_config){ .clock = &f->clock,
+                                                                        .epoch = str_of(epoch),
+                                                                        .key = str_of(key),
+                                                                        .memory = memory }),
+                     0);
+}
+
+static void test_with_key_and_memory_it_goes_on(void **state)
 {
     struct fixture *f = *state;
     void *memory = calloc(1, nonces_bytes());
-    struct nonces *own = f->nonces;
     struct text used, unused;
 
     assert_non_null(memory);
-    assert_int_equal(nonces_create(&f->nonces, memory, &f->clock), 0);
+    f->now_ms = 5000;
+    go_on(f, "boot 1", "key", memory);
     used = make(f);
     unused = make(f);
     assert_true(use(f, &used, 1));
-    nonces_destroy(f->nonces);
-    f->nonces = own;
-    assert_int_equal(nonces_create(&f->nonces, memory, &f->clock), 0);
+    go_on(f, "boot 1", "key", memory);
     assert_false(use(f, &used, 1));
     assert_true(use(f, &used, 2));
     assert_true(use(f, &unused, 1));
-    unused = make(f);
+    go_on(f, "boot 1", "another key", memory);
+    assert_false(use(f, &used, 3));
+    go_on(f, "", "key", memory);
+    assert_false(use(f, &used, 3));
+    used = make(f);
+    assert_true(use(f, &used, 1));
+    go_on(f, "", "key", memory); /* whose clock it was is not known */
+    assert_false(use(f, &used, 2));
     nonces_destroy(f->nonces);
-    f->nonces = own;
-    assert_false(use(f, &unused, 1));
+    f->nonces = NULL;
     free(memory);
+}
+
+/* The key alone says that it is ours, not that it was not used. */
+static void test_without_the_memory_those_from_before_are_stale(void **state)
+{
+    struct fixture *f = *state;
+    void *memory = calloc(1, nonces_bytes());
+    struct text before, since;
+
+    assert_non_null(memory);
+    for (size_t i = 0; i < 2; i++) {
+        f->now_ms = 5000;
+        go_on(f, "boot 1", "key", NULL);
+        before = make(f);
+        f->now_ms = 5001;
+        go_on(f, "boot 1", "key", i ? memory : NULL);
+        since = make(f);
+        assert_false(use(f, &before, 1));
+        assert_true(use(f, &since, 1));
+    }
+    nonces_destroy(f->nonces);
+    f->nonces = NULL;
+    free(memory);
+}
+
+/* By its clock one from before is young once more. */
+static void test_of_another_boot_none_is_good(void **state)
+{
+    struct fixture *f = *state;
+    struct text before;
+
+    f->now_ms = 5000;
+    go_on(f, "boot 1", "key", NULL);
+    before = make(f);
+    f->now_ms = 1000;
+    go_on(f, "boot 2", "key", NULL);
+    assert_false(use(f, &before, 1));
+    f->now_ms = 6000;
+    assert_false(use(f, &before, 1));
 }
 
 int main(void)
@@ -202,7 +256,9 @@ int main(void)
         T(test_it_is_for_one_source_and_realm),
         T(test_what_is_not_ours_is_not_good),
         T(test_those_that_are_forgotten_are_stale),
-        T(test_memory_goes_on),
+        T(test_with_key_and_memory_it_goes_on),
+        T(test_without_the_memory_those_from_before_are_stale),
+        T(test_of_another_boot_none_is_good),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,7 +31,8 @@ static void server_open(struct server *s, const char *pjsip_conf)
     struct settings *settings = settings_fixture(pjsip_conf);
 
     *s = (struct server){ .f = fixture_create(0, 100) };
-    assert_int_equal(nonces_create(&s->nonces, NULL, &clock_system), 0);
+    assert_int_equal(nonces_create(&s->nonces, &(struct nonces_config){ .clock = &clock_system }),
+                     0);
     assert_int_equal(uas_create(&s->uas, &(struct uas_config){ .txn = s->f->txn,
                                                                .log = s->f->log,
                                                                .settings = settings,

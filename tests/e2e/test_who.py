@@ -2,6 +2,7 @@
 """Who may ask: digest, over sockets, with several workers, sipp and another implementation of the hashes."""
 import hashlib
 import itertools
+import os
 import re
 import unittest
 
@@ -118,6 +119,17 @@ class Who(unittest.TestCase):
             daemon.start()
             self.assertIn("stale=true", dave.ask(challenge, dialog=dialog)["WWW-Authenticate"])
             self.assertEqual(dave.ask(challenge, 2, dialog=dialog).status, 200)
+
+    def test_without_the_table_nonces_from_before_are_stale(self):
+        with Extstated(FILES) as daemon, caller(daemon.port, "dave", "shibboleth") as dave:
+            challenge = dave.subscribe("1000")["WWW-Authenticate"]
+            daemon.kill()
+            os.unlink(daemon.directory / "state/nonces")
+            daemon.start()
+            answer = dave.ask(challenge)
+            self.assertIn("stale=true", answer["WWW-Authenticate"])
+            self.assertEqual(dave.ask(answer["WWW-Authenticate"]).status, 200)
+            self.assertIsNotNone(dave.notify())
 
     def test_too_often_whichever_worker_gets_it(self):
         with Extstated({**FILES, "extstate.conf": "[general]\nrequests_per_source=20\n"}, workers=4) as daemon:

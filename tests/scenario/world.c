@@ -165,7 +165,12 @@ static int start_nonces(struct world *w)
 {
     if (!w->nonces_memory)
         w->nonces_memory = calloc(1, nonces_bytes());
-    return w->nonces_memory ? nonces_create(&w->nonces, w->nonces_memory, &w->clock) : -ENOMEM;
+    if (!w->nonces_memory)
+        return -ENOMEM;
+    return nonces_create(&w->nonces, &(struct nonces_config){ .clock = &w->clock,
+                                                              .epoch = STR("a boot"),
+                                                              .key = STR("of this server"),
+                                                              .memory = w->nonces_memory });
 }
 
 static int start_engine(struct world *w)
