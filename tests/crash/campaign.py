@@ -13,10 +13,13 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
 import peers  # noqa: E402
 from harness import BUILD, Extstated, Phone  # noqa: E402
-from peers import STATES, Device, Publisher, Watcher  # noqa: E402
+from peers import STATES, Device, Publisher, Registrant, Watcher  # noqa: E402
 
-DEVICES = PUBLISHERS = 8
-FILES = {"pjsip.conf": peers.PJSIP_CONF, "extensions.conf": peers.extensions_conf(DEVICES), "extstate.conf": peers.EXTSTATE_CONF}
+DEVICES = PUBLISHERS = REGISTRANTS = 8
+FILES = {
+    "pjsip.conf": peers.PJSIP_CONF + peers.registrants_conf(REGISTRANTS), "extensions.conf": peers.extensions_conf(DEVICES),
+    "extstate.conf": peers.EXTSTATE_CONF + "[registrar]\nenabled=yes\n",
+}
 FAULTS = (*peers.FAULTS, "NOTIFYs in excess", "did not start")
 
 
@@ -53,6 +56,7 @@ class Campaign(peers.Peers):
         wire = self.open()
         self.devices = [Device(i) for i in range(options.devices)]
         self.publishers = [Publisher(i, wire) for i in range(PUBLISHERS)]
+        self.registrants = [Registrant(i, wire) for i in range(options.registrants)]
         extensions = [s.extension for s in (*self.devices, *self.publishers)]
         self.watchers = [Watcher(i, extensions[i % len(extensions)], wire) for i in range(options.watchers)]
         self.after_restart = None  # NOTIFYs since, for each watcher
@@ -70,7 +74,11 @@ class Campaign(peers.Peers):
         dice = random.random()
         if dice < 0.35 and self.devices:
             self.change(random.choice(self.devices), random.choice(list(STATES)))
-        elif dice < 0.6:
+        elif dice < 0.45 and self.registrants:
+            r = random.choice(self.registrants)
+            if not r.exchange:
+                self.register(r, random.randrange(2), 0 if random.random() < 0.4 else None)
+        elif dice < 0.65:
             p = random.choice(self.publishers)
             if not p.exchange:
                 self.publish_something(p)
@@ -147,6 +155,9 @@ class Campaign(peers.Peers):
         for p in self.publishers:
             if p.tag and not p.exchange:
                 self.publish(p)
+        for r in self.registrants:
+            if not r.exchange:
+                self.register(r)
         self.quiet()
         self.compare_lamps(truth, "after a refresh")
 
@@ -215,6 +226,7 @@ def main(campaign=Campaign, extra=()):
     parser.add_argument("--seconds-between", type=float, default=0.4)
     parser.add_argument("--watchers", type=int, default=64)
     parser.add_argument("--devices", type=int, default=DEVICES, help="whose states are set, at most as many as there are")
+    parser.add_argument("--registrants", type=int, default=REGISTRANTS, help="AORs with two telephones, at most as many")
     parser.add_argument("--loss", type=int, default=5, help="of 100 datagrams, each way")
     parser.add_argument("--rate", type=int, default=400, help="things that somebody wants, a second")
     parser.add_argument("--boundaries", action="store_true", help="killed at the 1st, 2nd, ... write of the store instead")

@@ -56,7 +56,7 @@ class DurableKamailio(Kamailio):
 
 class Campaign(campaign.Campaign):
     def __init__(self, options):
-        options.devices = 0
+        options.devices = options.registrants = 0
         super().__init__(options)
 
     def server(self):

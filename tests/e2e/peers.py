@@ -16,8 +16,8 @@ T1 = 0.1  # of both sides
 STATES = {"NOT_INUSE": "terminated", "INUSE": "confirmed", "RINGING": "early", "ONHOLD": "held"}
 PJSIP_CONF = DEFAULT_FILES["pjsip.conf"] + "[system]\ntype=system\ntimer_t1=100\ntimer_b=6400\n"
 EXTSTATE_CONF = "[compositor]\ndomains=127.0.0.1\ncontext=users\npublish=any\nexpiry_grace=1\n"
-FAULTS = ("subscriptions lost", "publications lost", "states lost", "lamps wrong", "CSeq went back", "version went back",
-          "unanswered")
+FAULTS = ("subscriptions lost", "publications lost", "states lost", "contacts lost", "lamps wrong", "CSeq went back",
+          "version went back", "unanswered")
 
 
 def extensions_conf(n):
@@ -139,6 +139,8 @@ class WebSocket:
 
 
 class Watcher:
+    user = "alice"
+
     def __init__(self, number, extension, wire, event="dialog"):
         self.number, self.extension, self.wire, self.event = number, extension, wire, event
         self.end()
@@ -159,6 +161,8 @@ class Watcher:
 
 
 class Publisher:
+    user = "alice"
+
     def __init__(self, number, wire):
         self.extension, self.wire = str(5000 + number), wire
         self.call_id = f"p{number}-{random.getrandbits(48):x}"
@@ -166,6 +170,25 @@ class Publisher:
         self.tag = self.exchange = None
         self.state = "terminated"  # acknowledged
         self.possible = {"terminated"}
+
+
+class Registrant:
+    """One AOR, with two telephones that take turns. Its endpoint has to be in pjsip.conf: registrants_conf."""
+
+    def __init__(self, number, wire):
+        self.user, self.wire = f"r{number}", wire
+        self.call_id = f"r{number}-{random.getrandbits(48):x}"
+        self.cseq = 0
+        self.exchange = None
+        self.contacts = frozenset()  # acknowledged, as they are called
+        self.possible = {self.contacts}
+
+    def contact(self, telephone):
+        return f"<sip:{self.user}-{telephone}@127.0.0.1:{self.wire.port}{self.wire.parameter}>"
+
+
+def registrants_conf(n):
+    return "".join(f"[r{i}](phone)\naors=r{i}\n[r{i}]\ntype=aor\nmax_contacts=2\n" for i in range(n))
 
 
 class Device:
@@ -224,9 +247,10 @@ class Peers:
 
     def request(self, owner, method, uri, to, headers, body, done):
         owner.cseq += 1
-        lines = [("From", f"<sip:alice@127.0.0.1>;tag={owner.call_id}"), ("To", to), ("Call-ID", owner.call_id),
-                 ("CSeq", f"{owner.cseq} {method}"), ("Max-Forwards", "70"),
-                 ("Contact", f"<sip:alice@127.0.0.1:{owner.wire.port}{owner.wire.parameter}>"), *headers]
+        lines = [("From", f"<sip:{owner.user}@127.0.0.1>;tag={owner.call_id}"), ("To", to), ("Call-ID", owner.call_id),
+                 ("CSeq", f"{owner.cseq} {method}"), ("Max-Forwards", "70"), *headers]
+        if method != "REGISTER":
+            lines.append(("Contact", f"<sip:alice@127.0.0.1:{owner.wire.port}{owner.wire.parameter}>"))
         owner.exchange = Exchange(owner, f"{method} {uri} SIP/2.0", lines, body, done)
         self.exchanges[owner.exchange.branch] = owner.exchange
         self.count[method] += 1
@@ -381,6 +405,29 @@ class Peers:
             self.publish(p, random.choice(["early", "confirmed"]))
         else:
             self.publish(p, expires=0 if how > 0.9 else None)
+
+    # ---- registrants ----
+
+    def register(self, r, telephone=None, expires=None):
+        """Without a telephone it only asks which are there."""
+        expires = self.life if expires is None else expires
+        after = r.contacts
+        if telephone is not None:
+            contact = r.contact(telephone)
+            after = r.contacts | {contact} if expires else r.contacts - {contact}
+        r.possible = {*r.possible, after}
+
+        def done(answer):
+            if answer.status != 200:
+                self.count[f"REGISTER answered {answer.status}"] += 1
+                return
+            there = frozenset(re.findall("<[^>]*>", ",".join(answer.all("Contact"))))
+            if there not in ({after} if telephone is not None else r.possible):
+                self.fault("contacts lost", f"{r.user}: {sorted(there)}, not {sorted(map(sorted, r.possible))}")
+            r.contacts, r.possible = there, {there}
+            self.count["registrations acknowledged"] += telephone is not None
+        self.request(r, "REGISTER", "sip:127.0.0.1", f"<sip:{r.user}@127.0.0.1>",
+                     [] if telephone is None else [("Contact", f"{contact};expires={expires}")], "", done)
 
     # ---- the control socket ----
 
