@@ -82,9 +82,14 @@ NODISCARD int body_choose_published(struct body_registry *r, const struct body_p
  * skipped as well: with nothing but these it is as if none were given. */
 NODISCARD int body_negotiate(struct body_registry *r, const struct es_subscriber *subscriber,
                              struct str accept, unsigned flags, const struct body_profile **out);
-/* Does such an Accept cover this media type (parameters do not count)? An opaque package is
- * negotiated before its type is known: with anything that excludes nothing. */
-bool body_type_accepted(struct str accept, struct str media_type);
+/* How much such an Accept wants this media type (parameters do not count), in thousandths; 0: not
+ * at all. An opaque package is negotiated before its type is known: with anything that excludes
+ * nothing. */
+unsigned body_type_weight(struct str accept, struct str media_type);
+static inline bool body_type_accepted(struct str accept, struct str media_type)
+{
+    return body_type_weight(accept, media_type) > 0;
+}
 /* The same choice with a flag more: ES_FLAG_PARTIAL, ES_FLAG_ENDED. 0 or -ENOMEM. */
 NODISCARD int body_profile_with(const struct body_profile *p, unsigned flag,
                                 const struct body_profile **out);

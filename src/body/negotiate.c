@@ -209,12 +209,16 @@ static struct candidate candidate_next(const struct body_registry *r, struct str
     return best;
 }
 
-bool body_type_accepted(struct str accept, struct str media_type)
+unsigned body_type_weight(struct str accept, struct str media_type)
 {
+    const struct range *r;
     struct accept a;
 
     accept_parse(&a, accept);
-    return !a.named || accept_range(&a, str_next(&media_type, ';')) != NULL;
+    if (!a.named)
+        return WEIGHT_MAX;
+    r = accept_range(&a, str_next(&media_type, ';'));
+    return r ? r->weight : 0;
 }
 
 int body_negotiate(struct body_registry *r, const struct es_subscriber *subscriber,

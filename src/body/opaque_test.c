@@ -151,6 +151,9 @@ static void test_type_accepted(void **state)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         assert_int_equal(body_type_accepted(str_of(cases[i].accept), str_of(cases[i].type)),
                          cases[i].accepted);
+    assert_int_equal(body_type_weight(STR("text/plain;q=0.5, */*;q=0.1"), STR("text/plain")), 500);
+    assert_int_equal(body_type_weight(STR("text/plain;q=0.5, */*;q=0.1"), STR(REGINFO)), 100);
+    assert_int_equal(body_type_weight(STR_EMPTY, STR(REGINFO)), 1000);
 }
 
 static void test_known(void **state)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* /metrics: the counters of `status`, of sources and of publishers, as Prometheus reads them. What
  * each one is called there is in the tables below. */
+#include "body/body.h"
 #include "http/http_internal.h"
 
 #include <inttypes.h>
@@ -136,7 +137,6 @@ static const struct metric gauges[] = {
       "servers" },
     { "extstate_contacts_registered", "Contacts that are registered.", "contacts", "registered" },
     { "extstate_contacts_static", "Contacts of the configuration.", "contacts", "fixed" },
-    { "extstate_contacts_unreached", "Contacts that do not answer.", "contacts", "unreached" },
     { "extstate_connections", "Connections of SIP.", "network", "connections" },
     { "extstate_sip_server_transactions", "Server transactions.", "transactions", "server_live" },
     { "extstate_sip_client_transactions", "Client transactions.", "transactions", "client_live" },
@@ -170,9 +170,13 @@ struct page {
 
 static void add_head(const struct page *p, const char *name, const char *type, const char *help)
 {
+    static const char *const units[] = { "seconds", "bytes" };
     const char *end = !p->open && str_equal(str_of(type), STR("counter")) ? "_total" : "";
 
     buf_printf(p->out, "# HELP %s%s %s\n# TYPE %s%s %s\n", name, end, help, name, end, type);
+    for (size_t i = 0; p->open && i < ARRAY_LEN(units); i++)
+        if (str_ends(str_of(name), str_of(units[i])))
+            buf_printf(p->out, "# UNIT %s %s\n", name, units[i]);
 }
 
 static void add_label(const struct page *p, const char *name, struct str value)
@@ -286,6 +290,14 @@ static void add_queues(const struct page *p, const json_t *status)
     }
 }
 
+/* OpenMetrics wants whole numbers with their point. */
+static void add_bound(const struct page *p, const char *name, json_int_t bound_ms, long long sum)
+{
+    const char *end = p->open && bound_ms % 1000 == 0 ? ".0" : "";
+
+    buf_printf(p->out, "%s_bucket{le=\"%g%s\"} %lld\n", name, (double)bound_ms / 1000, end, sum);
+}
+
 static void add_histogram(const struct page *p, const json_t *latency, const char *member,
                           const char *name, const char *help)
 {
@@ -297,8 +309,7 @@ static void add_histogram(const struct page *p, const json_t *latency, const cha
     for (size_t i = 0; i < json_array_size(counts); i++) {
         sum += json_integer_value(json_array_get(counts, i));
         if (i < json_array_size(bounds))
-            buf_printf(p->out, "%s_bucket{le=\"%g\"} %lld\n", name,
-                       (double)json_integer_value(json_array_get(bounds, i)) / 1000, sum);
+            add_bound(p, name, json_integer_value(json_array_get(bounds, i)), sum);
         else
             buf_printf(p->out, "%s_bucket{le=\"+Inf\"} %lld\n", name, sum);
     }
@@ -460,10 +471,16 @@ static void add_sources(const struct page *p, json_t *list)
         add_family(p, &rows, &families[i]);
 }
 
+/* Whoever takes both alike gets the text, which every reader of metrics knows. */
+static bool is_open(struct str accept)
+{
+    return body_type_weight(accept, STR("application/openmetrics-text")) >
+           body_type_weight(accept, STR("text/plain"));
+}
+
 static void print_page(struct exchange *x, const json_t *c)
 {
-    struct page p = { &x->out, str_contains_nocase(x->rq.accept, STR("application/openmetrics-"
-                                                                     "text")) };
+    struct page p = { &x->out, is_open(x->rq.accept) };
     const json_t *status = json_object_get(c, "status"),
                  *latency = json_object_get(status, "latency");
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""HTTP: who may what, states set and asked for, metrics that promtool takes, and what is told as it happens."""
+"""HTTP: who may what, states set and asked for, metrics that promtool and a parser of OpenMetrics take, and what is told as it happens."""
 import base64
 import contextlib
 import http.client
@@ -12,6 +12,11 @@ import socket
 import ssl
 import subprocess
 import unittest
+
+try:
+    from prometheus_client.openmetrics import parser as openmetrics
+except ImportError:
+    openmetrics = None
 
 import harness
 import test_explain
@@ -329,9 +334,12 @@ class Http(unittest.TestCase):
             self.assertGreater(value('extstate_memory_bytes{kind="subscriptions"}'), 0)
             text = s.ask("GET", "/metrics")[1]
             self.check(text)
-            status, text, answer = s.ask("GET", "/metrics", headers={"Accept": "application/openmetrics-text"})
-            self.assertIn("openmetrics", answer.getheader("Content-Type"))
-            self.assertTrue(text.endswith(b"# EOF\n"))
+            self.check_open(s)
+            for accept, wanted in (("*/*", "text/plain; version=0.0.4"), ("application/openmetrics-text;q=0", "text/plain"),
+                                   ("text/plain, application/openmetrics-text;q=0.5", "text/plain"),
+                                   ("application/openmetrics-text", "application/openmetrics-text; version=1.0.0")):
+                answer = s.ask("GET", "/metrics", headers={"Accept": accept})[2]
+                self.assertTrue(answer.getheader("Content-Type").startswith(wanted), accept)
             self.assertEqual(s.ask("GET", "/health/ready")[:2], (200, b"ready\n"))
             self.assertEqual(s.ask("HEAD", "/metrics")[:2], (200, b""))
 
@@ -341,6 +349,28 @@ class Http(unittest.TestCase):
         if promtool:
             done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True)
             self.assertEqual((done.returncode, done.stderr, done.stdout), (0, b"", b""))
+
+    def check_open(self, s):
+        """As whoever reads OpenMetrics does, asked for as Prometheus asks."""
+        accept = ("application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+                  "text/plain;version=0.0.4;q=0.5,*/*;q=0.1")
+        plain = s.ask("GET", "/metrics")[1].decode()
+        text, answer = s.ask("GET", "/metrics", headers={"Accept": accept})[1:]
+        self.assertEqual(answer.getheader("Content-Type"), "application/openmetrics-text; version=1.0.0; charset=utf-8")
+        self.assertTrue(text.endswith(b"\n# EOF\n"))
+        if openmetrics is None:
+            return
+        families = {f.name: f for f in openmetrics.text_string_to_metric_families(text.decode())}  # raises for what is not valid
+        self.assertEqual([f.name for f in families.values() if not (f.documentation and f.samples)], [])
+        for name, family in families.items():
+            unit = name.rsplit("_", 1)[-1]
+            self.assertEqual(family.unit, unit if unit in ("seconds", "bytes") else "", name)
+            for sample in family.samples:
+                self.assertEqual(sample.name.endswith("_total"), family.type == "counter", sample.name)
+
+        def samples(text):
+            return {re.sub(r'(le="\d+)\.0"', r'\1"', line.rsplit(" ", 1)[0]) for line in text.splitlines() if line[0] != "#"}
+        self.assertEqual(samples(text.decode()), samples(plain))  # nothing is told in one of them alone
 
     def test_every_metric_that_is_spoken_of(self):
         """What the dashboard asks for and what doc/http.md names is there, with a compositor, a PBX and a journal."""
@@ -376,6 +406,7 @@ class Http(unittest.TestCase):
                     self.assertRegex(text.decode(), rf"(?m)^{line}$")
                 self.assertNotRegex(text.decode(), r"(?m)^extstate_publisher_up.* 0$")  # nor of the worker that has nothing to send
                 self.check(text)
+                self.check_open(s)
 
     def test_events(self):
         with Server() as s:
