@@ -502,6 +502,18 @@ class Commands(unittest.TestCase):
             self.assertIn("dnd,sub,Do not disturb", m.command("database show CustomPresence")[0])
             self.assertIn("2 results found.", m.command("database show")[0])
             self.assertEqual(m.command("database get CustomDevstate lamp0")[0], "Value: INUSE")
+            self.assertEqual(m.command("database showkey lamp0"),
+                             ("%-50s: %-25s\n1 results found." % ("/CustomDevstate/lamp0", "INUSE"), True))
+            self.assertEqual(m.command("database showkey /lamp0")[0], "0 results found.")
+            self.assertEqual(m.command("database query \"SELECT key, value FROM astdb WHERE key LIKE '/CustomPres%'\""),
+                             ("%-5s: %-50s\n%-5s: %-50s\n" % ("key", "/CustomPresence/lamp1", "value", "dnd,sub,Do not disturb"), True))
+            self.assertEqual(m.command("database query \"UPDATE astdb SET value='BUSY' WHERE value='INUSE'\""), ("", True))
+            self.assertIn("\nState: BUSY\n", m.event("DeviceStateChange"))
+            self.assertEqual(m.command("database query \"INSERT INTO astdb VALUES('/cidname/1', 'x')\""),
+                             ("Failed to update entry", False))
+            self.assertEqual(m.command('database query "DROP TABLE astdb"'),
+                             ("SQL failed: there is one table, astdb, and nothing else to be done", False))
+            self.assertEqual(m.command("database query SELECT 1")[0].splitlines()[0], 'Usage: database query "<SQL Statement>"')
             self.assertEqual(m.command("database deltree CustomDevstate")[0], "1 database entries removed.")
 
     def test_others(self):
