@@ -179,8 +179,8 @@ static void on_edit(void *ctx, struct str key, const struct str *value)
 {
     struct edits *e = ctx;
     struct str name = str_sub(key, 1, key.n), family = str_next(&name, '/');
-    json_t *q = value ? database_set_question(family, name, *value)
-                      : database_del_question(family, name);
+    json_t *q =
+        value ? database_set_question(family, name, *value) : database_del_question(family, name);
 
     if (!q || !str_starts(key, STR("/")))
         e->strange = true;
