@@ -155,12 +155,18 @@ static const struct field global_fields[] = {
     END,
 };
 
+static const struct field compatibility_fields[] = {
+    FIELD("restart_notify", FIELD_BOOL, compatibility_settings, restart_notify_all),
+    END,
+};
+
 /* Its options are read into a draft of their own. */
 static const struct field system_fields[] = {
     FIELD("timer_t1", FIELD_U32, global_settings, timer_t1_ms),
     FIELD("timer_b", FIELD_U32, global_settings, timer_b_ms),
     FIELD("compact_headers", FIELD_BOOL, global_settings, compact_headers),
     FIELD("disable_rport", FIELD_BOOL, global_settings, disable_rport),
+    FIELD("disable_tcp_switch", FIELD_BOOL, global_settings, disable_tcp_switch),
     END,
 };
 
@@ -460,7 +466,7 @@ static void singles_compare(const struct comparison *c, const struct settings *f
         { { "[general]", &general_schema, sizeof(struct general_settings), general_fields },
           offsetof(struct settings, general) },
         { { "[compatibility]", &compatibility_schema, sizeof(struct compatibility_settings),
-            no_fields },
+            compatibility_fields },
           offsetof(struct settings, compatibility) },
         { { "[dialog-info]", &dialog_info_schema, sizeof(struct dialog_info_settings), no_fields },
           offsetof(struct settings, dialog_info) },

@@ -84,6 +84,8 @@ static const struct {
       "[system]  changed timer_t1, timer_b\n" },
     { "[system]\ntype=system\n", "compact_headers=yes\ndisable_rport=yes\n",
       "[system]  changed compact_headers, disable_rport\n" },
+    { "[system]\ntype=system\n", "disable_tcp_switch=no\n",
+      "[system]  changed disable_tcp_switch\n" },
     { ENDPOINT, "[f]\ntype=endpoint\n", "endpoint f added \n" },
     { ENDPOINT, "[x]\ntype=domain_alias\ndomain=example.com\n", "domain_alias x added \n" },
     { ENDPOINT, "allow_subscribe=yes\n;remark\n", "" }, /* as it was by default */
@@ -91,6 +93,7 @@ static const struct {
     { "[general]\n", "log_level=debug\nstop_grace=7s\n", "[general]  changed stop_grace, log_level\n" },
     { "[general]\n", "entityid=02:00:00:00:00:01\n", "[general]  changed entityid\n" },
     { "[compatibility]\n", "ringing_repeat=yes\n", "[compatibility]  changed ringing_repeat\n" },
+    { "[compatibility]\n", "restart_notify=all\n", "[compatibility]  changed restart_notify\n" },
     { "[dialog-info]\n", "idle_dialog=no\n", "[dialog-info]  changed idle_dialog\n" },
     { "[registrar]\n", "enabled=yes\n", "[registrar]  changed enabled\n" },
     { "[authorization]\n", "block=alice\n", "[authorization]  changed \n" },
