@@ -155,6 +155,22 @@ int transports_apply(struct transports *t, const struct listeners *ls, uint64_t 
     return result;
 }
 
+static struct flow flow_by(const struct transports *t, uint32_t slot, const struct addr *local,
+                           const struct addr *remote)
+{
+    enum net_protocol protocol = t->list[slot].protocol;
+    struct flow flow = { .transport = slot,
+                         .connection = protocol == NET_UDP ? 0 : NET_ANY_CONNECTION,
+                         .protocol = protocol,
+                         .local = *local,
+                         .remote = *remote };
+
+    if (!net_is_secure(protocol)) /* one of TLS is of whom its certificate names, which is asked
+                                     when it is opened; and none is handed on */
+        net_find_connection(t->net, &flow);
+    return flow;
+}
+
 int transports_route(const struct transports *t, struct str id, enum net_protocol protocol,
                      const struct addr *remote, struct flow *out)
 {
@@ -172,15 +188,32 @@ int transports_route(const struct transports *t, struct str id, enum net_protoco
         r = net_local_for(t->net, (uint32_t)i, remote, &local);
         if (r)
             continue;
-        *out = (struct flow){ .transport = (uint32_t)i,
-                              .connection = protocol == NET_UDP ? 0 : NET_ANY_CONNECTION,
-                              .protocol = protocol,
-                              .local = local,
-                              .remote = *remote };
-        if (!net_is_secure(protocol)) /* one of TLS is of whom its certificate names, which is asked
-                                         when it is opened; and none is handed on */
-            net_find_connection(t->net, out);
+        *out = flow_by(t, (uint32_t)i, &local, remote);
         return 0;
     }
     return r;
+}
+
+static bool has_address(const struct transports *t, uint32_t slot, const struct addr *a)
+{
+    struct addr bound;
+
+    net_local(t->net, slot, &bound);
+    return addr_equal(&bound, a) || (addr_is_any(&bound) && bound.sa.sa_family == a->sa.sa_family &&
+                                     addr_port(&bound) == addr_port(a) && net_is_ours(t->net, a));
+}
+
+int transports_route_from(const struct transports *t, enum net_protocol protocol,
+                          const struct addr *local, const struct addr *remote, struct flow *out)
+{
+    if (addr_is_any(local) || local->sa.sa_family != remote->sa.sa_family)
+        return -EADDRNOTAVAIL;
+    for (size_t i = 0; i < t->n; i++) {
+        if (t->list[i].gone || t->list[i].protocol != protocol ||
+            !has_address(t, (uint32_t)i, local))
+            continue;
+        *out = flow_by(t, (uint32_t)i, local, remote);
+        return 0;
+    }
+    return -EADDRNOTAVAIL;
 }

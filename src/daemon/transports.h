@@ -31,4 +31,8 @@ int transports_apply(struct transports *t, const struct listeners *ls, uint64_t 
 NODISCARD int transports_route(const struct transports *t, struct str id,
                                enum net_protocol protocol, const struct addr *remote,
                                struct flow *out);
+/* As notifier_port.route_from. */
+NODISCARD int transports_route_from(const struct transports *t, enum net_protocol protocol,
+                                    const struct addr *local, const struct addr *remote,
+                                    struct flow *out);
 void transports_fini(struct transports *t); /* the sockets are the net's */

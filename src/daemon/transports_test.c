@@ -120,7 +120,8 @@ static void bench_destroy(struct bench *b)
 
 /* A configuration with these transports, NAME PORT each; the result of the last claim that failed.
  */
-static int bench_reload(struct bench *b, const char *names, const uint16_t *ports)
+static int bench_reload_at(struct bench *b, const char *names, const char *host,
+                           const uint16_t *ports)
 {
     struct listeners_draft draft = {
         .former = b->listeners, .clock = &b->clock, .n_workers = WORKERS, .inherited = &b->inherited
@@ -133,7 +134,7 @@ static int bench_reload(struct bench *b, const char *names, const uint16_t *port
 
     for (size_t i = 0; names[i]; i++)
         snprintf(text + strlen(text), sizeof(text) - strlen(text),
-                 "[%c]\ntype=transport\nbind=127.0.0.1:%u\n", names[i], ports[i]);
+                 "[%c]\ntype=transport\nbind=%s:%u\n", names[i], host, ports[i]);
     settings = settings_fixture(text);
     for (size_t i = 0; i < settings->n_transports; i++) {
         r = listeners_claim(&draft, &settings->transports[i], &fault);
@@ -149,6 +150,11 @@ static int bench_reload(struct bench *b, const char *names, const uint16_t *port
     listeners_draft_fini(&draft);
     settings_unref(settings);
     return failed;
+}
+
+static int bench_reload(struct bench *b, const char *names, const uint16_t *ports)
+{
+    return bench_reload_at(b, names, "127.0.0.1", ports);
 }
 
 /* Does a datagram to this port reach one of us? By which transport, then. */
@@ -221,6 +227,40 @@ static void test_names(void **state)
     assert_true(routed_by(b, "b", 0) && routed_by(b, "a", 1));
     assert_int_equal(b->listeners->next_slot, 2);
     assert_int_equal(b->listeners->n_left, 0);
+    bench_destroy(b);
+}
+
+static bool routed_from(struct bench *b, const char *local, uint16_t port, uint32_t transport)
+{
+    struct addr from;
+    struct flow flow;
+
+    assert_int_equal(addr_parse(&from, str_of(local), port), 0);
+    return transports_route_from(&b->sides[0].transports, NET_UDP, &from, &b->peer_address,
+                                 &flow) == 0 &&
+           flow.transport == transport && addr_equal(&flow.local, &from) &&
+           addr_equal(&flow.remote, &b->peer_address);
+}
+
+/* What is said from an address goes on from it, by whatever is bound to it, as long as it is ours.
+ */
+static void test_from_an_address(void **state)
+{
+    struct bench *b = bench_create();
+    uint16_t ports[] = { free_port(), free_port() };
+
+    (void)state;
+    assert_int_equal(bench_reload(b, "ab", ports), 0);
+    assert_true(routed_from(b, "127.0.0.1", ports[0], 0));
+    assert_true(routed_from(b, "127.0.0.1", ports[1], 1));
+    assert_false(routed_from(b, "127.0.0.2", ports[1], 1));
+    assert_false(routed_from(b, "::1", ports[1], 1));
+    assert_int_equal(bench_reload_at(b, "c", "0.0.0.0", &ports[1]), 0);
+    assert_false(routed_from(b, "127.0.0.1", ports[0], 0)); /* it is still read, but gone */
+    assert_true(routed_from(b, "127.0.0.1", ports[1], 2));
+    assert_true(routed_from(b, "127.0.0.2", ports[1], 2));
+    assert_false(routed_from(b, "192.0.2.1", ports[1], 2));
+    assert_false(routed_from(b, "0.0.0.0", ports[1], 2));
     bench_destroy(b);
 }
 
@@ -421,6 +461,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_moves),
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_from_an_address),
         cmocka_unit_test(test_there_and_back),
         cmocka_unit_test(test_taken),
         cmocka_unit_test(test_kernel_chooses),

@@ -109,6 +109,12 @@ int worker_route(void *ctx, struct str transport_id, enum net_protocol protocol,
     return transports_route(&worker_of(ctx)->transports, transport_id, protocol, remote, out);
 }
 
+static int port_route_from(void *ctx, enum net_protocol protocol, const struct addr *local,
+                           const struct addr *remote, struct flow *out)
+{
+    return transports_route_from(&worker_of(ctx)->transports, protocol, local, remote, out);
+}
+
 static bool port_widen(void *ctx, struct flow *flow)
 {
     const struct worker *w = ctx;
@@ -695,6 +701,7 @@ static int worker_init_engine(struct worker *w, const struct worker_config *cfg)
                           .watcher = port_watcher,
                           .resolve = worker_notifier_resolve,
                           .route = worker_route,
+                          .route_from = port_route_from,
                           .solicit = worker_solicit,
                           .unsolicit = worker_unsolicit },
             .publisher = { .ctx = w, .resolve = worker_publisher_resolve, .route = worker_route },

@@ -732,6 +732,7 @@ struct subscription_memory { /* what is known of one; borrowed for the call */
     struct str text[SUB_TEXTS];
     struct str accept, content_type;
     bool unwritten; /* its record is to be put */
+    bool moved;     /* set: we have another address than its subscriber knows */
 };
 /* What we print into messages must have come out of some: a record may be damaged in a way that its
  * frame does not show. */

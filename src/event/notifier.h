@@ -46,6 +46,9 @@ struct notifier_port {
      * all. 0 or -errno. */
     int (*route)(void *ctx, struct str transport_id, enum net_protocol protocol,
                  const struct addr *remote, struct flow *out);
+    /* The same from this address of ours; -EADDRNOTAVAIL when no transport has it any more. */
+    int (*route_from)(void *ctx, enum net_protocol protocol, const struct addr *local,
+                      const struct addr *remote, struct flow *out);
     /* A subscription tells this endpoint the mailboxes of this group (settings_mailbox_group;
      * empty: of its own, settings_endpoint_group): see notifier_solicit. NULL without memory: then
      * it is told both ways. */

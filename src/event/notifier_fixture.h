@@ -229,6 +229,22 @@ static inline int fixture_route(void *ctx, struct str transport_id, enum net_pro
     return f->route_result;
 }
 
+/* All there is has the address of what was sent last, or of `route`. */
+static inline int fixture_route_from(void *ctx, enum net_protocol protocol,
+                                     const struct addr *local, const struct addr *remote,
+                                     struct flow *out)
+{
+    struct fixture *f = ctx;
+    const struct flow *way = f->route.local.sa.sa_family ? &f->route : &f->from;
+
+    if (!addr_equal(&way->local, local))
+        return -EADDRNOTAVAIL;
+    *out = *way;
+    out->remote = *remote;
+    out->protocol = protocol;
+    return 0;
+}
+
 /* There is no memory for any. */
 static inline struct solicitation *fixture_solicit(void *ctx, struct str endpoint, struct str group)
 {
@@ -267,23 +283,23 @@ static inline void fixture_create_engine(struct fixture *f)
                                                                .max_server_bytes = 1 << 30,
                                                                .server = STR("extstate/test") }),
                      0);
-    assert_int_equal(
-        notifier_create(&f->notifier,
-                        &(struct notifier_config){
-                            .txn = f->txn,
-                            .wheel = &f->wheel,
-                            .clock = &f->clock,
-                            .rng = &f->rng,
-                            .log = f->log,
-                            .bodies = f->bodies,
-                            .settings = f->settings,
-                            .allow = STR("OPTIONS, SUBSCRIBE"),
-                            .workers = 1,
-                            .changes = &f->changes,
-                            .port = { f, fixture_watch, fixture_unwatch, fixture_admit,
-                                      fixture_release, fixture_readmit, fixture_watcher,
-                                      fixture_resolve, fixture_route, fixture_solicit, NULL } }),
-        0);
+    assert_int_equal(notifier_create(&f->notifier,
+                                     &(struct notifier_config){
+                                         .txn = f->txn,
+                                         .wheel = &f->wheel,
+                                         .clock = &f->clock,
+                                         .rng = &f->rng,
+                                         .log = f->log,
+                                         .bodies = f->bodies,
+                                         .settings = f->settings,
+                                         .allow = STR("OPTIONS, SUBSCRIBE"),
+                                         .workers = 1,
+                                         .changes = &f->changes,
+                                         .port = { f, fixture_watch, fixture_unwatch, fixture_admit,
+                                                   fixture_release, fixture_readmit,
+                                                   fixture_watcher, fixture_resolve, fixture_route,
+                                                   fixture_route_from, fixture_solicit, NULL } }),
+                     0);
     uas_refused_set(f->uas, notifier_refused, f->notifier);
     uas_method_set(f->uas, SIP_SUBSCRIBE, STR_EMPTY, notifier_subscribe, f->notifier);
 }

@@ -205,13 +205,24 @@ static int usage_recall(struct dialog *d, const struct subscription_memory *m, u
     n->cfg.port.readmit(n->cfg.port.ctx);
     settle(s, m, number);
     recount(s, m);
-    r = m->unwritten ? subscription_keep(s) : 0;
+    if (m->moved)
+        kept_owe(s);
+    r = m->unwritten || m->moved ? subscription_keep(s) : 0;
     r = r ? r : watched_recall(s);
     if (r) {
         s->kept = 0;
         subscription_destroy(s);
     }
     return r;
+}
+
+/* Its Contact says something else now, as after a reload that moves its transport. By a connection
+ * the telephone comes back by itself. */
+static bool is_elsewhere(const struct dialog *d, const struct target_memory *m)
+{
+    const struct flow now = head_flow(d->head);
+
+    return now.protocol == NET_UDP && !addr_equal(&now.local, &m->local);
 }
 
 int subscription_recall(struct notifier *n, struct subscription_memory *m, uint64_t number)
@@ -226,6 +237,7 @@ int subscription_recall(struct notifier *n, struct subscription_memory *m, uint6
     r = dialog_recall(&d, n, &m->dialog);
     if (r)
         return r;
+    m->moved = is_elsewhere(d, &m->dialog.target);
     r = usage_recall(d, m, number);
     dialog_unpin(d);
     return r;

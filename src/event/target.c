@@ -245,17 +245,27 @@ int target_finish(struct target *t, const struct notifier *n, const struct endpo
     return t->self.error ? t->self.error : t->contact.error;
 }
 
+/* From the address that it is told from already, if we have that: the NAT before a telephone lets
+ * through what comes from there. What the transport is called now does not matter. */
+static int way_again(struct flow *out, const struct notifier *n, const struct endpoint_settings *e,
+                     const struct target_memory *m)
+{
+    const struct str ids[] = { e ? e->transport : STR_EMPTY, m->transport, STR_EMPTY };
+    int r = n->cfg.port.route_from(n->cfg.port.ctx, m->protocol, &m->local, &m->remote, out);
+
+    for (size_t i = ids[0].n ? 0 : 1; i < ARRAY_LEN(ids) && r; i++)
+        r = n->cfg.port.route(n->cfg.port.ctx, ids[i], m->protocol, &m->remote, out);
+    return r;
+}
+
 int target_recall(struct target *t, const struct notifier *n, const struct endpoint_settings *e,
                   const struct target_memory *m)
 {
-    const struct str ids[] = { m->transport, STR_EMPTY };
-    int r = -EAFNOSUPPORT;
     bool connected;
 
     t->secure = m->secure;
     t->flow = (struct flow){ .protocol = m->protocol, .local = m->local, .remote = m->remote };
-    for (size_t i = 0; i < ARRAY_LEN(ids) && r; i++)
-        r = n->cfg.port.route(n->cfg.port.ctx, ids[i], m->protocol, &m->remote, &t->flow);
+    (void)!way_again(&t->flow, n, e, m);
     /* An upgrade hands connections on. */
     connected = t->flow.connection && t->flow.connection != NET_ANY_CONNECTION;
     if (m->protocol != NET_UDP && !connected && !target_reopen(&t->flow, e, m->uri, m->routes))

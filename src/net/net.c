@@ -202,6 +202,30 @@ int net_local_for(struct net *n, uint32_t transport, const struct addr *remote, 
     return 0;
 }
 
+static bool may_bind(const struct addr *a)
+{
+    struct addr with_any_port = *a;
+    int fd = socket(a->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool may;
+
+    if (fd < 0)
+        return false;
+    addr_port_set(&with_any_port, 0);
+    may = bind(fd, &with_any_port.sa, addr_socklen(a)) == 0;
+    close(fd);
+    return may;
+}
+
+bool net_is_ours(struct net *n, const struct addr *a)
+{
+    struct own *own = &n->own;
+    uint64_t now = clock_monotonic_ms(n->cfg.loop->clock);
+
+    if (now >= own->until_ms || !addr_equal_host(&own->addr, a))
+        *own = (struct own){ *a, may_bind(a), now + ROUTE_TTL_MS };
+    return own->ours;
+}
+
 /* ---- sending ---- */
 
 int net_send(struct net *n, const struct flow *to, struct str bytes)

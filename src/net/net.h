@@ -173,6 +173,8 @@ size_t net_unsent(const struct net *n); /* 0: the kernel has taken everything */
 void net_close(struct net *n, uint32_t transport);
 /* The bound address of an open one. */
 void net_local(const struct net *n, uint32_t transport, struct addr *out);
+/* May messages leave from it, whatever the port (cached)? */
+bool net_is_ours(struct net *n, const struct addr *a);
 /* The address this host would use towards `remote` on that transport: the bound one, or for a
  * wildcard the one the routing table chooses (cached). Returns 0 or -ENETUNREACH etc. */
 NODISCARD int net_local_for(struct net *n, uint32_t transport, const struct addr *remote,

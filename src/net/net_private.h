@@ -14,6 +14,11 @@ struct route { /* the answer of the routing table for one peer */
     struct addr remote, local;
     uint64_t until_ms; /* 0: empty */
 };
+struct own { /* the answer to the last question whether an address is one of this host */
+    struct addr addr;
+    bool ours;
+    uint64_t until_ms; /* 0: nobody has asked */
+};
 #define ROUTES 256 /* slots, one peer each; the last one asked for stays */
 
 struct streams; /* what is for connections only; NULL without: see stream.h */
@@ -29,6 +34,7 @@ struct net {
     struct addr_net *traced;
     size_t n_traced;
     struct route routes[ROUTES];
+    struct own own;
 };
 
 NODISCARD int udp_ring_create(struct udp_ring **out);

@@ -130,6 +130,39 @@ class Kept(unittest.TestCase):
                 daemon.set("Custom:1000", ("NOT_INUSE", "BUSY")[turn % 2])
                 self.assertRegex(phone.notify()["Subscription-State"], r"active;expires=(5[0-9][0-9]|600)")
 
+    def test_the_address_stays(self):
+        """A telephone that has asked another address of ours than the first is told from there, since a NAT before it lets
+        nothing else through: after a crash, and after an upgrade."""
+        files = dict(DURABLE, **{"pjsip.conf": harness.DEFAULT_FILES["pjsip.conf"].replace("127.0.0.1:{port}", "0.0.0.0:{port}")})
+        with Extstated(files) as daemon, Phone(daemon.port, server_host="127.0.0.5") as phone:
+            self.assertEqual(phone.subscribe("1000").status, 200)
+            phone.notify()
+            for again, state in ((lambda: (daemon.kill(), daemon.start()), "INUSE"), (lambda: daemon.tool("upgrade"), "RINGING")):
+                again()
+                daemon.set("Custom:1000", state)
+                told = phone.notify()
+                self.assertEqual(told.peer, ("127.0.0.5", daemon.port))
+                self.assertEqual(told["Contact"], f"<sip:127.0.0.5:{daemon.port}>")
+
+    def test_another_address(self):
+        """The transport is elsewhere after the restart: its telephones are told where, once."""
+        with Extstated(DURABLE) as daemon, Phone(daemon.port) as phone:
+            dialog = Subscription(phone.subscribe("1000"))
+            phone.notify()
+            daemon.kill()
+            daemon.port = harness.free_port()
+            daemon.write("pjsip.conf", harness.DEFAULT_FILES["pjsip.conf"])
+            daemon.start()
+            told = phone.notify()
+            self.assertEqual(told.peer, ("127.0.0.1", daemon.port))
+            daemon.settle()
+            daemon.kill()
+            daemon.start()
+            daemon.set("Custom:1000", "INUSE")
+            self.assertIn("<state>confirmed</state>", phone.notify().body)
+            phone.server, dialog.target = daemon.port, told["Contact"].strip("<>")
+            self.assertEqual(phone.subscribe("1000", dialog=dialog).status, 200)
+
     def test_nothing_is_kept_without(self):
         with Extstated({"extstate.conf": "[general]\ndurability=none\n"}) as daemon:
             daemon.set("Custom:1000", "INUSE")

@@ -263,6 +263,14 @@ static void port_unsolicit(void *ctx, struct solicitation *s)
 
 static int port_route(void *ctx, struct str transport_id, enum net_protocol protocol,
                       const struct addr *remote, struct flow *out);
+static int port_route_from(void *ctx, enum net_protocol protocol, const struct addr *local,
+                           const struct addr *remote, struct flow *out)
+{
+    return addr_equal(local, &((struct world *)ctx)->local)
+               ? port_route(ctx, STR_EMPTY, protocol, remote, out)
+               : -EADDRNOTAVAIL;
+}
+
 static void port_seek(void *ctx, const struct dns_question *q, uint64_t question);
 
 struct notifier_port world_notifier_port(struct world *w)
@@ -276,6 +284,7 @@ struct notifier_port world_notifier_port(struct world *w)
                                    .watcher = port_watcher,
                                    .resolve = port_seek,
                                    .route = port_route,
+                                   .route_from = port_route_from,
                                    .solicit = port_solicit,
                                    .unsolicit = port_unsolicit };
 }
