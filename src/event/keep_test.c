@@ -291,7 +291,6 @@ static void test_odd_spellings(void **state)
     }
 }
 
-/* All that wait for the store go with the process, answered or not. */
 /* The transport has another address than before: she is told where we are, once, and from there; as
  * after a reload. */
 static void test_another_address(void **state)
@@ -353,6 +352,7 @@ static void test_the_same_address(void **state)
     fixture_destroy(f);
 }
 
+/* All that wait for the store go with the process, answered or not. */
 static void test_ends_while_waiting(void **state)
 {
     struct fixture *f = fixture_create(NULL);
