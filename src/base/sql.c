@@ -2,7 +2,10 @@
 #include "base/sql.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 int sql_result(int code)
 {
@@ -30,6 +33,16 @@ int sql_result(int code)
     default:
         return -EIO;
     }
+}
+
+void sql_file_make(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+
+    if (fd < 0)
+        return;
+    (void)!fchmod(fd, 0640);
+    close(fd);
 }
 
 int sql_exec(sqlite3 *sql, const char *text)

@@ -15,6 +15,9 @@ enum sql_result {
 
 /* Of one of SQLite's codes: 0 also of SQLITE_DONE and SQLITE_ROW. */
 NODISCARD int sql_result(int code);
+/* A file that only its owner and group may read, and so is its log; not while a connection has it
+ * open. What cannot be made here SQLite says why. */
+void sql_file_make(const char *path);
 NODISCARD int sql_exec(sqlite3 *sql, const char *text);
 /* A statement that lives as long as the connection; finalised by the caller. */
 NODISCARD int sql_prepare(sqlite3 *sql, sqlite3_stmt **out, const char *text);

@@ -220,20 +220,9 @@ static void set_aside(struct journal *j, const char *why)
     (void)!unlink(beside);
 }
 
-/* Its log gets the same mode. What cannot be made here SQLite says why. */
-static void make_for_us_alone(const char *path)
-{
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-
-    if (fd < 0)
-        return;
-    (void)!fchmod(fd, 0640);
-    close(fd);
-}
-
 static int open_file(struct journal *j, char *why)
 {
-    make_for_us_alone(j->path);
+    sql_file_make(j->path);
     return file_open(&j->file, j->path, clock_wall_ms(j->clock), j->version, &j->rng, why, WHY_MAX);
 }
 

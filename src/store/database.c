@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The file. One table for each of keep.h: by number with an integer key, which costs a quarter of a
  * text key, or by name. */
+#include "base/buf.h"
 #include "store/store_internal.h"
 
 #include <fcntl.h>
@@ -10,6 +11,7 @@
 
 enum {
     APPLICATION_ID = 0x65787473, /* "exts" */
+    NAME_MAX_BYTES = 1 << 16,    /* more than any name has */
     READER_PATIENCE_MS = 5000,   /* readers of one file meet when its log's index is made anew */
 };
 
@@ -263,30 +265,85 @@ static struct keep_record row(sqlite3_stmt *st, enum keep_table table)
     return k;
 }
 
+struct reading {
+    enum keep_table table;
+    int (*each)(void *ctx, const struct keep_record *record);
+    void *ctx;
+    int each_result;
+    int64_t number; /* of the last record, or its name */
+    struct buf name;
+};
+
+static void remember(struct reading *g, const struct keep_record *k)
+{
+    g->number = (int64_t)k->number;
+    buf_reset(&g->name);
+    buf_add(&g->name, k->name);
+}
+
+static int read_on(sqlite3_stmt *st, struct reading *g)
+{
+    int code = SQLITE_ROW;
+
+    while (g->each_result == 0 && (code = sqlite3_step(st)) == SQLITE_ROW) {
+        struct keep_record k = row(st, g->table);
+
+        remember(g, &k);
+        g->each_result = g->each(g->ctx, &k);
+    }
+    return code;
+}
+
+static int read_forwards(struct database *d, const char *which, struct reading *g)
+{
+    sqlite3_stmt *st = NULL;
+    char sql[160];
+    int code;
+
+    snprintf(sql, sizeof(sql), "SELECT * FROM %s WHERE %s", table_names[g->table], which);
+    code = sqlite3_prepare_v2(d->sql, sql, -1, &st, NULL);
+    if (code == SQLITE_OK)
+        code = read_on(st, g);
+    sqlite3_finalize(st);
+    return sql_result(code);
+}
+
+/* What is behind a page that cannot be read, as far as the next one. */
+static void read_backwards(struct database *d, const char *which, struct reading *g)
+{
+    const char *key = by_number(g->table) ? "number" : "name";
+    struct buf name;
+    sqlite3_stmt *st = NULL;
+    char sql[160];
+
+    snprintf(sql, sizeof(sql), "SELECT * FROM %s WHERE %s AND %s > ?1 ORDER BY %s DESC",
+             table_names[g->table], which, key, key);
+    buf_init(&name, NAME_MAX_BYTES);
+    buf_add(&name, buf_str(&g->name));
+    if (!name.error && !g->name.error &&
+        sqlite3_prepare_v2(d->sql, sql, -1, &st, NULL) == SQLITE_OK &&
+        (by_number(g->table) ? sqlite3_bind_int64(st, 1, g->number)
+                             : sqlite3_bind_text64(st, 1, name.n ? name.p : "", name.n,
+                                                   SQLITE_STATIC, SQLITE_UTF8)) == SQLITE_OK)
+        (void)read_on(st, g);
+    sqlite3_finalize(st);
+    buf_fini(&name);
+}
+
 int database_read(struct database *d, const char *which, enum keep_table table,
                   int (*each)(void *ctx, const struct keep_record *record), void *ctx,
                   int *each_result)
 {
-    sqlite3_stmt *st = NULL;
-    char sql[128];
-    int code;
+    struct reading g = { .table = table, .each = each, .ctx = ctx, .number = -1 };
+    int r;
 
-    *each_result = 0;
-    snprintf(sql, sizeof(sql), "SELECT * FROM %s %s", table_names[table], which);
-    code = sqlite3_prepare_v2(d->sql, sql, -1, &st, NULL);
-    while (code == SQLITE_OK || code == SQLITE_ROW) {
-        struct keep_record k;
-
-        code = sqlite3_step(st);
-        if (code != SQLITE_ROW)
-            break;
-        k = row(st, table);
-        *each_result = each(ctx, &k);
-        if (*each_result)
-            break;
-    }
-    sqlite3_finalize(st);
-    return sql_result(code);
+    buf_init(&g.name, NAME_MAX_BYTES);
+    r = read_forwards(d, which, &g);
+    if (r == SQL_DAMAGED && g.each_result == 0)
+        read_backwards(d, which, &g);
+    buf_fini(&g.name);
+    *each_result = g.each_result;
+    return r;
 }
 
 /* ---- the whole file ---- */
@@ -405,7 +462,7 @@ int database_verify(const struct database_config *cfg,
         database_why(&d, SQLITE_ERROR, why, why_n);
     r = r ? r : integrity_check(&d, why, why_n);
     for (unsigned t = 0; t < KEEP_TABLES && r == 0; t++) {
-        r = database_read(&d, "", t, give, &every, &ignored);
+        r = database_read(&d, ALL_RECORDS, t, give, &every, &ignored);
         if (r)
             database_why(&d, SQLITE_ERROR, why, why_n);
     }

@@ -23,6 +23,7 @@ enum {
     WAITING_BYTES_MAX = 128 << 20, /* while it fails: more is cheaper to put anew, all of it */
     PATH_ROOM = 4096,
     NONCE_KEY_BYTES = 32,
+    UNKNOWN_STARTS = 1000, /* more than there were since what is known of a damaged file */
 };
 
 struct store {
@@ -173,11 +174,13 @@ static int file_open(struct store *s, char *why, size_t why_n)
     s->unfinished = false;
     making_remove(s);
     cfg.patience_ms = START_PATIENCE_MS;
+    sql_file_make(s->path);
     r = database_open(&s->database, &cfg, why, why_n);
     if (r != SQL_DAMAGED)
         return r;
     log_error(s->log, "store.damaged", KV("file", s->path), KV("why", why));
     file_move_aside(s);
+    sql_file_make(s->path);
     r = database_open(&s->database, &cfg, why, why_n);
     return r == SQL_DAMAGED ? -EUCLEAN : r;
 }
@@ -233,12 +236,24 @@ static int put_selves(const struct store *s, struct database *d)
     return r ? r : put_self(d, STR("nonce_key"), store_nonce_key(s));
 }
 
+/* Damage is noted, and no reason not to go on: the file is replaced by what there is in memory. */
+static int despite_damage(struct store *s, const struct database *d, int r)
+{
+    if (r != SQL_DAMAGED)
+        return r;
+    log_error(s->log, "store.damaged", KV("file", s->path), KV("why", sqlite3_errmsg(d->sql)));
+    atomic_store(&s->damaged, true);
+    return 0;
+}
+
 /* Numbers that must not come twice are counted from it. A file from before the last start (a copy
  * that is used once more) says too little: what was told last says the rest, and by the gap that
  * it is not of this file. */
 static int incarnation_find(struct store *s, struct str directory)
 {
-    int each, r = database_read(&s->database, "", KEEP_SELF, take_self, s, &each);
+    int each, r = despite_damage(
+                  s, &s->database,
+                  database_read(&s->database, ALL_RECORDS, KEEP_SELF, take_self, s, &each));
     uint64_t told;
 
     if (r)
@@ -246,7 +261,7 @@ static int incarnation_find(struct store *s, struct str directory)
     told = told_incarnation(directory, s->identity);
     if (told > s->incarnation)
         s->incarnation = told + 1;
-    s->incarnation++;
+    s->incarnation += s->damaged ? UNKNOWN_STARTS : 1;
     self_make(s);
     return 0;
 }
@@ -258,7 +273,12 @@ static int incarnation_begin(struct store *s)
     r = r ? r : put_selves(s, &s->database);
     r = r ? r : database_commit(&s->database);
     /* Also where nothing else is synced: a loss of power must not have it come twice. */
-    return r ? r : database_sync(&s->database);
+    r = r ? r : database_sync(&s->database);
+    if (r != SQL_DAMAGED)
+        return r;
+    r = despite_damage(s, &s->database, r); /* the file that is made in its place has it */
+    database_rollback(&s->database);
+    return r;
 }
 
 /* ---- failing ---- */
@@ -351,6 +371,7 @@ static int making_fill(const struct store *s, char *why, size_t why_n)
 
     making_remove(s);
     cfg.path = path_making(s, path);
+    sql_file_make(cfg.path);
     r = database_open(&d, &cfg, why, why_n);
     if (r)
         return r;
@@ -629,21 +650,12 @@ int store_open(struct store **out, const struct store_config *cfg, char *why, si
     return 0;
 }
 
-static int read_result(struct store *s, const struct database *d, int r)
-{
-    if (r != SQL_DAMAGED)
-        return r;
-    log_error(s->log, "store.damaged", KV("file", s->path), KV("why", sqlite3_errmsg(d->sql)));
-    atomic_store(&s->damaged, true);
-    return 0;
-}
-
 int store_read(struct store *s, enum keep_table table,
                int (*each)(void *ctx, const struct keep_record *record), void *ctx)
 {
-    int each_result, r = database_read(&s->database, "", table, each, ctx, &each_result);
+    int each_result, r = database_read(&s->database, ALL_RECORDS, table, each, ctx, &each_result);
 
-    r = read_result(s, &s->database, r);
+    r = despite_damage(s, &s->database, r);
     return each_result ? each_result : r;
 }
 
@@ -655,12 +667,11 @@ int store_read_share(struct store *s, enum keep_table table, unsigned worker, un
     struct database d;
     char which[64];
 
-    snprintf(which, sizeof(which), "WHERE (number %% %d) %% %u = %u", TOLD_CLASSES, workers,
-             worker);
+    snprintf(which, sizeof(which), "(number %% %d) %% %u = %u", TOLD_CLASSES, workers, worker);
     r = database_open_reader(&d, &cfg);
     if (r)
         return r < 0 ? r : -EUCLEAN;
-    r = read_result(s, &d, database_read(&d, which, table, each, ctx, &each_result));
+    r = despite_damage(s, &d, database_read(&d, which, table, each, ctx, &each_result));
     database_close(&d);
     return each_result ? each_result : r;
 }
@@ -690,9 +701,7 @@ static void *store_main(void *arg)
     struct store *s = arg;
 
     (void)!pthread_setname_np(pthread_self(), "store");
-    if (s->damaged)
-        timer_start(&s->loop.wheel, &s->retry, 0);
-    timer_start(&s->loop.wheel, &s->look, LOOK_IDLE_MS);
+    timer_start(&s->loop.wheel, &s->look, s->damaged ? 0 : LOOK_IDLE_MS);
     loop_run(&s->loop);
     return NULL;
 }
@@ -812,12 +821,16 @@ int store_backup(const struct store *s, struct str file, char *why, size_t why_n
     return database_backup(&cfg, path, why, why_n);
 }
 
-int store_verify(const struct store *s, void (*each)(void *ctx, const struct keep_record *record),
+int store_verify(struct store *s, void (*each)(void *ctx, const struct keep_record *record),
                  void *ctx, char *why, size_t why_n)
 {
     const struct database_config cfg = database_config_of(s);
 
-    return database_verify(&cfg, each, ctx, why, why_n);
+    int r = database_verify(&cfg, each, ctx, why, why_n);
+
+    if (r == -EUCLEAN && !atomic_exchange(&s->damaged, true))
+        log_error(s->log, "store.damaged", KV("file", s->path), KV("why", why));
+    return r;
 }
 
 const char *store_path(const struct store *s)

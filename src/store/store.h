@@ -92,7 +92,7 @@ const char *store_table_name(enum keep_table table);
  * negative errno with the reason in `why`, then there is no such file. */
 NODISCARD int store_backup(const struct store *s, struct str file, char *why, size_t why_n);
 /* Checks the whole file, then gives every record to `each`, as it is at one moment. Likewise. 0, or
- * a negative errno with the reason: -EUCLEAN when the file is damaged. */
-NODISCARD int store_verify(const struct store *s,
+ * a negative errno with the reason: -EUCLEAN when the file is damaged, which then is replaced. */
+NODISCARD int store_verify(struct store *s,
                            void (*each)(void *ctx, const struct keep_record *record), void *ctx,
                            char *why, size_t why_n);

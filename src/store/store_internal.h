@@ -81,7 +81,9 @@ void database_rollback(struct database *d);
 NODISCARD int database_settle(struct database *d);
 /* Somebody has removed or replaced the file: what is written is found by nobody. */
 bool database_is_elsewhere(const struct database *d);
-/* `which` is "WHERE ...", or empty. */
+#define ALL_RECORDS "1"
+/* Those that fulfil the condition `which`. SQL_DAMAGED: some of them cannot be read; what is before
+ * and behind was. */
 NODISCARD int database_read(struct database *d, const char *which, enum keep_table table,
                             int (*each)(void *ctx, const struct keep_record *record), void *ctx,
                             int *each_result);

@@ -247,6 +247,36 @@ static void test_what_is_posted_is_written_before_the_end(void **state)
     assert_has(f, KEEP_SUBSCRIPTION, "1=x 2=x 3=x ");
 }
 
+static void path_of(const struct fixture *f, const char *name, char path[static 128])
+{
+    snprintf(path, 128, "%.100s/%s", f->directory, name);
+}
+
+static mode_t mode_of(struct fixture *f, const char *name)
+{
+    char path[128];
+    struct stat st;
+
+    path_of(f, name, path);
+    assert_int_equal(stat(path, &st), 0);
+    return st.st_mode & 07777;
+}
+
+/* A key is in it, and who watches whom. */
+static void test_the_file_is_for_its_owner(void **state)
+{
+    struct fixture *f = *state;
+    mode_t mask = umask(0);
+
+    begin(f, NULL);
+    put_number(&f->owner, 1, "x");
+    assert_int_equal(written(f), 0);
+    umask(mask);
+    assert_int_equal(mode_of(f, "extstate.db"), 0640);
+    assert_int_equal(mode_of(f, "extstate.db-wal"), 0640);
+    end(f);
+}
+
 static void test_each_start_has_a_number(void **state)
 {
     struct fixture *f = *state;
@@ -310,11 +340,6 @@ static void test_a_directory_that_is_none_is_an_error_with_a_reason(void **state
     assert_non_null(strstr(other.why, "No such file"));
 }
 
-static void path_of(const struct fixture *f, const char *name, char path[static 128])
-{
-    snprintf(path, 128, "%.100s/%s", f->directory, name);
-}
-
 static void test_a_schema_of_the_future_is_left_alone(void **state)
 {
     struct fixture *f = *state;
@@ -348,6 +373,41 @@ static void damage(struct fixture *f, off_t at)
     close(fd);
 }
 
+/* The first page of a table. */
+static long root_of(struct fixture *f, const char *table)
+{
+    char path[128];
+    sqlite3_stmt *st;
+    sqlite3 *sql;
+    long page;
+
+    path_of(f, "extstate.db", path);
+    assert_int_equal(sqlite3_open_v2(path, &sql, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(sql, "SELECT rootpage FROM sqlite_schema WHERE name = ?1",
+                                        -1, &st, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_bind_text(st, 1, table, -1, SQLITE_STATIC), SQLITE_OK);
+    assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+    page = sqlite3_column_int(st, 0);
+    sqlite3_finalize(st);
+    sqlite3_close(sql);
+    return page;
+}
+
+static void damage_page(struct fixture *f, long page)
+{
+    static const char junk[4096] = "no page";
+    char path[128];
+    int fd;
+
+    path_of(f, "extstate.db", path);
+    fd = open(path, O_WRONLY);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, junk, sizeof(junk), (page - 1) * (off_t)sizeof(junk)),
+                     sizeof(junk));
+    close(fd);
+}
+
 static unsigned files_damaged(struct fixture *f)
 {
     char command[200], line[32] = "";
@@ -360,6 +420,72 @@ static unsigned files_damaged(struct fixture *f)
     assert_non_null(fgets(line, sizeof(line), p));
     pclose(p);
     return (unsigned)strtoul(line, NULL, 10);
+}
+
+/* What the file says of itself is lost, its records are not; and no number comes twice. */
+static void test_a_damaged_self_begins_another_one(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t identity;
+    struct told *told;
+
+    begin(f, NULL);
+    put_number(&f->owner, 1, "x");
+    assert_int_equal(written(f), 0);
+    identity = store_identity(f->store);
+    assert_int_equal(told_open(&told, &(struct told_config){ .directory = str_of(f->directory),
+                                                             .identity = identity,
+                                                             .incarnation = 4711,
+                                                             .workers = 1 }),
+                     0);
+    told_begin(told);
+    told_close(told);
+    end(f);
+    damage_page(f, root_of(f, "self"));
+    assert_int_equal(open_with(f, NULL), 0);
+    assert_true(store_identity(f->store) != identity);
+    assert_true(store_incarnation(f->store) > 4711);
+    assert_reads(f, KEEP_SUBSCRIPTION, "1=x ");
+    own(f);
+    assert_int_equal(store_start(f->store, f->why, sizeof(f->why)), 0);
+    WAIT_FOR(f, f->owner.rewrites == 1);
+    assert_int_equal(written(f), 0);
+    identity = store_identity(f->store);
+    end(f);
+    assert_int_equal(files_damaged(f), 1);
+    assert_int_equal(open_with(f, NULL), 0);
+    assert_true(store_identity(f->store) == identity);
+    store_close(f->store);
+}
+
+static void count_record(void *ctx, const struct keep_record *k)
+{
+    unsigned *counts = ctx;
+
+    counts[k->table]++;
+}
+
+/* Nothing that is written comes near it. */
+static void test_what_verify_finds_is_mended(void **state)
+{
+    struct fixture *f = *state;
+    unsigned counts[KEEP_TABLES] = { 0 };
+    char why[256];
+
+    begin(f, NULL);
+    put_number(&f->owner, 1, "x");
+    assert_int_equal(written(f), 0);
+    end(f);
+    begin(f, NULL);
+    damage_page(f, root_of(f, "autohint"));
+    assert_int_equal(store_verify(f->store, count_record, counts, why, sizeof(why)), -EUCLEAN);
+    put_number(&f->owner, 1, "again");
+    assert_int_equal(written(f), 0);
+    WAIT_FOR(f, f->owner.rewrites == 1 && files_damaged(f) == 1);
+    assert_int_equal(store_verify(f->store, count_record, counts, why, sizeof(why)), 0);
+    assert_int_equal(mode_of(f, "extstate.db"), 0640);
+    end(f);
+    assert_has(f, KEEP_SUBSCRIPTION, "1=again ");
 }
 
 static void test_a_file_that_is_none_is_put_aside_and_a_new_one_begun(void **state)
@@ -375,11 +501,19 @@ static void test_a_file_that_is_none_is_put_aside_and_a_new_one_begun(void **sta
     assert_int_equal(files_damaged(f), 1);
 }
 
+static int mark(void *ctx, const struct keep_record *record)
+{
+    ((bool *)ctx)[record->number] = true;
+    return 0;
+}
+
 /* What could be read is put again by its owner. */
 static void test_a_damaged_page_has_the_file_replaced(void **state)
 {
     struct fixture *f = *state;
     char long_text[600];
+    bool seen[100] = { false };
+    size_t n = 0;
 
     memset(long_text, 'x', sizeof(long_text));
     long_text[sizeof(long_text) - 1] = '\0';
@@ -388,15 +522,13 @@ static void test_a_damaged_page_has_the_file_replaced(void **state)
         put_number(&f->owner, i, long_text);
     assert_int_equal(written(f), 0);
     end(f);
-    damage(f, 65536); /* some leaf of the table */
+    damage_page(f, 17); /* some leaf of the table */
     assert_int_equal(open_with(f, NULL), 0);
-    {
-        struct buf b;
-
-        buf_init(&b, 1 << 20);
-        assert_int_equal(store_read(f->store, KEEP_SUBSCRIPTION, add_text, &b), 0);
-        buf_fini(&b);
-    }
+    assert_int_equal(store_read(f->store, KEEP_SUBSCRIPTION, mark, seen), 0);
+    assert_true(seen[1] && seen[99]); /* what is before and behind it */
+    for (uint64_t i = 1; i < 100; i++)
+        n += seen[i];
+    assert_in_range(n, 99 - 7, 98);
     own(f);
     assert_int_equal(store_start(f->store, f->why, sizeof(f->why)), 0);
     WAIT_FOR(f, f->owner.rewrites == 1);
@@ -404,6 +536,47 @@ static void test_a_damaged_page_has_the_file_replaced(void **state)
     end(f);
     assert_int_equal(files_damaged(f), 1);
     assert_has(f, KEEP_SUBSCRIPTION, "1=again ");
+}
+
+static int add_name(void *ctx, const struct keep_record *record)
+{
+    unsigned *seen = ctx;
+    uint64_t i = 0;
+
+    assert_int_equal(str_to_u64(&i, str_sub(record->name, 1, record->name.n)), 0);
+    seen[i]++;
+    return 0;
+}
+
+static void test_damaged_names_are_read_from_both_ends(void **state)
+{
+    struct fixture *f = *state;
+    unsigned seen[200] = { 0 }, n = 0;
+    char text[600];
+
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    begin(f, NULL);
+    for (unsigned i = 100; i < 200; i++) {
+        char name[8];
+
+        snprintf(name, sizeof(name), "d%u", i);
+        keep_put(&f->owner.keep, &(struct keep_record){ .table = KEEP_DEVICE,
+                                                        .name = str_of(name),
+                                                        .bytes = str_of(text) });
+    }
+    assert_int_equal(written(f), 0);
+    end(f);
+    damage_page(f, 20); /* one of them */
+    assert_int_equal(open_with(f, NULL), 0);
+    assert_int_equal(store_read(f->store, KEEP_DEVICE, add_name, seen), 0);
+    assert_true(seen[100] && seen[199]);
+    for (size_t i = 100; i < 200; i++) {
+        assert_in_range(seen[i], 0, 1);
+        n += seen[i];
+    }
+    assert_in_range(n, 100 - 7, 99);
+    store_close(f->store);
 }
 
 /* ---- a disk that fails ---- */
@@ -839,13 +1012,6 @@ static void test_a_clock_that_is_set_has_everything_put_again(void **state)
 
 /* ---- copies ---- */
 
-static void count_record(void *ctx, const struct keep_record *k)
-{
-    unsigned *counts = ctx;
-
-    counts[k->table]++;
-}
-
 static void test_a_copy_is_a_store(void **state)
 {
     struct fixture *f = *state;
@@ -905,6 +1071,7 @@ int main(void)
         T(test_the_key_of_nonces_is_the_files),
         T(test_much_is_written_like_little),
         T(test_what_is_posted_is_written_before_the_end),
+        T(test_the_file_is_for_its_owner),
         T(test_each_start_has_a_number),
         T(test_a_former_file_goes_on_from_what_was_told),
         T(test_a_directory_has_one_store),
@@ -912,6 +1079,9 @@ int main(void)
         T(test_a_schema_of_the_future_is_left_alone),
         T(test_a_file_that_is_none_is_put_aside_and_a_new_one_begun),
         T(test_a_damaged_page_has_the_file_replaced),
+        T(test_damaged_names_are_read_from_both_ends),
+        T(test_a_damaged_self_begins_another_one),
+        T(test_what_verify_finds_is_mended),
         T(test_the_number_of_a_start_survives_a_loss_of_power),
         T(test_what_a_disk_refuses_is_written_when_it_takes_it_again),
         T(test_what_waits_while_it_fails_is_bounded),

@@ -73,7 +73,7 @@ uint64_t told_incarnation(struct str directory, uint64_t identity)
         if (fd < 0)
             continue;
         if (pread(fd, &h, sizeof(h), 0) == sizeof(h) &&
-            memcmp(h.magic, magic, sizeof(magic)) == 0 && h.identity == identity &&
+            memcmp(h.magic, magic, sizeof(magic)) == 0 && (!identity || h.identity == identity) &&
             h.incarnation > highest)
             highest = h.incarnation;
         close(fd);

@@ -13,7 +13,8 @@
 
 enum { TOLD_CLASSES = 64 }; /* of numbers: more than there can be workers */
 
-/* The highest incarnation of a store that files in this directory are of; 0: none is. */
+/* The highest incarnation of a store that files in this directory are of; 0: none is. Identity 0 is
+ * any store. */
 uint64_t told_incarnation(struct str directory, uint64_t identity);
 
 struct told; /* opaque: see told.c */

@@ -574,6 +574,57 @@ class Trouble(unittest.TestCase):
             daemon.set("Custom:1001", "INUSE")
             daemon.tool("verify")
 
+    def root_of(self, file, table):
+        db = sqlite3.connect(file)
+        page = db.execute("select rootpage from sqlite_schema where name = ?", (table,)).fetchone()[0]
+        db.close()
+        return page
+
+    def damage(self, file, page):
+        with open(file, "r+b") as f:
+            f.seek((page - 1) * 4096)
+            f.write(b"no page ".ljust(4096))
+
+    def test_what_verify_finds(self):
+        """It is mended although nothing is written."""
+        with Extstated(DURABLE) as daemon:
+            daemon.set("Custom:1000", "INUSE")
+            daemon.stop()
+            daemon.start()
+            file = daemon.directory / "state/extstate.db"
+            self.damage(file, self.root_of(file, "silent_contact"))
+            daemon.tool("verify", status=1)
+            self.assertIn("store.damaged", daemon.log())
+            wait_for("another file", lambda: store_status(daemon)["files_replaced"])
+            daemon.tool("verify")
+            daemon.kill()
+            daemon.start()
+            self.assertEqual(states(daemon)["Custom:1000"], "INUSE")
+
+    def test_a_page_damaged_before_the_start(self):
+        """Whichever it is, what is in the others is there."""
+        for table in ("self", "device", "subscription", "publication"):
+            with self.subTest(table), Extstated(DURABLE) as daemon, Phone(daemon.port) as phone:
+                daemon.set("Custom:1000", "INUSE")
+                phone.subscribe("1000")
+                before = phone.notify().cseq
+                daemon.stop()
+                file = daemon.directory / "state/extstate.db"
+                self.damage(file, self.root_of(file, table))
+                daemon.start()
+                self.assertIn("store.damaged", daemon.log())
+                self.assertEqual(states(daemon).get("Custom:1000"), "INUSE" if table != "device" else None)
+                daemon.set("Custom:1000", "RINGING")
+                if table != "subscription":
+                    wait_for("the newest state", lambda: "<state>early</state>" in self.told(phone, before))
+                wait_for("another file", lambda: store_status(daemon)["files_replaced"])
+                daemon.tool("verify")
+
+    def told(self, phone, cseq):
+        told = phone.notify()
+        self.assertGreater(told.cseq, cseq)
+        return told.body
+
     def test_another_daemon(self):
         with Extstated(DURABLE) as daemon:
             other = Extstated({"extstate.conf": f"[general]\ncontrol_socket={daemon.directory}/other\n"})
