@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -585,7 +586,11 @@ static int rehearse(struct daemon *d)
 int daemon_rehearse(const struct daemon_options *options)
 {
     struct daemon d = { .options = options, .manager = MANAGER_LISTENERS_NONE };
-    int r = log_create(&d.log, STDERR_FILENO, LOG_LEVEL_WARN, &clock_system);
+    /* It has the sockets of who asks. Were it to outlive that one, killed meanwhile, nobody could
+     * be started at their addresses. */
+    int r = prctl(PR_SET_PDEATHSIG, SIGKILL) ? -errno : 0;
+
+    r = r ? r : log_create(&d.log, STDERR_FILENO, LOG_LEVEL_WARN, &clock_system);
 
     if (r == 0)
         r = rehearse(&d);

@@ -435,6 +435,32 @@ class Upgrade(unittest.TestCase):
             self.assertEqual(phone.subscribe("1000", dialog=dialog).status, 200)
             self.assertGreater(phone.notify().cseq, before)
 
+    def test_killed_in_the_rehearsal(self):
+        """The new program is no more, either, and keeps nobody from the addresses."""
+        with Extstated() as daemon, Phone(daemon.port) as phone:
+            hold, there = daemon.directory / "hold", daemon.directory / "there"
+            daemon.write("waits", f"#!/bin/sh\ntest -e {hold} && touch {there}\nwhile test -e {hold}; do sleep 0.05; done\n")
+            (daemon.config / "waits").chmod(0o755)
+            daemon.write("extstate.conf", "[general]\nexecincludes=yes\n")
+            daemon.stop()
+            daemon.start()
+            dialog = Subscription(phone.subscribe("1000"))
+            before = phone.notify().cseq
+            daemon.write("extensions.conf", f"#exec {daemon.config}/waits\n" + harness.DEFAULT_FILES["extensions.conf"])
+            hold.touch()
+            try:
+                upgrade = subprocess.Popen([harness.EXTSTATECTL, "--socket", daemon.socket, "upgrade"], stderr=subprocess.PIPE,
+                                           text=True)
+                harness.wait_for("the rehearsal", there.exists)
+                daemon.kill()
+                self.assertIn("went away", upgrade.communicate(timeout=harness.PATIENCE)[1])
+                daemon.write("extensions.conf", harness.DEFAULT_FILES["extensions.conf"])
+                daemon.start()
+            finally:
+                hold.unlink()
+            self.assertEqual(phone.subscribe("1000", dialog=dialog).status, 200)
+            self.assertGreater(phone.notify().cseq, before)
+
     def test_service_manager(self):
         """It is told of a reload, by the process it knows, and fed by both programs."""
         with harness.service_manager() as (manager, path):
