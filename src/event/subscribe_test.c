@@ -415,6 +415,36 @@ static void test_unwatch_waits_for_questions(void **state)
     fixture_destroy(f);
 }
 
+/* Likewise, but the answer's subscriber is refused. */
+static void test_refused_at_an_idle_resource(void **state)
+{
+    struct fixture *f = fixture_create(NULL);
+    struct sub s = sub_plain("a"), other = sub_plain("b");
+    char tag[64];
+
+    (void)state;
+    f->uncacheable = true;
+    settings_unref(f->settings);
+    f->settings = settings_fixture_with(FIXTURE_CONFIG, "[authorization]\nblock=bob\n");
+    notifier_settings_set(f->notifier, f->settings);
+    fixture_state(f, "100", EXTENSION_IDLE);
+    establish(f, &s, tag);
+    other.user = "bob";
+    sub_send(f, &other);
+    s.expires = "0";
+    sub_send(f, &s);
+    expect_status(f, 200);
+    f->seen++;
+    answer_last(f, 200);
+    assert_int_equal(live(f), 1);
+    assert_int_equal(f->unwatched, 0);
+    fixture_answer_questions(f, 1);
+    expect_status(f, 403);
+    assert_int_equal(f->unwatched, 1);
+    assert_int_equal(fixture_counters(f).resources, 0);
+    fixture_destroy(f);
+}
+
 static void test_retransmitted_subscribe(void **state)
 {
     struct fixture *f = fixture_create(NULL);
@@ -489,6 +519,7 @@ int main(void)
         cmocka_unit_test(test_watch_fails),
         cmocka_unit_test(test_watch_unanswered),
         cmocka_unit_test(test_unwatch_waits_for_questions),
+        cmocka_unit_test(test_refused_at_an_idle_resource),
         cmocka_unit_test(test_retransmitted_subscribe),
         cmocka_unit_test(test_waiting_when_all_ends),
         cmocka_unit_test(test_stopping),
