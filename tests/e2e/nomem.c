@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
-/* nomem.so - an LD_PRELOAD shim: the allocation of the program's own code with the number NOMEM_AT,
- * counted from 0, fails. Those of libraries do not: some of them end the process then. With
- * NOMEM_PLACES only the first allocation of each place in the program counts, a place being who
- * called whom. How many there were is written to the file NOMEM_COUNT at the end. */
+/* nomem.so - an LD_PRELOAD shim: the first allocation of the program's own code fails at the place
+ * NOMEM_AT, a place being who called whom, and with NOMEM_PLACES each place is told when it is seen
+ * first; both on standard error. Those of libraries do not fail: some of them end the process then.
+ * Of a program of cmocka's only the test NOMEM_TEST runs. */
+#include <dlfcn.h>
 #include <link.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 extern void *__libc_malloc(size_t n);
 extern void *__libc_calloc(size_t count, size_t n);
@@ -17,10 +19,10 @@ extern void *__libc_realloc(void *p, size_t n);
 enum { CALLERS = 6, PLACES_MAX = 1 << 16 };
 
 static uintptr_t from, to; /* the program's code */
-static uint64_t at = UINT64_MAX;
-static bool by_place;
-static atomic_uint_fast64_t count;
-static atomic_uint_fast64_t places[PLACES_MAX]; /* those that were seen: a hash table */
+static uint64_t at;        /* 0: nowhere */
+static bool tells;
+static atomic_bool failed;
+static atomic_uint_fast64_t places[PLACES_MAX]; /* those that were told: a hash table */
 
 static int on_object(struct dl_phdr_info *info, size_t size, void *ctx)
 {
@@ -39,23 +41,16 @@ static int on_object(struct dl_phdr_info *info, size_t size, void *ctx)
 
 __attribute__((constructor)) static void begin(void)
 {
-    const char *text = getenv("NOMEM_AT");
+    const char *place = getenv("NOMEM_AT"), *test = getenv("NOMEM_TEST");
+    void (*filter)(const char *pattern) = NULL;
 
-    if (text)
-        at = strtoull(text, NULL, 10);
-    by_place = getenv("NOMEM_PLACES") != NULL;
     dl_iterate_phdr(on_object, NULL);
-}
-
-__attribute__((destructor)) static void end(void)
-{
-    const char *path = getenv("NOMEM_COUNT");
-    FILE *f = path ? fopen(path, "w") : NULL;
-
-    if (!f)
-        return;
-    fprintf(f, "%llu\n", (unsigned long long)atomic_load(&count));
-    fclose(f);
+    at = place ? strtoull(place, NULL, 16) : 0;
+    tells = getenv("NOMEM_PLACES") != NULL;
+    if (test)
+        *(void **)&filter = dlsym(RTLD_DEFAULT, "cmocka_set_test_filter");
+    if (filter)
+        filter(test);
 }
 
 static bool is_ours(uintptr_t code)
@@ -91,11 +86,28 @@ static bool is_new(uint64_t place)
     return false;
 }
 
+static void tell(const char *what, uint64_t place)
+{
+    char line[64];
+    int n = snprintf(line, sizeof(line), "%s %016llx\n", what, (unsigned long long)place);
+
+    (void)!write(STDERR_FILENO, line, (size_t)n);
+}
+
 /* `frame` is that of the function that is called instead of libc's. */
 static bool fails(const uintptr_t *frame)
 {
-    return is_ours(frame[1]) && (!by_place || is_new(place_of(frame))) &&
-           atomic_fetch_add(&count, 1) == at;
+    uint64_t place;
+
+    if ((!at && !tells) || !is_ours(frame[1]))
+        return false;
+    place = place_of(frame);
+    if (tells && is_new(place))
+        tell("place", place);
+    if (place != at || atomic_exchange(&failed, true))
+        return false;
+    tell("no memory at", place);
+    return true;
 }
 
 #define OURS __attribute__((visibility("default")))
