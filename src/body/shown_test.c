@@ -105,6 +105,7 @@ static void check(const struct resource *of, const struct view_grants *grants, c
     shown_print(&got, shown);
     snapshot_unref(shown);
     buf_add_char(&got, '\0');
+    assert_int_equal(got.error, 0);
     assert_string_equal(got.p, want);
     buf_fini(&got);
 }

@@ -61,10 +61,20 @@ static int setup(void **state)
     return 0;
 }
 
+/* Whoever asked for it is let go. */
+static void upgrade_end(struct fixture *f, const char *why)
+{
+    if (f->upgrade)
+        f->upgrade->failed(f->upgrade, str_of(why));
+    f->upgrade = NULL;
+}
+
 static int teardown(void **state)
 {
     struct fixture *f = *state;
 
+    upgrade_end(f, "the test is over");
+    ctl_destroy(f->former);
     ctl_destroy(f->ctl);
     close(f->fd);
     uv_run(&f->loop, UV_RUN_DEFAULT);
@@ -591,7 +601,7 @@ static void test_upgrade_refused(void **state)
     turn(f);
     assert_true(str_equal(f->upgrade->program, STR("/x")));
     assert_int_equal(f->upgrade->timeout_s, 5);
-    f->upgrade->failed(f->upgrade, STR("it is no program"));
+    upgrade_end(f, "it is no program");
     assert_non_null(strstr(read_lines(f, 1), "{\"id\":8,\"ok\":false,\"error\":\"failed\","
                                              "\"message\":\"it is no program\"}"));
 }
@@ -601,7 +611,6 @@ static void test_upgrade_refused(void **state)
 static void check_upgrade(struct fixture *f, const struct ctl_upgraded *how, const char *answer)
 {
     struct ctl_config cfg = config_of(f);
-    struct ctl *former = f->ctl;
     int asked = f->fd, other = dial(f), late;
 
     ask(f, "{\"id\":-7,\"command\":\"upgrade\"}", 0);
@@ -616,6 +625,8 @@ static void check_upgrade(struct fixture *f, const struct ctl_upgraded *how, con
     assert_int_equal(f->n_passed, 3);
     late = dial(f);
 
+    f->former = f->ctl;
+    f->ctl = NULL;
     cfg.listens = true;
     for (size_t i = 0; i < f->n_passed; i++)
         if (strcmp(f->passed_names[i], "control") == 0)
@@ -628,8 +639,6 @@ static void check_upgrade(struct fixture *f, const struct ctl_upgraded *how, con
     f->fd = asked;
     assert_non_null(strstr(read_lines(f, 1), answer));
     assert_non_null(strstr(ask(f, "{\"command\":\"ping\"}", 1), "\"ok\":true"));
-    f->upgrade->failed(f->upgrade, STR("only this test has both")); /* it lets go of it */
-    ctl_destroy(former);
     close(other);
     close(late);
 }

@@ -26,7 +26,7 @@ struct fixture {
     struct keep_testing kept;
     int kept_result; /* of what lasts */
     unsigned n_lasting;
-    struct ctl *ctl;
+    struct ctl *ctl, *former; /* NULL, or who has handed over */
     char directory[64], path[96];
     int fd;
     char answer[65536];

@@ -558,6 +558,7 @@ static inline void notify_answer(struct fixture *f, size_t i, unsigned status, c
     struct buf b;
 
     assert_non_null(m);
+    assert_true(i < f->n_sent);
     assert_int_equal(sip_message_parse(m, f->sent[i].bytes, NULL), 0);
     assert_int_equal(m->method, SIP_NOTIFY);
     buf_init(&b, 60000);

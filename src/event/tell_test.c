@@ -59,6 +59,7 @@ static void assert_told(struct ear *e, struct fixture *f, const char *expected)
     while (inbox_run(&e->home, 100))
         ;
     buf_add_char(&e->told, '\0');
+    assert_int_equal(e->told.error, 0);
     assert_string_equal(e->told.p, expected);
     buf_reset(&e->told);
 }

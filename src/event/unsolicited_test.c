@@ -81,6 +81,7 @@ static void test_addresses(void **state)
     (void)state;
     found.list[0] = (struct dns_target){ fixture_addr("192.0.2.7:5070"), NET_UDP };
     found.list[1] = (struct dns_target){ fixture_addr("192.0.2.8:5070"), NET_UDP };
+    assert_int_equal(f->n_seeks, 1);
     notifier_resolved(f->notifier, f->seeks[0].question, &found);
     f->n_seeks = 0;
     expect_notify(f, "active", "Voice-Message: 0/0");

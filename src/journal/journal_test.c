@@ -166,6 +166,13 @@ static void run_check(struct question *q)
     buf_add(&q->told, str_of(why));
 }
 
+/* Without memory a change may be lost, and then it never is. */
+#define WAIT_FOR(condition)                       \
+    for (unsigned ms_ = 0; !(condition); ms_++) { \
+        assert_true(ms_ < 20000);                 \
+        usleep(1000);                             \
+    }
+
 static void assert_answer(struct testing *t, void (*run)(struct question *q), int result,
                           const char *expected)
 {
@@ -287,8 +294,7 @@ static void test_age(void **state)
     t.wall_ms += 1;
     assert_answer(&t, run_check, 0, "ok");
     journal_configure(t.journal, &t.feed, &t.settings); /* looks at once */
-    while (count(&t, "SELECT count(*) FROM change") != 1)
-        usleep(1000);
+    WAIT_FOR(count(&t, "SELECT count(*) FROM change") == 1);
     assert_answer(&t, run_all, 0, "device@4600000#2 ");
     testing_fini(&t);
 }
@@ -314,11 +320,8 @@ static void test_size(void **state)
     assert_int_equal(count(&t, "SELECT count(*) FROM change"), 40000);
     t.settings.max_mib = 2;
     journal_configure(t.journal, &t.feed, &t.settings);
-    do {
-        usleep(10000);
-        journal_counters_get(t.journal, &counters);
-    } while (counters.bytes == 0 || counters.bytes > 2 << 20 ||
-             count(&t, "SELECT count(*) FROM change") >= 20000);
+    WAIT_FOR((journal_counters_get(t.journal, &counters), counters.bytes) &&
+             counters.bytes <= 2 << 20 && count(&t, "SELECT count(*) FROM change") < 20000);
     assert_int_equal(counters.lost, 0);
     assert_int_equal(counters.written, 40000);
     assert_answer(&t, run_check, 0, "ok");
@@ -414,10 +417,7 @@ static void test_full(void **state)
     none.rlim_max = former.rlim_max;
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
     put(&t, 2, "Custom:lamp");
-    do {
-        usleep(1000);
-        journal_counters_get(t.journal, &counters);
-    } while (!counters.failing);
+    WAIT_FOR((journal_counters_get(t.journal, &counters), counters.failing));
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &former), 0);
     assert_int_equal(counters.lost, 1);
     t.later_ms = 20000; /* it is tried again */

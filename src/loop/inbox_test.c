@@ -332,10 +332,10 @@ static void *produce(void *ctx)
     struct producer *p = ctx;
 
     for (unsigned i = 0; i < PER_PRODUCER; i++) {
-        struct parcel *parcel = malloc(sizeof(*parcel));
+        struct parcel *parcel;
 
-        if (!parcel)
-            abort();
+        while (!(parcel = malloc(sizeof(*parcel))))
+            sched_yield();
         *parcel = (struct parcel){ { .run = parcel_run, .drop = parcel_drop }, p->id, i };
         if (i % 3 == 0) {
             inbox_post_always(&p->r->in, &parcel->m);

@@ -305,5 +305,6 @@ static inline const struct fixture_asked *only_asked(const struct fixture *f)
 static inline void fixture_answer(struct fixture *f, size_t i, int result,
                                   const struct publication_answer *answer)
 {
+    assert_true(i < f->n_asked);
     compositor_answer(f->compositor, f->asked[i].cookie, result, answer);
 }

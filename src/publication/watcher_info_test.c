@@ -463,7 +463,7 @@ static void test_waiting_is_bounded(void **state)
     watch(t, 0, 1);
     listed(t, 0);
     listed(t, 1);
-    assert_true(t->newest->published->n_watchers > 100);
+    assert_true(t->newest && t->newest->published && t->newest->published->n_watchers > 100);
     assert_true(str_equal(es_str(t->newest->published->watchers[0].uri), STR("w1")));
     testing_destroy(t);
 }

@@ -15,6 +15,7 @@ static void begin(struct pair *p, struct testing *t, const struct state_switches
 
     testing_init(t);
     state_destroy(t->core);
+    t->core = NULL;
     cfg = testing_config(t);
     cfg.keep = keep_testing_port(&p->kept);
     if (switches)

@@ -142,6 +142,7 @@ static inline void testing_init(struct testing *t)
 static inline void testing_fini(struct testing *t)
 {
     state_destroy(t->core);
+    t->core = NULL;
     dialplan_unref(t->dialplan);
     buf_fini(&t->events);
 }

@@ -185,6 +185,7 @@ static void assert_reads(struct fixture *f, enum keep_table table, const char *e
     buf_init(&b, 4096);
     assert_int_equal(store_read(f->store, table, add_text, &b), 0);
     buf_add_char(&b, '\0');
+    assert_int_equal(b.error, 0);
     assert_string_equal(b.p, expected);
     buf_fini(&b);
 }

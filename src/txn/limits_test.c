@@ -120,8 +120,9 @@ static void give(struct fixture *f, const struct limit_claim *claims)
 static void test_as_many_as_that(void **state)
 {
     struct fixture *f = *state;
-    const struct limit_claim alice[] = { { 1, 2 }, { 100, 3 } }, bob[] = { { 2, 2 }, { 100, 3 } },
-                             any[] = { { 1, 0 }, { 100, 0 } };
+    static const struct limit_claim alice[] = { { 1, 2 }, { 100, 3 } },
+                                    bob[] = { { 2, 2 }, { 100, 3 } },
+                                    any[] = { { 1, 0 }, { 100, 0 } };
 
     assert_int_equal(take(f, alice), 2);
     assert_int_equal(take(f, alice), 2);

@@ -351,6 +351,7 @@ static void test_force_rport(void **state)
     a.sent_by = "192.0.2.7:5099";
     f->unforced = true;
     ask_send(f, &a);
+    assert_non_null(f->asked);
     assert_ptr_not_equal(server_txn_flow(f->asked), &f->from);
     assert_true(addr_equal(&server_txn_flow(f->asked)->remote, &f->from.remote));
     server_txn_reject(f->asked, 200, STR_EMPTY);
@@ -371,6 +372,7 @@ static void test_reply_too_large(void **state)
     assert_non_null(body);
     memset(body, 'x', 70000);
     ask_send(f, &a);
+    assert_non_null(f->asked);
     server_txn_respond(f->asked, &(struct sip_reply){ .status = 200,
                                                       .content_type = STR("text/plain"),
                                                       .body = { body, 70000 } });
