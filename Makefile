@@ -99,8 +99,8 @@ alloc:
 	test -f build-alloc/build.ninja || CC=clang meson setup build-alloc -Doptimization=2 -Db_lundef=false \
 		-Db_sanitize=address,undefined -Dc_link_args=-fuse-ld=lld
 	ninja -C build-alloc tests/scenario/scenario
-	printf '%s\n' tests/scenario/*.scn | xargs -P $$(nproc) -n 1 build-alloc/tests/scenario/scenario -f $(ALLOC_EVERY)
-	printf '%s\n' tests/scenario/*.scn | xargs -P $$(nproc) -n 1 build-alloc/tests/scenario/scenario -k -f $(ALLOC_EVERY)
+	printf '%s\n' tests/scenario/*.scn | xargs -P $$(nproc) -n 4 build-alloc/tests/scenario/scenario -f $(ALLOC_EVERY)
+	printf '%s\n' tests/scenario/*.scn | grep -v /restart.scn | xargs -P $$(nproc) -n 4 build-alloc/tests/scenario/scenario -k -f $(ALLOC_EVERY)
 	$(MAKE) build
 	EXTSTATE_BUILD_DIR=$(CURDIR)/build python3 tests/e2e/test_nomem.py every $(ALLOC_EVERY)
 	scripts/alloc-units

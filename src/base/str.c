@@ -58,6 +58,22 @@ struct str str_next(struct str *rest, char separator)
     return str_trim(part);
 }
 
+bool str_has_controls(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if ((unsigned char)s.p[i] < ' ')
+            return true;
+    return false;
+}
+
+bool str_is_one_line(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] == '\r' || s.p[i] == '\n' || !s.p[i])
+            return false;
+    return true;
+}
+
 bool str_is_listed(struct str s, struct str list)
 {
     while (list.p)

@@ -102,6 +102,11 @@ static inline size_t str_find_char(struct str s, char c)
     return at ? (size_t)(at - s.p) : s.n;
 }
 
+/* Is there any control character below space? */
+bool str_has_controls(struct str s);
+/* No CR, LF or NUL: what a header field is made of, where a quoted string may have any other. */
+bool str_is_one_line(struct str s);
+
 static inline bool str_is_blank(char c)
 {
     return (unsigned char)c <= ' ' && (c == ' ' || c == '\t' || c == '\r' || c == '\n');

@@ -231,6 +231,19 @@ static void test_is_true(void **state)
     assert_false(str_is_true(STR_EMPTY));
 }
 
+static void test_control_characters(void **state)
+{
+    (void)state;
+    assert_false(str_has_controls(STR("a b\x7f\xff")));
+    assert_true(str_has_controls(STR("a\tb")));
+    assert_true(str_has_controls(STR("a\0")));
+    assert_true(str_is_one_line(STR("a\tb\x01\x7f\xff")));
+    assert_true(str_is_one_line(STR_EMPTY));
+    assert_false(str_is_one_line(STR("a\r")));
+    assert_false(str_is_one_line(STR("a\nb")));
+    assert_false(str_is_one_line(STR("\0")));
+}
+
 static void test_dup(void **state)
 {
     const char text[] = "a\0b";
@@ -355,13 +368,21 @@ static void test_quoted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_equal),        cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_compare),      cmocka_unit_test(test_sub_and_find),
-        cmocka_unit_test(test_trim),         cmocka_unit_test(test_next),
-        cmocka_unit_test(test_numbers),      cmocka_unit_test(test_is_true),
-        cmocka_unit_test(test_dup),          cmocka_unit_test(test_cursor_blanks),
-        cmocka_unit_test(test_cursor_steps), cmocka_unit_test(test_token_bytes),
-        cmocka_unit_test(test_quoted),       cmocka_unit_test(test_utf8_length),
+        cmocka_unit_test(test_equal),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_compare),
+        cmocka_unit_test(test_sub_and_find),
+        cmocka_unit_test(test_trim),
+        cmocka_unit_test(test_next),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_is_true),
+        cmocka_unit_test(test_control_characters),
+        cmocka_unit_test(test_dup),
+        cmocka_unit_test(test_cursor_blanks),
+        cmocka_unit_test(test_cursor_steps),
+        cmocka_unit_test(test_token_bytes),
+        cmocka_unit_test(test_quoted),
+        cmocka_unit_test(test_utf8_length),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -186,6 +186,18 @@ void engine_restore(struct engine *e, const struct keep_record *record)
         publisher_restore(e->publisher, record, ours);
 }
 
+int engine_record_check(const struct keep_record *record)
+{
+    switch (record->table) {
+    case KEEP_SUBSCRIPTION:
+        return notifier_record_check(record);
+    case KEEP_SENT_PUBLICATION:
+        return publisher_record_check(record);
+    default:
+        return 0;
+    }
+}
+
 void engine_rewrite(struct engine *e)
 {
     notifier_rewrite(e->notifier);

@@ -51,6 +51,8 @@ NODISCARD int engine_init(struct engine *e, const struct engine_config *cfg);
 void engine_fini(struct engine *e);
 /* A record that was kept. Before anything else happens. Nonsense is logged and forgotten. */
 void engine_restore(struct engine *e, const struct keep_record *record);
+/* Is it one that engine_restore would take? 0 or -EBADMSG. Any thread. */
+NODISCARD int engine_record_check(const struct keep_record *record);
 /* Everything is to be kept again: the store begins anew. */
 void engine_rewrite(struct engine *e);
 /* A datagram came in. */

@@ -20,24 +20,9 @@ int daemon_backup(struct daemon *d, struct str file, char *why, size_t why_n)
 
 static int check(const struct keep_record *record)
 {
-    switch (record->table) {
-    case KEEP_DEVICE:
-    case KEEP_PRESENCE:
-    case KEEP_AUTOHINT:
-    case KEEP_MAILBOX:
-    case KEEP_SOURCE_STATE:
-    case KEEP_PUBLICATION:
-    case KEEP_PUBLICATION_BODY:
-    case KEEP_CONTACT:
-    case KEEP_SILENT_CONTACT:
-        return state_engine_record_check(record);
-    case KEEP_SUBSCRIPTION:
-        return notifier_record_check(record);
-    case KEEP_SENT_PUBLICATION:
-        return publisher_record_check(record);
-    default:
-        return 0;
-    }
+    int r = engine_record_check(record);
+
+    return r ? r : state_engine_record_check(record);
 }
 
 static void count(void *ctx, const struct keep_record *record)

@@ -56,15 +56,6 @@ static int memory_read(struct subscription_memory *m, struct str bytes)
     return 0;
 }
 
-/* Of what a header field is made of. Other control characters may be there, behind a backslash. */
-static bool is_one_line(struct str s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] == '\r' || s.p[i] == '\n' || !s.p[i])
-            return false;
-    return true;
-}
-
 static bool is_uri(struct str s)
 {
     struct sip_uri uri;
@@ -79,13 +70,13 @@ bool subscription_memory_is_sane(const struct subscription_memory *m)
                 m->expires_s && m->text[SUB_EVENT].n && d->text[HEAD_LOCAL_TAG].n &&
                 d->text[HEAD_CALL_ID].n && is_uri(d->target.uri) &&
                 is_uri(d->text[HEAD_LOCAL_URI]) && is_uri(d->text[HEAD_REMOTE_URI]) &&
-                is_one_line(d->routes) && d->endpoint.n <= UINT16_MAX &&
+                str_is_one_line(d->routes) && d->endpoint.n <= UINT16_MAX &&
                 d->user_agent.n <= USER_AGENT_MAX && d->routes.n <= ROUTES_MAX;
 
     for (unsigned i = HEAD_REMOTE + 1; i < HEAD_PARTS; i++)
-        sane = sane && is_one_line(d->text[i]);
+        sane = sane && str_is_one_line(d->text[i]);
     for (unsigned i = 0; i < SUB_TEXTS; i++) /* the display name is for bodies, as the user agent */
-        sane = sane && (i == SUB_DISPLAY || is_one_line(m->text[i]));
+        sane = sane && (i == SUB_DISPLAY || str_is_one_line(m->text[i]));
     return sane;
 }
 

@@ -394,9 +394,14 @@ static int report_put(struct mailbox *b, const struct report *from)
     return 0;
 }
 
-static bool name_is_bad(struct str name)
+static bool length_is_bad(struct str name)
 {
     return name.n == 0 || name.n > MAILBOX_NAME_MAX;
+}
+
+static bool name_is_bad(struct str name)
+{
+    return length_is_bad(name) || str_has_controls(name);
 }
 
 /* Just what was said last is no news to whoever reads the records. */
@@ -416,7 +421,7 @@ static int mailbox_report(struct mailboxes *m, struct str mailbox, const struct 
     bool said;
     int r;
 
-    if (name_is_bad(mailbox) || name_is_bad(report->source))
+    if (name_is_bad(mailbox) || length_is_bad(report->source))
         return MAILBOX_BAD_NAME;
     r = mailbox_get(m, mailbox, &b);
     if (r)
@@ -478,7 +483,7 @@ int mailbox_forget(struct mailboxes *m, struct str source, struct str mailbox)
     size_t i = b ? report_find(b, source) : 0;
     int r;
 
-    if (name_is_bad(mailbox) || name_is_bad(source))
+    if (name_is_bad(mailbox) || length_is_bad(source))
         return MAILBOX_BAD_NAME;
     if (!b || i == b->n_reports)
         return 0;

@@ -44,7 +44,7 @@ void mailboxes_destroy(struct mailboxes *m); /* NULL is fine; what it told stays
 NODISCARD int mailboxes_configure(struct mailboxes *m, const struct settings *settings);
 
 enum mailbox_outcome {
-    MAILBOX_BAD_NAME = 1, /* empty, or over 79 bytes, as is a source */
+    MAILBOX_BAD_NAME = 1, /* empty, over 79 bytes, as is a source, or with control characters */
     MAILBOX_MORE,         /* there is more to do of the same */
 };
 /* What this source says. 0, MAILBOX_BAD_NAME, -ENOMEM: then it may not be told yet, and saying it

@@ -294,6 +294,7 @@ static void test_bad_names(void **state)
     testing_init(&t);
     assert_int_equal(report(&t, "a", "", 1, 0), MAILBOX_BAD_NAME);
     assert_int_equal(report(&t, "", "100", 1, 0), MAILBOX_BAD_NAME);
+    assert_int_equal(report(&t, "a", "100\t", 1, 0), MAILBOX_BAD_NAME);
     assert_int_equal(report(&t, "a", long_name, 1, 0), MAILBOX_BAD_NAME);
     assert_int_equal(report(&t, long_name, "100", 1, 0), MAILBOX_BAD_NAME);
     /* One that is too long for a device with "MWI:" in front is a mailbox all the same. */

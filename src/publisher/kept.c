@@ -15,14 +15,6 @@ enum { KEPT_BY_NAME = 1, KEPT_ENDS_IDLE = 2, KEPT_TOLD_IDLE = 4 };
 
 /* What we print into messages must have come out of some, or of a configuration: a record may be
  * damaged in a way that its frame does not show. */
-static bool is_one_line(struct str s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if ((unsigned char)s.p[i] < ' ' || s.p[i] == 0x7f)
-            return false;
-    return true;
-}
-
 static bool is_sane(const struct kept_publication *k)
 {
     const struct str texts[] = { k->section,   k->server_uri, k->from_uri,       k->to_uri,
@@ -33,7 +25,7 @@ static bool is_sane(const struct kept_publication *k)
                 k->entity_tag.n <= ENTITY_TAG_MAX;
 
     for (size_t i = 0; i < ARRAY_LEN(texts) && sane; i++)
-        sane = is_one_line(texts[i]);
+        sane = str_is_one_line(texts[i]);
     return sane;
 }
 

@@ -42,10 +42,7 @@ static void entry_free(struct ami_hints *h, struct entry *e)
 
 static bool name_is_possible(struct str name)
 {
-    for (size_t i = 0; i < name.n; i++)
-        if ((unsigned char)name.p[i] < ' ')
-            return false;
-    return name.n > 0 && name.n <= NAME_MAX_LEN;
+    return name.n > 0 && name.n <= NAME_MAX_LEN && !str_has_controls(name);
 }
 
 int ami_hints_note(struct ami_hints *h, struct str context, struct str extension, struct str text)

@@ -15,7 +15,7 @@ int name_normalise(struct str *out, struct str name, struct name_room *room)
     struct str label;
 
     name = str_trim(name);
-    if (name.n == 0 || name.n > NAME_MAX_LEN)
+    if (name.n == 0 || name.n > NAME_MAX_LEN || str_has_controls(name))
         return STATE_BAD_NAME;
     memcpy(room->text, name.p, name.n);
     label = name_label(name);

@@ -6,7 +6,7 @@
 #include "state/pattern.h"
 
 /* The name as it is kept: trimmed, with our own labels spelt "Custom:" and "CustomPresence:". 0 or
- * STATE_BAD_NAME. */
+ * STATE_BAD_NAME: it is empty, too long, or has control characters, which records separate with. */
 struct name_room {
     char text[NAME_MAX_LEN];
 };

@@ -70,6 +70,7 @@ static void test_names(void **state)
     assert_int_equal(report(t, "", "INUSE"), STATE_BAD_NAME);
     assert_int_equal(report(t, " ", "INUSE"), STATE_BAD_NAME);
     assert_int_equal(report(t, "custom:", "INUSE"), STATE_BAD_NAME);
+    assert_int_equal(report(t, "Custom:a\tb", "INUSE"), STATE_BAD_NAME);
     assert_int_equal(presence(t, "", "away", "", ""), STATE_BAD_NAME);
     assert_int_equal(presence(t, "CustomPresence:", "away", "", ""), STATE_BAD_NAME);
     memset(name, 'x', sizeof(name));

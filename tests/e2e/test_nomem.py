@@ -2,9 +2,9 @@
 """test_nomem.py [every N] - memory runs out in a daemon: at one place of the program after the other the first allocation fails, each in
 a process of its own, from the start over subscriptions, publications, connections, commands and a reload to the end. It may refuse to start, and
 somebody may have no answer; it never crashes or hangs, and ends when it is told to. With `every 1` none is left out."""
-import concurrent.futures
 import contextlib
 import http.client
+import multiprocessing
 import os
 import re
 import signal
@@ -73,10 +73,9 @@ def live(daemon, http_port):
             phone.request("PUBLISH", uri, [("Event", "presence"), ("Content-Type", "application/pidf+xml")], PIDF)
             phone.response(PATIENCE)
         with contextlib.suppress(OSError, AttributeError):
-            stream = connect(daemon.port)
-            stream.send(phone.last.replace("z9hG4bK", "z9hG4bKt").replace("UDP", "TCP"))
-            stream.receive(PATIENCE)
-            stream.close()
+            with contextlib.closing(connect(daemon.port)) as stream:
+                stream.send(phone.last.replace("z9hG4bK", "z9hG4bKt").replace("UDP", "TCP"))
+                stream.receive(PATIENCE)
         browse(http_port)
         for words in (("devstate", "change", "Custom:1000", "INUSE"), ("status",), ("reload",), ("subscriptions",)):
             daemon.tool(*words, status=None, plain=True)
@@ -100,6 +99,10 @@ def run(**how):
         daemon.end()
 
 
+def run_without(place):
+    return run(NOMEM_AT=place)
+
+
 class NoMemory(unittest.TestCase):
     every = None
 
@@ -111,9 +114,9 @@ class NoMemory(unittest.TestCase):
             self.skipTest("a sanitizer has memory of its own")
         self.assertGreater(len(places), 200)
         chosen, failed = places[::self.every or len(places) // SAMPLE], 0
-        # Where every place counts they take turns to wait.
-        with concurrent.futures.ThreadPoolExecutor(2 * os.cpu_count() if self.every else 1) as pool:
-            for place, (status, log) in zip(chosen, pool.map(lambda place: run(NOMEM_AT=place), chosen)):
+        # Where every place counts they take turns to wait. A process keeps the ports it was given.
+        with multiprocessing.Pool(2 * os.cpu_count() if self.every else 1, maxtasksperchild=50) as pool:
+            for place, (status, log) in zip(chosen, pool.imap(run_without, chosen)):
                 failed += "no memory at" in log
                 with self.subTest(place=place):
                     self.assertGreaterEqual(status, 0, log[-3000:])

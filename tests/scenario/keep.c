@@ -55,6 +55,9 @@ static void keep_port_put(void *ctx, const struct keep_record *record)
     struct kept *k = calloc(1, sizeof(*k));
 
     BUG_UNLESS(k != NULL);
+    /* What was accepted comes back. */
+    BUG_UNLESS(!record->bytes.n ||
+               !(engine_record_check(record) || state_engine_record_check(record)));
     k->record = *record;
     BUG_UNLESS(str_dup(&k->record.name, record->name) == 0);
     BUG_UNLESS(str_dup(&k->record.bytes, record->bytes) == 0);
