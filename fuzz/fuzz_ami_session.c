@@ -12,7 +12,8 @@ static const char rows[] =
     "\"Busy\",\"presence\":\"dnd\",\"device\":\"Custom:1\",\"sources\":[1],\"text\":\"In use\","
     "\"provider\":\"CustomPresence:1\",\"subtype\":\"s\",\"message\":\"m\",\"mailbox\":\"a@b\","
     "\"new\":2,\"old\":1,\"endpoint\":\"alice\",\"call_id\":\"c\",\"event\":\"dialog\","
-    "\"resource\":\"1000\",\"value\":\"v\"}";
+    "\"resource\":\"1000\",\"value\":\"v\",\"number\":0,\"at_ms\":1000,"
+    "\"sent\":true,\"peer\":\"192.0.2.1:5060\"}";
 
 static unsigned responses(struct str sent)
 {

@@ -6,8 +6,8 @@
 
 #include "ami/server_internal.h"
 
-static const struct cli_group *const groups[] = { &cli_core, &cli_states, &cli_database,
-                                                  &cli_pjsip };
+static const struct cli_group *const groups[] = { &cli_core, &cli_states, &cli_database, &cli_pjsip,
+                                                  &cli_history };
 
 /* ---- answers ---- */
 

@@ -203,6 +203,14 @@ static void run_subscription(struct ami_session *s, const struct str *arguments,
     session_ask(s, question("subscriptions"), answer_subscription);
 }
 
+static void run_outbound_one(struct ami_session *s, const struct str *arguments, size_t n)
+{
+    static const struct ami_answer none = { .error = NULL };
+
+    session_remember(s, arguments, n);
+    answer_subscription(s, &none);
+}
+
 /* ---- objects ---- */
 
 static const char rule[] =
@@ -608,6 +616,8 @@ static const struct cli_command commands[] = {
       "pjsip list subscriptions outbound [like <regex>]" },
     { "pjsip show subscription inbound", 1, 1, run_subscription,
       "pjsip show subscription inbound <call-id>" },
+    { "pjsip show subscription outbound", 1, 1, run_outbound_one,
+      "pjsip show subscription outbound <call-id>" },
     OBJECTS("endpoints", "endpoint", run_endpoints),
     OBJECTS("transports", "transport", run_transports),
     OBJECTS("aors", "aor", run_aors),

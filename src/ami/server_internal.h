@@ -261,7 +261,7 @@ struct cli_group { /* of one file */
     const struct cli_command *commands;
     size_t n;
 };
-extern const struct cli_group cli_core, cli_states, cli_database, cli_pjsip;
+extern const struct cli_group cli_core, cli_states, cli_database, cli_pjsip, cli_history;
 void action_command(struct ami_session *s, const struct ami_message *m);
 /* The head of the answer; lines follow, then cli_end. */
 struct buf *cli_begin(struct ami_session *s, bool success);

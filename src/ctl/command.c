@@ -682,6 +682,12 @@ static void command_trace(struct ctl_request *q)
     after_workers(q, request_done);
 }
 
+/* {"keep":true}, {"keep":false}, {"clear":true}; neither: those that are kept. */
+static void command_messages(struct ctl_request *q)
+{
+    request_on_workers(q, worker_messages, request_done);
+}
+
 static void print_watch_hint(struct ctl_request *q, struct json *out)
 {
     const struct ctl_port *port = request_port(q);
@@ -737,6 +743,7 @@ static const struct {
     { "reload", command_reload },
     { "log.level", command_log_level },
     { "trace", command_trace },
+    { "messages", command_messages },
     { "watch.hint", command_watch_hint },
     { "explain", command_explain },
     { "history", command_history },

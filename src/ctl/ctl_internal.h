@@ -166,6 +166,7 @@ void worker_publishers(struct ctl_job *job, void *worker);
 void worker_notices(struct ctl_job *job, void *worker);
 void worker_contacts(struct ctl_job *job, void *worker);
 void worker_subscription_import(struct ctl_job *job, void *worker);
+void worker_messages(struct ctl_job *job, void *worker);
 void worker_drain(struct ctl_job *job, void *worker);
 void worker_resume(struct ctl_job *job, void *worker);
 void worker_count_watchers(struct ctl_job *job, void *worker);

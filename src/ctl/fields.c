@@ -44,6 +44,8 @@ static const struct field {
     { "changes", FIELD_LIST, 0 },
     { "dry_run", FIELD_BOOL, 0 },
     { "peers", FIELD_LIST, 0 },
+    { "keep", FIELD_BOOL, 0 },
+    { "clear", FIELD_BOOL, 0 },
     { "packet", FIELD_TEXT, 65535 },
     { "endpoint", FIELD_NAME, 0 },
     { "tag", FIELD_NAME, 128 },

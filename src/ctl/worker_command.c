@@ -142,6 +142,35 @@ void worker_contacts(struct ctl_job *job, void *worker)
         qualifier_each(w->qualifier, on_contact, request_of(job));
 }
 
+static void on_kept(void *ctx, const struct net_kept *what)
+{
+    struct ctl_request *q = ctx;
+    struct json row = request_row(q);
+
+    json_add_u64(&row, "number", what->number);
+    json_add_u64(&row, "at_ms", what->wall_ms);
+    json_add_bool(&row, "sent", what->sent);
+    json_addr(&row, "peer", &what->peer);
+    json_add_str(&row, "protocol", str_of(net_protocol_name(what->protocol)));
+    json_add_str(&row, "message", what->message);
+    request_row_end(q, &row);
+}
+
+void worker_messages(struct ctl_job *job, void *worker)
+{
+    struct ctl_request *q = request_of(job);
+    struct net *net = ((struct ctl_worker *)worker)->net;
+    const json_t *keep = json_object_get(q->arguments, "keep");
+    bool clear = json_is_true(json_object_get(q->arguments, "clear"));
+
+    if (keep)
+        net_history_set(net, json_is_true(keep));
+    if (clear)
+        net_history_clear(net);
+    if (!keep && !clear)
+        net_history_each(net, on_kept, q);
+}
+
 /* Where the server was found. */
 static void add_remote(struct json *row, const struct flow *flow)
 {

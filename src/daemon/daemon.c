@@ -191,6 +191,7 @@ static int daemon_init_workers(struct daemon *d)
                                             .store = d->store,
                                             .directory = d->options->state_directory,
                                             .nonces = d->nonces,
+                                            .kept = &d->kept,
                                             .limits = d->limits,
                                             .feed = &d->feed,
                                             .peers = d->workers,

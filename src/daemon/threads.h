@@ -137,6 +137,7 @@ struct worker_config {
     struct worker *peers;
     unsigned n_peers;
     struct admission *admission;
+    _Atomic uint64_t *kept;      /* net_config.numbers */
     struct listeners *listeners; /* whose sockets it takes */
     void (*stopped)(void *ctx, struct worker *w);
     void *stopped_ctx;

@@ -750,6 +750,7 @@ int worker_init(struct worker *w, const struct worker_config *cfg)
                                                   .receive = on_datagram,
                                                   .ctx = w,
                                                   .send_queue_max = WORKER_SEND_QUEUE_MAX,
+                                                  .numbers = cfg->kept,
                                                   .sheds = true,
                                                   .worker = w->index,
                                                   .rng = &w->rng,

@@ -426,9 +426,9 @@ int tcp_put(struct connection *c, struct str head, struct str bytes)
     return 0;
 }
 
-static void connection_trace(const struct connection *c, const char *verb, struct str bytes)
+static void connection_trace(const struct connection *c, bool sent, struct str bytes)
 {
-    const struct net_traced what = { verb, c->stream->protocol, c->stream->id };
+    const struct net_traced what = { sent, c->stream->protocol, c->stream->id };
 
     net_trace(c->net, &what, &c->remote, bytes);
 }
@@ -443,7 +443,7 @@ int tcp_send(struct connection *c, struct str bytes)
     r = tcp_put(c, c->web ? web_head(room, bytes) : STR_EMPTY, bytes);
     if (r == 0 && bytes.n > 4) { /* not a keep-alive */
         c->net->counters.sent++;
-        connection_trace(c, "sent to", bytes);
+        connection_trace(c, true, bytes);
     }
     return r;
 }
@@ -486,7 +486,7 @@ void tcp_receive(struct connection *c, struct str message)
     const struct flow from = flow_of(c);
 
     n->counters.received++;
-    connection_trace(c, "received from", message);
+    connection_trace(c, false, message);
     net_names_ref(from.names); /* the connection may end meanwhile */
     n->cfg.receive(n->cfg.ctx, &from, message);
     net_names_unref(from.names);
@@ -500,7 +500,7 @@ static void receive_broken(struct connection *c, const struct frame *frame)
 
     n->counters.lost_broken++;
     tell(c, LOG_LEVEL_DEBUG, "net.stream_broken", frame->fault, 0);
-    connection_trace(c, "received from", frame->message);
+    connection_trace(c, false, frame->message);
     if (n->cfg.broken)
         n->cfg.broken(n->cfg.ctx, &from, frame->message, &fault);
     if (c->state != CONNECTION_CLOSED)

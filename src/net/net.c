@@ -18,6 +18,7 @@ int net_create(struct net **out, const struct net_config *cfg)
     if (!n)
         goto out;
     n->cfg = *cfg;
+    history_init(&n->history);
     r = udp_ring_create(&n->ring);
     if (r)
         goto out;
@@ -38,6 +39,7 @@ void net_destroy(struct net *n)
     free(n->sockets);
     udp_ring_destroy(n->ring);
     free(n->traced);
+    history_fini(&n->history);
     free(n);
 }
 
@@ -252,6 +254,44 @@ void net_flush(struct net *n)
         streams_flush(n);
 }
 
+const char *net_protocol_name(enum net_protocol protocol)
+{
+    static const char *const names[NET_PROTOCOLS] = {
+        [NET_UDP] = "udp", [NET_TCP] = "tcp", [NET_TLS] = "tls", [NET_WS] = "ws", [NET_WSS] = "wss"
+    };
+
+    return names[protocol];
+}
+
+/* ---- wire history ---- */
+
+void net_history_set(struct net *n, bool on)
+{
+    n->history.on = on && n->cfg.numbers;
+}
+
+void net_history_clear(struct net *n)
+{
+    bool on = n->history.on;
+
+    history_fini(&n->history);
+    history_init(&n->history);
+    n->history.on = on;
+}
+
+static void keep_message(struct net *n, const struct net_traced *what, const struct addr *peer,
+                         struct str bytes)
+{
+    const struct net_kept kept = { .number = atomic_fetch_add(n->cfg.numbers, 1),
+                                   .wall_ms = clock_wall_ms(n->cfg.loop->clock),
+                                   .sent = what->sent,
+                                   .protocol = what->protocol,
+                                   .peer = *peer,
+                                   .message = bytes };
+
+    history_add(&n->history, &kept);
+}
+
 /* ---- wire trace ---- */
 
 void net_trace_set(struct net *n, bool all, const struct addr_net *peers, size_t n_peers)
@@ -279,28 +319,31 @@ static bool is_traced(const struct net *n, const struct addr *peer)
     return false;
 }
 
-void net_trace(const struct net *n, const struct net_traced *what, const struct addr *peer,
-               struct str bytes)
+static void log_message(const struct net *n, const struct net_traced *what, const struct addr *peer,
+                        struct str bytes)
 {
-    static const char *const protocols[NET_PROTOCOLS] = {
-        [NET_UDP] = "udp", [NET_TCP] = "tcp", [NET_TLS] = "tls", [NET_WS] = "ws", [NET_WSS] = "wss"
-    };
     int id_n = what->transport.n > 100 ? 100 : (int)what->transport.n;
     char storage[256];
     struct buf head, masked;
 
-    if (!n->trace_all && !n->n_traced) /* the usual case */
-        return;
-    if (!is_traced(n, peer))
-        return;
     buf_init_on(&head, storage, sizeof(storage));
-    buf_printf(&head, "%zu bytes %s ", bytes.n, what->verb);
+    buf_printf(&head, "%zu bytes %s ", bytes.n, what->sent ? "sent to" : "received from");
     addr_print(&head, peer);
-    buf_printf(&head, " %s, transport %.*s", protocols[what->protocol], id_n, what->transport.p);
+    buf_printf(&head, " %s, transport %.*s", net_protocol_name(what->protocol), id_n,
+               what->transport.p);
     buf_init(&masked, 3 * bytes.n + 64);
     masked_add(&masked, bytes);
     log_trace(n->cfg.log, buf_str(&head), masked.error ? STR("(no memory)") : buf_str(&masked));
     buf_fini(&masked);
+}
+
+void net_trace(struct net *n, const struct net_traced *what, const struct addr *peer,
+               struct str bytes)
+{
+    if (n->history.on)
+        keep_message(n, what, peer, bytes);
+    if (is_traced(n, peer))
+        log_message(n, what, peer, bytes);
 }
 
 void net_counters_get(const struct net *n, struct net_counters *out)

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "loop/loop.h"
 #include "net/names.h"
+#include <stdatomic.h>
 
 struct net;     /* opaque: see net.c */
 struct net_tls; /* opaque: see tls.h */
@@ -19,6 +20,8 @@ struct net_tls; /* opaque: see tls.h */
 /* The latter two are SIP over WebSocket, RFC 7118: peers come to us by them, we do not go to peers.
  */
 enum net_protocol { NET_UDP, NET_TCP, NET_TLS, NET_WS, NET_WSS, NET_PROTOCOLS };
+
+const char *net_protocol_name(enum net_protocol protocol); /* "udp" */
 
 static inline bool net_is_secure(uint32_t protocol)
 {
@@ -72,6 +75,7 @@ struct net_config {
     void *ctx;
     size_t send_queue_max; /* datagrams that may wait while the kernel's buffer is full; then the
                               newest is dropped, counted */
+    _Atomic uint64_t *numbers; /* of what is kept as history, also by other nets; NULL: none is */
     bool sheds; /* refuse requests by UDP at random, with `rng`, when too many come: shed.h */
     struct rng *rng;
     /* For connections, and `rng`; the rest may be zero without them. */
@@ -194,6 +198,23 @@ void net_flush(struct net *n);
 /* The wire trace: messages from and to these networks go to the log. `all` traces everything. Empty
  * list and !all: off. */
 void net_trace_set(struct net *n, bool all, const struct addr_net *peers, size_t n_peers);
+
+/* The wire history: messages from and to everybody are kept in memory, what proves who sends them
+ * masked. The newest ones, of at most NET_HISTORY_MAX bytes. Off it keeps what it has. */
+enum { NET_HISTORY_MAX = 4 << 20 };
+void net_history_set(struct net *n, bool on);
+void net_history_clear(struct net *n);
+struct net_kept {
+    uint64_t number; /* of all nets that have one numbering */
+    uint64_t wall_ms;
+    bool sent; /* not received */
+    enum net_protocol protocol;
+    struct addr peer;
+    struct str message;
+};
+/* The oldest first; borrowed for the call. */
+void net_history_each(const struct net *n, void (*each)(void *ctx, const struct net_kept *what),
+                      void *ctx);
 
 struct net_counters {
     uint64_t received, received_bytes, sent, sent_bytes, receive_calls, send_calls, dropped_full,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* net_private.h - what net.c, udp.c and udp_bind.c share. */
 #pragma once
+#include "net/history.h"
 #include "net/net.h"
 #include "net/send_queue.h"
 
@@ -33,6 +34,7 @@ struct net {
     bool trace_all, paused;
     struct addr_net *traced;
     size_t n_traced;
+    struct history history;
     struct route routes[ROUTES];
     struct own own;
 };
@@ -74,9 +76,9 @@ size_t streams_unsent(const struct net *n);
 void streams_destroy(struct net *n);
 
 struct net_traced {
-    const char *verb; /* "received from" or "sent to" */
+    bool sent; /* not received */
     enum net_protocol protocol;
     struct str transport; /* its name */
 };
-void net_trace(const struct net *n, const struct net_traced *what, const struct addr *peer,
+void net_trace(struct net *n, const struct net_traced *what, const struct addr *peer,
                struct str bytes);

@@ -129,7 +129,7 @@ static void deliver(struct udp_socket *s, struct mmsghdr *m)
         return;
     if (s->wildcard)
         udp_read_destination(&from.local, &m->msg_hdr);
-    net_trace(n, &(struct net_traced){ "received from", NET_UDP, s->id }, &from.remote, datagram);
+    net_trace(n, &(struct net_traced){ false, NET_UDP, s->id }, &from.remote, datagram);
     n->cfg.receive(n->cfg.ctx, &from, datagram);
 }
 
@@ -336,7 +336,7 @@ int udp_send(struct udp_socket *s, const struct flow *to, struct str bytes)
         s->net->counters.dropped_full++;
         return r;
     }
-    net_trace(s->net, &(struct net_traced){ "sent to", NET_UDP, s->id }, &to->remote, bytes);
+    net_trace(s->net, &(struct net_traced){ true, NET_UDP, s->id }, &to->remote, bytes);
     if (send_queue_waiting(&s->queue) >= SEND_BATCH)
         udp_flush(s);
     return 0;

@@ -20,6 +20,7 @@ struct bench {
     struct log *log;
     int log_fd;
     bool expired;
+    _Atomic uint64_t numbers;
 };
 
 struct side { /* one net with one socket, and what it saw */
@@ -128,6 +129,7 @@ static int side_try(struct side *s, struct bench *b, const char *bind_to)
                                                                .log = b->log,
                                                                .receive = on_receive,
                                                                .ctx = s,
+                                                               .numbers = &b->numbers,
                                                                .send_queue_max = 4096 }),
                      0);
     return side_listen(s, address(bind_to), 0, 0);
@@ -513,6 +515,78 @@ static void test_trace(void **state)
     bench_destroy(b);
 }
 
+struct keeping {
+    unsigned n, sent;
+    uint64_t last;
+    size_t bytes;
+};
+
+static void on_kept(void *ctx, const struct net_kept *what)
+{
+    struct keeping *k = ctx;
+
+    assert_true(!k->n || what->number > k->last);
+    assert_int_equal(what->protocol, NET_UDP);
+    assert_true(str_starts(what->message, STR("OPTIONS sip:kept")));
+    assert_false(str_contains_nocase(what->message, STR("proves")));
+    k->last = what->number;
+    k->bytes += what->message.n;
+    k->n++;
+    k->sent += what->sent;
+}
+
+static struct keeping kept_by(const struct side *s)
+{
+    struct keeping k = { 0 };
+
+    net_history_each(s->net, on_kept, &k);
+    return k;
+}
+
+static void send_kept(struct side *s, struct str message)
+{
+    const struct flow to = flow_to("127.0.0.1", s);
+
+    assert_int_equal(net_send(s->net, &to, message), 0);
+    net_flush(s->net);
+    s->until = s->received + 1;
+    bench_run(s->bench);
+}
+
+static void test_history(void **state)
+{
+    static const char head[] = "OPTIONS sip:kept SIP/2.0\r\nAuthorization: Digest "
+                               "username=\"a\", response=\"proves\"\r\n\r\n";
+    struct bench *b = bench_create();
+    struct buf large;
+    struct side s;
+
+    (void)state;
+    side_open(&s, b, "127.0.0.1");
+    send_kept(&s, STR("OPTIONS sip:before SIP/2.0\r\n\r\n"));
+    net_history_set(s.net, true);
+    send_kept(&s, str_of(head));
+    assert_int_equal(kept_by(&s).n, 2);
+    assert_int_equal(kept_by(&s).sent, 1);
+    net_history_set(s.net, false);
+    send_kept(&s, STR("OPTIONS sip:after SIP/2.0\r\n\r\n"));
+    assert_int_equal(kept_by(&s).n, 2);
+    net_history_set(s.net, true);
+    net_history_clear(s.net);
+    assert_int_equal(kept_by(&s).n, 0);
+    buf_init(&large, 60000);
+    buf_add(&large, str_of(head));
+    while (large.n < 50000)
+        buf_add(&large, STR("................................................................"));
+    for (unsigned i = 0; i < 60; i++) /* 6 MB, of two each */
+        send_kept(&s, buf_str(&large));
+    assert_in_range(kept_by(&s).bytes, NET_HISTORY_MAX - 100000, NET_HISTORY_MAX);
+    assert_int_equal(kept_by(&s).last, 121); /* the newest ones; none of before, none of off */
+    buf_fini(&large);
+    net_destroy(s.net);
+    bench_destroy(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -528,6 +602,7 @@ int main(void)
         cmocka_unit_test(test_local_for),
         cmocka_unit_test(test_destroy_sends_the_rest),
         cmocka_unit_test(test_trace),
+        cmocka_unit_test(test_history),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -516,10 +516,48 @@ class Commands(unittest.TestCase):
             self.assertEqual(m.command("database query SELECT 1")[0].splitlines()[0], 'Usage: database query "<SQL Statement>"')
             self.assertEqual(m.command("database deltree CustomDevstate")[0], "1 database entries removed.")
 
+    def test_history(self):
+        """Messages that are kept while somebody wants that, as Asterisk shows them."""
+        port, daemon = server()
+        head = "%-5s %-10s %-30s %s\n%s %s %s %s" % ("No.", "Timestamp", "(Dir) Address", "SIP Message", "=" * 5, "=" * 10, "=" * 30,
+                                                    "=" * 35)
+        with daemon, Manager(port, events="off") as m, Phone(daemon.port) as phone:
+            self.assertEqual(m.command("pjsip show history"), (head, True))
+            self.assertEqual(m.command("pjsip set history on"), ("PJSIP History enabled", True))
+            phone.subscribe("1000")
+            notify = phone.notify()
+            lines = wait_for("the answer to NOTIFY", lambda: next((
+                lines for lines in [m.command("pjsip show history")[0].splitlines()[2:]]
+                if any("* <== " in line and line.endswith(" SIP/2.0 200 OK") for line in lines)), None))
+            want = [("<==", "SUBSCRIBE sip:1000"), ("==>", "SIP/2.0 200 OK"), ("==>", "NOTIFY sip:")]  # which may come once more
+            for number, (line, (arrow, first)) in enumerate(zip(lines, want)):
+                self.assertRegex(line, rf"^{number:05d} \d{{10}} \* {arrow} 127\.0\.0\.1:\d+ +{first}")
+                self.assertEqual(line.index(first), 48)
+            entry, good = m.command("pjsip show history entry 2")
+            self.assertTrue(good)
+            self.assertRegex(entry, r"^<--- History Entry 2 Sent to 127\.0\.0\.1:\d+ at \d+ --->\nNOTIFY sip:")
+            self.assertIn(f"\nCall-ID: {notify['Call-ID']}\n", entry)
+            self.assertTrue(entry.endswith("</dialog-info>\n"), entry)
+            tool = daemon.tool("pjsip", "show", "history", plain=True).splitlines()
+            self.assertEqual(tool[:2 + len(lines)], head.splitlines() + lines)
+            self.assertTrue(daemon.tool("pjsip", "show", "history", "entry", "2", plain=True).startswith(entry.splitlines()[0]))
+            self.assertEqual([row["number"] for row in daemon.tool("pjsip", "show", "history")][:3], [0, 1, 2])
+            self.assertFalse(m.command("pjsip show history entry 99999")[1])
+            self.assertIn("Usage: pjsip show history", m.command("pjsip show history where x")[0])
+            self.assertIn("Usage: pjsip set history", m.command("pjsip set history maybe")[0])
+            self.assertEqual(m.command("pjsip set history off"), ("PJSIP History disabled", True))
+            kept = m.command("pjsip show history")
+            daemon.set("Custom:lamp0", "BUSY")
+            self.assertIsNotNone(phone.notify())
+            self.assertEqual(m.command("pjsip show history"), kept)
+            self.assertEqual(daemon.tool("pjsip", "set", "history", "clear", plain=True), "PJSIP History cleared\n")
+            self.assertEqual(m.command("pjsip show history"), (head, True))
+
     def test_others(self):
         port, daemon = server()
         with daemon, Manager(port, events="off") as m:
             self.assertIn("0 active subscriptions", m.command("pjsip show subscriptions inbound")[0])
+            self.assertEqual(m.command("pjsip show subscription outbound x"), ("Unable to find subscription x", False))
             self.assertIn('0 active subscriptions matched "x"', m.command("pjsip list subscriptions outbound like x")[0])
             output = m.command("pjsip show endpoints")[0]
             self.assertIn(" Endpoint:  alice/alice                                          Unavailable   0 of inf", output)

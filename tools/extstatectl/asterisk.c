@@ -377,6 +377,134 @@ static int run_logger_host(const struct invocation *in)
     return set_logger(in, false, in->words[0], "PJSIP Logging Enabled for host: ");
 }
 
+/* ---- pjsip history ---- */
+
+static int set_history(const struct invocation *in, const char *field, bool value, const char *done)
+{
+    int r;
+
+    if (in->n)
+        return usage_of("pjsip set history");
+    r = call_simple(in, json_pack("{ss sb}", "command", "messages", field, value), NULL);
+    if (r == EXIT_OK && !in->options->json)
+        printf("PJSIP History %s\n", done);
+    return r;
+}
+
+static int run_history_on(const struct invocation *in)
+{
+    return set_history(in, "keep", true, "enabled");
+}
+
+static int run_history_off(const struct invocation *in)
+{
+    return set_history(in, "keep", false, "disabled");
+}
+
+static int run_history_clear(const struct invocation *in)
+{
+    return set_history(in, "clear", true, "cleared");
+}
+
+static int by_number(const void *a, const void *b)
+{
+    long long x = row_number(*(json_t *const *)a, "number"),
+              y = row_number(*(json_t *const *)b, "number");
+
+    return x < y ? -1 : x > y;
+}
+
+static bool is_sent(const json_t *row)
+{
+    return json_is_true(json_object_get(row, "sent"));
+}
+
+static void print_message_line(const json_t *row)
+{
+    const char *message = row_text(row, "message");
+
+    printf("%05lld %10lld * %s %-24s %.*s\n", row_number(row, "number"),
+           row_number(row, "at_ms") / 1000, is_sent(row) ? "==>" : "<==", row_text(row, "peer"),
+           (int)strcspn(message, "\r\n"), message);
+}
+
+/* As it is but for the CRs, which a terminal has no use for. */
+static void print_message(const json_t *row)
+{
+    printf("<--- History Entry %lld %s %s at %lld --->\n", row_number(row, "number"),
+           is_sent(row) ? "Sent to" : "Received from", row_text(row, "peer"),
+           row_number(row, "at_ms") / 1000);
+    for (const char *p = row_text(row, "message"); *p; p++)
+        if (*p != '\r')
+            putchar(*p);
+    putchar('\n');
+}
+
+static void print_messages(const struct invocation *in, json_t **rows, size_t n)
+{
+    if (!in->options->json) {
+        printf("%-5s %-10s %-30s %s\n", "No.", "Timestamp", "(Dir) Address", "SIP Message");
+        printf("===== ========== ============================== "
+               "===================================\n");
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (in->options->json)
+            print_json_line(NULL, rows[i]);
+        else
+            print_message_line(rows[i]);
+    }
+}
+
+/* EXIT_NOTHING: there is none of that number. */
+static int print_entry(const struct invocation *in, json_t **rows, size_t n)
+{
+    const char *wanted = in->words[1];
+    size_t i = 0;
+
+    while (i < n && row_number(rows[i], "number") != strtoll(wanted, NULL, 10))
+        i++;
+    if (i == n) {
+        printf("There is no history entry %s\n", wanted);
+        return EXIT_NOTHING;
+    }
+    if (in->options->json)
+        print_json_line(NULL, rows[i]);
+    else
+        print_message(rows[i]);
+    return EXIT_OK;
+}
+
+static int run_history(const struct invocation *in)
+{
+    bool one = in->n == 2 && strcmp(in->words[0], "entry") == 0;
+    json_t *list, **rows;
+    size_t n;
+    int code;
+
+    if (in->n && !one)
+        return usage_of("pjsip show history");
+    list = collect(in, json_pack("{ss}", "command", "messages"), &code);
+    if (!list)
+        return code;
+    n = json_array_size(list);
+    rows = calloc(n + 1, sizeof(json_t *));
+    if (!rows)
+        exit(EXIT_FAILED);
+    for (size_t i = 0; i < n; i++)
+        rows[i] = json_array_get(list, i);
+    qsort(rows, n, sizeof(json_t *), by_number);
+    code = EXIT_OK;
+    if (one)
+        code = print_entry(in, rows, n);
+    else
+        print_messages(in, rows, n);
+    free(rows);
+    json_decref(list);
+    return code;
+}
+
+/* ---- the daemon ---- */
+
 static int run_uptime(const struct invocation *in)
 {
     json_t *answer = NULL;
@@ -417,6 +545,12 @@ const struct command asterisk_commands[] = {
       true },
     { "pjsip show subscriptions outbound", "", "none: we subscribe to nobody", run_show_outbound,
       true },
+    { "pjsip set history on", "", "keep all messages in memory, the newest ones", run_history_on,
+      true },
+    { "pjsip set history off", "", "keep no more of them", run_history_off, true },
+    { "pjsip set history clear", "", "forget those that are kept", run_history_clear, true },
+    { "pjsip show history", "[entry NUMBER]", "the messages that are kept, or one of them",
+      run_history, true },
     { "pjsip set logger on", "", "trace every message", run_logger_on, true },
     { "pjsip set logger off", "", "trace nothing", run_logger_off, true },
     { "pjsip set logger host", "ADDRESS[/BITS]", "trace one peer", run_logger_host, true },
