@@ -10,7 +10,7 @@ enum {
     VALUE_MAX = 65536,    /* bytes of one text; what is in the table has some 4 kB at most */
     PATTERN_MAX = 100,    /* of LIKE and GLOB, whose time grows with its square */
     STEPS_AT_ONCE = 1000, /* of SQLite's machine, between two looks at the clock */
-    PORTIONS_MAX = 20000, /* of so many steps: also where the clock stands still */
+    PORTIONS_MAX = 10000, /* of so many steps: also where the clock stands still */
     TIME_MAX_MS = 500,
 };
 

@@ -447,6 +447,7 @@ static int snapshot_make(const struct snapshot **out, struct filter *f, bool own
         if (f->grants->attributes & VIEW_NOTE)
             spec.presence_message = s->presence_message;
     }
+    spec.heap = s->heap;
     r = snapshot_create(&made, &spec);
     if (r == 0)
         *out = made;

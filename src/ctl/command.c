@@ -374,6 +374,13 @@ static void print_status(struct ctl_request *q, struct json *out)
     json_add_u64(out, "device_reports", q->state.device_reports);
     json_add_u64(out, "duplicates", q->state.duplicates);
     json_add_u64(out, "snapshots", q->state.snapshots);
+    json_add_u64(out, "device_bytes", q->state.device_bytes);
+    json_add_u64(out, "presence_bytes", q->state.presence_bytes);
+    json_add_u64(out, "hint_bytes", q->state.hint_bytes);
+    json_add_u64(out, "mailbox_bytes", q->mailbox_bytes);
+    json_add_u64(out, "table_bytes", q->state.table_bytes);
+    json_add_u64(out, "snapshot_bytes", q->state.snapshot_bytes);
+    json_add_u64(out, "body_bytes", q->state.body_bytes);
     json_end_object(out);
     worker_print_status(q, out);
 }

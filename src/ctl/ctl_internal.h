@@ -52,6 +52,7 @@ struct ctl_request {
     struct publication_counters publications;
     struct asterisk_sources_counters sources;
     struct contact_counters contacts;
+    uint64_t mailbox_bytes;
     struct registrar_counters registrar;
     struct compositor_counters compositor;
     struct notifier_counters notifier;

@@ -504,6 +504,7 @@ void state_status(struct ctl_job *job, void *subject)
                              &request_of(job)->publications);
     asterisk_sources_counters_get(((struct ctl_state *)subject)->sources,
                                   &request_of(job)->sources);
+    request_of(job)->mailbox_bytes = mailboxes_bytes(((struct ctl_state *)subject)->mailboxes);
     if (((struct ctl_state *)subject)->contacts)
         contacts_counters_get(((struct ctl_state *)subject)->contacts, &request_of(job)->contacts);
 }

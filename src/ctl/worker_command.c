@@ -458,13 +458,23 @@ static const struct counter notifier_fields[] = {
 };
 
 static const struct counter publisher_fields[] = {
-    COUNTER(publisher_counters, publications), COUNTER(publisher_counters, sections),
-    COUNTER(publisher_counters, sent),         COUNTER(publisher_counters, initial),
-    COUNTER(publisher_counters, modify),       COUNTER(publisher_counters, refresh),
-    COUNTER(publisher_counters, remove),       COUNTER(publisher_counters, acknowledged),
-    COUNTER(publisher_counters, failed),       COUNTER(publisher_counters, challenged),
-    COUNTER(publisher_counters, retried),      COUNTER(publisher_counters, coalesced),
-    COUNTER(publisher_counters, swallowed),    COUNTER(publisher_counters, lost_tags),
+    COUNTER(publisher_counters, publications),
+    COUNTER(publisher_counters, sections),
+    COUNTER(publisher_counters, sent),
+    COUNTER(publisher_counters, initial),
+    COUNTER(publisher_counters, modify),
+    COUNTER(publisher_counters, refresh),
+    COUNTER(publisher_counters, remove),
+    COUNTER(publisher_counters, acknowledged),
+    COUNTER(publisher_counters, failed),
+    COUNTER(publisher_counters, challenged),
+    COUNTER(publisher_counters, retried),
+    COUNTER(publisher_counters, coalesced),
+    COUNTER(publisher_counters, swallowed),
+    COUNTER(publisher_counters, lost_tags),
+    COUNTER(publisher_counters, publication_bytes),
+    COUNTER(publisher_counters, resource_bytes),
+    COUNTER(publisher_counters, table_bytes),
 };
 
 static const struct counter qualifier_fields[] = {
@@ -508,6 +518,7 @@ static const struct counter source_fields[] = {
     COUNTER(asterisk_sources_counters, servers),    COUNTER(asterisk_sources_counters, states),
     COUNTER(asterisk_sources_counters, events),     COUNTER(asterisk_sources_counters, ignored),
     COUNTER(asterisk_sources_counters, over_limit), COUNTER(asterisk_sources_counters, lapsed),
+    COUNTER(asterisk_sources_counters, bytes),
 };
 
 static const struct counter contact_fields[] = {
@@ -515,6 +526,7 @@ static const struct counter contact_fields[] = {
     COUNTER(contact_counters, unreached),  COUNTER(contact_counters, added),
     COUNTER(contact_counters, refreshed),  COUNTER(contact_counters, removed),
     COUNTER(contact_counters, expired),    COUNTER(contact_counters, displaced),
+    COUNTER(contact_counters, bytes),
 };
 
 static const struct counter registrar_fields[] = {
@@ -543,6 +555,8 @@ static const struct counter txn_fields[] = {
     COUNTER(txn_counters, client_live),
     COUNTER(txn_counters, forwarded),
     COUNTER(txn_counters, forward_lost),
+    COUNTER(txn_counters, server_bytes),
+    COUNTER(txn_counters, table_bytes),
 };
 
 static const struct counter uas_fields[] = {
@@ -578,6 +592,8 @@ static const struct counter net_fields[] = {
     COUNTER(net_counters, lost_tls),
     COUNTER(net_counters, websockets),
     COUNTER(net_counters, websockets_refused),
+    COUNTER(net_counters, connection_bytes),
+    COUNTER(net_counters, history_bytes),
 };
 
 static uint64_t *counter_at(void *values, const struct counter *c)

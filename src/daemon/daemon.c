@@ -346,6 +346,7 @@ static int daemon_start(struct daemon *d)
     r = state_thread_init(&d->state, &(struct state_thread_config){ .clock = &clock_system,
                                                                     .log = d->log,
                                                                     .settings = d->settings,
+                                                                    .snapshots = &d->snapshots,
                                                                     .store = d->store,
                                                                     .eid = str_of(eid),
                                                                     .feed = &d->feed,

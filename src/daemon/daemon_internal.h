@@ -31,6 +31,7 @@ struct daemon {
     struct backlog *backlog;           /* of inherited sockets, until the workers read them */
     struct store *store;               /* NULL: nothing is kept */
     struct nonces *nonces;             /* of all workers */
+    struct snapshot_heap snapshots;    /* whoever has them */
     _Atomic uint64_t kept;             /* messages, by all workers: net_config.numbers */
     struct limits *limits;             /* likewise */
     struct carried *carried;           /* their memory; NULL: they have their own */

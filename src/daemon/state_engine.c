@@ -306,6 +306,7 @@ int state_engine_init(struct state_engine *e, const struct state_engine_config *
     if (r)
         goto out;
     r = state_create(&e->core, &(struct state_config){ .port = port,
+                                                       .snapshots = cfg->snapshots,
                                                        .keep = cfg->keep,
                                                        .switches = switches_of(cfg->settings),
                                                        .clock = cfg->clock,

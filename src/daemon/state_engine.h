@@ -56,6 +56,7 @@ struct state_engine_config {
     struct state_engine_port port;
     struct watcher_info_port workers; /* all answers to state_engine_watch go there */
     unsigned n_workers;
+    struct snapshot_heap *snapshots; /* NULL: nobody wants to know */
     struct keep keep;            /* what is to survive, and is given back by state_engine_restore */
     uint64_t incarnation;        /* of the store: how often it has been started */
     struct str eid;              /* six octets: our entity id, where the configuration has none */

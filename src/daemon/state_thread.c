@@ -391,6 +391,7 @@ int state_thread_init(struct state_thread *s, const struct state_thread_config *
                                            .stop = state_winfo_stop,
                                            .answer = on_answer },
                               .n_workers = cfg->n_workers,
+                              .snapshots = cfg->snapshots,
                               .keep = ledger_keep(&s->ledger),
                               .incarnation = cfg->store ? store_incarnation(cfg->store) : 0,
                               .eid = cfg->eid,

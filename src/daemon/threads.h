@@ -99,8 +99,9 @@ struct state_thread_config {
     const struct clock *clock;
     struct log *log;
     const struct settings *settings;
-    struct store *store; /* NULL: nothing is kept */
-    struct str eid;      /* our entity id, where the settings have none */
+    struct snapshot_heap *snapshots; /* of all threads */
+    struct store *store;             /* NULL: nothing is kept */
+    struct str eid;                  /* our entity id, where the settings have none */
     struct feed *feed;
     struct worker *workers; /* initialised before the core says anything */
     unsigned n_workers;

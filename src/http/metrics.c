@@ -158,7 +158,23 @@ static const struct metric memories[] = {
     { "watched_resources", NULL, "notifier", "resource_bytes" },
     { "interned", NULL, "notifier", "interned_bytes" },
     { "tables", NULL, "notifier", "table_bytes" },
+    { "snapshots", NULL, "state", "snapshot_bytes" },
+    { "bodies", NULL, "state", "body_bytes" },
+    { "devices", NULL, "state", "device_bytes" },
+    { "presences", NULL, "state", "presence_bytes" },
+    { "hints", NULL, "state", "hint_bytes" },
+    { "mailboxes", NULL, "state", "mailbox_bytes" },
+    { "state_tables", NULL, "state", "table_bytes" },
     { "received_publications", NULL, "publications", "bytes" },
+    { "publications", NULL, "publisher", "publication_bytes" },
+    { "published_resources", NULL, "publisher", "resource_bytes" },
+    { "publisher_tables", NULL, "publisher", "table_bytes" },
+    { "sources", NULL, "sources", "bytes" },
+    { "contacts", NULL, "contacts", "bytes" },
+    { "transactions", NULL, "transactions", "server_bytes" },
+    { "transaction_tables", NULL, "transactions", "table_bytes" },
+    { "connections", NULL, "network", "connection_bytes" },
+    { "history", NULL, "network", "history_bytes" },
 };
 
 struct page {

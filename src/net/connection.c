@@ -70,6 +70,14 @@ void tcp_log(const struct connection *c, enum log_level level, const char *name,
 
 /* ---- the end ---- */
 
+/* What it has, after that has changed. */
+static void count(struct connection *c)
+{
+    tally_again(&c->net->heap, &c->counted,
+                tally_size(c) + (c->web ? tally_size(c->web) : 0) +
+                    (c->in.p ? tally_size(c->in.p) : 0) + (c->out.p ? tally_size(c->out.p) : 0));
+}
+
 static void in_free(struct connection *c)
 {
     free(c->in.p);
@@ -94,6 +102,13 @@ static void out_free(struct connection *c)
     c->out.p = NULL;
     c->out.at = c->out.n = c->out.room = c->mark = 0;
     c->blocked = false;
+    count(c);
+}
+
+static void in_drop(struct connection *c)
+{
+    in_free(c);
+    count(c);
 }
 
 /* Nothing is written any more. Its memory stays until the loop's turn is over, with the message
@@ -108,6 +123,7 @@ static void connection_end(struct connection *c)
     connection_move(c, CONNECTION_CLOSED);
     timer_stop(&n->cfg.loop->wheel, &c->timer);
     out_free(c);
+    tally_again(&n->heap, &c->counted, 0);
     tls_link_destroy(c->tls);
     c->tls = NULL;
     list_remove(&c->of_stream);
@@ -360,6 +376,7 @@ static int out_reserve(struct connection *c, size_t more)
         return -ENOMEM;
     c->out.p = p;
     c->out.room = room;
+    count(c);
     return 0;
 }
 
@@ -460,7 +477,7 @@ void tcp_close(struct connection *c)
 void tcp_take_leave(struct connection *c)
 {
     tcp_unmap(c);
-    in_free(c);
+    in_drop(c);
     connection_move(c, CONNECTION_LEAVING);
     poll_renew(c);
     if (!c->out.p)
@@ -549,6 +566,7 @@ static int in_reserve(struct connection *c, size_t least)
         return -ENOMEM;
     c->in.p = p;
     c->in.room = room;
+    count(c);
     return 0;
 }
 
@@ -577,7 +595,7 @@ static void take_bytes(struct connection *c, struct str bytes)
     if (c->state != CONNECTION_OPEN)
         return;
     if (!bytes.n) {
-        in_free(c);
+        in_drop(c);
     } else if (in_keep(c, bytes)) {
         connection_lose(c, "", -ENOMEM);
         return;
@@ -626,7 +644,7 @@ static void peer_has_ended(struct connection *c)
         return;
     }
     tcp_tell(c);
-    in_free(c);
+    in_drop(c);
     connection_move(c, CONNECTION_HALF);
     poll_renew(c);
     tcp_arm(c);
@@ -820,6 +838,7 @@ int tcp_create(struct connection **out, struct stream *s, int fd, const struct f
     poll_renew(c);
     tcp_arm(c);
     tcp_map(c);
+    count(c);
     *out = c;
     return 0;
 }

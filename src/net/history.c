@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/tally.h"
 #include "net/masked.h"
 
 struct kept {
@@ -11,14 +12,9 @@ struct kept {
     char text[];
 };
 
-static size_t kept_size(const struct kept *k)
-{
-    return sizeof(*k) + k->what.message.n;
-}
-
 static void kept_drop(struct history *h, struct kept *k)
 {
-    h->bytes -= kept_size(k);
+    h->bytes -= tally_size(k);
     list_remove(&k->link);
     free(k);
 }
@@ -50,7 +46,7 @@ void history_add(struct history *h, const struct net_kept *what)
         if (masked.n)
             memcpy(k->text, masked.p, masked.n);
         list_append(&h->kept, &k->link);
-        h->bytes += kept_size(k);
+        h->bytes += tally_size(k);
     }
     while (h->bytes > NET_HISTORY_MAX)
         kept_drop(h, CONTAINER_OF(h->kept.next, struct kept, link));

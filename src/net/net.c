@@ -38,6 +38,7 @@ void net_destroy(struct net *n)
         udp_close(n->sockets[i]);
     free(n->sockets);
     udp_ring_destroy(n->ring);
+    BUG_UNLESS(!n->heap.bytes);
     free(n->traced);
     history_fini(&n->history);
     free(n);
@@ -349,6 +350,8 @@ void net_trace(struct net *n, const struct net_traced *what, const struct addr *
 void net_counters_get(const struct net *n, struct net_counters *out)
 {
     *out = n->counters;
+    out->connection_bytes = n->heap.bytes;
+    out->history_bytes = n->history.bytes;
     for (uint32_t i = 0; i < n->n_sockets; i++)
         out->lost += udp_lost(n->sockets[i]);
 }

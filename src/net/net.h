@@ -231,5 +231,8 @@ struct net_counters {
     uint64_t lost_tls;            /* failed ones, and what was no TLS later */
     uint64_t websockets;          /* opening handshakes that were accepted */
     uint64_t websockets_refused;
+    /* On the heap, malloc's own included: connections, but for what OpenSSL has for each; messages
+     * that are kept as history. */
+    uint64_t connection_bytes, history_bytes;
 };
 void net_counters_get(const struct net *n, struct net_counters *out);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* net_private.h - what net.c, udp.c and udp_bind.c share. */
 #pragma once
+#include "base/tally.h"
 #include "net/history.h"
 #include "net/net.h"
 #include "net/send_queue.h"
@@ -31,6 +32,7 @@ struct net {
     uint32_t n_sockets;
     struct udp_ring *ring;
     struct net_counters counters;
+    struct tally heap; /* of connections */
     bool trace_all, paused;
     struct addr_net *traced;
     size_t n_traced;

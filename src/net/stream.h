@@ -56,6 +56,7 @@ struct connection {
     struct timer timer;
     struct tls_link *tls; /* NULL: without */
     struct web *web;      /* likewise */
+    uint64_t counted;     /* in net.heap */
     uint32_t number;
     int fd, events; /* the latter: what is polled for */
     enum connection_state state;

@@ -3,6 +3,7 @@
 
 #include "base/map.h"
 #include "base/record.h"
+#include "base/tally.h"
 
 #include <stdlib.h>
 
@@ -50,6 +51,7 @@ struct asterisk_sources {
     bool states_stay;
     char own_eid[ASTERISK_EID_LEN + 1];
     struct asterisk_sources_counters counters;
+    struct tally heap; /* of servers, streams and what they told */
 };
 
 static struct str source_of(const struct server *s)
@@ -90,6 +92,7 @@ static struct server *server_make(struct asterisk_sources *a, struct str eid)
     buf_add(&source, STATE_SERVER_SOURCE);
     buf_add(&source, eid);
     map_add(&a->servers, &s->node, map_hash(&a->servers, eid));
+    tally_add(&a->heap, s);
     log_info(a->cfg.log, "source.new", KV("eid", eid));
     return s;
 }
@@ -100,6 +103,7 @@ static void server_release(struct server *s)
     if (!list_empty(&s->streams))
         return;
     map_remove(&s->sources->servers, &s->node);
+    tally_remove(&s->sources->heap, s);
     free(s);
 }
 
@@ -214,6 +218,7 @@ static void told_destroy(struct told *t)
     s->sources->counters.states--;
     map_remove(&s->sources->told, &t->node);
     list_remove(&t->of_stream);
+    tally_remove(&s->sources->heap, t);
     free(t);
 }
 
@@ -278,6 +283,7 @@ static void stream_destroy(struct stream *m)
     timer_stop(s->sources->cfg.wheel, &m->lapse);
     map_remove(&s->sources->streams, &m->node);
     list_remove(&m->of_server);
+    tally_remove(&s->sources->heap, m);
     free(m);
     server_release(s);
 }
@@ -352,6 +358,7 @@ static struct stream *stream_get(struct server *s, const struct publication_even
     timer_init(&m->lapse, stream_due);
     list_append(&s->streams, &m->of_server);
     map_add(&a->streams, &m->node, map_hash_u64(&a->streams, e->serial));
+    tally_add(&a->heap, m);
     return m;
 }
 
@@ -417,6 +424,7 @@ static int told_make(struct stream *m, const struct told_key *k, uint64_t hash, 
     list_init(&t->of_stream);
     list_append(&m->told, &t->of_stream);
     map_add(&s->sources->told, &t->node, hash);
+    tally_add(&s->sources->heap, t);
     *(t->mailbox ? &s->mailboxes : &s->devices) += 1;
     s->sources->counters.states++;
     *out = t;
@@ -663,6 +671,7 @@ void asterisk_sources_destroy(struct asterisk_sources *a)
     if (a->streams.buckets)
         MAP_FOREACH_SAFE (node, &a->streams)
             stream_destroy(CONTAINER_OF(node, struct stream, node));
+    BUG_UNLESS(!a->heap.bytes);
     map_fini(&a->streams);
     map_fini(&a->told);
     map_fini(&a->servers);
@@ -711,4 +720,6 @@ void asterisk_sources_counters_get(const struct asterisk_sources *a,
 {
     *out = a->counters;
     out->servers = a->servers.count;
+    out->bytes =
+        a->heap.bytes + map_bytes(&a->servers) + map_bytes(&a->told) + map_bytes(&a->streams);
 }

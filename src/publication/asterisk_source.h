@@ -71,6 +71,7 @@ void asterisk_sources_each(const struct asterisk_sources *a,
 struct asterisk_sources_counters {
     uint64_t servers, states;
     uint64_t events, ignored, over_limit, lapsed;
+    uint64_t bytes; /* on the heap, malloc's own included: servers, and which states are whose */
 };
 void asterisk_sources_counters_get(const struct asterisk_sources *a,
                                    struct asterisk_sources_counters *out);

@@ -3,6 +3,7 @@
 
 #include "base/map.h"
 #include "base/record.h"
+#include "base/tally.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@ struct mailbox {
     struct list groups;     /* membership.of_mailbox */
     struct report *reports; /* the newest last */
     size_t n_reports, room;
+    uint64_t counted;    /* in mailboxes.heap */
     uint64_t generation; /* of the configuration in which an endpoint named it last; 0: none did */
     bool told;           /* by port.unsolicited, and what */
     struct mailbox_counts told_counts;
@@ -34,6 +36,7 @@ struct membership {
 
 struct group { /* a mailbox_group of the settings, in one context */
     struct map_node node;
+    uint64_t counted;    /* in mailboxes.heap */
     uint64_t generation; /* of the configuration that named it last */
     struct str account;  /* on the heap */
     struct membership *members;
@@ -47,6 +50,7 @@ struct mailboxes {
     struct publication_store *publications;
     struct mailbox_port port;
     struct map by_name, groups;
+    struct tally heap; /* of mailboxes and groups */
     uint64_t generation;
     uint64_t last_serial;
 };
@@ -88,6 +92,7 @@ static void members_free(struct membership *members, size_t n)
 static void group_free(struct mailboxes *m, struct group *g)
 {
     map_remove(&m->groups, &g->node);
+    tally_again(&m->heap, &g->counted, 0);
     members_free(g->members, g->n_members);
     str_free(&g->account);
     free(g);
@@ -96,6 +101,7 @@ static void group_free(struct mailboxes *m, struct group *g)
 static void mailbox_free(struct mailboxes *m, struct mailbox *b)
 {
     map_remove(&m->by_name, &b->node);
+    tally_again(&m->heap, &b->counted, 0);
     for (size_t i = 0; i < b->n_reports; i++)
         str_free(&b->reports[i].source);
     free(b->reports);
@@ -112,9 +118,32 @@ void mailboxes_destroy(struct mailboxes *m)
     if (m->by_name.buckets)
         MAP_FOREACH_SAFE (node, &m->by_name)
             mailbox_free(m, CONTAINER_OF(node, struct mailbox, node));
+    BUG_UNLESS(!m->heap.bytes);
     map_fini(&m->groups);
     map_fini(&m->by_name);
     free(m);
+}
+
+/* ---- what they have ---- */
+
+static void mailbox_count(struct mailboxes *m, struct mailbox *b)
+{
+    uint64_t size = tally_size(b) + (b->reports ? tally_size(b->reports) : 0);
+
+    for (size_t i = 0; i < b->n_reports; i++)
+        size += tally_text(b->reports[i].source);
+    tally_again(&m->heap, &b->counted, size);
+}
+
+static void group_count(struct mailboxes *m, struct group *g)
+{
+    tally_again(&m->heap, &g->counted,
+                tally_size(g) + (g->members ? tally_size(g->members) : 0) + tally_text(g->account));
+}
+
+uint64_t mailboxes_bytes(const struct mailboxes *m)
+{
+    return m->heap.bytes + map_bytes(&m->by_name) + map_bytes(&m->groups);
 }
 
 /* ---- finding ---- */
@@ -146,6 +175,7 @@ static int mailbox_get(struct mailboxes *m, struct str name, struct mailbox **ou
         str_keep(&b->name, &at);
         list_init(&b->groups);
         map_add(&m->by_name, &b->node, map_hash(&m->by_name, b->name));
+        mailbox_count(m, b);
     }
     *out = b;
     return 0;
@@ -428,6 +458,7 @@ static int mailbox_report(struct mailboxes *m, struct str mailbox, const struct 
         return r;
     said = is_said(b, report);
     r = report_put(b, report);
+    mailbox_count(m, b);
     if (r) {
         mailbox_release(m, b);
         return r;
@@ -490,6 +521,7 @@ int mailbox_forget(struct mailboxes *m, struct str source, struct str mailbox)
     report_keep(m, b, source, NULL);
     str_free(&b->reports[i].source);
     report_remove(b, i);
+    mailbox_count(m, b);
     r = mailbox_tell(m, b, source, true);
     mailbox_release(m, b);
     return r;
@@ -547,6 +579,7 @@ static int group_get(struct mailboxes *m, const struct resource_name *name, stru
     str_keep(&g->name.context, &at);
     str_keep(&g->name.extension, &at);
     map_add(&m->groups, &g->node, group_hash(m, &g->name));
+    group_count(m, g);
     *out = g;
     return 0;
 }
@@ -617,6 +650,7 @@ static int group_configure(struct mailboxes *m, const struct resource_name *name
     n = n_former;
     str_free(&g->account);
     g->account = kept;
+    group_count(m, g);
     g->generation = m->generation;
     r = group_tell(m, g);
 out:

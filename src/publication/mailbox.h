@@ -78,5 +78,6 @@ struct mailbox_view {           /* borrowed for the call */
     size_t n_sources;
     const struct mailbox_counts *here; /* as told by the port; NULL: nothing */
 };
+uint64_t mailboxes_bytes(const struct mailboxes *m); /* on the heap, malloc's own included */
 void mailboxes_each(const struct mailboxes *m,
                     void (*each)(void *ctx, const struct mailbox_view *v), void *ctx);

@@ -114,6 +114,7 @@ static int on_print(struct client_txn *ct, struct buf *out)
         r = out->error;
     if (r == 0 && !pub->message.n)
         r = str_dup(&pub->message, buf_str(out));
+    publication_count(pub);
     pub->print_error = r;
     return r;
 }
@@ -146,7 +147,7 @@ static bool step_choose(struct publication *pub)
         pub->step = STEP_REMOVE;
     } else {
         if (habit_begins_anew(pub))
-            str_free(&pub->entity_tag);
+            publication_text_drop(pub, &pub->entity_tag);
         pub->step = pub->entity_tag.n ? STEP_MODIFY : STEP_INITIAL;
     }
     return known || !pub->removing;
@@ -198,7 +199,7 @@ static void request_start(struct publication *pub)
     uint64_t shown = pub->sent ? pub->sent->sequence : pub->newest->sequence;
     int r;
 
-    str_free(&pub->message);
+    publication_text_drop(pub, &pub->message);
     pub->print_error = 0;
     pub->cseq++;
     if (body) {
@@ -299,7 +300,7 @@ void publication_send(struct publication *pub)
 
 /* `text` in place of what was kept, mostly in its memory: answers resemble each other. 0 or
  * -ENOMEM. */
-static int text_keep(struct str *kept, struct str text)
+static int text_keep(struct publication *pub, struct str *kept, struct str text)
 {
     struct str copy = STR_EMPTY;
     int r = 0;
@@ -314,13 +315,14 @@ static int text_keep(struct str *kept, struct str text)
         return r;
     str_free(kept);
     *kept = copy;
+    publication_count(pub);
     return 0;
 }
 
 static void reason_keep(struct publication *pub, unsigned status, struct str reason)
 {
     pub->last_status = status;
-    (void)!text_keep(&pub->last_reason, str_sub(reason, 0, REASON_MAX));
+    (void)!text_keep(pub, &pub->last_reason, str_sub(reason, 0, REASON_MAX));
 }
 
 static void failure_count(struct publication *pub)
@@ -420,7 +422,7 @@ static void entity_tag_keep(struct publication *pub, const struct sip_message *r
         log_warn(p->cfg.log, "publish.no_entity_tag",
                  KV("section", pub->section->terms.settings->id),
                  KV("extension", pub->newest->extension));
-    if (text_keep(&pub->entity_tag, tag))
+    if (text_keep(pub, &pub->entity_tag, tag))
         return; /* the former one will give a 412, which heals */
     pub->tag_epoch = pub->sent_epoch;
 }
@@ -558,7 +560,7 @@ static void on_done(struct client_txn *ct, unsigned status, const struct sip_mes
     bool was_down = s->down;
 
     s->outstanding--;
-    str_free(&pub->message);
+    publication_text_drop(pub, &pub->message);
     tell_done(pub, status, response);
     if (response) {
         reason_keep(pub, status, response->reason);

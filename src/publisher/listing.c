@@ -112,4 +112,7 @@ void publisher_resource_each(const struct publisher *p, const struct snapshot *o
 void publisher_counters_get(const struct publisher *p, struct publisher_counters *out)
 {
     *out = p->counters;
+    out->publication_bytes = p->heap.publications.bytes;
+    out->resource_bytes = p->heap.resources.bytes;
+    out->table_bytes = map_bytes(&p->publications) + map_bytes(&p->resources);
 }

@@ -60,9 +60,22 @@ bool publication_known(const struct publication *pub)
     return publisher_now(publisher_of(pub)) < pub->granted_until_ms;
 }
 
+void publication_count(struct publication *pub)
+{
+    tally_again(&publisher_of(pub)->heap.publications, &pub->counted,
+                tally_size(pub) + tally_text(pub->message) + tally_text(pub->entity_tag) +
+                    tally_text(pub->call_id) + tally_text(pub->last_reason));
+}
+
+void publication_text_drop(struct publication *pub, struct str *text)
+{
+    str_free(text);
+    publication_count(pub);
+}
+
 void publication_forget(struct publication *pub)
 {
-    str_free(&pub->entity_tag);
+    publication_text_drop(pub, &pub->entity_tag);
     snapshot_replace(&pub->told, NULL);
     pub->told_digest = 0;
     pub->told_idle = false;
@@ -206,7 +219,7 @@ static void request_drop(struct publication *pub)
         client_txn_stop(&pub->txn);
     pub->held = false;
     pub->section->outstanding--;
-    str_free(&pub->message);
+    publication_text_drop(pub, &pub->message);
 }
 
 void publication_recall(struct publication *pub)
@@ -329,6 +342,7 @@ static void begin(struct publication *pub, const struct snapshot *newest)
     list_append(&s->publications, &pub->of_section);
     s->n_publications++;
     s->publisher->counters.publications++;
+    publication_count(pub);
 }
 
 int publication_create(struct publication **out, struct section *s, const struct snapshot *newest)
@@ -425,6 +439,7 @@ void publication_destroy(struct publication *pub)
     snapshot_unref(pub->sent);
     snapshot_unref(pub->told);
     body_profile_unref(pub->sent_profile);
+    tally_again(&p->heap.publications, &pub->counted, 0);
     str_free(&pub->message);
     str_free(&pub->entity_tag);
     str_free(&pub->call_id);

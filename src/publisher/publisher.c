@@ -418,6 +418,7 @@ void publisher_destroy(struct publisher *p)
         section_destroy(CONTAINER_OF(it, struct section, link));
     MAP_FOREACH_SAFE (node, &p->resources)
         resource_destroy(p, CONTAINER_OF(node, struct resource, node));
+    BUG_UNLESS(!(p->heap.publications.bytes | p->heap.resources.bytes));
     map_fini(&p->publications);
     map_fini(&p->resources);
     settings_unref(p->settings);

@@ -135,5 +135,8 @@ struct publisher_counters {
         coalesced, swallowed;
     uint64_t lost_tags; /* 412 */
     uint64_t restored;  /* kept by a process before this one */
+    /* On the heap, malloc's own included: publications with their texts; of each extension that it
+     * has newest. */
+    uint64_t publication_bytes, resource_bytes, table_bytes;
 };
 void publisher_counters_get(const struct publisher *p, struct publisher_counters *out);

@@ -14,6 +14,7 @@
  * only publication_send, publication_remove and the end of an exchange free a publication. Whoever
  * calls one of them touches neither afterwards. */
 #pragma once
+#include "base/tally.h"
 #include "publisher/publisher.h"
 
 enum {
@@ -54,6 +55,9 @@ struct publisher {
     bool quiet;  /* stopping, and nothing is begun any more */
     bool ending; /* being destroyed: that is no end of what is kept */
     struct publisher_counters counters;
+    struct {
+        struct tally publications, resources;
+    } heap;
 };
 
 struct resource {
@@ -142,6 +146,7 @@ struct publication {
     struct str entity_tag, call_id, last_reason;
     char from_tag[TXN_TAG_MAX];
     uint8_t from_tag_n;
+    uint64_t counted;          /* in publisher.heap.publications */
     uint64_t number;           /* of its record; 0: it has none */
     struct keep_wait durable;  /* of what the last 2xx said; before all of them, of its record */
     uint64_t granted_until_ms; /* 0: the server knows nothing of us */
@@ -247,6 +252,9 @@ bool publication_is_question(const struct publication *pub);
 bool publication_known(const struct publication *pub); /* at the server, as far as we know */
 bool publication_nothing_new(const struct publication *pub);
 uint64_t publication_digest(const struct rendered_body *b); /* never 0 */
+/* What it has, after one of its texts has changed; and without this one. */
+void publication_count(struct publication *pub);
+void publication_text_drop(struct publication *pub, struct str *text);
 void publication_forget(struct publication *pub);
 void publication_busy_update(struct publication *pub);
 void snapshot_replace(const struct snapshot **slot, const struct snapshot *s);

@@ -31,6 +31,7 @@ struct resource *resource_get(struct publisher *p, const struct snapshot *snap)
                       KV_ERR(-ENOMEM));
             return NULL;
         }
+        tally_add(&p->heap.resources, r);
         map_add(&p->resources, &r->node, map_hash(&p->resources, snap->extension));
     }
     snapshot_replace(&r->newest, snap);
@@ -73,5 +74,6 @@ void resource_destroy(struct publisher *p, struct resource *r)
 {
     map_remove(&p->resources, &r->node);
     snapshot_unref(r->newest);
+    tally_remove(&p->heap.resources, r);
     free(r);
 }

@@ -35,6 +35,7 @@ int aor_get(struct contacts *t, struct str id, struct aor **out)
         list_init(&a->link);
         list_append(&t->aors, &a->link);
         map_add(&t->aors_by_id, &a->node, map_hash(&t->aors_by_id, id));
+        tally_add(&t->heap, a);
     }
     *out = a;
     return 0;
@@ -46,6 +47,7 @@ void aor_tidy(struct contacts *t, struct aor *a)
         return;
     map_remove(&t->aors_by_id, &a->node);
     list_remove(&a->link);
+    tally_remove(&t->heap, a);
     free(a);
 }
 
@@ -200,6 +202,15 @@ void entry_join(struct entry *e, struct aor *a, const struct contact *c)
     t->counters.fixed += c->is_static;
     list_append(&a->entries, &e->of_aor);
     map_add(&t->ids, &e->node, map_hash_u64(&t->ids, c->id));
+    tally_add(&t->heap, e);
+    tally_add(&t->heap, c);
+}
+
+void entry_rejoin(struct entry *e, const struct contact *c)
+{
+    tally_remove(&e->table->heap, e->contact);
+    tally_add(&e->table->heap, c);
+    e->contact = c;
 }
 
 void entry_expire_in(struct entry *e, uint64_t left_ms)
@@ -234,6 +245,8 @@ static void entry_leave(struct entry *e)
     timer_stop(t->cfg.wheel, &e->expiry);
     list_remove(&e->of_aor);
     map_remove(&t->ids, &e->node);
+    tally_remove(&t->heap, e);
+    tally_remove(&t->heap, e->contact);
     e->aor->n_registered -= !is_static;
     t->counters.registered -= !is_static;
     t->counters.fixed -= is_static;
@@ -367,7 +380,7 @@ static int static_again(struct contacts *t, struct entry *e)
     what.endpoint = endpoint_of(t, former->aor);
     if (contact_create(&now, &what))
         return -ENOMEM;
-    e->contact = now;
+    entry_rejoin(e, now);
     if (e->told)
         entry_tell(e, former);
     contact_unref(former);
@@ -560,6 +573,7 @@ void contacts_each(const struct contacts *t, void (*each)(void *ctx, const struc
 void contacts_counters_get(const struct contacts *t, struct contact_counters *out)
 {
     *out = t->counters;
+    out->bytes = t->heap.bytes + map_bytes(&t->aors_by_id) + map_bytes(&t->ids);
 }
 
 /* ---- life ---- */
@@ -605,6 +619,7 @@ void contacts_destroy(struct contacts *t)
         }
         aor_tidy(t, a);
     }
+    BUG_UNLESS(!t->heap.bytes);
     map_fini(&t->aors_by_id);
     map_fini(&t->ids);
     settings_unref(t->settings);

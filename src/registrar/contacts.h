@@ -112,5 +112,6 @@ void contacts_each(const struct contacts *t, void (*each)(void *ctx, const struc
 struct contact_counters {
     uint64_t registered, fixed, unreached; /* contacts there are; fixed: static ones */
     uint64_t added, refreshed, removed, expired, displaced; /* displaced: by one too many */
+    uint64_t bytes; /* on the heap, malloc's own included: contacts, AORs, and their tables */
 };
 void contacts_counters_get(const struct contacts *t, struct contact_counters *out);

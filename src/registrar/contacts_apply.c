@@ -239,7 +239,7 @@ static void rebind(struct entry *e, struct contact *c)
 
     if (silent)
         silence_forget(e);
-    e->contact = c;
+    entry_rejoin(e, c);
     if (silent)
         silence_keep(e);
 }

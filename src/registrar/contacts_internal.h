@@ -3,6 +3,7 @@
  * what is registered, contacts_silent.c knows who did not answer a former process. */
 #pragma once
 #include "base/map.h"
+#include "base/tally.h"
 #include "registrar/contacts.h"
 
 struct membership { /* an endpoint that has this AOR; of the settings */
@@ -22,6 +23,7 @@ struct contacts {
     struct timer repair; /* the core had no memory for what devices are */
     uint64_t last_id, last_change;
     struct contact_counters counters;
+    struct tally heap; /* of AORs, entries and their contacts */
 };
 
 struct aor { /* there is one while it has contacts */
@@ -70,6 +72,8 @@ void aor_tidy(struct contacts *t, struct aor *a);
 struct entry *entry_create(struct contacts *t);
 /* It is this contact (whose reference is taken) of this AOR from now on. Neither told nor kept. */
 void entry_join(struct entry *e, struct aor *a, const struct contact *c);
+/* It is another one from now on, whose reference is taken; that of the former is the caller's. */
+void entry_rejoin(struct entry *e, const struct contact *c);
 /* Of a registered one, from now. */
 void entry_expire_in(struct entry *e, uint64_t left_ms);
 void entry_keep(struct entry *e);

@@ -25,6 +25,16 @@ static enum device_state unreported(struct str name)
     return str_starts(name, STR("Custom:")) ? DEVICE_UNKNOWN : DEVICE_INVALID;
 }
 
+/* What it has, after that has changed. */
+static void device_count(struct state_core *core, struct device *d)
+{
+    uint64_t size = tally_size(d) + (d->sources ? tally_size(d->sources) : 0);
+
+    for (size_t i = 0; i < d->n_sources; i++)
+        size += tally_text(d->sources[i].source);
+    tally_again(&core->heap.devices, &d->counted, size);
+}
+
 int device_get(struct state_core *core, struct str name, struct device **out)
 {
     struct device *d = device_find(core, name);
@@ -41,13 +51,15 @@ int device_get(struct state_core *core, struct str name, struct device **out)
         list_init(&d->before.link);
         list_append(&core->devices, &d->link);
         map_add(&core->devices_by_name, &d->node, name_hash(&core->devices_by_name, name));
+        device_count(core, d);
     }
     *out = d;
     return 0;
 }
 
-void device_destroy(struct device *d)
+void device_destroy(struct state_core *core, struct device *d)
 {
+    tally_again(&core->heap.devices, &d->counted, 0);
     for (size_t i = 0; i < d->n_sources; i++) {
         str_free(&d->sources[i].source);
         event_state_unref(d->sources[i].calls);
@@ -62,7 +74,7 @@ void device_release(struct state_core *core, struct device *d)
     if (device_known(d) || !list_empty(&d->followers) || !list_empty(&d->before.link))
         return;
     map_remove(&core->devices_by_name, &d->node);
-    device_destroy(d);
+    device_destroy(core, d);
 }
 
 static enum device_state combined(const struct device *d)
@@ -191,6 +203,7 @@ static void touched_tell(struct state_core *core)
     hints_tell(core);
     LIST_FOREACH_SAFE (it, &core->touched) {
         list_remove(it);
+        device_count(core, touched_device(it));
         device_release(core, touched_device(it));
     }
 }
@@ -266,11 +279,14 @@ static int source_report_first(struct state_core *core, struct device *d,
     r = source_add(d, v);
     if (r) {
         list_remove(&d->before.link);
+        device_count(core, d);
         return r;
     }
     r = saying_commit(core, v->source, &v->state);
     if (r)
         str_free(&d->sources[--d->n_sources].source);
+    if (r)
+        device_count(core, d);
     return r;
 }
 

@@ -99,19 +99,21 @@ static bool lamp_equal(const struct lamp *a, const struct lamp *b)
 }
 
 struct moment { /* of a snapshot */
+    struct snapshot_heap *heap;
     uint64_t sequence, wall_ms;
     struct cause cause;
 };
 
 static struct moment moment_now(const struct state_core *core, uint64_t sequence)
 {
-    return (struct moment){ sequence, clock_wall_ms(core->clock), core->cause };
+    return (struct moment){ core->snapshots, sequence, clock_wall_ms(core->clock), core->cause };
 }
 
 static int snapshot_of(struct snapshot **out, const struct hint_form *form, const struct lamp *lamp,
                        uint64_t id, const struct moment *when)
 {
     const struct snapshot_spec spec = {
+        .heap = when->heap,
         .resource_id = id,
         .sequence = when->sequence,
         .changed_wall_ms = when->wall_ms,
@@ -158,7 +160,7 @@ static int sources_of(struct state_core *core, struct hint *h, const struct hint
         return 0;
     }
     if (form->device)
-        return hint_sources_of_device(h, form->device, out);
+        return hint_sources_of_device(core, h, form->device, out);
     return hint_sources_parse(core, h, form->text, out);
 }
 
@@ -189,15 +191,17 @@ void hint_destroy(struct state_core *core, struct hint *h)
     hint_sources_destroy(core, h->sources);
     event_state_unref(h->contribution.published);
     snapshot_unref(h->snapshot);
+    tally_remove(&core->heap.hints, h);
     free(h);
 }
 
-static struct hint *hint_alloc(void)
+static struct hint *hint_alloc(struct state_core *core)
 {
     struct hint *h = calloc(1, sizeof(*h));
 
     if (!h)
         return NULL;
+    tally_add(&core->heap.hints, h);
     list_init(&h->link);
     list_init(&h->idle);
     list_init(&h->next.link);
@@ -244,7 +248,7 @@ void hint_idle_update(struct state_core *core, struct hint *h)
 int hint_stage_new(struct state_core *core, const struct hint_form *form, struct hint **out)
 {
     const struct moment now = moment_now(core, 1);
-    struct hint *h = hint_alloc();
+    struct hint *h = hint_alloc(core);
     struct lamp lamp;
     int r = -ENOMEM;
 
@@ -302,7 +306,8 @@ static int form_snapshot(struct state_core *core, struct hint *h, const struct h
         return 0;
     h->next.told = changed;
     when = changed ? moment_now(core, last->sequence + 1)
-                   : (struct moment){ last->sequence, last->changed_wall_ms, last->cause };
+                   : (struct moment){ core->snapshots, last->sequence, last->changed_wall_ms,
+                                      last->cause };
     return snapshot_of(&h->next.snapshot, form, &lamp, last->resource_id, &when);
 }
 

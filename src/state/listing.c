@@ -158,6 +158,15 @@ void state_presences_each(const struct state_core *core,
 void state_counters_get(const struct state_core *core, struct state_counters *out)
 {
     *out = core->counters;
+    out->device_bytes = core->heap.devices.bytes;
+    out->presence_bytes = core->heap.presences.bytes;
+    out->hint_bytes = core->heap.hints.bytes;
+    out->table_bytes = map_bytes(&core->devices_by_name) + map_bytes(&core->presences_by_name) +
+                       map_bytes(&core->hints_by_name) + map_bytes(&core->hints_by_id);
+    if (core->snapshots) {
+        out->snapshot_bytes = core->snapshots->bytes;
+        out->body_bytes = core->snapshots->body_bytes;
+    }
     out->resources = core->hints_by_id.count;
     out->devices = out->presences = 0;
     LIST_FOREACH (it, &core->devices)

@@ -24,6 +24,14 @@ static enum presence_state unreported(struct str name)
     return str_starts(name, STR("CustomPresence:")) ? PRESENCE_NOT_SET : PRESENCE_INVALID;
 }
 
+/* What it has, after that has changed. */
+static void presence_count(struct state_core *core, struct presence *p)
+{
+    tally_again(&core->heap.presences, &p->counted,
+                tally_size(p) + tally_text(p->subtype) + tally_text(p->message) +
+                    tally_text(p->source));
+}
+
 int presence_get(struct state_core *core, struct str name, struct presence **out)
 {
     struct presence *p = presence_find(core, name);
@@ -38,13 +46,15 @@ int presence_get(struct state_core *core, struct str name, struct presence **out
         list_init(&p->followers);
         list_append(&core->presences, &p->link);
         map_add(&core->presences_by_name, &p->node, name_hash(&core->presences_by_name, name));
+        presence_count(core, p);
     }
     *out = p;
     return 0;
 }
 
-void presence_destroy(struct presence *p)
+void presence_destroy(struct state_core *core, struct presence *p)
 {
+    tally_again(&core->heap.presences, &p->counted, 0);
     str_free(&p->subtype);
     str_free(&p->message);
     str_free(&p->source);
@@ -57,7 +67,7 @@ void presence_release(struct state_core *core, struct presence *p)
     if (p->reported || !list_empty(&p->followers))
         return;
     map_remove(&core->presences_by_name, &p->node);
-    presence_destroy(p);
+    presence_destroy(core, p);
 }
 
 /* ---- changes ---- */
@@ -128,6 +138,7 @@ static int presence_change(struct state_core *core, struct presence *p, struct p
         return r;
     }
     p->changed_wall_ms = wall_ms;
+    presence_count(core, p);
     hints_commit(core);
     core->port.presence(core->port.ctx, p->name, p->state, p->subtype, p->message);
     hints_tell(core);
@@ -146,7 +157,8 @@ static int presence_change_caused(struct state_core *core, struct presence *p,
 }
 
 /* Who said it, which the record has too. 0, -ENOMEM; STATE_UNCHANGED: that one did before. */
-static int source_note(struct presence *p, const struct presence_said *said)
+static int source_note(struct state_core *core, struct presence *p,
+                       const struct presence_said *said)
 {
     struct str source = STR_EMPTY;
 
@@ -157,6 +169,7 @@ static int source_note(struct presence *p, const struct presence_said *said)
         return -ENOMEM;
     str_free(&p->source);
     p->source = source;
+    presence_count(core, p);
     return 0;
 }
 
@@ -168,7 +181,7 @@ int presence_report(struct state_core *core, struct str provider, const struct p
 
     if (r)
         return r;
-    r = source_note(p, said);
+    r = source_note(core, p, said);
     if (r < 0) {
         presence_release(core, p);
         return r;
@@ -202,6 +215,7 @@ int presence_forget(struct state_core *core, struct presence *p)
     value_fini(&v);
     p->reported = false;
     str_free(&p->source);
+    presence_count(core, p);
     presence_keep(core, p->name, STR_EMPTY);
     presence_release(core, p);
     return 0;

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "state/snapshot.h"
+#include "base/tally.h"
 #include <stdlib.h>
+
+static void count(_Atomic uint64_t *bytes, uint64_t more)
+{
+    atomic_fetch_add_explicit(bytes, more, memory_order_relaxed);
+}
 
 int snapshot_create(struct snapshot **out, const struct snapshot_spec *spec)
 {
@@ -13,6 +19,7 @@ int snapshot_create(struct snapshot **out, const struct snapshot_spec *spec)
     if (!s)
         return -ENOMEM;
     *s = (struct snapshot){
+        .heap = spec->heap,
         .resource_id = spec->resource_id,
         .sequence = spec->sequence,
         .changed_wall_ms = spec->changed_wall_ms,
@@ -42,6 +49,8 @@ int snapshot_create(struct snapshot **out, const struct snapshot_spec *spec)
     str_keep(&s->presence_subtype, &at);
     str_keep(&s->presence_message, &at);
     str_keep(&s->cause.source, &at);
+    if (s->heap)
+        count(&s->heap->bytes, tally_size(s));
     *out = s;
     return 0;
 }
@@ -66,10 +75,14 @@ void snapshot_unref(const struct snapshot *s)
         return;
     for (b = atomic_load_explicit(&shared(s)->bodies, memory_order_relaxed); b; b = next) {
         next = b->next;
+        if (s->heap)
+            count(&s->heap->body_bytes, 0 - tally_size(b));
         b->destroy(b);
     }
     event_state_unref(s->published);
     event_state_unref(s->calls);
+    if (s->heap)
+        count(&s->heap->bytes, 0 - tally_size(s));
     free(shared(s));
 }
 
@@ -105,5 +118,7 @@ struct snapshot_body *snapshot_body_add(const struct snapshot *s, struct snapsho
         b->next = head;
     } while (!atomic_compare_exchange_weak_explicit(&shared(s)->bodies, &head, b,
                                                     memory_order_release, memory_order_acquire));
+    if (s->heap)
+        count(&s->heap->body_bytes, tally_size(b));
     return b;
 }

@@ -9,7 +9,15 @@
 #include "state/event_state.h"
 #include <stdatomic.h>
 
-struct snapshot_body { /* a rendered body, owned by the snapshot: see body/body.h */
+/* What snapshots and their bodies have on the heap, malloc's own included, whichever thread has
+ * them. */
+struct snapshot_heap {
+    _Atomic uint64_t bytes, body_bytes;
+};
+
+/* A rendered body, owned by the snapshot: see body/body.h. Where the snapshot is counted it is the
+ * beginning of what malloc gave. */
+struct snapshot_body {
     struct snapshot_body *next;
     uint64_t key; /* the address of something that it keeps in memory, or an odd number */
     void (*destroy)(struct snapshot_body *b);
@@ -24,6 +32,7 @@ struct cause {
 
 struct snapshot {
     atomic_uint refs;
+    struct snapshot_heap *heap;             /* NULL: it is not counted */
     _Atomic(struct snapshot_body *) bodies; /* newest first; only ever prepended to */
     uint64_t resource_id;                   /* never reused while the process lives */
     uint64_t sequence;                      /* of this resource: 1, 2, 3, ... */
@@ -45,7 +54,8 @@ struct snapshot {
     char text[]; /* the strings above */
 };
 
-struct snapshot_spec { /* everything is borrowed for the call */
+struct snapshot_spec {          /* everything is borrowed for the call */
+    struct snapshot_heap *heap; /* NULL, or it lives longer than all that it counts */
     uint64_t resource_id, sequence, changed_wall_ms;
     struct cause cause;
     enum extension_state state, hint_state;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "base/tally.h"
 #include "state/snapshot.h"
 #include <pthread.h>
 #include <setjmp.h>
@@ -35,10 +36,13 @@ static void assert_str(struct str got, const char *want)
         assert_memory_equal(got.p, want, got.n);
 }
 
+static struct snapshot_heap heap;
+
 static struct snapshot *snapshot_new(void)
 {
     char message[] = "at lunch";
     const struct snapshot_spec spec = {
+        .heap = &heap,
         .resource_id = 7,
         .sequence = 3,
         .changed_wall_ms = 1234,
@@ -89,6 +93,8 @@ static void test_bodies(void **state)
     assert_ptr_equal(snapshot_body_add(s, b), b);
     assert_ptr_equal(snapshot_body_add(s, again), a); /* and the late one is gone */
     assert_int_equal(atomic_load(&bodies_alive), 2);
+    assert_int_equal(heap.bytes, tally_size(s));
+    assert_int_equal(heap.body_bytes, tally_size(a) + tally_size(b));
     assert_ptr_equal(snapshot_body_find(s, a->key), a);
     assert_ptr_equal(snapshot_body_find(s, b->key), b);
     assert_null(snapshot_body_find(s, 5));
@@ -97,6 +103,7 @@ static void test_bodies(void **state)
     assert_int_equal(atomic_load(&bodies_alive), 2);
     snapshot_unref(s);
     assert_int_equal(atomic_load(&bodies_alive), 0);
+    assert_int_equal(heap.bytes + heap.body_bytes, 0);
 }
 
 enum { THREADS = 4, KEYS = 200 };
@@ -144,6 +151,7 @@ static void test_race(void **state)
         assert_int_equal(atomic_load(&bodies_alive), KEYS);
         snapshot_unref(s);
         assert_int_equal(atomic_load(&bodies_alive), 0);
+        assert_int_equal(heap.bytes + heap.body_bytes, 0);
         pthread_barrier_destroy(&start);
     }
 }

@@ -72,12 +72,14 @@ static int follow_all(struct state_core *core, struct hint_sources *s, struct st
     return 0;
 }
 
-static struct hint_sources *sources_alloc(struct hint *h, size_t n)
+static struct hint_sources *sources_alloc(struct state_core *core, struct hint *h, size_t n)
 {
     struct hint_sources *s = calloc(1, sizeof(*s) + n * sizeof(s->follows[0]));
 
-    if (s)
-        s->hint = h;
+    if (!s)
+        return NULL;
+    s->hint = h;
+    tally_add(&core->heap.hints, s);
     return s;
 }
 
@@ -86,7 +88,7 @@ int hint_sources_parse(struct state_core *core, struct hint *h, struct str text,
 {
     size_t comma = str_find_char(text, ',');
     struct str devices = str_sub(text, 0, comma), providers = str_sub(text, comma + 1, text.n);
-    struct hint_sources *s = sources_alloc(h, parts_count(devices) + parts_count(providers));
+    struct hint_sources *s = sources_alloc(core, h, parts_count(devices) + parts_count(providers));
     int r = -ENOMEM;
 
     if (!s)
@@ -104,9 +106,10 @@ out:
     return r;
 }
 
-int hint_sources_of_device(struct hint *h, struct device *d, struct hint_sources **out)
+int hint_sources_of_device(struct state_core *core, struct hint *h, struct device *d,
+                           struct hint_sources **out)
 {
-    struct hint_sources *s = sources_alloc(h, 1);
+    struct hint_sources *s = sources_alloc(core, h, 1);
 
     if (!s)
         return -ENOMEM;
@@ -129,6 +132,7 @@ void hint_sources_destroy(struct state_core *core, struct hint_sources *s)
         else
             presence_release(core, s->follows[i].presence);
     }
+    tally_remove(&core->heap.hints, s);
     free(s);
 }
 

@@ -80,6 +80,7 @@ int state_create(struct state_core **out, const struct state_config *cfg)
     core->port = port_complete(&cfg->port);
     core->switches = cfg->switches;
     core->keep = cfg->keep;
+    core->snapshots = cfg->snapshots;
     core->clock = cfg->clock;
     core->log = cfg->log;
     lists_init(core);
@@ -101,9 +102,10 @@ void state_destroy(struct state_core *core)
     LIST_FOREACH_SAFE (it, &core->gone)
         hint_destroy(core, CONTAINER_OF(it, struct hint, link));
     LIST_FOREACH_SAFE (it, &core->devices)
-        device_destroy(CONTAINER_OF(it, struct device, link));
+        device_destroy(core, CONTAINER_OF(it, struct device, link));
     LIST_FOREACH_SAFE (it, &core->presences)
-        presence_destroy(CONTAINER_OF(it, struct presence, link));
+        presence_destroy(core, CONTAINER_OF(it, struct presence, link));
+    BUG_UNLESS(!(core->heap.devices.bytes | core->heap.presences.bytes | core->heap.hints.bytes));
     map_fini(&core->devices_by_name);
     map_fini(&core->presences_by_name);
     map_fini(&core->hints_by_name);

@@ -57,7 +57,8 @@ struct state_port { /* a callback may be NULL; none may call back into the core 
 
 struct state_config {
     struct state_port port;
-    struct keep keep; /* KEEP_DEVICE, KEEP_PRESENCE, KEEP_AUTOHINT */
+    struct snapshot_heap *snapshots; /* counts those of the core; NULL: nobody wants to know */
+    struct keep keep;                /* KEEP_DEVICE, KEEP_PRESENCE, KEEP_AUTOHINT */
     struct state_switches switches;
     const struct clock *clock; /* wall time for time specs and snapshots */
     struct log *log;
@@ -297,5 +298,9 @@ NODISCARD int state_look(const struct state_core *core, const struct resource_na
 struct state_counters {
     uint64_t devices, presences, hints, resources;
     uint64_t device_reports, duplicates, snapshots;
+    /* On the heap, malloc's own included: devices with their sources; hints without their
+     * snapshots, but with what they follow; the tables that all these are found by. */
+    uint64_t device_bytes, presence_bytes, hint_bytes, table_bytes;
+    uint64_t snapshot_bytes, body_bytes; /* of all threads; 0 where nobody counts them */
 };
 void state_counters_get(const struct state_core *core, struct state_counters *out);

@@ -19,6 +19,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/record.h"
+#include "base/tally.h"
 #include "state/dialplan_internal.h"
 #include "state/names.h"
 #include "state/state.h"
@@ -55,6 +56,10 @@ struct state_core {
     const struct device_saying *saying; /* while a report of it is carried out */
     uint64_t reports;
     struct state_counters counters;
+    struct snapshot_heap *snapshots; /* NULL: they are not counted */
+    struct {
+        struct tally devices, presences, hints;
+    } heap;
 };
 
 /* ---- devices.c ---- */
@@ -77,6 +82,7 @@ struct device {
     bool reported_here;      /* and of sources that are no other servers */
     enum device_state state_here;
     uint64_t changed_wall_ms;
+    uint64_t counted; /* in heap.devices */
     struct {
         struct list link; /* state_core.touched */
         bool known, has_default;
@@ -92,7 +98,7 @@ struct device *device_find(const struct state_core *core, struct str name);
 NODISCARD int device_get(struct state_core *core, struct str name, struct device **out);
 /* Forget it, unless somebody reports or follows it. */
 void device_release(struct state_core *core, struct device *d);
-void device_destroy(struct device *d);
+void device_destroy(struct state_core *core, struct device *d);
 /* A source's report of the device of that normalised name, as of the view's time; what survives is
  * left alone. 0 with the device, STATE_UNCHANGED, -ENOMEM. */
 NODISCARD int device_report(struct state_core *core, struct str device,
@@ -121,13 +127,14 @@ struct presence {
     struct str subtype, message; /* on the heap or empty */
     struct str source;           /* likewise */
     uint64_t changed_wall_ms, heard;
+    uint64_t counted; /* in heap.presences */
     struct str name;
     char text[];
 };
 
 NODISCARD int presence_get(struct state_core *core, struct str name, struct presence **out);
 void presence_release(struct state_core *core, struct presence *p);
-void presence_destroy(struct presence *p);
+void presence_destroy(struct state_core *core, struct presence *p);
 struct presence_said {
     enum presence_state state;
     struct str subtype, message, source;
@@ -161,7 +168,8 @@ struct hint_sources { /* what a hint's text names */
  * -ENOMEM. */
 NODISCARD int hint_sources_parse(struct state_core *core, struct hint *h, struct str text,
                                  struct hint_sources **out);
-NODISCARD int hint_sources_of_device(struct hint *h, struct device *d, struct hint_sources **out);
+NODISCARD int hint_sources_of_device(struct state_core *core, struct hint *h, struct device *d,
+                                     struct hint_sources **out);
 void hint_sources_destroy(struct state_core *core, struct hint_sources *s);
 
 struct lamp {

@@ -545,6 +545,42 @@ static void test_here(void **state)
     testing_fini(&other);
 }
 
+static struct state_counters counters_of(const struct testing *t)
+{
+    struct state_counters c;
+
+    state_counters_get(t->core, &c);
+    return c;
+}
+
+/* What is there is counted, and when it has gone nothing is left. */
+static void test_bytes(void **state)
+{
+    struct testing *t = *state;
+    struct state_counters none = counters_of(t), one, more;
+
+    assert_int_equal(none.device_bytes + none.presence_bytes, 0);
+    report_from(t, "one", "PJSIP/a", "INUSE");
+    one = counters_of(t);
+    report_from(t, "one", "PJSIP/a", "BUSY");
+    assert_int_equal(counters_of(t).device_bytes, one.device_bytes);
+    report_from(t, "another, with a name of some length", "PJSIP/a", "INUSE");
+    report_from(t, "one", "PJSIP/b", "INUSE");
+    more = counters_of(t);
+    assert_in_range(more.device_bytes, 2 * one.device_bytes + 32, 4 * one.device_bytes);
+    forget(t, "one", "PJSIP/a");
+    forget(t, "another, with a name of some length", "PJSIP/a");
+    assert_int_equal(counters_of(t).device_bytes, one.device_bytes);
+    forget(t, "one", "PJSIP/b");
+    assert_int_equal(counters_of(t).device_bytes, 0);
+    assert_int_equal(presence(t, "CustomPresence:a", "away", "", "out for a lunch that is long"),
+                     0);
+    one = counters_of(t);
+    assert_int_equal(presence(t, "CustomPresence:a", "away", "", ""), 0);
+    assert_true(counters_of(t).presence_bytes < one.presence_bytes);
+    buf_reset(&t->events);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
 
 int main(void)
@@ -556,6 +592,7 @@ int main(void)
         TEST(test_presence),  TEST(test_presence_invalid), TEST(test_presence_first),
         TEST(test_watch_all), TEST(test_cacheable),        TEST(test_views),
         TEST(test_causes),    TEST(test_quiet_port),       TEST(test_here),
+        TEST(test_bytes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,6 +67,8 @@ void txn_counters_get(const struct txn_layer *t, struct txn_counters *out)
 {
     *out = t->counters;
     out->client_live = t->clients.count;
+    out->server_bytes = t->server_bytes;
+    out->table_bytes = map_bytes(&t->clients) + map_bytes(&t->servers) + map_bytes(&t->merges);
 }
 
 /* ---- what names a worker ---- */

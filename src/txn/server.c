@@ -12,6 +12,8 @@
 
 #include <stdlib.h>
 
+#include "base/tally.h"
+
 enum {
     /* A client repeats its request after 0.5, 1.5 and 3.5 s: when memory is short, answers older
      * than that go first. */
@@ -146,15 +148,6 @@ static void answer_texts(struct sip_reply *reply, struct str *texts[5])
     texts[4] = &reply->body;
 }
 
-static size_t answer_size(const struct server_answer *a)
-{
-    size_t size = sizeof(*a);
-
-    for (size_t i = 0; i < ARRAY_LEN(a->lengths); i++)
-        size += a->lengths[i];
-    return size;
-}
-
 static void oldest_answer_drop(struct txn_layer *t)
 {
     struct server_answer *a = t->answers;
@@ -163,7 +156,7 @@ static void oldest_answer_drop(struct txn_layer *t)
     if (!t->answers)
         t->last_answer = NULL;
     entry_remove(t, &a->entry);
-    t->server_bytes -= answer_size(a);
+    t->server_bytes -= tally_size(a);
     free(a);
 }
 
@@ -222,7 +215,7 @@ static void answer_keep(struct server_txn *st, const struct sip_reply *reply)
         a->lengths[i] = (uint16_t)texts[i]->n;
         str_keep(texts[i], &at);
     }
-    t->server_bytes += answer_size(a);
+    t->server_bytes += tally_size(a);
     entry_add(t, &a->entry, st->entry.by_key.hash, st->entry.by_merge.hash);
     if (t->last_answer)
         t->last_answer->next = a;
@@ -331,7 +324,7 @@ static struct server_txn *server_create(struct txn_layer *t, const struct flow *
                                .flow = *from,
                                .tag = key->tag,
                                .msg = msg,
-                               .bytes = sizeof(*st) };
+                               .bytes = tally_size(st) };
     st->flow.names = NULL;
     /* Before it is in the tables: an answer is kept by these. */
     st->entry.by_key.hash = key->id;
@@ -360,8 +353,8 @@ static int server_keep_echo(struct server_txn *st)
     st->target = st->flow.remote;
     if (!st->flow.connection && sip_response_target(&st->target, st->msg, &st->flow.remote, rport))
         st->target.sa.sa_family = AF_UNSPEC; /* nowhere: sending fails, which is logged */
-    st->bytes += st->kept.n;
-    t->server_bytes += st->kept.n;
+    st->bytes += tally_text(st->kept);
+    t->server_bytes += tally_text(st->kept);
     st->msg = NULL;
     return 0;
 }

@@ -186,5 +186,8 @@ struct txn_counters {
     uint64_t client_started, client_retransmissions, client_timeouts, client_errors, overload;
     uint64_t server_live, client_live, forwarded;
     uint64_t forward_lost; /* the other worker had too much to do */
+    /* On the heap, malloc's own included: server transactions, and answers that are kept for a
+     * repeated request. Client transactions are their owners'. */
+    uint64_t server_bytes, table_bytes;
 };
 void txn_counters_get(const struct txn_layer *t, struct txn_counters *out);

@@ -401,8 +401,12 @@ class Http(unittest.TestCase):
                 self.assertEqual(sorted(wanted - names), [])
                 for line in (r'extstate_publisher_up{section="esc",worker="\d+"} 1', r'extstate_source_up{source="pbx-a"} 1',
                              r'extstate_queue_messages{thread="(state|edge|worker-0)"} \d+', r"extstate_journal_rows_total [1-9]\d*",
+                             *(rf'extstate_memory_bytes{{kind="{kind}"}} [1-9]\d*' for kind in (
+                                 "devices", "hints", "snapshots", "bodies", "publications", "published_resources", "state_tables",
+                                 "publisher_tables", "transaction_tables", "tables")),
                              *(rf'extstate_memory_bytes{{kind="{kind}"}} \d+' for kind in (
-                                 "subscriptions", "dialogs", "notifies", "watched_resources", "received_publications"))):
+                                 "subscriptions", "dialogs", "notifies", "watched_resources", "received_publications", "presences",
+                                 "mailboxes", "sources", "contacts", "transactions", "connections", "history", "interned"))):
                     self.assertRegex(text.decode(), rf"(?m)^{line}$")
                 self.assertNotRegex(text.decode(), r"(?m)^extstate_publisher_up.* 0$")  # nor of the worker that has nothing to send
                 self.check(text)
