@@ -52,6 +52,8 @@ const struct ami_action ami_actions[] = {
     { "MWIUpdate", MANAGER_CALL, .changes = true, .run = action_mwi_update,
       .synopsis = "Update the mailbox message counts." },
     { "Ping", 0, .run = action_ping, .synopsis = "Keepalive command." },
+    { "PJSIPShowContacts", MANAGER_SYSTEM, .run = action_contacts,
+      .synopsis = "Lists PJSIP Contacts." },
     { "PJSIPShowEndpoints", MANAGER_SYSTEM, .run = action_endpoints,
       .synopsis = "Lists PJSIP endpoints." },
     { "PJSIPShowResourceLists", MANAGER_SYSTEM, .run = action_resource_lists,

@@ -225,13 +225,19 @@ static const char rule[] =
     "   Identify:  <Identify/Endpoint.........................................................>"
 #define MATCH_HEAD "        Match:  <criteria.........................>"
 
+struct shown_of { /* what objects are shown with */
+    const struct settings *settings;
+    const json_t *devices; /* rows; of those kinds that ask for them, as contacts are */
+    struct contact_rows contacts;
+    bool brief; /* a line for each, without what belongs to it */
+};
+
 /* What there is of one kind, and how it is shown. */
 struct kind {
-    const char *head;     /* lines */
+    const char *head;     /* lines, the first is of the kind itself */
     size_t list, n, size; /* in struct settings, and of one */
-    /* How many objects that were; `devices` are rows, where the kind asks for them. */
-    size_t (*print)(struct buf *b, const struct settings *settings, const void *object,
-                    const json_t *devices);
+    /* How many objects that were. */
+    size_t (*print)(struct buf *b, const struct shown_of *with, const void *object);
 };
 
 #define KIND(lines, plural, type, print)                                                 \
@@ -240,16 +246,24 @@ struct kind {
             sizeof(struct type), print                                                   \
     }
 
-static void head_print(struct buf *b, const char *lines)
+static void head_print(struct buf *b, const char *lines, bool brief)
 {
+    struct str all = str_of(lines);
+
     cli_line(b, "%s", "");
-    lines_add(b, str_of(lines));
+    lines_add(b, brief ? str_sub(all, 0, str_find_char(all, '\n')) : all);
     cli_line(b, "%s", rule);
     cli_line(b, "%s", "");
 }
 
+/* `pjsip list` instead of `show`. */
+static bool is_brief(const struct ami_session *s)
+{
+    return str_starts(str_of(s->command->words), STR("pjsip list"));
+}
+
 /* The name that is wanted is argument[0]; empty: all. */
-static void kind_show(struct ami_session *s, const struct kind *k, const json_t *devices)
+static void kind_show(struct ami_session *s, const struct kind *k, struct shown_of *with)
 {
     const char *settings = (const char *)s->server->settings;
     size_t n = *(const size_t *)(const void *)(settings + k->n), told = 0;
@@ -262,11 +276,13 @@ static void kind_show(struct ami_session *s, const struct kind *k, const json_t 
         session_fail(s, "Memory allocation failure");
         return;
     }
+    with->settings = s->server->settings;
+    with->brief = is_brief(s);
     b = cli_begin(s, true);
-    head_print(b, k->head);
+    head_print(b, k->head, with->brief);
     for (size_t i = 0; i < n; i++)
         if (!wanted.n || str_equal(wanted, *(const struct str *)list[i]))
-            told += k->print(b, s->server->settings, list[i], devices);
+            told += k->print(b, with, list[i]);
     free(list);
     if (!told && wanted.n) {
         cli_line(b, "Unable to find object %.*s.", STR_FMT(wanted));
@@ -282,29 +298,51 @@ static void kind_run(struct ami_session *s, const struct kind *k, const struct s
                      size_t n)
 {
     session_remember(s, (struct str[]){ n ? arguments[0] : STR_EMPTY }, 1);
-    kind_show(s, k, NULL);
+    kind_show(s, k, &(struct shown_of){ .brief = false });
 }
 
-static size_t contact_lines(struct buf *b, const struct aor_settings *aor)
+static size_t contact_lines(struct buf *b, const struct shown_of *with,
+                            const struct aor_settings *aor)
 {
-    for (size_t i = 0; i < aor->n_contacts; i++)
-        cli_line(b, "      Contact:  %.*s/%.*s", STR_FMT(aor->id), STR_FMT(aor->contacts[i]));
-    return aor->n_contacts;
+    json_t *const *rows;
+    size_t n = contacts_of(&with->contacts, aor->id, &rows);
+
+    for (size_t i = 0; i < n; i++)
+        contact_line(b, rows[i]);
+    return n;
 }
 
-static void aor_lines(struct buf *b, const struct aor_settings *aor)
+static void aor_lines(struct buf *b, const struct shown_of *with, const struct aor_settings *aor)
 {
     cli_line(b, "        Aor:  %-50.*s%u", STR_FMT(aor->id), aor->max_contacts);
-    (void)contact_lines(b, aor);
+    if (!with->brief)
+        (void)contact_lines(b, with, aor);
 }
 
-static void identify_lines(struct buf *b, const struct identify_settings *i)
+/* Shown with its contacts, which are asked for; s->kept: the devices, of kinds that have asked. */
+static void kind_show_contacts(struct ami_session *s, const struct kind *k,
+                               const struct ami_answer *a)
+{
+    struct shown_of with = { .devices = s->kept };
+
+    if (cli_failed(s, a))
+        return;
+    if (contacts_begin(&with.contacts, s->server, a->rows)) {
+        session_fail(s, "Memory allocation failure");
+        return;
+    }
+    kind_show(s, k, &with);
+    contacts_end(&with.contacts);
+}
+
+static void identify_lines(struct buf *b, const struct shown_of *with,
+                           const struct identify_settings *i)
 {
     char room[80];
     struct buf net;
 
     cli_line(b, "   Identify:  %.*s/%.*s", STR_FMT(i->id), STR_FMT(i->endpoint));
-    for (size_t m = 0; m < i->n_matches; m++) {
+    for (size_t m = 0; m < i->n_matches && !with->brief; m++) {
         buf_init_on(&net, room, sizeof(room));
         addr_print_host(&net, &i->matches[m].net.base);
         cli_line(b, "        Match: %s%.*s/%u", i->matches[m].negated ? "!" : "",
@@ -312,11 +350,11 @@ static void identify_lines(struct buf *b, const struct identify_settings *i)
     }
 }
 
-static size_t endpoint_print(struct buf *b, const struct settings *settings, const void *object,
-                             const json_t *devices)
+static size_t endpoint_print(struct buf *b, const struct shown_of *with, const void *object)
 {
+    const struct settings *settings = with->settings;
     const struct endpoint_settings *e = object;
-    struct str state = endpoint_state(devices, e->id);
+    struct str state = endpoint_state(with->devices, e->id);
     char room[200];
     struct buf name;
 
@@ -325,6 +363,8 @@ static size_t endpoint_print(struct buf *b, const struct settings *settings, con
     if (e->callerid_number.n)
         buf_printf(&name, "/%.*s", STR_FMT(e->callerid_number));
     cli_line(b, " Endpoint:  %-53.*s%-14.*s0 of inf", STR_FMT(buf_str(&name)), STR_FMT(state));
+    if (with->brief)
+        return 1;
     for (size_t i = 0; i < e->n_auths; i++) {
         const struct auth_settings *auth = settings_auth(settings, e->auths[i]);
 
@@ -336,16 +376,16 @@ static size_t endpoint_print(struct buf *b, const struct settings *settings, con
         const struct aor_settings *aor = settings_aor(settings, e->aors[i]);
 
         if (aor)
-            aor_lines(b, aor);
+            aor_lines(b, with, aor);
     }
     for (size_t i = 0; i < settings->n_identifies; i++)
         if (str_equal(settings->identifies[i].endpoint, e->id))
-            identify_lines(b, &settings->identifies[i]);
+            identify_lines(b, with, &settings->identifies[i]);
     cli_line(b, "%s", "");
     return 1;
 }
 
-static void answer_endpoints(struct ami_session *s, const struct ami_answer *a)
+static void answer_endpoints_contacts(struct ami_session *s, const struct ami_answer *a)
 {
     static const struct kind endpoints =
         KIND(" Endpoint:  <Endpoint/CID.....................................>  <State.....>  "
@@ -357,8 +397,15 @@ static void answer_endpoints(struct ami_session *s, const struct ami_answer *a)
              "        Exten: <DialedExten...........>  CLCID: <ConnectedLineCID.......>",
              endpoints, endpoint_settings, endpoint_print);
 
-    if (!cli_failed(s, a))
-        kind_show(s, &endpoints, a->rows);
+    kind_show_contacts(s, &endpoints, a);
+}
+
+static void answer_endpoints(struct ami_session *s, const struct ami_answer *a)
+{
+    if (cli_failed(s, a))
+        return;
+    s->kept = json_incref(a->rows);
+    session_ask(s, question("contacts"), answer_endpoints_contacts);
 }
 
 static void run_endpoints(struct ami_session *s, const struct str *arguments, size_t n)
@@ -370,8 +417,7 @@ static void run_endpoints(struct ami_session *s, const struct str *arguments, si
     session_ask(s, q, answer_endpoints);
 }
 
-static size_t transport_print(struct buf *b, const struct settings *settings, const void *object,
-                              const json_t *devices)
+static size_t transport_print(struct buf *b, const struct shown_of *with, const void *object)
 {
     static const char *const protocols[] = { [TRANSPORT_UDP] = "udp",
                                              [TRANSPORT_TCP] = "tcp",
@@ -382,8 +428,7 @@ static size_t transport_print(struct buf *b, const struct settings *settings, co
     char room[80];
     struct buf address;
 
-    (void)settings;
-    (void)devices;
+    (void)with;
     buf_init_on(&address, room, sizeof(room));
     addr_print(&address, &t->bind);
     cli_line(b, "Transport:  %-21.*s  %6s  %5u  %5u  %.*s", STR_FMT(t->id), protocols[t->protocol],
@@ -401,45 +446,50 @@ static void run_transports(struct ami_session *s, const struct str *arguments, s
     kind_run(s, &transports, arguments, n);
 }
 
-static size_t aor_print(struct buf *b, const struct settings *settings, const void *object,
-                        const json_t *devices)
+static size_t aor_print(struct buf *b, const struct shown_of *with, const void *object)
 {
-    (void)settings;
-    (void)devices;
-    aor_lines(b, object);
-    cli_line(b, "%s", "");
+    aor_lines(b, with, object);
+    if (!with->brief)
+        cli_line(b, "%s", "");
     return 1;
+}
+
+static void answer_aors(struct ami_session *s, const struct ami_answer *a)
+{
+    static const struct kind aors = KIND(AOR_HEAD "\n" CONTACT_HEAD, aors, aor_settings, aor_print);
+
+    kind_show_contacts(s, &aors, a);
 }
 
 static void run_aors(struct ami_session *s, const struct str *arguments, size_t n)
 {
-    static const struct kind aors = KIND(AOR_HEAD "\n" CONTACT_HEAD, aors, aor_settings, aor_print);
-
-    kind_run(s, &aors, arguments, n);
+    session_remember(s, (struct str[]){ n ? arguments[0] : STR_EMPTY }, 1);
+    session_ask(s, question("contacts"), answer_aors);
 }
 
-static size_t contacts_print(struct buf *b, const struct settings *settings, const void *object,
-                             const json_t *devices)
+static size_t contacts_print(struct buf *b, const struct shown_of *with, const void *object)
 {
-    (void)settings;
-    (void)devices;
-    return contact_lines(b, object);
+    return contact_lines(b, with, object);
+}
+
+static void answer_contacts(struct ami_session *s, const struct ami_answer *a)
+{
+    static const struct kind contacts = KIND(CONTACT_HEAD, aors, aor_settings, contacts_print);
+
+    kind_show_contacts(s, &contacts, a);
 }
 
 static void run_contacts(struct ami_session *s, const struct str *arguments, size_t n)
 {
-    static const struct kind contacts = KIND(CONTACT_HEAD, aors, aor_settings, contacts_print);
-
-    kind_run(s, &contacts, arguments, n);
+    session_remember(s, (struct str[]){ n ? arguments[0] : STR_EMPTY }, 1);
+    session_ask(s, question("contacts"), answer_contacts);
 }
 
-static size_t auth_print(struct buf *b, const struct settings *settings, const void *object,
-                         const json_t *devices)
+static size_t auth_print(struct buf *b, const struct shown_of *with, const void *object)
 {
     const struct auth_settings *auth = object;
 
-    (void)settings;
-    (void)devices;
+    (void)with;
     cli_line(b, "     Auth:  %.*s/%.*s", STR_FMT(auth->id), STR_FMT(auth->credential.username));
     return 1;
 }
@@ -451,13 +501,11 @@ static void run_auths(struct ami_session *s, const struct str *arguments, size_t
     kind_run(s, &auths, arguments, n);
 }
 
-static size_t identify_print(struct buf *b, const struct settings *settings, const void *object,
-                             const json_t *devices)
+static size_t identify_print(struct buf *b, const struct shown_of *with, const void *object)
 {
-    (void)settings;
-    (void)devices;
-    identify_lines(b, object);
-    cli_line(b, "%s", "");
+    identify_lines(b, with, object);
+    if (!with->brief)
+        cli_line(b, "%s", "");
     return 1;
 }
 

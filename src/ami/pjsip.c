@@ -179,15 +179,17 @@ const void **objects_sorted(const void *objects, size_t n, size_t size)
     return list;
 }
 
-static void add_contacts(const struct ami_server *a, struct buf *b,
-                         const struct endpoint_settings *e)
+static void add_contacts(struct buf *b, const struct endpoint_settings *e,
+                         const struct contact_rows *contacts)
 {
     buf_add(b, STR("Contacts: "));
     for (size_t i = 0; i < e->n_aors; i++) {
-        const struct aor_settings *aor = settings_aor(a->settings, e->aors[i]);
+        json_t *const *rows;
+        size_t n = contacts_of(contacts, e->aors[i], &rows);
 
-        for (size_t c = 0; aor && c < aor->n_contacts; c++)
-            buf_printf(b, "%.*s/%.*s,", STR_FMT(aor->id), STR_FMT(aor->contacts[c]));
+        for (size_t c = 0; c < n; c++)
+            buf_printf(b, "%.*s/%.*s,", STR_FMT(e->aors[i]),
+                       STR_FMT(answer_text(rows[c], "contact")));
     }
     buf_add(b, STR("\r\n"));
 }
@@ -205,20 +207,12 @@ struct str endpoint_state(const json_t *devices, struct str id)
     return device_state_text(DEVICE_UNAVAILABLE);
 }
 
-static void answer_endpoints(struct ami_session *s, const struct ami_answer *a)
+/* The devices are s->kept. */
+static void endpoints_print(struct ami_session *s, const void **list,
+                            const struct contact_rows *contacts)
 {
     const struct settings *settings = s->server->settings;
-    const void **list =
-        objects_sorted(settings->endpoints, settings->n_endpoints, sizeof(settings->endpoints[0]));
 
-    if (a->error || !list || !settings->n_endpoints) {
-        free(list);
-        if (a->error)
-            session_fail(s, "%.*s", STR_FMT(a->message));
-        else
-            session_fail(s, "No endpoints found");
-        return;
-    }
     session_list_begin(s, "A listing of Endpoints follows, presented as EndpointList events");
     for (size_t i = 0; i < settings->n_endpoints; i++) {
         const struct endpoint_settings *e = list[i];
@@ -230,13 +224,47 @@ static void answer_endpoints(struct ami_session *s, const struct ami_answer *a)
         add_list(b, "Aor", e->aors, e->n_aors);
         add_list(b, "Auths", e->auths, e->n_auths);
         ami_add(b, STR("OutboundAuths"), STR_EMPTY);
-        add_contacts(s->server, b, e);
-        ami_add(b, STR("DeviceState"), endpoint_state(a->rows, e->id));
+        add_contacts(b, e, contacts);
+        ami_add(b, STR("DeviceState"), endpoint_state(s->kept, e->id));
         ami_add(b, STR("ActiveChannels"), STR("0"));
         ami_end(b);
     }
-    free(list);
     session_list_end(s, "EndpointListComplete", settings->n_endpoints);
+}
+
+static void answer_contacts(struct ami_session *s, const struct ami_answer *a)
+{
+    const struct settings *settings = s->server->settings;
+    struct contact_rows contacts;
+    const void **list;
+
+    if (a->error) {
+        session_fail(s, "%.*s", STR_FMT(a->message));
+        return;
+    }
+    if (!settings->n_endpoints) {
+        session_fail(s, "No endpoints found");
+        return;
+    }
+    list =
+        objects_sorted(settings->endpoints, settings->n_endpoints, sizeof(settings->endpoints[0]));
+    if (!list || contacts_begin(&contacts, s->server, a->rows)) {
+        session_fail(s, "Memory allocation failure");
+    } else {
+        endpoints_print(s, list, &contacts);
+        contacts_end(&contacts);
+    }
+    free(list);
+}
+
+static void answer_endpoints(struct ami_session *s, const struct ami_answer *a)
+{
+    if (a->error) {
+        session_fail(s, "%.*s", STR_FMT(a->message));
+        return;
+    }
+    s->kept = json_incref(a->rows);
+    session_ask(s, question("contacts"), answer_contacts);
 }
 
 void action_endpoints(struct ami_session *s, const struct ami_message *m)

@@ -4,8 +4,8 @@
  * server.c: all sessions, and what concerns them. session.c: one of them: messages in and out, one
  * action after the other. action.c: the table of actions, and who may run which. login.c: coming
  * and going. event.c: what has happened, as text. Actions: of states (state_actions.c), variables
- * (variable.c), mailboxes (mailbox_actions.c), the database (database.c), SIP's objects (pjsip.c),
- * the process (core.c); and Command with its words (cli.c, cli_*.c). */
+ * (variable.c), mailboxes (mailbox_actions.c), the database (database.c), SIP's objects (pjsip.c,
+ * contacts.c), the process (core.c); and Command with its words (cli.c, cli_*.c). */
 #pragma once
 #include "ami/message.h"
 #include "ami/server.h"
@@ -173,6 +173,23 @@ const void **objects_sorted(const void *objects, size_t n, size_t size);
 /* "Not in use", out of the rows of devices. */
 struct str endpoint_state(const json_t *devices, struct str id);
 
+/* ---- contacts.c ---- */
+
+struct contact_rows { /* by AOR and contact */
+    json_t **rows;
+    size_t n;
+    json_t *owner;
+};
+/* Of the rows of `contacts`. 0 or -ENOMEM; contacts_end ends it. */
+NODISCARD int contacts_begin(struct contact_rows *out, const struct ami_server *a, json_t *rows);
+void contacts_end(struct contact_rows *c);
+/* How many there are of that AOR. */
+size_t contacts_of(const struct contact_rows *c, struct str aor, json_t *const **first);
+enum { CONTACT_HASH_MAX = 33 };
+/* MD5 of its URI in hexadecimal, by which Asterisk calls it. */
+struct str contact_hash(const json_t *row, char room[CONTACT_HASH_MAX]);
+void contact_line(struct buf *b, const json_t *row); /* of a table of Command's */
+
 /* ---- database.c ---- */
 
 /* Rows of devices or presences, whose keys begin like `prefix`; none of a family that is not ours.
@@ -244,6 +261,7 @@ void action_db_del_tree(struct ami_session *s, const struct ami_message *m);
 void action_subscriptions_inbound(struct ami_session *s, const struct ami_message *m);
 void action_subscriptions_outbound(struct ami_session *s, const struct ami_message *m);
 void action_resource_lists(struct ami_session *s, const struct ami_message *m);
+void action_contacts(struct ami_session *s, const struct ami_message *m);
 void action_endpoints(struct ami_session *s, const struct ami_message *m);
 void action_extension_add(struct ami_session *s, const struct ami_message *m);
 void action_extension_remove(struct ami_session *s, const struct ami_message *m);

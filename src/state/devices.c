@@ -203,7 +203,6 @@ static void touched_tell(struct state_core *core)
     hints_tell(core);
     LIST_FOREACH_SAFE (it, &core->touched) {
         list_remove(it);
-        device_count(core, touched_device(it));
         device_release(core, touched_device(it));
     }
 }
@@ -277,9 +276,9 @@ static int source_report_first(struct state_core *core, struct device *d,
 
     device_touch(core, d);
     r = source_add(d, v);
+    device_count(core, d);
     if (r) {
         list_remove(&d->before.link);
-        device_count(core, d);
         return r;
     }
     r = saying_commit(core, v->source, &v->state);
@@ -371,11 +370,13 @@ int state_device_forget(struct state_core *core, struct str source, struct str d
     gone = *known;
     behind = (size_t)(d->sources + --d->n_sources - known) * sizeof(*known);
     memmove(known, known + 1, behind);
+    device_count(core, d);
     r = saying_commit(core, source, NULL);
     if (r) {
         memmove(known + 1, known, behind);
         *known = gone;
         d->n_sources++;
+        device_count(core, d);
         device_keep(core, d, source, known);
         return r;
     }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The manager interface as an Asterisk's clients know it. What is expected here is what an Asterisk 22 was seen to say."""
 import contextlib
+import hashlib
 import re
 import socket
 import subprocess
@@ -553,6 +554,45 @@ class Commands(unittest.TestCase):
             self.assertEqual(daemon.tool("pjsip", "set", "history", "clear", plain=True), "PJSIP History cleared\n")
             self.assertEqual(m.command("pjsip show history"), (head, True))
 
+    def test_contacts(self):
+        """Registered contacts, one that answers and one that nobody asks, beside a static one."""
+        port, files = manager_files()
+        pjsip = PJSIP.replace("max_contacts=10\n", "max_contacts=10\nqualify_frequency=60\n") + (
+            "[erin]\ntype=endpoint\naors=erin\n[erin]\ntype=aor\nmax_contacts=1\nqualify_frequency=60\n")
+        files = dict(files, **{"pjsip.conf": pjsip, "extensions.conf": EXTENSIONS, "extstate.conf": "[registrar]\nenabled=yes\n"})
+        with Extstated(files) as daemon, Manager(port, events="off") as m, Phone(daemon.port, "erin") as phone:
+            uri = f"sip:erin@127.0.0.1:{phone.port}"
+            digest = hashlib.md5(uri.encode()).hexdigest()
+            phone.request("REGISTER", f"sip:127.0.0.1:{daemon.port}", [
+                ("To", "<sip:erin@127.0.0.1>"), ("Call-ID", "reg-1"), ("Contact", f"<{uri}>;expires=600"), ("User-Agent", "Desk 1")])
+            message = phone.receive()
+            while message.method != "OPTIONS":  # behind the answer
+                message = phone.receive()
+            phone.reply(message, "200 OK")
+            wait_for("a contact that answers", lambda: daemon.tool("contacts", "erin")[0]["status"] == "reachable")
+            self.assertIn(f"\nContacts: erin/{uri},\n", m.list("PJSIPShowEndpoints")[3])
+            self.assertIn("\nDeviceState: Not in use\n", m.list("PJSIPShowEndpoints")[3])
+            answer = m.list("PJSIPShowContacts")
+            self.assertIn("Message: A listing of Contacts follows, presented as ContactList events\n", answer[0])
+            self.assertTrue(answer[-1].startswith("Event: ContactListComplete\n"))
+            self.assertRegex(answer[2], (
+                rf"^Event: ContactList\nActionID: \w+\nObjectType: contact\nObjectName: erin;@{digest}\nViaAddr: 127\.0\.0\.1\n"
+                rf"ViaPort: {phone.port}\nQualifyTimeout: 3\.000000\nCallID: reg-1\nRegServer: \nPruneOnBoot: no\nPath: \n"
+                rf"Endpoint: erin\nAuthenticateQualify: no\nUri: {re.escape(uri)}\nQualifyFrequency: 60\nUserAgent: Desk 1\n"
+                r"ExpirationTime: \d{10}\nOutboundProxy: \nStatus: Reachable\nRoundtripUsec: \d+\n$"))
+            self.assertIn("\nObjectName: carol@@", answer[1])
+            head = ("\n      Contact:  <Aor/ContactUri..........................> <Hash....> <Status> <RTT(ms)..>\n" + "=" * 90 + "\n\n")
+            line = r"      Contact:  %s %s %-7s %s\n"
+            mine = line % (re.escape(f"erin/{uri}".ljust(42)), digest[:10], "Avail", r" *\d+\.000")
+            hers = line % (re.escape("carol/sip:carol@127.0.0.1:9".ljust(42)), "[0-9a-f]{10}", "(Unknown|Unavail)", " +nan")
+            self.assertRegex(m.command("pjsip show contacts")[0], f"^{re.escape(head)}{hers}{mine}\nObjects found: 2\n$")
+            self.assertRegex(m.command("pjsip show aor erin")[0],
+                             rf"(?s)\n        Aor:  {'erin'.ljust(50)}1\n{mine}\n.*Objects found: 1\n$")
+            self.assertRegex(m.command("pjsip show endpoint erin")[0], rf"\n        Aor:  {'erin'.ljust(50)}1\n{mine}\n")
+            self.assertEqual(m.command("pjsip list aors")[0], (
+                "\n        Aor:  <Aor............................................>  <MaxContact>\n" + "=" * 90 + "\n\n"
+                f"        Aor:  {'carol'.ljust(50)}10\n        Aor:  {'erin'.ljust(50)}1\n\nObjects found: 2\n"))
+
     def test_others(self):
         port, daemon = server()
         with daemon, Manager(port, events="off") as m:
@@ -611,15 +651,19 @@ class System(unittest.TestCase):
                 "Event: EndpointList\nActionID: a2\nObjectType: endpoint\nObjectName: carol\nTransport: \nAor: carol\nAuths: \n"
                 "OutboundAuths: \nContacts: carol/sip:carol@127.0.0.1:9,\nDeviceState: Not in use\nActiveChannels: 0\n",
                 "Event: EndpointListComplete\nActionID: a2\nEventList: Complete\nListItems: 2\n"])
+            contacts = m.list("PJSIPShowContacts")  # there is no registrar, and nobody asks
+            self.assertEqual(len(contacts), 3)
+            self.assertIn("\nUri: sip:carol@127.0.0.1:9\n", contacts[1])
+            self.assertIn("\nStatus: NonQualified\nRoundtripUsec: N/A\n", contacts[1])
             self.assertEqual(m.list("PJSIPShowResourceLists"), [
-                "Response: Success\nActionID: a3\nEventList: start\nMessage: A listing of resource lists follows, presented as "
+                "Response: Success\nActionID: a4\nEventList: start\nMessage: A listing of resource lists follows, presented as "
                 "ResourceListDetail events\n",
-                "Event: ResourceListDetail\nActionID: a3\nObjectType: resource_list\nObjectName: lamps\nEvent: dialog\n"
+                "Event: ResourceListDetail\nActionID: a4\nObjectType: resource_list\nObjectName: lamps\nEvent: dialog\n"
                 "ResourceDisplayName: false\nNotificationBatchInterval: 0\nListItem: 1000,1001\nFullState: false\n",
-                "Event: ResourceListDetailComplete\nActionID: a3\nEventList: Complete\nListItems: 1\n"])
+                "Event: ResourceListDetailComplete\nActionID: a4\nEventList: Complete\nListItems: 1\n"])
             self.assertEqual(m.list("PJSIPShowSubscriptionsOutbound"), [
-                "Response: Success\nActionID: a4\nEventList: start\nMessage: Following are Events for each outbound Subscription\n",
-                "Event: OutboundSubscriptionDetailComplete\nActionID: a4\nEventList: Complete\nListItems: 0\n"])
+                "Response: Success\nActionID: a5\nEventList: start\nMessage: Following are Events for each outbound Subscription\n",
+                "Event: OutboundSubscriptionDetailComplete\nActionID: a5\nEventList: Complete\nListItems: 0\n"])
 
     def test_subscriptions(self):
         port, daemon = server()
