@@ -123,7 +123,7 @@ static int array_take(struct arena *a, void **array, size_t n, size_t size)
 /* The former settings go, and what they have has to be here. */
 static int take_former(struct reading *r, struct http_settings *h)
 {
-    struct str *const texts[] = { &h->cert_file, &h->key_file, &h->hosts };
+    struct str *const texts[] = { &h->cert_file, &h->key_file, &h->hosts, &h->tls_at.file };
     void *tokens, *allow, *readers;
     int result = 0;
 
@@ -164,6 +164,22 @@ static int path_settle(struct reading *r, struct str *path)
     return result;
 }
 
+/* Where the certificate is said, for what is wrong with it. */
+static int tls_place(struct reading *r, struct http_settings *h, const struct conf *conf)
+{
+    struct diag_place at = { .line = 0 };
+
+    for (size_t i = 0; i < conf->n_sections; i++) {
+        const struct conf_section *section = &conf->sections[i];
+
+        for (size_t k = 0; str_equal_nocase(section->name, STR("http")) && k < section->n_entries;
+             k++)
+            if (str_equal(section->entries[k].name, STR("tls_cert_file")))
+                at = section->entries[k].at;
+    }
+    return at.file.n ? reading_place(r, at, &h->tls_at) : 0;
+}
+
 int http_conf_read(struct reading *r, struct settings *s, const struct conf *conf)
 {
     struct http_settings *h = &s->http;
@@ -182,6 +198,8 @@ int http_conf_read(struct reading *r, struct settings *s, const struct conf *con
         result = path_settle(r, &h->cert_file);
     if (result == 0)
         result = path_settle(r, &h->key_file);
+    if (result == 0)
+        result = tls_place(r, h, conf);
 out:
     schema_use_fini(&use);
     return result;

@@ -427,6 +427,7 @@ struct http_settings { /* extstate.conf [http] */
     bool enabled;
     struct addr bind;
     struct str cert_file, key_file; /* absolute paths; empty: no TLS */
+    struct diag_place tls_at;
     struct http_token *tokens;
     size_t n_tokens;
     struct addr_net *allow; /* who may connect; none: everybody */

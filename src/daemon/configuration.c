@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/configuration.h"
+#include "daemon/certificates.h"
 #include "daemon/manager.h"
 
 #include <stdlib.h>
@@ -219,6 +220,8 @@ int configuration_read(struct configuration *out, const struct daemon_options *o
         if (r == 0)
             check_bodies(c.settings, c.bodies, false, diag);
     }
+    if (r == 0)
+        certificates_check(c.settings, diag);
     if (r) {
         configuration_fini(&c);
         return r == CONFIGURATION_UNUSABLE ? -EINVAL : r;
@@ -247,6 +250,7 @@ int configuration_check(const struct daemon_options *options, struct log *log, s
         goto out;
     check_bodies(c.settings, c.bodies, r || c.settings->plugins_partial, diag);
     manager_check(c.settings->manager, diag);
+    certificates_check(c.settings, diag);
     r = diag->errors ? -EINVAL : 0;
 out:
     configuration_fini(&c);

@@ -522,7 +522,16 @@ class Http(unittest.TestCase):
                 wait_for("the new certificate", lambda: shown(s) == authority.serial)
                 self.assertEqual(ask(stays), (200, number))
             certificate.write_text("nonsense")
+            conf = s.daemon.config / "extstate.conf"
+            line = 1 + conf.read_text().splitlines().index(f"tls_cert_file = {certificate}")
+            fault = f"{conf}:{line}: error: tls_cert_file: "
             reload(s, 1000)
+            for words in ("reload", "--dry-run"), ("reload",):
+                self.assertIn(fault, s.daemon.tool(*words, plain=True, status=None))
+            checked = subprocess.run([s.daemon.program, "--check", "--config-dir", s.daemon.config, "--state-dir",
+                                      s.daemon.directory / "state"], capture_output=True, text=True)
+            self.assertEqual(checked.returncode, 1)
+            self.assertIn(fault, checked.stdout + checked.stderr)
             wait_for("the complaint", lambda: "http.certificate_kept" in s.daemon.log())
             self.assertEqual(shown(s), authority.serial)
             s.daemon.set("Custom:1000", "INUSE")
