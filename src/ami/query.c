@@ -145,7 +145,7 @@ int query_run(struct query *q, struct str sql, const struct clock *clock,
               const struct query_sink *sink)
 {
     int r = sql_exec(q->sql, "CREATE TABLE was AS SELECT * FROM astdb");
-    const char *p = sql.n ? sql.p : "", *end = p + sql.n;
+    const char *p = sql.n ? sql.p : "", *end = p + str_find_char(sql, '\0'); /* SQLite's own end */
 
     if (r)
         return -ENOMEM;
