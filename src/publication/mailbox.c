@@ -128,10 +128,13 @@ void mailboxes_destroy(struct mailboxes *m)
 
 static void mailbox_count(struct mailboxes *m, struct mailbox *b)
 {
-    uint64_t size = tally_size(b) + (b->reports ? tally_size(b->reports) : 0);
+    uint64_t size = tally_size(b);
 
-    for (size_t i = 0; i < b->n_reports; i++)
-        size += tally_text(b->reports[i].source);
+    if (b->reports) {
+        size += tally_size(b->reports);
+        for (size_t i = 0; i < b->n_reports; i++)
+            size += tally_text(b->reports[i].source);
+    }
     tally_again(&m->heap, &b->counted, size);
 }
 
