@@ -27,8 +27,8 @@ void history_init(struct history *h)
 
 void history_fini(struct history *h)
 {
-    while (!list_empty(&h->kept))
-        kept_drop(h, CONTAINER_OF(h->kept.next, struct kept, link));
+    LIST_FOREACH_SAFE (it, &h->kept)
+        kept_drop(h, CONTAINER_OF(it, struct kept, link));
 }
 
 void history_add(struct history *h, const struct net_kept *what)
@@ -48,8 +48,11 @@ void history_add(struct history *h, const struct net_kept *what)
         list_append(&h->kept, &k->link);
         h->bytes += tally_size(k);
     }
-    while (h->bytes > NET_HISTORY_MAX)
-        kept_drop(h, CONTAINER_OF(h->kept.next, struct kept, link));
+    LIST_FOREACH_SAFE (it, &h->kept) {
+        if (h->bytes <= NET_HISTORY_MAX)
+            break;
+        kept_drop(h, CONTAINER_OF(it, struct kept, link));
+    }
     buf_fini(&masked);
 }
 

@@ -534,7 +534,7 @@ class Words(unittest.TestCase):
                 (["--json", "--socket", "/tmp/s", "devstate", "f"], ["forget"]),
                 (["devstate", "--json", "f"], ["forget"]),
                 (["--socket", "/tm"], ["/tmp"]),
-                (["pjsip", "show", ""], ["subscriptions", "subscription"]),
+                (["pjsip", "show", ""], ["subscriptions", "subscription", "history"]),
                 (["pjsip", "show", "subscriptions", ""], ["inbound", "outbound"]),
                 (["nonsense", ""], [])):
             with self.subTest(words):
