@@ -645,7 +645,7 @@ void notifier_watch_result(struct notifier *n, uint64_t cookie, const struct sna
     list_init(&waiting);
     if (w) {
         w->pins++;
-        list_remove(&w->idle); /* nobody gives back what is in use here */
+        list_remove(&w->idle);      /* nobody gives back what is in use here */
         notifier_snapshot(n, snap); /* nothing new, unless a change was lost on its way */
     }
     m = question_find(n, cookie); /* that change may have ended whoever asked */
