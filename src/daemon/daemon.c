@@ -159,11 +159,6 @@ static int daemon_make_nonces(struct daemon *d)
     char boot_id[BOOT_ID_BYTES];
     int r = 0;
 
-    boot_id_read(boot_id);
-    if (d->store && *boot_id) {
-        cfg.epoch = (struct str){ boot_id, sizeof(boot_id) };
-        cfg.key = store_nonce_key(d->store);
-    }
     if (d->store)
         r = carried_open(&d->carried,
                          &(struct carried_config){ .directory = d->options->state_directory,
@@ -172,7 +167,14 @@ static int daemon_make_nonces(struct daemon *d)
                                                    .bytes = nonces_bytes() });
     if (r)
         log_warn(d->log, "nonces.not_kept", KV_ERR(r));
-    cfg.memory = d->carried ? carried_memory(d->carried) : NULL;
+    boot_id_read(boot_id);
+    /* With the kept key a nonce would be good after the next start, which may have a table from
+     * before this one. */
+    if (d->carried && *boot_id) {
+        cfg.epoch = (struct str){ boot_id, sizeof(boot_id) };
+        cfg.key = store_nonce_key(d->store);
+        cfg.memory = carried_memory(d->carried);
+    }
     return nonces_create(&d->nonces, &cfg);
 }
 

@@ -131,6 +131,26 @@ class Who(unittest.TestCase):
             self.assertEqual(dave.ask(answer["WWW-Authenticate"]).status, 200)
             self.assertIsNotNone(dave.notify())
 
+    def test_a_table_that_was_away_makes_nothing_good_twice(self):
+        """One start cannot have it; the next has it again, as it was before."""
+        with Extstated(FILES) as daemon, caller(daemon.port, "carol", "sesame") as carol:
+            table = daemon.directory / "state/nonces"
+            daemon.stop()
+            table.rename(daemon.directory / "away")
+            table.mkdir()
+            daemon.start()
+            self.assertIn("nonces.not_kept", daemon.log())
+            challenge = carol.subscribe("1000")["WWW-Authenticate"]
+            self.assertEqual(carol.ask(challenge).status, 200)
+            carol.notify()
+            daemon.kill()
+            table.rmdir()
+            (daemon.directory / "away").rename(table)
+            daemon.start()
+            answer = carol.ask(challenge)
+            self.assertEqual(answer.status, 401)
+            self.assertIn("stale=true", answer["WWW-Authenticate"])
+
     def test_too_often_whichever_worker_gets_it(self):
         with Extstated({**FILES, "extstate.conf": "[general]\nrequests_per_source=20\n"}, workers=4) as daemon:
             phones = [Phone(daemon.port) for _ in range(8)]
