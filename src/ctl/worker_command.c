@@ -522,11 +522,11 @@ static const struct counter source_fields[] = {
 };
 
 static const struct counter contact_fields[] = {
-    COUNTER(contact_counters, registered), COUNTER(contact_counters, fixed),
-    COUNTER(contact_counters, unreached),  COUNTER(contact_counters, added),
-    COUNTER(contact_counters, refreshed),  COUNTER(contact_counters, removed),
-    COUNTER(contact_counters, expired),    COUNTER(contact_counters, displaced),
-    COUNTER(contact_counters, bytes),
+    COUNTER(contact_counters, registered),   COUNTER(contact_counters, fixed),
+    COUNTER(contact_counters, unreached),    COUNTER(contact_counters, added),
+    COUNTER(contact_counters, refreshed),    COUNTER(contact_counters, removed),
+    COUNTER(contact_counters, expired),      COUNTER(contact_counters, displaced),
+    COUNTER(contact_counters, disconnected), COUNTER(contact_counters, bytes),
 };
 
 static const struct counter registrar_fields[] = {

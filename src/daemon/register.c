@@ -53,6 +53,41 @@ static void registration_run(struct inbox_message *m, void *owner)
     keep_wait(&s->engine.keep, &p->wait); /* one that is refused waits for those before it */
 }
 
+/* ---- connections that have ended ---- */
+
+struct disconnection {
+    struct inbox_message m;
+    size_t n;
+    uint32_t connections[];
+};
+
+static void disconnection_drop(struct inbox_message *m)
+{
+    free(CONTAINER_OF(m, struct disconnection, m));
+}
+
+static void disconnection_run(struct inbox_message *m, void *owner)
+{
+    const struct disconnection *l = CONTAINER_OF(m, struct disconnection, m);
+
+    contacts_connections_lost(((struct state_thread *)owner)->engine.contacts, l->connections,
+                              l->n);
+    disconnection_drop(m);
+}
+
+void state_post_lost(struct state_thread *s, struct log *log, const uint32_t *connections, size_t n)
+{
+    struct disconnection *l = inbox_message_alloc(log, sizeof(*l) + n * sizeof(*connections));
+
+    l->m = (struct inbox_message){ .run = disconnection_run, .drop = disconnection_drop };
+    list_init(&l->m.link);
+    l->n = n;
+    memcpy(l->connections, connections, n * sizeof(*connections));
+    inbox_post_always(&s->loop.inbox, &l->m);
+}
+
+/* ---- to the state thread ---- */
+
 int state_post_registration(struct state_thread *s, unsigned worker, struct registration *r)
 {
     struct registration_message *p = malloc(sizeof(*p));

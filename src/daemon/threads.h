@@ -198,6 +198,9 @@ NODISCARD int state_post_publication(struct state_thread *s, unsigned worker,
 /* As registrar_port.apply; answered by registrar_answer of the worker. */
 NODISCARD int state_post_registration(struct state_thread *s, unsigned worker,
                                       struct registration *r);
+/* As contacts_connections_lost. */
+void state_post_lost(struct state_thread *s, struct log *log, const uint32_t *connections,
+                     size_t n);
 /* The report is copied. */
 void state_post_watcher(struct state_thread *s, unsigned worker,
                         const struct watcher_report *report);

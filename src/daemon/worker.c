@@ -594,6 +594,8 @@ static void on_lost(void *ctx, const uint32_t *connections, size_t n)
     for (unsigned i = 0; w->lends && i < w->n_peers; i++)
         if (i != w->index)
             worker_post_lost(&w->peers[i], connections, n);
+    if (w->engine_ready)
+        state_post_lost(w->state, w->log, connections, n);
 }
 
 static struct limit_claim connection_claim(const struct worker *w, const struct addr *remote)

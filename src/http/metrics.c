@@ -71,6 +71,8 @@ static const struct metric counters[] = {
       "refreshed" },
     { "extstate_contacts_removed", "Contacts that were taken back.", "contacts", "removed" },
     { "extstate_contacts_expired", "Contacts that ended unrefreshed.", "contacts", "expired" },
+    { "extstate_contacts_disconnected", "Contacts that ended with their connection.", "contacts",
+      "disconnected" },
     { "extstate_contacts_displaced", "Contacts that gave way to another one.", "contacts",
       "displaced" },
     { "extstate_sip_requests", "SIP requests received.", "transactions", "requests" },

@@ -59,6 +59,26 @@ void contact_unref(const struct contact *c)
         free((struct contact *)c);
 }
 
+/* Whoever names the address that it calls from listens there no more than behind a NAT. */
+static bool is_where_it_came_from(const struct contact *c)
+{
+    struct sip_uri uri;
+    struct addr a;
+
+    return c->rewritten || (sip_uri_parse(&uri, c->target) == 0 &&
+                            addr_parse(&a, uri.host, uri.port ? uri.port : 5060) == 0 &&
+                            addr_equal(&a, &c->flow.remote));
+}
+
+bool contact_is_tied(const struct contact *c)
+{
+    uint32_t connection = c->flow.connection;
+
+    return connection && connection != NET_ANY_CONNECTION && connection != NET_NO_CONNECTION &&
+           !c->route.n && !c->is_static &&
+           (net_is_web(c->flow.protocol) || is_where_it_came_from(c));
+}
+
 /* ---- the record ---- */
 
 size_t contact_record_size(const struct contact *c)

@@ -62,6 +62,10 @@ static inline const struct contact *contact_ref(const struct contact *c)
 }
 void contact_unref(const struct contact *c); /* NULL is fine */
 
+/* Is it there only as long as the connection that it was registered by? Then it is the address that
+ * this came from, to which no other one leads, or a browser; and nothing of a Path is between. */
+bool contact_is_tied(const struct contact *c);
+
 /* ---- private to src/registrar ---- */
 
 /* No control characters but tabs: what a record may hold. */

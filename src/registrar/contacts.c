@@ -160,23 +160,65 @@ static bool entry_has_id(const struct map_node *node, const void *id)
     return CONTAINER_OF(node, const struct entry, node)->contact->id == *(const uint64_t *)id;
 }
 
-static void on_expiry(struct timer *timer)
+/* Nobody has asked for its end. */
+static void entry_lapse(struct entry *e, const char *event, uint64_t *counter)
 {
-    struct entry *e = CONTAINER_OF(timer, struct entry, expiry);
     struct contacts *t = e->table;
     struct aor *a = e->aor;
     bool was = aor_is_reached(a);
     const struct contact *c = contact_ref(e->contact);
 
-    log_info(t->cfg.log, "registrar.expired", KV("aor", aor_id(a)), KV("contact", c->uri),
+    log_info(t->cfg.log, event, KV("aor", aor_id(a)), KV("contact", c->uri),
              KV("endpoint", c->endpoint));
-    t->counters.expired++;
+    ++*counter;
     state_cause_begin(t->cfg.core, STATE_CAUSE_REGISTRATION);
     entry_end(e);
     aor_tidy(t, a);
     aor_told_reached(t, c->aor, was);
     state_cause_end(t->cfg.core);
     contact_unref(c);
+}
+
+static void on_expiry(struct timer *timer)
+{
+    struct entry *e = CONTAINER_OF(timer, struct entry, expiry);
+
+    entry_lapse(e, "registrar.expired", &e->table->counters.expired);
+}
+
+static bool entry_has_connection(const struct map_node *node, const void *connection)
+{
+    return CONTAINER_OF(node, const struct entry, of_connection)->contact->flow.connection ==
+           *(const uint32_t *)connection;
+}
+
+void contacts_connections_lost(struct contacts *t, const uint32_t *connections, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint64_t hash = map_hash_u64(&t->tied, connections[i]);
+        struct map_node *node;
+
+        while ((node = map_find(&t->tied, hash, entry_has_connection, &connections[i])))
+            entry_lapse(CONTAINER_OF(node, struct entry, of_connection), "registrar.disconnected",
+                        &t->counters.disconnected);
+    }
+}
+
+static void entry_untie(struct entry *e)
+{
+    if (e->is_tied)
+        map_remove(&e->table->tied, &e->of_connection);
+    e->is_tied = false;
+}
+
+static void entry_tie(struct entry *e)
+{
+    struct map *tied = &e->table->tied;
+
+    entry_untie(e);
+    e->is_tied = contact_is_tied(e->contact);
+    if (e->is_tied)
+        map_add(tied, &e->of_connection, map_hash_u64(tied, e->contact->flow.connection));
 }
 
 struct entry *entry_create(struct contacts *t)
@@ -202,6 +244,7 @@ void entry_join(struct entry *e, struct aor *a, const struct contact *c)
     t->counters.fixed += c->is_static;
     list_append(&a->entries, &e->of_aor);
     map_add(&t->ids, &e->node, map_hash_u64(&t->ids, c->id));
+    entry_tie(e);
     tally_add(&t->heap, e);
     tally_add(&t->heap, c);
 }
@@ -211,6 +254,7 @@ void entry_rejoin(struct entry *e, const struct contact *c)
     tally_remove(&e->table->heap, e->contact);
     tally_add(&e->table->heap, c);
     e->contact = c;
+    entry_tie(e);
 }
 
 void entry_expire_in(struct entry *e, uint64_t left_ms)
@@ -247,6 +291,7 @@ static void entry_leave(struct entry *e)
     map_remove(&t->ids, &e->node);
     tally_remove(&t->heap, e);
     tally_remove(&t->heap, e->contact);
+    entry_untie(e);
     e->aor->n_registered -= !is_static;
     t->counters.registered -= !is_static;
     t->counters.fixed -= is_static;
@@ -573,7 +618,8 @@ void contacts_each(const struct contacts *t, void (*each)(void *ctx, const struc
 void contacts_counters_get(const struct contacts *t, struct contact_counters *out)
 {
     *out = t->counters;
-    out->bytes = t->heap.bytes + map_bytes(&t->aors_by_id) + map_bytes(&t->ids);
+    out->bytes =
+        t->heap.bytes + map_bytes(&t->aors_by_id) + map_bytes(&t->ids) + map_bytes(&t->tied);
 }
 
 /* ---- life ---- */
@@ -594,6 +640,7 @@ int contacts_create(struct contacts **out, const struct contacts_config *cfg)
     rng_init_system(&own);
     r = map_init(&t->aors_by_id, &own);
     r = r ? r : map_init(&t->ids, &own);
+    r = r ? r : map_init(&t->tied, &own);
     if (r)
         contacts_destroy(t);
     else
@@ -622,6 +669,7 @@ void contacts_destroy(struct contacts *t)
     BUG_UNLESS(!t->heap.bytes);
     map_fini(&t->aors_by_id);
     map_fini(&t->ids);
+    map_fini(&t->tied);
     settings_unref(t->settings);
     free(t->members);
     free(t);

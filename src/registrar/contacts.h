@@ -83,6 +83,11 @@ int contacts_apply(struct contacts *t, struct registration *r);
  * refreshed. */
 void contacts_withdraw(struct contacts *t, const struct registration *r);
 
+/* These connections have ended (net_config.lost), and with them the contacts that nobody can call
+ * without: those that contact_is_tied. After a restart nobody knows which there were: then they
+ * stay until they expire, or their telephones come back. */
+void contacts_connections_lost(struct contacts *t, const uint32_t *connections, size_t n);
+
 /* ---- what asking them finds out ---- */
 
 /* One that nobody asks counts as reached. */
@@ -112,6 +117,7 @@ void contacts_each(const struct contacts *t, void (*each)(void *ctx, const struc
 struct contact_counters {
     uint64_t registered, fixed, unreached; /* contacts there are; fixed: static ones */
     uint64_t added, refreshed, removed, expired, displaced; /* displaced: by one too many */
+    uint64_t disconnected;                                  /* ended with their connection */
     uint64_t bytes; /* on the heap, malloc's own included: contacts, AORs, and their tables */
 };
 void contacts_counters_get(const struct contacts *t, struct contact_counters *out);

@@ -18,6 +18,7 @@ struct contacts {
     struct list aors;                /* the same, in the order they came */
     struct list silences;            /* struct silence: restored, and not looked at yet */
     struct map ids;                  /* struct entry by id of its contact */
+    struct map tied;                 /* struct entry by the connection that it ends with */
     struct membership *members;      /* by AOR, then in their order there */
     size_t n_members;
     struct timer repair; /* the core had no memory for what devices are */
@@ -36,7 +37,8 @@ struct aor { /* there is one while it has contacts */
 };
 
 struct entry { /* one contact */
-    struct map_node node;
+    struct map_node node, of_connection;
+    bool is_tied;
     struct list of_aor;
     struct contacts *table;
     struct aor *aor;

@@ -139,6 +139,51 @@ static void test_same_behind_nat(void **state)
     fixture_destroy(f);
 }
 
+/* By that connection, of TCP; `from` where it came from. */
+static int register_by(struct fixture *f, uint32_t connection, const char *from, const char *what)
+{
+    struct registration *r = fixture_registration("alice", what, 1, what);
+    int result;
+
+    for (size_t i = 0; i < r->n; i++) {
+        struct contact *c = r->contacts[i];
+
+        c->flow.protocol = NET_TCP;
+        c->flow.connection = connection;
+        assert_int_equal(addr_parse(&c->flow.remote, str_of(from), 0), 0);
+    }
+    result = contacts_apply(f->contacts, r);
+    registration_destroy(r);
+    return result;
+}
+
+/* Who cannot be called goes with the connection, the one that it came by last. */
+static void test_disconnected(void **state)
+{
+    static const char own[] = "sip:alice@192.0.2.9:5070=600";
+    const uint32_t first[] = { 3, 7 }, second[] = { 8 };
+    struct fixture *f = begin(PHONES("max_contacts=4\n"));
+
+    (void)state;
+    assert_int_equal(register_by(f, 7, "192.0.2.7:5060", A "=600"), 0);
+    assert_int_equal(register_by(f, 7, "192.0.2.1:5060", own), 0);
+    expect_told(f, "+" A " PJSIP/alice=NOT_INUSE +sip:alice@192.0.2.9:5070 ");
+    contacts_connections_lost(f->contacts, second, 1);
+    expect_told(f, "");
+    assert_int_equal(fixture_register(f, own, 2, "sip:alice@192.0.2.9:5070=0"), 0);
+    assert_int_equal(register_by(f, 8, "192.0.2.7:5060", A "=600"), 0);
+    buf_reset(&f->told);
+    contacts_connections_lost(f->contacts, first, 2);
+    expect_told(f, "");
+    contacts_connections_lost(f->contacts, second, 1);
+    expect_told(f, "-" A " PJSIP/alice=UNAVAILABLE ");
+    assert_int_equal(f->contacts->counters.disconnected, 1);
+    assert_int_equal(register_by(f, 9, "192.0.2.1:5060", own), 0); /* it can be called */
+    contacts_connections_lost(f->contacts, &(uint32_t){ 9 }, 1);
+    assert_int_equal(f->contacts->counters.registered, 1);
+    fixture_destroy(f);
+}
+
 static void test_full(void **state)
 {
     struct fixture *f = begin(PHONES("max_contacts=2\n"));
@@ -494,6 +539,7 @@ int main(void)
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_same_uri),
         cmocka_unit_test(test_same_behind_nat),
+        cmocka_unit_test(test_disconnected),
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_displaced),
         cmocka_unit_test(test_reach),

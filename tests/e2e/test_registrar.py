@@ -150,12 +150,38 @@ class Tables(Registered):
         rows = self.daemon.tool("contacts")
         self.assertEqual([(row["aor"], row["path"]) for row in rows], [("road", "<sip:edge.example.com;lr>")])
 
+    def test_hung_up(self):
+        """Who registered by a connection, and can be called by no other, is not there without it."""
+        self.watch("1001", "closed")
+        with TcpPhone(self.daemon.port, user="erin") as erin:
+            here = f"<sip:erin@127.0.0.1:{erin.port};transport=tcp>"
+            own = f"<sip:erin@127.0.0.1:{self.erin.port};transport=tcp>"
+            erin.request("REGISTER", f"sip:127.0.0.1:{self.daemon.port}", [
+                ("To", "<sip:erin@127.0.0.1>"), ("Contact", here), ("Contact", own)])
+            self.assertEqual(len(erin.response().all("Contact")), 2)
+            self.sees("open")
+        wait_for("the end of one contact", lambda: len(self.daemon.tool("contacts")) == 1)
+        row, = self.daemon.tool("contacts")
+        self.assertEqual(f"<{row['contact']}>", own)
+        self.assertIsNone(self.watcher.notify(0.2))
+        with TcpPhone(self.daemon.port, user="erin") as erin:
+            erin.request("REGISTER", f"sip:127.0.0.1:{self.daemon.port}", [
+                ("To", "<sip:erin@127.0.0.1>"), ("Contact", own + ";expires=0"),
+                ("Contact", f"<sip:erin@127.0.0.1:{erin.port};transport=tcp>")])
+            self.assertEqual(len(erin.response().all("Contact")), 1)
+        self.sees("closed")
+        self.daemon.tool("contacts", status=4)
+        self.assertEqual(self.daemon.tool("status")[0]["contacts"]["disconnected"], 2)
+
     def test_connection(self):
         """By TCP, and as it was after the process has ended with the connection."""
         with TcpPhone(self.daemon.port, user="erin") as erin:
             here = f"<sip:erin@127.0.0.1:{erin.port};transport=tcp>"
             erin.request("REGISTER", f"sip:127.0.0.1:{self.daemon.port}", [("To", "<sip:erin@127.0.0.1>"), ("Contact", here)])
             self.assertEqual(erin.response().all("Contact"), [f"{here};expires=3600"])
+            self.daemon.stop()
+            self.daemon.start()
+            self.assertEqual(len(self.daemon.tool("contacts")), 1)
             self.daemon.kill()
         self.daemon.start()
         row, = self.daemon.tool("contacts")
