@@ -28,10 +28,13 @@ static enum device_state unreported(struct str name)
 /* What it has, after that has changed. */
 static void device_count(struct state_core *core, struct device *d)
 {
-    uint64_t size = tally_size(d) + (d->sources ? tally_size(d->sources) : 0);
+    uint64_t size = tally_size(d);
 
-    for (size_t i = 0; i < d->n_sources; i++)
-        size += tally_text(d->sources[i].source);
+    if (d->sources) {
+        size += tally_size(d->sources);
+        for (size_t i = 0; i < d->n_sources; i++)
+            size += tally_text(d->sources[i].source);
+    }
     tally_again(&core->heap.devices, &d->counted, size);
 }
 
