@@ -42,6 +42,7 @@ static const struct route routes[] = {
     { HTTP_GET, "/v1/publishers", RIGHT_READ, rest_list, "publishers", "publishers" },
     { HTTP_GET, "/v1/events", RIGHT_READ, events_get },
     { HTTP_GET, "/v1/sources", RIGHT_READ, rest_list, "sources", "sources" },
+    { HTTP_GET, "/v1/contacts", RIGHT_READ, rest_list, "contacts", "contacts" },
     { HTTP_GET, "/v1/notices", RIGHT_READ, rest_list, "mailbox.told", "notices" },
     { HTTP_GET, "/ari/deviceStates", RIGHT_READ, ari_devices },
     { HTTP_GET, "/ari/deviceStates/", RIGHT_READ, ari_device },

@@ -314,6 +314,15 @@ class Http(unittest.TestCase):
                 self.assertNotIn("inherited", s.daemon.log())
                 self.assertNotIn("http.not_open", s.daemon.log())
 
+    def test_contacts(self):
+        pjsip = harness.DEFAULT_FILES["pjsip.conf"] + (
+            "[erin]\ntype=endpoint\naors=erin\n[erin]\ntype=aor\ncontact=sip:erin@127.0.0.1:9\n[erik]\ntype=aor\ncontact=sip:erik@127.0.0.1:9\n")
+        with Server("[registrar]\nenabled=yes\n", files={"pjsip.conf": pjsip}) as s:
+            for query, aors in ("", {"erin", "erik"}), ("?prefix=er", {"erin", "erik"}), ("?name=erin", {"erin"}), ("?name=er", set()):
+                status, rows, _ = s.ask("GET", "/v1/contacts" + query)
+                self.assertEqual((status, {row["aor"] for row in rows["contacts"]}), (200, aors), query)
+            self.assertEqual(s.status("PUT", "/v1/contacts", token=WRITER), 405)
+
     def test_metrics(self):
         with Server() as s, Phone(s.daemon.port) as phone:
             phone.subscribe("1000")
