@@ -33,19 +33,6 @@ NODISCARD int composite_create(struct event_state **out, struct composition_inpu
  * or before it, the second behind it: narrows what is there. */
 void event_state_period(const struct event_state *s, uint64_t wall_ms, uint64_t *from_ms,
                         uint64_t *until_ms);
-/* Do two composites say the same? Timestamps that only repeat do not count. */
-bool composite_same(const struct event_state *a, const struct event_state *b);
-
-/* `former` with what the partial document `change` says: dialogs are matched by id, terminated ones
- * that were not known are ignored, and those that ended before are gone unless nothing else is
- * left. 0 or -ENOMEM. */
-NODISCARD int dialogs_merge(struct event_state **out, const struct event_state *former,
-                            const struct event_state *change);
-
-/* A copy in as little memory as it takes, which is no longer `partial`; its `device` is what its
- * facets say. 0 or -ENOMEM. */
-NODISCARD int event_state_pack(struct event_state **out, const struct event_state *s);
-size_t event_state_bytes(const struct event_state *s); /* that such a copy takes; 0 for NULL */
 
 /* What one NOTIFY may say of a resource, in bytes as event_state_shown counts them. A datagram over
  * IPv4 carries 65507; the rest is for the message's head, the root of the document and a hint. */
@@ -56,6 +43,3 @@ size_t event_state_shown(const struct event_state *s);
 /* Do both show in one body, each by itself? Messages are summed up, and of what is not understood
  * one document shows. */
 bool event_states_add_up(const struct event_state *a, const struct event_state *b);
-
-/* composite_same with the timestamps counted. */
-bool event_state_same(const struct event_state *a, const struct event_state *b);

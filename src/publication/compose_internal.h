@@ -3,6 +3,7 @@
  * arena and borrows from the documents; event_state_pack makes the result of it. */
 #pragma once
 #include "publication/compose.h"
+#include "state/dialogs.h"
 
 struct composition { /* one composite in the making */
     struct arena scratch;
@@ -17,9 +18,6 @@ NODISCARD int composition_dialogs(struct composition *c);
 NODISCARD int composition_presence(struct composition *c);
 NODISCARD int composition_messages(struct composition *c);
 
-enum device_state event_state_device(const struct event_state *s); /* as its facets say */
-int es_text_compare(struct es_text a, struct es_text b);
-bool es_text_same(struct es_text a, struct es_text b);
 /* <0 when `a` counts less than `b`: priority, then who changed last, then who came last. */
 int composition_input_compare(const struct composition_input *a, const struct composition_input *b);
 
@@ -54,14 +52,3 @@ struct scoped_id {
 
 /* An id belongs to the oldest publication that names it. Others get their serial behind it. */
 NODISCARD int scoped_ids_settle(struct arena *scratch, struct scoped_id *ids, size_t n);
-
-/* ---- dialogs by id ---- */
-
-struct dialog_index {
-    const struct es_dialog **by_id;
-    size_t n;
-};
-NODISCARD int dialog_index_make(struct arena *scratch, struct dialog_index *out,
-                                const struct event_state *s);
-/* The last one of that id, or NULL. */
-const struct es_dialog *dialog_index_find(const struct dialog_index *x, struct es_text id);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "publication/compose_internal.h"
 #include "publication/compose_testing.h"
+#include "state/dialogs.h"
 
 /* ---- dialogs ---- */
 

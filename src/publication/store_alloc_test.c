@@ -3,6 +3,7 @@
  * everything is as it was, and with memory it works. */
 #include "base/memory_testing.h"
 #include "publication/store_testing.h"
+#include "state/dialogs.h"
 
 #include <stdio.h>
 

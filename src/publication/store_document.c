@@ -3,6 +3,7 @@
 #include "body/inbound.h"
 #include "publication/compose.h"
 #include "publication/store_internal.h"
+#include "state/dialogs.h"
 
 #include <stdlib.h>
 

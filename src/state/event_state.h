@@ -81,3 +81,16 @@ enum device_state dialogs_device_state(const struct es_dialog *dialogs, size_t n
 /* What presence says: nobody is there (every tuple closed, or none), on the phone or busy, or idle.
  */
 enum device_state presence_device_state(const struct es_presence *p);
+
+int es_text_compare(struct es_text a, struct es_text b);
+bool es_text_same(struct es_text a, struct es_text b);
+enum device_state event_state_device(const struct event_state *s); /* as its facets say */
+/* Do both say the same? */
+bool event_state_same(const struct event_state *a, const struct event_state *b);
+/* The same of two composites, where timestamps that only repeat do not count. */
+bool composite_same(const struct event_state *a, const struct event_state *b);
+
+/* A copy in as little memory as it takes, which is no longer `partial`; its `device` is what its
+ * facets say. 0 or -ENOMEM. */
+NODISCARD int event_state_pack(struct event_state **out, const struct event_state *s);
+size_t event_state_bytes(const struct event_state *s); /* that such a copy takes; 0 for NULL */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The same walk measures and copies: first without memory, then into one block of the size found.
  * Arrays stand before the texts, so that nothing is lost to alignment. */
-#include "publication/compose_internal.h"
 #include "state/event_fields.h"
 
 struct packer {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Do two states say the same? Field by field, in order: arrays that differ in nothing but their
  * order differ, because for many phones the first one is the only one. */
-#include "publication/compose_internal.h"
 #include "state/event_fields.h"
 
 int es_text_compare(struct es_text a, struct es_text b)
