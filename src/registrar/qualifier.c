@@ -14,11 +14,8 @@ enum {
 
 static const unsigned moves[QUALIFIED_STATES] = {
     [QUALIFIED_OFF] = BIT(QUALIFIED_RESTING),
-    [QUALIFIED_RESTING] = BIT(QUALIFIED_OFF) | BIT(QUALIFIED_RESTING) | BIT(QUALIFIED_SEEKING) |
-                          BIT(QUALIFIED_ASKING),
-    [QUALIFIED_SEEKING] = BIT(QUALIFIED_OFF) | BIT(QUALIFIED_RESTING) | BIT(QUALIFIED_ASKING),
-    [QUALIFIED_ASKING] = BIT(QUALIFIED_OFF) | BIT(QUALIFIED_RESTING) | BIT(QUALIFIED_SEEKING) |
-                         BIT(QUALIFIED_ASKING),
+    [QUALIFIED_RESTING] = BIT(QUALIFIED_OFF) | BIT(QUALIFIED_RESTING) | BIT(QUALIFIED_ASKING),
+    [QUALIFIED_ASKING] = BIT(QUALIFIED_OFF) | BIT(QUALIFIED_RESTING),
 };
 
 unsigned qualifier_home(struct str aor, unsigned workers)
@@ -40,12 +37,10 @@ const char *qualify_status_name(enum qualify_status status)
 
 /* ---- one of them ---- */
 
-void qualified_move(struct qualified *c, enum qualified_state next)
+static void qualified_move(struct qualified *c, enum qualified_state next)
 {
     BUG_UNLESS(moves[c->state] & BIT(next));
     timer_stop(c->qualifier->cfg.wheel, &c->timer);
-    if (c->state == QUALIFIED_SEEKING)
-        map_remove(&c->qualifier->seeking, &c->asked);
     c->state = next;
 }
 
@@ -55,19 +50,15 @@ static void rest(struct qualified *c, uint64_t delay_ms)
     timer_start(c->qualifier->cfg.wheel, &c->timer, delay_ms);
 }
 
-static bool is_under_way(const struct qualified *c)
-{
-    return c->state == QUALIFIED_SEEKING || c->state == QUALIFIED_ASKING;
-}
-
 static void on_timer(struct timer *t)
 {
     struct qualified *c = CONTAINER_OF(t, struct qualified, timer);
+    const struct aor_settings *aor = settings_aor(c->qualifier->settings, c->contact->aor);
 
-    if (c->state == QUALIFIED_RESTING)
-        qualify(c);
-    else
-        qualify_timeout(c);
+    qualified_move(c, QUALIFIED_ASKING);
+    c->begun_ms = clock_monotonic_ms(c->qualifier->cfg.clock);
+    c->request.timeout_ms = aor->qualify_timeout_ms;
+    contact_request_start(&c->request);
 }
 
 /* ---- what is known ---- */
@@ -135,7 +126,6 @@ static uint64_t ms_until_next(struct qualified *c)
 
 static void round_end(struct qualified *c, unsigned status, enum qualify_status found)
 {
-    qualify_end(c);
     c->last_status = status;
     rest(c, ms_until_next(c));
     status_set(c, found);
@@ -166,7 +156,6 @@ void qualified_unanswered(struct qualified *c, unsigned status)
 
 void qualified_put_off(struct qualified *c)
 {
-    qualify_end(c);
     rest(c, PUT_OFF_MS);
 }
 
@@ -215,9 +204,9 @@ static void turn_off(struct qualified *c)
 static void qualified_plan(struct qualified *c, bool registered)
 {
     uint32_t frequency_s = frequency_of(c);
-    bool changed = frequency_s != c->frequency_s, was_under_way = is_under_way(c);
+    bool changed = frequency_s != c->frequency_s, was_under_way = c->state == QUALIFIED_ASKING;
 
-    qualify_end(c);
+    contact_request_stop(&c->request);
     c->frequency_s = frequency_s;
     if (frequency_s && registered)
         turn_on(c, REGISTERED_MS);
@@ -243,16 +232,6 @@ static struct qualified *qualified_find(const struct qualifier *q, uint64_t id)
     return node ? CONTAINER_OF(node, struct qualified, node) : NULL;
 }
 
-static void call_id_make(struct qualified *c)
-{
-    unsigned char random[sizeof(c->call_id) / 2];
-    struct buf b;
-
-    rng_fill(c->qualifier->cfg.rng, random, sizeof(random));
-    buf_init_on(&b, c->call_id, sizeof(c->call_id));
-    buf_add_hex(&b, random, sizeof(random));
-}
-
 static int qualified_create(struct qualifier *q, const struct contact *contact)
 {
     struct qualified *c = calloc(1, sizeof(*c));
@@ -263,9 +242,7 @@ static int qualified_create(struct qualifier *q, const struct contact *contact)
     c->contact = contact_ref(contact);
     c->since_wall_ms = clock_wall_ms(q->cfg.clock);
     q->n_of[QUALIFY_OFF]++;
-    c->tag_n = (uint8_t)txn_tag_make(q->cfg.txn, c->tag).n;
-    call_id_make(c);
-    client_txn_init(&c->txn);
+    contact_request_init(&c->request, q, c->contact, &qualify_ops);
     timer_init(&c->timer, on_timer);
     map_add(&q->contacts, &c->node, map_hash_u64(&q->contacts, contact->id));
     list_init(&c->link);
@@ -278,7 +255,7 @@ static void qualified_destroy(struct qualified *c)
 {
     struct qualifier *q = c->qualifier;
 
-    qualify_end(c);
+    contact_request_stop(&c->request);
     if (c->state != QUALIFIED_OFF)
         qualified_move(c, QUALIFIED_OFF);
     map_remove(&q->contacts, &c->node);
@@ -302,6 +279,7 @@ static void qualified_refresh(struct qualified *c, const struct contact *now)
     bool moved = !same_way(now, former);
 
     c->contact = contact_ref(now);
+    c->request.contact = now;
     if (moved || c->status == QUALIFY_UNREACHABLE)
         qualified_plan(c, !now->is_static);
     contact_unref(former);

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+/* request.h - private to src/registrar: one request to a contact, outside a dialog or in one that
+ * it has: the way there, with all addresses of a name in turn (RFC 3263), the challenge that is
+ * met, and the answer. Its bytes are made of what the contact and the settings are, each time
+ * again: whoever changes one of them stops it first. Threads: the worker that owns it. */
+#pragma once
+#include "base/map.h"
+#include "registrar/qualifier.h"
+
+struct contact_request;
+
+struct contact_request_ops {
+    enum sip_method method;
+    /* The lines that only this method has; the body is empty. */
+    void (*print)(const struct contact_request *r, struct buf *out);
+    /* It has been sent, for the first time to this address. */
+    void (*sent)(struct contact_request *r);
+    /* Is a challenge to be answered? NULL: always. */
+    bool (*authenticates)(const struct contact_request *r);
+    /* `status` as a client transaction has it: 408: no answer, 503: not reached. NULL in place of
+     * the `response` of a 2xx when `success_suffices`. It may be started again from inside. */
+    void (*done)(struct contact_request *r, unsigned status, const struct sip_message *response);
+    /* Nothing is known by it, for we are short of something. */
+    void (*put_off)(struct contact_request *r);
+    bool success_suffices;
+};
+
+enum request_state {
+    REQUEST_NONE,
+    REQUEST_SEEKING, /* the address of the next hop was asked for */
+    REQUEST_SENT,
+};
+
+struct contact_request {
+    const struct contact_request_ops *ops;
+    struct qualifier *qualifier;
+    const struct contact *contact; /* the owner's reference */
+    /* Of a dialog, the owner's: its remote target, the value of Route, and the remote tag. Empty:
+     * there is none, and the contact says where it goes. */
+    struct str target, routes, remote_tag;
+    uint32_t timeout_ms; /* that an answer may take; 0: as the transaction has it */
+    uint32_t cseq;       /* of the last one */
+    char tag[TXN_TAG_MAX], call_id[32];
+    uint8_t tag_n;
+    /* ---- while it is under way ---- */
+    enum request_state state;
+    struct map_node asked; /* seeking: qualifier.seeking, by the question */
+    struct client_txn txn;
+    struct timer timer; /* patience */
+    uint64_t question;
+    struct dns_targets *targets; /* on the heap, while there are several and none has answered */
+    unsigned next;               /* the one in use */
+    struct str authorization;    /* lines, after a challenge */
+    unsigned challenges;
+    bool by_connection; /* the one that the contact was registered by */
+};
+
+/* With a Call-ID and a tag of its own; `contact` may be set anew while nothing is under way. */
+void contact_request_init(struct contact_request *r, struct qualifier *q,
+                          const struct contact *contact, const struct contact_request_ops *ops);
+/* Another Call-ID and tag: what follows is no longer the same dialog. */
+void contact_request_renew(struct contact_request *r);
+/* Begin; nothing is under way, and the settings have the contact's aor and endpoint. */
+void contact_request_start(struct contact_request *r);
+/* Forget what is under way, if anything. */
+void contact_request_stop(struct contact_request *r);
+/* For `done`: is that where it was sent? Where names or proxies are on the way nobody can tell. */
+bool contact_request_is_from(const struct contact_request *r, const struct addr *source);
+
+static inline struct str contact_request_tag(const struct contact_request *r)
+{
+    return (struct str){ r->tag, r->tag_n };
+}
+static inline struct str contact_request_call_id(const struct contact_request *r)
+{
+    return (struct str){ r->call_id, sizeof(r->call_id) };
+}
