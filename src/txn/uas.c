@@ -24,6 +24,8 @@ struct uas {
     bool challenges_strangers;
     uas_refused_fn refused; /* NULL: nobody is told */
     void *refused_ctx;
+    uas_dialog_fn dialog; /* NULL: we begin none */
+    void *dialog_ctx;
     struct uas_counters counters;
 };
 
@@ -93,6 +95,12 @@ void uas_refused_set(struct uas *u, uas_refused_fn refused, void *ctx)
 {
     u->refused = refused;
     u->refused_ctx = ctx;
+}
+
+void uas_dialog_set(struct uas *u, uas_dialog_fn dialog, void *ctx)
+{
+    u->dialog = dialog;
+    u->dialog_ctx = ctx;
 }
 
 void uas_counters_get(const struct uas *u, struct uas_counters *out)
@@ -485,10 +493,23 @@ static bool check_credentials(struct uas *u, struct uas_request *rq)
     return refuse(u, rq, 500, "nobody can authenticate as this endpoint now");
 }
 
+/* A NOTIFY within a dialog is in one that we began, or in none: RFC 6665 section 4.1.3. Whoever
+ * asks need not prove who he is to hear that, since it ends what he has left of it. */
+static bool check_dialog(struct uas *u, struct uas_request *rq)
+{
+    if (!u->dialog || rq->msg->method != SIP_NOTIFY || !rq->msg->to_tag.n)
+        return false;
+    rq->endpoint = u->dialog(u->dialog_ctx, rq->msg);
+    rq->in_dialog = rq->endpoint;
+    return !rq->endpoint && refuse_once(u, rq, 481, "there is no such dialog");
+}
+
 static bool check_identity(struct uas *u, struct uas_request *rq)
 {
-    const struct endpoint_settings *e = identify_with(u->settings, u->index, rq->msg, rq->flow);
+    const struct endpoint_settings *e = rq->endpoint;
 
+    if (!rq->in_dialog)
+        e = identify_with(u->settings, u->index, rq->msg, rq->flow);
     if (e && !rules_permit(u->settings, rq, &e->source, &e->contact)) {
         tell_denied(u, rq, "endpoint", e->id);
         rq->denied = e;
@@ -510,7 +531,8 @@ static bool check_authentication(struct uas *u, struct uas_request *rq)
 {
     const struct endpoint_settings *e = rq->endpoint;
 
-    if (!e->n_auths || (rq->msg->method == SIP_OPTIONS && e->allow_unauthenticated_options))
+    if (!e->n_auths || rq->in_dialog ||
+        (rq->msg->method == SIP_OPTIONS && e->allow_unauthenticated_options))
         return false;
     return check_credentials(u, rq);
 }
@@ -520,9 +542,9 @@ void uas_request(void *uas, struct server_txn *st, const struct sip_message *msg
 {
     /* A Route is not looked at: the message has arrived, and phones that name us there mean us. */
     static bool (*const checks[])(struct uas *, struct uas_request *) = {
-        check_source_rate,    check_acls,          check_uri,      check_max_forwards,
-        check_method,         check_require,       check_encoding, check_identity,
-        check_authentication, check_endpoint_rate, answer_options,
+        check_source_rate, check_acls,           check_uri,           check_max_forwards,
+        check_method,      check_require,        check_encoding,      check_dialog,
+        check_identity,    check_authentication, check_endpoint_rate, answer_options,
     };
     struct uas *u = uas;
     struct uas_request rq = { .msg = msg, .flow = from, .txn = st, .settings = u->settings };

@@ -5,9 +5,9 @@
  * Methods are registered; OPTIONS is answered here. Checks: how often 503, acl objects 403,
  * Request-URI scheme 416, Max-Forwards present but unreadable 400 (0 is fine: we are the end), a
  * Route that names us is ignored, method 405 + Allow (a known one we do not serve) or 501, Require
- * 420 + Unsupported, Content-Encoding 415
- * + Accept-Encoding, endpoint identification 403 or 401, its credentials 401 + WWW-Authenticate, or
- * 400. Challenges are not kept. Threads: the worker's. */
+ * 420 + Unsupported, Content-Encoding 415 + Accept-Encoding, a NOTIFY in no dialog of ours 481,
+ * endpoint identification 403 or 401, its credentials 401 + WWW-Authenticate, or 400. Challenges
+ * are not kept. Threads: the worker's. */
 #pragma once
 #include "config/settings.h"
 #include "txn/limits.h"
@@ -22,6 +22,7 @@ struct uas_request { /* valid for the handler's call */
     struct server_txn *txn;
     const struct endpoint_settings *endpoint; /* who asks */
     const struct endpoint_settings *denied; /* who it would be by another address, if that is it */
+    bool in_dialog;                         /* `endpoint` is known by uas_dialog_set */
     const struct settings *settings;
     struct sip_uri uri; /* Request-URI, parsed */
 };
@@ -51,6 +52,10 @@ void uas_method_set(struct uas *u, enum sip_method method, struct str extensions
 typedef void (*uas_refused_fn)(void *ctx, const struct uas_request *rq, unsigned status,
                                const char *why);
 void uas_refused_set(struct uas *u, uas_refused_fn refused, void *ctx);
+/* Asked of a NOTIFY with a To tag who the other side of that dialog is, which we began: that is
+ * proof enough, since nobody else knows its tags. NULL: there is no such dialog, which is 481. */
+typedef const struct endpoint_settings *(*uas_dialog_fn)(void *ctx, const struct sip_message *msg);
+void uas_dialog_set(struct uas *u, uas_dialog_fn dialog, void *ctx);
 struct uas_counters {
     uint64_t challenged;        /* 401 to requests without credentials for us */
     uint64_t wrong_credentials; /* 401 to requests with another name or password */

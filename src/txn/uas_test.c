@@ -216,6 +216,53 @@ static void test_what_the_handler_sees(void **state)
     server_close(&s);
 }
 
+/* Who a dialog of ours is with. */
+static const struct endpoint_settings *dialog_endpoint(void *ctx, const struct sip_message *msg)
+{
+    return str_equal(msg->to_tag, STR("ours")) ? settings_endpoint(ctx, STR("alice")) : NULL;
+}
+
+/* That is proof enough; but where she may be is looked at. */
+static void test_our_dialog(void **state)
+{
+    static const struct {
+        const char *to_tag;
+        bool elsewhere;
+        const char *answer;
+    } cases[] = {
+        { ";tag=ours", false, "SIP/2.0 200 " },
+        { ";tag=other", false, "SIP/2.0 481 " },
+        { "", false, "SIP/2.0 401 " },
+        { ";tag=ours", true, "SIP/2.0 401 " },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct settings *settings;
+        char text[1024];
+        struct server s;
+
+        snprintf(text, sizeof(text),
+                 "[alice]\ntype=endpoint\nauth=alice\n%s[alice]\ntype=auth\nusername=alice\n"
+                 "password=x\n",
+                 cases[i].elsewhere ? "deny=0.0.0.0/0\npermit=198.51.100.1\n" : "");
+        server_open(&s, text);
+        settings = settings_fixture(text);
+        uas_method_set(s.uas, SIP_NOTIFY, STR_EMPTY, handle, &s);
+        uas_dialog_set(s.uas, dialog_endpoint, settings);
+        snprintf(text, sizeof(text),
+                 "NOTIFY sip:h SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.7:5099;branch=z9hG4bK1\r\n"
+                 "From: <sip:alice@example.com>;tag=1\r\nTo: <sip:h>%s\r\nCall-ID: c\r\n"
+                 "CSeq: 1 NOTIFY\r\nContent-Length: 0\r\n\r\n",
+                 cases[i].to_tag);
+        fixture_receive(s.f, text);
+        if (!fixture_last_is(s.f, cases[i].answer))
+            fail_msg("%zu: %.60s", i, fixture_last(s.f).p);
+        settings_unref(settings);
+        server_close(&s);
+    }
+}
+
 static void test_new_settings(void **state)
 {
     struct server s;
@@ -299,6 +346,7 @@ int main(void)
         cmocka_unit_test(test_checks),
         cmocka_unit_test(test_options),
         cmocka_unit_test(test_what_the_handler_sees),
+        cmocka_unit_test(test_our_dialog),
         cmocka_unit_test(test_new_settings),
         cmocka_unit_test(test_what_is_told_of_refusals),
         cmocka_unit_test(test_warning_text),
