@@ -96,6 +96,7 @@ static const struct {
     { "[compatibility]\n", "restart_notify=all\n", "[compatibility]  changed restart_notify\n" },
     { "[dialog-info]\n", "idle_dialog=no\n", "[dialog-info]  changed idle_dialog\n" },
     { "[registrar]\n", "enabled=yes\n", "[registrar]  changed enabled\n" },
+    { "[registrar]\n", "watch_dialogs=yes\n", "[registrar]  changed watch_dialogs\n" },
     { "[authorization]\n", "block=alice\n", "[authorization]  changed \n" },
     { "[authorization]\nblock=alice\n", "block=bob\n", "[authorization]  changed \n" },
     { "[compositor]\n", "domains=example.com\nusers=known\n",

@@ -315,6 +315,10 @@ static const struct option registrar_options[] = {
           "Unavailable without, as long as nobody else says what it is. Contacts of aors with "
           "`qualify_frequency` are asked whether they are there, and count while they "
           "answer." },
+    { "watch_dialogs", OPTION_BOOL, AT(registrar_settings, watch_dialogs), .fallback = "no",
+      .meaning = "Subscribe to what each contact does (`Event: dialog`), registered or static: the "
+                 "telephone itself says what PJSIP/endpoint is, and who calls. One that does not "
+                 "support it is left alone." },
 };
 
 const struct schema registrar_schema = {

@@ -380,7 +380,7 @@ static inline bool journal_settings_equal(const struct journal_settings *a,
 }
 
 struct registrar_settings { /* extstate.conf [registrar] */
-    bool enabled;
+    bool enabled, watch_dialogs;
 };
 
 struct global_settings { /* pjsip.conf global and system */

@@ -122,7 +122,7 @@ bool source_conf_was(const struct reading *r, const struct settings *s,
 static bool is_reserved(struct str id)
 {
     return str_starts(id, STATE_SERVER_SOURCE) || str_equal(id, STATE_MAILBOX_SOURCE) ||
-           str_equal(id, STR("ctl"));
+           str_equal(id, STATE_PHONE_SOURCE) || str_equal(id, STR("ctl"));
 }
 
 static const char *fault_of(const struct source_settings *c)

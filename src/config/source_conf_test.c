@@ -82,6 +82,10 @@ static void test_faults(void **state)
           "etc/extstate.conf:1: error: source [mwi] has a name by which others report and is "
           "refused\n",
           0 },
+        { "[phone]\ntype=source\n" NEEDED,
+          "etc/extstate.conf:1: error: source [phone] has a name by which others report and is "
+          "refused\n",
+          0 },
         { A A,
           "etc/extstate.conf:7: error: source [pbx-a] is at etc/extstate.conf:1 already; the "
           "first is used, give this one another name\n",

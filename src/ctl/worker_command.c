@@ -119,6 +119,18 @@ static void print_qualified(struct json *row, const struct qualify_view *v)
     json_add_u64(row, "next_s", v->next_s);
 }
 
+static void print_watched(struct json *row, const struct watch_view *v)
+{
+    json_add_str(row, "watch", str_of(watch_status_name(v->status)));
+    if (v->status == WATCHED_NOT)
+        return;
+    json_add_u64(row, "watch_status", v->last_status);
+    json_add_str(row, "watch_why", v->why);
+    json_add_u64(row, "watch_next_s", v->next_s);
+    json_add_u64(row, "heard_ms", v->heard_wall_ms);
+    json_add_u64(row, "dialogs", v->dialogs);
+}
+
 static void on_contact(void *ctx, const struct qualify_view *v)
 {
     struct ctl_request *q = ctx;
@@ -131,6 +143,7 @@ static void on_contact(void *ctx, const struct qualify_view *v)
     if (!v->contact->is_static)
         json_add_u64(&row, "expires_s", v->left_s);
     print_qualified(&row, v);
+    print_watched(&row, &v->watch);
     request_row_end(q, &row);
 }
 
@@ -486,6 +499,13 @@ static const struct counter qualifier_fields[] = {
     COUNTER(qualifier_counters, returned),
 };
 
+static const struct counter watch_fields[] = {
+    COUNTER(watch_counters, watched),        COUNTER(watch_counters, trying),
+    COUNTER(watch_counters, refused),        COUNTER(watch_counters, subscribed),
+    COUNTER(watch_counters, failed),         COUNTER(watch_counters, notified),
+    COUNTER(watch_counters, notify_refused),
+};
+
 static const struct counter compositor_fields[] = {
     COUNTER(compositor_counters, requests),
     COUNTER(compositor_counters, accepted),
@@ -646,6 +666,7 @@ void worker_status(struct ctl_job *job, void *worker)
     counters_add(&q->compositor, &compositor, compositor_fields, ARRAY_LEN(compositor_fields));
     counters_add(&q->registrar, &registrar, registrar_fields, ARRAY_LEN(registrar_fields));
     counters_add(&q->qualifier, &qualifier, qualifier_fields, ARRAY_LEN(qualifier_fields));
+    counters_add(&q->qualifier.watch, &qualifier.watch, watch_fields, ARRAY_LEN(watch_fields));
     histogram_merge(&q->qualifier.rtt, &qualifier.rtt);
     counters_add(&q->txn, &txn, txn_fields, ARRAY_LEN(txn_fields));
     counters_add(&q->uas, &uas, uas_fields, ARRAY_LEN(uas_fields));
@@ -687,6 +708,7 @@ void worker_print_status(struct ctl_request *q, struct json *out)
     counters_print(out, "registrar", &q->registrar, registrar_fields, ARRAY_LEN(registrar_fields));
     counters_print(out, "contacts", &q->contacts, contact_fields, ARRAY_LEN(contact_fields));
     counters_print(out, "qualify", &q->qualifier, qualifier_fields, ARRAY_LEN(qualifier_fields));
+    counters_print(out, "watch", &q->qualifier.watch, watch_fields, ARRAY_LEN(watch_fields));
     counters_print(out, "transactions", &q->txn, txn_fields, ARRAY_LEN(txn_fields));
     counters_print(out, "requests", &q->uas, uas_fields, ARRAY_LEN(uas_fields));
     counters_print(out, "network", &q->net, net_fields, ARRAY_LEN(net_fields));

@@ -67,6 +67,15 @@ static void registrar_offer(struct engine *e, const struct settings *settings)
                    enabled ? registrar_register : NULL, e->registrar);
 }
 
+/* What is in no dialog of ours tells a mailbox, or nothing. */
+static void on_notify(void *ctx, const struct uas_request *rq)
+{
+    struct engine *e = ctx;
+
+    if (!qualifier_notify(e->qualifier, rq))
+        compositor_notify(e->compositor, rq);
+}
+
 int engine_init(struct engine *e, const struct engine_config *cfg)
 {
     int r;
@@ -150,7 +159,8 @@ int engine_init(struct engine *e, const struct engine_config *cfg)
     if (r)
         goto out;
     uas_method_set(e->uas, SIP_PUBLISH, STR_EMPTY, compositor_publish, e->compositor);
-    uas_method_set(e->uas, SIP_NOTIFY, STR_EMPTY, compositor_notify, e->compositor);
+    uas_method_set(e->uas, SIP_NOTIFY, STR_EMPTY, on_notify, e);
+    uas_dialog_set(e->uas, qualifier_dialog_endpoint, e->qualifier);
     r = engine_create_registrar(e, cfg);
     if (r)
         goto out;

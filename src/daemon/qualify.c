@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Contacts between the threads: each change of one from the state thread to the worker that its AOR
- * lives in, which asks whether it is there, and what is found from there to the state thread. */
+ * lives in, which asks whether it is there and what it does, and what is found from there to the
+ * state thread. */
 #include <stdlib.h>
 #include <time.h>
 
@@ -76,6 +77,41 @@ void worker_report_reach(void *ctx, uint64_t contact_id, enum contact_reach reac
                                  .reach = reach };
     list_init(&r->m.link);
     inbox_post_always(&w->state->loop.inbox, &r->m);
+}
+
+struct dialogs_message {
+    struct inbox_message m;
+    uint64_t contact_id;
+    const struct event_state *dialogs; /* a reference, or NULL */
+};
+
+static void dialogs_drop(struct inbox_message *m)
+{
+    struct dialogs_message *d = CONTAINER_OF(m, struct dialogs_message, m);
+
+    event_state_unref(d->dialogs);
+    free(d);
+}
+
+static void dialogs_run(struct inbox_message *m, void *owner)
+{
+    const struct dialogs_message *d = CONTAINER_OF(m, struct dialogs_message, m);
+
+    contacts_dialogs_set(((struct state_thread *)owner)->engine.contacts, d->contact_id,
+                         d->dialogs);
+    dialogs_drop(m);
+}
+
+void worker_report_dialogs(void *ctx, uint64_t contact_id, const struct event_state *dialogs)
+{
+    struct worker *w = ctx;
+    struct dialogs_message *d = inbox_message_alloc(w->log, sizeof(*d));
+
+    *d = (struct dialogs_message){ .m = { .run = dialogs_run, .drop = dialogs_drop },
+                                   .contact_id = contact_id,
+                                   .dialogs = event_state_ref(dialogs) };
+    list_init(&d->m.link);
+    inbox_post_always(&w->state->loop.inbox, &d->m);
 }
 
 /* ---- the rest of its port ---- */

@@ -713,7 +713,8 @@ static int worker_init_engine(struct worker *w, const struct worker_config *cfg)
                            .resolve = worker_qualifier_resolve,
                            .route = worker_route,
                            .transport = worker_transport_id,
-                           .reach = worker_report_reach },
+                           .reach = worker_report_reach,
+                           .dialogs = worker_report_dialogs },
         });
 }
 

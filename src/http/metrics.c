@@ -47,6 +47,12 @@ static const struct metric counters[] = {
       "unanswered" },
     { "extstate_contacts_lost", "Contacts that ceased to answer.", "qualify", "lost" },
     { "extstate_contacts_returned", "Contacts that answered again.", "qualify", "returned" },
+    { "extstate_watch_subscribes", "SUBSCRIBEs sent to telephones, without retransmissions.",
+      "watch", "subscribed" },
+    { "extstate_watch_failed", "SUBSCRIBEs to telephones that were in vain.", "watch", "failed" },
+    { "extstate_watch_notified", "NOTIFYs of telephones about themselves.", "watch", "notified" },
+    { "extstate_watch_notify_refused", "Those of them that were refused.", "watch",
+      "notify_refused" },
     { "extstate_device_reports", "States that sources have reported.", "state", "device_reports" },
     { "extstate_device_duplicates", "Reports that changed nothing.", "state", "duplicates" },
     { "extstate_snapshots", "Snapshots of resources made.", "state", "snapshots" },
@@ -251,15 +257,26 @@ static void add_memory(const struct page *p, const json_t *status)
                    (long long)json_integer_value(status_member(status, &memories[i])));
 }
 
+/* One gauge, by a label; the status of each kind is called like it. */
+static void add_kinds(const struct page *p, const json_t *section, const char *name,
+                      const char *help, const char *const *kinds)
+{
+    add_head(p, name, "gauge", help);
+    for (; *kinds; kinds++)
+        buf_printf(p->out, "%s{status=\"%s\"} %lld\n", name, *kinds,
+                   (long long)json_integer_value(json_object_get(section, *kinds)));
+}
+
 static void add_contacts(const struct page *p, const json_t *status)
 {
-    static const char *const kinds[] = { "unqualified", "unknown", "reachable", "unreachable" };
-    const json_t *contacts = json_object_get(status, "qualify");
+    static const char *const reached[] = { "unqualified", "unknown", "reachable", "unreachable",
+                                           NULL };
+    static const char *const watched[] = { "watched", "trying", "refused", NULL };
 
-    add_head(p, "extstate_contacts", "gauge", "Contacts of AORs, by what is known of them.");
-    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-        buf_printf(p->out, "extstate_contacts{status=\"%s\"} %lld\n", kinds[i],
-                   (long long)json_integer_value(json_object_get(contacts, kinds[i])));
+    add_kinds(p, json_object_get(status, "qualify"), "extstate_contacts",
+              "Contacts of AORs, by what is known of them.", reached);
+    add_kinds(p, json_object_get(status, "watch"), "extstate_contacts_watched",
+              "Contacts whose dialogs are watched, or would be.", watched);
 }
 
 static void add_rejected(const struct page *p, const json_t *status)

@@ -19,7 +19,7 @@ static bool refuse(struct report *n, unsigned status, struct str why)
     return true;
 }
 
-/* We subscribe to nothing. RFC 6665 section 4.1.3. */
+/* It is none of ours, or has ended. RFC 6665 section 4.1.3. */
 static bool check_dialog(struct report *n)
 {
     return n->rq->msg->to_tag.n && refuse(n, 481, STR("there is no such dialog"));

@@ -84,11 +84,17 @@ static void device_tell(struct contacts *t, const struct endpoint_settings *e)
     r = name.error;
     if (!r)
         r = state_device_default_set(t->cfg.core, buf_str(&name), contacts_device_default(t, e));
-    if (r < 0 && !timer_running(&t->repair)) {
+    if (r < 0) {
         log_error(t->cfg.log, "registrar.device", KV("endpoint", e->id), KV_ERR(r));
-        timer_start(t->cfg.wheel, &t->repair, REPAIR_MS);
+        contacts_repair(t);
     }
     buf_fini(&name);
+}
+
+void contacts_repair(struct contacts *t)
+{
+    if (!timer_running(&t->repair))
+        timer_start(t->cfg.wheel, &t->repair, REPAIR_MS);
 }
 
 static void on_repair(struct timer *timer)
@@ -97,6 +103,7 @@ static void on_repair(struct timer *timer)
 
     for (size_t i = 0; i < t->n_members; i++)
         device_tell(t, t->members[i].endpoint);
+    phones_tell_again(t);
 }
 
 /* The first of those that have it, or where it would be. */
@@ -305,6 +312,10 @@ void entry_tell(struct entry *e, const struct contact *former)
     e->told = true;
     if (port->changed)
         port->changed(port->ctx, e->contact, former);
+    if (former && e->dialogs && !str_equal(former->endpoint, e->contact->endpoint)) {
+        phone_tell(e->table, former->endpoint);
+        phone_tell(e->table, e->contact->endpoint);
+    }
 }
 
 void entry_end(struct entry *e)
@@ -318,6 +329,9 @@ void entry_end(struct entry *e)
         keep_forget(&t->cfg.keep, KEEP_CONTACT, e->contact->id);
     if (e->told && t->cfg.port.changed)
         t->cfg.port.changed(t->cfg.port.ctx, NULL, e->contact);
+    if (e->dialogs || e->dialogs_expected)
+        phone_tell(t, e->contact->endpoint);
+    event_state_unref(e->dialogs);
     contact_unref(e->contact);
     free(e);
 }
@@ -477,6 +491,7 @@ static void tell_new(struct contacts *t)
 int contacts_configure(struct contacts *t, const struct settings *settings)
 {
     const struct settings *former = t->settings;
+    bool phones_owed = timer_running(&t->repair);
     int r = members_set(t, settings);
 
     if (r)
@@ -488,13 +503,18 @@ int contacts_configure(struct contacts *t, const struct settings *settings)
     r = statics_add(t, settings);
     if (!r)
         silences_apply(t);
+    if (!r && !t->begun)
+        phones_expect(t);
+    else if (phones_owed)
+        phones_tell_again(t);
+    t->begun |= !r;
     tell_new(t);
     return r;
 }
 
 /* ---- reach ---- */
 
-static struct entry *entry_find(const struct contacts *t, uint64_t id)
+struct entry *entry_find(const struct contacts *t, uint64_t id)
 {
     struct map_node *node = map_find(&t->ids, map_hash_u64(&t->ids, id), entry_has_id, &id);
 
@@ -525,6 +545,8 @@ void contacts_reach_set(struct contacts *t, uint64_t id, enum contact_reach reac
     entry_reach(e, reach);
     state_cause_begin(t->cfg.core, STATE_CAUSE_REGISTRATION);
     aor_told_reached(t, e->contact->aor, was);
+    if (e->dialogs)
+        phone_tell(t, e->contact->endpoint);
     state_cause_end(t->cfg.core);
 }
 
@@ -661,6 +683,7 @@ void contacts_destroy(struct contacts *t)
             struct entry *e = entry_at(it);
 
             entry_leave(e);
+            event_state_unref(e->dialogs);
             contact_unref(e->contact);
             free(e);
         }

@@ -95,6 +95,15 @@ enum contact_reach { CONTACT_NOT_ASKED, CONTACT_REACHED, CONTACT_UNREACHED };
 /* Until it is said again; a refresh changes nothing about it. An id that is gone is ignored. */
 void contacts_reach_set(struct contacts *t, uint64_t id, enum contact_reach reach);
 
+/* ---- what they do ---- */
+
+/* All its dialogs, until it is said again (a reference is taken); NULL: nothing is known of them.
+ * An id that is gone is ignored. What the contacts of an endpoint say together is what the source
+ * STATE_PHONE_SOURCE says of PJSIP/<endpoint>; of one that is out of reach it does not count. What
+ * they said to a former process counts until one of them says anything, or none is left of whom
+ * that is to be expected. */
+void contacts_dialogs_set(struct contacts *t, uint64_t id, const struct event_state *dialogs);
+
 /* ---- what survives ---- */
 
 /* A record that was kept; before contacts_configure. One that has expired meanwhile is forgotten.

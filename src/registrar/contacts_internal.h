@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* contacts_internal.h - private to the table: contacts.c holds it, contacts_apply.c changes it by
- * what is registered, contacts_silent.c knows who did not answer a former process. */
+ * what is registered, contacts_silent.c knows who did not answer a former process,
+ * contacts_dialogs.c what they do. */
 #pragma once
 #include "base/map.h"
 #include "base/tally.h"
@@ -22,6 +23,7 @@ struct contacts {
     struct membership *members;      /* by AOR, then in their order there */
     size_t n_members;
     struct timer repair; /* the core had no memory for what devices are */
+    bool begun;          /* it has been configured */
     uint64_t last_id, last_change;
     struct contact_counters counters;
     struct tally heap; /* of AORs, entries and their contacts */
@@ -45,6 +47,8 @@ struct entry { /* one contact */
     const struct contact *contact; /* a reference */
     struct timer expiry;
     enum contact_reach reach;
+    const struct event_state *dialogs; /* a reference, or NULL: nothing is known of them */
+    bool dialogs_expected;  /* it is of a former process, and has not said anything yet */
     uint64_t born, changed; /* contacts.last_change then */
     bool told;              /* its readers know it */
     bool marked;            /* by whoever walks, for the call */
@@ -83,6 +87,9 @@ void entry_keep(struct entry *e);
 void entry_end(struct entry *e);
 void entry_tell(struct entry *e, const struct contact *former);
 uint32_t entry_left_s(const struct entry *e);
+/* Something was wrong with telling the core: again in a moment. */
+void contacts_repair(struct contacts *t);
+struct entry *entry_find(const struct contacts *t, uint64_t id);
 /* How it is reached from now on; nobody is told, and nothing is kept. */
 void entry_reach(struct entry *e, enum contact_reach reach);
 
@@ -97,6 +104,15 @@ NODISCARD int silence_record_check(const struct keep_record *record);
 /* All contacts are known: those that did not answer do not count until they do. */
 void silences_apply(struct contacts *t);
 void silences_drop(struct contacts *t);
+
+/* ---- contacts_dialogs.c ---- */
+
+/* What the telephones of that endpoint say together, to the core. */
+void phone_tell(struct contacts *t, struct str endpoint);
+/* The process begins: whoever is watched may say what he said before. */
+void phones_expect(struct contacts *t);
+/* Of all endpoints, those included that are no more. */
+void phones_tell_again(struct contacts *t);
 
 /* Can the AOR be reached? */
 bool aor_is_reached(const struct aor *a); /* NULL: it has no contacts */

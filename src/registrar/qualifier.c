@@ -4,12 +4,11 @@
  * each time, so that they do not gather either. */
 #include <stdlib.h>
 
-#include "registrar/qualifier_internal.h"
+#include "registrar/watch.h"
 
 enum {
     SHORTER_PERCENT = 10, /* at most, than the frequency says */
     PUT_OFF_MS = 1000,    /* while we are short of something */
-    REGISTERED_MS = 250,  /* after a REGISTER, whose answer comes first */
 };
 
 static const unsigned moves[QUALIFIED_STATES] = {
@@ -109,6 +108,8 @@ static void status_set(struct qualified *c, enum qualify_status status)
     tell_log(c, former);
     if (reach_of(status) != reach_of(former) || status == QUALIFY_OFF)
         q->cfg.port.reach(q->cfg.port.ctx, c->contact->id, reach_of(status));
+    if (former == QUALIFY_UNREACHABLE && status == QUALIFY_REACHABLE && c->watch)
+        watch_returned(c->watch);
 }
 
 /* ---- rounds ---- */
@@ -209,13 +210,58 @@ static void qualified_plan(struct qualified *c, bool registered)
     contact_request_stop(&c->request);
     c->frequency_s = frequency_s;
     if (frequency_s && registered)
-        turn_on(c, REGISTERED_MS);
+        turn_on(c, QUALIFIER_REGISTERED_MS);
     else if (frequency_s && was_under_way)
         turn_on(c, 0);
     else if (frequency_s && changed)
         turn_on(c, ms_until_first(c));
     else if (!frequency_s && c->state != QUALIFIED_OFF)
         turn_off(c);
+}
+
+/* ---- its dialogs ---- */
+
+static bool has_settings(const struct qualified *c)
+{
+    const struct settings *s = c->qualifier->settings;
+
+    return settings_aor(s, c->contact->aor) && settings_endpoint(s, c->contact->endpoint);
+}
+
+static bool is_watched(const struct qualified *c)
+{
+    const struct registrar_settings *s = &c->qualifier->settings->registrar;
+
+    return s->enabled && s->watch_dialogs && has_settings(c);
+}
+
+static void watch_plan(struct qualified *c, uint64_t delay_ms)
+{
+    struct watch *w = c->watch;
+
+    if (c->qualifier->stopping) /* what it does is not known to be over */
+        return;
+    if (is_watched(c) && !w) {
+        c->watch = watch_create(c->qualifier, c->contact, delay_ms);
+    } else if (!is_watched(c) && w) {
+        c->watch = NULL;
+        watch_leave(w, has_settings(c));
+    }
+}
+
+/* Whose time is over is not there any more, and need not know. */
+static void watch_end(struct qualified *c)
+{
+    const struct contact *contact = c->contact;
+    bool expired =
+        !contact->is_static && contact->expires_wall_ms <= clock_wall_ms(c->qualifier->cfg.clock);
+    struct watch *w = c->watch;
+
+    c->watch = NULL;
+    if (w && c->qualifier->stopping)
+        watch_destroy(w);
+    else if (w)
+        watch_leave(w, has_settings(c) && !expired);
 }
 
 /* ---- all of them ---- */
@@ -248,6 +294,7 @@ static int qualified_create(struct qualifier *q, const struct contact *contact)
     list_init(&c->link);
     list_append(&q->all, &c->link);
     qualified_plan(c, is_fresh(c));
+    watch_plan(c, is_fresh(c) ? QUALIFIER_REGISTERED_MS : 0);
     return 0;
 }
 
@@ -255,6 +302,7 @@ static void qualified_destroy(struct qualified *c)
 {
     struct qualifier *q = c->qualifier;
 
+    watch_end(c);
     contact_request_stop(&c->request);
     if (c->state != QUALIFIED_OFF)
         qualified_move(c, QUALIFIED_OFF);
@@ -282,6 +330,9 @@ static void qualified_refresh(struct qualified *c, const struct contact *now)
     c->request.contact = now;
     if (moved || c->status == QUALIFY_UNREACHABLE)
         qualified_plan(c, !now->is_static);
+    if (c->watch) /* with another Call-ID it has begun anew, and may have forgotten us */
+        watch_contact_set(c->watch, now, moved || !str_equal(now->call_id, former->call_id));
+    watch_plan(c, 0);
     contact_unref(former);
 }
 
@@ -298,21 +349,47 @@ int qualifier_contact(struct qualifier *q, const struct contact *now, const stru
     return 0;
 }
 
+/* What is under way would go on with other bytes. */
+static void leaving_review(struct qualifier *q)
+{
+    LIST_FOREACH_SAFE (it, &q->leaving) {
+        struct watch *w = CONTAINER_OF(it, struct watch, link);
+
+        if (w->request.state != REQUEST_NONE || !settings_aor(q->settings, w->contact->aor) ||
+            !settings_endpoint(q->settings, w->contact->endpoint))
+            watch_destroy(w);
+    }
+}
+
 void qualifier_settings_set(struct qualifier *q, const struct settings *settings)
 {
     const struct settings *former = q->settings;
 
     q->settings = settings_ref(settings);
-    LIST_FOREACH (it, &q->all)
-        qualified_plan(CONTAINER_OF(it, struct qualified, link), false);
+    leaving_review(q);
+    LIST_FOREACH (it, &q->all) {
+        struct qualified *c = CONTAINER_OF(it, struct qualified, link);
+
+        qualified_plan(c, false);
+        watch_plan(c, 0);
+        if (c->watch)
+            watch_settings_changed(c->watch);
+    }
     settings_unref(former);
 }
 
 void qualifier_stop(struct qualifier *q)
 {
     q->stopping = true;
-    LIST_FOREACH (it, &q->all)
-        qualified_plan(CONTAINER_OF(it, struct qualified, link), false);
+    LIST_FOREACH (it, &q->all) {
+        struct qualified *c = CONTAINER_OF(it, struct qualified, link);
+
+        qualified_plan(c, false);
+        if (c->watch)
+            watch_quiet(c->watch);
+    }
+    LIST_FOREACH (it, &q->leaving)
+        watch_quiet(CONTAINER_OF(it, struct watch, link));
 }
 
 /* ---- views ---- */
@@ -326,6 +403,18 @@ static uint32_t left_s_of(const struct qualifier *q, const struct contact *c)
     return (uint32_t)((c->expires_wall_ms - now_ms + 999) / 1000);
 }
 
+const char *watch_status_name(enum watch_status status)
+{
+    static const char *const names[WATCHED_STATUSES] = {
+        [WATCHED_NOT] = "off",
+        [WATCHED_TRYING] = "trying",
+        [WATCHED_YES] = "watched",
+        [WATCHED_REFUSED] = "not supported",
+    };
+
+    return names[status];
+}
+
 void qualifier_each(const struct qualifier *q,
                     void (*each)(void *ctx, const struct qualify_view *v), void *ctx)
 {
@@ -336,7 +425,8 @@ void qualifier_each(const struct qualifier *q,
                                   .since_wall_ms = c->since_wall_ms,
                                   .rtt_ms = c->rtt_ms,
                                   .left_s = left_s_of(q, c->contact),
-                                  .last_status = c->last_status };
+                                  .last_status = c->last_status,
+                                  .watch = watch_view_of(c->watch) };
 
         if (c->state == QUALIFIED_RESTING)
             v.next_s = (uint32_t)(timer_left_ms(q->cfg.wheel, &c->timer) / 1000) + 1;
@@ -352,6 +442,9 @@ void qualifier_counters_get(const struct qualifier *q, struct qualifier_counters
     out->unknown = q->n_of[QUALIFY_UNKNOWN];
     out->reachable = q->n_of[QUALIFY_REACHABLE];
     out->unreachable = q->n_of[QUALIFY_UNREACHABLE];
+    out->watch.watched = q->n_watches[WATCH_ACTIVE];
+    out->watch.refused = q->n_watches[WATCH_REFUSED];
+    out->watch.trying = q->n_watches[WATCH_RESTING] + q->n_watches[WATCH_ASKING];
 }
 
 /* ---- life ---- */
@@ -368,10 +461,15 @@ int qualifier_create(struct qualifier **out, const struct qualifier_config *cfg)
     q->settings = settings_ref(cfg->settings);
     q->begun_wall_ms = clock_wall_ms(cfg->clock);
     list_init(&q->all);
+    list_init(&q->leaving);
+    buf_init(&q->headers, 1024);
+    buf_init(&q->why, 256);
     rng_init_system(&own);
     r = map_init(&q->contacts, &own);
     if (r == 0)
         r = map_init(&q->seeking, &own);
+    if (r == 0)
+        r = map_init(&q->watches, &own);
     if (r)
         qualifier_destroy(q);
     else
@@ -383,10 +481,17 @@ void qualifier_destroy(struct qualifier *q)
 {
     if (!q)
         return;
+    q->stopping = true;
     LIST_FOREACH_SAFE (it, &q->all)
         qualified_destroy(CONTAINER_OF(it, struct qualified, link));
+    LIST_FOREACH_SAFE (it, &q->leaving)
+        watch_destroy(CONTAINER_OF(it, struct watch, link));
     map_fini(&q->contacts);
     map_fini(&q->seeking);
+    map_fini(&q->watches);
+    xml_parser_fini(&q->xml);
+    buf_fini(&q->headers);
+    buf_fini(&q->why);
     settings_unref(q->settings);
     free(q);
 }

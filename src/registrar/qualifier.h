@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* qualifier.h - are they there? The contacts of AORs (contact.h), each of them asked by OPTIONS now
- * and then: RFC 3261 section 11, and `qualify_frequency` with its like in pjsip.conf.
+/* qualifier.h - are they there, and what do they do? The contacts of AORs (contact.h), each of them
+ * asked by OPTIONS now and then: RFC 3261 section 11, and `qualify_frequency` with its like in
+ * pjsip.conf; and with `watch_dialogs` each subscribed to for its dialogs: RFC 6665, RFC 4235.
  *
  * An AOR lives in one worker (qualifier_home), which is told of its contacts. Any answer says that
  * a contact is there, but for 408 and 503, which mean the same whoever says them: nobody answers,
@@ -13,7 +14,7 @@
 #include "dns/dns.h"
 #include "registrar/contact.h"
 #include "registrar/contacts.h"
-#include "txn/txn.h"
+#include "txn/uas.h"
 
 struct qualifier; /* opaque: see qualifier_internal.h */
 
@@ -30,6 +31,9 @@ struct qualifier_port {
     struct str (*transport)(void *ctx, uint32_t transport);
     /* Something else is known of the contact now: for contacts_reach_set. */
     void (*reach)(void *ctx, uint64_t contact_id, enum contact_reach reach);
+    /* Something else is known of its dialogs now (NULL: nothing): for contacts_dialogs_set. Once
+     * for each contact that is watched, also when nothing is. */
+    void (*dialogs)(void *ctx, uint64_t contact_id, const struct event_state *dialogs);
 };
 
 struct qualifier_config {
@@ -53,11 +57,18 @@ NODISCARD int qualifier_contact(struct qualifier *q, const struct contact *now,
                                 const struct contact *former);
 /* Whatever is under way is asked anew. */
 void qualifier_settings_set(struct qualifier *q, const struct settings *settings);
-/* Nobody is asked any more: the process ends, or another one goes on. */
+/* Nobody is asked any more: the process ends, or another one goes on. What is watched is not known
+ * to be over by that. */
 void qualifier_stop(struct qualifier *q);
 
 /* The answer to port.resolve. */
 void qualifier_resolved(struct qualifier *q, uint64_t question, const struct dns_targets *found);
+
+/* A NOTIFY in a dialog of ours; false: it is in none, and has not been answered. */
+bool qualifier_notify(struct qualifier *q, const struct uas_request *rq);
+/* For uas_dialog_set, ctx the struct qualifier: whose dialog that is. */
+const struct endpoint_settings *qualifier_dialog_endpoint(void *qualifier,
+                                                          const struct sip_message *msg);
 
 enum qualify_status {
     QUALIFY_OFF,     /* it is not asked */
@@ -68,6 +79,15 @@ enum qualify_status {
 };
 const char *qualify_status_name(enum qualify_status status);
 
+enum watch_status {
+    WATCHED_NOT,     /* `watch_dialogs` is off */
+    WATCHED_TRYING,  /* it has told nothing yet, or is not there */
+    WATCHED_YES,     /* it tells */
+    WATCHED_REFUSED, /* it does not support that */
+    WATCHED_STATUSES
+};
+const char *watch_status_name(enum watch_status status);
+
 struct qualify_view { /* borrowed for the call */
     const struct contact *contact;
     enum qualify_status status;
@@ -76,9 +96,23 @@ struct qualify_view { /* borrowed for the call */
     unsigned last_status;   /* 0: none; 408: no answer, 503: not reached */
     uint32_t left_s;        /* of its registration, by the wall clock; 0: static */
     uint32_t next_s;        /* until it is asked again; 0: it is being asked, or never is */
+    struct watch_view {
+        enum watch_status status;
+        unsigned last_status;   /* of the last SUBSCRIBE; 0: none yet, or `why` says more */
+        struct str why;         /* it is not watched; may be empty */
+        uint32_t next_s;        /* until the next SUBSCRIBE; 0: it is under way, or none comes */
+        uint64_t heard_wall_ms; /* its last NOTIFY; 0: none */
+        size_t dialogs;         /* that go on */
+    } watch;
 };
 void qualifier_each(const struct qualifier *q,
                     void (*each)(void *ctx, const struct qualify_view *v), void *ctx);
+
+struct watch_counters {
+    uint64_t watched, trying, refused; /* contacts, each by its watch_status */
+    uint64_t subscribed, failed;       /* SUBSCRIBEs sent, and how often one was in vain */
+    uint64_t notified, notify_refused; /* NOTIFYs received */
+};
 
 struct qualifier_counters {
     uint64_t contacts; /* the sum of: */
@@ -86,5 +120,6 @@ struct qualifier_counters {
     uint64_t sent, answered, unanswered, challenged; /* OPTIONS, without retransmissions */
     uint64_t lost, returned;                         /* how often one became the other */
     struct histogram rtt;
+    struct watch_counters watch;
 };
 void qualifier_counters_get(const struct qualifier *q, struct qualifier_counters *out);

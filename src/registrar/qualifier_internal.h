@@ -3,12 +3,16 @@
  *
  * qualifier.c  when each of them is asked, and what is made of it
  * qualify.c    one question, and its answer
- * request.h    how that finds its way */
+ * request.h    how that finds its way
+ * watch.h      what a contact does, as it tells */
 #pragma once
 #include "base/list.h"
 #include "base/map.h"
 #include "registrar/qualifier.h"
 #include "registrar/request.h"
+#include "xml/xml.h"
+
+enum { QUALIFIER_REGISTERED_MS = 250 }; /* after a REGISTER, whose answer comes first */
 
 /*             ┌──────────────┐
  *             ▼              │
@@ -34,6 +38,21 @@ struct qualified {        /* a contact */
     uint64_t since_wall_ms; /* status */
     uint32_t rtt_ms;
     unsigned last_status;
+    struct watch *watch; /* NULL: its dialogs are not watched */
+};
+
+/*  resting ──its time──▶ asking ◀──refresh──▶ active        leaving: any, when it is not wanted
+ *     ▲                    │ │                  │            any more; it ends with the answer
+ *     └────── no answer ───┘ └─▶ refused        │
+ *     ▲                                         │
+ *     └───────── it has ended, or is lost ──────┘ */
+enum watch_state {
+    WATCH_RESTING, /* until its time */
+    WATCH_ASKING,  /* SUBSCRIBE is under way, the first or a refresh */
+    WATCH_ACTIVE,
+    WATCH_REFUSED, /* it does not support it */
+    WATCH_LEAVING,
+    WATCH_STATES
 };
 
 struct qualifier {
@@ -45,6 +64,12 @@ struct qualifier {
     uint64_t last_question, begun_wall_ms;
     uint64_t n_of[QUALIFY_STATUSES];
     bool stopping;
+    struct map watches;     /* struct watch, by the tag of its requests */
+    struct list leaving;    /* watch.link: of no contact any more */
+    uint64_t watch_turn_ms; /* when the next one may begin */
+    uint64_t n_watches[WATCH_STATES];
+    struct xml_parser xml;
+    struct buf headers, why;            /* of the answer being made, of the body being read */
     struct qualifier_counters counters; /* but for how many there are */
 };
 

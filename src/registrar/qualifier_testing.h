@@ -9,7 +9,8 @@
 
 #include <cmocka.h>
 
-#include "registrar/qualifier.h"
+#include "registrar/qualifier_internal.h"
+#include "state/event_state.h"
 #include "txn/settings_fixture.h"
 
 enum { BENCH_SENT = 16384, BENCH_SEEKS = 16384, BENCH_START_MS = 1000000 };
@@ -41,9 +42,14 @@ struct bench {
     bool mute; /* names are asked for in vain; otherwise they are what they say */
     int send_result, route_result;
     int (*send)(void *ctx, const struct flow *to, struct str bytes); /* bench_send */
-    enum contact_reach reach;                                        /* the last that was told, */
-    uint64_t reach_of;                                               /* and of which contact */
+    void (*receive)(struct txn_layer *t, const struct flow *from, struct str datagram);
+    enum contact_reach reach; /* the last that was told, */
+    uint64_t reach_of;        /* and of which contact */
     unsigned reaches;
+    const struct event_state *dialogs; /* likewise: a reference */
+    unsigned tellings;
+    uint32_t notify_cseq;
+    unsigned notified; /* the answer to the last NOTIFY */
 };
 
 static inline uint64_t bench_monotonic(void *ctx)
@@ -66,6 +72,13 @@ static inline int bench_send(void *ctx, const struct flow *to, struct str bytes)
 
     if (b->send_result)
         return b->send_result;
+    if (str_starts(bytes, STR("SIP/2.0 "))) {
+        uint32_t status;
+
+        assert_int_equal(str_to_u32(&status, str_sub(bytes, 8, 11)), 0);
+        b->notified = status;
+        return 0;
+    }
     assert_true(b->n_sent < BENCH_SENT);
     *s = (struct bench_sent){ b->wheel.now_ms - BENCH_START_MS, *to, STR_EMPTY };
     assert_int_equal(str_dup(&s->bytes, bytes), 0);
@@ -78,11 +91,22 @@ static inline int bench_port_send(void *ctx, const struct flow *to, struct str b
     return ((const struct bench *)ctx)->send(ctx, to, bytes);
 }
 
+/* As uas_request and the engine do it. */
 static inline void bench_request(void *ctx, struct server_txn *st, const struct sip_message *msg,
                                  const struct flow *from)
 {
-    (void)ctx, (void)st, (void)msg, (void)from;
-    fail_msg("nobody asks us");
+    struct bench *b = ctx;
+    const struct uas_request rq = {
+        .msg = msg,
+        .flow = from,
+        .txn = st,
+        .settings = b->settings,
+        .endpoint = qualifier_dialog_endpoint(b->qualifier, msg),
+    };
+
+    assert_int_equal(msg->method, SIP_NOTIFY);
+    if (!rq.endpoint || !qualifier_notify(b->qualifier, &rq))
+        server_txn_reject(st, 481, STR_EMPTY);
 }
 
 static inline void bench_resolve(void *ctx, const struct dns_question *q, uint64_t question)
@@ -128,6 +152,16 @@ static inline void bench_reach(void *ctx, uint64_t contact_id, enum contact_reac
     b->reaches++;
 }
 
+static inline void bench_dialogs(void *ctx, uint64_t contact_id, const struct event_state *dialogs)
+{
+    struct bench *b = ctx;
+
+    (void)contact_id;
+    event_state_unref(b->dialogs);
+    b->dialogs = event_state_ref(dialogs);
+    b->tellings++;
+}
+
 /* The settings are taken. */
 static inline struct bench *bench_create(const struct settings *settings)
 {
@@ -152,17 +186,18 @@ static inline struct bench *bench_create(const struct settings *settings)
                      0);
     b->settings = settings;
     b->send = bench_send;
-    assert_int_equal(
-        qualifier_create(&b->qualifier,
-                         &(struct qualifier_config){ .txn = b->txn,
-                                                     .wheel = &b->wheel,
-                                                     .clock = &b->clock,
-                                                     .rng = &b->rng,
-                                                     .log = b->log,
-                                                     .settings = settings,
-                                                     .port = { b, bench_resolve, bench_route,
-                                                               bench_transport, bench_reach } }),
-        0);
+    b->receive = txn_receive;
+    assert_int_equal(qualifier_create(&b->qualifier,
+                                      &(struct qualifier_config){
+                                          .txn = b->txn,
+                                          .wheel = &b->wheel,
+                                          .clock = &b->clock,
+                                          .rng = &b->rng,
+                                          .log = b->log,
+                                          .settings = settings,
+                                          .port = { b, bench_resolve, bench_route, bench_transport,
+                                                    bench_reach, bench_dialogs } }),
+                     0);
     return b;
 }
 
@@ -173,6 +208,7 @@ static inline void bench_destroy(struct bench *b)
     wheel_fini(&b->wheel); /* every timer went with its contact */
     while (b->n_sent)
         str_free(&b->sent[--b->n_sent].bytes);
+    event_state_unref(b->dialogs);
     settings_unref(b->settings);
     log_destroy(b->log);
     free(b);
@@ -249,9 +285,64 @@ static inline void bench_answer(struct bench *b, unsigned status, const char *he
                        &(struct sip_reply){
                            .status = status, .to_tag = STR("phone"), .headers = str_of(headers) });
     assert_int_equal(text.error, 0);
-    txn_receive(b->txn, &s->to, buf_str(&text));
+    b->receive(b->txn, &s->to, buf_str(&text));
     buf_fini(&text);
 }
+
+/* A value of the request that was awaited last. */
+static inline struct str bench_value(const struct bench *b, struct sip_message *room,
+                                     enum sip_header_id id)
+{
+    assert_int_equal(sip_message_parse(room, bench_last(b)->bytes, NULL), 0);
+    return sip_header_value(room, id);
+}
+
+struct bench_notice { /* what is not given is as a telephone does it */
+    const char *state, *type, *body, *tag, *event, *from, *extra;
+    struct str us, call_id; /* of the SUBSCRIBE; the one that was awaited last */
+    uint32_t cseq;
+};
+
+/* A NOTIFY in the dialog of the SUBSCRIBE that was awaited last. Its answer. */
+static inline unsigned bench_notify(struct bench *b, const struct bench_notice *n)
+{
+    struct sip_message m;
+    struct flow from = bench_last(b)->to;
+    struct str us = n->us.n ? n->us : bench_value(b, &m, SIP_H_FROM);
+    struct str call_id = n->call_id.n ? n->call_id : bench_value(b, &m, SIP_H_CALL_ID);
+    const char *body = n->body ? n->body : "";
+    uint32_t cseq = n->cseq ? n->cseq : ++b->notify_cseq;
+    struct buf text;
+
+    buf_init(&text, 1 << 17);
+    buf_printf(&text,
+               "NOTIFY sip:192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.7;branch=z9hG4bK%u%s\r\n"
+               "From: <sip:alice@192.0.2.7>;tag=%s\r\nTo: %.*s\r\nCall-ID: %.*s\r\n"
+               "CSeq: %u NOTIFY\r\nMax-Forwards: 70\r\nEvent: %s\r\n%s",
+               ++b->notify_cseq + 100000, n->tag ? n->tag : "", n->tag ? n->tag : "phone",
+               STR_FMT(us), STR_FMT(call_id), cseq, n->event ? n->event : "dialog",
+               n->extra ? n->extra : "Contact: <sip:alice@192.0.2.7:5070>\r\n");
+    if (!n->state || *n->state)
+        buf_printf(&text, "Subscription-State: %s\r\n", n->state ? n->state : "active");
+    if (*body)
+        buf_printf(&text, "Content-Type: %s\r\n",
+                   n->type ? n->type : "application/dialog-info+xml");
+    buf_printf(&text, "Content-Length: %zu\r\n\r\n", strlen(body));
+    buf_add(&text, str_of(body));
+    assert_int_equal(text.error, 0);
+    if (n->from)
+        from.remote = bench_addr(n->from);
+    b->notified = 0;
+    b->receive(b->txn, &from, buf_str(&text));
+    buf_fini(&text);
+    return b->notified;
+}
+
+#define DIALOG_INFO(version, state, dialogs)                                       \
+    "<dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" version=\"" version \
+    "\" state=\"" state "\" entity=\"sip:alice@192.0.2.1\">" dialogs "</dialog-info>"
+#define DIALOG(id, state, direction) \
+    "<dialog id=\"" id "\" direction=\"" direction "\"><state>" state "</state></dialog>"
 
 /* A static contact of alice's. */
 static inline struct contact contact_static(const char *uri)

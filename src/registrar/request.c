@@ -33,14 +33,14 @@ static struct str proxy_of(const struct contact_request *r)
 {
     struct str proxy = aor_of(r)->outbound_proxy;
 
-    if (r->routes.n) /* it would be among them */
+    if (r->dialog && r->dialog->routes.n) /* it would be among them */
         return STR_EMPTY;
     return proxy.n ? proxy : endpoint_of(r)->outbound_proxy;
 }
 
 static struct str routes_of(const struct contact_request *r)
 {
-    return r->routes.n ? r->routes : r->contact->route;
+    return r->dialog && r->dialog->routes.n ? r->dialog->routes : r->contact->route;
 }
 
 static struct str transport_of(const struct contact_request *r)
@@ -52,7 +52,7 @@ static struct str transport_of(const struct contact_request *r)
 
 static struct str target_of(const struct contact_request *r)
 {
-    return r->target.n ? r->target : r->contact->target;
+    return r->dialog && r->dialog->target.n ? r->dialog->target : r->contact->target;
 }
 
 /* ---- the next hop ---- */
@@ -133,9 +133,9 @@ static void add_to(struct buf *out, const struct contact_request *r)
     buf_add(out, STR("To: <"));
     buf_add(out, r->contact->target);
     buf_add_char(out, '>');
-    if (r->remote_tag.n) {
+    if (r->dialog) {
         buf_add(out, STR(";tag="));
-        buf_add(out, r->remote_tag);
+        buf_add(out, r->dialog->remote_tag);
     }
     buf_add(out, STR("\r\n"));
 }
@@ -326,10 +326,10 @@ void contact_request_start(struct contact_request *r)
 bool contact_request_is_from(const struct contact_request *r, const struct addr *source)
 {
     struct addr literal;
-    struct hop hop;
+    struct sip_uri uri;
 
-    if (routes_of(r).n || proxy_of(r).n || hop_find(&hop, r) ||
-        addr_parse(&literal, hop.uri.host, 0))
+    if (routes_of(r).n || proxy_of(r).n || sip_uri_parse(&uri, r->contact->target) ||
+        addr_parse(&literal, uri.host, 0))
         return true;
     return addr_equal_host(source, &literal) || addr_equal_host(source, &r->txn.flow.remote) ||
            (!r->contact->is_static && addr_equal_host(source, &r->contact->flow.remote));

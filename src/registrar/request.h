@@ -25,6 +25,13 @@ struct contact_request_ops {
     bool success_suffices;
 };
 
+struct contact_dialog { /* RFC 3261 section 12 */
+    struct str target;  /* the remote one; empty: that of the contact */
+    struct str routes;  /* the value of Route; may be empty */
+    struct str remote_tag;
+    char text[];
+};
+
 enum request_state {
     REQUEST_NONE,
     REQUEST_SEEKING, /* the address of the next hop was asked for */
@@ -35,11 +42,10 @@ struct contact_request {
     const struct contact_request_ops *ops;
     struct qualifier *qualifier;
     const struct contact *contact; /* the owner's reference */
-    /* Of a dialog, the owner's: its remote target, the value of Route, and the remote tag. Empty:
-     * there is none, and the contact says where it goes. */
-    struct str target, routes, remote_tag;
-    uint32_t timeout_ms; /* that an answer may take; 0: as the transaction has it */
-    uint32_t cseq;       /* of the last one */
+    struct contact_dialog *dialog; /* the owner's; NULL: there is none, and the contact says where
+                                      it goes */
+    uint32_t timeout_ms;           /* that an answer may take; 0: as the transaction has it */
+    uint32_t cseq;                 /* of the last one */
     char tag[TXN_TAG_MAX], call_id[32];
     uint8_t tag_n;
     /* ---- while it is under way ---- */

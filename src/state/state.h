@@ -54,6 +54,8 @@ struct state_port { /* a callback may be NULL; none may call back into the core 
 #define STATE_SERVER_SOURCE STR("eid:")
 /* The source of the devices that mailboxes are. */
 #define STATE_MAILBOX_SOURCE STR("mwi")
+/* The source of what telephones say of themselves. */
+#define STATE_PHONE_SOURCE STR("phone")
 
 struct state_config {
     struct state_port port;

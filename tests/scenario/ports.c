@@ -25,6 +25,7 @@ struct posted {
     struct registration *registration;
     const struct contact *now, *former; /* references */
     enum contact_reach reach;
+    const struct event_state *dialogs; /* a reference */
 };
 
 static struct posted *post(struct world *w, void (*run)(struct world *w, struct posted *p))
@@ -58,6 +59,7 @@ static void posted_free(struct posted *p)
     registration_destroy(p->registration);
     contact_unref(p->now);
     contact_unref(p->former);
+    event_state_unref(p->dialogs);
     free(p);
 }
 
@@ -453,6 +455,19 @@ static void port_reach(void *ctx, uint64_t contact_id, enum contact_reach reach)
     p->reach = reach;
 }
 
+static void run_dialogs(struct world *w, struct posted *p)
+{
+    contacts_dialogs_set(w->state.contacts, p->cookie, p->dialogs);
+}
+
+static void port_dialogs(void *ctx, uint64_t contact_id, const struct event_state *dialogs)
+{
+    struct posted *p = post(ctx, run_dialogs);
+
+    p->cookie = contact_id;
+    p->dialogs = event_state_ref(dialogs);
+}
+
 static struct str port_transport(void *ctx, uint32_t transport)
 {
     const struct settings *s = ((struct world *)ctx)->settings;
@@ -468,7 +483,8 @@ struct qualifier_port world_qualifier_port(struct world *w)
                                     .resolve = port_find_contact,
                                     .route = port_route,
                                     .transport = port_transport,
-                                    .reach = port_reach };
+                                    .reach = port_reach,
+                                    .dialogs = port_dialogs };
 }
 
 /* ---- the publisher's ---- */

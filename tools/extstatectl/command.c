@@ -300,6 +300,22 @@ static void cell_rtt(const json_t *row, char *out, size_t room)
         snprintf(out, room, "-");
 }
 
+/* "watched", and otherwise why not. */
+static void cell_watch(const json_t *row, char *out, size_t room)
+{
+    const char *watch = row_text(row, "watch"), *why = row_text(row, "watch_why");
+    long long status = row_number(row, "watch_status");
+
+    if (strcmp(watch, "off") == 0 || strcmp(watch, "watched") == 0)
+        snprintf(out, room, "%s", watch);
+    else if (*why)
+        snprintf(out, room, "%s: %s", watch, why);
+    else if (status)
+        snprintf(out, room, "%s: %lld", watch, status);
+    else
+        snprintf(out, room, "%s", watch);
+}
+
 static const struct column contact_columns[] = {
     { .title = "AOR", .key = "aor" },
     { .title = "CONTACT", .key = "contact" },
@@ -307,6 +323,7 @@ static const struct column contact_columns[] = {
     { .title = "KIND", .print = cell_kind },
     { .title = "STATUS", .key = "status" },
     { .title = "ANSWER", .print = cell_rtt, .right = true },
+    { .title = "DIALOGS", .print = cell_watch },
     { .title = "EXPIRES", .key = "expires_s", .right = true },
     { .title = "SINCE", .print = cell_registered },
     { .title = "SOURCE", .key = "source" },
