@@ -142,6 +142,8 @@ int database_open(struct database *d, const struct database_config *cfg, char *w
     if (r == 0)
         sqlite3_busy_timeout(d->sql, cfg->patience_ms);
     r = r ? r : configure(d, cfg->durability);
+    if (r == 0)
+        d->lost = log_lost(d->sql, cfg->path); /* before anything is written over it */
     r = r ? r : sql_migrate(d->sql, &schema, why, why_n);
     r = r ? r : prepare_all(d);
     if (r) {

@@ -176,6 +176,9 @@ static int file_open(struct store *s, char *why, size_t why_n)
     cfg.patience_ms = START_PATIENCE_MS;
     sql_file_make(s->path);
     r = database_open(&s->database, &cfg, why, why_n);
+    if (r == 0 && s->database.lost)
+        log_error(s->log, "store.log_damaged", KV("file", s->path),
+                  KV_U("transactions_lost", s->database.lost));
     if (r != SQL_DAMAGED)
         return r;
     log_error(s->log, "store.damaged", KV("file", s->path), KV("why", why));

@@ -7,12 +7,19 @@
  *
  * store.c       the thread: groups, commits, what happens when they fail
  * database.c    SQLite: the file, its schema, one record
+ * log_check.c   what is lost with a damaged log of SQLite's
  * checkpoint.c  from SQLite's log into the file, beside the commits
  * ledger.c      the owners' side */
 #pragma once
 #include "base/sql.h"
 #include "loop/loop.h"
 #include "store/ledger.h"
+
+/* ---- log_check.c ---- */
+
+/* How many transactions, at least, are in the log of the database at `path` behind what SQLite
+ * takes of it, which has read it. */
+unsigned log_lost(sqlite3 *sql, const char *path);
 
 /* ---- ledger.c ---- */
 
@@ -54,6 +61,7 @@ void store_ledger_add(struct store *s, struct ledger *l); /* before the thread r
 struct database {
     sqlite3 *sql;
     int log_pages; /* in SQLite's log, after the last commit */
+    unsigned lost; /* transactions in a damaged log, when it was opened */
     int failure;   /* errno of the last step, where SQLite only says that the disk failed; or 0 */
     sqlite3_stmt *put[KEEP_TABLES], *forget[KEEP_TABLES], *begin, *commit, *rollback;
 };

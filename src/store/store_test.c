@@ -539,6 +539,50 @@ static void test_a_damaged_page_has_the_file_replaced(void **state)
     assert_has(f, KEEP_SUBSCRIPTION, "1=again ");
 }
 
+/* What a process that was killed leaves, with some bytes of its log changed. */
+static unsigned lost_with(struct fixture *f, off_t at, const char *bytes, size_t n)
+{
+    char command[640], path[128], log[128], why[256];
+    struct database d;
+    unsigned lost;
+    int fd;
+
+    path_of(f, "copy.db", path);
+    path_of(f, "copy.db-wal", log);
+    snprintf(command, sizeof(command), "cp %s/extstate.db %s && cp %s/extstate.db-wal %s",
+             f->directory, path, f->directory, log);
+    assert_int_equal(system(command), 0);
+    fd = open(log, O_WRONLY);
+    assert_true(fd >= 0);
+    if (at < 0)
+        at += lseek(fd, 0, SEEK_END);
+    assert_int_equal(pwrite(fd, bytes, n, at), (ssize_t)n);
+    close(fd);
+    assert_int_equal(database_open(&d, &(struct database_config){ .path = path }, why, sizeof(why)),
+                     0);
+    lost = d.lost;
+    database_close(&d);
+    return lost;
+}
+
+static void test_what_a_damaged_log_loses_is_known(void **state)
+{
+    enum { COMMITS = 6 };
+    struct fixture *f = *state;
+
+    begin(f, NULL);
+    for (uint64_t i = 1; i <= COMMITS; i++) {
+        put_number(&f->owner, i, "x");
+        assert_int_equal(written(f), 0);
+    }
+    assert_int_equal(lost_with(f, 0, "", 0), 0);
+    assert_int_equal(lost_with(f, -10, "damaged", 7), 0); /* as after any crash */
+    assert_in_range(lost_with(f, 32 + 24 + 100, "damaged", 7), COMMITS - 1, COMMITS + 20);
+    assert_int_equal(lost_with(f, 12, "damaged", 7), 1);
+    assert_int_equal(lost_with(f, 0, "damaged", 7), 1);
+    end(f);
+}
+
 static int add_name(void *ctx, const struct keep_record *record)
 {
     unsigned *seen = ctx;
@@ -1081,6 +1125,7 @@ int main(void)
         T(test_a_file_that_is_none_is_put_aside_and_a_new_one_begun),
         T(test_a_damaged_page_has_the_file_replaced),
         T(test_damaged_names_are_read_from_both_ends),
+        T(test_what_a_damaged_log_loses_is_known),
         T(test_a_damaged_self_begins_another_one),
         T(test_what_verify_finds_is_mended),
         T(test_the_number_of_a_start_survives_a_loss_of_power),
