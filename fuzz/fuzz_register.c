@@ -31,6 +31,7 @@ static void looks_right(const struct contact *c)
     contact_record_print(c, &record);
     BUG_UNLESS(record.error == 0 && contact_record_parse(&again, buf_str(&record)) == 0);
     BUG_UNLESS(str_equal(again.uri, c->uri) && str_equal(again.route, c->route));
+    BUG_UNLESS(str_equal(again.outbound, c->outbound));
     buf_fini(&record);
 }
 

@@ -159,6 +159,22 @@ static void print_target(struct buf *out, const struct sip_uri *uri, bool rewrit
         sip_uri_print(out, &plain);
 }
 
+/* Nothing, unless both are there and can be kept. */
+static void print_outbound(struct buf *out, struct str params)
+{
+    struct str instance, number;
+    uint32_t id;
+
+    if (!sip_param_find(params, STR("+sip.instance"), &instance) || instance.n < 3 ||
+        !sip_param_find(params, STR("reg-id"), &number) || str_to_u32(&id, number) || !id)
+        return;
+    buf_add(out, STR(";+sip.instance="));
+    sip_print_unfolded(out, instance);
+    buf_printf(out, ";reg-id=%u", id);
+    if (out->error || !contact_text_is_line(buf_str(out)))
+        buf_reset(out);
+}
+
 /* For people only: what is no text in it may go. */
 static void print_agent(struct buf *out, const struct sip_message *msg)
 {
@@ -182,7 +198,8 @@ static int read_one(struct registration *r, const struct sip_message *msg, struc
                             .transport = t->transport,
                             .rewritten = t->endpoint->rewrite_contact && !route.n };
     char target_room[CONTACT_URI_MAX], agent_room[CONTACT_AGENT_MAX];
-    struct buf target, agent;
+    char outbound_room[CONTACT_OUTBOUND_MAX];
+    struct buf target, agent, outbound;
     struct sip_name_addr na;
     struct sip_uri uri;
 
@@ -206,6 +223,9 @@ static int read_one(struct registration *r, const struct sip_message *msg, struc
     buf_init_on(&agent, agent_room, sizeof(agent_room));
     print_agent(&agent, msg);
     what.user_agent = buf_str(&agent);
+    buf_init_on(&outbound, outbound_room, sizeof(outbound_room));
+    print_outbound(&outbound, na.params);
+    what.outbound = buf_str(&outbound);
     return add(r, &what, &uri);
 }
 
@@ -273,6 +293,7 @@ void bindings_print(struct buf *out, const struct bound *b)
     buf_add_char(out, '>');
     if (q != CONTACT_NO_Q)
         buf_printf(out, ";q=%u.%03u", q / 1000u, q % 1000u);
+    buf_add(out, b->contact->outbound);
     buf_add(out, STR(";expires="));
     buf_add_u64(out, b->left_s);
     buf_add(out, STR("\r\n"));

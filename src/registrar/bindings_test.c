@@ -65,8 +65,9 @@ static void read_into(struct buf *out, const struct settings *s, const char *end
     for (size_t i = 0; i < r->n && !result; i++) {
         const struct contact *c = r->contacts[i];
 
-        buf_printf(out, "%.*s>%.*s=%u;%u%s ", STR_FMT(c->uri), STR_FMT(c->target), c->expires_s,
-                   c->q == CONTACT_NO_Q ? 1001u : c->q, c->rewritten ? "!" : "");
+        buf_printf(out, "%.*s>%.*s=%u;%u%s%.*s ", STR_FMT(c->uri), STR_FMT(c->target), c->expires_s,
+                   c->q == CONTACT_NO_Q ? 1001u : c->q, c->rewritten ? "!" : "",
+                   STR_FMT(c->outbound));
         assert_true(str_equal(c->route, buf_str(&route)));
         assert_true(str_equal(c->user_agent, STR("telephone\\?/1 x")));
     }
@@ -96,6 +97,13 @@ static void test_rows(void **state)
         { "alice", "Contact: <" A ">;q=0.1234\r\n",
           "400 q of a Contact is not a number from 0 to 1" },
         { "alice", "Contact: <" A ">;q\r\n", "400 q of a Contact is not a number from 0 to 1" },
+        /* RFC 5626 */
+        { "alice", "Contact: <" A ">;Reg-ID=1;+sip.instance=\"<urn:x:1>\";expires=60\r\n",
+          A ">" A "=60;1001;+sip.instance=\"<urn:x:1>\";reg-id=1 " },
+        { "alice", "Contact: <" A ">;+sip.instance=\"<urn:x:1>\"\r\n", A ">" A "=3600;1001 " },
+        { "alice", "Contact: <" A ">;+sip.instance=\"<urn:x:1>\";reg-id=0\r\n",
+          A ">" A "=3600;1001 " },
+        { "alice", "Contact: <" A ">;+sip.instance=\"\\\1\";reg-id=1\r\n", A ">" A "=3600;1001 " },
         /* RFC 3261 sections 20.10 and 20.19. */
         { "alice", "Contact: <" A ">;expires=soon\r\n", A ">" A "=3600;1001 " },
         { "alice", "Contact: <" A ">\r\nExpires: Thu, 01 Dec 1994 16:00:00 GMT\r\n",

@@ -13,12 +13,13 @@ enum {
     FLAG_REWRITTEN = 1,
 };
 
-/* One list for their sizes, their copies and their order in a record. */
-enum { TEXTS = 8 };
+/* One list for their sizes, their copies and their order in a record, in which the last one stands
+ * at its end, since it came later. */
+enum { TEXTS = 9, TEXTS_FIRST = 8 };
 static void texts_of(struct contact *c, struct str *texts[static TEXTS])
 {
-    struct str *all[] = { &c->aor,      &c->uri,        &c->target,  &c->route,
-                          &c->endpoint, &c->user_agent, &c->call_id, &c->transport };
+    struct str *all[] = { &c->aor,        &c->uri,     &c->target,    &c->route,   &c->endpoint,
+                          &c->user_agent, &c->call_id, &c->transport, &c->outbound };
 
     memcpy(texts, all, sizeof(all));
 }
@@ -102,7 +103,7 @@ void contact_record_print(const struct contact *c, struct buf *out)
 
     record_add_u64(out, FORMAT);
     texts_of((struct contact *)c, texts);
-    for (size_t i = 0; i < TEXTS; i++)
+    for (size_t i = 0; i < TEXTS_FIRST; i++)
         record_add_str(out, *texts[i]);
     record_add_u64(out, c->cseq);
     record_add_u64(out, c->q);
@@ -113,6 +114,7 @@ void contact_record_print(const struct contact *c, struct buf *out)
     record_add_u64(out, c->flow.protocol);
     add_addr(out, &c->flow.remote);
     add_addr(out, &c->flow.local);
+    record_add_str(out, c->outbound);
 }
 
 bool contact_text_is_line(struct str s)
@@ -140,8 +142,9 @@ static bool is_sane(struct contact *c)
             return false;
     return c->aor.n && c->call_id.n && c->call_id.n <= CONTACT_CALL_ID_MAX && is_sip_uri(c->uri) &&
            is_sip_uri(c->target) && c->route.n <= CONTACT_ROUTE_MAX &&
-           c->user_agent.n <= CONTACT_AGENT_MAX && c->expires_s &&
-           (c->q <= 1000 || c->q == CONTACT_NO_Q) && c->flow.protocol < NET_PROTOCOLS;
+           c->user_agent.n <= CONTACT_AGENT_MAX && c->outbound.n <= CONTACT_OUTBOUND_MAX &&
+           c->expires_s && (c->q <= 1000 || c->q == CONTACT_NO_Q) &&
+           c->flow.protocol < NET_PROTOCOLS;
 }
 
 int contact_record_parse(struct contact *out, struct str bytes)
@@ -153,7 +156,7 @@ int contact_record_parse(struct contact *out, struct str bytes)
     uint32_t q;
 
     texts_of(&c, texts);
-    for (size_t i = 0; i < TEXTS; i++)
+    for (size_t i = 0; i < TEXTS_FIRST; i++)
         *texts[i] = record_str(&r);
     c.cseq = record_u32(&r);
     q = record_u32(&r);
@@ -164,6 +167,7 @@ int contact_record_parse(struct contact *out, struct str bytes)
     c.flow.protocol = record_u32(&r);
     remote = record_str(&r);
     local = record_str(&r);
+    c.outbound = record_str(&r);
     if (r.error || format != FORMAT || q > UINT16_MAX || addr_parse(&c.flow.remote, remote, 0) ||
         addr_parse(&c.flow.local, local, 0))
         return -EBADMSG;

@@ -17,6 +17,7 @@ enum {
     CONTACT_ROUTE_MAX = 2048,
     CONTACT_CALL_ID_MAX = 255,
     CONTACT_AGENT_MAX = 255, /* a longer User-Agent is cut */
+    CONTACT_OUTBOUND_MAX = 300,
 };
 #define CONTACT_NO_Q UINT16_MAX
 #define CONTACT_NO_TRANSPORT UINT32_MAX
@@ -38,6 +39,8 @@ struct contact {
                               that has its AOR, or empty */
     struct str user_agent; /* of the REGISTER; may be empty */
     struct str call_id;    /* likewise, with its CSeq: RFC 3261 section 10.3, step 7 */
+    struct str outbound; /* ";+sip.instance=...;reg-id=..." as it is listed: which telephone's flow
+                            it is (RFC 5626), whatever its URI; empty: it does not say both */
     uint32_t cseq;
     uint16_t q;         /* thousandths; CONTACT_NO_Q: not said, which means 1 */
     uint32_t expires_s; /* granted */

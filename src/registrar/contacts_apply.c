@@ -26,10 +26,14 @@ static bool same_uri(struct str a, struct str b)
            (sip_uri_parse(&x, a) == 0 && sip_uri_parse(&y, b) == 0 && sip_uri_equal(&x, &y));
 }
 
-/* What a telephone behind a NAT calls itself others may, too, behind another one. One that moves
- * goes on with its Call-ID, mostly. */
+/* Who says which telephone it is, and which of its flows, has that in the place of the other one,
+ * whatever the URI (RFC 5626 section 6): a browser's is another one each time that a page is
+ * loaded. What a telephone behind a NAT calls itself others may, too, behind another one. One that
+ * moves goes on with its Call-ID, mostly. */
 static bool is_same(const struct contact *a, const struct contact *b)
 {
+    if (a->outbound.n && b->outbound.n)
+        return str_equal(a->outbound, b->outbound);
     return same_uri(a->uri, b->uri) &&
            (!a->rewritten || !b->rewritten || addr_equal_host(&a->flow.remote, &b->flow.remote) ||
             str_equal(a->call_id, b->call_id));
@@ -147,6 +151,11 @@ static int plan_displaced(struct plan *p)
     return 0;
 }
 
+static size_t listed_size(const struct contact *c)
+{
+    return c->uri.n + c->outbound.n + 64;
+}
+
 /* Whoever adds must be able to see what there is. */
 static bool can_be_listed(const struct plan *p)
 {
@@ -154,9 +163,9 @@ static bool can_be_listed(const struct plan *p)
 
     if (p->a)
         LIST_FOREACH (it, &p->a->entries)
-            size += entry_at(it)->contact->uri.n + 64;
+            size += listed_size(entry_at(it)->contact);
     for (size_t i = 0; i < p->r->n; i++)
-        size += p->r->contacts[i]->uri.n + 64;
+        size += listed_size(p->r->contacts[i]);
     return !p->n_new || size <= LISTED_MAX;
 }
 

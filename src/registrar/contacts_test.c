@@ -139,6 +139,41 @@ static void test_same_behind_nat(void **state)
     fixture_destroy(f);
 }
 
+static int register_flow(struct fixture *f, const char *call_id, const char *outbound,
+                         const char *what)
+{
+    struct registration *r = fixture_registration("alice", call_id, 1, what);
+    int result;
+
+    r->contacts[0]->outbound = str_of(outbound);
+    result = contacts_apply(f->contacts, r);
+    registration_destroy(r);
+    return result;
+}
+
+/* RFC 5626 section 6: the flow tells them apart, and not the URI; after a restart, too. */
+static void test_flows(void **state)
+{
+    static const char one[] = ";+sip.instance=\"<urn:x:1>\";reg-id=1",
+                      two[] = ";+sip.instance=\"<urn:x:1>\";reg-id=2";
+    struct fixture *f = begin(PHONES("max_contacts=2\n"));
+
+    (void)state;
+    assert_int_equal(register_flow(f, "a", one, A "=600"), 0);
+    assert_int_equal(register_flow(f, "b", one, B "=600"), 0);
+    expect_told(f, "+" A " PJSIP/alice=NOT_INUSE ~" B " ");
+    assert_int_equal(register_flow(f, "c", two, B "=300"), 0);
+    fixture_restart(f, PHONES("max_contacts=2\n"), ENABLED);
+    buf_reset(&f->told);
+    assert_int_equal(register_flow(f, "d", two, C "=300"), 0);
+    expect_told(f, "~" C " ");
+    assert_int_equal(register_flow(f, "e", "", C "=300"), 0); /* it does not say which */
+    expect_told(f, "~" C " ");
+    assert_int_equal(fixture_register(f, "x", 1, ""), 0);
+    expect_answer(f, B "=600 " C "=300 ");
+    fixture_destroy(f);
+}
+
 /* By that connection, of TCP; `from` where it came from. */
 static int register_by(struct fixture *f, uint32_t connection, const char *from, const char *what)
 {
@@ -539,6 +574,7 @@ int main(void)
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_same_uri),
         cmocka_unit_test(test_same_behind_nat),
+        cmocka_unit_test(test_flows),
         cmocka_unit_test(test_disconnected),
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_displaced),
