@@ -50,6 +50,7 @@ static void world_begin(struct world *w)
     struct buf problems;
 
     world_init(w, 7, false);
+    w->store = STORE_WORKS; /* which looks at each record */
     w->files[0].name = STR("pjsip.conf");
     w->files[0].text = str_of(pjsip);
     w->files[1].name = STR("extensions.conf");
