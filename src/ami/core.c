@@ -46,15 +46,10 @@ void action_core_status(struct ami_session *s, const struct ami_message *m)
 void action_core_settings(struct ami_session *s, const struct ami_message *m)
 {
     static const char *const nothing[][2] = {
-        { "CoreMaxCalls", "0" },
-        { "CoreMaxLoadAvg", "0.000000" },
-        { "CoreRunUser", "" },
-        { "CoreRunGroup", "" },
-        { "CoreMaxFilehandles", "0" },
-        { "CoreRealTimeEnabled", "No" },
+        { "CoreMaxCalls", "0" },       { "CoreMaxLoadAvg", "0.000000" },
+        { "CoreRunUser", "" },         { "CoreRunGroup", "" },
+        { "CoreMaxFilehandles", "0" }, { "CoreRealTimeEnabled", "No" },
         { "CoreCDRenabled", "No" },
-        { "CoreHTTPenabled", "No" },
-        { "SoundsSearchCustomDir", "No" },
     };
     struct buf *b = session_respond(s, "Success");
 
@@ -64,6 +59,8 @@ void action_core_settings(struct ami_session *s, const struct ami_message *m)
     ami_add(b, STR("SystemName"), s->server->settings->general.systemname);
     for (size_t i = 0; i < ARRAY_LEN(nothing); i++)
         ami_add(b, str_of(nothing[i][0]), str_of(nothing[i][1]));
+    ami_add(b, STR("CoreHTTPenabled"), s->server->settings->http.enabled ? STR("Yes") : STR("No"));
+    ami_add(b, STR("SoundsSearchCustomDir"), STR("No"));
     ami_end(b);
     session_done(s);
 }
