@@ -17,7 +17,8 @@ static struct {
 static void world_begin(void)
 {
     rng_init_seeded(&world.rng, 1);
-    BUG_UNLESS(nonces_create(&world.nonces, NULL, &clock_system) == 0);
+    BUG_UNLESS(nonces_create(&world.nonces, &(struct nonces_config){ .clock = &clock_system }) ==
+               0);
     world.settings.global = (struct global_settings){
         .algorithms_uas = { 3, { DIGEST_SHA512_256, DIGEST_SHA256, DIGEST_MD5 } },
         .default_realm = STR_INIT("office"),

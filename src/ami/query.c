@@ -7,11 +7,15 @@
 #include <stdlib.h>
 
 enum {
-    VALUE_MAX = 65536,    /* bytes of one text; what is in the table has some 4 kB at most */
-    PATTERN_MAX = 100,    /* of LIKE and GLOB, whose time grows with its square */
-    STEPS_AT_ONCE = 1000, /* of SQLite's machine, between two looks at the clock */
-    PORTIONS_MAX = 10000, /* of so many steps: also where the clock stands still */
+    /* Between two looks at the clock is at least a row, so that what one may take is bounded by how
+     * much stands in it. */
+    SQL_MAX = 4096,
+    VALUE_MAX = 8192,       /* bytes of one text; what is in the table has some 4 kB at most */
+    PATTERN_MAX = 100,      /* of LIKE and GLOB, whose time grows with its square */
+    STEPS_AT_ONCE = 10,     /* of SQLite's machine, between two looks */
+    PORTIONS_MAX = 1000000, /* of so many steps: also where the clock stands still */
     TIME_MAX_MS = 500,
+    MEMORY_MAX = 64 << 20, /* what is sorted is kept there */
 };
 
 struct query {
@@ -21,6 +25,8 @@ struct query {
     const struct clock *clock;
     uint64_t until_ms;
     unsigned portions;
+    sqlite3_int64 memory_before; /* of all that SQLite does here */
+    bool much_memory;
 };
 
 /* ---- what a statement may do ---- */
@@ -56,7 +62,31 @@ static int on_progress(void *ctx)
 {
     struct query *q = ctx;
 
-    return ++q->portions > PORTIONS_MAX || clock_monotonic_ms(q->clock) > q->until_ms;
+    q->much_memory = sqlite3_memory_used() - q->memory_before > MEMORY_MAX;
+    return q->much_memory || ++q->portions > PORTIONS_MAX ||
+           clock_monotonic_ms(q->clock) > q->until_ms;
+}
+
+/* Their time grows with the product of two lengths. */
+static void on_trim(sqlite3_context *c, int n, sqlite3_value **values)
+{
+    (void)n;
+    (void)values;
+    sqlite3_result_error(c, "only blanks can be trimmed here", -1);
+}
+
+static int limit(sqlite3 *sql)
+{
+    static const char *const trims[] = { "trim", "ltrim", "rtrim" };
+    int code = SQLITE_OK;
+
+    sqlite3_limit(sql, SQLITE_LIMIT_SQL_LENGTH, SQL_MAX);
+    sqlite3_limit(sql, SQLITE_LIMIT_LENGTH, VALUE_MAX);
+    sqlite3_limit(sql, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, PATTERN_MAX);
+    for (size_t i = 0; i < ARRAY_LEN(trims) && code == SQLITE_OK; i++)
+        code = sqlite3_create_function_v2(sql, trims[i], 2, SQLITE_UTF8, NULL, on_trim, NULL, NULL,
+                                          NULL);
+    return code;
 }
 
 /* ---- the table ---- */
@@ -71,8 +101,8 @@ int query_create(struct query **out)
     if (sqlite3_open_v2(":memory:", &q->sql,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL))
         goto out;
-    sqlite3_limit(q->sql, SQLITE_LIMIT_LENGTH, VALUE_MAX);
-    sqlite3_limit(q->sql, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, PATTERN_MAX);
+    if (limit(q->sql))
+        goto out;
     /* Inside the transaction, which it may not end, no statement writes a file. */
     r = sql_exec(q->sql, "PRAGMA temp_store = memory;"
                          "CREATE TABLE astdb(key VARCHAR(256) PRIMARY KEY, value VARCHAR(256));"
@@ -117,9 +147,10 @@ static int failed(struct query *q, int code)
     if (code == SQLITE_NOMEM)
         return -ENOMEM;
     snprintf(q->why, sizeof(q->why), "%s",
-             code == SQLITE_INTERRUPT ? "it takes too long"
-             : code == SQLITE_AUTH    ? "there is one table, astdb, and nothing else to be done"
-                                      : sqlite3_errmsg(q->sql));
+             q->much_memory             ? "it takes too much memory"
+             : code == SQLITE_INTERRUPT ? "it takes too long"
+             : code == SQLITE_AUTH      ? "there is one table, astdb, and nothing else to be done"
+                                        : sqlite3_errmsg(q->sql));
     return QUERY_REFUSED;
 }
 
@@ -151,6 +182,7 @@ int query_run(struct query *q, struct str sql, const struct clock *clock,
         return -ENOMEM;
     q->clock = clock;
     q->until_ms = clock_monotonic_ms(clock) + TIME_MAX_MS;
+    q->memory_before = sqlite3_memory_used();
     sqlite3_set_authorizer(q->sql, on_permission, q);
     sqlite3_progress_handler(q->sql, STEPS_AT_ONCE, on_progress, q);
     while (r == 0 && p < end) {

@@ -92,6 +92,12 @@ static void header_add(struct buf *out, struct str header)
 
 void masked_add(struct buf *out, struct str message)
 {
+    size_t before = 0; /* RFC 3261 section 7.5: empty lines before a message are ignored */
+
+    while (before < message.n && memchr("\r\n", message.p[before], 2))
+        before++;
+    buf_add(out, str_sub(message, 0, before));
+    message = str_sub(message, before, message.n);
     while (message.n) {
         struct str header = header_next(&message);
 

@@ -31,6 +31,8 @@ static const struct {
       A "Authorization: (not shown)\r\nTo: y\r\n" },
     { A "X: response=\"0123\"\r\n\r\n", NULL },
     { A "\r\nAuthorization: Digest response=\"0123\"\r\n", NULL }, /* a body */
+    { "\r\n\n" A "Authorization: Digest response=\"0123\"\r\n\r\n",
+      "\r\n\n" A "Authorization: Digest response=(not shown)\r\n\r\n" },
 };
 
 static void test_masked(void **state)
