@@ -339,6 +339,8 @@ static void notice_take(struct notice *n)
     } else if (!n->rq->msg->body.n) { /* nothing is said yet, or nothing at all */
         watch_expires_in(w, seconds_of(n, STR("expires")));
         watch_heard(w);
+        if (!w->told && str_equal_nocase(n->state, STR("active")))
+            watch_tell(w); /* what a former process was told is over */
         notice_accept(n);
     } else if (body_read(n)) {
         watch_refresh_soon(w);

@@ -473,6 +473,25 @@ static void test_told_once(void **state)
     bench_destroy(b);
 }
 
+/* Nothing at all is an answer, too; while it is pending there is none. */
+static void test_nothing_said(void **state)
+{
+    struct bench *b = bench_of(ALICE, HERE);
+
+    (void)state;
+    assert_true(bench_await(b, 100));
+    bench_answer(b, 200, "");
+    assert_int_equal(bench_notify(b, &(struct bench_notice){ .state = "pending" }), 200);
+    assert_int_equal(b->tellings, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(bench_notify(b, &(struct bench_notice){ .state = "Active;expires=9" }),
+                         200);
+        assert_int_equal(b->tellings, 1);
+        assert_null(b->dialogs);
+    }
+    bench_destroy(b);
+}
+
 /* ---- its end ---- */
 
 static void test_terminated(void **state)
@@ -709,6 +728,7 @@ int main(void)
         cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_gaps),
         cmocka_unit_test(test_told_once),
+        cmocka_unit_test(test_nothing_said),
         cmocka_unit_test(test_terminated),
         cmocka_unit_test(test_terminated_at_once),
         cmocka_unit_test(test_forgotten),
