@@ -29,18 +29,28 @@ static const struct aor_settings *aor_of(const struct contact_request *r)
     return settings_aor(r->qualifier->settings, r->contact->aor);
 }
 
+/* The one it is sent in. Each time it is repeated it is the same request (RFC 3261 section
+ * 17.1.1.2), though a NOTIFY that has overtaken the answer has begun one. */
+static const struct contact_dialog *dialog_of(const struct contact_request *r)
+{
+    return r->in_dialog ? r->dialog : NULL;
+}
+
 static struct str proxy_of(const struct contact_request *r)
 {
+    const struct contact_dialog *d = dialog_of(r);
     struct str proxy = aor_of(r)->outbound_proxy;
 
-    if (r->dialog && r->dialog->routes.n) /* it would be among them */
+    if (d && d->routes.n) /* it would be among them */
         return STR_EMPTY;
     return proxy.n ? proxy : endpoint_of(r)->outbound_proxy;
 }
 
 static struct str routes_of(const struct contact_request *r)
 {
-    return r->dialog && r->dialog->routes.n ? r->dialog->routes : r->contact->route;
+    const struct contact_dialog *d = dialog_of(r);
+
+    return d && d->routes.n ? d->routes : r->contact->route;
 }
 
 static struct str transport_of(const struct contact_request *r)
@@ -52,7 +62,9 @@ static struct str transport_of(const struct contact_request *r)
 
 static struct str target_of(const struct contact_request *r)
 {
-    return r->dialog && r->dialog->target.n ? r->dialog->target : r->contact->target;
+    const struct contact_dialog *d = dialog_of(r);
+
+    return d && d->target.n ? d->target : r->contact->target;
 }
 
 /* ---- the next hop ---- */
@@ -130,12 +142,14 @@ static void add_from(struct buf *out, const struct contact_request *r, struct st
 
 static void add_to(struct buf *out, const struct contact_request *r)
 {
+    const struct contact_dialog *d = dialog_of(r);
+
     buf_add(out, STR("To: <"));
     buf_add(out, r->contact->target);
     buf_add_char(out, '>');
-    if (r->dialog) {
+    if (d) {
         buf_add(out, STR(";tag="));
-        buf_add(out, r->dialog->remote_tag);
+        buf_add(out, d->remote_tag);
     }
     buf_add(out, STR("\r\n"));
 }
@@ -315,6 +329,7 @@ void contact_request_start(struct contact_request *r)
     struct flow way = r->contact->flow;
 
     r->challenges = 0;
+    r->in_dialog = r->dialog;
     r->by_connection = has_connection(r);
     way.names = NULL;
     if (r->by_connection)
@@ -328,8 +343,8 @@ bool contact_request_is_from(const struct contact_request *r, const struct addr 
     struct addr literal;
     struct sip_uri uri;
 
-    if (routes_of(r).n || proxy_of(r).n || sip_uri_parse(&uri, r->contact->target) ||
-        addr_parse(&literal, uri.host, 0))
+    if ((r->dialog && r->dialog->routes.n) || routes_of(r).n || proxy_of(r).n ||
+        sip_uri_parse(&uri, r->contact->target) || addr_parse(&literal, uri.host, 0))
         return true;
     return addr_equal_host(source, &literal) || addr_equal_host(source, &r->txn.flow.remote) ||
            (!r->contact->is_static && addr_equal_host(source, &r->contact->flow.remote));

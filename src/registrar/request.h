@@ -2,7 +2,8 @@
 /* request.h - private to src/registrar: one request to a contact, outside a dialog or in one that
  * it has: the way there, with all addresses of a name in turn (RFC 3263), the challenge that is
  * met, and the answer. Its bytes are made of what the contact and the settings are, each time
- * again: whoever changes one of them stops it first. Threads: the worker that owns it. */
+ * again: whoever changes one of them stops it first. A dialog that begins meanwhile changes none of
+ * them. Threads: the worker that owns it. */
 #pragma once
 #include "base/map.h"
 #include "registrar/qualifier.h"
@@ -59,6 +60,7 @@ struct contact_request {
     struct str authorization;    /* lines, after a challenge */
     unsigned challenges;
     bool by_connection; /* the one that the contact was registered by */
+    bool in_dialog;     /* there was one when it was started */
 };
 
 /* With a Call-ID and a tag of its own; `contact` may be set anew while nothing is under way. */

@@ -276,15 +276,31 @@ static void test_nothing_told(void **state)
 
 static void test_before_the_answer(void **state)
 {
+    static const struct bench_notice proxied = {
+        .body = BUSY,
+        .extra = "Record-Route: <sip:192.0.2.66;lr>\r\nContact: <sip:alice@192.0.2.7:5070>\r\n",
+    };
     struct bench *b = bench_of(ALICE, HERE);
+    const struct bench_sent *first;
 
     (void)state;
     assert_true(bench_await(b, 100));
-    assert_int_equal(notify(b, BUSY), 200);
+    first = bench_last(b);
+    assert_int_equal(bench_notify(b, &proxied), 200);
     assert_int_equal(told(b), DEVICE_INUSE);
-    bench_answer(b, 200, "");
+    assert_true(bench_await(b, 600)); /* repeated: the same request */
+    assert_true(str_equal(bench_last(b)->bytes, first->bytes));
+    assert_true(addr_equal(&bench_last(b)->to.remote, &first->to.remote));
+    /* Of the dialog is what is known of the way. */
+    assert_int_equal(
+        bench_notify(b, &(struct bench_notice){ .from = "192.0.2.66:5060", .body = BUSY }), 200);
+    bench_answer(b, 200, "Expires: 1000\r\n");
     assert_false(bench_await(b, 60000));
     assert_watch(b, WATCHED_YES);
+    assert_true(bench_await(b, 901000));
+    assert_true(bench_has(b, "SUBSCRIBE sip:alice@192.0.2.7:5070 SIP/2.0\r\n"));
+    assert_true(bench_has(b, "\r\nRoute: <sip:192.0.2.66;lr>\r\n"));
+    assert_true(bench_has(b, ";tag=phone\r\n"));
     bench_destroy(b);
 }
 
