@@ -10,7 +10,8 @@
 #include "state/event_state.h"
 
 enum {
-    WATCH_DIALOGS_MAX = 100, /* of one telephone; more are refused */
+    WATCH_DIALOGS_MAX = 100,      /* of one telephone; more are refused */
+    WATCH_BYTES_MAX = 256 * 1024, /* likewise: that they take together */
     WATCH_TAG_MAX = 255,
     WATCH_URI_MAX = 1024,
     WATCH_ROUTES_MAX = 2048,

@@ -253,9 +253,9 @@ static bool document_take(struct notice *n, const struct event_state *document)
     }
     if (document_make(&now, w, document))
         return refuse(n, 503, STR("there is no memory for this request"));
-    if (live_count(now) > WATCH_DIALOGS_MAX) {
+    if (live_count(now) > WATCH_DIALOGS_MAX || event_state_bytes(now) > WATCH_BYTES_MAX) {
         event_state_unref(now);
-        return refuse(n, 413, STR("there are more than 100 dialogs"));
+        return refuse(n, 413, STR("there are more than 100 dialogs, or 256 kB of them"));
     }
     document_set(w, now);
     if (!next)

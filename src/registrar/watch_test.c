@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "registrar/qualifier_testing.h"
+#include "registrar/watch.h"
 
 #define ON "[registrar]\nenabled=yes\nwatch_dialogs=yes\n"
 #define OFF "[registrar]\nenabled=yes\n"
@@ -448,6 +449,42 @@ static void test_too_many(void **state)
     bench_destroy(b);
 }
 
+/* Little by little, too. */
+static void test_too_much(void **state)
+{
+    enum { PARTY = 40000 };
+    struct bench *b = bench_watching(ALICE, EMPTY);
+    unsigned n = 0;
+
+    (void)state;
+    for (unsigned answer = 200; answer == 200;) {
+        struct buf body;
+
+        assert_int_equal(b->dialogs->n_dialogs, n);
+        buf_init(&body, PARTY + 1000);
+        buf_printf(&body,
+                   "<dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" version=\"%u\" "
+                   "state=\"partial\" entity=\"sip:a@b\"><dialog id=\"%u\"><state>confirmed</state>"
+                   "<remote><identity>sip:",
+                   n + 1, n);
+        for (unsigned i = 0; i < PARTY; i++)
+            buf_add_char(&body, 'x');
+        buf_add(&body, STR("</identity></remote></dialog></dialog-info>"));
+        buf_add_char(&body, '\0');
+        assert_int_equal(body.error, 0);
+        answer = notify(b, body.p);
+        buf_fini(&body);
+        if (answer == 200)
+            n++;
+        else
+            assert_int_equal(answer, 413);
+    }
+    assert_int_equal(n, WATCH_BYTES_MAX / PARTY);
+    assert_int_equal(bench_view(b).watch.dialogs, n);
+    assert_watch(b, WATCHED_YES);
+    bench_destroy(b);
+}
+
 /* Each time in vain is longer than the one before, and what goes well ends that. */
 static void test_gaps(void **state)
 {
@@ -742,6 +779,7 @@ int main(void)
         cmocka_unit_test(test_source),
         cmocka_unit_test(test_documents),
         cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_too_much),
         cmocka_unit_test(test_gaps),
         cmocka_unit_test(test_told_once),
         cmocka_unit_test(test_nothing_said),
