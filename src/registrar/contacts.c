@@ -312,7 +312,8 @@ void entry_tell(struct entry *e, const struct contact *former)
     e->told = true;
     if (port->changed)
         port->changed(port->ctx, e->contact, former);
-    if (former && e->dialogs && !str_equal(former->endpoint, e->contact->endpoint)) {
+    if (former && (e->dialogs || e->dialogs_expected) &&
+        !str_equal(former->endpoint, e->contact->endpoint)) {
         phone_tell(e->table, former->endpoint);
         phone_tell(e->table, e->contact->endpoint);
     }

@@ -174,20 +174,25 @@ static void test_ends(void **state)
     fixture_destroy(f);
 }
 
-/* One that is registered by another endpoint now is that one's. */
-static void test_whose(void **state)
+static void registered_by_bob(struct fixture *f)
 {
-    struct fixture *f = begin();
-    struct registration *r;
+    struct registration *r = fixture_registration("alice", "two", 1, "");
 
-    (void)state;
-    says(f, A, "confirmed");
     buf_reset(&f->told);
-    r = fixture_registration("alice", "two", 1, "");
     r->endpoint = STR("bob");
     r->contacts[r->n++] = fixture_contact(r, STR(A), 600);
     assert_int_equal(contacts_apply(f->contacts, r), 0);
     registration_destroy(r);
+}
+
+/* One that is registered by another endpoint now is that one's. */
+static void test_whose(void **state)
+{
+    struct fixture *f = begin();
+
+    (void)state;
+    says(f, A, "confirmed");
+    registered_by_bob(f);
     expect_told(f, "~" A " PJSIP/alice=NOT_INUSE PJSIP/bob=INUSE ");
     fixture_destroy(f);
 }
@@ -294,6 +299,14 @@ static void test_restart(void **state)
     says(f, B, NULL);
     assert_int_equal(state_device_get(f->core, STR("PJSIP/alice")), DEVICE_INUSE);
     says(f, DESK, NULL);
+    assert_int_equal(state_device_get(f->core, STR("PJSIP/alice")), DEVICE_NOT_INUSE);
+    fixture_destroy(f);
+    /* The last one is another endpoint's now. */
+    f = restarted(WATCHED);
+    says(f, B, NULL);
+    says(f, DESK, NULL);
+    assert_int_equal(state_device_get(f->core, STR("PJSIP/alice")), DEVICE_INUSE);
+    registered_by_bob(f);
     assert_int_equal(state_device_get(f->core, STR("PJSIP/alice")), DEVICE_NOT_INUSE);
     fixture_destroy(f);
     f = restarted("[registrar]\nenabled=yes\n");
