@@ -250,8 +250,10 @@ class Watch(unittest.TestCase):
         self.watch("1000", "<state>confirmed</state>")
         self.daemon.reload(extstate_conf="[registrar]\nenabled=yes\n")
         self.sees("<state>terminated</state>")
+        former = desk.asked
         last = desk.take()
-        self.assertEqual((last["Expires"], last["Call-ID"]), ("0", desk.asked["Call-ID"]))
+        self.assertEqual((last["Expires"], last["Call-ID"], last["From"]), ("0", former["Call-ID"], former["From"]))
+        self.assertIn(";tag=", last["From"])
         self.assertIn(f"tag=d{desk.port}", last["To"])
         self.assertEqual(self.contact()["watch"], "off")
         self.daemon.reload(extstate_conf=FILES["extstate.conf"])
