@@ -408,17 +408,27 @@ static const struct contact_request_ops watch_ops = {
 
 /* ---- what happens around it ---- */
 
+/* Another one only when that is over: who registers ever again takes none from others. */
+static uint64_t own_turn_ms(struct watch *w, uint64_t delay_ms)
+{
+    uint64_t now = now_ms(w);
+
+    if (w->turn_ms <= now)
+        w->turn_ms = now + delay_ms + turn_ms(w);
+    return w->turn_ms - now;
+}
+
 static void ask_soon(struct watch *w, uint64_t delay_ms)
 {
     if (w->qualifier->stopping)
         return;
     if (w->state == WATCH_RESTING) {
-        rest(w, delay_ms);
+        rest(w, own_turn_ms(w, delay_ms));
     } else if (w->state == WATCH_ASKING) { /* what is under way may go nowhere */
         contact_request_stop(&w->request);
-        rest(w, delay_ms);
+        rest(w, own_turn_ms(w, delay_ms));
     } else if (w->state == WATCH_ACTIVE) {
-        gap_until(w, delay_ms);
+        gap_until(w, own_turn_ms(w, delay_ms));
     }
 }
 
@@ -431,14 +441,14 @@ void watch_contact_set(struct watch *w, const struct contact *now, bool anew)
     w->contact = contact_ref(now);
     w->request.contact = now;
     if (anew || (w->state == WATCH_RESTING && w->failures && passes(w->last_status)))
-        ask_soon(w, QUALIFIER_REGISTERED_MS + turn_ms(w));
+        ask_soon(w, QUALIFIER_REGISTERED_MS);
     contact_unref(former);
 }
 
 void watch_returned(struct watch *w)
 {
     if (w->state == WATCH_ACTIVE || w->state == WATCH_RESTING)
-        ask_soon(w, turn_ms(w));
+        ask_soon(w, 0);
 }
 
 void watch_settings_changed(struct watch *w)

@@ -31,6 +31,7 @@ struct watch {
     uint64_t refresh_ms;  /* active: then */
     uint64_t patience_ms; /* active, `awaited`: then it has failed. Timer N */
     uint64_t gap_ms;      /* active, `gap`: then all is asked for, unless it is awaited */
+    uint64_t turn_ms;     /* its turn, unless that is over */
     bool awaited;         /* a NOTIFY that says all there is */
     bool gap;             /* something is missing */
     bool told;            /* what is known of its dialogs, if only that nothing is */

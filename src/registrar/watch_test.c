@@ -122,6 +122,42 @@ static void test_pace(void **state)
     bench_destroy(b);
 }
 
+/* Of other contacts none waits the longer, however often one registers anew. */
+static void test_pace_kept(void **state)
+{
+    static const enum watch_status cases[] = { WATCHED_TRYING, WATCHED_YES, WATCHED_REFUSED };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct bench *b = bench_with(ALICE);
+        struct contact c = contact_registered(b, HERE, "192.0.2.7:5060");
+        char call_id[16];
+
+        c.expires_wall_ms = UINT64_MAX;
+        bench_contact(b, &c);
+        if (cases[i] != WATCHED_TRYING) {
+            assert_true(bench_await(b, 300));
+            bench_answer(b, cases[i] == WATCHED_YES ? 200 : 489, "");
+        }
+        if (cases[i] == WATCHED_YES)
+            assert_int_equal(notify(b, BUSY), 200);
+        assert_watch(b, cases[i]);
+        for (unsigned n = 0; n < 1000; n++) {
+            snprintf(call_id, sizeof(call_id), "%u", n);
+            c.call_id = str_of(call_id);
+            bench_contact(b, &c);
+        }
+        c = contact_registered(b, "sip:bob@192.0.2.8", "192.0.2.8:5060");
+        c.id = 3;
+        bench_contact(b, &c);
+        do
+            assert_true(bench_await(b, 300));
+        while (!bench_has(b, "SUBSCRIBE sip:bob@"));
+        assert_in_range(b->n_sent, 1, 3);
+        bench_destroy(b);
+    }
+}
+
 /* By the connection that it was registered by. */
 static void test_connection(void **state)
 {
@@ -769,6 +805,7 @@ int main(void)
         cmocka_unit_test(test_message),
         cmocka_unit_test(test_off),
         cmocka_unit_test(test_pace),
+        cmocka_unit_test(test_pace_kept),
         cmocka_unit_test(test_connection),
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_back_off),
