@@ -63,10 +63,17 @@ static uint64_t turn_ms(const struct watch *w)
     return turn - now;
 }
 
+/* While the process ends nothing more is sent: what is told by then is only taken. */
+static void wake_in(struct watch *w, uint64_t delay_ms)
+{
+    if (!w->qualifier->stopping)
+        timer_start(w->qualifier->cfg.wheel, &w->timer, delay_ms);
+}
+
 static void rest(struct watch *w, uint64_t delay_ms)
 {
     watch_move(w, WATCH_RESTING);
-    timer_start(w->qualifier->cfg.wheel, &w->timer, delay_ms);
+    wake_in(w, delay_ms);
 }
 
 /* ---- what is known ---- */
@@ -143,7 +150,7 @@ static void plan(struct watch *w)
         next = w->patience_ms;
     if (w->gap && !w->awaited && w->gap_ms < next)
         next = w->gap_ms;
-    timer_start(w->qualifier->cfg.wheel, &w->timer, next > now ? next - now : 0);
+    wake_in(w, next > now ? next - now : 0);
 }
 
 static void on_timer(struct timer *t)

@@ -789,14 +789,26 @@ static void test_returned(void **state)
 
 static void test_stop(void **state)
 {
-    struct bench *b = bench_watching(ALICE, BUSY);
+    static const struct bench_notice cases[] = {
+        { .body = BUSY },
+        { .body = "<nonsense/>" },
+        { .state = "active;expires=60" },
+        { .state = "terminated;reason=deactivated" },
+        { .state = "terminated;reason=giveup" },
+    };
 
     (void)state;
-    qualifier_stop(b->qualifier);
-    assert_false(bench_await(b, 4000000));
-    assert_int_equal(notify(b, BUSY), 200);
-    assert_int_equal(b->tellings, 1);
-    bench_destroy(b);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct bench *b = bench_watching(ALICE, BUSY);
+
+        bench_pass(b, 61000);
+        qualifier_stop(b->qualifier);
+        assert_false(bench_await(b, 4000000));
+        assert_int_equal(bench_notify(b, &cases[i]), i == 1 ? 400 : 200);
+        assert_int_equal(b->tellings, i == 4 ? 2 : 1);
+        assert_false(bench_await(b, 4000000));
+        bench_destroy(b);
+    }
 }
 
 int main(void)
