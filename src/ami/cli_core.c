@@ -75,7 +75,8 @@ static void run_settings(struct ami_session *s, const struct str *arguments, siz
     cli_line(b, "  Version:                     %s (extstate %s)", AMI_ASTERISK,
              s->server->cfg.version);
     cli_line(b, "  System:                      %.*s", STR_FMT(settings->general.systemname));
-    cli_line(b, "  Entity ID:                   %.*s", STR_FMT(settings->general.entityid));
+    cli_line(b, "  Entity ID:                   %.*s",
+             STR_FMT(settings_entity_id(settings, s->server->cfg.eid)));
     cli_line(b, "  Endpoints:                   %zu", settings->n_endpoints);
     cli_line(b, "  Transports:                  %zu", settings->n_transports);
     cli_line(b, "%s", "");

@@ -42,6 +42,7 @@ struct ami_server_config {
     struct log *log;
     const struct settings *settings;
     const char *version;      /* of the program */
+    struct str eid;           /* our entity id, where the settings have none */
     uint64_t started_wall_ms; /* when it was started */
 };
 NODISCARD int ami_server_create(struct ami_server **out, const struct ami_server_config *cfg);

@@ -540,6 +540,12 @@ bool settings_source_equal(const struct source_settings *a, const struct source_
 bool address_rules_permit(const struct settings *s, const struct address_rules *r,
                           const struct addr *a);
 
+/* The one that is configured, or else that which the daemon has made. */
+static inline struct str settings_entity_id(const struct settings *s, struct str made)
+{
+    return s->general.entityid.n ? s->general.entityid : made;
+}
+
 const struct endpoint_settings *settings_endpoint(const struct settings *s, struct str id);
 const struct auth_settings *settings_auth(const struct settings *s, struct str id);
 const struct aor_settings *settings_aor(const struct settings *s, struct str id);

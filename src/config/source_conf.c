@@ -87,7 +87,7 @@ const struct schema source_schema = {
     .section = "type = source",
     .kind = "source",
     .meaning = "A PBX whose states are followed: see doc/sources.md. The section's name is that of "
-               "its reports, in `extstatectl devices` for instance.",
+               "its reports, in `extstatectl devstate list` for instance.",
     OPTIONS(source_options),
     .ignored = "",
     .object_size = sizeof(struct source_draft),

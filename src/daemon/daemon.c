@@ -302,7 +302,6 @@ void daemon_still_alive(struct daemon *d)
 
 static int daemon_start(struct daemon *d)
 {
-    char eid[ASTERISK_EID_LEN + 1];
     int r = daemon_configure(d);
 
     if (r)
@@ -344,13 +343,13 @@ static int daemon_start(struct daemon *d)
         return r;
     }
     daemon_adopt_connections(d);
-    entity_id_make(eid, d->settings->general.control_socket);
+    entity_id_make(d->eid, d->settings->general.control_socket);
     r = state_thread_init(&d->state, &(struct state_thread_config){ .clock = &clock_system,
                                                                     .log = d->log,
                                                                     .settings = d->settings,
                                                                     .snapshots = &d->snapshots,
                                                                     .store = d->store,
-                                                                    .eid = str_of(eid),
+                                                                    .eid = str_of(d->eid),
                                                                     .feed = &d->feed,
                                                                     .workers = d->workers,
                                                                     .n_workers = d->n_workers });
@@ -377,6 +376,7 @@ static int daemon_start(struct daemon *d)
                                                     .store = d->store,
                                                     .admission = &d->admission,
                                                     .durability = d->begun_with->general.durability,
+                                                    .eid = str_of(d->eid),
                                                     .started_wall_ms = d->started_wall_ms },
                                          .main = &d->loop,
                                          .daemon = { .ctx = d,

@@ -24,6 +24,7 @@ struct daemon {
     const struct settings *bodies_of; /* whose plugins they have */
     const struct settings *settings;
     const struct settings *begun_with; /* the threads are made of these */
+    char eid[ASTERISK_EID_LEN + 1];    /* our entity id, where the settings have none */
     struct dialplan *written;          /* in extensions.conf, as it was read last */
     struct added_hints added;          /* to it; together they are: */
     struct dialplan *dialplan;         /* the one that was given to the state thread last */

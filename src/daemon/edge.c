@@ -408,6 +408,7 @@ static int manager_init(struct edge *e, const struct edge_config *cfg)
                                  .log = cfg->log,
                                  .settings = cfg->terms.settings,
                                  .version = EXTSTATE_VERSION,
+                                 .eid = cfg->facts.eid,
                                  .started_wall_ms = cfg->facts.started_wall_ms } });
 }
 
@@ -466,6 +467,7 @@ int edge_init(struct edge *e, const struct edge_config *cfg)
                                                          .settings = cfg->terms.settings,
                                                          .feed = cfg->feed,
                                                          .port = edge_port(e),
+                                                         .eid = cfg->facts.eid,
                                                          .socket = cfg->http_socket });
     if (r)
         edge_fini(e);

@@ -15,6 +15,7 @@ struct edge_facts { /* of the process, for `status`; they stay as they are */
     struct store *store;
     const struct admission *admission;
     enum durability durability;
+    struct str eid; /* our entity id, where the settings have none */
     uint64_t started_wall_ms;
 };
 

@@ -437,13 +437,11 @@ static int apply_settings(struct state_engine *e, const struct settings *setting
 {
     struct state_switches switches = switches_of(settings);
     const struct settings *former = e->settings;
-    struct str eid = settings->general.entityid;
+    struct str eid = settings_entity_id(settings, str_of(e->eid));
     int r;
 
     e->settings = settings_ref(settings);
     settings_unref(former);
-    if (!eid.n)
-        eid = str_of(e->eid);
     state_switches_set(e->core, &switches);
     asterisk_sources_configure(e->sources, settings, eid);
     asterisk_locals_configure(e->locals, settings, eid);

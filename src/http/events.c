@@ -380,7 +380,7 @@ static void tell_ari(struct stream *s, const struct change *c)
 
         if (!a->all && !device_find(a, c->device.device))
             continue;
-        print_ari_event(&s->exchange->out, a, c, h->settings->general.entityid);
+        print_ari_event(&s->exchange->out, a, c, settings_entity_id(h->settings, h->cfg.eid));
         s->fresh = true;
     }
 }

@@ -20,6 +20,7 @@ struct http_config {
     const struct settings *settings; /* a reference is taken */
     struct feed *feed;               /* NULL: nothing is told as it happens */
     struct ctl_port port;            /* on_state, on_workers, status and watch_hint are called */
+    struct str eid;                  /* our entity id, where the settings have none */
     int socket; /* listens already where it is to, and is copied; -1: there is none */
 };
 /* An address that cannot be had is no failure: it is logged, and tried again. 0 or -ENOMEM. */

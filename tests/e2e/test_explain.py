@@ -104,6 +104,16 @@ class Explain(unittest.TestCase):
             rows = wait_for("the end", lambda: [r for r in [d.tool("explain", "1000@users")] if parts(r, "refusal")])[0]
             self.assertEqual(part(rows, "refusal")["what"], "given-up")
             self.assertEqual(parts(rows, "trouble")[-1]["what"], "no_watcher")
+            self.assertRegex(d.tool("explain", "1000@users", plain=True), r"(?s)Refused or given up lately:\n[^\n]*alice")
+
+    def test_one_that_was_told_before_the_start(self):
+        with self.daemon() as d, Phone(d.port) as alice:
+            alice.subscribe("1000")
+            alice.notify()
+            d.settle()
+            d.kill()
+            d.start()
+            self.assertIn("shows Idle, told before the last start;", d.tool("explain", "1000@users", plain=True))
 
     def test_why_nothing_is_shown(self):
         with self.daemon(pjsip="[mute](phone)\nallow_subscribe=no\n") as d, Phone(d.port, user="mute") as mute:

@@ -619,6 +619,7 @@ class Commands(unittest.TestCase):
                           "mwi list mailboxes", "core reload", "dialplan reload", "module reload res_pjsip.so"]:
                 output, good = m.command(words)
                 self.assertTrue(good, words + output)
+            self.assertRegex(m.command("core show settings")[0], r"\n +Entity ID: +[0-9a-f]{2}(:[0-9a-f]{2}){5}\n")
             for words in ["devstate", "devstate change x", "pjsip show subscriptions inbound like", "module reload chan_dahdi.so"]:
                 self.assertFalse(m.command(words)[1], words)
             self.assertIn("Message: No command provided\n", m.ask("Command"))

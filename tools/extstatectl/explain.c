@@ -337,6 +337,8 @@ static void print_watcher(const json_t *row)
            row_text(row, "shows_presence"));
     if (json_is_true(json_object_get(row, "outstanding")))
         printf("NOTIFY CSeq %lld has no answer yet", row_number(row, "cseq"));
+    else if (newest && !row_number(row, "cseq"))
+        fputs("told before the last start", stdout);
     else if (newest)
         printf("acknowledged CSeq %lld in %lld ms", row_number(row, "cseq"),
                row_number(row, "acknowledged_after_ms"));
@@ -431,7 +433,8 @@ static bool has_left(const json_t *row)
 {
     const char *what = row_text(row, "what");
 
-    return strcmp(row_text(row, "kind"), "notify") != 0 &&
+    return strcmp(row_text(row, "part"), "watcher") == 0 &&
+           strcmp(row_text(row, "kind"), "notify") != 0 &&
            (strcmp(what, "ended") == 0 || strcmp(what, "given-up") == 0);
 }
 
