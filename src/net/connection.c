@@ -589,7 +589,7 @@ static int in_keep(struct connection *c, struct str rest)
 
 static void take_bytes(struct connection *c, struct str bytes)
 {
-    bool had = is_midway(c);
+    bool had = is_midway(c), spoken = c->spoken;
     bool same = c->web ? web_take(c, &bytes) : take_messages(c, &bytes);
 
     if (c->state != CONNECTION_OPEN)
@@ -600,9 +600,10 @@ static void take_bytes(struct connection *c, struct str bytes)
         connection_lose(c, "", -ENOMEM);
         return;
     }
-    if (!is_midway(c) || (had && same))
+    if (is_midway(c) && !(had && same))
+        c->begun_ms = now_of(c);
+    else if (c->spoken == spoken) /* whoever has begun to speak is sent keep-alives */
         return;
-    c->begun_ms = now_of(c);
     tcp_arm(c);
 }
 

@@ -366,6 +366,30 @@ static void test_keep_alive(void **state)
     bench_destroy(b);
 }
 
+/* Sooner than somebody is given up who never speaks: the first one, too. */
+static void test_keep_alive_of_seconds(void **state)
+{
+    struct bench *b = bench_create();
+    struct side s;
+    int fd;
+
+    (void)state;
+    side_open(&s, b);
+    net_limits_set(s.net, &(struct net_limits){ CONNECTIONS_MAX, IDLE_MS, 3000 });
+    fd = plug(&s);
+    put(fd, STR(ONE));
+    UNTIL(&s, s.received == 1);
+    for (unsigned i = 1; i < 4; i++) {
+        b->added_ms += 3000;
+        expect(&s, fd, STR("\r\n\r\n"));
+        put(fd, STR("\r\n"));
+        UNTIL(&s, counters(&s).pongs == i);
+    }
+    close(fd);
+    side_close(&s);
+    bench_destroy(b);
+}
+
 static void test_limit(void **state)
 {
     struct bench *b = bench_create();
@@ -523,21 +547,14 @@ static void test_listening(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_two_nets),
-        cmocka_unit_test(test_pieces),
-        cmocka_unit_test(test_trace),
-        cmocka_unit_test(test_broken),
-        cmocka_unit_test(test_half_close),
-        cmocka_unit_test(test_reads_nothing),
-        cmocka_unit_test(test_reads_slowly),
-        cmocka_unit_test(test_patience),
-        cmocka_unit_test(test_keep_alive),
-        cmocka_unit_test(test_limit),
-        cmocka_unit_test(test_whom_it_means),
-        cmocka_unit_test(test_nobody_there),
-        cmocka_unit_test(test_listening),
-        cmocka_unit_test(test_reads_by_drops),
-        cmocka_unit_test(test_lost_while_received),
+        cmocka_unit_test(test_two_nets),       cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_trace),          cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_half_close),     cmocka_unit_test(test_reads_nothing),
+        cmocka_unit_test(test_reads_slowly),   cmocka_unit_test(test_patience),
+        cmocka_unit_test(test_keep_alive),     cmocka_unit_test(test_keep_alive_of_seconds),
+        cmocka_unit_test(test_limit),          cmocka_unit_test(test_whom_it_means),
+        cmocka_unit_test(test_nobody_there),   cmocka_unit_test(test_listening),
+        cmocka_unit_test(test_reads_by_drops), cmocka_unit_test(test_lost_while_received),
         cmocka_unit_test(test_not_admitted),
     };
 
