@@ -221,7 +221,8 @@ const by = part => part.source ? ` (by ${part.source}${part.cause ? `, #${part.c
 function partWords(part) {
   switch (part.part) {
     case "device":
-      return part.sources?.length ? part.sources.map(s => `${s.source} says ${part.device} is ${deviceWords(s.state)}, since ${time(s.changed_ms)}`)
+      return part.sources?.length ? part.sources.map(s => s.stale ? `${s.source} is away, so ${part.device} counts as ${deviceWords(s.state)} for it (stale), since ${time(s.changed_ms)}`
+        : `${s.source} says ${part.device} is ${deviceWords(s.state)}, since ${time(s.changed_ms)}`)
         : [`nobody says anything of ${part.device}, so it counts as ${deviceWords(part.state)}`];
     case "presence":
       return part.known === false ? [] : [`${part.provider} is ${[part.state, part.subtype, part.message].filter(Boolean).join(", ")}`];

@@ -243,8 +243,11 @@ class Explain(unittest.TestCase):
         away = wait_for("it to be away", lambda: [s for s in sources() if s["stale"]])[0]
         self.assertEqual((away["source"], away["protocol"], away["up"]), ("pbx-a", "ami", False))
         self.assertTrue(away["why"])
+        wait_for("the lamp", lambda: part(d.tool("explain", "2001@office"), "resource")["state"] == "Unavailable")
         text = d.tool("explain", "2001@office", plain=True)
         self.assertRegex(text, r"(?m)^2001@office is Unavailable since ")
+        self.assertRegex(text, r"(?m)^    pbx-a counts as UNAVAILABLE since .*  \(stale: the source is away\)$")
+        self.assertNotIn("pbx-a says", text.split("! source")[0])
         self.assertRegex(text, r"! source pbx-a \(ami\) is down since \S+ \(\d+s ago\): \S+")
         pbx.start()
         self.addCleanup(pbx.stop)

@@ -263,6 +263,7 @@ class Health(Pages):
         b.text(self.lamp("1999@users"), "Unavailable")
         b.run("await page.click($lamp$)", lamp=self.lamp("1999@users"))
         b.text("#panel .chain li.bad", "pbx-a is away")
+        b.text("#panel .chain", "pbx-a is away, so PJSIP/zoe counts as Unavailable for it (stale)")
         # And back.
         pbx.start()
         self.addCleanup(pbx.stop)

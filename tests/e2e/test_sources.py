@@ -155,7 +155,9 @@ multi_user=yes
             pbx.stop()
             wait_for("the end of its grace", lambda: row(daemon, "pbx-a")["stale"])
             self.assertEqual(lamp(daemon), "InUse")
-            self.assertTrue(device(daemon, "PJSIP/alice")["sources"][0]["stale"])
+            wait_for("its mark", lambda: device(daemon, "PJSIP/alice")["sources"][0].get("stale"))
+            self.assertRegex(daemon.tool("explain", "1000@users", plain=True),
+                             r"(?m)^    pbx-a counts as INUSE since .*  \(stale: the source is away\)$")
 
     def test_restart(self):
         """What was known before the restart is shown until the PBX says otherwise: no NOTIFY tells anything else."""

@@ -285,6 +285,13 @@ static void print_resource(const json_t *row)
                    : "both are combined as two devices are");
 }
 
+#define STALE "  (stale: the source is away)"
+
+static bool is_stale(const json_t *row)
+{
+    return json_is_true(json_object_get(row, "stale"));
+}
+
 static void print_device(const json_t *row)
 {
     json_t *source;
@@ -295,8 +302,9 @@ static void print_device(const json_t *row)
     json_array_foreach(json_object_get(row, "sources"), i, source)
     {
         print_since(row_number(source, "changed_ms"), since, sizeof(since));
-        printf("    %s says %s since %s\n", row_text(source, "source"), row_text(source, "state"),
-               since);
+        printf("    %s %s %s since %s%s\n", row_text(source, "source"),
+               is_stale(source) ? "counts as" : "says", row_text(source, "state"), since,
+               is_stale(source) ? STALE : "");
     }
     if (i == 0 && json_is_true(json_object_get(row, "known")))
         puts("    its default: no source reports it");
