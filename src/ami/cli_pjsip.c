@@ -623,9 +623,11 @@ static void answer_logger(struct ami_session *s, const struct ami_answer *a)
 
 static void run_logger(struct ami_session *s, const struct str *arguments, size_t n)
 {
-    bool on = n == 1 && (str_equal_nocase(arguments[0], STR("on")) ||
-                         str_equal_nocase(arguments[0], STR("verbose"))),
-         off = n == 1 && str_equal_nocase(arguments[0], STR("off")),
+    bool verbose = str_equal_nocase(arguments[0], STR("verbose")), /* one place has them all */
+        one = n == (verbose && n > 1 ? 2 : 1),
+         on = one && (str_equal_nocase(arguments[n - 1], STR("on")) ||
+                      str_equal_nocase(arguments[n - 1], STR("verbose"))),
+         off = one && str_equal_nocase(arguments[n - 1], STR("off")),
          host = n >= 2 && str_equal_nocase(arguments[0], STR("host"));
     json_t *q;
 
@@ -675,6 +677,7 @@ static const struct cli_command commands[] = {
     { "pjsip show version", 0, 0, run_version, NULL },
     { "pjsip show settings", 0, 0, run_settings, NULL },
     { "pjsip show identifiers", 0, 0, run_identifiers, NULL },
-    { "pjsip set logger", 1, 3, run_logger, "pjsip set logger {on|off|host <address>[/mask]}" },
+    { "pjsip set logger", 1, 3, run_logger,
+      "pjsip set logger {on|off|host <address>[/mask]|verbose [on|off]}" },
 };
 const struct cli_group cli_pjsip = { commands, ARRAY_LEN(commands) };

@@ -159,18 +159,35 @@ void action_mwi_get(struct ami_session *s, const struct ami_message *m)
 
 /* ---- MailboxStatus, MailboxCount ---- */
 
-/* One that nobody has told anything about is empty. */
-static struct buf *mailbox_respond(struct ami_session *s, const struct ami_answer *a,
-                                   const char *message, const json_t **row)
+struct messages {
+    uint64_t new_count, old_count;
+};
+
+/* Of all mailboxes of the list together. One that nobody has told anything about is empty. */
+static struct messages messages_of(const struct ami_answer *a, struct str list)
 {
-    char room[AMI_REQUEST_LINE_MAX + 16];
-    struct str name = full_name(s->argument[0], room, sizeof(room));
+    struct messages sum = { 0 };
+
+    while (list.p) {
+        char room[AMI_REQUEST_LINE_MAX + 16];
+        struct str name = full_name(str_next(&list, ','), room, sizeof(room));
+
+        for (size_t i = 0; i < json_array_size(a->rows); i++) {
+            const json_t *row = json_array_get(a->rows, i);
+
+            if (!str_equal(answer_text(row, "mailbox"), name))
+                continue;
+            sum.new_count += answer_number(row, "new");
+            sum.old_count += answer_number(row, "old");
+        }
+    }
+    return sum;
+}
+
+static struct buf *mailbox_respond(struct ami_session *s, const char *message)
+{
     struct buf *b = session_respond(s, "Success");
 
-    *row = NULL;
-    for (size_t i = 0; i < json_array_size(a->rows); i++)
-        if (str_equal(answer_text(json_array_get(a->rows, i), "mailbox"), name))
-            *row = json_array_get(a->rows, i);
     ami_add(b, STR("Message"), str_of(message));
     ami_add(b, STR("Mailbox"), s->argument[0]);
     return b;
@@ -178,22 +195,21 @@ static struct buf *mailbox_respond(struct ami_session *s, const struct ami_answe
 
 static void answer_status(struct ami_session *s, const struct ami_answer *a)
 {
-    const json_t *row;
-    struct buf *b = mailbox_respond(s, a, "Mailbox Status", &row);
+    struct buf *b = mailbox_respond(s, "Mailbox Status");
 
-    ami_add_u64(b, STR("Waiting"), answer_number(row, "new") > 0);
+    ami_add_u64(b, STR("Waiting"), messages_of(a, s->argument[0]).new_count > 0);
     ami_end(b);
     session_done(s);
 }
 
 static void answer_count(struct ami_session *s, const struct ami_answer *a)
 {
-    const json_t *row;
-    struct buf *b = mailbox_respond(s, a, "Mailbox Message Count", &row);
+    struct messages sum = messages_of(a, s->argument[0]);
+    struct buf *b = mailbox_respond(s, "Mailbox Message Count");
 
     ami_add_u64(b, STR("UrgMessages"), 0);
-    ami_add_u64(b, STR("NewMessages"), answer_number(row, "new"));
-    ami_add_u64(b, STR("OldMessages"), answer_number(row, "old"));
+    ami_add_u64(b, STR("NewMessages"), sum.new_count);
+    ami_add_u64(b, STR("OldMessages"), sum.old_count);
     ami_end(b);
     session_done(s);
 }

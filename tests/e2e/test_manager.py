@@ -275,6 +275,17 @@ class States(unittest.TestCase):
             self.assertIn("Message: Key tree deleted successfully\n", m.ask("DBDelTree", Family="CustomDevstate"))
             self.assertEqual(daemon.tool("devstate", "list", "Custom:lamp1", status=4), [])
 
+    def test_a_list_of_mailboxes(self):
+        port, daemon = server()
+        with daemon, Manager(port, events="off") as m:
+            m.ask("MWIUpdate", Mailbox="dave@default", NewMessages="2", OldMessages="1")
+            m.ask("MWIUpdate", Mailbox="55@default", NewMessages="1", OldMessages="3")
+            self.assertIn("Mailbox: nobody@default,55\nWaiting: 1\n", m.ask("MailboxStatus", Mailbox="nobody@default,55"))
+            self.assertIn("UrgMessages: 0\nNewMessages: 3\nOldMessages: 4\n",
+                          m.ask("MailboxCount", Mailbox="dave, 55@default,nobody"))
+            m.ask("MWIUpdate", Mailbox="55@default", NewMessages="0", OldMessages="3")
+            self.assertIn("Waiting: 0\n", m.ask("MailboxStatus", Mailbox="nobody@default,55"))
+
     def test_mailboxes(self):
         port, daemon = server()
         with daemon, Manager(port, events="call") as m:
@@ -477,6 +488,10 @@ class Commands(unittest.TestCase):
             output, good = m.command("core  show hint 1000")
             self.assertEqual(output.splitlines()[1], "1 hint matching extension 1000")
             self.assertEqual(m.command("core show hint 77")[0], "No hints matching extension 77")
+            for words, told in (("verbose", "enabled"), ("verbose off", "disabled"), ("verbose on", "enabled"), ("off", "disabled")):
+                self.assertEqual(m.command("pjsip set logger " + words), ("PJSIP Logging " + told, True))
+            for words in ("verbose loud", "on off", "verbose on off"):
+                self.assertIn("pjsip set logger {on|off|", m.command("pjsip set logger " + words)[0])
             self.assertEqual(m.command("pjsip show publications inbound"),
                              ("No such command 'pjsip show publications inbound' (type 'core show help pjsip show publications "
                               "inbound' for other possible commands)", False))
