@@ -7,7 +7,7 @@
 enum {
     LIMIT_DEFAULT = 100,
     LIMIT_MAX = 100000,
-    CHAIN_MAX = 10000,
+    CHAIN_MAX = 1000,
     NAMES_MAX = 100, /* of one hint */
 };
 
@@ -118,8 +118,9 @@ struct moment { /* what is looked for in the journal */
     struct ctl_request *q;
     struct journal *journal;
     uint64_t at_ms, run, cause;
-    uint64_t begins_ms; /* the journal; when it has no change of it up to then */
-    bool found, later;  /* what it was; a change after it */
+    uint64_t begins_ms;   /* the journal; when it has no change of it up to then */
+    uint64_t told, there; /* of what one cause led to */
+    bool found, later;    /* what it was; a change after it */
     char hint[1024];
 };
 
@@ -146,10 +147,37 @@ static int on_said(void *ctx, const struct journal_row *r)
 
 static int on_chained(void *ctx, const struct journal_row *r)
 {
-    const struct moment *m = ctx;
+    struct moment *m = ctx;
 
-    if (r->at_ms <= m->at_ms)
-        add_row(m->q, "chain", r);
+    add_row(m->q, "chain", r);
+    m->told++;
+    m->there = r->total;
+    return 0;
+}
+
+static int chain_find(struct moment *m, struct str name)
+{
+    struct json row;
+    char why[80];
+    int r = journal_chain(m->journal,
+                          &(struct journal_chain_query){ .run = m->run,
+                                                         .cause = m->cause,
+                                                         .until_ms = m->at_ms,
+                                                         .name = name,
+                                                         .hint = str_of(m->hint),
+                                                         .limit = CHAIN_MAX },
+                          on_chained, m);
+
+    if (r || m->there <= m->told)
+        return r;
+    snprintf(why, sizeof(why), "%llu more changes of the same cause are not shown",
+             (unsigned long long)(m->there - m->told));
+    row = request_row(m->q);
+    json_add_str(&row, "part", STR("trouble"));
+    json_add_str(&row, "what", STR("more_changes"));
+    json_add_str(&row, "why", str_of(why));
+    json_add_u64(&row, "more", m->there - m->told);
+    request_row_end(m->q, &row);
     return 0;
 }
 
@@ -262,6 +290,14 @@ static void tell_unchanged(struct moment *m)
     snprintf(m->hint, sizeof(m->hint), "%.*s", STR_FMT(s->hint));
 }
 
+/* What is asked about, by what the name that was given leads to. */
+static void name_asked(struct ctl_request *q, struct buf *out)
+{
+    buf_add(out, q->of ? q->of->extension : request_text(q, "extension"));
+    buf_add_char(out, '@');
+    buf_add(out, q->of ? q->of->context : request_text(q, "context"));
+}
+
 static void moment_run(struct ctl_job *job, void *subject)
 {
     struct ctl_request *q = request_of(job);
@@ -271,9 +307,7 @@ static void moment_run(struct ctl_job *job, void *subject)
     int r;
 
     buf_init_on(&name, room, sizeof(room));
-    buf_add(&name, q->of ? q->of->extension : request_text(q, "extension"));
-    buf_add_char(&name, '@');
-    buf_add(&name, q->of ? q->of->context : request_text(q, "context"));
+    name_asked(q, &name);
     if (!time_given(q, "at_ms", &m.at_ms))
         return;
     r = journal_each(subject,
@@ -288,19 +322,27 @@ static void moment_run(struct ctl_job *job, void *subject)
         tell_unchanged(&m);
     r = r ? r : said_find(&m);
     if (r == 0 && m.cause)
-        r = journal_chain(subject, m.run, m.cause, CHAIN_MAX, on_chained, &m);
+        r = chain_find(&m, buf_str(&name));
     r = r ? r : journal_watchers(subject, buf_str(&name), m.at_ms, on_watcher, &m);
     tell_outcome(q, r);
 }
 
 void history_chain(struct ctl_job *job, void *journal)
 {
-    struct moment m = { .q = request_of(job), .at_ms = UINT64_MAX };
-    int r = journal_chain(journal, journal_run(journal), m.q->of->cause.number, CHAIN_MAX,
-                          on_chained, &m);
+    struct ctl_request *q = request_of(job);
+    struct moment m = {
+        .q = q, .journal = journal, .run = journal_run(journal), .cause = q->of->cause.number
+    };
+    char room[512];
+    struct buf name;
+    int r;
 
+    buf_init_on(&name, room, sizeof(room));
+    name_asked(q, &name);
+    snprintf(m.hint, sizeof(m.hint), "%.*s", STR_FMT(q->of->hint));
+    r = chain_find(&m, buf_str(&name));
     if (r == JOURNAL_FAILS)
-        tell_outcome(m.q, r);
+        tell_outcome(q, r);
 }
 
 /* A name may lead to another context. What it leads to now is what it is asked about. */

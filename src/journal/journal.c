@@ -509,8 +509,13 @@ int journal_next(struct journal *j, struct str name, unsigned kinds, uint64_t af
     return file_rows(&j->file, STATEMENT_NEXT, each, ctx);
 }
 
-int journal_chain(struct journal *j, uint64_t run, uint64_t cause, uint32_t limit,
-                  journal_row_fn each, void *ctx)
+/* What makes a state, rather than comes of it. */
+#define CHANGES_BEFORE                                                                      \
+    (CHANGE_BIT(CHANGE_DEVICE) | CHANGE_BIT(CHANGE_PRESENCE) | CHANGE_BIT(CHANGE_MAILBOX) | \
+     CHANGE_BIT(CHANGE_PUBLICATION) | CHANGE_BIT(CHANGE_SOURCE))
+
+int journal_chain(struct journal *j, const struct journal_chain_query *q, journal_row_fn each,
+                  void *ctx)
 {
     sqlite3_stmt *st;
     int r = readable(j);
@@ -518,9 +523,13 @@ int journal_chain(struct journal *j, uint64_t run, uint64_t cause, uint32_t limi
     if (r)
         return r;
     st = j->file.statements[STATEMENT_BY_CAUSE];
-    sqlite3_bind_int64(st, 1, (int64_t)run);
-    sqlite3_bind_int64(st, 2, (int64_t)cause);
-    sqlite3_bind_int64(st, 3, limit);
+    sqlite3_bind_int64(st, 1, (int64_t)q->run);
+    sqlite3_bind_int64(st, 2, (int64_t)q->cause);
+    sqlite3_bind_int64(st, 3, q->until_ms ? (int64_t)q->until_ms : INT64_MAX);
+    sqlite3_bind_text(st, 4, q->name.n ? q->name.p : "", (int)q->name.n, SQLITE_STATIC);
+    sqlite3_bind_int64(st, 5, file_kinds(CHANGES_BEFORE));
+    sqlite3_bind_text(st, 6, q->hint.n ? q->hint.p : "", (int)q->hint.n, SQLITE_STATIC);
+    sqlite3_bind_int64(st, 7, q->limit);
     return file_rows(&j->file, STATEMENT_BY_CAUSE, each, ctx);
 }
 

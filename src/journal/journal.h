@@ -50,6 +50,7 @@ struct journal_row { /* borrowed for the call */
     uint64_t cause; /* within that */
     enum change_kind kind;
     struct str detail; /* a JSON object: see change_print_json */
+    uint64_t total;    /* of journal_chain: how many there are, whatever the limit */
 };
 /* 0: go on; anything else ends the reading, and is returned. */
 typedef int (*journal_row_fn)(void *ctx, const struct journal_row *row);
@@ -70,8 +71,16 @@ NODISCARD int journal_each(struct journal *j, const struct journal_query *q, jou
 /* The first of that name and these kinds after that time, if there is one. */
 NODISCARD int journal_next(struct journal *j, struct str name, unsigned kinds, uint64_t after_ms,
                            journal_row_fn each, void *ctx);
-/* Everything that one cause led to, in the order of time. */
-NODISCARD int journal_chain(struct journal *j, uint64_t run, uint64_t cause, uint32_t limit,
+struct journal_chain_query { /* borrowed */
+    uint64_t run, cause;
+    uint64_t until_ms; /* included; 0: no end */
+    struct str name;   /* of the resource */
+    struct str hint;   /* of the same */
+    uint32_t limit;
+};
+/* How one cause led to the state of a resource, and what came of that, in the order of time; what
+ * it led to in other resources is none of it. */
+NODISCARD int journal_chain(struct journal *j, const struct journal_chain_query *q,
                             journal_row_fn each, void *ctx);
 /* The last that is known of each watcher and publisher of the resource at that time: its
  * subscription, or a NOTIFY, or a PUBLISH. */

@@ -57,8 +57,14 @@ static const char *const texts[STATEMENTS] = {
                           " AND (?4 >> kind) & 1 ORDER BY id DESC LIMIT ?5) ORDER BY id",
     [STATEMENT_NEXT] = "SELECT " ROW " FROM change WHERE name = (SELECT name.id FROM name WHERE"
                        " text = ?1) AND at_ms > ?2 AND (?3 >> kind) & 1 ORDER BY id LIMIT 1",
-    [STATEMENT_BY_CAUSE] = "SELECT " ROW " FROM change WHERE run = ?1 AND cause = ?2 AND cause > 0"
-                           " ORDER BY id LIMIT ?3",
+    /* When there are more than the limit, its own before those of its hint and those before others
+     */
+    [STATEMENT_BY_CAUSE] =
+        "SELECT " ROW ", total FROM (SELECT change.id AS id, at_ms, run, cause, kind, detail,"
+        " count(*) OVER () AS total FROM change JOIN name ON name.id = change.name"
+        " WHERE run = ?1 AND cause = ?2 AND cause > 0 AND at_ms <= ?3"
+        " AND (text = ?4 OR (?5 >> kind) & 1)"
+        " ORDER BY text <> ?4, instr(?6, text) = 0, change.id LIMIT ?7) ORDER BY id",
     [STATEMENT_WATCHERS] =
         "SELECT " ROW " FROM change WHERE id IN (SELECT max(id) FROM"
         " (SELECT id, detail FROM change WHERE name = (SELECT name.id FROM name WHERE text = ?1)"
@@ -331,6 +337,7 @@ int file_rows(struct journal_file *f, enum journal_statement which, journal_row_
             .kind = kind_of(sqlite3_column_int(st, 4)),
             .detail = { (const char *)sqlite3_column_text(st, 5),
                         (size_t)sqlite3_column_bytes(st, 5) },
+            .total = sqlite3_data_count(st) > 6 ? (uint64_t)sqlite3_column_int64(st, 6) : 0,
         };
 
         r = each(ctx, &row);

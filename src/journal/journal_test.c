@@ -150,7 +150,51 @@ static void run_lamp(struct question *q)
 
 static void run_chain(struct question *q)
 {
-    q->result = journal_chain(q->t->journal, journal_run(q->t->journal), 7, 100, add_row, q);
+    q->result = journal_chain(q->t->journal,
+                              &(struct journal_chain_query){
+                                  .run = journal_run(q->t->journal), .cause = 7, .limit = 100 },
+                              add_row, q);
+}
+
+static int add_number(void *ctx, const struct journal_row *row)
+{
+    struct question *q = ctx;
+
+    buf_printf(&q->told, "%llu/%llu ", (unsigned long long)row->number,
+               (unsigned long long)row->total);
+    return 0;
+}
+
+static void chain_of_1000(struct question *q, uint64_t until_ms, uint32_t limit)
+{
+    q->result = journal_chain(q->t->journal,
+                              &(struct journal_chain_query){ .run = journal_run(q->t->journal),
+                                                             .cause = 7,
+                                                             .until_ms = until_ms,
+                                                             .name = STR("1000@users"),
+                                                             .hint = STR("Custom:lamp&Custom:none"),
+                                                             .limit = limit },
+                              add_number, q);
+}
+
+static void run_chain_of_1000(struct question *q)
+{
+    chain_of_1000(q, 0, 100);
+}
+
+static void run_chain_until(struct question *q)
+{
+    chain_of_1000(q, 1000001, 100);
+}
+
+static void run_chain_of_two(struct question *q)
+{
+    chain_of_1000(q, 0, 2);
+}
+
+static void run_chain_of_three(struct question *q)
+{
+    chain_of_1000(q, 0, 3);
 }
 
 static void run_watchers(struct question *q)
@@ -213,6 +257,42 @@ static void test_it_is_read_again(void **state)
     put(&t, 7, "Custom:lamp");
     assert_answer(&t, run_chain, 0, "device@1000004#7 ");
     assert_answer(&t, run_lamp, 0, "device@1000001#6 device@1000002#7 ");
+    testing_fini(&t);
+}
+
+static void put_snapshot(struct testing *t, const char *extension)
+{
+    struct snapshot *s;
+
+    assert_int_equal(snapshot_create(&s, &(struct snapshot_spec){ .cause = { 7, STR("cli") },
+                                                                  .context = STR("users"),
+                                                                  .extension = str_of(extension) }),
+                     0);
+    feed_put(&t->writer, &(struct change){ .kind = CHANGE_SNAPSHOT, .snapshot = s });
+    flush(t);
+    snapshot_unref(s);
+}
+
+static void test_the_chain_of_one_resource(void **state)
+{
+    struct testing t;
+
+    (void)state;
+    testing_init(&t);
+    put(&t, 7, "Custom:other");
+    put(&t, 7, "Custom:lamp");
+    put(&t, 8, "Custom:later");
+    t.wall_ms = 1000001;
+    put_snapshot(&t, "999");
+    put_snapshot(&t, "1000");
+    t.wall_ms = 1000002;
+    put_snapshot(&t, "1001");
+    put_snapshot(&t, "1000");
+    assert_answer(&t, run_chain_of_1000, 0, "1/4 2/4 5/4 7/4 ");
+    assert_answer(&t, run_chain_until, 0, "1/3 2/3 5/3 ");
+    /* With more than there is room for its own and what its hint names come first. */
+    assert_answer(&t, run_chain_of_two, 0, "5/4 7/4 ");
+    assert_answer(&t, run_chain_of_three, 0, "2/4 5/4 7/4 ");
     testing_fini(&t);
 }
 
@@ -432,6 +512,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_it_is_read_again),
+        cmocka_unit_test(test_the_chain_of_one_resource),
         cmocka_unit_test(test_the_last_of_each_watcher),
         cmocka_unit_test(test_off),
         cmocka_unit_test(test_age),

@@ -321,6 +321,40 @@ class Explain(unittest.TestCase):
             wait_for("the end", lambda: "ended" in [r.get("what") for r in d.tool("history", "1000@users")])
             d.tool("history", "1000@users", "--limit", "0", plain=True, status=2)
 
+    def test_other_lamps_of_the_same_cause(self):
+        """A reload makes many lamps at once: each has its own."""
+        with self.daemon(JOURNAL) as d:
+            d.set("Custom:many", "INUSE")
+            d.reload(extensions_conf=EXTENSIONS + "[more]\n" + "".join(
+                f"exten => {i},hint,Custom:many\n" for i in range(3000, 3020)))
+            chain = wait_for("its snapshot", lambda: parts(d.tool("explain", "3007@more"), "chain"))
+            self.assertEqual({(r["kind"], r["resource"]) for r in chain}, {("snapshot", "3007@more")})
+            d.set("Custom:many", "BUSY")
+            resource = wait_for("the change in the journal", lambda: [
+                r for r in [d.tool("explain", "3019@more")] if "device" in kinds(parts(r, "chain"))])[0]
+            self.assertEqual([(r["kind"], r.get("device", r.get("resource"))) for r in parts(resource, "chain")],
+                             [("device", "Custom:many"), ("snapshot", "3019@more")])
+            then = wait_for("the past", lambda: [
+                c for c in [parts(d.tool("explain", "3019@more", "--at", "0s"), "chain")] if "device" in kinds(c)])[0]
+            self.assertEqual(kinds(then), ["device", "snapshot"])
+
+    def test_more_changes_than_are_shown(self):
+        with self.daemon(JOURNAL) as d:
+            d.set("Custom:1000", "INUSE")
+            rows = wait_for("the journal", lambda: [
+                r for r in [d.tool("explain", "1000@users")] if len(parts(r, "chain")) == 2])[0]
+            self.assertNotIn("more_changes", [t["what"] for t in parts(rows, "trouble")])
+            with sqlite3.connect(d.directory / "state" / "journal.db", timeout=20) as journal:
+                journal.execute("INSERT INTO change (at_ms, run, cause, kind, name, detail) "
+                                "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200) "
+                                "SELECT at_ms, run, cause, kind, name, detail FROM change, n WHERE change.id = ?",
+                                (parts(rows, "chain")[0]["number"],))
+            rows = d.tool("explain", "1000@users")
+            chain = parts(rows, "chain")
+            self.assertEqual((len(chain), kinds(chain).count("snapshot")), (1000, 1))
+            self.assertEqual([t["more"] for t in parts(rows, "trouble") if t["what"] == "more_changes"], [202])
+            self.assertIn("! 202 more changes of the same cause are not shown", d.tool("explain", "1000@users", plain=True))
+
     def test_the_journal_outlives_the_process(self):
         with self.daemon(JOURNAL) as d:
             d.set("Custom:1000", "INUSE")
