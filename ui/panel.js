@@ -225,7 +225,7 @@ function partWords(part) {
         : `${s.source} says ${part.device} is ${deviceWords(s.state)}, since ${time(s.changed_ms)}`)
         : [`nobody says anything of ${part.device}, so it counts as ${deviceWords(part.state)}`];
     case "presence":
-      return part.known === false ? [] : [`${part.provider} is ${[part.state, part.subtype, part.message].filter(Boolean).join(", ")}`];
+      return part.known === false ? [] : [`${part.provider} ${part.stale ? `(stale: ${part.source} is away) ` : ""}is ${[part.state, part.subtype, part.message].filter(Boolean).join(", ")}`];
     case "publication":
       return [`${part.publisher} has published ${part.event} (${part.content_type}) at ${time(part.published_ms)}`];
     case "watcher":

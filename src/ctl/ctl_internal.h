@@ -135,7 +135,8 @@ void request_finish(struct ctl_request *q, void (*more)(struct ctl_request *q, s
 /* The members that one has wherever it stands. */
 void print_device(struct json *row, const struct ctl_state *state,
                   const struct state_device_view *v);
-void print_presence(struct json *row, const struct state_presence_view *v);
+void print_presence(struct json *row, const struct ctl_state *state,
+                    const struct state_presence_view *v);
 void print_inbound(struct json *row, const struct inbound_publication_view *v);
 void print_subscription(struct json *row, const struct subscription_view *v);
 void print_publication(struct json *row, const struct publication_view *v);

@@ -120,7 +120,7 @@ static void on_presence(void *ctx, const struct state_presence_view *v, bool kno
     struct ctl_request *q = ctx;
     struct json row = part(q, "presence");
 
-    print_presence(&row, v);
+    print_presence(&row, q->on, v);
     json_add_bool(&row, "known", known);
     request_row_end(q, &row);
 }

@@ -33,6 +33,13 @@ static bool refused(struct ctl_request *q, void *subject)
     return true;
 }
 
+/* What holds still has no member for it. */
+static void add_stale(struct json *row, const struct ctl_state *state, struct str source)
+{
+    if (state->source_is_stale && state->source_is_stale(state->source_ctx, source))
+        json_add_bool(row, "stale", true);
+}
+
 /* ---- devices ---- */
 
 void print_device(struct json *row, const struct ctl_state *state,
@@ -48,22 +55,20 @@ void print_device(struct json *row, const struct ctl_state *state,
         json_add_str(row, "source", v->sources[i].source);
         json_add_str(row, "state", device_state_name(v->sources[i].state));
         json_add_u64(row, "changed_ms", v->sources[i].changed_wall_ms);
-        if (state->source_is_stale &&
-            state->source_is_stale(state->source_ctx, v->sources[i].source))
-            json_add_bool(row, "stale", true);
+        add_stale(row, state, v->sources[i].source);
         json_end_object(row);
     }
     json_end_array(row);
 }
 
-struct devices_walk {
+struct walk {
     struct ctl_request *request;
     const struct ctl_state *state;
 };
 
 static void on_device(void *ctx, const struct state_device_view *v)
 {
-    const struct devices_walk *walk = ctx;
+    const struct walk *walk = ctx;
     struct ctl_request *q = walk->request;
     struct json row;
 
@@ -76,7 +81,7 @@ static void on_device(void *ctx, const struct state_device_view *v)
 
 void state_devices(struct ctl_job *job, void *subject)
 {
-    struct devices_walk walk = { request_of(job), subject };
+    struct walk walk = { request_of(job), subject };
 
     state_devices_each(core_of(subject), on_device, &walk);
 }
@@ -141,7 +146,8 @@ void state_device_drop(struct ctl_job *job, void *subject)
 
 /* ---- presence ---- */
 
-void print_presence(struct json *row, const struct state_presence_view *v)
+void print_presence(struct json *row, const struct ctl_state *state,
+                    const struct state_presence_view *v)
 {
     json_add_str(row, "provider", v->provider);
     json_add_str(row, "state", presence_state_name(v->state));
@@ -150,25 +156,26 @@ void print_presence(struct json *row, const struct state_presence_view *v)
     if (v->source.n)
         json_add_str(row, "source", v->source);
     json_add_u64(row, "changed_ms", v->changed_wall_ms);
-}
-
-static void add_presence(struct ctl_request *q, const struct state_presence_view *v)
-{
-    struct json row = request_row(q);
-
-    print_presence(&row, v);
-    request_row_end(q, &row);
+    add_stale(row, state, v->source);
 }
 
 static void on_presence(void *ctx, const struct state_presence_view *v)
 {
-    if (request_wants(ctx, v->provider))
-        add_presence(ctx, v);
+    const struct walk *walk = ctx;
+    struct json row;
+
+    if (!request_wants(walk->request, v->provider))
+        return;
+    row = request_row(walk->request);
+    print_presence(&row, walk->state, v);
+    request_row_end(walk->request, &row);
 }
 
 void state_presences(struct ctl_job *job, void *subject)
 {
-    state_presences_each(core_of(subject), on_presence, request_of(job));
+    struct walk walk = { request_of(job), subject };
+
+    state_presences_each(core_of(subject), on_presence, &walk);
 }
 
 static bool is_settable(struct str provider)
@@ -422,7 +429,8 @@ void state_publications(struct ctl_job *job, void *subject)
 
 static void on_mailbox(void *ctx, const struct mailbox_view *v)
 {
-    struct ctl_request *q = ctx;
+    const struct walk *walk = ctx;
+    struct ctl_request *q = walk->request;
     struct json row;
 
     if (!request_wants(q, v->mailbox))
@@ -433,12 +441,15 @@ static void on_mailbox(void *ctx, const struct mailbox_view *v)
     json_add_u64(&row, "old", v->old_count);
     json_add_str(&row, "source", v->source);
     json_add_u64(&row, "sources", v->n_sources);
+    add_stale(&row, walk->state, v->source);
     request_row_end(q, &row);
 }
 
 void state_mailboxes(struct ctl_job *job, void *subject)
 {
-    mailboxes_each(((struct ctl_state *)subject)->mailboxes, on_mailbox, request_of(job));
+    struct walk walk = { request_of(job), subject };
+
+    mailboxes_each(walk.state->mailboxes, on_mailbox, &walk);
 }
 
 static void answer_mailbox(struct ctl_request *q, int r)

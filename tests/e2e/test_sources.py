@@ -159,6 +159,35 @@ multi_user=yes
             self.assertRegex(daemon.tool("explain", "1000@users", plain=True),
                              r"(?m)^    pbx-a counts as INUSE since .*  \(stale: the source is away\)$")
 
+    def test_what_is_marked(self):
+        """Presence and mailboxes of one that is away are marked as devices are, and no more when it is back or another says so."""
+        with Manager({"PJSIP/alice": "INUSE"}, mailboxes={"1000@default": (2, 1)}, external_mwi=True) as pbx, \
+                Extstated(files(source("pbx-a", pbx, "stale=keep\n"))) as daemon:
+            def presence():
+                return daemon.tool("presencestate", "list", status=None)[:1]
+
+            def mailbox():
+                return daemon.tool("mailbox", "list", status=None)[:1]
+
+            following(daemon, "pbx-a")
+            wait_for("the mailbox", mailbox)
+            pbx.presence("CustomPresence:alice", "away", "", "")
+            wait_for("the presence", presence)
+            self.assertNotIn("stale", presence()[0])
+            self.assertNotIn("stale", mailbox()[0])
+            pbx.stop()
+            wait_for("the mark", lambda: presence()[0].get("stale"))
+            self.assertEqual((presence()[0]["state"], mailbox()[0]["new"], mailbox()[0]["stale"]), ("away", 2, True))
+            self.assertRegex(daemon.tool("presencestate", "list", plain=True), r"CustomPresence:alice +away \(stale\)")
+            self.assertRegex(daemon.tool("mailbox", "list", plain=True), r"1000@default .*pbx-a \(stale\)")
+            self.assertRegex(daemon.tool("explain", "1000@users", plain=True),
+                             r"(?m)^  CustomPresence:alice +away since .*  \(stale: the source is away\)$")
+            daemon.tool("mailbox", "change", "1000@default", "5", "0", status=0)
+            self.assertNotIn("stale", mailbox()[0])
+            pbx.start()
+            following(daemon, "pbx-a")
+            wait_for("the end of the mark", lambda: presence() and "stale" not in presence()[0])
+
     def test_restart(self):
         """What was known before the restart is shown until the PBX says otherwise: no NOTIFY tells anything else."""
         with Manager({"PJSIP/alice": "INUSE"}) as pbx, Extstated(files(source("pbx-a", pbx, "grace=1h\n"))) as daemon, \

@@ -39,6 +39,11 @@ static void cell_since(const json_t *row, char *out, size_t room)
     print_age(row_number(row, "changed_ms"), out, room);
 }
 
+static const char *stale_mark(const json_t *row)
+{
+    return json_is_true(json_object_get(row, "stale")) ? " (stale)" : "";
+}
+
 /* ---- devices ---- */
 
 static void cell_sources(const json_t *row, char *out, size_t room)
@@ -49,8 +54,7 @@ static void cell_sources(const json_t *row, char *out, size_t room)
     json_array_foreach(json_object_get(row, "sources"), i, source)
     {
         int n = snprintf(out + used, room - used, "%s%s=%s%s", i ? " " : "",
-                         row_text(source, "source"), row_text(source, "state"),
-                         json_is_true(json_object_get(source, "stale")) ? " (stale)" : "");
+                         row_text(source, "source"), row_text(source, "state"), stale_mark(source));
 
         used += n > 0 ? (size_t)n : 0;
         if (used >= room)
@@ -107,8 +111,13 @@ static int run_devstate_forget(const struct invocation *given)
 
 /* ---- presence ---- */
 
+static void cell_presence(const json_t *row, char *out, size_t room)
+{
+    snprintf(out, room, "%s%s", row_text(row, "state"), stale_mark(row));
+}
+
 static const struct column presence_columns[] = {
-    { .title = "PROVIDER", .key = "provider" }, { .title = "STATE", .key = "state" },
+    { .title = "PROVIDER", .key = "provider" }, { .title = "STATE", .print = cell_presence },
     { .title = "SUBTYPE", .key = "subtype" },   { .title = "MESSAGE", .key = "message" },
     { .title = "SINCE", .print = cell_since },
 };
@@ -342,11 +351,16 @@ static int run_contacts(const struct invocation *in)
 
 /* ---- mailboxes ---- */
 
+static void cell_reporter(const json_t *row, char *out, size_t room)
+{
+    snprintf(out, room, "%s%s", row_text(row, "source"), stale_mark(row));
+}
+
 static const struct column mailbox_columns[] = {
     { .title = "MAILBOX", .key = "mailbox" },
     { .title = "NEW", .key = "new", .right = true },
     { .title = "OLD", .key = "old", .right = true },
-    { .title = "SOURCE", .key = "source" },
+    { .title = "SOURCE", .print = cell_reporter },
     { .title = "SOURCES", .key = "sources", .right = true },
 };
 

@@ -319,7 +319,7 @@ static void print_presence(const json_t *row)
            text_or(row, "state", "nothing is known of it"));
     if (json_is_true(json_object_get(row, "known")))
         printf(" since %s", since);
-    putchar('\n');
+    puts(is_stale(row) ? STALE : "");
 }
 
 static void print_publication(const json_t *row)
