@@ -166,7 +166,8 @@ class Extstated:
         self.process = None
 
     def settle(self):
-        """What it has heard by now is on the disk: an OK leaves with the commit of what came before it."""
+        """Its NOTIFYs have been answered, and that is on the disk: an OK leaves with the commit of what came before it."""
+        wait_for("answers", lambda: not any(row["outstanding"] for row in self.tool("subscriptions", status=None)))
         self.set("Custom:settle", "INUSE")
         self.set("Custom:settle", "NOT_INUSE")
 

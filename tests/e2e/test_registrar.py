@@ -196,6 +196,7 @@ class Tables(Registered):
         self.register(f"{here};expires=61", aor="road", headers=[
             ("Supported", "path"), ("Path", "<sip:edge.example.com;lr>")])
         before = self.daemon.tool("contacts")
+        self.daemon.settle()
         self.daemon.kill()
         self.daemon.start()
         after = self.daemon.tool("contacts")

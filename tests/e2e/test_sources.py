@@ -197,6 +197,7 @@ multi_user=yes
             phone.subscribe("1000")
             phone.notify()
             pbx.stop()
+            daemon.settle()
             daemon.kill()
             daemon.start()
             self.assertEqual(lamp(daemon), "InUse")
