@@ -23,16 +23,6 @@ static struct fixture *begin(void)
     return f;
 }
 
-static uint64_t id_of(const struct fixture *f, const char *uri)
-{
-    LIST_FOREACH (link, &f->contacts->aors)
-        LIST_FOREACH (it, &aor_at(link)->entries)
-            if (str_equal(entry_at(it)->contact->uri, str_of(uri)))
-                return entry_at(it)->contact->id;
-    fail_msg("no contact %s", uri);
-    return 0;
-}
-
 static struct es_text text(const char *s)
 {
     return es_text_from(str_of(s));
@@ -74,7 +64,7 @@ static void says(struct fixture *f, const char *uri, const char *what)
 {
     struct event_state *s = what ? document(what) : NULL;
 
-    contacts_dialogs_set(f->contacts, id_of(f, uri), s);
+    contacts_dialogs_set(f->contacts, fixture_contact_id(f, uri), s);
     event_state_unref(s);
 }
 
@@ -152,9 +142,9 @@ static void test_ends(void **state)
     says(f, A, "confirmed");
     expect_told(f, "PJSIP/alice=INUSE ");
     /* Out of reach it says nothing. */
-    contacts_reach_set(f->contacts, id_of(f, A), CONTACT_UNREACHED);
+    contacts_reach_set(f->contacts, fixture_contact_id(f, A), CONTACT_UNREACHED);
     expect_told(f, "PJSIP/alice=NOT_INUSE ");
-    contacts_reach_set(f->contacts, id_of(f, A), CONTACT_REACHED);
+    contacts_reach_set(f->contacts, fixture_contact_id(f, A), CONTACT_REACHED);
     expect_told(f, "PJSIP/alice=INUSE ");
     /* A refresh says nothing about it; its end does. */
     assert_int_equal(fixture_register(f, "one", 2, A "=600"), 0);
@@ -213,7 +203,7 @@ static void test_calls(void **state)
     calls = calls_of(f, "PJSIP/alice");
     assert_int_equal(calls->n_dialogs, 3);
     assert_int_equal(calls->dialogs[0].state, ES_DIALOG_EARLY);
-    snprintf(id, sizeof(id), "d.%" PRIu64, id_of(f, B));
+    snprintf(id, sizeof(id), "d.%" PRIu64, fixture_contact_id(f, B));
     assert_true(str_equal(es_str(calls->dialogs[0].id), str_of(id)));
     assert_true(str_equal(es_str(calls->dialogs[0].call_id), STR("call")));
     assert_true(str_equal(es_str(calls->dialogs[0].local_tag), STR("lt")));
@@ -245,7 +235,7 @@ static void test_calls_bounded(void **state)
                                                        .state = ES_DIALOG_CONFIRMED,
                                                        .remote = { .identity = { identity, n } } };
         assert_int_equal(event_state_pack(&s, &view), 0);
-        contacts_dialogs_set(f->contacts, id_of(f, A), s);
+        contacts_dialogs_set(f->contacts, fixture_contact_id(f, A), s);
         event_state_unref(s);
         assert_in_range(calls_of(f, "PJSIP/alice")->n_dialogs, n == 500 ? 2 : 16, 16);
         assert_in_range(calls_of(f, "PJSIP/alice")->dialogs[0].id.n, 1, 150);
@@ -328,8 +318,8 @@ static bool told_without(unsigned nth)
     memory.failed = false;
     memory.left = nth;
     memory_guard(true);
-    contacts_dialogs_set(f->contacts, id_of(f, A), both);
-    contacts_dialogs_set(f->contacts, id_of(f, DESK), none);
+    contacts_dialogs_set(f->contacts, fixture_contact_id(f, A), both);
+    contacts_dialogs_set(f->contacts, fixture_contact_id(f, DESK), none);
     memory_guard(false);
     memory.left = -1;
     fixture_advance(f, 1100);

@@ -247,3 +247,13 @@ static inline void fixture_expect(struct buf *b, const char *text, const char *f
 }
 #define expect_told(f, text) fixture_expect(&(f)->told, text, __FILE__, __LINE__)
 #define expect_answer(f, text) fixture_expect(&(f)->answer, text, __FILE__, __LINE__)
+
+static inline uint64_t fixture_contact_id(const struct fixture *f, const char *uri)
+{
+    LIST_FOREACH (link, &f->contacts->aors)
+        LIST_FOREACH (it, &aor_at(link)->entries)
+            if (str_equal(entry_at(it)->contact->uri, str_of(uri)))
+                return entry_at(it)->contact->id;
+    fail_msg("no contact %s", uri);
+    return 0;
+}

@@ -259,16 +259,6 @@ static void test_displaced(void **state)
     fixture_destroy(f);
 }
 
-static uint64_t id_of(const struct fixture *f, const char *uri)
-{
-    LIST_FOREACH (link, &f->contacts->aors)
-        LIST_FOREACH (it, &aor_at(link)->entries)
-            if (str_equal(entry_at(it)->contact->uri, str_of(uri)))
-                return entry_at(it)->contact->id;
-    fail_msg("no contact %s", uri);
-    return 0;
-}
-
 static void test_reach(void **state)
 {
     struct fixture *f = begin(PHONES("max_contacts=2\nremove_unavailable=yes\n"));
@@ -276,12 +266,12 @@ static void test_reach(void **state)
     (void)state;
     assert_int_equal(fixture_register(f, "one", 1, A "=600 " B "=60"), 0);
     buf_reset(&f->told);
-    contacts_reach_set(f->contacts, id_of(f, A), CONTACT_UNREACHED);
+    contacts_reach_set(f->contacts, fixture_contact_id(f, A), CONTACT_UNREACHED);
     expect_told(f, "");
-    contacts_reach_set(f->contacts, id_of(f, B), CONTACT_UNREACHED);
+    contacts_reach_set(f->contacts, fixture_contact_id(f, B), CONTACT_UNREACHED);
     expect_told(f, "PJSIP/alice=UNAVAILABLE ");
     assert_int_equal(f->contacts->counters.unreached, 2);
-    contacts_reach_set(f->contacts, id_of(f, B), CONTACT_REACHED);
+    contacts_reach_set(f->contacts, fixture_contact_id(f, B), CONTACT_REACHED);
     expect_told(f, "PJSIP/alice=NOT_INUSE ");
     contacts_reach_set(f->contacts, 12345, CONTACT_UNREACHED); /* nobody */
     /* The one that does not answer gives way, though it would stay longer. */
@@ -292,7 +282,7 @@ static void test_reach(void **state)
     /* Both ways of making room: it goes before the one that would expire first. */
     fixture_configure(f, PHONES("max_contacts=2\nremove_unavailable=yes\nremove_existing=yes\n"),
                       ENABLED);
-    contacts_reach_set(f->contacts, id_of(f, C), CONTACT_UNREACHED);
+    contacts_reach_set(f->contacts, fixture_contact_id(f, C), CONTACT_UNREACHED);
     assert_int_equal(fixture_register(f, "three", 1, A "=600"), 0);
     expect_answer(f, B "=60 " A "=600 ");
     fixture_destroy(f);
@@ -315,14 +305,14 @@ static void test_silent(void **state)
 
     (void)state;
     assert_int_equal(fixture_register(f, "one", 1, A "=600"), 0);
-    contacts_reach_set(f->contacts, id_of(f, A), CONTACT_UNREACHED);
-    contacts_reach_set(f->contacts, id_of(f, C), CONTACT_UNREACHED);
+    contacts_reach_set(f->contacts, fixture_contact_id(f, A), CONTACT_UNREACHED);
+    contacts_reach_set(f->contacts, fixture_contact_id(f, C), CONTACT_UNREACHED);
     assert_int_equal(kept_silent(f), 2);
     fixture_restart(f, asked, ENABLED);
     expect_told(f, "+" A " +" C " +sip:desk@192.0.2.9 PJSIP/alice=UNAVAILABLE "
                    "PJSIP/bob=NOT_INUSE ");
     assert_int_equal(f->contacts->counters.unreached, 2);
-    contacts_reach_set(f->contacts, id_of(f, C), CONTACT_REACHED);
+    contacts_reach_set(f->contacts, fixture_contact_id(f, C), CONTACT_REACHED);
     expect_told(f, "PJSIP/alice=NOT_INUSE ");
     assert_int_equal(kept_silent(f), 1);
 
@@ -336,13 +326,13 @@ static void test_silent(void **state)
     assert_int_equal(kept_silent(f), 0);
 
     /* Nobody asks any more, or there is no such contact: they count as there. */
-    contacts_reach_set(f->contacts, id_of(f, C), CONTACT_UNREACHED);
+    contacts_reach_set(f->contacts, fixture_contact_id(f, C), CONTACT_UNREACHED);
     assert_int_equal(kept_silent(f), 1);
     fixture_restart(f, PHONES("contact=" C "\n"), ENABLED);
     expect_told(f, "+" C " +sip:desk@192.0.2.9 PJSIP/alice=NOT_INUSE PJSIP/bob=NOT_INUSE ");
     assert_int_equal(kept_silent(f), 0);
     fixture_restart(f, asked, ENABLED);
-    contacts_reach_set(f->contacts, id_of(f, C), CONTACT_UNREACHED);
+    contacts_reach_set(f->contacts, fixture_contact_id(f, C), CONTACT_UNREACHED);
     fixture_restart(f, PHONES("qualify_frequency=60\ncontact=" B "\n"), ENABLED);
     assert_int_equal(kept_silent(f), 0);
     assert_int_equal(f->contacts->counters.unreached, 0);
@@ -466,16 +456,16 @@ static void test_restart(void **state)
 
     (void)state;
     assert_int_equal(fixture_register(f, "one", 1, A "=600 " B "=60"), 0);
-    id = id_of(f, A);
+    id = fixture_contact_id(f, A);
     fixture_advance(f, 70000);
     fixture_restart(f, PHONES("max_contacts=2\n"), ENABLED);
     expect_told(f, "+" A " +sip:desk@192.0.2.9 PJSIP/alice=NOT_INUSE PJSIP/bob=NOT_INUSE ");
-    assert_int_equal(id_of(f, A), id);
+    assert_int_equal(fixture_contact_id(f, A), id);
     assert_int_equal(fixture_register(f, "one", 1, A "=600"), 0); /* its answer was lost */
     assert_int_equal(fixture_register(f, "one", 0, A "=600"), REGISTER_OLD);
     assert_int_equal(fixture_register(f, "two", 1, C "=60"), 0);
     expect_answer(f, A "=600 " C "=60 ");
-    assert_true(id_of(f, C) > id);
+    assert_true(fixture_contact_id(f, C) > id);
     /* A wall clock that was set back makes nothing longer; one set forward makes it shorter. */
     f->wall_shift_ms = -86400000;
     fixture_restart(f, PHONES("max_contacts=2\n"), ENABLED);
