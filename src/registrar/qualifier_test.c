@@ -13,20 +13,12 @@ static struct bench *bench_with(const char *pjsip_conf)
 
 static struct bench *bench_of(const char *pjsip_conf, const char *uri)
 {
-    struct bench *b = bench_with(pjsip_conf);
-    const struct contact c = contact_static(uri);
-
-    bench_contact(b, &c);
-    return b;
+    return bench_static(settings_fixture_with(pjsip_conf, ON), uri);
 }
 
 static void settings_are(struct bench *b, const char *pjsip_conf)
 {
-    const struct settings *former = b->settings;
-
-    b->settings = settings_fixture_with(pjsip_conf, ON);
-    qualifier_settings_set(b->qualifier, b->settings);
-    settings_unref(former);
+    bench_settings(b, settings_fixture_with(pjsip_conf, ON));
 }
 
 static void assert_status(const struct bench *b, enum qualify_status want)

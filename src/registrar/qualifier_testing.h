@@ -401,3 +401,23 @@ static inline struct qualifier_counters bench_counters(const struct bench *b)
     qualifier_counters_get(b->qualifier, &c);
     return c;
 }
+
+/* With a static contact of the first AOR. */
+static inline struct bench *bench_static(const struct settings *settings, const char *uri)
+{
+    struct bench *b = bench_create(settings);
+    const struct contact c = contact_static(uri);
+
+    bench_contact(b, &c);
+    return b;
+}
+
+/* After a reload; takes them. */
+static inline void bench_settings(struct bench *b, const struct settings *settings)
+{
+    const struct settings *former = b->settings;
+
+    b->settings = settings;
+    qualifier_settings_set(b->qualifier, b->settings);
+    settings_unref(former);
+}
