@@ -25,9 +25,15 @@ static struct str header_next(struct str *rest)
 
 static bool proves(struct str name)
 {
-    name = str_trim(name);
     return str_equal_nocase(name, STR("Authorization")) ||
            str_equal_nocase(name, STR("Proxy-Authorization"));
+}
+
+/* RFC 7615: the server proves in it that it knows the password, too. */
+static bool informs(struct str name)
+{
+    return str_equal_nocase(name, STR("Authentication-Info")) ||
+           str_equal_nocase(name, STR("Proxy-Authentication-Info"));
 }
 
 /* Up to the end of the value: a quoted string, or a token. */
@@ -46,8 +52,46 @@ static size_t value_end(struct str text, size_t at)
     return text.n;
 }
 
+/* Where the password of a URI's userinfo begins that the text is after "sip:", and where it ends;
+ * false: it has none (RFC 3261 section 25.1). */
+static bool password_find(struct str text, size_t *begin, size_t *end)
+{
+    *begin = 0;
+    for (*end = 0; *end < text.n && !memchr(" \t\r\n<>\"", text.p[*end], 7); ++*end) {
+        if (text.p[*end] == '@')
+            return *begin > 0;
+        if (text.p[*end] == ':' && !*begin)
+            *begin = *end + 1;
+    }
+    return false;
+}
+
+/* A port before an @ that is no userinfo's is masked, too. */
+static void add_shown(struct buf *out, struct str line)
+{
+    size_t shown = 0;
+
+    for (size_t i = 0; i < line.n; i++) {
+        struct str rest = str_sub(line, i, line.n);
+        size_t scheme = str_starts_nocase(rest, STR("sip:"))    ? 4
+                        : str_starts_nocase(rest, STR("sips:")) ? 5
+                                                                : 0;
+        size_t begin, end;
+
+        if (!scheme)
+            continue;
+        if (password_find(str_sub(rest, scheme, rest.n), &begin, &end)) {
+            buf_add(out, str_sub(line, shown, i + scheme + begin));
+            buf_add(out, MASK);
+            shown = i + scheme + end;
+        }
+        i += scheme + end - 1; /* no other one begins before that */
+    }
+    buf_add(out, str_sub(line, shown, line.n));
+}
+
 /* What is not a parameter of that name may be masked, too: rather that. */
-static void add_digest(struct buf *out, struct str value)
+static void add_digest(struct buf *out, struct str value, struct str secret)
 {
     size_t shown = 0;
 
@@ -55,34 +99,39 @@ static void add_digest(struct buf *out, struct str value)
         struct str rest = str_sub(value, i, value.n);
         size_t at;
 
-        if (!str_starts_nocase(rest, STR("response")))
+        if (!str_starts_nocase(rest, secret))
             continue;
-        for (at = i + 8; at < value.n && memchr(" \t\r\n", value.p[at], 4);)
+        for (at = i + secret.n; at < value.n && memchr(" \t\r\n", value.p[at], 4);)
             at++;
         if (at == value.n || value.p[at++] != '=')
             continue;
         while (at < value.n && memchr(" \t\r\n", value.p[at], 4))
             at++;
-        buf_add(out, str_sub(value, shown, at));
+        add_shown(out, str_sub(value, shown, at));
         buf_add(out, MASK);
         shown = value_end(value, at);
         i = shown ? shown - 1 : 0;
     }
-    buf_add(out, str_sub(value, shown, value.n));
+    add_shown(out, str_sub(value, shown, value.n));
 }
 
 static void header_add(struct buf *out, struct str header)
 {
     size_t colon = str_find_char(header, ':');
+    struct str name = str_trim(str_sub(header, 0, colon));
     struct str value = str_sub(header, colon + 1, header.n);
 
-    if (colon == header.n || !proves(str_sub(header, 0, colon))) {
-        buf_add(out, header);
+    if (colon < header.n && informs(name)) {
+        add_digest(out, header, STR("rspauth"));
+        return;
+    }
+    if (colon == header.n || !proves(name)) {
+        add_shown(out, header);
         return;
     }
     buf_add(out, str_sub(header, 0, colon + 1));
     if (str_starts_nocase(str_trim(value), STR("Digest"))) {
-        add_digest(out, value);
+        add_digest(out, value, STR("response"));
     } else {
         buf_add_char(out, ' ');
         buf_add(out, MASK);

@@ -4,6 +4,7 @@
 #pragma once
 #include "base/buf.h"
 
-/* Of Authorization and Proxy-Authorization the response of Digest, and all that is of other
- * schemes, is not added, but "(not shown)". The message need be none. */
+/* Not added, but "(not shown)" instead: of Authorization and Proxy-Authorization the response of
+ * Digest, and all that is of other schemes; of Authentication-Info the rspauth; the passwords of
+ * SIP URIs. The message need be none. */
 void masked_add(struct buf *out, struct str message);

@@ -30,6 +30,20 @@ static const struct {
     { A "Authorization: Basic c2VjcmV0\r\n more\r\nTo: y\r\n",
       A "Authorization: (not shown)\r\nTo: y\r\n" },
     { A "X: response=\"0123\"\r\n\r\n", NULL },
+    { "HTTP\r\nauthentication-info: qop=auth, rspauth=\"0123\", nc=1\r\n\r\n",
+      "HTTP\r\nauthentication-info: qop=auth, rspauth=(not shown), nc=1\r\n\r\n" },
+    { "OPTIONS sip:a:pw@h:5060 SIP/2.0\r\nContact: <SIPS:b:@h>, <sip:c:x,y@h;q=z>;sip:h:1\r\n\r\n",
+      "OPTIONS sip:a:(not shown)@h:5060 SIP/2.0\r\n"
+      "Contact: <SIPS:b:(not shown)@h>, <sip:c:(not shown)@h;q=z>;sip:h:1\r\n\r\n" },
+    { "OPTIONS sip:h:5060 SIP/2.0\r\nFrom: <sip:a@h:5060>\r\nTo: \"sip:a:b\" <sip:b@h>\r\n\r\n",
+      NULL },
+    { A "X: sip:a:b", NULL },
+    { A "X: sip:sip:sip:a sip:a:b@c", A "X: sip:sip:sip:a sip:a:(not shown)@c" },
+    { A "Authorization: Digest uri=\"sip:a:b@h\", response=1, b=\"sip:a:b@h\"\r\n",
+      A "Authorization: Digest uri=\"sip:a:(not shown)@h\", response=(not shown), "
+        "b=\"sip:a:(not shown)@h\"\r\n" },
+    { A "X: sip:a:b@", A "X: sip:a:(not shown)@" },
+    { A "\r\nX: sip:a:b@h\r\n", NULL },                            /* a body */
     { A "\r\nAuthorization: Digest response=\"0123\"\r\n", NULL }, /* a body */
     { "\r\n\n" A "Authorization: Digest response=\"0123\"\r\n\r\n",
       "\r\n\n" A "Authorization: Digest response=(not shown)\r\n\r\n" },
