@@ -99,25 +99,25 @@ static bool check_state(struct notice *n)
 
 /* ---- the dialog ---- */
 
-static bool is_uri(struct str s)
+static bool uri_parse(struct sip_uri *out, struct str s)
 {
-    struct sip_uri uri;
-
-    return s.n <= WATCH_URI_MAX && sip_uri_parse(&uri, s) == 0 && uri.sip;
+    return s.n <= WATCH_URI_MAX && sip_uri_parse(out, s) == 0 && out->sip;
 }
 
 /* Where the telephone wants requests: also those of a dialog that there is already (RFC 3261
- * section 12.2.1.2). Without a Contact that can be used it is where it was registered. */
+ * section 12.2.1.2); a Request-URI has no headers (section 19.1.1). Without a Contact that can be
+ * used it is where it was registered. */
 static struct str target_of(const struct sip_message *msg)
 {
     const struct sip_header *h = sip_header_first(msg, SIP_H_CONTACT);
     struct str rest = h ? h->value : STR_EMPTY, first;
     struct sip_name_addr na;
+    struct sip_uri uri;
 
-    return sip_list_next(&rest, &first) && sip_name_addr_parse(&na, first) == 0 && is_uri(na.uri) &&
-                   contact_text_is_line(na.uri)
-               ? na.uri
-               : STR_EMPTY;
+    if (!sip_list_next(&rest, &first) || sip_name_addr_parse(&na, first) ||
+        !uri_parse(&uri, na.uri) || !contact_text_is_line(na.uri))
+        return STR_EMPTY;
+    return str_sub(na.uri, 0, na.uri.n - uri.headers.n);
 }
 
 /* RFC 3261 section 12.1.1: as they stand in the request that makes the dialog. False: one of them
@@ -130,8 +130,9 @@ static bool routes_print(struct buf *out, const struct sip_message *msg)
 
         while (sip_list_next(&rest, &route)) {
             struct sip_name_addr na;
+            struct sip_uri uri;
 
-            if (sip_name_addr_parse(&na, route) || !is_uri(na.uri))
+            if (sip_name_addr_parse(&na, route) || !uri_parse(&uri, na.uri))
                 return false;
             if (out->n)
                 buf_add(out, STR(", "));

@@ -307,7 +307,7 @@ static void test_before_the_answer(void **state)
 {
     static const struct bench_notice proxied = {
         .body = BUSY,
-        .extra = "Record-Route: <sip:192.0.2.66;lr>\r\nContact: <sip:alice@192.0.2.7:5070>\r\n",
+        .extra = "Record-Route: <sip:192.0.2.66;lr>\r\nContact: <sip:alice@192.0.2.7:5070?a=b>\r\n",
     };
     struct bench *b = bench_of(ALICE, HERE);
     const struct bench_sent *first;
