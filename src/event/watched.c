@@ -408,32 +408,52 @@ int watched_find_again(struct subscription *s, const struct watched_name *key)
     return r;
 }
 
+/* Those who waited, while they are dealt with. `end` stays behind them: nobody is alone in it, and
+ * who leaves it is not taken for the last who wants to know a name. */
+struct handed {
+    struct list waiting, end;
+};
+
+static void handed_init(struct handed *h)
+{
+    list_init(&h->waiting);
+    list_init(&h->end);
+    list_append(&h->waiting, &h->end);
+}
+
+static void handed_add(struct handed *h, struct list *of_question)
+{
+    list_remove(of_question);
+    list_append(&h->end, of_question); /* before it */
+}
+
 /* Each is unlinked first: accepting or refusing one may end it, and even another. */
-static struct subscription *waiting_take(struct list *waiting)
+static struct subscription *handed_take(struct handed *h)
 {
     struct subscription *s;
 
-    if (list_empty(waiting))
+    if (h->waiting.next == &h->end)
         return NULL;
-    s = CONTAINER_OF(waiting->next, struct subscription, of_question);
+    s = CONTAINER_OF(h->waiting.next, struct subscription, of_question);
     list_remove(&s->of_question);
     return s;
 }
 
-static void waiting_refuse(struct list *waiting, unsigned status, const char *why)
+static void handed_refuse(struct handed *h, unsigned status, const char *why)
 {
     struct subscription *s;
 
-    while ((s = waiting_take(waiting)))
+    while ((s = handed_take(h)))
         if (s->state == SUB_RESP_WAIT)
             subscription_refuse(s, status, why);
 }
 
 /* The name is no question any more; who waited for it is handed out. */
 static void question_close(struct notifier *n, struct name *m, struct watched *w, bool cacheable,
-                           struct list *waiting)
+                           struct handed *waiting)
 {
-    list_splice(waiting, &m->waiting);
+    LIST_FOREACH_SAFE (it, &m->waiting)
+        handed_add(waiting, it);
     if (!w || !cacheable || m->stale) {
         name_forget(n, m);
         return;
@@ -516,11 +536,11 @@ static void answer_new(struct subscription *s, const struct watched_answer *a)
         subscription_accept(s, a->resource);
 }
 
-static void answer_waiting(struct list *waiting, const struct watched_answer *a)
+static void answer_waiting(struct handed *waiting, const struct watched_answer *a)
 {
     struct subscription *s;
 
-    while ((s = waiting_take(waiting))) {
+    while ((s = handed_take(waiting))) {
         if (s->state == SUB_RESP_WAIT)
             answer_new(s, a);
         else
@@ -638,11 +658,11 @@ void notifier_watch_result(struct notifier *n, uint64_t cookie, const struct sna
     struct watched_answer a = { .exists = snap && snap->state != EXTENSION_REMOVED,
                                 .always = cacheable };
     struct watched *w = a.exists ? answer_resource(n, snap) : NULL;
-    struct list waiting;
+    struct handed waiting;
     struct name *m;
 
     a.resource = w;
-    list_init(&waiting);
+    handed_init(&waiting);
     if (w) {
         w->pins++;
         list_remove(&w->idle);      /* nobody gives back what is in use here */
@@ -677,11 +697,32 @@ void notifier_dialplan_changed(struct notifier *n)
 
 /* ---- all that wait ---- */
 
+/* Of each question those who are to go; they go when all are found. */
+static void refuse_waiting(struct notifier *n,
+                           bool (*goes)(const struct notifier *n, const struct subscription *s),
+                           const char *why)
+{
+    struct handed going;
+
+    handed_init(&going);
+    LIST_FOREACH (it, &n->questions) {
+        LIST_FOREACH_SAFE (at, &CONTAINER_OF(it, struct name, link)->waiting)
+            if (goes(n, CONTAINER_OF(at, const struct subscription, of_question)))
+                handed_add(&going, at);
+    }
+    handed_refuse(&going, 503, why);
+}
+
+static bool goes_always(const struct notifier *n, const struct subscription *s)
+{
+    (void)n;
+    (void)s;
+    return true;
+}
+
 void watched_refuse_all(struct notifier *n)
 {
-    LIST_FOREACH (it, &n->questions)
-        waiting_refuse(&CONTAINER_OF(it, struct name, link)->waiting, 503,
-                       "this server is about to stop");
+    refuse_waiting(n, goes_always, "this server is about to stop");
 }
 
 static bool is_barred(const struct notifier *n, const struct subscription *s)
@@ -693,19 +734,7 @@ static bool is_barred(const struct notifier *n, const struct subscription *s)
 
 void watched_refuse_barred(struct notifier *n)
 {
-    LIST_FOREACH (it, &n->questions) {
-        struct list *waiting = &CONTAINER_OF(it, struct name, link)->waiting;
-        struct list barred;
-
-        list_init(&barred);
-        LIST_FOREACH_SAFE (at, waiting) {
-            if (!is_barred(n, CONTAINER_OF(at, struct subscription, of_question)))
-                continue;
-            list_remove(at);
-            list_append(&barred, at);
-        }
-        waiting_refuse(&barred, 503, "the configuration has changed meanwhile");
-    }
+    refuse_waiting(n, is_barred, "the configuration has changed meanwhile");
 }
 
 void watched_fini(struct notifier *n)
