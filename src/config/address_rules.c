@@ -104,7 +104,8 @@ int deny_read(struct reading *r, const struct option *o, void *object, const str
 
 static const struct option acl_options[] = {
     ADDRESS_RULES("", acl_settings, source, "a request comes from"),
-    ADDRESS_RULES("contact_", acl_settings, contact, "its Contact names"),
+    ADDRESS_RULES("contact_", acl_settings, contact,
+                  "its Contact, first Record-Route or Path names"),
 };
 
 const struct schema acl_schema = {

@@ -277,7 +277,8 @@ static const struct option endpoint_options[] = {
     { "@watch_deny", OPTION_STR, AT(endpoint_draft, e.watch_deny_pattern), .max = 256,
       .flags = OPTION_VITAL, .meaning = "The same for what it may not watch, which wins." },
     ADDRESS_RULES("", endpoint_draft, e.source, "it sends from"),
-    ADDRESS_RULES("contact_", endpoint_draft, e.contact, "its Contact names"),
+    ADDRESS_RULES("contact_", endpoint_draft, e.contact,
+                  "its Contact, first Record-Route or Path names"),
 };
 
 const struct schema endpoint_schema = {

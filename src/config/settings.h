@@ -128,7 +128,8 @@ struct endpoint_settings {
     struct str *outbound_auths; /* ids: as whom it is answered when it challenges us */
     size_t n_outbound_auths;
     bool allow_unauthenticated_options;
-    struct address_rules source, contact; /* from where it may send, what its Contact may name */
+    struct address_rules source,
+        contact; /* from where it may send, what its Contact and routes may name */
     /* Of extension@context: what it may watch within its context, and what not; NULL: all, nothing.
      */
     struct str watch_allow_pattern, watch_deny_pattern;

@@ -215,11 +215,12 @@ static struct str source_print(struct buf *out, char *room, size_t size, const s
 
 /* ---- the checks, in order: each is true when it has answered ---- */
 
-/* Where the first Contact says, if it says so by an address; what is a name cannot be looked up
- * while a request waits. "*" says nothing. */
-static bool contact_address(const struct sip_message *msg, bool *any, struct addr *out)
+/* Where the first URI in that header field says, if it says so by an address; what is a name cannot
+ * be looked up while a request waits. "*" says nothing. */
+static bool first_address(const struct sip_message *msg, enum sip_header_id field, bool *any,
+                          struct addr *out)
 {
-    const struct sip_header *h = sip_header_first(msg, SIP_H_CONTACT);
+    const struct sip_header *h = sip_header_first(msg, field);
     struct str rest = h ? h->value : STR_EMPTY, first;
     struct sip_name_addr na;
     struct sip_uri uri;
@@ -237,16 +238,26 @@ static bool has_rules(const struct address_rules *r)
 static bool rules_permit(const struct settings *s, const struct uas_request *rq,
                          const struct address_rules *source, const struct address_rules *contact)
 {
-    struct addr address;
-    bool any;
+    /* What is sent because of the request goes to one of these first. */
+    static const enum sip_header_id hops[] = { SIP_H_CONTACT, SIP_H_RECORD_ROUTE, SIP_H_PATH };
 
     if (has_rules(source) && !address_rules_permit(s, source, &rq->flow->remote))
         return false;
-    if (!has_rules(contact))
-        return true;
-    if (contact_address(rq->msg, &any, &address))
-        return address_rules_permit(s, contact, &address);
-    return !any;
+    for (size_t i = 0; i < ARRAY_LEN(hops) && has_rules(contact); i++) {
+        struct addr address;
+        bool any;
+
+        if (!first_address(rq->msg, hops[i], &any, &address)) {
+            if (any)
+                return false;
+            continue;
+        }
+        if (hops[i] != SIP_H_CONTACT && addr_equal_host(&address, &rq->flow->remote))
+            continue; /* the proxy that it came from */
+        if (!address_rules_permit(s, contact, &address))
+            return false;
+    }
+    return true;
 }
 
 bool uas_contact_permitted(const struct settings *s, const struct endpoint_settings *e,
