@@ -453,6 +453,8 @@ int dialog_create(struct dialog **out, struct notifier *n, const struct dialog_s
     gather_routes(rq->msg, &routes);
     if (routes.error || rq->endpoint->id.n > UINT16_MAX)
         return -EMSGSIZE;
+    if (!str_is_one_line(buf_str(&routes))) /* as what is restored has to be */
+        return -EBADMSG;
     d = malloc(sizeof(*d));
     if (!d)
         return -ENOMEM;

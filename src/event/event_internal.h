@@ -326,7 +326,7 @@ struct dialog_spec { /* borrowed for the call */
 };
 /* All values of Record-Route in one. */
 void gather_routes(const struct sip_message *msg, struct buf *out);
-/* 0, -ENOMEM, -EMSGSIZE. Pinned once. */
+/* 0, -ENOMEM, -EMSGSIZE; -EBADMSG: the route set is not a line of text. Pinned once. */
 NODISCARD int dialog_create(struct dialog **out, struct notifier *n,
                             const struct dialog_spec *spec);
 struct dialog *dialog_find(const struct notifier *n, const struct sip_message *msg);

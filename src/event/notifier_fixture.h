@@ -483,6 +483,8 @@ static inline void add_line(struct buf *b, const char *name, const char *value)
         buf_printf(b, "%s: %s\r\n", name, value);
 }
 
+#define SUB_NUL "\x1a" /* in what is sent: a NUL */
+
 static inline void sub_send_again(struct fixture *f, const struct sub *s)
 {
     struct buf b;
@@ -502,6 +504,9 @@ static inline void sub_send_again(struct fixture *f, const struct sub *s)
     add_line(&b, "Contact", s->contact);
     buf_printf(&b, "%sContent-Length: 0\r\n\r\n", s->extra);
     assert_int_equal(b.error, 0);
+    for (size_t i = 0; i < b.n; i++)
+        if (b.p[i] == SUB_NUL[0])
+            b.p[i] = 0;
     fixture_guard(f, true);
     txn_receive(f->txn, &f->from, buf_str(&b));
     fixture_guard(f, false);

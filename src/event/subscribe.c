@@ -293,11 +293,12 @@ static bool check_sizes(struct ask *a)
 
     if (msg->call_id.n > CALL_ID_MAX)
         return refuse(a, 400, "the Call-ID is longer than 255 bytes");
-    if (str_find_char(msg->call_id, '\r') < msg->call_id.n ||
-        str_find_char(msg->call_id, '\n') < msg->call_id.n)
+    if (!str_is_one_line(msg->call_id))
         return refuse(a, 400, "the Call-ID is not one word");
     if (msg->from_tag.n > TAG_MAX)
         return refuse(a, 400, "the tag of From is longer than 128 bytes");
+    if (!str_is_one_line(msg->from_tag))
+        return refuse(a, 400, "the tag of From is not one word");
     if (msg->uri.n > EVENT_URI_MAX)
         return refuse(a, 414, "the Request-URI is longer than 512 bytes");
     if (msg->from_parts.uri.n > EVENT_URI_MAX || msg->to_parts.uri.n > EVENT_URI_MAX)
@@ -431,6 +432,8 @@ static int make_usage(struct ask *a, struct subscription **out)
     add_display(b, a->rq->msg->from_parts.display);
     if (b->error)
         return b->error;
+    if (!str_is_one_line((struct str){ b->p, event_n }) || !str_is_one_line(a->user))
+        return -EBADMSG;
     return subscription_create(out, &(struct subscription_spec){
                                         .dialog = a->dialog,
                                         .request = a->rq->txn,
@@ -507,9 +510,10 @@ static void begin(struct ask *a)
         quota_give(a->n, quota);
         port->release(port->ctx);
         refuse(a, r > 0 || r == -ENOMEM ? 503 : 400,
-               r > 0          ? quota_why(r)
-               : r == -ENOMEM ? "there is no memory for this subscription"
-                              : "the header is too long to be kept");
+               r > 0           ? quota_why(r)
+               : r == -ENOMEM  ? "there is no memory for this subscription"
+               : r == -EBADMSG ? "the header has what cannot be sent back"
+                               : "the header is too long to be kept");
     } else {
         quota_attach(a->n, quota, s);
         watched_find(s, &a->resource);

@@ -66,6 +66,14 @@ static void test_refusals(void **state)
                      ">,<sip:q;x=" LONG_256 LONG_256 LONG_256 LONG_256 LONG_256 ">\r\n" },
           400,
           "too long to be kept" },
+        { "Call-ID with NUL", { .call_id = "\"a\\" SUB_NUL "\"" }, 400, "not one word" },
+        { "folded tag", { .from_params = ";tag=\"a\r\n b\"" }, 400, "not one word" },
+        { "tag with NUL", { .from_params = ";tag=\"a\\" SUB_NUL "\"" }, 400, "not one word" },
+        { "Event with NUL", { .event = "dialog;x=\"\\" SUB_NUL "\"" }, 400, "cannot be sent back" },
+        { "routes with NUL",
+          { .extra = "Record-Route: \"\\" SUB_NUL "\" <sip:192.0.2.9;lr>\r\n" },
+          400,
+          "cannot be sent back" },
     };
     struct fixture *f = fixture_create(NULL);
 
