@@ -487,7 +487,7 @@ struct subscription {
 
 /* ---- quota.c ---- */
 
-enum { QUOTA_CLAIMS = 3 };
+enum { QUOTA_CLAIM_ADDRESS = 2, QUOTA_CLAIMS };
 struct quota {            /* one subscription's part of what several may have together */
     struct map_node node; /* of notifier.quotas: without limits nobody has one */
     const struct subscription *of;
@@ -505,6 +505,9 @@ NODISCARD int quota_take(struct quota **out, struct notifier *n, const struct qu
 void quota_give(struct notifier *n, struct quota *q); /* NULL is fine */
 /* It is that of this subscription, until that ends. */
 void quota_attach(struct notifier *n, struct quota *q, const struct subscription *s);
+/* Its NOTIFYs will go there: 0, QUOTA_FULL_ADDRESS or -ENOMEM, then nothing is changed. */
+NODISCARD int quota_move(struct notifier *n, const struct subscription *s,
+                         const struct addr *remote);
 void quota_end(struct notifier *n, const struct subscription *s);
 
 struct subscription_spec { /* borrowed for the call */

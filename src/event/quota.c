@@ -17,6 +17,14 @@ static struct str host_bytes(const struct addr *a)
                : (struct str){ (const char *)&a->v4.sin_addr, sizeof(a->v4.sin_addr) };
 }
 
+static struct limit_claim address_claim(const struct notifier *n, const struct addr *remote,
+                                        bool free_of_it)
+{
+    return (
+        struct limit_claim){ limit_key(n->cfg.limits, LIMIT_SOURCE, host_bytes(remote), STR_EMPTY),
+                             free_of_it ? 0 : n->settings->general.subscriptions_per_address };
+}
+
 int quota_take(struct quota **out, struct notifier *n, const struct quota_spec *spec)
 {
     const struct general_settings *g = &n->settings->general;
@@ -36,8 +44,7 @@ int quota_take(struct quota **out, struct notifier *n, const struct quota_spec *
                                free_of_it ? 0 : g->subscriptions_per_endpoint },
                              { limit_key(l, LIMIT_RESOURCE, spec->extension, spec->context),
                                free_of_it ? 0 : g->subscriptions_per_resource },
-                             { limit_key(l, LIMIT_SOURCE, host_bytes(&spec->remote), STR_EMPTY),
-                               free_of_it ? 0 : g->subscriptions_per_address },
+                             [QUOTA_CLAIM_ADDRESS] = address_claim(n, &spec->remote, free_of_it),
                          } };
     taken = limit_take(l, q->claims, QUOTA_CLAIMS);
     if (taken == QUOTA_CLAIMS) {
@@ -77,13 +84,44 @@ void quota_attach(struct notifier *n, struct quota *q, const struct subscription
     map_add(&n->quotas, &q->node, owner_hash(n, s));
 }
 
-void quota_end(struct notifier *n, const struct subscription *s)
+static struct quota *quota_of(const struct notifier *n, const struct subscription *s)
 {
     struct map_node *node =
         n->quotas.count ? map_find(&n->quotas, owner_hash(n, s), is_of, s) : NULL;
 
-    if (!node)
+    return node ? CONTAINER_OF(node, struct quota, node) : NULL;
+}
+
+int quota_move(struct notifier *n, const struct subscription *s, const struct addr *remote)
+{
+    struct quota *q = quota_of(n, s);
+    struct limit_claim to, *from;
+    int taken;
+
+    if (!q)
+        return 0;
+    from = &q->claims[QUOTA_CLAIM_ADDRESS];
+    to = address_claim(n, remote, false);
+    if (to.key == from->key)
+        return 0;
+    taken = limit_take(n->cfg.limits, &to, 1);
+    if (taken < 0)
+        return taken;
+    if (taken == 0) {
+        n->counters.over_quota++;
+        return QUOTA_FULL_ADDRESS;
+    }
+    limit_give(n->cfg.limits, from, 1);
+    *from = to;
+    return 0;
+}
+
+void quota_end(struct notifier *n, const struct subscription *s)
+{
+    struct quota *q = quota_of(n, s);
+
+    if (!q)
         return;
-    map_remove(&n->quotas, node);
-    quota_give(n, CONTAINER_OF(node, struct quota, node));
+    map_remove(&n->quotas, &q->node);
+    quota_give(n, q);
 }

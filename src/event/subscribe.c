@@ -575,6 +575,14 @@ static bool checks_pass(struct ask *a, bool (*const checks[])(struct ask *a), si
     return true;
 }
 
+/* The end of a subscription is nobody's to forbid. */
+static int refresh_quota(struct ask *a, const struct dialog_head *head)
+{
+    const struct addr remote = head_remote(head);
+
+    return a->expires_s ? quota_move(a->n, a->usage, &remote) : 0;
+}
+
 static void apply_refresh(struct ask *a)
 {
     struct refresh r = { .request = a->rq->txn,
@@ -590,15 +598,19 @@ static void apply_refresh(struct ask *a)
     }
     if (!result)
         result = dialog_head_after(a->dialog, a->rq, a->has_contact ? &a->contact : NULL, &r.head);
+    if (!result)
+        result = refresh_quota(a, r.head);
     if (!result) {
         subscription_refresh(a->usage, &r);
         return;
     }
+    dialog_head_unref(r.head);
     promise_destroy(r.promise);
     interned_unref(r.accept);
-    refuse(a, result == -ENOMEM ? 503 : 400,
-           result == -ENOMEM ? "there is no memory for this request"
-                             : "the Contact is too long to be kept");
+    refuse(a, result > 0 || result == -ENOMEM ? 503 : 400,
+           result > 0          ? quota_why(result)
+           : result == -ENOMEM ? "there is no memory for this request"
+                               : "the Contact is too long to be kept");
 }
 
 static void subscribe_inside(struct ask *a)
