@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "config/settings.h"
+#include "sip/field.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -79,6 +80,37 @@ static int resolve(void *ctx, struct str host,
     return -ENOENT;
 }
 
+/* Do these make a URI, where they stand as they are? */
+static void parts_check(struct str user, struct str host)
+{
+    struct sip_uri uri;
+    struct buf b;
+
+    buf_init(&b, user.n + host.n + 64);
+    buf_add(&b, STR("sip:"));
+    buf_add(&b, user.n ? user : STR("u"));
+    buf_add_char(&b, '@');
+    sip_host_print(&b, host.n ? host : STR("h"));
+    BUG_UNLESS(b.error == 0 && sip_uri_parse(&uri, buf_str(&b)) == 0);
+    BUG_UNLESS(str_equal(uri.user, user.n ? user : STR("u")));
+    BUG_UNLESS(str_equal(uri.host, host.n ? host : STR("h")));
+    buf_fini(&b);
+}
+
+static void settings_check(const struct settings *s)
+{
+    for (size_t i = 0; i < s->n_endpoints; i++) {
+        const struct endpoint_settings *e = &s->endpoints[i];
+
+        (void)settings_endpoint_reachable(s, e);
+        parts_check(e->contact_user, e->from_domain);
+        parts_check(e->from_user, STR_EMPTY);
+        parts_check(e->mwi_from_user, STR_EMPTY);
+    }
+    for (size_t i = 0; i < s->n_transports; i++)
+        parts_check(s->global.default_from_user, s->transports[i].external_address);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct str overrides[] = { STR_INIT("general.workers=2"),
@@ -99,8 +131,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     diag_init(&diag);
     if (settings_read(&settings, &source, &diag) >= 0) /* what is left of a damaged file, too */
-        for (size_t i = 0; i < settings->n_endpoints; i++)
-            (void)settings_endpoint_reachable(settings, &settings->endpoints[i]);
+        settings_check(settings);
     if (extensions_read(&dialplan, &source, &general, &diag) == 0)
         for (struct dialplan_context *c = dialplan_context_next(dialplan, NULL); c;
              c = dialplan_context_next(dialplan, c))

@@ -34,6 +34,25 @@ static void uri_round_trip(struct str text)
     buf_fini(&b);
 }
 
+/* Whatever is configured as a user part is one, and then stays as it is. */
+static void user_round_trip(struct str text)
+{
+    struct buf user, again;
+    struct sip_uri uri;
+
+    buf_init(&user, 3 * text.n + 64);
+    buf_init(&again, 3 * text.n + 64);
+    buf_add(&user, STR("sip:"));
+    sip_user_print(&user, text);
+    buf_add(&user, text.n ? STR("@h") : STR("h"));
+    BUG_UNLESS(user.error == 0 && sip_uri_parse(&uri, buf_str(&user)) == 0);
+    BUG_UNLESS(str_equal(uri.host, STR("h")) && sip_user_equal(uri.user, uri.user));
+    sip_user_print(&again, uri.user);
+    BUG_UNLESS(str_equal(buf_str(&again), uri.user));
+    buf_fini(&again);
+    buf_fini(&user);
+}
+
 static void element_parse(struct str element)
 {
     struct sip_name_addr name_addr;
@@ -61,6 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct buf b;
 
     uri_round_trip(value);
+    user_round_trip(value);
     element_parse(value);
     while (sip_list_next(&rest, &element))
         element_parse(element);

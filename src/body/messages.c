@@ -5,20 +5,32 @@
 #include "body/builtin.h"
 #include <stdio.h>
 
+#include "sip/field.h"
+
+enum { ACCOUNT_MAX = 1024 };
+
 static const char *const class_names[ES_MESSAGE_CLASSES] = {
     [ES_MESSAGES_VOICE] = "Voice-Message", [ES_MESSAGES_FAX] = "Fax-Message",
     [ES_MESSAGES_PAGER] = "Pager-Message", [ES_MESSAGES_MULTIMEDIA] = "Multimedia-Message",
     [ES_MESSAGES_TEXT] = "Text-Message",   [ES_MESSAGES_NONE] = "None",
 };
 
-/* A URI as it is; a mere number is one of the domain that the subscriber asked. */
+/* A URI as it is; a mere number is one of the domain that the subscriber asked. One that is too
+ * long for a URI nobody could call. */
 static void account_print(const struct es_document_api *api, struct es_text account,
                           struct es_document *out)
 {
     bool uri = memchr(account.p, ':', account.n);
+    char room[ACCOUNT_MAX];
+    struct buf user;
 
+    buf_init_on(&user, room, sizeof(room));
+    if (!uri)
+        sip_user_print(&user, (struct str){ account.p, account.n });
+    if (user.error)
+        return;
     api->raw(out, uri ? ES_TEXT("Message-Account: ") : ES_TEXT("Message-Account: sip:"));
-    api->raw(out, account);
+    api->raw(out, uri ? account : (struct es_text){ user.p, user.n });
     if (!uri) {
         api->raw(out, ES_TEXT("@"));
         api->raw_slot(out, ES_SLOT_DOMAIN);

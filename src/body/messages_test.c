@@ -48,6 +48,11 @@ static void test_summaries(void **state)
           "Multimedia-Message: 9/10 (11/12)\r\n"
           "Text-Message: 13/14 (15/16)\r\n"
           "None: 17/18 (19/20)\r\n" },
+        { { .account = ES_TEXT("*9 7<@\""),
+            .counts = { [ES_MESSAGES_VOICE] = { true, 1, 0, 0, 0 } } },
+          "Messages-Waiting: no\r\n"
+          "Message-Account: sip:*9%207%3C%40%22@pbx.example:5160\r\n"
+          "Voice-Message: 1/0 (0/0)\r\n" },
         { { .counts = { [ES_MESSAGES_VOICE] = { false, 1, 1, 1, 1 },
                         [ES_MESSAGES_FAX] = { .given = true } } },
           "Messages-Waiting: no\r\n"

@@ -11,7 +11,7 @@ struct compositor_draft {
     bool packages_given; /* what is written replaces the default, and each further line adds */
 };
 
-enum { USERS_ANY, USERS_KNOWN, DOMAIN_MAX = 255 /* of is_host_name */ };
+enum { USERS_ANY, USERS_KNOWN, DOMAIN_MAX = 257 /* of host_parse, and brackets */ };
 
 static const struct option_word publish_words[] = {
     { "none", PUBLISH_NONE }, { "own", PUBLISH_OWN }, { "any", PUBLISH_ANY }, { NULL, 0 }
@@ -27,21 +27,23 @@ static const struct option_word users_words[] = { { "any", USERS_ANY },
 /* ---- domains ---- */
 
 /* The one spelling of a host that is compared: addresses as addr_print has them, names in small
- * letters. False when it is neither, or has a port. */
+ * letters. False when it is neither. */
 static bool domain_print(struct buf *out, struct str host)
 {
     struct addr a;
 
+    if (!host_parse(&host, host))
+        return false;
     if (addr_parse(&a, host, 0) == 0) {
         addr_print_host(out, &a);
-        return addr_port(&a) == 0 && !out->error;
+        return !out->error;
     }
     for (size_t i = 0; i < host.n; i++) {
         bool capital = host.p[i] >= 'A' && host.p[i] <= 'Z';
 
         buf_add_char(out, capital ? (char)(host.p[i] - 'A' + 'a') : host.p[i]);
     }
-    return is_host_name(host) && !out->error;
+    return !out->error;
 }
 
 /* ---- values ---- */
@@ -91,7 +93,7 @@ static const char *domain_check(struct str member)
     struct buf domain;
 
     buf_init_on(&domain, room, sizeof(room));
-    return domain_print(&domain, member) ? NULL : "not a host name or an address without a port";
+    return domain_print(&domain, member) ? NULL : HOST_EXPECTED;
 }
 
 #define PACKAGES "dialog, presence, message-summary"

@@ -288,6 +288,8 @@ static bool option_field(const struct option *o, size_t object_size, struct fiel
         [OPTION_LIST] = { FIELD_STRS, sizeof(struct str *) },
         [OPTION_URI] = { FIELD_STR, sizeof(struct str) },
         [OPTION_URI_LIST] = { FIELD_STRS, sizeof(struct str *) },
+        [OPTION_USER] = { FIELD_STR, sizeof(struct str) },
+        [OPTION_HOST] = { FIELD_STR, sizeof(struct str) },
         [OPTION_ADDR] = { FIELD_STR, sizeof(struct str) },
         [OPTION_WORD] = { FIELD_U32, sizeof(uint32_t) },
         [OPTION_WORDS] = { FIELD_U32, sizeof(uint32_t) },

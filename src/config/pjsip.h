@@ -215,8 +215,6 @@ NODISCARD int match_read(struct reading *r, struct identify_settings *i, struct 
                          const struct conf_entry *e, struct buf *why);
 /* In the place of one with `!` that cannot be read. */
 NODISCARD int match_exclude_all(struct reading *r, struct identify_settings *i);
-/* Letters, digits, '-', '.' and '_', at most 255 of them. */
-bool is_host_name(struct str host);
 
 /* mailbox_groups.c: of all AORs and endpoints that there are. 0 or -ENOMEM. */
 NODISCARD int mailbox_groups_make(struct reading *r, struct settings *s);

@@ -24,18 +24,6 @@ static bool is_numeric(struct str host)
     return digits;
 }
 
-bool is_host_name(struct str host)
-{
-    for (size_t i = 0; i < host.n; i++) {
-        char c = host.p[i];
-        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-
-        if (!letter && c != '-' && c != '.' && c != '_')
-            return false;
-    }
-    return host.n > 0 && host.n <= 255;
-}
-
 static bool port_parse(uint16_t *out, struct str text)
 {
     uint32_t port;
@@ -210,7 +198,7 @@ int match_read(struct reading *r, struct identify_settings *i, struct str part,
 
     if (parts && is_numeric(m.host))
         return add_numeric(r, i, &m, why);
-    if (parts && is_host_name(m.host) && m.mask.n == 0)
+    if (parts && host_parse(&m.host, m.host) && m.mask.n == 0)
         return add_name(r, i, &m, e);
     buf_add(why, STR("not [!]ADDRESS[:PORT][/PREFIX], nor a host name"));
     return OPTION_BAD;

@@ -145,7 +145,7 @@ static const struct option aor_options[] = {
                  "answer like any other." },
     { "mailboxes", OPTION_STR, AT(aor_settings, mailboxes),
       .meaning = "Mailboxes of a message-summary subscription." },
-    { "voicemail_extension", OPTION_STR, AT(aor_settings, voicemail_extension),
+    { "voicemail_extension", OPTION_STR, AT(aor_settings, voicemail_extension), .max = 255,
       .meaning = "Message-Account of message-summary bodies." },
     { "outbound_proxy", OPTION_URI, AT(aor_settings, outbound_proxy),
       .meaning = "Next hop to its contacts, instead of the endpoint's. Write `\\;lr`, because a "
@@ -243,11 +243,11 @@ static const struct option endpoint_options[] = {
       .meaning = "Answer to where the request came from, even if it did not ask (RFC 3581)." },
     { "rewrite_contact", OPTION_BOOL, AT(endpoint_draft, e.rewrite_contact), .fallback = "no",
       .meaning = "Send NOTIFY to where the SUBSCRIBE came from, not to its Contact." },
-    { "contact_user", OPTION_STR, AT(endpoint_draft, e.contact_user), .max = 255,
+    { "contact_user", OPTION_USER, AT(endpoint_draft, e.contact_user), .max = 255,
       .meaning = "User part of our Contact." },
-    { "from_domain", OPTION_STR, AT(endpoint_draft, e.from_domain), .max = 255,
+    { "from_domain", OPTION_HOST, AT(endpoint_draft, e.from_domain),
       .meaning = "Domain in the From of requests outside a dialog." },
-    { "from_user", OPTION_STR, AT(endpoint_draft, e.from_user), .max = 255,
+    { "from_user", OPTION_USER, AT(endpoint_draft, e.from_user), .max = 255,
       .meaning = "User part in it." },
     { "outbound_proxy", OPTION_URI, AT(endpoint_draft, e.outbound_proxy),
       .meaning =
@@ -266,7 +266,7 @@ static const struct option endpoint_options[] = {
       AT(endpoint_draft, e.mwi_subscribe_replaces_unsolicited), .fallback = "no",
       .meaning = "A subscription to one of its mailboxes ends what it is told unasked; otherwise "
                  "that subscription is refused." },
-    { "mwi_from_user", OPTION_STR, AT(endpoint_draft, e.mwi_from_user), .max = 255,
+    { "mwi_from_user", OPTION_USER, AT(endpoint_draft, e.mwi_from_user), .max = 255,
       .meaning = "User part of From in what it is told unasked; otherwise from_user." },
     { "incoming_mwi_mailbox", OPTION_STR, AT(endpoint_draft, e.incoming_mwi_mailbox), .max = 79,
       .meaning = "Mailbox whose state this endpoint tells us by NOTIFY, as box@context." },

@@ -303,6 +303,124 @@ static void test_qualify_timeouts(void **state)
                "correct the name\n");
 }
 
+/* ---- what we call ourselves ---- */
+
+#define FIVE "%20%20%20%20%20"
+#define LONG \
+    FIVE FIVE FIVE FIVE FIVE FIVE FIVE FIVE FIVE FIVE FIVE FIVE FIVE FIVE FIVE FIVE "1234567890"
+
+static void test_users(void **state)
+{
+    static const struct {
+        const char *text, *want;
+    } rows[] = {
+        { "us", "us" },           { "*98", "*98" },
+        { "a\\;b", "a;b" },       { "a b<>\\;\"@", "a%20b%3C%3E;%22%40" },
+        { "50%20%", "50%20%25" }, { "b\xc3\xbcro", "b%C3%BCro" },
+        { "a\x7f", "" },          { LONG "12345", LONG "12345" },
+        { LONG "123456", "" },
+    };
+    char text[1000];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct loaded l;
+
+        snprintf(text, sizeof(text),
+                 UDP "[g]\ntype=global\n[e]\ntype=endpoint\ncontact_user=%s\nfrom_user=%s\n"
+                     "mwi_from_user=%s\n",
+                 rows[i].text, rows[i].text, rows[i].text);
+        l = load(text, NULL);
+        assert_int_equal(l.diag.errors, rows[i].want[0] ? 0 : 3);
+        assert_str(l.s->endpoints[0].contact_user, rows[i].want);
+        assert_str(l.s->endpoints[0].from_user, rows[i].want);
+        assert_str(l.s->endpoints[0].mwi_from_user, rows[i].want);
+        unload(&l);
+    }
+    check_diag("[e]\ntype=endpoint\ncontact_user=a\x01z\naors=a\x02z,a\n[a]\ntype=aor\n"
+               "[global]\ntype=global\ndefault_from_user=\"" FIVE FIVE FIVE FIVE FIVE "123\n",
+               NULL,
+               "etc/pjsip.conf:6: error: contact_user = a?z: a control character; the line is "
+               "ignored\n"
+               "etc/pjsip.conf:7: error: aors = a?z: a control character; it is left out\n"
+               "etc/pjsip.conf:12: error: default_from_user = \"" FIVE FIVE FIVE FIVE FIVE
+               "123: longer than 80 bytes as it stands in a URI; the line is ignored\n");
+}
+
+static void test_hosts(void **state)
+{
+    static const struct {
+        const char *text, *want; /* NULL: it is none */
+    } rows[] = {
+        { "", "" },
+        { "localhost", "localhost" },
+        { "Blf-1.Example.com.", "Blf-1.Example.com." },
+        { "sip_proxy", "sip_proxy" },
+        { "4.example", "4.example" },
+        { "192.0.2.1", "192.0.2.1" },
+        { "2001:db8::1", "2001:db8::1" },
+        { "[2001:db8::1]", "2001:db8::1" },
+        { "::ffff:192.0.2.1", "::ffff:192.0.2.1" },
+        { "192.0.2.1:5060", NULL },
+        { "[2001:db8::1]:5060", NULL },
+        { "example.com:5060", NULL },
+        { "192.0.2.256", NULL },
+        { "192.0.2", NULL },
+        { "5060", NULL },
+        { "[192.0.2.1]", NULL },
+        { "[example.com]", NULL },
+        { "[::1", NULL },
+        { "::1]", NULL },
+        { "[[::1]]", NULL },
+        { "fe80::1%eth0", NULL },
+        { "::g", NULL },
+        { "[]", NULL },
+        { ".", NULL },
+        { "..", NULL },
+        { "a..b", NULL },
+        { "a..", NULL },
+        { ".a", NULL },
+        { "-a", NULL },
+        { "a-.b", NULL },
+        { "a b", NULL },
+        { "a>", NULL },
+        { "<a", NULL },
+        { "a,b", NULL },
+        { "a\\;b", NULL },
+        { "\"a\"", NULL },
+        { "a@b", NULL },
+        { "a/b", NULL },
+        { "a%2eb", NULL },
+        { "b\xc3\xbcro.example", NULL },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        bool bad = !rows[i].want;
+        struct loaded l;
+        char text[600];
+
+        snprintf(text, sizeof(text),
+                 "[t]\ntype=transport\nbind=127.0.0.1\ndomain=%s\n"
+                 "external_signaling_address=%s\n[u]\ntype=transport\nbind=127.0.0.2\n"
+                 "external_signaling_hostname=%s\n[e]\ntype=endpoint\nfrom_domain=%s\n",
+                 rows[i].text, rows[i].text, rows[i].text, rows[i].text);
+        l = load(text, NULL);
+        if (l.diag.errors != (bad ? 4 : 0))
+            fail_msg("%s: %.*s", rows[i].text, STR_FMT(buf_str(&l.diag.text)));
+        assert_str(l.s->transports[0].domain, bad ? "" : rows[i].want);
+        assert_str(l.s->transports[0].external_address, bad ? "" : rows[i].want);
+        assert_str(l.s->transports[1].external_address, bad ? "" : rows[i].want);
+        assert_str(l.s->endpoints[0].from_domain, bad ? "" : rows[i].want);
+        unload(&l);
+    }
+    check_diag("[e]\ntype=endpoint\nfrom_domain=a>\n[a]\ntype=domain_alias\ndomain=b@c\n", NULL,
+               "etc/pjsip.conf:6: error: from_domain = a>: not a host name or an address without a "
+               "port; the line is ignored\n"
+               "etc/pjsip.conf:9: error: domain = b@c: not a host name or an address without a "
+               "port; its section is refused\n");
+}
+
 /* ---- mailboxes ---- */
 
 static void test_mailboxes(void **state)
@@ -508,6 +626,8 @@ int main(void)
         cmocka_unit_test(test_endpoint_problems),
         cmocka_unit_test(test_qualify),
         cmocka_unit_test(test_qualify_timeouts),
+        cmocka_unit_test(test_users),
+        cmocka_unit_test(test_hosts),
         cmocka_unit_test(test_mailboxes),
         cmocka_unit_test(test_mailbox_names),
         cmocka_unit_test(test_identify),

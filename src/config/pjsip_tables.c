@@ -169,7 +169,7 @@ static const struct option global_options[] = {
     { "default_voicemail_extension", OPTION_STR, AT(global_draft, g.default_voicemail_extension),
       .max = 79,
       .meaning = "Who is called for messages, where an aor has no voicemail_extension." },
-    { "default_from_user", OPTION_STR, AT(global_draft, g.default_from_user), .max = 80,
+    { "default_from_user", OPTION_USER, AT(global_draft, g.default_from_user), .max = 80,
       .meaning = "User part of From in what an endpoint without a from_user is told unasked, or "
                  "asked; none "
                  "when not given, where Asterisk says asterisk." },
@@ -282,11 +282,11 @@ static const struct option transport_options[] = {
     { "bind", OPTION_ADDR, AT(transport_draft, bind), .flags = OPTION_REQUIRED | OPTION_VITAL,
       .meaning = "Where to listen. The port is 5060 when not given, with tls 5061, with ws 8088, "
                  "with wss 8089." },
-    { "domain", OPTION_STR, AT(transport_draft, t.domain), .max = 255,
+    { "domain", OPTION_HOST, AT(transport_draft, t.domain),
       .meaning = "A domain that is ours in addition to the address." },
-    { "external_signaling_address", OPTION_STR, AT(transport_draft, t.external_address), .max = 255,
-      .meaning = "Address for Contact and Via towards peers outside local_net." },
-    { "external_signaling_hostname", OPTION_STR, AT(transport_draft, external_hostname), .max = 255,
+    { "external_signaling_address", OPTION_HOST, AT(transport_draft, t.external_address),
+      .meaning = "Host of Contact and Via towards peers outside local_net." },
+    { "external_signaling_hostname", OPTION_HOST, AT(transport_draft, external_hostname),
       .meaning = "The same as a name, instead of external_signaling_address." },
     { "external_signaling_port", OPTION_U32, AT(transport_draft, external_port), .fallback = "0",
       .max = 65535, .meaning = "Port that goes with it; 0 is the local one." },
@@ -461,7 +461,7 @@ const struct schema resource_list_schema = {
 /* ---- domain_alias ---- */
 
 static const struct option domain_alias_options[] = {
-    { "domain", OPTION_STR, AT(domain_alias, domain), .flags = OPTION_REQUIRED, .max = 255,
+    { "domain", OPTION_HOST, AT(domain_alias, domain), .flags = OPTION_REQUIRED | OPTION_VITAL,
       .meaning = "The real domain; the section's name is the alias." },
 };
 

@@ -319,6 +319,8 @@ static size_t field_size(enum option_type type)
         return sizeof(uint32_t);
     case OPTION_STR:
     case OPTION_URI:
+    case OPTION_USER:
+    case OPTION_HOST:
     case OPTION_ADDR:
         return sizeof(struct str);
     case OPTION_LIST:

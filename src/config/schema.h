@@ -18,12 +18,15 @@ enum option_type {                  /* what the option's field is */
                    OPTION_URI,  /* struct str: sip or sips, at most 512 bytes, its host 255; without
                                    < > and display name */
                    OPTION_URI_LIST, /* as OPTION_LIST */
-                   OPTION_ADDR,     /* struct str that addr_parse takes: what the default port is,
-                                       another option may decide */
-                   OPTION_WORD,     /* uint32_t: one of `words` */
-                   OPTION_WORDS,    /* uint32_t: the sum of some of `words`, comma separated */
-                   OPTION_NETS,     /* struct addr_net * and, at `count`, size_t */
-                   OPTION_CUSTOM,   /* `read` knows */
+                   OPTION_USER,  /* struct str: user part of a URI, escaped where it needs that, and
+                                    then at most `max` bytes, which are 255 at most */
+                   OPTION_HOST,  /* struct str: see host_parse */
+                   OPTION_ADDR,  /* struct str that addr_parse takes: what the default port is,
+                                    another option may decide */
+                   OPTION_WORD,  /* uint32_t: one of `words` */
+                   OPTION_WORDS, /* uint32_t: the sum of some of `words`, comma separated */
+                   OPTION_NETS,  /* struct addr_net * and, at `count`, size_t */
+                   OPTION_CUSTOM, /* `read` knows */
 };
 
 enum option_flag {
@@ -159,6 +162,11 @@ NODISCARD int option_read(struct reading *r, const struct option *o, void *objec
 int option_bad(struct buf *why, const char *text);
 /* The counterpart of str_is_true, which leaves words that are neither. */
 bool value_is_no(struct str value);
+/* The host of RFC 3261 section 25.1, at most 255 bytes: a name (`_` may be in it, as in those of
+ * containers), or an address, of IPv6 with or without brackets. `*host` is a part of the text,
+ * without brackets. */
+bool host_parse(struct str *host, struct str text);
+#define HOST_EXPECTED "not a host name or an address without a port"
 /* A sip or sips URI as OPTION_URI takes it. */
 NODISCARD int uri_check(struct str value, struct str *uri, struct buf *why);
 void words_print(struct buf *out, const struct option_word *words);

@@ -38,6 +38,12 @@ static void print_type(struct buf *out, const struct option *o)
     case OPTION_URI_LIST:
         buf_add(out, STR("list of SIP URIs"));
         break;
+    case OPTION_USER:
+        buf_printf(out, "user part, escaped where it needs that, at most %u bytes", o->max);
+        break;
+    case OPTION_HOST:
+        buf_add(out, STR("host name or address"));
+        break;
     case OPTION_ADDR:
         buf_add(out, STR("address[:port]"));
         break;

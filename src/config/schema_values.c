@@ -4,7 +4,7 @@
 
 #include "sip/field.h"
 
-enum { URI_MAX = 512 };
+enum { URI_MAX = 512, USER_MAX = 255, HOST_MAX = 255 };
 
 static void *field(const struct option *o, void *object)
 {
@@ -135,7 +135,95 @@ static int read_addr(struct reading *r, const struct option *o, void *object, st
     return read_str(r, o, object, text, why);
 }
 
-/* ---- URIs ---- */
+/* ---- parts of URIs ---- */
+
+static bool is_alphanumeric(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+static bool is_label(struct str label)
+{
+    for (size_t i = 0; i < label.n; i++) {
+        char c = label.p[i];
+        bool edge = i == 0 || i == label.n - 1;
+
+        if (!is_alphanumeric(c) && c != '_' && (c != '-' || edge))
+            return false;
+    }
+    return label.n > 0;
+}
+
+static bool is_number(struct str label)
+{
+    for (size_t i = 0; i < label.n; i++)
+        if (label.p[i] < '0' || label.p[i] > '9')
+            return false;
+    return true;
+}
+
+/* The last label is no number, so that no address that was mistyped is a name. */
+static bool is_host_name(struct str text)
+{
+    struct str label = STR_EMPTY;
+
+    if (text.n > 1 && text.p[text.n - 1] == '.')
+        text.n--;
+    while (text.n) {
+        size_t dot = str_find_char(text, '.');
+
+        label = str_sub(text, 0, dot);
+        if (!is_label(label) || dot + 1 == text.n)
+            return false;
+        text = str_sub(text, dot + 1, text.n);
+    }
+    return !is_number(label);
+}
+
+bool host_parse(struct str *host, struct str text)
+{
+    bool brackets = text.n > 1 && text.p[0] == '[' && text.p[text.n - 1] == ']';
+    struct str bare = brackets ? str_sub(text, 1, text.n - 1) : text;
+    bool ipv6 = str_find_char(bare, ':') < bare.n;
+    char room[HOST_MAX + 2];
+    struct addr a;
+    struct buf b;
+
+    if (text.n > HOST_MAX || (brackets && !ipv6))
+        return false;
+    buf_init_on(&b, room, sizeof(room));
+    sip_host_print(&b, bare); /* with brackets a port could not be within */
+    if (addr_parse(&a, buf_str(&b), 0) && (ipv6 || !is_host_name(bare)))
+        return false;
+    *host = bare;
+    return true;
+}
+
+static int read_host(struct reading *r, const struct option *o, void *object, struct str text,
+                     struct buf *why)
+{
+    if (text.n && !host_parse(&text, text)) /* none is as good as not written */
+        return option_bad(why, HOST_EXPECTED);
+    return read_str(r, o, object, text, why);
+}
+
+static int read_user(struct reading *r, const struct option *o, void *object, struct str text,
+                     struct buf *why)
+{
+    char room[USER_MAX];
+    struct buf user;
+
+    if (has_control(text))
+        return option_bad(why, "a control character");
+    buf_init_on(&user, room, o->max);
+    sip_user_print(&user, text);
+    if (user.error) {
+        if (why)
+            buf_printf(why, "longer than %u bytes as it stands in a URI", o->max);
+        return OPTION_BAD;
+    }
+    return read_str(r, o, object, buf_str(&user), why);
+}
 
 int uri_check(struct str value, struct str *uri, struct buf *why)
 {
@@ -268,6 +356,8 @@ static int list_add(struct reading *r, const struct option *o, void *object, str
     struct str kept;
     int result = o->type == OPTION_URI_LIST ? uri_check(part, &part, why) : 0;
 
+    if (has_control(part))
+        return option_bad(why, "a control character");
     if (result)
         return result;
     result = arena_str(r->arena, &kept, part);
@@ -324,6 +414,10 @@ int option_read(struct reading *r, const struct option *o, void *object, const s
         return read_str(r, o, object, e->value, why);
     case OPTION_URI:
         return read_uri(r, o, object, e->value, why);
+    case OPTION_USER:
+        return read_user(r, o, object, e->value, why);
+    case OPTION_HOST:
+        return read_host(r, o, object, e->value, why);
     case OPTION_ADDR:
         return read_addr(r, o, object, e->value, why);
     case OPTION_WORD:

@@ -26,7 +26,7 @@ static const struct option source_options[] = {
       .words = protocol_words,
       .meaning = "How it tells its states: Asterisk's Manager Interface, or FreeSWITCH's event "
                  "socket." },
-    { "host", OPTION_STR, MEMBER(host), .max = 255, .flags = OPTION_REQUIRED | OPTION_VITAL,
+    { "host", OPTION_HOST, MEMBER(host), .flags = OPTION_REQUIRED | OPTION_VITAL,
       .meaning = "Its name or address. A name is looked up anew for each connection." },
     { "port", OPTION_U32, AT(source_draft, port), .max = 65535,
       .meaning = "5038 of `ami`, 5039 with `tls`; 8021 of `esl`." },
@@ -66,7 +66,7 @@ static const struct option source_options[] = {
     { "calls", OPTION_BOOL, MEMBER(calls), .fallback = "no",
       .meaning = "Follow its calls: dialog-info then tells who calls whom, and the Call-ID by "
                  "which a ringing call can be picked up." },
-    { "domain", OPTION_STR, MEMBER(domain), .max = 255,
+    { "domain", OPTION_HOST, MEMBER(domain),
       .meaning = "With `calls`: the host of the URIs of the parties; `host` when not given." },
     { "grace", OPTION_DURATION, MEMBER(grace_s), .fallback = "30", .max = 604800,
       .meaning = "How long its states outlive the connection to it." },
@@ -127,14 +127,10 @@ static bool is_reserved(struct str id)
 
 static const char *fault_of(const struct source_settings *c)
 {
-    struct addr literal;
-
     if (is_reserved(c->id))
         return "has a name by which others report";
     if (c->id.n > NAME_MAX_LEN)
         return "has a name of more than 79 bytes";
-    if (!is_host_name(c->host) && (addr_parse(&literal, c->host, 0) || addr_port(&literal)))
-        return "has a host that is neither a name nor an address without a port";
     if (c->protocol == SOURCE_AMI && !c->username.n)
         return "has no username, which protocol = ami needs";
     return NULL;

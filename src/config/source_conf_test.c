@@ -75,8 +75,8 @@ static void test_faults(void **state)
           "is refused\n",
           0 },
         { "[a]\ntype=source\nprotocol=ami\nhost=h:1\nusername=u\nsecret=x\n",
-          "etc/extstate.conf:1: error: source [a] has a host that is neither a name nor an address "
-          "without a port and is refused\n",
+          "etc/extstate.conf:4: error: host = h:1: not a host name or an address without a port; "
+          "its section is refused\n",
           0 },
         { "[mwi]\ntype=source\n" NEEDED,
           "etc/extstate.conf:1: error: source [mwi] has a name by which others report and is "

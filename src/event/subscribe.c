@@ -313,7 +313,7 @@ static const struct subscription *find_namesake(const struct ask *a)
 {
     const struct uas_request *rq = a->rq;
 
-    if (!a->dialog || (rq->uri.user.n && !str_equal(rq->uri.user, rq->endpoint->contact_user)))
+    if (!a->dialog || (rq->uri.user.n && !sip_user_equal(rq->uri.user, rq->endpoint->contact_user)))
         return NULL;
     LIST_FOREACH (it, &a->dialog->usages) {
         const struct subscription *s = CONTAINER_OF(it, const struct subscription, of_dialog);

@@ -251,7 +251,10 @@ static void add_from_uri(struct buf *b, const struct draft *d)
     buf_add(b, user);
     if (user.n)
         buf_add_char(b, '@');
-    buf_add(b, e->from_domain.n ? e->from_domain : buf_str(&d->target->self));
+    if (e->from_domain.n)
+        sip_host_print(b, e->from_domain);
+    else
+        buf_add(b, buf_str(&d->target->self));
 }
 
 static void add_head(struct buf *b, const struct notice *t)

@@ -134,7 +134,10 @@ static void add_from(struct buf *out, const struct contact_request *r, struct st
     buf_add(out, user);
     if (user.n)
         buf_add_char(out, '@');
-    buf_add(out, e->from_domain.n ? e->from_domain : host);
+    if (e->from_domain.n)
+        sip_host_print(out, e->from_domain);
+    else
+        buf_add(out, host);
     buf_add(out, STR(">;tag="));
     buf_add(out, contact_request_tag(r));
     buf_add(out, STR("\r\n"));

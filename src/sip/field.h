@@ -11,6 +11,13 @@ NODISCARD int sip_uri_parse(struct sip_uri *out, struct str text);
 bool sip_param_find(struct str params, struct str name, struct str *value);
 /* Percent-decoded user part, at most `out`'s room. */
 void sip_uri_user_decode(struct buf *out, struct str user);
+/* A text as the user part of a URI: what cannot stand there is escaped, an escape that there is
+ * stays. */
+void sip_user_print(struct buf *out, struct str user);
+/* Do these user parts of URIs mean the same? */
+bool sip_user_equal(struct str a, struct str b);
+/* A host as sip_uri.host has it: IPv6 gets its brackets. */
+void sip_host_print(struct buf *out, struct str host);
 /* The URI with `user` in place of its own (percent-escaped as needed), everything else as it was.
  * RFC 3261 section 19.1. */
 void sip_uri_print_with_user(struct buf *out, const struct sip_uri *uri, struct str user);

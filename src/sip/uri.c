@@ -145,13 +145,20 @@ void sip_uri_user_decode(struct buf *out, struct str user)
     }
 }
 
+void sip_host_print(struct buf *out, struct str host)
+{
+    bool ipv6 = str_find_char(host, ':') < host.n;
+
+    if (ipv6)
+        buf_add_char(out, '[');
+    buf_add(out, host);
+    if (ipv6)
+        buf_add_char(out, ']');
+}
+
 static void rest_print(struct buf *out, const struct sip_uri *uri)
 {
-    if (uri->host_ipv6)
-        buf_add_char(out, '[');
-    buf_add(out, uri->host);
-    if (uri->host_ipv6)
-        buf_add_char(out, ']');
+    sip_host_print(out, uri->host);
     if (uri->port) {
         buf_add_char(out, ':');
         buf_add_u64(out, uri->port);
@@ -160,20 +167,33 @@ static void rest_print(struct buf *out, const struct sip_uri *uri)
     buf_add(out, uri->headers);
 }
 
+/* unreserved and user-unreserved: what the strictest peer takes unescaped. */
+static const bool user_kept[256] = {
+    ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['-'] = true, ['_'] = true,
+    ['.'] = true,         ['!'] = true,         ['~'] = true,         ['*'] = true, ['\''] = true,
+    ['('] = true,         [')'] = true,         ['&'] = true,         ['='] = true, ['+'] = true,
+    ['$'] = true,         [','] = true,         [';'] = true,         ['?'] = true, ['/'] = true,
+};
+
+void sip_user_print(struct buf *out, struct str user)
+{
+    for (size_t from = 0, at; from < user.n; from = at) {
+        at = from + str_find_char(str_sub(user, from, user.n), '%');
+        if (at == from && is_escape(user, at)) {
+            at += 3;
+            buf_add(out, str_sub(user, from, at));
+        } else {
+            at += at == from; /* a percent sign that is just that */
+            buf_add_percent(out, str_sub(user, from, at), user_kept);
+        }
+    }
+}
+
 void sip_uri_print_with_user(struct buf *out, const struct sip_uri *uri, struct str user)
 {
-    /* unreserved and user-unreserved: what the strictest peer takes unescaped. */
-    static const bool keep[256] = {
-        ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['-'] = true,
-        ['_'] = true,         ['.'] = true,         ['!'] = true,         ['~'] = true,
-        ['*'] = true,         ['\''] = true,        ['('] = true,         [')'] = true,
-        ['&'] = true,         ['='] = true,         ['+'] = true,         ['$'] = true,
-        [','] = true,         [';'] = true,         ['?'] = true,         ['/'] = true,
-    };
-
     buf_add(out, uri->scheme);
     buf_add_char(out, ':');
-    buf_add_percent(out, user, keep);
+    buf_add_percent(out, user, user_kept);
     if (user.n && uri->password.n) {
         buf_add_char(out, ':');
         buf_add(out, uri->password);
@@ -258,6 +278,11 @@ static bool parts_equal(struct str a, struct str b, bool any_case)
             return false;
     }
     return i == a.n && k == b.n;
+}
+
+bool sip_user_equal(struct str a, struct str b)
+{
+    return parts_equal(a, b, false);
 }
 
 /* Those that say where a request goes, or how, are part of the address even where the other URI

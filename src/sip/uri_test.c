@@ -189,6 +189,64 @@ static void test_uri_users(void **state)
     }
 }
 
+/* What anybody may write becomes a user part, and one that is one stays as it is. */
+static void test_user_texts(void **state)
+{
+    static const struct {
+        const char *text, *printed;
+    } rows[] = {
+        { "", "" },
+        { "alice", "alice" },
+        { "*98", "*98" },
+        { "a;b?c/d,e", "a;b?c/d,e" },
+        { "a b", "a%20b" },
+        { "a%20b", "a%20b" },
+        { "%zz%41%", "%25zz%41%25" },
+        { "%%41%4", "%25%41%254" },
+        { "<\"a@b\">:#\t", "%3C%22a%40b%22%3E%3A%23%09" },
+        { "\xc3\xa4\x7f", "%C3%A4%7F" },
+    };
+    static const struct {
+        const char *a, *b;
+        bool equal;
+    } pairs[] = {
+        { "alice", "alice", true },   { "alice", "Alice", false },    { "a%20b", "a%20b", true },
+        { "%61lice", "alice", true }, { "%c3%a4", "\xc3\xa4", true }, { "a%3bb", "a;b", false },
+    };
+    char storage[100];
+    struct sip_uri u;
+    struct buf b;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        buf_init_on(&b, storage, sizeof(storage));
+        buf_add(&b, STR("sip:"));
+        sip_user_print(&b, str_of(rows[i].text));
+        assert_text(rows[i].text, str_sub(buf_str(&b), 4, b.n), rows[i].printed);
+        buf_add(&b, rows[i].printed[0] ? STR("@h") : STR("h"));
+        assert_int_equal(sip_uri_parse(&u, buf_str(&b)), 0);
+        assert_text(rows[i].text, u.user, rows[i].printed);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(pairs); i++)
+        assert_int_equal(sip_user_equal(str_of(pairs[i].a), str_of(pairs[i].b)), pairs[i].equal);
+}
+
+static void test_hosts(void **state)
+{
+    static const char *const rows[][2] = { { "h.example", "h.example" },
+                                           { "192.0.2.1", "192.0.2.1" },
+                                           { "2001:db8::1", "[2001:db8::1]" } };
+    char storage[32];
+    struct buf b;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        buf_init_on(&b, storage, sizeof(storage));
+        sip_host_print(&b, str_of(rows[i][0]));
+        assert_text(rows[i][0], buf_str(&b), rows[i][1]);
+    }
+}
+
 static void test_params(void **state)
 {
     static const struct {
@@ -278,7 +336,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_uris),      cmocka_unit_test(test_bad_uris),
-        cmocka_unit_test(test_uri_users), cmocka_unit_test(test_params),
+        cmocka_unit_test(test_uri_users), cmocka_unit_test(test_user_texts),
+        cmocka_unit_test(test_hosts),     cmocka_unit_test(test_params),
         cmocka_unit_test(test_equal),
     };
 

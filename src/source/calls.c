@@ -263,7 +263,7 @@ static int uri_make(struct event_state *s, struct es_text *out, struct str numbe
     buf_add(&b, STR("sip:"));
     buf_add_percent(&b, number, keep);
     buf_add_char(&b, '@');
-    buf_add(&b, settings->domain.n ? settings->domain : settings->host);
+    sip_host_print(&b, settings->domain.n ? settings->domain : settings->host);
     return b.error ? 0 : event_state_text(s, out, buf_str(&b));
 }
 

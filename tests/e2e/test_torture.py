@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The messages of tests/torture by UDP and TCP, and what else can be done to somebody who listens to strangers."""
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -8,7 +9,7 @@ import sys
 import unittest
 
 import harness
-from harness import Extstated, Phone, wait_for
+from harness import Extstated, Phone, Subscription, wait_for
 from test_connections import connect
 from test_tls import Authority
 
@@ -193,16 +194,74 @@ class Abuse(Server):
                     if message["Call-ID"] == "lastinject":
                         break
 
-    def test_injected_by_configuration(self):
+    def reload_with(self, text):
+        """What is told of it; `text` is pjsip.conf, with line ends as they are."""
+        (self.daemon.config / "pjsip.conf").write_bytes(text.encode())
+        return self.daemon.tool("reload", status=None, plain=True)
+
+    def test_control_characters_configured(self):
         text = (self.daemon.config / "pjsip.conf").read_text()
         text += "[bob]\r\ntype=endpoint\r\ncontext=office\r\ncontact_user=a\rEvil: 1\r\n"
-        (self.daemon.config / "pjsip.conf").write_bytes(text.replace("extstate test", "a\\r\\nEvil: 1").encode())
-        self.assertIn("a control character", self.daemon.tool("reload", status=None, plain=True))
+        self.assertIn("a control character", self.reload_with(text.replace("extstate test", "a\\r\\nEvil: 1")))
         with Phone(self.daemon.port, "bob") as phone:
             answer = phone.subscribe("1000", expires=0)
             for message in (answer, phone.receive()):
                 self.assertNotRegex(str(message), "[\r\n]Evil")
                 self.assertIn(r": a\r\nEvil: 1", str(message))  # a backslash is one
+
+    def test_hosts_configured(self):
+        """What cannot stand in a URI as a host is told with its line, and stands in none."""
+        text = (self.daemon.config / "pjsip.conf").read_text().replace(
+            "user_agent=extstate test", "user_agent=extstate test\ndefault_from_user=x")
+        lines = text.count("\n")
+        hosts = ('a b', 'a>', '<a', 'a,b', 'a\\;b', '"a"', 'a@b', 'a:5060', '192.0.2.1:5060', '192.0.2.256', '[::1]:5060',
+                 '[192.0.2.1]', '[::1', '::g', 'a..b', '.a', '-a', 'a-', 'bücher.example', 'a/b', 'a%2eb', 'a' * 256)
+        for i, host in enumerate(hosts):
+            text += f"[e{i}]\ntype=endpoint\nfrom_domain={host}\n"
+        text = text.replace("[tcp]", 'external_signaling_hostname=a>,"\n[tcp]\ndomain=a b\nexternal_signaling_address=a@b')
+        told = self.reload_with(text)
+        for i in range(len(hosts)):
+            self.assertIn(f"pjsip.conf:{lines + 3 + 3 * (i + 1)}: error: from_domain = ", told)
+        for line, name in ((9, "external_signaling_hostname"), (11, "domain"), (12, "external_signaling_address")):
+            self.assertIn(f"pjsip.conf:{line}: error: {name} = ", told)
+        self.assertEqual(told.count("not a host name or an address without a port"), len(hosts) + 3)
+
+    def test_configured_values(self):
+        """Whatever is configured stands in a message as what it is: no bracket, quote or comma of it ends anything."""
+        user = 'a b<>,\\;"@\t%\u00e9'  # of the configuration, where \; is a semicolon
+        escaped = "a%20b%3C%3E,;%22%40%09%25%C3%A9"
+        with Phone(self.daemon.port, "bob") as phone, Phone(self.daemon.port, "dave") as dave:
+            text = (self.daemon.config / "pjsip.conf").read_text()
+            text = text.replace("extstate test", 'extstate "<test>", a@b').replace("user_agent", 'default_realm=a"b\\c, d\nmax_initial_qualify_time=1\nuser_agent')
+            text += (f"[bob]\ntype=endpoint\ncontext=office\ncontact_user={user}\nfrom_user=f{user}\nmwi_from_user=m{user}\n"
+                     f"voicemail_extension=v{user}\nfrom_domain=[2001:db8::1]\naors=bob\nmailboxes=1@default\n"
+                     f"[bob]\ntype=aor\ncontact=sip:bob@127.0.0.1:{phone.port}\nqualify_frequency=60\n"
+                     f"voicemail_extension=v{user}\nmailboxes=2@default\n")
+            (self.daemon.config / "extstate.conf").write_text("[registrar]\nenabled=yes\n")
+            self.assertNotIn("error", self.reload_with(text))
+            contact = f"<sip:{escaped}@127.0.0.1:{self.daemon.port}>"
+            told = {}
+            while len(told) < 2:
+                message = phone.receive()
+                told[message.method] = message
+                phone.reply(message, "200 OK")
+                self.assertEqual(message["Contact"], contact)
+                self.assertEqual(message["User-Agent"], 'extstate "<test>", a@b')
+            self.assertRegex(told["OPTIONS"]["From"], rf"^<sip:f{re.escape(escaped)}@\[2001:db8::1\]>;tag=\w+$")
+            self.assertRegex(told["NOTIFY"]["From"], rf"^<sip:m{re.escape(escaped)}@\[2001:db8::1\]>;tag=\w+$")
+            self.assertIn(f"\r\nMessage-Account: sip:v{escaped}@", told["NOTIFY"].body)
+
+            answer = phone.subscribe("1000")
+            self.assertEqual(answer["Contact"], contact)
+            self.assertEqual(answer["Server"], 'extstate "<test>", a@b')
+            self.assertEqual(phone.notify()["Contact"], contact)
+            dialog = Subscription(answer)
+            self.assertEqual(phone.subscribe("1000", expires=0, dialog=dialog).status, 200)
+            self.assertEqual(phone.notify()["Subscription-State"], "terminated;reason=timeout")
+            answer = phone.subscribe("bob", event="message-summary", expires=0)
+            self.assertIn(f"\r\nMessage-Account: sip:v{escaped}@", phone.notify().body)
+
+            self.assertRegex(dave.subscribe("1000")["WWW-Authenticate"], r'^Digest realm="a\\"b\\\\c, d", nonce="')
 
     def test_xml(self):
         """Entities, external and ever more of them, and what never ends."""
