@@ -285,7 +285,8 @@ static const struct option transport_options[] = {
     { "domain", OPTION_HOST, AT(transport_draft, t.domain),
       .meaning = "A domain that is ours in addition to the address." },
     { "external_signaling_address", OPTION_HOST, AT(transport_draft, t.external_address),
-      .meaning = "Host of Contact and Via towards peers outside local_net." },
+      .meaning = "Host of Contact, of Via and of a From without from_domain, towards peers outside "
+                 "local_net." },
     { "external_signaling_hostname", OPTION_HOST, AT(transport_draft, external_hostname),
       .meaning = "The same as a name, instead of external_signaling_address." },
     { "external_signaling_port", OPTION_U32, AT(transport_draft, external_port), .fallback = "0",

@@ -184,7 +184,7 @@ static int path_make(struct interned **out, struct notifier *n, const struct hea
     buf_reset(b);
     buf_add(b, (struct str){ (const char *)&p, sizeof(p) });
     start = b->n;
-    txn_print_via_head((enum net_protocol)t->flow.protocol, &t->sent_by, t->ask_rport, b);
+    txn_print_via_head((enum net_protocol)t->flow.protocol, buf_str(&t->self), t->ask_rport, b);
     p.via_n = since(b, start);
     buf_add(b, buf_str(&t->contact));
     if (!loose)

@@ -195,10 +195,9 @@ struct target { /* where a dialog's NOTIFYs go */
     bool secure;
     struct buf uri; /* the remote target */
     /* What target_finish makes: */
-    struct addr sent_by; /* for their Via */
     bool ask_rport;
     bool for_any;       /* the remote did not matter */
-    struct buf self;    /* what we call ourselves there: host:port */
+    struct buf self;    /* what we call ourselves there, in Via too: host:port */
     struct buf contact; /* ours, with <> */
     char uri_room[EVENT_URI_MAX + 64], self_room[EVENT_URI_MAX], contact_room[2 * EVENT_URI_MAX];
 };

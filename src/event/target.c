@@ -239,7 +239,7 @@ int target_finish(struct target *t, const struct notifier *n, const struct endpo
     buf_init_on(&t->contact, t->contact_room, sizeof(t->contact_room));
     t->ask_rport = !n->settings->global.disable_rport;
     t->for_any = !ts || !ts->n_local_nets;
-    self_choose(ts, &t->flow, &t->sent_by, &t->self);
+    self_choose(ts, &t->flow, &t->self);
     self_print_contact(&t->contact, t->secure, e->contact_user, buf_str(&t->self),
                        (enum net_protocol)t->flow.protocol);
     return t->self.error ? t->self.error : t->contact.error;

@@ -292,17 +292,18 @@ static void test_outside_by_name(void **state)
     struct fixture *f =
         fixture_create("[udp]\ntype=transport\nprotocol=udp\nbind=192.0.2.1:5060\n"
                        "external_signaling_hostname=blf.example.com\n"
+                       "external_signaling_port=5099\n"
                        "[alice]\ntype=endpoint\ncontext=users\nallow_subscribe=yes\n");
 
     (void)state;
     fixture_state(f, "100", EXTENSION_IDLE);
     check(f,
-          &(struct where){ .what = "a name in Contact only",
+          &(struct where){ .what = "a name",
                            .contact = "<sip:a@192.0.2.9>",
                            .to = "192.0.2.9:5060",
                            .line = "sip:a@192.0.2.9",
-                           .our_contact = "<sip:blf.example.com:5060>",
-                           .our_via = "SIP/2.0/UDP 192.0.2.1:5060;rport;" },
+                           .our_contact = "<sip:blf.example.com:5099>",
+                           .our_via = "SIP/2.0/UDP blf.example.com:5099;rport;" },
           1);
     fixture_destroy(f);
 }

@@ -266,7 +266,7 @@ static void add_head(struct buf *b, const struct notice *t)
     buf_add(b, STR("NOTIFY "));
     buf_add(b, buf_str(&d->target->uri));
     buf_add(b, STR(" SIP/2.0\r\n"));
-    txn_print_via(&t->txn, &d->target->sent_by, d->target->ask_rport, b);
+    txn_print_via(&t->txn, buf_str(&d->target->self), d->target->ask_rport, b);
     buf_add(b, STR("From: <"));
     add_from_uri(b, d);
     buf_add(b, STR(">;tag="));

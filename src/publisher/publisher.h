@@ -27,6 +27,8 @@ struct publisher_port {
      * all. 0 or -errno. */
     int (*route)(void *ctx, struct str transport_id, enum net_protocol protocol,
                  const struct addr *remote, struct flow *out);
+    /* The id of flow.transport; empty: nothing leaves by it any more. */
+    struct str (*transport)(void *ctx, uint32_t transport);
 };
 
 struct publisher_config {

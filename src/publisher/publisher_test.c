@@ -130,6 +130,41 @@ static void test_identities(void **state)
     }
 }
 
+/* A compositor outside our networks sees the address, or name, and port by which we are reached. */
+static void test_external(void **state)
+{
+    static const struct {
+        const char *options, *via;
+    } cases[] = {
+        { "", "SIP/2.0/UDP 192.0.2.1:5060;rport;" },
+        { "external_signaling_address=198.51.100.1\n", "SIP/2.0/UDP 198.51.100.1:5060;rport;" },
+        { "external_signaling_address=2001:db8::1\nexternal_signaling_port=5099\n",
+          "SIP/2.0/UDP [2001:db8::1]:5099;rport;" },
+        { "external_signaling_hostname=blf.example.com\nexternal_signaling_port=5099\n",
+          "SIP/2.0/UDP blf.example.com:5099;rport;" },
+        { "external_signaling_port=5099\n", "SIP/2.0/UDP 192.0.2.1:5099;rport;" },
+        { "external_signaling_hostname=blf.example.com\nlocal_net=0.0.0.0/0\n",
+          "SIP/2.0/UDP 192.0.2.1:5060;rport;" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char conf[1024];
+        struct bench *b;
+        struct sip_message m;
+
+        (void)snprintf(conf, sizeof(conf), ESC "[udp]\ntype=transport\nbind=192.0.2.1\n%s",
+                       cases[i].options);
+        b = bench_create(conf, NULL);
+        bench_set(b, "1000@users", EXTENSION_INUSE);
+        bench_run(b, 1000);
+        assert_int_equal(sip_message_parse(&m, b->last, NULL), 0);
+        if (!str_starts(sip_header_value(&m, SIP_H_VIA), str_of(cases[i].via)))
+            fail_msg("%s: %.*s", cases[i].options, STR_FMT(sip_header_value(&m, SIP_H_VIA)));
+        bench_destroy(b);
+    }
+}
+
 static void test_too_long(void **state)
 {
     struct bench *b = bench_create(ESC, NULL);
@@ -447,6 +482,7 @@ int main(void)
         cmocka_unit_test(test_life),
         cmocka_unit_test(test_request),
         cmocka_unit_test(test_identities),
+        cmocka_unit_test(test_external),
         cmocka_unit_test(test_too_long),
         cmocka_unit_test(test_filters),
         cmocka_unit_test(test_two_sections),

@@ -130,6 +130,13 @@ static int bench_route(void *ctx, struct str transport_id, enum net_protocol pro
     return addr_parse(&out->local, STR("192.0.2.1:5060"), 5060);
 }
 
+static struct str bench_transport(void *ctx, uint32_t transport)
+{
+    (void)ctx;
+    (void)transport;
+    return STR("udp");
+}
+
 /* ---- running ---- */
 
 static void bench_receive(struct bench *b, const struct flow *flow, struct str datagram)
@@ -324,7 +331,7 @@ void bench_create_publisher(struct bench *b)
                                     .log = b->log,
                                     .bodies = b->bodies,
                                     .settings = b->settings,
-                                    .port = { b, bench_resolve, bench_route },
+                                    .port = { b, bench_resolve, bench_route, bench_transport },
                                     .keep = bench_keep(b),
                                     .words = bench_words(b),
                                     .incarnation = b->store.incarnation };

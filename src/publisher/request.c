@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* One PUBLISH as bytes. */
 #include "publisher/publisher_internal.h"
+#include "txn/self.h"
 
 struct identities {               /* the section's URIs, mostly with the extension as user */
     struct buf request, from, to; /* as they stand in headers */
@@ -59,6 +60,20 @@ static void print_parties(const struct publication *pub, const struct identities
     print_party(out, STR("To"), buf_str(swap ? &id->from : &id->to), STR_EMPTY);
 }
 
+/* As seen from the compositor, which may be outside our networks. */
+static void print_via(const struct publication *pub, struct buf *out)
+{
+    const struct publisher_port *port = &pub->section->publisher->cfg.port;
+    const struct settings *s = pub->section->terms.owner;
+    struct str by = port->transport(port->ctx, pub->txn.flow.transport);
+    char room[PUBLISH_URI_MAX];
+    struct buf self;
+
+    buf_init_on(&self, room, sizeof(room));
+    self_choose(settings_transport(s, by), &pub->txn.flow, &self);
+    txn_print_via(&pub->txn, buf_str(&self), !s->global.disable_rport, out);
+}
+
 static void print_head(const struct publication *pub, const struct identities *id, struct buf *out)
 {
     const struct section_terms *t = &pub->section->terms;
@@ -67,7 +82,7 @@ static void print_head(const struct publication *pub, const struct identities *i
     buf_add(out, STR("PUBLISH "));
     buf_add(out, buf_str(&id->request));
     buf_add(out, STR(" SIP/2.0\r\n"));
-    txn_print_via(&pub->txn, &pub->txn.flow.local, !g->disable_rport, out);
+    print_via(pub, out);
     if (t->settings->outbound_proxy.n) {
         buf_add(out, STR("Route: <"));
         buf_add(out, t->settings->outbound_proxy);

@@ -186,17 +186,16 @@ static int print(const struct contact_request *r, struct buf *out)
     const struct global_settings *g = &q->settings->global;
     struct str by = q->cfg.port.transport(q->cfg.port.ctx, r->txn.flow.transport);
     struct str method = sip_method_name(r->ops->method);
-    struct addr sent_by;
     char room[HOST_MAX];
     struct buf host;
 
     buf_init_on(&host, room, sizeof(room));
-    self_choose(settings_transport(q->settings, by), &r->txn.flow, &sent_by, &host);
+    self_choose(settings_transport(q->settings, by), &r->txn.flow, &host);
     buf_add(out, method);
     buf_add_char(out, ' ');
     buf_add(out, target_of(r));
     buf_add(out, STR(" SIP/2.0\r\n"));
-    txn_print_via(&r->txn, &sent_by, !g->disable_rport, out);
+    txn_print_via(&r->txn, buf_str(&host), !g->disable_rport, out);
     add_routes(out, r);
     add_from(out, r, buf_str(&host));
     add_to(out, r);

@@ -302,8 +302,7 @@ void client_receive(struct txn_layer *t, const struct flow *from, const struct s
         client_finish(ct, msg->status, msg);
 }
 
-void txn_print_via_head(enum net_protocol protocol, const struct addr *sent_by, bool rport,
-                        struct buf *out)
+void txn_print_via_head(enum net_protocol protocol, struct str sent_by, bool rport, struct buf *out)
 {
     static const struct str starts[NET_PROTOCOLS] = {
         [NET_UDP] = STR_INIT("Via: SIP/2.0/UDP "), [NET_TCP] = STR_INIT("Via: SIP/2.0/TCP "),
@@ -312,7 +311,7 @@ void txn_print_via_head(enum net_protocol protocol, const struct addr *sent_by, 
     };
 
     buf_add(out, starts[protocol]);
-    addr_print(out, sent_by);
+    buf_add(out, sent_by);
     if (rport)
         buf_add(out, STR(";rport"));
     buf_add(out, STR(";branch="));
@@ -326,8 +325,7 @@ void txn_print_branch(const struct client_txn *ct, struct buf *out)
     buf_add(out, STR("\r\n"));
 }
 
-void txn_print_via(const struct client_txn *ct, const struct addr *sent_by, bool rport,
-                   struct buf *out)
+void txn_print_via(const struct client_txn *ct, struct str sent_by, bool rport, struct buf *out)
 {
     txn_print_via_head((enum net_protocol)ct->flow.protocol, sent_by, rport, out);
     txn_print_branch(ct, out);

@@ -13,28 +13,16 @@ static bool is_outside(const struct transport_settings *by, const struct addr *r
     return true;
 }
 
-void self_choose(const struct transport_settings *by, const struct flow *flow, struct addr *sent_by,
-                 struct buf *host)
+void self_choose(const struct transport_settings *by, const struct flow *flow, struct buf *host)
 {
     bool outside = by && is_outside(by, &flow->remote);
-    struct str shown = outside ? by->external_address : STR_EMPTY;
-    struct addr a = flow->local;
-    uint16_t port = outside && by->external_port ? by->external_port : addr_port(&flow->local);
 
-    addr_port_set(&a, port);
-    if (shown.n && addr_parse(sent_by, shown, port) == 0) {
-        a = *sent_by;
-        addr_port_set(&a, port);
-        shown = STR_EMPTY;
-    }
-    *sent_by = a; /* a name stands in Contact only: a Via is answered by rport */
-    if (shown.n) {
-        buf_add(host, shown);
-        buf_add_char(host, ':');
-        buf_add_u64(host, port);
-    } else {
-        addr_print(host, &a);
-    }
+    if (outside && by->external_address.n)
+        sip_host_print(host, by->external_address);
+    else
+        addr_print_host(host, &flow->local);
+    buf_add_char(host, ':');
+    buf_add_u64(host, outside && by->external_port ? by->external_port : addr_port(&flow->local));
 }
 
 void self_print_contact(struct buf *out, bool secure, struct str user, struct str host,

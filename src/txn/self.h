@@ -8,8 +8,7 @@
 struct transport_settings;
 
 /* `by` NULL: its section is gone. `host` gets "host:port"; its error says whether that fits. */
-void self_choose(const struct transport_settings *by, const struct flow *flow, struct addr *sent_by,
-                 struct buf *host);
+void self_choose(const struct transport_settings *by, const struct flow *flow, struct buf *host);
 /* A Contact, with <>; `user` may be empty. */
 void self_print_contact(struct buf *out, bool secure, struct str user, struct str host,
                         enum net_protocol protocol);

@@ -145,11 +145,10 @@ NODISCARD int client_txn_start(struct txn_layer *t, struct client_txn *ct, enum 
                                const struct flow *flow, const struct client_txn_ops *ops);
 void client_txn_stop(struct client_txn *ct); /* forget it; late answers are dropped */
 /* The line "Via: SIP/2.0/UDP host:port;rport;branch=..." CRLF for this transaction, with the
- * protocol of its flow. `sent_by` is the address to show, `rport` whether to ask. */
-void txn_print_via(const struct client_txn *ct, const struct addr *sent_by, bool rport,
-                   struct buf *out);
+ * protocol of its flow. `sent_by` is "host:port" (self.h), `rport` whether to ask. */
+void txn_print_via(const struct client_txn *ct, struct str sent_by, bool rport, struct buf *out);
 /* Its two parts: "Via: ...;branch=", which many have in common, and what follows. */
-void txn_print_via_head(enum net_protocol protocol, const struct addr *sent_by, bool rport,
+void txn_print_via_head(enum net_protocol protocol, struct str sent_by, bool rport,
                         struct buf *out);
 void txn_print_branch(const struct client_txn *ct, struct buf *out);
 

@@ -562,7 +562,9 @@ static int port_route(void *ctx, struct str transport_id, enum net_protocol prot
 
 struct publisher_port world_publisher_port(struct world *w)
 {
-    return (struct publisher_port){ .ctx = w, .resolve = port_resolve, .route = port_route };
+    return (struct publisher_port){
+        .ctx = w, .resolve = port_resolve, .route = port_route, .transport = port_transport
+    };
 }
 
 /* ---- what the state core tells ---- */
