@@ -432,7 +432,7 @@ static size_t transport_print(struct buf *b, const struct shown_of *with, const 
     buf_init_on(&address, room, sizeof(room));
     addr_print(&address, &t->bind);
     cli_line(b, "Transport:  %-21.*s  %6s  %5u  %5u  %.*s", STR_FMT(t->id), protocols[t->protocol],
-             0u, (unsigned)t->tos, STR_FMT(buf_str(&address)));
+             (unsigned)t->cos, (unsigned)t->tos, STR_FMT(buf_str(&address)));
     return 1;
 }
 

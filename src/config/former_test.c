@@ -30,7 +30,7 @@ static void net_print(struct buf *out, const struct addr_net *net)
 
 static void transport_print(struct buf *out, const struct transport_settings *t)
 {
-    buf_printf(out, "\ntransport %d %u %u %d ", t->protocol, t->external_port, t->tos,
+    buf_printf(out, "\ntransport %d %u %u %u %d ", t->protocol, t->external_port, t->tos, t->cos,
                t->symmetric);
     addr_print(out, &t->bind);
     TEXTS(out, t->id, t->domain, t->external_address);
@@ -125,7 +125,7 @@ static void print(struct buf *out, const struct settings *s)
                                         "16\nexternal_signaling_address=ext."                            \
                                         "example\n"                                                      \
                                         "external_signaling_port=5090\ntos="                             \
-                                        "cs3\nsymmetric_transport="                                      \
+                                        "cs3\ncos=5\nsymmetric_transport="                               \
                                         "yes\n" bad_transport "[a]\ntype=auth\nusername="                \
                                         "user\npassword=secret\nrealm="                                  \
                                         "realm\n"                                                        \

@@ -295,6 +295,10 @@ static const struct option transport_options[] = {
       .meaning = "Networks that see our real address." },
     { "tos", OPTION_CUSTOM, .fallback = "0", .read = read_tos,
       .type_text = "number or name (cs3, af31, ef)", .meaning = "Type of service of the packets." },
+    { "cos", OPTION_U32, AT(transport_draft, t.cos), .fallback = "0", .max = 7,
+      .meaning = "Priority of the packets (SO_PRIORITY), by which this machine queues them and "
+                 "writes 802.1p, where that is set up; 0: what Linux has for the tos. 7 needs "
+                 "CAP_NET_ADMIN." },
     { "symmetric_transport", OPTION_BOOL, AT(transport_draft, t.symmetric), .fallback = "no",
       .meaning =
           "NOTIFY leaves by the transport the SUBSCRIBE came in by. What came by a connection "
@@ -336,8 +340,8 @@ static const struct option transport_options[] = {
       .meaning =
           "With verify_server `*.example.com` names each host of that domain, which RFC 5922 "
           "forbids." },
-    { "method", OPTION_WORD, AT(transport_draft, t.tls_version), .fallback = "default",
-      .words = method_words, .meaning = "The oldest version of TLS; the default is 1.2." },
+    { "method", OPTION_WORD, AT(transport_draft, t.tls_version), .fallback = "tlsv1_2",
+      .words = method_words, .meaning = "The oldest version of TLS. sslv2 and sslv3 are errors." },
     { "cipher", OPTION_STR, AT(transport_draft, t.cipher), .max = 2047,
       .meaning = "Ciphers in OpenSSL's words, comma separated; those of TLS 1.3 begin with TLS_." },
 };
@@ -349,7 +353,7 @@ const struct schema transport_schema = {
     .meaning = "A socket for SIP. Without any transport no SIP is served.",
     OPTIONS(transport_options),
     .object_size = sizeof(struct transport_draft),
-    .ignored = "allow_reload async_operations cos external_media_address "
+    .ignored = "allow_reload async_operations external_media_address "
                "websocket_write_timeout ",
 };
 

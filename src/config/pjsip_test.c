@@ -107,6 +107,7 @@ static void test_transport(void **state)
     assert_int_equal(t[0].local_nets[1].prefix, 8);
     assert_int_equal(t[0].local_nets[2].prefix, 8);
     assert_int_equal(t[0].tos, 0x60);
+    assert_int_equal(t[0].cos, 3);
     assert_true(t[0].symmetric);
     assert_str(t[0].domain, "example.org");
     assert_int_equal(t[0].at.line, 1);
@@ -123,6 +124,10 @@ static void test_transport(void **state)
     assert_null(settings_transport(l.s, STR("B")));
     unload(&l);
 }
+
+#define METHODS                                                                                    \
+    "default, unspecified, tlsv1_2, tlsv1_3, tlsv1_1, tlsv1, sslv23; the default tlsv1_2 is used " \
+    "instead"
 
 static void test_transport_problems(void **state)
 {
@@ -145,6 +150,14 @@ static void test_transport_problems(void **state)
                "etc/pjsip.conf:8: error: local_net = 10/8: not an address or network "
                "(192.0.2.0/24, 2001:db8::/32); it is "
                "left out\n");
+    check_diag("[a]\ntype=transport\nbind=127.0.0.2\nmethod=sslv2\n[b]\ntype=transport\nbind="
+               "127.0.0.3\nmethod=sslv3\n",
+               NULL,
+               "etc/pjsip.conf:7: error: method = sslv2: not one of " METHODS "\n"
+               "etc/pjsip.conf:11: error: method = sslv3: not one of " METHODS "\n");
+    check_diag("[a]\ntype=transport\nbind=127.0.0.2\ncos=8\n", NULL,
+               "etc/pjsip.conf:7: error: cos = 8: not a whole number from 0 to 7; the default 0 is "
+               "used instead\n");
     check_diag("[a]\ntype=transport\nbind=127.0.0.2\nexternal_signaling_address=1.2.3.4\n"
                "external_signaling_hostname=h\n",
                NULL,

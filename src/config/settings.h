@@ -39,6 +39,7 @@ struct transport_settings {
     struct addr_net *local_nets;
     size_t n_local_nets;
     uint32_t tos; /* DSCP byte, 0: default */
+    uint32_t cos; /* SO_PRIORITY, 0: default */
     bool symmetric;
     bool keepalive; /* TCP's own */
     uint32_t keepalive_idle_s, keepalive_interval_s, keepalive_probes;

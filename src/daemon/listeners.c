@@ -61,6 +61,7 @@ int listeners_check(void *unused, const struct transport_settings *t, struct tra
 static struct net_stream_options options_of(const struct transport_settings *t)
 {
     return (struct net_stream_options){ .tos = t->tos,
+                                        .cos = t->cos,
                                         .keepalive_idle_s = t->keepalive ? t->keepalive_idle_s : 0,
                                         .keepalive_interval_s = t->keepalive_interval_s,
                                         .keepalive_probes = t->keepalive_probes };

@@ -18,7 +18,7 @@ struct listener {
     struct str id;
     struct addr bind, local; /* as configured, and as bound */
     enum net_protocol protocol;
-    struct net_stream_options options; /* of datagrams only the tos */
+    struct net_stream_options options; /* of datagrams only tos and cos */
     uint32_t slot; /* its number in every worker's net; never used again for another */
     /* Worker w takes those at w, w + n_workers and so on; NULL: they have them. Mostly there are as
      * many as workers. More may have been inherited; and where there are fewer, and no more can be

@@ -123,8 +123,9 @@ static int enter(struct transports *t, const struct listeners *ls, const struct 
         return r;
     if (t->list[l->slot].gone)
         return -EBADF;
-    return l->protocol == NET_UDP ? net_udp_set(t->net, l->slot, l->id, l->options.tos)
-                                  : net_stream_set(t->net, l->slot, l->id, &l->options);
+    return l->protocol == NET_UDP
+               ? net_udp_set(t->net, l->slot, l->id, l->options.tos, l->options.cos)
+               : net_stream_set(t->net, l->slot, l->id, &l->options);
 }
 
 static bool is_listed(const struct listeners *ls, uint32_t slot)

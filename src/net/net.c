@@ -78,12 +78,12 @@ static struct udp_socket *net_socket(const struct net *n, uint32_t transport)
     return transport < n->n_sockets ? n->sockets[transport] : NULL;
 }
 
-int net_udp_set(struct net *n, uint32_t transport, struct str id, uint32_t tos)
+int net_udp_set(struct net *n, uint32_t transport, struct str id, uint32_t tos, uint32_t cos)
 {
     struct udp_socket *s = net_socket(n, transport);
 
     BUG_UNLESS(s);
-    return udp_set(s, id, tos);
+    return udp_set(s, id, tos, cos);
 }
 
 void net_close(struct net *n, uint32_t transport)

@@ -123,15 +123,18 @@ void net_share_udp(int fd, unsigned sharers);
  * far. If there is one, both are read, and the newer one sends. Takes `fd` on 0; -ENOMEM and what
  * the loop says. */
 NODISCARD int net_attach_udp(struct net *n, uint32_t transport, struct str id, int fd);
-/* What an open socket is called in the log, and its tos. On a failure the former goes on. */
-NODISCARD int net_udp_set(struct net *n, uint32_t transport, struct str id, uint32_t tos);
+/* What an open socket is called in the log, its tos, and its priority (`cos`, SO_PRIORITY; 0: the
+ * one that the kernel has for the tos). On a failure the former goes on; a priority that may not be
+ * set, above 6 without CAP_NET_ADMIN, is logged and is no failure. */
+NODISCARD int net_udp_set(struct net *n, uint32_t transport, struct str id, uint32_t tos,
+                          uint32_t cos);
 /* The same three for connections: a listening socket, and the connections that are accepted from it
  * or opened on its behalf. */
 NODISCARD int net_bind_stream(int *fd, const struct net_udp_spec *spec, struct addr *local);
 /* As net_adopt_udp. */
 NODISCARD int net_adopt_stream(int fd, struct addr *local);
 struct net_stream_options {
-    uint32_t tos;
+    uint32_t tos, cos;         /* see net_udp_set */
     uint32_t keepalive_idle_s; /* TCP's own keep-alive; 0: none */
     uint32_t keepalive_interval_s, keepalive_probes;
     struct net_tls *tls; /* with TLS; a reference is taken */

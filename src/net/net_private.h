@@ -47,7 +47,7 @@ void udp_ring_destroy(struct udp_ring *ring);
 /* Takes `fd` on 0. One that `*out` has already goes on reading for the same transport. */
 NODISCARD int udp_open(struct udp_socket **out, struct net *n, uint32_t transport, struct str id,
                        int fd);
-NODISCARD int udp_set(struct udp_socket *s, struct str id, uint32_t tos);
+NODISCARD int udp_set(struct udp_socket *s, struct str id, uint32_t tos, uint32_t cos);
 /* Writes what the kernel takes, then closes; the memory goes in the loop's closing callback. NULL
  * is fine. */
 void udp_close(struct udp_socket *s);
@@ -62,6 +62,7 @@ uint64_t udp_lost(const struct udp_socket *s);
 /* udp_bind.c */
 NODISCARD int udp_read_local(struct addr *local, int fd);
 NODISCARD int udp_set_tos(int fd, bool v6, uint32_t tos);
+NODISCARD int socket_set_priority(int fd, uint32_t cos);
 
 /* The address the peer sent to; `out` keeps the bound one when the kernel does not tell. */
 void udp_read_destination(struct addr *out, struct msghdr *m);

@@ -213,6 +213,8 @@ static void tune(int fd, const struct stream *s)
         if (!r)
             r = set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, o->keepalive_probes);
     }
+    if (!r && o->cos) /* last: not everybody may have any */
+        r = socket_set_priority(fd, o->cos);
     if (r)
         log_debug(s->net->cfg.log, "net.option", KV("transport", s->id), KV_ERR(r));
 }
@@ -668,6 +670,10 @@ int net_stream_set(struct net *n, uint32_t transport, struct str id,
         net_tls_unref(s->options.tls);
         s->options = *options;
         net_tls_ref(s->options.tls);
+        r = socket_set_priority(s->fd, options->cos);
+        if (r && options->cos)
+            log_warn(n->cfg.log, "net.priority", KV("transport", id), KV_U("cos", options->cos),
+                     KV_ERR(r));
     }
     return 0;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "net/stream_testing.h"
 
+#include <netinet/ip.h>
 #include <sys/mman.h>
 
 static void check_two_nets(const char *bind_to)
@@ -47,6 +48,67 @@ static void check_two_nets(const char *bind_to)
     UNTIL(&server, (b->added_ms += 100, counters(&server).connections == 0));
     side_close(&server);
     bench_destroy(b);
+}
+
+struct qos {
+    int tos, priority;
+    unsigned sockets;
+};
+
+static void read_qos(void *ctx, struct str id, int fd)
+{
+    struct qos *q = ctx;
+    socklen_t n = sizeof(int);
+
+    (void)id;
+    assert_int_equal(getsockopt(fd, IPPROTO_IP, IP_TOS, &q->tos, &n), 0);
+    assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_PRIORITY, &q->priority, &n), 0);
+    q->sockets++;
+}
+
+/* Of who listens, whom it accepts and whom it calls. */
+static void test_qos(void **state)
+{
+    static const struct net_stream_options options[] = {
+        { .tos = 0x68, .cos = 5 }, { .tos = 0x68 }, { .cos = 6 }, { .cos = 0 }
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+        const struct net_stream_options *o = &options[i];
+        struct flow flow = { .transport = 3, .connection = NET_ANY_CONNECTION };
+        struct bench *b = bench_create();
+        struct side sides[2];
+
+        for (unsigned k = 0; k < 2; k++) {
+            struct qos q = { .sockets = 0 };
+
+            assert_int_equal(side_try(&sides[k], b, 5 + k, "127.0.0.1", NET_TCP), 0);
+            assert_int_equal(net_stream_set(sides[k].net, 3, STR("a"), &options[0]), 0);
+            assert_int_equal(net_stream_set(sides[k].net, 3, STR("a"), o), 0);
+            net_each_socket(sides[k].net, read_qos, &q);
+            assert_int_equal(q.sockets, 1);
+            assert_int_equal(q.priority, o->cos);
+        }
+        sides[0].answer = STR(ANSWER);
+        flow.remote = sides[0].local;
+        assert_int_equal(net_connect(sides[1].net, &flow, STR_EMPTY), 0);
+        assert_int_equal(net_send(sides[1].net, &flow, STR(ONE)), 0);
+        UNTIL(&sides[0], (net_flush(sides[1].net), sides[1].received == 1));
+        for (unsigned k = 0; k < 2; k++) {
+            struct qos q = { .sockets = 0 };
+
+            net_each_connection(sides[k].net, read_qos, &q);
+            assert_int_equal(q.sockets, 1);
+            assert_int_equal(q.tos, o->tos);
+            if (o->cos || !o->tos) /* else it is the kernel's */
+                assert_int_equal(q.priority, o->cos);
+        }
+        side_close(&sides[1]);
+        UNTIL(&sides[0], (b->added_ms += 100, counters(&sides[0]).connections == 0));
+        side_close(&sides[0]);
+        bench_destroy(b);
+    }
 }
 
 static void test_two_nets(void **state)
@@ -555,7 +617,7 @@ int main(void)
         cmocka_unit_test(test_limit),          cmocka_unit_test(test_whom_it_means),
         cmocka_unit_test(test_nobody_there),   cmocka_unit_test(test_listening),
         cmocka_unit_test(test_reads_by_drops), cmocka_unit_test(test_lost_while_received),
-        cmocka_unit_test(test_not_admitted),
+        cmocka_unit_test(test_not_admitted),   cmocka_unit_test(test_qos),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -152,7 +152,7 @@ static void test_two_sockets(void **state)
     say(b, &other, STR("two"));
     bench_receive(b, 2);
     assert_int_equal(b->last.transport, 0);
-    assert_int_equal(net_udp_set(b->net, 0, STR("other"), 0), 0);
+    assert_int_equal(net_udp_set(b->net, 0, STR("other"), 0, 0), 0);
     net_close(b->net, 0);
     bench_idle(b); /* they close behind the loop's back */
     assert_int_equal(fcntl(first, F_GETFD), -1);

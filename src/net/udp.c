@@ -387,18 +387,34 @@ out:
     return r;
 }
 
-int udp_set(struct udp_socket *s, struct str id, uint32_t tos)
+/* With another tos the kernel sets a priority that goes with it, so that comes before ours; and
+ * back to that one leads only the way over a third. */
+static int set_qos(struct udp_socket *s, uint32_t tos, uint32_t cos)
+{
+    bool v6 = s->local.sa.sa_family == AF_INET6;
+    int r = udp_set_tos(s->fd, v6, 0), failed;
+
+    (void)!socket_set_priority(s->fd, 0);
+    if (!r)
+        r = udp_set_tos(s->fd, v6, tos);
+    failed = cos ? socket_set_priority(s->fd, cos) : 0;
+    if (failed)
+        log_warn(s->net->cfg.log, "net.priority", KV("transport", s->id), KV_U("cos", cos),
+                 KV_ERR(failed));
+    return r;
+}
+
+int udp_set(struct udp_socket *s, struct str id, uint32_t tos, uint32_t cos)
 {
     struct str copy;
-    int r = udp_set_tos(s->fd, s->local.sa.sa_family == AF_INET6, tos);
+    int r = str_dup(&copy, id);
 
-    if (!r)
-        r = str_dup(&copy, id);
     if (r)
         return r;
     str_free(&s->id);
     s->id = copy;
-    return s->next ? udp_set(s->next, id, tos) : 0;
+    r = set_qos(s, tos, cos);
+    return r || !s->next ? r : udp_set(s->next, id, tos, cos);
 }
 
 void udp_close(struct udp_socket *s)

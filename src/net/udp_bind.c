@@ -73,6 +73,11 @@ int udp_set_tos(int fd, bool v6, uint32_t tos)
               : set_option(fd, IPPROTO_IP, IP_TOS, (int)tos);
 }
 
+int socket_set_priority(int fd, uint32_t cos)
+{
+    return set_option(fd, SOL_SOCKET, SO_PRIORITY, (int)cos);
+}
+
 static int set_options(int fd, const struct net_udp_spec *spec)
 {
     bool v6 = spec->bind.sa.sa_family == AF_INET6, wildcard = addr_is_any(&spec->bind);
