@@ -68,38 +68,59 @@ static struct dns_entry *entry_create(struct dns *d, const struct key *k)
     return e;
 }
 
-const struct dns_entry *cache_get(struct dns *d, const char *name, enum dns_type type,
-                                  uint64_t since_ms, struct dns_entry **pending)
+uint16_t cache_asker(const struct dns *d, struct str endpoint)
 {
-    const struct key k = { str_of(name), type };
+    return endpoint.n ? (uint16_t)(1 + map_hash(&d->entries, endpoint) % (DNS_ASKERS - 1)) : 0;
+}
+
+/* May this asker have one more under way? */
+static bool may_ask(const struct dns *d, uint16_t asker)
+{
+    return asker ? d->n_pending < DNS_PENDING_MAX - DNS_PENDING_OWN &&
+                       d->n_asked[asker] < DNS_PENDING_ASKER
+                 : d->n_pending < DNS_PENDING_MAX;
+}
+
+/* It was there a while ago, and nobody says anything else. */
+static bool may_stay(const struct dns_entry *e, uint64_t now)
+{
+    return e->answer && e->answer->outcome == DNS_FOUND &&
+           now < e->answered_ms + UINT64_C(1000) * (e->answer->ttl_s + DNS_STALE_S);
+}
+
+static void ask(struct dns *d, struct dns_entry *e, uint16_t asker)
+{
+    e->pending = true;
+    e->asker = asker;
+    d->n_asked[asker]++;
+    d->n_pending++;
+    d->cfg.port.query(d->cfg.port.ctx, e->name, e->type, e);
+}
+
+const struct dns_entry *cache_get(struct dns *d, const struct cache_question *q,
+                                  struct dns_entry **pending)
+{
+    const struct key k = { str_of(q->name), q->type };
     struct map_node *node = map_find(&d->entries, hash_of(d, &k), is_entry, &k);
     struct dns_entry *e = node ? CONTAINER_OF(node, struct dns_entry, node) : NULL;
 
     *pending = NULL;
-    if (!e && d->n_pending < DNS_PENDING_MAX)
+    if (!e && may_ask(d, q->asker))
         e = entry_create(d, &k);
     if (!e)
         return NULL;
     list_remove(&e->recent);
     list_append(&d->recent, &e->recent);
-    if (!e->pending && !(e->answer && (e->expires_ms > now_ms(d) || e->answered_ms >= since_ms))) {
-        if (d->n_pending >= DNS_PENDING_MAX)
-            return NULL;
-        e->pending = true;
-        d->n_pending++;
-        d->cfg.port.query(d->cfg.port.ctx, e->name, type, e);
+    if (!e->pending &&
+        !(e->answer && (e->expires_ms > now_ms(d) || e->answered_ms >= q->since_ms))) {
+        if (!may_ask(d, q->asker))
+            return may_stay(e, now_ms(d)) ? e : NULL;
+        ask(d, e, q->asker);
     }
     if (!e->pending)
         return e->answer ? e : NULL;
     *pending = e;
     return NULL;
-}
-
-/* Nobody knows; but it was there a while ago. */
-static bool keeps_stale(const struct dns_entry *e, const struct dns_answer *answer, uint64_t now)
-{
-    return answer->outcome == DNS_FAILED && e->answer && e->answer->outcome == DNS_FOUND &&
-           now < e->answered_ms + UINT64_C(1000) * (e->answer->ttl_s + DNS_STALE_S);
 }
 
 void dns_answered(struct dns *d, struct dns_entry *e, enum dns_outcome without, struct str message)
@@ -110,6 +131,7 @@ void dns_answered(struct dns *d, struct dns_entry *e, enum dns_outcome without, 
 
     BUG_UNLESS(e->pending);
     e->pending = false;
+    d->n_asked[e->asker]--;
     d->n_pending--;
     r = dns_answer_parse(&answer, e->type, message);
     if (r == 0 && !message.n)
@@ -117,7 +139,7 @@ void dns_answered(struct dns *d, struct dns_entry *e, enum dns_outcome without, 
     if (r) {
         answer = NULL; /* no memory, and so no answer */
         e->expires_ms = now;
-    } else if (keeps_stale(e, answer, now)) {
+    } else if (answer->outcome == DNS_FAILED && may_stay(e, now)) {
         free(answer);
         answer = NULL;
         e->expires_ms = now + UINT64_C(1000) * DNS_STALE_TTL_S;

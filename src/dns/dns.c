@@ -21,7 +21,7 @@ struct lookup {
     dns_done_fn done;
     void *ctx;
     uint64_t cookie, began_ms;
-    uint16_t port;
+    uint16_t port, asker;
     bool secure, fixed;
     enum net_protocol protocol;
     struct addr hosts[HOSTS_MAX]; /* a literal, or what this machine knows for the name */
@@ -66,7 +66,8 @@ static void because(struct lookup *l, enum dns_type type, const char *name, cons
 static const struct dns_answer *records_of(struct lookup *l, const char *name, enum dns_type type)
 {
     struct dns_entry *pending;
-    const struct dns_entry *e = cache_get(l->dns, name, type, l->began_ms, &pending);
+    const struct cache_question q = { name, type, l->began_ms, l->asker };
+    const struct dns_entry *e = cache_get(l->dns, &q, &pending);
 
     if (pending && !l->pending)
         l->pending = pending;
@@ -400,6 +401,7 @@ int dns_lookup(struct dns *d, const struct dns_question *q, dns_done_fn done, vo
     l->cookie = cookie;
     l->began_ms = clock_monotonic_ms(d->cfg.clock);
     l->port = q->port;
+    l->asker = cache_asker(d, q->asker);
     l->secure = q->secure;
     l->fixed = q->fixed;
     l->protocol = q->protocol;

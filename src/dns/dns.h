@@ -19,6 +19,8 @@ enum {
     DNS_TARGETS_MAX = 16,
     DNS_ENTRIES_MAX = 1024,  /* kept; the one not used for longest goes */
     DNS_PENDING_MAX = 256,   /* questions without an answer; more count as not answered */
+    DNS_PENDING_OWN = 64,    /* of these for names of the configuration alone */
+    DNS_PENDING_ASKER = 32,  /* for names out of one endpoint's requests */
     DNS_LOOKUPS_MAX = 4096,  /* at once */
     DNS_PATIENCE_MS = 20000, /* for one lookup, whatever it asks */
     DNS_STALE_S = 3600,      /* when nobody answers, what was known until then will do so long: RFC
@@ -29,6 +31,7 @@ enum {
 
 struct dns_question { /* borrowed for the call */
     struct str host;  /* a name or a literal, without brackets */
+    struct str asker; /* the endpoint whose requests name it; empty: the configuration does */
     uint16_t port;    /* 0: none is named */
     bool secure;      /* sips: TLS and nothing else */
     bool fixed;       /* the protocol is named, by the URI or by a transport that is configured */

@@ -431,6 +431,58 @@ static void test_bounds(void **state)
     bench_end(&b);
 }
 
+static void ask_many(struct bench *b, const char *prefix, unsigned n, const char *asker)
+{
+    char name[32];
+
+    for (unsigned i = 0; i < n; i++) {
+        snprintf(name, sizeof(name), "%s%u.test", prefix, i);
+        assert_int_equal(dns_lookup(b->dns,
+                                    &(struct dns_question){
+                                        .host = str_of(name), .asker = str_of(asker), .port = 1 },
+                                    on_done, b, 42),
+                         0);
+    }
+    bench_step(b, 20);
+}
+
+/* Whoever names hosts whose servers are silent keeps nobody else from asking, nor from what was
+ * known. */
+static void test_shares(void **state)
+{
+    char room[256], who[16];
+    struct bench b;
+
+    (void)state;
+    bench_begin(&b, before, 1);
+    (void)looked_up(&b, &a_test, room, sizeof(room));
+    bench_step(&b, 120000); /* past its lifetime */
+    b.asked = 0;
+    b.silent = true;
+    ask_many(&b, "m", 100, "mallory");
+    assert_int_equal(b.asked, DNS_PENDING_ASKER);
+    ask_many(&b, "a", 1, "alice");
+    assert_int_equal(b.asked, DNS_PENDING_ASKER + 2);
+    assert_string_equal(
+        looked_up(
+            &b,
+            &(struct dns_question){ .host = STR("a.test"), .asker = STR("mallory"), .port = 5060 },
+            room, sizeof(room)),
+        "udp:192.0.2.1:5060");
+    for (unsigned i = 0; i < 20; i++) {
+        snprintf(who, sizeof(who), "crowd%u", i);
+        ask_many(&b, who, 40, who);
+    }
+    assert_int_equal(b.asked, DNS_PENDING_MAX - DNS_PENDING_OWN);
+    ask_many(&b, "own", DNS_PENDING_OWN, "");
+    assert_int_equal(b.asked, DNS_PENDING_MAX);
+    for (size_t i = 0; i < b.n_unanswered; i++)
+        dns_answered(b.dns, b.unanswered[i], DNS_NO_NAME, STR_EMPTY);
+    ask_many(&b, "again", 100, "mallory");
+    assert_int_equal(b.asked, DNS_PENDING_MAX + DNS_PENDING_ASKER);
+    bench_end(&b);
+}
+
 /* Each allocation fails in turn: a lookup is refused, or done in its time, and the next one finds
  * what there is. */
 static void test_memory(void **state)
@@ -468,7 +520,7 @@ int main(void)
         cmocka_unit_test(test_procedure), cmocka_unit_test(test_weights),
         cmocka_unit_test(test_lifetime),  cmocka_unit_test(test_stale),
         cmocka_unit_test(test_waiters),   cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_shares),    cmocka_unit_test(test_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -123,6 +123,7 @@ static int ask(struct dialog *d, enum seek_why why)
         !name_find(&uri, d))
         return SEEK_NONE;
     q = (struct dns_question){ .host = uri.host,
+                               .asker = dialog_endpoint(d),
                                .port = uri.port,
                                .secure = uri.secure,
                                .fixed = txn_uri_protocol_named(&uri, by) };
