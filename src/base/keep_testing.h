@@ -15,6 +15,7 @@ struct keep_testing {
     size_t n;
     unsigned puts;
     bool fails;
+    unsigned fails_after; /* so many more times that it is asked; 0: `fails` has it all */
 };
 
 static inline size_t kept_find(const struct keep_testing *t, const struct keep_record *r)
@@ -55,7 +56,11 @@ static inline void keep_testing_put(void *ctx, const struct keep_record *r)
 
 static inline bool keep_testing_fails(void *ctx)
 {
-    return ((const struct keep_testing *)ctx)->fails;
+    struct keep_testing *t = ctx;
+
+    t->fails = t->fails || t->fails_after == 1;
+    t->fails_after -= t->fails_after > 0;
+    return t->fails;
 }
 
 /* All that is put is durable at once. */

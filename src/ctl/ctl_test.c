@@ -348,6 +348,24 @@ static void test_nothing_is_set_while_the_store_fails(void **state)
     assert_non_null(strstr(ask(f, lasting[0], 1), "\"ok\":true"));
 }
 
+/* What was changed before the store began to fail is waited for, whatever became of the others. */
+static void test_changes_wait_though_one_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    unsigned before = f->n_lasting;
+    const char *answer;
+
+    f->kept.fails_after = 3; /* for all of it, and for each */
+    answer = ask(f,
+                 "{\"command\":\"changes\",\"changes\":["
+                 "{\"device\":\"Custom:1000\",\"state\":\"INUSE\"},"
+                 "{\"device\":\"Custom:1001\",\"state\":\"INUSE\"}]}",
+                 2);
+    assert_non_null(strstr(answer, "\"index\":1"));
+    assert_null(strstr(answer, "\"index\":0"));
+    assert_int_equal(f->n_lasting, before + 1);
+}
+
 static void test_settings_reach_the_port(void **state)
 {
     struct fixture *f = *state;
@@ -681,6 +699,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_lasts_is_acknowledged_when_it_is_kept, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_nothing_is_set_while_the_store_fails, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_changes_wait_though_one_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_settings_reach_the_port, setup, teardown),
         cmocka_unit_test_setup_teardown(test_busy_and_failed_reload, setup, teardown),
         cmocka_unit_test_setup_teardown(test_several_lines_at_once_and_pieces, setup, teardown),

@@ -235,6 +235,7 @@ static void change_one(struct ctl_request *q, json_t *change, void *subject)
             continue;
         if (request_check(q))
             change_kinds[i].run(&q->job, subject);
+        q->job.lasts = true; /* one that is refused ends no wait for those before it */
         q->arguments = whole;
         return;
     }
