@@ -65,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     BUG_UNLESS(x);
     BUG_UNLESS(addr_parse(&x->rq.peer, STR("127.0.0.1:5"), 0) == 0);
     http_testing_read(x, (struct str){ (const char *)data, size });
-    access_init(&x->http->access); /* nothing is left of the one before */
+    access_init(&x->http->access, &x->http->rng); /* nothing is left of the one before */
     exchange_begin(x);
     exchange_go(x);
     BUG_UNLESS(x->answered && x->status >= 200 && x->status < 600);

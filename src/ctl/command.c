@@ -28,12 +28,16 @@ int request_u32(const struct ctl_request *q, const char *name, uint32_t *out)
     return 0;
 }
 
+static bool is_exact(const struct ctl_request *q)
+{
+    return json_is_true(json_object_get(q->arguments, "exact"));
+}
+
 bool request_wants(const struct ctl_request *q, struct str name)
 {
     struct str prefix = request_text(q, "prefix");
 
-    return str_starts_nocase(name, prefix) &&
-           (name.n == prefix.n || !json_is_true(json_object_get(q->arguments, "exact")));
+    return is_exact(q) ? state_names_equal(name, prefix) : str_starts_nocase(name, prefix);
 }
 
 bool request_wants_resource(const struct ctl_request *q, struct str extension, struct str context)

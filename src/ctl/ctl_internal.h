@@ -81,8 +81,8 @@ struct str request_text(const struct ctl_request *q, const char *name);
 NODISCARD int request_u32(const struct ctl_request *q, const char *name, uint32_t *out);
 /* The answer of the process that has taken another one's place; ends in request_answer. */
 void request_upgraded(struct ctl_request *q, const struct ctl_upgraded *how);
-/* Is a row of that name asked for, by "prefix", or with "exact" by the whole name? Letters' case
- * counts as little. */
+/* Is a row of that name asked for, by "prefix", of which letters' case does not count, or with
+ * "exact" by the whole name? */
 bool request_wants(const struct ctl_request *q, struct str name);
 bool request_wants_resource(const struct ctl_request *q, struct str extension, struct str context);
 /* Run that on the thread, then `done`. */

@@ -20,26 +20,46 @@ static uint64_t now_ms(const struct http *h)
 
 /* ---- failures ---- */
 
-static uint64_t host_of(const struct addr *a)
+static uint64_t host_of(const struct http *h, const struct addr *a)
 {
     const unsigned char *p = a->sa.sa_family == AF_INET6 ? a->v6.sin6_addr.s6_addr
                                                          : (const unsigned char *)&a->v4.sin_addr;
-    uint64_t host = 0xcbf29ce484222325ull;
+    uint64_t host = h->access.key;
 
     /* Of IPv6 the network: whoever has one address there has all. */
-    for (size_t i = 0; i < (a->sa.sa_family == AF_INET6 ? 8 : 4); i++)
+    for (size_t i = 0; i < (a->sa.sa_family == AF_INET6 ? 8 : 4); i++) {
         host = (host ^ p[i]) * 0x100000001b3ull;
+        host ^= host >> 29;
+    }
     return host;
 }
 
 static struct failures *failures_of(struct http *h, const struct addr *a)
 {
-    uint64_t host = host_of(a);
-    struct failures *f = &h->access.failures[host % HTTP_FAILURES];
+    uint64_t host = host_of(h, a);
+    struct failures *set =
+        &h->access.failures[host % (HTTP_FAILURES / HTTP_FAILURE_WAYS) * HTTP_FAILURE_WAYS];
+    struct failures *f = set; /* where it is, else where least is lost */
 
+    for (size_t i = 0; i < HTTP_FAILURE_WAYS && f->host != host; i++)
+        if (set[i].host == host || set[i].n < f->n)
+            f = &set[i];
     if (f->host != host || now_ms(h) - f->since_ms >= FAILURES_MS)
         *f = (struct failures){ .host = host, .since_ms = now_ms(h) };
     return f;
+}
+
+/* Has that address guessed too often? */
+static bool guesses(struct http *h, const struct http_request *rq)
+{
+    return !rq->again && failures_of(h, &rq->peer)->n >= FAILURES_MAX;
+}
+
+static int guessed(struct http *h, const struct http_request *rq)
+{
+    if (!rq->again)
+        failures_of(h, &rq->peer)->n++;
+    return ACCESS_WRONG;
 }
 
 /* ---- secrets ---- */
@@ -80,14 +100,21 @@ static bool credential_named(const struct settings *s, struct str name, struct c
     return true;
 }
 
+/* From there? A token may be used anywhere. */
+static bool may_come(const struct http *h, const struct http_request *rq,
+                     const struct credential *c)
+{
+    const struct settings *s = h->settings;
+    const struct manager_user *u = s->manager ? manager_user_find(s->manager, c->name) : NULL;
+
+    return !u || c->name.p != u->name.p || address_rules_permit(s, &u->source, &rq->peer);
+}
+
 static bool prove_named(const struct http *h, const struct http_request *rq, struct str name,
                         struct str secret, struct credential *out)
 {
-    const struct settings *s = h->settings;
-    const struct manager_user *u = s->manager ? manager_user_find(s->manager, name) : NULL;
-
-    return credential_named(s, name, out) && secret_is(out->secret, secret) &&
-           (!u || out->name.p != u->name.p || address_rules_permit(s, &u->source, &rq->peer));
+    return credential_named(h->settings, name, out) && secret_is(out->secret, secret) &&
+           may_come(h, rq, out);
 }
 
 /* All are looked at, so that how long it takes tells nothing. */
@@ -107,21 +134,16 @@ static bool prove_secret(const struct http *h, struct str secret, struct credent
 int access_prove(struct http *h, const struct http_request *rq, struct str name, struct str secret,
                  struct credential *out)
 {
-    struct failures *f = failures_of(h, &rq->peer);
-
-    if (f->n >= FAILURES_MAX)
+    if (guesses(h, rq))
         return ACCESS_TOO_OFTEN;
-    if (prove_named(h, rq, name, secret, out))
-        return 0;
-    f->n++;
-    return ACCESS_WRONG;
+    return prove_named(h, rq, name, secret, out) ? 0 : guessed(h, rq);
 }
 
 /* ---- sessions ---- */
 
-void access_init(struct access *a)
+void access_init(struct access *a, struct rng *rng)
 {
-    *a = (struct access){ .n_sessions = 0 };
+    *a = (struct access){ .key = rng_u64(rng) };
     list_init(&a->sessions);
 }
 
@@ -150,14 +172,33 @@ static void random_hex(struct http *h, char out[33])
     out[32] = '\0';
 }
 
+/* The oldest one makes room, of that name if it has many. */
+static void make_room(struct access *a, struct str name)
+{
+    struct session *oldest = NULL;
+    size_t n = 0;
+
+    LIST_FOREACH (it, &a->sessions) {
+        struct session *s = CONTAINER_OF(it, struct session, link);
+
+        if (!str_equal(str_of(s->name), name))
+            continue;
+        oldest = oldest ? oldest : s;
+        n++;
+    }
+    if (n >= HTTP_SESSIONS_OF_ONE)
+        session_free(a, oldest);
+    else if (a->n_sessions == HTTP_SESSIONS_MAX)
+        session_free(a, CONTAINER_OF(a->sessions.next, struct session, link));
+}
+
 const struct session *session_create(struct http *h, const struct credential *c)
 {
     struct session *s = calloc(1, sizeof(*s));
 
     if (!s)
         return NULL;
-    if (h->access.n_sessions == HTTP_SESSIONS_MAX)
-        session_free(&h->access, CONTAINER_OF(h->access.sessions.next, struct session, link));
+    make_room(&h->access, c->name);
     random_hex(h, s->id);
     random_hex(h, s->csrf);
     memcpy(s->name, c->name.p, c->name.n);
@@ -246,15 +287,12 @@ static int prove_pair(struct http *h, const struct http_request *rq, struct str 
 static int prove_bearer(struct http *h, const struct http_request *rq, struct str secret,
                         struct caller *out)
 {
-    struct failures *f = failures_of(h, &rq->peer);
     struct credential c;
 
-    if (f->n >= FAILURES_MAX)
+    if (guesses(h, rq))
         return ACCESS_TOO_OFTEN;
-    if (!prove_secret(h, secret, &c)) {
-        f->n++;
-        return ACCESS_WRONG;
-    }
+    if (!prove_secret(h, secret, &c))
+        return guessed(h, rq);
     caller_set(out, &c);
     return 0;
 }
@@ -340,8 +378,9 @@ static int check_session(struct http *h, const struct http_request *rq, struct c
 {
     struct str id = cookie_value(rq->cookie);
     const struct session *s = id.n ? session_find(h, id) : NULL;
+    struct credential c;
 
-    if (!s)
+    if (!s || !credential_named(h->settings, str_of(s->name), &c) || !may_come(h, rq, &c))
         return 0;
     memcpy(out->name, s->name, sizeof(out->name));
     out->reads = s->reads;

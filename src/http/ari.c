@@ -306,12 +306,19 @@ void ari_mailbox_put(struct exchange *x)
                  answer_done);
 }
 
+/* What a PBX or a person says of it, only they take back. */
 static void mailbox_found(struct exchange *x, const struct commands_answer *a)
 {
-    if (a->n_rows)
-        forget(x, "mailbox.forget", "mailbox");
-    else
+    json_t *rows = rows_of(a);
+    struct str source = text_of(json_array_get(rows, 0), "source");
+
+    if (!a->n_rows)
         ari_fail(x, 404, "Mailbox not found");
+    else if (!str_equal(source, STR(SOURCE)))
+        ari_fail(x, 409, "this mailbox is not ARI's");
+    else
+        forget(x, "mailbox.forget", "mailbox");
+    json_decref(rows);
 }
 
 void ari_mailbox_delete(struct exchange *x)

@@ -70,6 +70,7 @@ static struct stream *stream_create(struct exchange *x, unsigned kinds, bool is_
     list_append(&h->streams, &s->link);
     h->n_streams++;
     x->stream = s;
+    x->rq.again = true;
     x->out.ceiling = WAITING_MAX;
     return s;
 }

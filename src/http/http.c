@@ -13,7 +13,7 @@ int http_init(struct http *h, const struct http_config *cfg)
         return r;
     h->settings = settings_ref(cfg->settings);
     rng_init_system(&h->rng);
-    access_init(&h->access);
+    access_init(&h->access, &h->rng);
     list_init(&h->exchanges);
     list_init(&h->streams);
     list_init(&h->apps);

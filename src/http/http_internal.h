@@ -19,9 +19,11 @@ enum {
     HTTP_BODY_MAX = 1 << 20,
     HTTP_ANSWER_MAX = 1 << 30,
     HTTP_SESSIONS_MAX = 1000,
+    HTTP_SESSIONS_OF_ONE = 100, /* name: of more the oldest ends */
     HTTP_NAME_MAX = 64,
     HTTP_SOURCES_MAX = 4096, /* bytes of an eventSource */
-    HTTP_FAILURES = 1024,    /* addresses whose failed proofs are counted; a power of two */
+    HTTP_FAILURES = 1024,    /* addresses whose failed proofs are counted, */
+    HTTP_FAILURE_WAYS = 4,   /* each in one of so many places: a divisor of that */
 };
 
 enum http_method {
@@ -41,6 +43,7 @@ struct http_request { /* everything is borrowed */
     struct str host, origin, authorization, cookie, csrf, accept, content_type, if_none_match;
     struct addr peer;
     bool secure; /* TLS */
+    bool again;  /* it was let in with this before: no guess, whoever guesses from there */
 };
 
 /* ---- access.c ---- */
@@ -62,6 +65,7 @@ struct session {
 struct access {
     struct list sessions;
     size_t n_sessions;
+    uint64_t key; /* nobody knows whose failures are counted in whose place */
     struct failures {
         uint64_t host;
         uint64_t since_ms;
@@ -74,7 +78,7 @@ enum access_outcome {
     ACCESS_TOO_OFTEN, /* wrong proofs from that address -> 429 */
     ACCESS_FOREIGN,   /* a page of somebody else's -> 403 */
 };
-void access_init(struct access *a);
+void access_init(struct access *a, struct rng *rng);
 void access_fini(struct access *a);
 /* Who asks, and what he may: perhaps nothing. 0 or an access_outcome. */
 NODISCARD int access_check(struct http *h, const struct http_request *rq, struct caller *out);

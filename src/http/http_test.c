@@ -156,6 +156,13 @@ static void test_guessing_is_slow(void **state)
         assert_int_equal(status_of(f, "2001:db8::1", guess), 401);
     assert_int_equal(status_of(f, "2001:db8::2", right), 429); /* of the same network */
     assert_int_equal(status_of(f, "2001:db8:1::2", right), 503);
+    for (unsigned i = 0; i < 2000; i++) { /* others take nobody's count away by what they are */
+        char peer[40];
+
+        snprintf(peer, sizeof(peer), "198.18.%u.%u", i / 256, i % 256);
+        assert_int_equal(status_of(f, peer, right), 503);
+    }
+    assert_int_equal(status_of(f, "2001:db8::1", right), 429);
     f->now_ms += 60000;
     assert_int_equal(status_of(f, "2001:db8::1", right), 503);
     fixture_destroy(f);
@@ -178,9 +185,16 @@ static void test_sessions_end(void **state)
     f->now_ms += 60000;
     assert_int_equal(status_of(f, "192.0.2.1", text), 401);
     assert_int_equal(f->http.access.n_sessions, 0);
-    for (unsigned i = 0; i < HTTP_SESSIONS_MAX + 5; i++)
+    for (unsigned i = 0; i < HTTP_SESSIONS_OF_ONE + 5; i++)
         assert_int_equal(status_of(f, "192.0.2.1", login), 200);
-    assert_int_equal(f->http.access.n_sessions, HTTP_SESSIONS_MAX);
+    assert_int_equal(f->http.access.n_sessions, HTTP_SESSIONS_OF_ONE);
+    s = CONTAINER_OF(f->http.access.sessions.prev, struct session, link);
+    snprintf(text, sizeof(text),
+             "POST /v1/session\ncookie: extstate_session=%s\ntype:application/json\n\n"
+             "{\"name\":\"wall\",\"secret\":\"wall-0123456789abcdef\"}",
+             s->id);
+    assert_int_equal(status_of(f, "192.0.2.1", text), 200); /* instead of hers */
+    assert_int_equal(f->http.access.n_sessions, HTTP_SESSIONS_OF_ONE);
     fixture_destroy(f);
 }
 

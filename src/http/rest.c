@@ -337,6 +337,9 @@ void rest_session_post(struct exchange *x)
                                             : "the name or the secret is wrong");
         return;
     }
+    if (x->caller.session) /* that browser begins anew */
+        session_end(h, x->caller.session);
+    x->caller.session = NULL;
     s = session_create(h, &c);
     if (!s) {
         exchange_fail(x, 503, "busy", "there is no memory for it");

@@ -44,6 +44,11 @@ bool name_equal(struct str a, struct str b)
            str_equal(str_sub(a, label, a.n), str_sub(b, label, b.n));
 }
 
+bool state_names_equal(struct str a, struct str b)
+{
+    return name_equal(a, b);
+}
+
 uint64_t name_hash(const struct map *m, struct str name)
 {
     return map_hash_nocase(m, name); /* whatever its label is; few names differ by case alone */

@@ -162,6 +162,8 @@ NODISCARD int state_dialplan_apply(struct state_core *core, struct dialplan *dp)
 
 /* Can there be a resource of that name? Extensions have 1 to 79 bytes, and are no patterns. */
 bool state_name_is_possible(const struct resource_name *name);
+/* Are these names of one device, or of one provider? */
+bool state_names_equal(struct str a, struct str b);
 /* How names are compared: in extensions dashes are for the eye only, in whatever other packages are
  * about they are part of the name. Pure; of any length. */
 uint64_t resource_name_hash(const struct map *m, const struct resource_name *name);

@@ -12,6 +12,7 @@ import socket
 import ssl
 import subprocess
 import unittest
+import urllib.parse
 
 try:
     from prometheus_client.openmetrics import parser as openmetrics
@@ -463,6 +464,22 @@ class Http(unittest.TestCase):
                              [{"name": "1", "old_messages": 3, "new_messages": 1}])
             self.assertEqual(s.status("DELETE", "/ari/mailboxes/1", headers=basic), 204)
             self.assertEqual(s.status("DELETE", "/ari/mailboxes/1", headers=basic), 404)
+            s.ask("PUT", "/v1/mailboxes/2", {"new": 1, "old": 0}, token=WRITER)  # not by ARI
+            self.assertEqual(s.status("DELETE", "/ari/mailboxes/2", headers=basic), 409)
+
+    def test_names_by_case(self):
+        """A device's name is as it is written, but for the label before a colon."""
+        with Server() as s:
+            for device, state in (("PJSIP/Anna", "INUSE"), ("PJSIP/anna", "BUSY"), ("Custom:Q", "INUSE")):
+                s.ask("PUT", "/v1/devices/" + urllib.parse.quote(device, safe=""), {"state": state}, token=WRITER)
+            s.ask("PUT", "/v1/mailboxes/Box", {"new": 1, "old": 0}, token=WRITER)
+            self.assertEqual(s.ask("GET", "/v1/devices/PJSIP%2Fanna")[1]["state"], "BUSY")
+            self.assertEqual(s.ask("GET", "/v1/devices/PJSIP%2FAnna")[1]["state"], "INUSE")
+            self.assertEqual(s.ask("GET", "/v1/devices/CUSTOM:Q")[1]["state"], "INUSE")
+            for path, status in (("devices/Custom:q", 404), ("devices/PJSIP%2FANNA", 404), ("mailboxes/box", 404),
+                                 ("mailboxes/Box", 200)):
+                with self.subTest(path=path):
+                    self.assertEqual(s.status("GET", "/v1/" + path), status)
 
     def test_ari_events(self):
         with Server() as s:
