@@ -30,7 +30,7 @@ async function load() {
   const { hints } = await ask("GET", "/v1/hints");
   board.replace(hints.filter(h => !h.pattern));
   for (const change of waiting)
-    if (!(board.lamps.get(board.key(change))?.sequence >= change.sequence))
+    if (!(board.lamps.get(board.key(change))?.sequence > change.sequence)) // with the same one it may be stale, or no more
       apply(change);
   waiting = null;
   live("live", true);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The board of lamps. Only those in sight are elements: ten thousand cost no more than a screenful. Changes mark lamps, and
 // one turn of the display draws what is marked.
-import { make, stateKind, stateWords } from "/server.js";
+import { lampWords, make, stateKind, stateWords } from "/server.js";
 
 // At letters of 16 px: on a wall they are larger, and all with them.
 const LETTERS = 16, LAMP_WIDTH = 150, LAMP_HEIGHT = 58, HEAD = 36, GAP = 14, BEYOND = 400; // px
@@ -41,7 +41,7 @@ export class Board {
       this.lamps.delete(key);
       this.due(true);
     } else if (known) {
-      Object.assign(known, lamp);
+      Object.assign(known, { stale: false }, lamp);
       this.marked.add(key);
       this.due(Boolean(this.words) && "soon");
     } else {
@@ -72,7 +72,7 @@ export class Board {
 
   matches(lamp) {
     return !this.words || this.words.split(/\s+/).every(word =>
-      `${lamp.extension}@${lamp.context} ${lamp.name} ${lamp.hint} ${lamp.state} ${stateWords(lamp.state)} ${lamp.presence}`
+      `${lamp.extension}@${lamp.context} ${lamp.name} ${lamp.hint} ${lamp.state} ${lampWords(lamp)} ${lamp.presence}`
         .toLowerCase().includes(word));
   }
 
@@ -190,7 +190,8 @@ export class Board {
     const presence = lamp.presence && lamp.presence !== "not_set" ? lamp.presence + (lamp.presence_message ? `: ${lamp.presence_message}` : "") : "";
     it.number.textContent = lamp.extension;
     it.state.textContent = words;
-    it.text.textContent = [lamp.name, presence].filter(Boolean).join(", ") || lamp.hint.split(",")[0];
+    it.text.textContent = [lamp.stale && "stale", [lamp.name, presence].filter(Boolean).join(", ") || lamp.hint.split(",")[0]].filter(Boolean).join(": ");
+    it.button.dataset.stale = Boolean(lamp.stale);
     it.button.dataset.kind = stateKind(lamp.state);
     it.button.setAttribute("aria-pressed", this.opened === this.key(lamp));
   }

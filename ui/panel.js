@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // One lamp: what it shows and why, who watches it, what was, and what may be set.
-import { ask, make, session, stateKind, stateWords, time } from "/server.js";
+import { ask, lampWords, make, session, stateKind, stateWords, time } from "/server.js";
 import { Telephone } from "/telephone.js";
 
 const STATES = { NOT_INUSE: "Idle", INUSE: "In use", RINGING: "Ringing", BUSY: "Busy", ONHOLD: "On hold", UNAVAILABLE: "Unavailable" };
@@ -40,7 +40,7 @@ export class Panel {
   change(lamp) {
     if (this.key !== `${lamp.extension}@${lamp.context}`)
       return;
-    this.announce.textContent = `${lamp.extension}: ${lamp.removed ? "removed" : stateWords(lamp.state)}`;
+    this.announce.textContent = `${lamp.extension}: ${lamp.removed ? "removed" : lampWords(lamp)}`;
     this.showNow();
     this.due ??= setTimeout(() => { this.due = null; this.refresh(); }, REFRESH_MS);
   }
@@ -70,9 +70,9 @@ export class Panel {
   showNow() {
     const lamp = this.find(this.key);
     const state = lamp?.state ?? "unknown";
-    this.part("now", [state, lamp?.changed_ms], () => [make("p", {},
-      make("span", { class: "mark now", "data-kind": stateKind(state) }, stateWords(state)),
-      lamp?.changed_ms ? ` since ${time(lamp.changed_ms)}` : "")]);
+    this.part("now", [state, lamp?.stale, lamp?.since_ms], () => [make("p", {},
+      make("span", { class: "mark now", "data-kind": stateKind(state), "data-stale": Boolean(lamp?.stale) + "" }, lampWords({ state, stale: lamp?.stale })),
+      lamp?.since_ms ? ` since ${time(lamp.since_ms)}` : "")]);
     this.telephone.server(state);
   }
 
@@ -215,7 +215,9 @@ function list(title, steps) {
 // Who had left by then shows nothing.
 const hasLeft = part => part.part === "watcher" && part.kind && part.kind !== "notify" && ["ended", "given-up"].includes(part.what);
 const deviceWords = state => STATES[state] ?? state;
-const by = part => part.source ? ` (by ${part.source}${part.cause ? `, #${part.cause}` : ""})` : "";
+// Nobody has said what is so because its source is away.
+const by = part => part.source ? ` (${part.away_s === undefined ? `by ${part.source}` : `because ${part.source} is away for longer than its grace of ${part.away_s} s`}${
+  part.cause ? `, #${part.cause}` : ""})` : "";
 
 // A row of explain, in words; of a device one for each source.
 function partWords(part) {
@@ -244,9 +246,9 @@ function partWords(part) {
       if (part.until_ms)
         return [`the lamp was ${stateWords(part.state)} until ${time(part.until_ms)}, by the first change that the journal has of it`];
       if (part.at_ms)
-        return [`the lamp was ${stateWords(part.state)} since ${time(part.at_ms)}${by(part)}`];
+        return [`the lamp was ${lampWords(part)} since ${time(part.since_ms ?? part.at_ms)}${by(part)}`];
       return [...part.has_hint === false ? [] : [`the hint ${part.hint} (${part.file ?? "made by itself"}${part.line ? `:${part.line}` : ""}) makes that ${stateWords(part.hint_state ?? part.state)}`],
-        `so the lamp is ${stateWords(part.state)}: its state number ${part.sequence}, since ${time(part.changed_ms)}${by(part)}`];
+        `so the lamp is ${lampWords(part)} since ${time(part.since_ms)}; its state number ${part.sequence} is of ${time(part.changed_ms)}${by(part)}`];
     case "trouble":
       return [`${part.why}${part.nearest?.length ? `; perhaps ${part.nearest.join(", ")}` : ""}`];
     case "source":
@@ -260,13 +262,14 @@ function partWords(part) {
 function changeWords(c) {
   switch (c.kind) {
     case "device":
-      return `${c.by ?? "the default"} says ${c.device} is ${c.said ? deviceWords(c.said) : "nothing"}; together ${deviceWords(c.state)}${by(c)}`;
+      return `${c.away_s === undefined ? `${c.by ?? "the default"} says ${c.device} is ${c.said ? deviceWords(c.said) : "nothing"}`
+        : `${c.device} counts as ${deviceWords(c.said)} for ${c.by}`}; together ${deviceWords(c.state)}${by(c)}`;
     case "presence":
       return `${c.provider} is ${[c.state, c.subtype, c.message].filter(Boolean).join(", ")}${by(c)}`;
     case "mailbox":
       return `${c.mailbox}: ${c.new} new, ${c.old} old${by(c)}`;
     case "snapshot":
-      return `the lamp is ${stateWords(c.state)}${c.former ? `, was ${stateWords(c.former)}` : ""}${by(c)}`;
+      return `the lamp is ${lampWords(c)}${c.former ? `, was ${stateWords(c.former)}` : ""}${by(c)}`;
     case "publication":
       return `${c.publisher}'s publication is ${c.what}${c.why ? `: ${c.why}` : ""}`;
     case "subscription":

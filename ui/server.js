@@ -37,6 +37,11 @@ export function stateWords(state) {
   return WORDS[state] ?? state;
 }
 
+// What a lamp shows, and whether somebody who is away has said it.
+export function lampWords(lamp) {
+  return stateWords(lamp.state) + (lamp.stale ? ", stale" : "");
+}
+
 export function stateKind(state) {
   if (state.includes("Ringing"))
     return "ringing";

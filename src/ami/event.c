@@ -142,13 +142,16 @@ static bool presence_differs(const struct snapshot *a, const struct snapshot *b)
            !str_equal(a->presence_message, b->presence_message);
 }
 
-/* With `ringing_repeat` a snapshot comes that is like the one before: it is told, too. */
+/* Asterisk has no word for what is stale. With `ringing_repeat` a snapshot comes that is like the
+ * one before: it is told, too. */
 static void tell_snapshot(struct ami_server *a, const struct snapshot *former,
                           const struct snapshot *now)
 {
     bool presence;
 
     if (now->package.n || !(now->has_hint || (former && former->has_hint)))
+        return;
+    if (former && former->sequence == now->sequence)
         return;
     presence = former && now->state != EXTENSION_REMOVED && presence_differs(former, now);
     if (!former || former->state != now->state || !presence)

@@ -327,10 +327,11 @@ static void test_busy(void **state)
 
 /* ---- events ---- */
 
-static struct snapshot *snapshot_of(enum extension_state state, enum presence_state presence,
-                                    const char *message)
+static struct snapshot *snapshot_of(uint64_t sequence, enum extension_state state,
+                                    enum presence_state presence, const char *message)
 {
-    const struct snapshot_spec spec = { .state = state,
+    const struct snapshot_spec spec = { .sequence = sequence,
+                                        .state = state,
                                         .hint_state = state,
                                         .has_hint = true,
                                         .presence = presence,
@@ -352,11 +353,13 @@ static struct snapshot *snapshot_of(enum extension_state state, enum presence_st
 static void test_extensions(void **state)
 {
     struct stage *s = stage_of(state);
-    struct snapshot *at[] = { snapshot_of(EXTENSION_IDLE, PRESENCE_NOT_SET, ""),
-                              snapshot_of(EXTENSION_INUSE_RINGING, PRESENCE_NOT_SET, ""),
-                              snapshot_of(EXTENSION_INUSE_RINGING, PRESENCE_DND, "a\r\nb: c"),
-                              snapshot_of(EXTENSION_BUSY, PRESENCE_AWAY, ""),
-                              snapshot_of(EXTENSION_REMOVED, PRESENCE_AWAY, "") };
+    struct snapshot *at[] = { snapshot_of(1, EXTENSION_IDLE, PRESENCE_NOT_SET, ""),
+                              snapshot_of(2, EXTENSION_INUSE_RINGING, PRESENCE_NOT_SET, ""),
+                              snapshot_of(3, EXTENSION_INUSE_RINGING, PRESENCE_DND, "a\r\nb: c"),
+                              snapshot_of(4, EXTENSION_BUSY, PRESENCE_AWAY, ""),
+                              snapshot_of(5, EXTENSION_REMOVED, PRESENCE_AWAY, "") };
+    struct snapshot *repeated = snapshot_of(3, EXTENSION_INUSE_RINGING, PRESENCE_NOT_SET, "");
+    struct snapshot *stale = snapshot_of(3, EXTENSION_INUSE_RINGING, PRESENCE_NOT_SET, "");
 
     enter(s, 0, "wall", "look");
     for (size_t i = 0; i < ARRAY_LEN(at); i++)
@@ -364,8 +367,14 @@ static void test_extensions(void **state)
                                                        .snapshot = at[i],
                                                        .former = i ? at[i - 1] : NULL });
     ami_server_change(s->server, &(struct change){ .kind = CHANGE_SNAPSHOT,
-                                                   .snapshot = at[1],
+                                                   .snapshot = repeated,
                                                    .former = at[1] }); /* while it rings */
+    stale->stale = true;
+    ami_server_change(s->server, &(struct change){ .kind = CHANGE_SNAPSHOT,
+                                                   .snapshot = stale,
+                                                   .former = repeated }); /* no event has that */
+    snapshot_unref(repeated);
+    snapshot_unref(stale);
     expect(s, 0,
            STATUS("0", "Idle") STATUS(
                "9",

@@ -32,11 +32,8 @@ struct ctl_state { /* what a job may look at and change on the state thread */
     struct publication_store *publications;
     struct mailboxes *mailboxes;
     struct asterisk_sources *sources;
-    struct keep keep; /* where what they are told goes */
-    unsigned lookup;  /* consumer bit for looking up what a name means */
-    /* Is it a source that is away for too long? */
-    bool (*source_is_stale)(void *ctx, struct str source);
-    void *source_ctx;
+    struct keep keep;          /* where what they are told goes */
+    unsigned lookup;           /* consumer bit for looking up what a name means */
     struct contacts *contacts; /* NULL: there is no registrar */
 };
 

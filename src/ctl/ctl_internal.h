@@ -40,7 +40,6 @@ struct ctl_request {
     bool endpoint_barred;
     size_t watchers_shown;
     uint64_t follow, lost;
-    const struct ctl_state *on;                          /* of jobs on the state thread */
     const struct ctl_edge *(*seen)(const void *subject); /* of the port */
     bool partly; /* of a reload: not all of it could be applied; of verify: not sound */
     /* What several threads add to, one after the other. */
@@ -133,10 +132,8 @@ void request_answer(struct ctl_request *q); /* deliver and free */
 void request_finish(struct ctl_request *q, void (*more)(struct ctl_request *q, struct json *out));
 
 /* The members that one has wherever it stands. */
-void print_device(struct json *row, const struct ctl_state *state,
-                  const struct state_device_view *v);
-void print_presence(struct json *row, const struct ctl_state *state,
-                    const struct state_presence_view *v);
+void print_device(struct json *row, const struct state_device_view *v);
+void print_presence(struct json *row, const struct state_presence_view *v);
 void print_inbound(struct json *row, const struct inbound_publication_view *v);
 void print_subscription(struct json *row, const struct subscription_view *v);
 void print_publication(struct json *row, const struct publication_view *v);

@@ -97,8 +97,13 @@ static void on_hint(void *ctx, const struct state_hint_view *v, enum composition
     json_add_str(&row, "order", order_name(order));
     json_add_u64(&row, "sequence", s->sequence);
     json_add_u64(&row, "changed_ms", s->changed_wall_ms);
+    json_add_u64(&row, "since_ms", s->since_wall_ms);
+    if (s->stale)
+        json_add_bool(&row, "stale", true);
     json_add_u64(&row, "cause", s->cause.number);
     json_add_str(&row, "source", s->cause.source);
+    if (s->cause.away)
+        json_add_u64(&row, "away_s", s->cause.grace_s);
     request_row_end(q, &row);
 }
 
@@ -107,7 +112,7 @@ static void on_device(void *ctx, const struct state_device_view *v)
     struct ctl_request *q = ctx;
     struct json row = part(q, "device");
 
-    print_device(&row, q->on, v);
+    print_device(&row, v);
     json_add_bool(&row, "known", v->known);
     request_row_end(q, &row);
     if (!v->known)
@@ -120,7 +125,7 @@ static void on_presence(void *ctx, const struct state_presence_view *v, bool kno
     struct ctl_request *q = ctx;
     struct json row = part(q, "presence");
 
-    print_presence(&row, q->on, v);
+    print_presence(&row, v);
     json_add_bool(&row, "known", known);
     request_row_end(q, &row);
 }
@@ -231,7 +236,6 @@ static void explain_state(struct ctl_job *job, void *subject)
     struct resource_name name = { .context = request_text(q, "context"),
                                   .extension = request_text(q, "extension") };
 
-    q->on = state;
     if (s)
         name = (struct resource_name){ .context = s->context, .extension = s->extension };
     if (state_look(state->core, &name, &look)) {

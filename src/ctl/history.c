@@ -286,6 +286,7 @@ static void tell_unchanged(struct moment *m)
     if (s->has_hint)
         json_add_str(&row, "hint", s->hint);
     json_add_u64(&row, "at_ms", s->changed_wall_ms);
+    json_add_u64(&row, "since_ms", s->since_wall_ms);
     request_row_end(m->q, &row);
     snprintf(m->hint, sizeof(m->hint), "%.*s", STR_FMT(s->hint));
 }

@@ -34,56 +34,48 @@ static bool refused(struct ctl_request *q, void *subject)
 }
 
 /* What holds still has no member for it. */
-static void add_stale(struct json *row, const struct ctl_state *state, struct str source)
+static void add_stale(struct json *row, bool stale)
 {
-    if (state->source_is_stale && state->source_is_stale(state->source_ctx, source))
+    if (stale)
         json_add_bool(row, "stale", true);
 }
 
 /* ---- devices ---- */
 
-void print_device(struct json *row, const struct ctl_state *state,
-                  const struct state_device_view *v)
+void print_device(struct json *row, const struct state_device_view *v)
 {
     json_add_str(row, "device", v->device);
     json_add_str(row, "state", device_state_name(v->state));
     json_add_str(row, "text", device_state_text(v->state));
     json_add_u64(row, "changed_ms", v->changed_wall_ms);
+    add_stale(row, v->stale);
     json_add_array(row, "sources");
     for (size_t i = 0; i < v->n_sources; i++) {
         json_add_object(row, NULL);
         json_add_str(row, "source", v->sources[i].source);
         json_add_str(row, "state", device_state_name(v->sources[i].state));
         json_add_u64(row, "changed_ms", v->sources[i].changed_wall_ms);
-        add_stale(row, state, v->sources[i].source);
+        add_stale(row, v->sources[i].stale);
         json_end_object(row);
     }
     json_end_array(row);
 }
 
-struct walk {
-    struct ctl_request *request;
-    const struct ctl_state *state;
-};
-
 static void on_device(void *ctx, const struct state_device_view *v)
 {
-    const struct walk *walk = ctx;
-    struct ctl_request *q = walk->request;
+    struct ctl_request *q = ctx;
     struct json row;
 
     if (!request_wants(q, v->device))
         return;
     row = request_row(q);
-    print_device(&row, walk->state, v);
+    print_device(&row, v);
     request_row_end(q, &row);
 }
 
 void state_devices(struct ctl_job *job, void *subject)
 {
-    struct walk walk = { request_of(job), subject };
-
-    state_devices_each(core_of(subject), on_device, &walk);
+    state_devices_each(core_of(subject), on_device, request_of(job));
 }
 
 void state_device_look(struct ctl_job *job, void *subject)
@@ -96,6 +88,7 @@ void state_device_look(struct ctl_job *job, void *subject)
     json_add_str(&row, "device", device);
     json_add_str(&row, "state", device_state_name(state));
     json_add_str(&row, "text", device_state_text(state));
+    add_stale(&row, state_device_is_stale(core_of(subject), device));
     request_row_end(q, &row);
 }
 
@@ -146,8 +139,7 @@ void state_device_drop(struct ctl_job *job, void *subject)
 
 /* ---- presence ---- */
 
-void print_presence(struct json *row, const struct ctl_state *state,
-                    const struct state_presence_view *v)
+void print_presence(struct json *row, const struct state_presence_view *v)
 {
     json_add_str(row, "provider", v->provider);
     json_add_str(row, "state", presence_state_name(v->state));
@@ -156,26 +148,24 @@ void print_presence(struct json *row, const struct ctl_state *state,
     if (v->source.n)
         json_add_str(row, "source", v->source);
     json_add_u64(row, "changed_ms", v->changed_wall_ms);
-    add_stale(row, state, v->source);
+    add_stale(row, v->stale);
 }
 
 static void on_presence(void *ctx, const struct state_presence_view *v)
 {
-    const struct walk *walk = ctx;
+    struct ctl_request *q = ctx;
     struct json row;
 
-    if (!request_wants(walk->request, v->provider))
+    if (!request_wants(q, v->provider))
         return;
-    row = request_row(walk->request);
-    print_presence(&row, walk->state, v);
-    request_row_end(walk->request, &row);
+    row = request_row(q);
+    print_presence(&row, v);
+    request_row_end(q, &row);
 }
 
 void state_presences(struct ctl_job *job, void *subject)
 {
-    struct walk walk = { request_of(job), subject };
-
-    state_presences_each(core_of(subject), on_presence, &walk);
+    state_presences_each(core_of(subject), on_presence, request_of(job));
 }
 
 static bool is_settable(struct str provider)
@@ -291,6 +281,8 @@ void commands_print_lamp(struct json *row, const struct snapshot *s)
     json_add_str(row, "presence_message", s->presence_message);
     json_add_u64(row, "sequence", s->sequence);
     json_add_u64(row, "changed_ms", s->changed_wall_ms);
+    json_add_u64(row, "since_ms", s->since_wall_ms);
+    add_stale(row, s->stale);
 }
 
 static void on_hint(void *ctx, const struct state_hint_view *v)
@@ -430,8 +422,7 @@ void state_publications(struct ctl_job *job, void *subject)
 
 static void on_mailbox(void *ctx, const struct mailbox_view *v)
 {
-    const struct walk *walk = ctx;
-    struct ctl_request *q = walk->request;
+    struct ctl_request *q = ctx;
     struct json row;
 
     if (!request_wants(q, v->mailbox))
@@ -442,15 +433,13 @@ static void on_mailbox(void *ctx, const struct mailbox_view *v)
     json_add_u64(&row, "old", v->old_count);
     json_add_str(&row, "source", v->source);
     json_add_u64(&row, "sources", v->n_sources);
-    add_stale(&row, walk->state, v->source);
+    add_stale(&row, v->stale);
     request_row_end(q, &row);
 }
 
 void state_mailboxes(struct ctl_job *job, void *subject)
 {
-    struct walk walk = { request_of(job), subject };
-
-    mailboxes_each(walk.state->mailboxes, on_mailbox, &walk);
+    mailboxes_each(((struct ctl_state *)subject)->mailboxes, on_mailbox, request_of(job));
 }
 
 static void answer_mailbox(struct ctl_request *q, int r)

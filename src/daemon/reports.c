@@ -131,13 +131,6 @@ static struct intake *intake_get(struct state_thread *s, struct str source)
     return f;
 }
 
-bool state_source_is_stale(void *ctx, struct str source)
-{
-    const struct intake *f = intake_find(ctx, source);
-
-    return f && f->source.stale;
-}
-
 void state_intakes_fini(struct state_thread *s)
 {
     LIST_FOREACH_SAFE (it, &s->intakes)

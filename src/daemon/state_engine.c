@@ -104,6 +104,8 @@ static void on_snapshot(void *ctx, const struct snapshot *s, const struct snapsh
 
     if (feed_wants(e->changes, CHANGE_SNAPSHOT))
         put_change(e, (struct change){ .kind = CHANGE_SNAPSHOT, .snapshot = s, .former = former });
+    if (former && former->sequence == s->sequence) /* the edges alone show what is stale */
+        return;
     watcher_info_snapshot(e->watchers, s);
     resource_lists_snapshot(e->lists, s, consumers);
     e->port.state.snapshot(e->port.state.ctx, s, former,

@@ -313,8 +313,6 @@ static void job_run(struct inbox_message *m, void *owner)
                                              .sources = s->engine.sources,
                                              .keep = s->engine.keep,
                                              .lookup = CONSUMER_LOOKUP,
-                                             .source_is_stale = state_source_is_stale,
-                                             .source_ctx = s,
                                              .contacts = s->engine.contacts });
     j->wait.done = job_kept;
     if (j->job->lasts)

@@ -215,7 +215,6 @@ size_t reporter_waiting(const struct reporter *r); /* bytes */
 bool reporter_lost(struct reporter *r); /* some could not be taken in: all is to be told anew */
 /* The bytes are copied. */
 void state_post_reports(struct state_thread *s, struct reporter *r, struct str reports);
-bool state_source_is_stale(void *state_thread, struct str source);
 void state_intakes_fini(struct state_thread *s);
 
 /* To all workers; ctx is the state thread. */

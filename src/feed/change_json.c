@@ -143,6 +143,9 @@ static void print_snapshot(const struct change *c, struct json *out)
     if (s->has_hint && s->published)
         json_add_str(out, "hint_state", extension_state_text(s->hint_state));
     json_add_bool(out, "published", s->published != NULL);
+    if (s->stale)
+        json_add_bool(out, "stale", true);
+    add_counted(out, "since_ms", s->since_wall_ms);
 }
 
 static void print_mailbox(const struct change_mailbox *m, struct json *out)
@@ -262,6 +265,8 @@ void change_print_json(const struct change *c, struct json *out)
     json_add_str(out, "kind", change_kind_name(c->kind));
     add_counted(out, "cause", c->cause.number);
     add_given(out, "source", c->cause.source);
+    if (c->cause.away)
+        json_add_u64(out, "away_s", c->cause.grace_s);
     switch (c->kind) {
     case CHANGE_DEVICE:
         print_device(&c->device, out);

@@ -65,6 +65,16 @@ static void test_states(void **state)
                    "{\"at_ms\":0,\"kind\":\"snapshot\",\"resource\":\"1000@users\",\"sequence\":7,"
                    "\"state\":\"removed\",\"former\":\"Idle\",\"hint\":\"Custom:\\\"1\\\"\","
                    "\"published\":false}");
+    is->stale = true;
+    is->since_wall_ms = 4;
+    assert_printed(
+        &(struct change){ .kind = CHANGE_SNAPSHOT,
+                          .cause = { 42, STR("pbx-a"), .away = true, .grace_s = 30 },
+                          .snapshot = is },
+        "1000@users",
+        "{\"at_ms\":0,\"kind\":\"snapshot\",\"cause\":42,\"source\":\"pbx-a\",\"away_s\":30,"
+        "\"resource\":\"1000@users\",\"sequence\":7,\"state\":\"removed\","
+        "\"hint\":\"Custom:\\\"1\\\"\",\"published\":false,\"stale\":true,\"since_ms\":4}");
     assert_printed(&(struct change){ .kind = CHANGE_PRESENCE,
                                      .presence = { .provider = STR("CustomPresence:a"),
                                                    .state = PRESENCE_AWAY,

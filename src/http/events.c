@@ -181,6 +181,8 @@ static void print_event(struct buf *out, const struct change *c)
     buf_printf(out, "event: %.*s\ndata: ", STR_FMT(change_kind_name(c->kind)));
     json_add_object(&j, NULL);
     json_add_u64(&j, "at_ms", c->wall_ms);
+    if (c->cause.away)
+        json_add_u64(&j, "away_s", c->cause.grace_s);
     switch (c->kind) {
     case CHANGE_DEVICE:
         print_device(&j, &c->device);

@@ -469,9 +469,11 @@ static int event_say(struct stream *m, const struct asterisk_event *e, uint64_t 
 {
     const struct server *s = m->server;
     const struct asterisk_sources *a = s->sources;
-    const struct state_source_view said = { source_of(s), e->state,
-                                            recalled_ms ? recalled_ms
-                                                        : clock_wall_ms(a->cfg.clock) };
+    const struct state_source_view said = { .source = source_of(s),
+                                            .state = e->state,
+                                            .changed_wall_ms = recalled_ms
+                                                                   ? recalled_ms
+                                                                   : clock_wall_ms(a->cfg.clock) };
     struct str name = { e->name, e->name_n };
     struct told *t;
     int r = told_note(m, e, &t);

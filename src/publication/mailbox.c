@@ -13,6 +13,7 @@ struct report {
     struct mailbox_counts counts;
     uint64_t serial; /* of all reports, in the order in which they came */
     uint64_t heard;  /* the last one that said so: 0: before the process */
+    bool stale;      /* the source is away for too long */
 };
 
 struct mailbox {
@@ -270,6 +271,8 @@ static int device_tell(struct mailboxes *m, const struct mailbox *b)
                              newest->counts.new_count ? DEVICE_INUSE : DEVICE_NOT_INUSE);
     else
         r = state_device_forget(m->core, source, device);
+    if (r >= 0 && newest && newest->stale)
+        r = state_device_stale(m->core, source, device);
     if (r >= 0)
         r = state_device_forget(m->core, other, device);
     return r < 0 ? r : 0;
@@ -490,7 +493,10 @@ int mailbox_hear(struct mailboxes *m, struct str source, struct str mailbox, uin
         b->reports[i].counts.old_count != old_count)
         return mailbox_set(m, source, mailbox, new_count, old_count);
     b->reports[i].heard = ++m->last_serial;
-    return 0;
+    if (!b->reports[i].stale)
+        return 0;
+    b->reports[i].stale = false;
+    return mailbox_tell(m, b, source, false);
 }
 
 uint64_t mailboxes_reports(const struct mailboxes *m)
@@ -530,19 +536,40 @@ int mailbox_forget(struct mailboxes *m, struct str source, struct str mailbox)
     return r;
 }
 
-int mailboxes_source_end(struct mailboxes *m, struct str source, uint64_t until, size_t limit)
+static int report_end(struct mailboxes *m, struct mailbox *b, struct report *report,
+                      const struct source_ending *end)
+{
+    int r;
+
+    if (end->how == SOURCE_END_FORGOTTEN)
+        return mailbox_forget(m, end->source, b->name);
+    state_cause_begin_away(m->core, end->source, end->grace_s);
+    if (end->how == SOURCE_END_KEPT) {
+        report->stale = true;
+        r = mailbox_tell(m, b, end->source, false);
+        if (r < 0)
+            report->stale = false; /* it is to be tried again */
+    } else {
+        r = mailbox_forget(m, end->source, b->name);
+    }
+    state_cause_end(m->core);
+    return r;
+}
+
+int mailboxes_source_end(struct mailboxes *m, const struct source_ending *end, size_t limit)
 {
     MAP_FOREACH_SAFE (node, &m->by_name) {
         struct mailbox *b = CONTAINER_OF(node, struct mailbox, node);
-        size_t i = report_find(b, source);
+        size_t i = report_find(b, end->source);
         int r;
 
-        if (i == b->n_reports || b->reports[i].heard > until)
+        if (i == b->n_reports || b->reports[i].heard > end->until ||
+            (end->how == SOURCE_END_KEPT && b->reports[i].stale))
             continue;
         if (!limit)
             return MAILBOX_MORE;
         limit--;
-        r = mailbox_forget(m, source, b->name);
+        r = report_end(m, b, &b->reports[i], end);
         if (r < 0)
             return r;
     }
@@ -760,6 +787,7 @@ void mailboxes_each(const struct mailboxes *m,
             v.source = newest->source;
             v.new_count = newest->counts.new_count;
             v.old_count = newest->counts.old_count;
+            v.stale = newest->stale;
         }
         each(ctx, &v);
     }

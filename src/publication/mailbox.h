@@ -57,9 +57,9 @@ NODISCARD int mailbox_hear(struct mailboxes *m, struct str source, struct str ma
                            uint32_t new_count, uint32_t old_count);
 /* How many reports there have been: a moment, for mailboxes_source_end. */
 uint64_t mailboxes_reports(const struct mailboxes *m);
-/* Forget what the source has said up to that moment and not again since; at most `limit` of it. 0:
- * that was all; MAILBOX_MORE; -ENOMEM. */
-NODISCARD int mailboxes_source_end(struct mailboxes *m, struct str source, uint64_t until,
+/* As state_source_end, but that a number of messages cannot be unavailable: then it is forgotten.
+ * 0: that was all; MAILBOX_MORE; -ENOMEM. */
+NODISCARD int mailboxes_source_end(struct mailboxes *m, const struct source_ending *end,
                                    size_t limit);
 /* It says nothing any more. */
 NODISCARD int mailbox_forget(struct mailboxes *m, struct str source, struct str mailbox);
@@ -75,6 +75,7 @@ void mailboxes_keep_all(const struct mailboxes *m);
 struct mailbox_view {           /* borrowed for the call */
     struct str mailbox, source; /* the newest report's */
     uint32_t new_count, old_count;
+    bool stale; /* likewise: its source is away for too long */
     size_t n_sources;
     const struct mailbox_counts *here; /* as told by the port; NULL: nothing */
 };

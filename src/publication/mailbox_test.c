@@ -258,6 +258,55 @@ static void test_device(void **state)
     testing_fini(&t);
 }
 
+static void end_all(struct testing *t, const char *source, uint64_t until, enum source_end how)
+{
+    const struct source_ending end = { str_of(source), until, how, 30 };
+
+    while (mailboxes_source_end(t->mailboxes, &end, 1) == MAILBOX_MORE)
+        ;
+}
+
+static void on_stale(void *ctx, const struct mailbox_view *v)
+{
+    *(bool *)ctx |= v->stale;
+}
+
+static bool any_stale(const struct testing *t)
+{
+    bool stale = false;
+
+    mailboxes_each(t->mailboxes, on_stale, &stale);
+    assert_int_equal(stale, state_device_is_stale(t->core, STR("MWI:100@d")));
+    return stale;
+}
+
+/* What is kept is marked, and the device with it, until the source says it again, or another
+ * something newer. */
+static void test_stale(void **state)
+{
+    struct testing t;
+    uint64_t until;
+
+    (void)state;
+    testing_init(&t);
+    configure(&t, AORS, "");
+    assert_int_equal(report(&t, "a", "100@d", 1, 0), 0);
+    end_all(&t, "a", mailboxes_reports(t.mailboxes), SOURCE_END_KEPT);
+    assert_true(any_stale(&t));
+    assert_counts(&t, "alice", 1, 0);
+    assert_int_equal(mailbox_hear(t.mailboxes, STR("a"), STR("100@d"), 1, 0), 0);
+    assert_false(any_stale(&t));
+    until = mailboxes_reports(t.mailboxes);
+    end_all(&t, "a", until, SOURCE_END_KEPT);
+    assert_int_equal(report(&t, "b", "100@d", 2, 0), 0);
+    assert_false(any_stale(&t));
+    assert_int_equal(mailbox_forget(t.mailboxes, STR("b"), STR("100@d")), 0);
+    assert_true(any_stale(&t));
+    end_all(&t, "a", until, SOURCE_END_UNAVAILABLE);
+    assert_int_equal(state_device_get(t.core, STR("MWI:100@d")), DEVICE_INVALID);
+    testing_fini(&t);
+}
+
 static void test_configuration(void **state)
 {
     struct testing t;
@@ -383,6 +432,7 @@ int main(void)
         cmocka_unit_test(test_unsolicited),
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_device),
+        cmocka_unit_test(test_stale),
         cmocka_unit_test(test_configuration),
         cmocka_unit_test(test_bad_names),
         cmocka_unit_test(test_listed),

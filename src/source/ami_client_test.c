@@ -404,10 +404,61 @@ static void test_stale(void **state)
         assert_false(view_of(&b).stale);
         assert_device(&b, "PJSIP/alice", DEVICE_INUSE);
         bench_step(&b, 200);
-        assert_true(view_of(&b).stale && b.intake.stale);
+        assert_true(view_of(&b).stale);
+        assert_true(state_device_is_stale(b.core, STR("PJSIP/alice")));
         assert_text(&b.told, "up down stale ", __FILE__, __LINE__);
         assert_device(&b, "PJSIP/alice",
                       choices[i] == SOURCE_STALE_KEEP ? DEVICE_INUSE : DEVICE_UNAVAILABLE);
+        bench_fini(&b);
+    }
+}
+
+static bool is_stale(struct bench *b, const char *device)
+{
+    return state_device_is_stale(b->core, str_of(device));
+}
+
+static void reconnect(struct bench *b, const char *login)
+{
+    bench_step(b, 1010);
+    source_opened(b->source);
+    hear(b, GREETING);
+    hear(b, login);
+}
+
+/* What is read again holds again, one after the other; what a list that breaks off did not come to
+ * stays stale, until one that is whole has it, or has it no more. */
+static void test_stale_until_read(void **state)
+{
+    static const enum source_stale choices[] = { SOURCE_STALE_UNAVAILABLE, SOURCE_STALE_KEEP };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(choices); i++) {
+        struct source_settings s = { .stale = choices[i], .retry_interval_s = 1 };
+        struct bench b;
+
+        follow(&b, &s);
+        hear(&b, DEVICE("Custom:x", "BUSY"));
+        b.settings.retry_interval_s = 1;
+        source_ended(b.source, STR("gone"));
+        b.connect_result = -ENETUNREACH;
+        bench_step(&b, 30100);
+        assert_true(is_stale(&b, "PJSIP/alice") && is_stale(&b, "PJSIP/bob"));
+        b.connect_result = 0;
+        reconnect(&b, ACCEPTED("i3"));
+        assert_true(is_stale(&b, "PJSIP/alice"));
+        hear(&b, START("l4") DEVICE_OF("l4", "PJSIP/alice", "INUSE"));
+        assert_false(is_stale(&b, "PJSIP/alice"));
+        assert_true(is_stale(&b, "PJSIP/bob"));
+        source_ended(b.source, STR("gone")); /* in the middle */
+        assert_true(is_stale(&b, "PJSIP/bob") && is_stale(&b, "Custom:x"));
+        assert_device(&b, "PJSIP/bob",
+                      choices[i] == SOURCE_STALE_KEEP ? DEVICE_NOT_INUSE : DEVICE_UNAVAILABLE);
+        reconnect(&b, ACCEPTED("i5"));
+        hear(&b, START("l6") DEVICE_OF("l6", "PJSIP/alice", "INUSE") DEVICE_OF(
+                     "l6", "PJSIP/bob", "NOT_INUSE") COMPLETE("DeviceStateListComplete", "l6"));
+        assert_false(is_stale(&b, "PJSIP/alice") || is_stale(&b, "PJSIP/bob"));
+        assert_device(&b, "Custom:x", DEVICE_UNKNOWN);
         bench_fini(&b);
     }
 }
@@ -559,15 +610,25 @@ static void test_calls_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_challenge),       cmocka_unit_test(test_plain),
-        cmocka_unit_test(test_refused),         cmocka_unit_test(test_pauses),
-        cmocka_unit_test(test_nothing_answers), cmocka_unit_test(test_events),
-        cmocka_unit_test(test_lists),           cmocka_unit_test(test_refused_list),
-        cmocka_unit_test(test_booted_late),     cmocka_unit_test(test_all_lists),
-        cmocka_unit_test(test_hints),           cmocka_unit_test(test_filter),
-        cmocka_unit_test(test_life_signs),      cmocka_unit_test(test_stalled_list),
-        cmocka_unit_test(test_stale),           cmocka_unit_test(test_stale_from_the_start),
-        cmocka_unit_test(test_send_fails),      cmocka_unit_test(test_calls),
+        cmocka_unit_test(test_challenge),
+        cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_pauses),
+        cmocka_unit_test(test_nothing_answers),
+        cmocka_unit_test(test_events),
+        cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_refused_list),
+        cmocka_unit_test(test_booted_late),
+        cmocka_unit_test(test_all_lists),
+        cmocka_unit_test(test_hints),
+        cmocka_unit_test(test_filter),
+        cmocka_unit_test(test_life_signs),
+        cmocka_unit_test(test_stalled_list),
+        cmocka_unit_test(test_stale),
+        cmocka_unit_test(test_stale_from_the_start),
+        cmocka_unit_test(test_stale_until_read),
+        cmocka_unit_test(test_send_fails),
+        cmocka_unit_test(test_calls),
         cmocka_unit_test(test_calls_again),
     };
 

@@ -63,10 +63,11 @@ void report_end(struct buf *b, bool mailboxes)
     record_add_u64(b, mailboxes);
 }
 
-void report_stale(struct buf *b, bool keep)
+void report_stale(struct buf *b, bool keep, uint32_t grace_s)
 {
     record_add_u64(b, REPORT_STALE);
     record_add_u64(b, keep);
+    record_add_u64(b, grace_s);
 }
 
 void report_gone(struct buf *b)
@@ -158,10 +159,11 @@ static int hear_calls(struct hearing *h, bool any)
     return r;
 }
 
+/* What is stale stays so until it is told again, or has not been when all has. */
 static int hear_begin(struct hearing *h)
 {
     h->intake->whole = true;
-    h->intake->stale = h->intake->gone = false;
+    h->intake->gone = false;
     h->intake->begun = state_reports(h->core);
     h->intake->mailboxes_begun = mailboxes_reports(h->mailboxes);
     return 0;
@@ -195,9 +197,15 @@ static int hear_loss(struct hearing *h, enum source_end how)
 
 static int hear_stale(struct hearing *h)
 {
-    h->intake->stale = true;
-    h->intake->whole = false;
-    return record_u64(&h->record) ? 0 : hear_loss(h, SOURCE_END_UNAVAILABLE);
+    bool keep = record_u64(&h->record);
+    uint32_t grace_s = record_u32(&h->record);
+    int r;
+
+    if (h->record.error)
+        return -EBADMSG;
+    r = hear_loss(h, keep ? SOURCE_END_KEPT : SOURCE_END_UNAVAILABLE);
+    h->intake->sweep.grace_s = grace_s;
+    return r;
 }
 
 static int hear_gone(struct hearing *h)
@@ -260,15 +268,17 @@ int source_intake_sweep(struct source_intake *f, struct state_core *core,
                         struct mailboxes *mailboxes)
 {
     struct source_sweep *s = &f->sweep;
+    struct source_ending end = { f->source, s->until, s->how, s->grace_s };
     int r = 0;
 
     if (s->states)
-        r = state_source_end(core, f->source, s->until, s->how, SWEEP_PORTION);
+        r = state_source_end(core, &end, SWEEP_PORTION);
     if (r < 0)
         return r;
     s->states = s->states && r == STATE_MORE;
     if (!s->states && s->mailboxes) {
-        r = mailboxes_source_end(mailboxes, f->source, s->mailboxes_until, SWEEP_PORTION);
+        end.until = s->mailboxes_until;
+        r = mailboxes_source_end(mailboxes, &end, SWEEP_PORTION);
         if (r < 0)
             return r;
         s->mailboxes = r == MAILBOX_MORE;

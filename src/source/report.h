@@ -22,9 +22,9 @@ void report_calls(struct buf *b, struct str device, const struct event_state *ca
  * `mailboxes`: those were among it. */
 void report_begin(struct buf *b);
 void report_end(struct buf *b, bool mailboxes);
-/* The source is away for too long: what it has told is unavailable, and its mailboxes are
- * forgotten; or is kept as it is. */
-void report_stale(struct buf *b, bool keep);
+/* The source is away for longer than its grace: what it has told is stale, and unavailable, and its
+ * mailboxes are forgotten; or all is kept as it is. */
+void report_stale(struct buf *b, bool keep, uint32_t grace_s);
 /* There is no such source any more: all is forgotten. */
 void report_gone(struct buf *b);
 
@@ -32,12 +32,13 @@ void report_gone(struct buf *b);
 
 struct source_intake { /* zeroed, but for its name */
     struct str source;
-    bool stale, gone; /* it has been told so, and nothing else since */
-    bool whole;       /* between report_begin and report_end, and this is when it began: */
+    bool gone;  /* it has been told so, and nothing else since */
+    bool whole; /* between report_begin and report_end, and this is when it began: */
     uint64_t begun, mailboxes_begun;
     struct source_sweep { /* what is to end, in portions */
         bool states, mailboxes;
         enum source_end how;
+        uint32_t grace_s;
         uint64_t until, mailboxes_until;
     } sweep;
 };

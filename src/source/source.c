@@ -180,7 +180,7 @@ static void on_grace(struct timer *t)
     log_warn(s->log, "source.stale", KV("source", s->settings->id),
              KV_U("grace_s", s->settings->grace_s));
     s->protocol->stale(s->client);
-    report_stale(source_reports(s), s->settings->stale == SOURCE_STALE_KEEP);
+    report_stale(source_reports(s), s->settings->stale == SOURCE_STALE_KEEP, s->settings->grace_s);
     source_flush(s);
     s->port.changed(s->port.ctx);
 }

@@ -103,6 +103,7 @@ static void device_touch(struct state_core *core, struct device *d)
     d->before.has_default = d->has_default;
     d->before.default_state = d->default_state;
     d->before.state = d->state;
+    d->before.stale = d->stale;
     list_append(&core->touched, &d->before.link);
 }
 
@@ -123,19 +124,32 @@ static int followers_stage(struct state_core *core, struct device *d, bool repea
     return 0;
 }
 
+static bool any_stale(const struct device *d)
+{
+    for (size_t i = 0; i < d->n_sources; i++)
+        if (d->sources[i].stale)
+            return true;
+    return false;
+}
+
 static int touched_stage(struct state_core *core)
 {
     int r = 0;
 
-    LIST_FOREACH (it, &core->touched)
-        touched_device(it)->state = combined(touched_device(it));
+    LIST_FOREACH (it, &core->touched) {
+        struct device *d = touched_device(it);
+
+        d->state = combined(d);
+        d->stale = any_stale(d);
+    }
     for (struct list *it = core->touched.next; it != &core->touched && r == 0; it = it->next) {
         struct device *d = touched_device(it);
+        bool changed = d->state != d->before.state;
 
         /* What ends is staged first: a hint has only one thing staged. */
         r = autohints_stage(core, d);
-        if (r == 0 && d->state != d->before.state)
-            r = followers_stage(core, d, core->switches.ringing_repeat);
+        if (r == 0 && (changed || d->stale != d->before.stale))
+            r = followers_stage(core, d, changed && core->switches.ringing_repeat);
     }
     return r;
 }
@@ -147,6 +161,7 @@ static void touched_rollback(struct state_core *core)
         struct device *d = touched_device(it);
 
         d->state = d->before.state;
+        d->stale = d->before.stale;
         d->has_default = d->before.has_default;
         d->default_state = d->before.default_state;
         list_remove(it);
@@ -225,14 +240,14 @@ static int touched_commit(struct state_core *core)
     return 0;
 }
 
-/* Of one device, because its source says this now; `said` NULL: nothing any more. */
-static int saying_commit(struct state_core *core, struct str source, const enum device_state *said)
+/* Of one device, because its source says this now; NULL: nothing any more, or nothing new. */
+static int saying_commit(struct state_core *core, struct str source,
+                         const struct device_saying *saying)
 {
-    const struct device_saying saying = { source, said != NULL, said ? *said : DEVICE_UNKNOWN };
     int r;
 
     state_cause_begin(core, source);
-    core->saying = &saying;
+    core->saying = saying;
     r = touched_commit(core);
     core->saying = NULL;
     state_cause_end(core);
@@ -284,7 +299,7 @@ static int source_report_first(struct state_core *core, struct device *d,
         list_remove(&d->before.link);
         return r;
     }
-    r = saying_commit(core, v->source, &v->state);
+    r = saying_commit(core, v->source, &(struct device_saying){ v->source, true, v->state });
     if (r)
         str_free(&d->sources[--d->n_sources].source);
     if (r)
@@ -295,14 +310,17 @@ static int source_report_first(struct state_core *core, struct device *d,
 static int source_report_again(struct state_core *core, struct device *d,
                                struct state_source_view *known, const struct state_source_view *v)
 {
+    const struct device_saying saying = { v->source, true, v->state };
     struct state_source_view former = *known;
     int r;
 
     device_touch(core, d);
     known->state = v->state;
-    known->changed_wall_ms = v->changed_wall_ms;
+    known->stale = v->stale;
+    if (v->state != former.state)
+        known->changed_wall_ms = v->changed_wall_ms;
     known->heard = v->heard;
-    r = saying_commit(core, v->source, &v->state);
+    r = saying_commit(core, v->source, v->state != former.state ? &saying : NULL);
     if (r)
         *known = former;
     return r;
@@ -318,7 +336,7 @@ int device_report(struct state_core *core, struct str device, const struct state
     if (r)
         return r;
     known = source_find(d, v->source);
-    if (known && known->state == v->state) {
+    if (known && known->state == v->state && known->stale == v->stale) {
         known->heard = v->heard;
         return STATE_UNCHANGED;
     }
@@ -333,7 +351,9 @@ int device_report(struct state_core *core, struct str device, const struct state
 int state_device_set(struct state_core *core, struct str source, struct str device,
                      enum device_state state)
 {
-    struct state_source_view v = { source, state, clock_wall_ms(core->clock) };
+    struct state_source_view v = { .source = source,
+                                   .state = state,
+                                   .changed_wall_ms = clock_wall_ms(core->clock) };
     struct name_room room;
     struct device *d;
     int r = name_normalise(&device, device, &room);
@@ -351,6 +371,26 @@ int state_device_set(struct state_core *core, struct str source, struct str devi
         d->changed_wall_ms = v.changed_wall_ms;
     device_keep(core, d, source, &v);
     return 0;
+}
+
+int state_device_stale(struct state_core *core, struct str source, struct str device)
+{
+    const struct state_source_view *known = NULL;
+    struct state_source_view v;
+    struct name_room room;
+    struct device *d;
+    int r = name_normalise(&device, device, &room);
+
+    if (r)
+        return STATE_BAD_NAME;
+    d = device_find(core, device);
+    if (d)
+        known = source_find(d, source);
+    if (!known)
+        return STATE_UNCHANGED;
+    v = *known;
+    v.stale = true;
+    return device_report(core, device, &v, &d);
 }
 
 int state_device_forget(struct state_core *core, struct str source, struct str device)
@@ -374,7 +414,7 @@ int state_device_forget(struct state_core *core, struct str source, struct str d
     behind = (size_t)(d->sources + --d->n_sources - known) * sizeof(*known);
     memmove(known, known + 1, behind);
     device_count(core, d);
-    r = saying_commit(core, source, NULL);
+    r = saying_commit(core, source, &(struct device_saying){ source, false, DEVICE_UNKNOWN });
     if (r) {
         memmove(known + 1, known, behind);
         *known = gone;
@@ -504,4 +544,15 @@ enum device_state state_device_get(const struct state_core *core, struct str dev
         return DEVICE_INVALID;
     d = device_find(core, device);
     return d ? d->state : unreported(device);
+}
+
+bool state_device_is_stale(const struct state_core *core, struct str device)
+{
+    struct name_room room;
+    const struct device *d;
+
+    if (name_normalise(&device, device, &room))
+        return false;
+    d = device_find(core, device);
+    return d && d->stale;
 }

@@ -84,6 +84,7 @@ struct lamp snapshot_lamp(const struct snapshot *s)
     return (struct lamp){ .state = s->state,
                           .hint_state = s->hint_state,
                           .has_hint = s->has_hint,
+                          .stale = s->stale,
                           .presence = s->presence,
                           .subtype = s->presence_subtype,
                           .message = s->presence_message,
@@ -91,6 +92,7 @@ struct lamp snapshot_lamp(const struct snapshot *s)
                           .calls = s->calls };
 }
 
+/* As those see it who watch: whether it is stale is told to nobody who shows it. */
 static bool lamp_equal(const struct lamp *a, const struct lamp *b)
 {
     return a->state == b->state && a->hint_state == b->hint_state && a->has_hint == b->has_hint &&
@@ -100,13 +102,32 @@ static bool lamp_equal(const struct lamp *a, const struct lamp *b)
 
 struct moment { /* of a snapshot */
     struct snapshot_heap *heap;
-    uint64_t sequence, wall_ms;
+    uint64_t sequence, wall_ms, since_ms;
     struct cause cause;
 };
 
 static struct moment moment_now(const struct state_core *core, uint64_t sequence)
 {
-    return (struct moment){ core->snapshots, sequence, clock_wall_ms(core->clock), core->cause };
+    uint64_t now_ms = clock_wall_ms(core->clock);
+
+    return (struct moment){ core->snapshots, sequence, now_ms, now_ms, core->cause };
+}
+
+/* Of the next snapshot of a resource, which shows something else; or of one in its place. */
+static struct moment moment_next(const struct state_core *core, const struct snapshot *last,
+                                 const struct lamp *lamp)
+{
+    struct moment next = moment_now(core, last->sequence + 1);
+
+    if (lamp->state == last->state)
+        next.since_ms = last->since_wall_ms;
+    return next;
+}
+
+static struct moment moment_same(const struct state_core *core, const struct snapshot *last)
+{
+    return (struct moment){ core->snapshots, last->sequence, last->changed_wall_ms,
+                            last->since_wall_ms, last->cause };
 }
 
 static int snapshot_of(struct snapshot **out, const struct hint_form *form, const struct lamp *lamp,
@@ -117,10 +138,12 @@ static int snapshot_of(struct snapshot **out, const struct hint_form *form, cons
         .resource_id = id,
         .sequence = when->sequence,
         .changed_wall_ms = when->wall_ms,
+        .since_wall_ms = when->since_ms,
         .cause = when->cause,
         .state = lamp->state,
         .hint_state = lamp->hint_state,
         .has_hint = lamp->has_hint,
+        .stale = lamp->stale,
         .presence = lamp->presence,
         .published = lamp->published,
         .calls = lamp->calls,
@@ -136,18 +159,35 @@ static int snapshot_of(struct snapshot **out, const struct hint_form *form, cons
     return snapshot_create(out, &spec);
 }
 
-/* The next snapshot of a hint, which differs from the last one in its lamp only. */
-static int snapshot_after(struct snapshot **out, const struct state_core *core,
-                          const struct snapshot *last, const struct lamp *lamp)
+/* The next snapshot of a hint, which differs from the last one in its lamp only; or one in its
+ * place. */
+static int snapshot_at(struct snapshot **out, const struct snapshot *last, const struct lamp *lamp,
+                       const struct moment *when)
 {
-    const struct moment now = moment_now(core, last->sequence + 1);
     const struct hint_form form = { .package = last->package,
                                     .context = last->context,
                                     .extension = last->extension,
                                     .text = last->hint,
                                     .name = last->hint_name };
 
-    return snapshot_of(out, &form, lamp, last->resource_id, &now);
+    return snapshot_of(out, &form, lamp, last->resource_id, when);
+}
+
+static int snapshot_after(struct snapshot **out, const struct state_core *core,
+                          const struct snapshot *last, const struct lamp *lamp)
+{
+    const struct moment next = moment_next(core, last, lamp);
+
+    return snapshot_at(out, last, lamp, &next);
+}
+
+/* A lamp that shows what it did. */
+static int snapshot_instead(struct snapshot **out, const struct state_core *core,
+                            const struct snapshot *last, const struct lamp *lamp)
+{
+    const struct moment same = moment_same(core, last);
+
+    return snapshot_at(out, last, lamp, &same);
 }
 
 /* ---- life ---- */
@@ -302,12 +342,10 @@ static int form_snapshot(struct state_core *core, struct hint *h, const struct h
     lamp = sources_change ? lamp_of(h->next.sources, &h->contribution, NULL)
                           : lamp_of(h->sources, &h->contribution, &former);
     changed = !lamp_equal(&lamp, &former);
-    if (!changed && form_is(h, form))
+    if (!changed && lamp.stale == former.stale && form_is(h, form))
         return 0;
     h->next.told = changed;
-    when = changed ? moment_now(core, last->sequence + 1)
-                   : (struct moment){ core->snapshots, last->sequence, last->changed_wall_ms,
-                                      last->cause };
+    when = changed ? moment_next(core, last, &lamp) : moment_same(core, last);
     return snapshot_of(&h->next.snapshot, form, &lamp, last->resource_id, &when);
 }
 
@@ -335,17 +373,20 @@ int hint_stage_form(struct state_core *core, struct hint *h, const struct hint_f
 int hint_stage_lamp(struct state_core *core, struct hint *h, bool repeat_ringing)
 {
     struct lamp former = snapshot_lamp(h->snapshot), lamp;
+    bool told;
     int r;
 
     if (h->stage != HINT_SETTLED)
         return 0;
     lamp = lamp_of(h->sources, &h->contribution, &former);
-    if (lamp_equal(&lamp, &former) && !(repeat_ringing && (lamp.state & EXTENSION_RINGING)))
+    told = !lamp_equal(&lamp, &former) || (repeat_ringing && (lamp.state & EXTENSION_RINGING));
+    if (!told && lamp.stale == former.stale)
         return 0;
-    r = snapshot_after(&h->next.snapshot, core, h->snapshot, &lamp);
+    r = told ? snapshot_after(&h->next.snapshot, core, h->snapshot, &lamp)
+             : snapshot_instead(&h->next.snapshot, core, h->snapshot, &lamp);
     if (r)
         return r;
-    h->next.told = true;
+    h->next.told = told;
     h->stage = HINT_CHANGING;
     list_append(&core->staged, &h->next.link);
     return 0;
@@ -359,6 +400,7 @@ int hint_stage_end(struct state_core *core, struct hint *h)
     if (h->stage != HINT_SETTLED)
         return 0;
     last.state = EXTENSION_REMOVED;
+    last.stale = false;
     last.calls = NULL;
     r = snapshot_after(&h->next.snapshot, core, h->snapshot, &last);
     if (r)
@@ -388,9 +430,13 @@ int hint_stage_contribution(struct state_core *core, struct hint *h, const struc
 {
     struct lamp former = snapshot_lamp(h->snapshot), lamp = lamp_of(h->sources, c, &former);
     bool changed = !lamp_equal(&lamp, &former);
-    int r = changed ? snapshot_after(&h->next.snapshot, core, h->snapshot, &lamp) : 0;
+    int r = 0;
 
     BUG_UNLESS(h->stage == HINT_SETTLED);
+    if (changed)
+        r = snapshot_after(&h->next.snapshot, core, h->snapshot, &lamp);
+    else if (lamp.stale != former.stale)
+        r = snapshot_instead(&h->next.snapshot, core, h->snapshot, &lamp);
     if (r)
         return r;
     h->next.contributed = true;
@@ -481,6 +527,15 @@ static void hint_end(struct state_core *core, struct hint *h)
     list_append(&core->gone, &h->link);
 }
 
+/* It shows what it did, but that is stale now, or is not any more. */
+static void hint_tell_stale(struct state_core *core, const struct hint *h)
+{
+    const struct snapshot *former = h->next.former;
+
+    if (former && former->stale != h->snapshot->stale)
+        core->port.snapshot(core->port.ctx, h->snapshot, former, 0);
+}
+
 void hints_tell(struct state_core *core)
 {
     LIST_FOREACH_SAFE (it, &core->departing) {
@@ -495,6 +550,8 @@ void hints_tell(struct state_core *core)
         list_remove(it);
         if (h->next.told)
             hint_tell(core, h, h->snapshot, h->next.former);
+        else
+            hint_tell_stale(core, h);
         h->next.told = false;
         snapshot_unref(h->next.former);
         h->next.former = NULL;

@@ -84,7 +84,9 @@ static void device_date(struct device *d)
 int state_device_recall(struct state_core *core, struct str device,
                         const struct state_source_view *said)
 {
-    struct state_source_view v = { said->source, said->state, said->changed_wall_ms };
+    struct state_source_view v = { .source = said->source,
+                                   .state = said->state,
+                                   .changed_wall_ms = said->changed_wall_ms };
     struct name_room room;
     struct device *d;
     int r = name_normalise(&device, device, &room);
@@ -132,13 +134,13 @@ static int presence_parse(struct presence_said *out, const struct keep_record *k
     struct record r = record_of(k->bytes);
     bool known = record_u64(&r) == FORMAT;
 
+    *out = (struct presence_said){ .state = PRESENCE_INVALID };
     if (presence_state_parse(&out->state, record_str(&r)))
         return -EBADMSG;
     out->subtype = record_str(&r);
     out->message = record_str(&r);
     out->wall_ms = record_u64(&r);
     out->source = record_str(&r);
-    out->heard = 0;
     return r.error || !known || out->source.n > NAME_MAX_LEN ? -EBADMSG : 0;
 }
 

@@ -84,6 +84,7 @@ static struct state_device_view device_view(const struct device *d)
         .n_sources = d->n_sources,
         .changed_wall_ms = d->changed_wall_ms,
         .known = device_known(d),
+        .stale = d->stale,
         .reported_here = d->reported_here,
         .state_here = d->state_here,
     };
@@ -97,6 +98,7 @@ static struct state_presence_view presence_view(const struct presence *p)
         .message = p->message,
         .source = p->source,
         .state = p->state,
+        .stale = p->stale,
         .changed_wall_ms = p->changed_wall_ms,
     };
 }

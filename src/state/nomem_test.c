@@ -24,17 +24,18 @@ static void print_hint(void *ctx, const struct state_hint_view *v)
 
 static void print_device(void *ctx, const struct state_device_view *v)
 {
-    buf_printf(ctx, "%.*s %d %llu\n", STR_FMT(v->device), (int)v->state,
+    buf_printf(ctx, "%.*s %d %d %llu\n", STR_FMT(v->device), (int)v->state, v->stale,
                (unsigned long long)v->changed_wall_ms);
     for (size_t i = 0; i < v->n_sources; i++)
-        buf_printf(ctx, " %.*s %d %llu\n", STR_FMT(v->sources[i].source), (int)v->sources[i].state,
+        buf_printf(ctx, " %.*s %d %d %llu\n", STR_FMT(v->sources[i].source),
+                   (int)v->sources[i].state, v->sources[i].stale,
                    (unsigned long long)v->sources[i].changed_wall_ms);
 }
 
 static void print_presence(void *ctx, const struct state_presence_view *v)
 {
-    buf_printf(ctx, "%.*s %d %.*s %.*s\n", STR_FMT(v->provider), (int)v->state, STR_FMT(v->subtype),
-               STR_FMT(v->message));
+    buf_printf(ctx, "%.*s %d %d %.*s %.*s\n", STR_FMT(v->provider), (int)v->state, v->stale,
+               STR_FMT(v->subtype), STR_FMT(v->message));
 }
 
 static void dump(const struct testing *t, struct buf *b)
@@ -65,7 +66,9 @@ enum {
     WATCH,
     PUBLISH,
     END,
-    ORDER
+    ORDER,
+    SAYS,       /* a source with a name, of presence */
+    SOURCE_END, /* of source "s" */
 };
 
 struct step {
@@ -121,6 +124,18 @@ static const struct step steps[] = {
     { END, "1", 0, NULL },
     { END, "9", 0, NULL },
     { PUBLISH, "1", DEVICE_RINGING, NULL },
+    { APPLY, NULL, 0, before_text },
+    { DEVICE, "PJSIP/b", DEVICE_INUSE, "s" },
+    { SOURCE_END, NULL, SOURCE_END_KEPT, NULL },
+    { SOURCE_END, NULL, SOURCE_END_UNAVAILABLE, NULL },
+    { DEVICE, "PJSIP/b", DEVICE_UNAVAILABLE, "s" },
+    { SOURCE_END, NULL, SOURCE_END_KEPT, NULL },
+    { FORGET, "PJSIP/b", 0, "s" },
+    { SAYS, "CustomPresence:a", PRESENCE_CHAT, "s" },
+    { SOURCE_END, NULL, SOURCE_END_UNAVAILABLE, NULL },
+    { SAYS, "CustomPresence:a", PRESENCE_UNAVAILABLE, "s" },
+    { SOURCE_END, NULL, SOURCE_END_KEPT, NULL },
+    { SOURCE_END, NULL, SOURCE_END_FORGOTTEN, NULL },
     { APPLY, NULL, 0, "" },
 };
 
@@ -133,6 +148,10 @@ static int step_run(struct testing *t, const struct step *s, const struct event_
                                          DEVICE_NOT_INUSE };
     const struct resource_name name = { .context = STR("a"), .extension = str_of(s->name) };
     const struct context_order order = { name.extension, (enum composition_order)s->value };
+    const struct presence_report report = { .source = str_of(s->text),
+                                            .provider = name.extension,
+                                            .state = (enum presence_state)s->value };
+    const struct source_ending end = { STR("s"), UINT64_MAX, (enum source_end)s->value, 30 };
     const struct snapshot *snapshot;
 
     switch (s->what) {
@@ -150,6 +169,10 @@ static int step_run(struct testing *t, const struct step *s, const struct event_
     case PRESENCE:
         return state_presence_set(t->core, str_of(s->name), (enum presence_state)s->value,
                                   str_of("sub"), str_of(s->text));
+    case SAYS:
+        return state_presence_report(t->core, &report);
+    case SOURCE_END:
+        return state_source_end(t->core, &end, SIZE_MAX);
     case PUBLISH:
         return state_published(t->core, &name, composite);
     case END:

@@ -74,6 +74,7 @@ void presence_release(struct state_core *core, struct presence *p)
 
 struct presence_value {
     enum presence_state state;
+    bool stale;
     struct str subtype, message; /* on the heap */
 };
 
@@ -83,16 +84,15 @@ static void value_fini(struct presence_value *v)
     str_free(&v->message);
 }
 
-static int value_init(struct presence_value *v, enum presence_state state, struct str subtype,
-                      struct str message)
+static int value_init(struct presence_value *v, const struct presence_said *said)
 {
     int r;
 
-    *v = (struct presence_value){ .state = state };
-    r = str_dup(&v->subtype, subtype);
+    *v = (struct presence_value){ .state = said->state, .stale = said->stale };
+    r = str_dup(&v->subtype, said->subtype);
     if (r)
         return r;
-    r = str_dup(&v->message, message);
+    r = str_dup(&v->message, said->message);
     if (r)
         value_fini(v);
     return r;
@@ -100,9 +100,10 @@ static int value_init(struct presence_value *v, enum presence_state state, struc
 
 static void value_swap(struct presence *p, struct presence_value *v)
 {
-    struct presence_value former = { p->state, p->subtype, p->message };
+    struct presence_value former = { p->state, p->stale, p->subtype, p->message };
 
     p->state = v->state;
+    p->stale = v->stale;
     p->subtype = v->subtype;
     p->message = v->message;
     *v = former;
@@ -156,6 +157,25 @@ static int presence_change_caused(struct state_core *core, struct presence *p,
     return r;
 }
 
+/* What is said is what was said, but stale, or not any more. */
+static int stale_set(struct state_core *core, struct presence *p, bool stale)
+{
+    int r;
+
+    if (p->stale == stale)
+        return STATE_UNCHANGED;
+    p->stale = stale;
+    r = followers_stage(core, p);
+    if (r) {
+        hints_rollback(core);
+        p->stale = !stale;
+        return r;
+    }
+    hints_commit(core);
+    hints_tell(core);
+    return 0;
+}
+
 /* Who said it, which the record has too. 0, -ENOMEM; STATE_UNCHANGED: that one did before. */
 static int source_note(struct state_core *core, struct presence *p,
                        const struct presence_said *said)
@@ -187,11 +207,15 @@ int presence_report(struct state_core *core, struct str provider, const struct p
         return r;
     }
     if (presence_has(p, said->state, said->subtype, said->message)) {
-        r = p->reported ? r : 0; /* what was assumed is now known */
+        int marked = stale_set(core, p, said->stale);
+
+        if (marked < 0)
+            return marked;
+        r = p->reported && marked ? r : 0; /* what was assumed is now known */
         p->reported = true;
         return r;
     }
-    r = value_init(&v, said->state, said->subtype, said->message);
+    r = value_init(&v, said);
     if (r == 0) {
         r = presence_change_caused(core, p, &v, said->wall_ms);
         value_fini(&v);
@@ -207,10 +231,10 @@ int presence_forget(struct state_core *core, struct presence *p)
 {
     struct presence_value v = { .state = unreported(p->name) };
     int r = presence_has(p, v.state, STR_EMPTY, STR_EMPTY)
-                ? 0
+                ? stale_set(core, p, false)
                 : presence_change_caused(core, p, &v, clock_wall_ms(core->clock));
 
-    if (r)
+    if (r < 0)
         return r;
     value_fini(&v);
     p->reported = false;
@@ -229,27 +253,34 @@ int state_presence_set(struct state_core *core, struct str provider, enum presen
                   .provider = provider, .subtype = subtype, .message = message, .state = state });
 }
 
+int presence_say(struct state_core *core, struct str provider, const struct presence_said *said)
+{
+    struct buf record;
+    int r = presence_print(core, said, &record);
+
+    r = r ? r : presence_report(core, provider, said);
+    if (r == 0)
+        presence_keep(core, presence_find(core, provider)->name, buf_str(&record));
+    buf_fini(&record);
+    return r;
+}
+
 int state_presence_report(struct state_core *core, const struct presence_report *report)
 {
     struct presence_said said = { report->state, report->subtype, report->message, report->source,
                                   clock_wall_ms(core->clock) };
     struct name_room room;
     struct str provider;
-    struct buf record;
     int r = name_normalise(&provider, report->provider, &room);
 
     BUG_UNLESS((unsigned)report->state < PRESENCE_STATES);
     if (r || report->source.n > NAME_MAX_LEN)
         return STATE_BAD_NAME;
     said.heard = ++core->reports;
-    r = presence_print(core, &said, &record);
     if (report->source.n)
         state_cause_begin(core, report->source);
-    r = r ? r : presence_report(core, provider, &said);
+    r = presence_say(core, provider, &said);
     if (report->source.n)
         state_cause_end(core);
-    if (r == 0)
-        presence_keep(core, presence_find(core, provider)->name, buf_str(&record));
-    buf_fini(&record);
     return r;
 }

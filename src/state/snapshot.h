@@ -28,6 +28,8 @@ struct snapshot_body {
 struct cause {
     uint64_t number;   /* 1, 2, 3, ... since the process began; 0: not known */
     struct str source; /* who said it: "pbx-a", "cli", "configuration" */
+    bool away;         /* it did not: it is a PBX that is away for longer than its grace */
+    uint32_t grace_s;  /* then */
 };
 
 struct snapshot {
@@ -37,10 +39,12 @@ struct snapshot {
     uint64_t resource_id;                   /* never reused while the process lives */
     uint64_t sequence;                      /* of this resource: 1, 2, 3, ... */
     uint64_t changed_wall_ms;
+    uint64_t since_wall_ms;     /* `state` is what it is */
     struct cause cause;         /* of the change that made it */
     enum extension_state state; /* EXTENSION_REMOVED: the resource is gone, and this is the last */
     enum extension_state hint_state; /* of the hint alone; UNAVAILABLE without one */
     bool has_hint;
+    bool stale; /* a source of what it is made of is away for too long, and may say otherwise */
     enum presence_state presence;
     /* Composed publications that count here; a reference. NULL: none. */
     const struct event_state *published;
@@ -56,10 +60,10 @@ struct snapshot {
 
 struct snapshot_spec {          /* everything is borrowed for the call */
     struct snapshot_heap *heap; /* NULL, or it lives longer than all that it counts */
-    uint64_t resource_id, sequence, changed_wall_ms;
+    uint64_t resource_id, sequence, changed_wall_ms, since_wall_ms;
     struct cause cause;
     enum extension_state state, hint_state;
-    bool has_hint;
+    bool has_hint, stale;
     enum presence_state presence;
     const struct event_state *published, *calls; /* references are taken */
     struct str package, context, extension, hint, hint_name, presence_subtype, presence_message;

@@ -2,74 +2,148 @@
 /* What becomes of what a source has said when it is gone, or has said everything anew. */
 #include "state/state_internal.h"
 
-static const struct state_source_view *said_of(const struct device *d, struct str source,
-                                               uint64_t until)
+/* ---- devices ---- */
+
+/* It is what it is to be already. */
+static bool device_has_ended(const struct state_source_view *v, const struct source_ending *end)
 {
-    for (size_t i = 0; i < d->n_sources; i++)
-        if (d->sources[i].heard <= until && str_equal(d->sources[i].source, source))
-            return &d->sources[i];
+    switch (end->how) {
+    case SOURCE_END_FORGOTTEN:
+        break;
+    case SOURCE_END_UNAVAILABLE:
+        return v->stale && v->state == DEVICE_UNAVAILABLE;
+    case SOURCE_END_KEPT:
+        return v->stale;
+    }
+    return false;
+}
+
+static const struct state_source_view *said_of(const struct device *d,
+                                               const struct source_ending *end)
+{
+    for (size_t i = 0; i < d->n_sources; i++) {
+        const struct state_source_view *v = &d->sources[i];
+
+        if (str_equal(v->source, end->source))
+            return v->heard <= end->until && !device_has_ended(v, end) ? v : NULL;
+    }
     return NULL;
 }
 
-static int device_end(struct state_core *core, struct str source, const struct device *d,
-                      enum source_end how)
+/* It has not been heard again: `heard` stays. */
+static int device_mark(struct state_core *core, struct device *d, struct state_source_view v,
+                       enum source_end how)
 {
-    int r = how == SOURCE_END_UNAVAILABLE
-                ? state_device_set(core, source, d->name, DEVICE_UNAVAILABLE)
-                : state_device_forget(core, source, d->name);
+    bool changes = how == SOURCE_END_UNAVAILABLE && v.state != DEVICE_UNAVAILABLE;
+    int r;
 
-    return r < 0 ? r : 0;
+    v.stale = true;
+    if (changes) {
+        v.state = DEVICE_UNAVAILABLE;
+        v.changed_wall_ms = clock_wall_ms(core->clock);
+    }
+    r = device_report(core, d->name, &v, &d);
+    if (r == 0 && changes)
+        device_keep(core, d, v.source, &v);
+    return r;
 }
 
-static int presence_end(struct state_core *core, struct str source, struct presence *p,
-                        enum source_end how)
+static int device_end(struct state_core *core, const struct source_ending *end, struct device *d,
+                      const struct state_source_view *said)
 {
     int r;
 
-    if (how == SOURCE_END_FORGOTTEN)
-        return presence_forget(core, p);
-    r = state_presence_report(core, &(struct presence_report){ .source = source,
-                                                               .provider = p->name,
-                                                               .state = PRESENCE_UNAVAILABLE });
+    if (end->how == SOURCE_END_FORGOTTEN) {
+        r = state_device_forget(core, end->source, d->name);
+    } else {
+        state_cause_begin_away(core, end->source, end->grace_s);
+        r = device_mark(core, d, *said, end->how);
+        state_cause_end(core);
+    }
     return r < 0 ? r : 0;
 }
 
-static int devices_end(struct state_core *core, struct str source, uint64_t until,
-                       enum source_end how, size_t *left)
+static int devices_end(struct state_core *core, const struct source_ending *end, size_t *left)
 {
     int r = 0;
 
     LIST_FOREACH_SAFE (it, &core->devices) {
-        const struct device *d = CONTAINER_OF(it, struct device, link);
+        struct device *d = CONTAINER_OF(it, struct device, link);
+        const struct state_source_view *said = said_of(d, end);
 
-        if (!said_of(d, source, until))
+        if (!said)
             continue;
         if (!*left)
             return STATE_MORE;
         (*left)--;
-        r = device_end(core, source, d, how);
+        r = device_end(core, end, d, said);
         if (r)
             return r;
     }
     return r;
 }
 
-int state_source_end(struct state_core *core, struct str source, uint64_t until,
-                     enum source_end how, size_t limit)
+/* ---- presence ---- */
+
+static bool presence_ends(const struct presence *p, const struct source_ending *end)
 {
-    int r = devices_end(core, source, until, how, &limit);
+    if (!p->reported || p->heard > end->until || !str_equal(p->source, end->source))
+        return false;
+    switch (end->how) {
+    case SOURCE_END_FORGOTTEN:
+        break;
+    case SOURCE_END_UNAVAILABLE:
+        return !p->stale || p->state != PRESENCE_UNAVAILABLE || p->subtype.n || p->message.n;
+    case SOURCE_END_KEPT:
+        return !p->stale;
+    }
+    return true;
+}
+
+static int presence_mark(struct state_core *core, const struct presence *p, enum source_end how)
+{
+    struct presence_said said = {
+        .source = p->source, .wall_ms = clock_wall_ms(core->clock), .heard = p->heard, .stale = true
+    };
+
+    if (how == SOURCE_END_UNAVAILABLE) {
+        said.state = PRESENCE_UNAVAILABLE;
+        return presence_say(core, p->name, &said);
+    }
+    said.state = p->state;
+    said.subtype = p->subtype;
+    said.message = p->message;
+    return presence_report(core, p->name, &said);
+}
+
+static int presence_end(struct state_core *core, const struct source_ending *end,
+                        struct presence *p)
+{
+    int r;
+
+    if (end->how == SOURCE_END_FORGOTTEN)
+        return presence_forget(core, p);
+    state_cause_begin_away(core, end->source, end->grace_s);
+    r = presence_mark(core, p, end->how);
+    state_cause_end(core);
+    return r < 0 ? r : 0;
+}
+
+int state_source_end(struct state_core *core, const struct source_ending *end, size_t limit)
+{
+    int r = devices_end(core, end, &limit);
 
     if (r)
         return r;
     LIST_FOREACH_SAFE (it, &core->presences) {
         struct presence *p = CONTAINER_OF(it, struct presence, link);
 
-        if (!p->reported || p->heard > until || !str_equal(p->source, source))
+        if (!presence_ends(p, end))
             continue;
         if (!limit)
             return STATE_MORE;
         limit--;
-        r = presence_end(core, source, p, how);
+        r = presence_end(core, end, p);
         if (r)
             return r;
     }

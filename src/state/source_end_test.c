@@ -21,7 +21,9 @@ static void say_presence(struct testing *t, const char *source, enum presence_st
 
 static void end_all(struct testing *t, const char *source, uint64_t until, enum source_end how)
 {
-    while (state_source_end(t->core, str_of(source), until, how, 1) == STATE_MORE)
+    const struct source_ending end = { str_of(source), until, how, 30 };
+
+    while (state_source_end(t->core, &end, 1) == STATE_MORE)
         ;
 }
 
@@ -43,12 +45,162 @@ static void test_unavailable(void **state)
     (void)state;
     begin(&t);
     end_all(&t, "a", state_reports(t.core), SOURCE_END_UNAVAILABLE);
-    assert_events(&t, "PJSIP/alice UNAVAILABLE\n1000@users #4 Idle away//lunch\n"
-                      "Custom:lamp UNAVAILABLE\n1001@users #3 Unavailable\n"
-                      "CustomPresence:alice unavailable//\n1000@users #5 Idle unavailable//\n");
+    assert_events(&t, "PJSIP/alice UNAVAILABLE\n1000@users #4 Idle away//lunch stale\n"
+                      "Custom:lamp UNAVAILABLE\n1001@users #3 Unavailable stale\n"
+                      "CustomPresence:alice unavailable//\n"
+                      "1000@users #5 Idle unavailable// stale\n");
     /* It is not told twice. */
     end_all(&t, "a", state_reports(t.core), SOURCE_END_UNAVAILABLE);
     assert_events(&t, "");
+    testing_fini(&t);
+}
+
+/* Who watches is told nothing of what stays as it was: sequences are the former ones. */
+static void test_kept(void **state)
+{
+    struct testing t;
+
+    (void)state;
+    begin(&t);
+    watch(&t, "users", "1000", 3);
+    end_all(&t, "a", state_reports(t.core), SOURCE_END_KEPT);
+    assert_events(&t, "1000@users #3 InUse away//lunch stale\n1001@users #2 InUse stale\n");
+    end_all(&t, "a", state_reports(t.core), SOURCE_END_KEPT);
+    assert_events(&t, "");
+    testing_fini(&t);
+}
+
+static bool is_stale(struct testing *t, const char *device)
+{
+    return state_device_is_stale(t->core, str_of(device));
+}
+
+/* What is said again holds again, one after the other; what is not said again stays stale, and is
+ * forgotten when all has been said. */
+static void test_back(void **state)
+{
+    static const enum source_end ends[] = { SOURCE_END_UNAVAILABLE, SOURCE_END_KEPT };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        struct testing t;
+        uint64_t until;
+
+        begin(&t);
+        end_all(&t, "a", state_reports(t.core), ends[i]);
+        until = state_reports(t.core);
+        buf_reset(&t.events);
+        say(&t, "a", "Custom:lamp", ends[i] == SOURCE_END_KEPT ? DEVICE_INUSE : DEVICE_UNAVAILABLE);
+        assert_events(&t, ends[i] == SOURCE_END_KEPT ? "1001@users #2 InUse\n"
+                                                     : "1001@users #3 Unavailable\n");
+        assert_false(is_stale(&t, "Custom:lamp"));
+        assert_true(is_stale(&t, "PJSIP/alice"));
+        end_all(&t, "a", until, SOURCE_END_FORGOTTEN);
+        assert_false(is_stale(&t, "PJSIP/alice"));
+        assert_int_equal(state_device_get(t.core, STR("PJSIP/alice")), DEVICE_INVALID);
+        assert_int_not_equal(state_device_get(t.core, STR("Custom:lamp")), DEVICE_UNKNOWN);
+        testing_fini(&t);
+    }
+}
+
+/* The lamp is stale until each of its states holds again. */
+static void test_each_of_a_lamp(void **state)
+{
+    struct testing t;
+
+    (void)state;
+    begin(&t);
+    end_all(&t, "a", state_reports(t.core), SOURCE_END_KEPT);
+    buf_reset(&t.events);
+    say(&t, "a", "PJSIP/alice", DEVICE_INUSE);
+    assert_events(&t, "");
+    say_presence(&t, "a", PRESENCE_AWAY);
+    assert_events(&t, "1000@users #3 InUse away//lunch\n");
+    testing_fini(&t);
+}
+
+/* Kept at first, and unavailable by another configuration; both are forgotten. */
+static void test_unavailable_after_all(void **state)
+{
+    struct testing t;
+
+    (void)state;
+    begin(&t);
+    end_all(&t, "a", state_reports(t.core), SOURCE_END_KEPT);
+    buf_reset(&t.events);
+    end_all(&t, "a", state_reports(t.core), SOURCE_END_UNAVAILABLE);
+    assert_events(&t, "PJSIP/alice UNAVAILABLE\n1000@users #4 Idle away//lunch stale\n"
+                      "Custom:lamp UNAVAILABLE\n1001@users #3 Unavailable stale\n"
+                      "CustomPresence:alice unavailable//\n"
+                      "1000@users #5 Idle unavailable// stale\n");
+    end_all(&t, "a", state_reports(t.core), SOURCE_END_FORGOTTEN);
+    assert_events(&t, "PJSIP/alice INVALID\n"
+                      "Custom:lamp UNKNOWN\n1001@users #4 Idle\n"
+                      "CustomPresence:alice not_set//\n1000@users #6 Idle\n");
+    testing_fini(&t);
+}
+
+/* Presence that is not set, and is kept, holds again when it is forgotten. */
+static void test_presence_not_set(void **state)
+{
+    const struct presence_report report = { .source = STR("a"),
+                                            .provider = STR("CustomPresence:alice"),
+                                            .state = PRESENCE_NOT_SET };
+    struct testing t;
+
+    (void)state;
+    begin(&t);
+    assert_int_equal(state_presence_report(t.core, &report), 0);
+    end_all(&t, "a", state_reports(t.core), SOURCE_END_KEPT);
+    say(&t, "a", "PJSIP/alice", DEVICE_INUSE);
+    buf_reset(&t.events);
+    end_all(&t, "a", state_reports(t.core) - 1, SOURCE_END_FORGOTTEN);
+    assert_events(&t, "Custom:lamp UNKNOWN\n1001@users #3 Idle\n1000@users #4 InUse\n");
+    testing_fini(&t);
+}
+
+/* ---- since when, and why ---- */
+
+static const struct snapshot *lamp(struct testing *t, const char *extension)
+{
+    return state_find(t->core, &(struct resource_name){ .context = STR("users"),
+                                                        .extension = str_of(extension) });
+}
+
+/* Presence, and whether it is stale, is no other state. */
+static void test_since(void **state)
+{
+    struct testing t;
+    uint64_t begun;
+
+    (void)state;
+    begin(&t);
+    begun = t.now_ms;
+    t.now_ms += 1000;
+    say_presence(&t, "a", PRESENCE_DND);
+    assert_int_equal(lamp(&t, "1000")->since_wall_ms, begun);
+    assert_int_equal(lamp(&t, "1000")->changed_wall_ms, t.now_ms);
+    end_all(&t, "a", state_reports(t.core), SOURCE_END_KEPT);
+    t.now_ms += 1000;
+    assert_true(lamp(&t, "1000")->stale);
+    assert_int_equal(lamp(&t, "1000")->changed_wall_ms, begun + 1000);
+    say(&t, "b", "PJSIP/bob", DEVICE_RINGING);
+    assert_int_equal(lamp(&t, "1000")->since_wall_ms, t.now_ms);
+    testing_fini(&t);
+}
+
+static void test_cause(void **state)
+{
+    const struct cause *cause;
+    struct testing t;
+
+    (void)state;
+    begin(&t);
+    end_all(&t, "a", state_reports(t.core), SOURCE_END_UNAVAILABLE);
+    cause = &lamp(&t, "1001")->cause;
+    assert_true(cause->away && cause->grace_s == 30 && str_equal(cause->source, STR("a")));
+    say(&t, "a", "Custom:lamp", DEVICE_INUSE);
+    assert_false(lamp(&t, "1001")->cause.away);
     testing_fini(&t);
 }
 
@@ -94,9 +246,9 @@ static void test_presence_is_the_last_ones(void **state)
     end_all(&t, "a", state_reports(t.core), SOURCE_END_FORGOTTEN);
     buf_reset(&t.events);
     end_all(&t, "b", state_reports(t.core), SOURCE_END_UNAVAILABLE);
-    assert_events(&t,
-                  "PJSIP/bob UNAVAILABLE\n1000@users #5 Unavailable away//lunch\n"
-                  "CustomPresence:alice unavailable//\n1000@users #6 Unavailable unavailable//\n");
+    assert_events(&t, "PJSIP/bob UNAVAILABLE\n1000@users #5 Unavailable away//lunch stale\n"
+                      "CustomPresence:alice unavailable//\n"
+                      "1000@users #6 Unavailable unavailable// stale\n");
     testing_fini(&t);
 }
 
@@ -155,8 +307,17 @@ static void test_calls(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unavailable), cmocka_unit_test(test_forgotten),
-        cmocka_unit_test(test_anew),        cmocka_unit_test(test_presence_is_the_last_ones),
+        cmocka_unit_test(test_unavailable),
+        cmocka_unit_test(test_forgotten),
+        cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_back),
+        cmocka_unit_test(test_each_of_a_lamp),
+        cmocka_unit_test(test_unavailable_after_all),
+        cmocka_unit_test(test_presence_not_set),
+        cmocka_unit_test(test_since),
+        cmocka_unit_test(test_cause),
+        cmocka_unit_test(test_anew),
+        cmocka_unit_test(test_presence_is_the_last_ones),
         cmocka_unit_test(test_calls),
     };
 

@@ -195,6 +195,8 @@ static void lamp_add_presence(struct lamp *lamp, const struct hint_sources *s,
 {
     const struct presence *strongest = presence_strongest(s);
 
+    for (size_t i = s->n_devices; i < s->n; i++)
+        lamp->stale |= s->follows[i].presence->stale;
     if (strongest) {
         lamp->presence = strongest->state;
         lamp->subtype = strongest->subtype;
@@ -219,6 +221,8 @@ struct lamp lamp_of(const struct hint_sources *s, const struct contribution *c,
     if (lamp.has_hint) {
         enum device_state devices = devices_state(s);
 
+        for (size_t i = 0; i < s->n_devices; i++)
+            lamp.stale |= s->follows[i].device->stale;
         lamp.hint_state = extension_state_of(devices);
         lamp.calls = strongest_calls(s);
         device_aggregate_add(&all, devices);

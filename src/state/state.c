@@ -129,6 +129,15 @@ void state_cause_begin(struct state_core *core, struct str source)
         core->cause = (struct cause){ ++core->last_cause, source };
 }
 
+void state_cause_begin_away(struct state_core *core, struct str source, uint32_t grace_s)
+{
+    state_cause_begin(core, source);
+    if (core->cause_depth == 1) {
+        core->cause.away = true;
+        core->cause.grace_s = grace_s;
+    }
+}
+
 void state_cause_end(struct state_core *core)
 {
     BUG_UNLESS(core->cause_depth);

@@ -36,7 +36,8 @@ struct state_port { /* a callback may be NULL; none may call back into the core 
      * shows that nothing is known, if there is one; or is gone: state
      * EXTENSION_REMOVED). `consumers` are those who watch it, 0 when nobody does. The snapshots are
      * borrowed: ref them to keep them. Of one operation, resources that end are told before those
-     * that come or change. */
+     * that come or change. With the sequence of `former` it shows what that did, and only whether
+     * it is stale is another thing now: that is for no watcher, and `consumers` is 0. */
     void (*snapshot)(void *ctx, const struct snapshot *s, const struct snapshot *former,
                      uint64_t consumers);
     /* A source says something else about a device than before, or the default of one has changed;
@@ -86,6 +87,8 @@ void state_switches_set(struct state_core *core, const struct state_switches *sw
  * is borrowed until the end. */
 void state_cause_begin(struct state_core *core, struct str source);
 void state_cause_end(struct state_core *core);
+/* Likewise, because that source is away for longer than its grace. */
+void state_cause_begin_away(struct state_core *core, struct str source, uint32_t grace_s);
 /* The present one; number 0 outside of all scopes. Also for the port's callbacks. */
 struct cause state_cause(const struct state_core *core);
 
@@ -107,6 +110,9 @@ NODISCARD int state_device_set(struct state_core *core, struct str source, struc
 /* The same as it was said before the process began: at that time, or now if that is to come. */
 NODISCARD int state_device_recall(struct state_core *core, struct str device,
                                   const struct state_source_view *said);
+/* What it has said of the device stays for now, but is stale, until it says something again. 0;
+ * STATE_UNCHANGED, also when it says nothing; STATE_BAD_NAME, -ENOMEM. */
+NODISCARD int state_device_stale(struct state_core *core, struct str source, struct str device);
 /* The calls of the device, as that source has them: dialogs (a reference is taken), the one that
  * matters most first; NULL: none are known. A hint tells them in place of the one dialog that
  * stands for it, while this source has the device in a call. 0; STATE_UNCHANGED, also when the
@@ -129,6 +135,8 @@ NODISCARD int state_device_default_set(struct state_core *core, struct str devic
 /* Aggregate of a device: reported, default, else UNKNOWN for "Custom:" and INVALID for anything
  * else. */
 enum device_state state_device_get(const struct state_core *core, struct str device);
+/* Is what one of its sources says stale? */
+bool state_device_is_stale(const struct state_core *core, struct str device);
 
 /* "CustomPresence:alice": state, subtype, message. PRESENCE_INVALID says that nothing is known:
  * hints go on with what they showed. 0, STATE_UNCHANGED, STATE_BAD_NAME, -ENOMEM. */
@@ -143,12 +151,19 @@ NODISCARD int state_presence_report(struct state_core *core, const struct presen
 
 /* How many reports of devices and presence there have been: a moment, for state_source_end. */
 uint64_t state_reports(const struct state_core *core);
-/* What the source has said up to that moment, and not again since, holds no more: it is forgotten,
- * or its devices and presence are unavailable. At most `limit` of them at once, so that lamps need
- * not wait. 0: that was all; STATE_MORE; -ENOMEM. */
-enum source_end { SOURCE_END_FORGOTTEN, SOURCE_END_UNAVAILABLE };
-NODISCARD int state_source_end(struct state_core *core, struct str source, uint64_t until,
-                               enum source_end how, size_t limit);
+/* What the source has said up to that moment, and not again since, holds no more: it is forgotten;
+ * or stale, until the source says something of it again or it is forgotten. Then its devices and
+ * presence are unavailable, or stay as they are. At most `limit` of them at once, so that lamps
+ * need not wait. 0: that was all; STATE_MORE; -ENOMEM. */
+enum source_end { SOURCE_END_FORGOTTEN, SOURCE_END_UNAVAILABLE, SOURCE_END_KEPT };
+struct source_ending { /* borrowed for the call */
+    struct str source;
+    uint64_t until;
+    enum source_end how;
+    uint32_t grace_s; /* unless they are forgotten: it is away for longer than that */
+};
+NODISCARD int state_source_end(struct state_core *core, const struct source_ending *end,
+                               size_t limit);
 
 /* Take over a new dialplan (ownership passes on 0): hints that are new are announced, changed ones
  * re-evaluated and told if different, unchanged ones stay silent, removed ones end with
@@ -262,6 +277,7 @@ void state_hints_each(const struct state_core *core,
 struct state_source_view {
     struct str source;
     enum device_state state;
+    bool stale; /* see state_source_end */
     uint64_t changed_wall_ms;
     uint64_t heard;                  /* the last report: see state_reports; 0: before the process */
     const struct event_state *calls; /* NULL: none are known */
@@ -273,6 +289,7 @@ struct state_device_view {
     size_t n_sources;
     uint64_t changed_wall_ms;
     bool known;         /* a source says something, or it has a default */
+    bool stale;         /* what one of them says */
     bool reported_here; /* by sources that are no other servers: then as `state_here` */
     enum device_state state_here;
 };
@@ -282,6 +299,7 @@ struct state_presence_view {
     struct str provider, subtype, message;
     struct str source; /* who said so last; empty: nobody in particular */
     enum presence_state state;
+    bool stale; /* see state_source_end */
     uint64_t changed_wall_ms;
 };
 void state_presences_each(const struct state_core *core,

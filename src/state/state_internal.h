@@ -79,13 +79,14 @@ struct device {
     bool has_default;
     enum device_state default_state;
     enum device_state state; /* of all that */
+    bool stale;              /* of a source */
     bool reported_here;      /* and of sources that are no other servers */
     enum device_state state_here;
     uint64_t changed_wall_ms;
     uint64_t counted; /* in heap.devices */
     struct {
         struct list link; /* state_core.touched */
-        bool known, has_default;
+        bool known, has_default, stale;
         enum device_state default_state, state;
     } before; /* while a change is staged */
     struct str name;
@@ -122,7 +123,7 @@ struct presence {
     struct map_node node;
     struct list link;      /* state_core.presences */
     struct list followers; /* struct follow */
-    bool reported;
+    bool reported, stale;
     enum presence_state state;
     struct str subtype, message; /* on the heap or empty */
     struct str source;           /* likewise */
@@ -139,10 +140,14 @@ struct presence_said {
     enum presence_state state;
     struct str subtype, message, source;
     uint64_t wall_ms, heard; /* when */
+    bool stale;
 };
 /* As device_report. */
 NODISCARD int presence_report(struct state_core *core, struct str provider,
                               const struct presence_said *said);
+/* The same, and what survives is put. */
+NODISCARD int presence_say(struct state_core *core, struct str provider,
+                           const struct presence_said *said);
 /* Nobody says it any more: as it was before anybody did, and gone if nobody follows it. 0 or
  * -ENOMEM. */
 NODISCARD int presence_forget(struct state_core *core, struct presence *p);
@@ -174,7 +179,7 @@ void hint_sources_destroy(struct state_core *core, struct hint_sources *s);
 
 struct lamp {
     enum extension_state state, hint_state;
-    bool has_hint;
+    bool has_hint, stale;
     enum presence_state presence;
     struct str subtype, message; /* borrowed from whose they are, as are publications */
     const struct event_state *published;
@@ -225,7 +230,7 @@ struct hint { /* a resource */
         struct list link;          /* state_core.staged or .departing */
         struct snapshot *snapshot; /* NULL: stays; also for HINT_DEPARTING */
         struct snapshot *former;   /* from the commit until it is told; or NULL */
-        bool told;                 /* whether it is announced */
+        bool told;                 /* whether it is announced to who watches it */
         bool contributed;          /* this is valid: a reference */
         struct contribution contribution;
         bool reformed;                /* the rest is valid */

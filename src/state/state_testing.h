@@ -77,7 +77,8 @@ static inline uint64_t testing_now(void *ctx)
     return ((struct testing *)ctx)->now_ms;
 }
 
-/* "1000@users #1 Idle" or "1000@users #2 InUse away/lunch/until two", and who was told: "-> 3" */
+/* "1000@users #1 Idle" or "1000@users #2 InUse away/lunch/until two", "stale", and who was told:
+ * "-> 3" */
 static inline void testing_snapshot(void *ctx, const struct snapshot *s,
                                     const struct snapshot *former, uint64_t consumers)
 {
@@ -95,6 +96,8 @@ static inline void testing_snapshot(void *ctx, const struct snapshot *s,
     if (s->presence != PRESENCE_NOT_SET || s->presence_subtype.n || s->presence_message.n)
         buf_printf(&t->events, " %.*s/%.*s/%.*s", STR_FMT(presence_state_name(s->presence)),
                    STR_FMT(s->presence_subtype), STR_FMT(s->presence_message));
+    if (s->stale)
+        buf_add(&t->events, STR(" stale"));
     if (consumers)
         buf_printf(&t->events, " -> %llx", (unsigned long long)consumers);
     buf_add_char(&t->events, '\n');

@@ -227,9 +227,27 @@ class Explain(unittest.TestCase):
             publisher(last_status=403, last_reason="Forbidden")
             self.assertRegex(d.tool("explain", "1000@users", plain=True), r"(?m)^  ! esc .* answered 403 Forbidden$")
 
+    def test_since_when(self):
+        """A lamp has been busy since it is, whatever has become of its presence."""
+        with self.daemon(JOURNAL) as d:
+            d.set("Custom:1000", "BUSY")
+            busy = part(d.tool("explain", "1000@users"), "resource")
+            d.tool("presencestate", "change", "CustomPresence:1000", "away", status=0)
+            away = part(d.tool("explain", "1000@users"), "resource")
+            self.assertEqual((away["state"], away["presence"], away["since_ms"]), ("Busy", "away", busy["changed_ms"]))
+            self.assertGreater(away["sequence"], busy["sequence"])
+            self.assertEqual(d.tool("hints", "1000")[0]["since_ms"], busy["changed_ms"])
+            wait_for("the journal", lambda: d.tool("history", "1000@users", status=None)[-1:] and
+                     d.tool("history", "1000@users")[-1].get("presence") == "away")
+            then = part(d.tool("explain", "1000@users", "--at", "0s"), "resource")
+            self.assertEqual((then["presence"], then["since_ms"]), ("away", busy["changed_ms"]))
+            d.set("Custom:1000", "INUSE")
+            now = part(d.tool("explain", "1000@users"), "resource")
+            self.assertEqual(now["since_ms"], now["changed_ms"])
+
     def test_a_source_that_is_killed_and_comes_back(self):
         with Manager({"PJSIP/zoe": "INUSE"}) as pbx:
-            more = test_sources.source("pbx-a", pbx)
+            more = test_sources.source("pbx-a", pbx) + JOURNAL
             d = Extstated({"extensions.conf": EXTENSIONS + "exten => 2001,hint,PJSIP/zoe\n", "extstate.conf": more})
             self.enterContext(d)
             test_sources.following(d, "pbx-a")
@@ -244,8 +262,15 @@ class Explain(unittest.TestCase):
         self.assertEqual((away["source"], away["protocol"], away["up"]), ("pbx-a", "ami", False))
         self.assertTrue(away["why"])
         wait_for("the lamp", lambda: part(d.tool("explain", "2001@office"), "resource")["state"] == "Unavailable")
+        said = wait_for("the journal", lambda: [r for r in [d.tool("history", "PJSIP/zoe", status=None)] if len(r) > 1])[0]
+        self.assertEqual([(r["said"], r.get("away_s")) for r in said], [("INUSE", None), ("UNAVAILABLE", 1)])
         text = d.tool("explain", "2001@office", plain=True)
-        self.assertRegex(text, r"(?m)^2001@office is Unavailable since ")
+        self.assertRegex(text, r"(?m)^2001@office is Unavailable \(stale\) since ")
+        self.assertRegex(text, r"(?m)^  snapshot \d+, made by change #\d+: pbx-a is away for longer than its grace of 1s$")
+        self.assertRegex(text, r"PJSIP/zoe UNAVAILABLE, was INUSE: pbx-a counts as UNAVAILABLE  \[pbx-a is away for longer than "
+                               r"its grace of 1s, #\d+\]\n")
+        self.assertRegex(d.tool("history", "2001@office", plain=True),
+                         r"2001@office Unavailable \(stale\), was InUse  \[pbx-a is away for longer than its grace of 1s, #\d+\]\n")
         self.assertRegex(text, r"(?m)^    pbx-a counts as UNAVAILABLE since .*  \(stale: the source is away\)$")
         self.assertNotIn("pbx-a says", text.split("! source")[0])
         self.assertRegex(text, r"! source pbx-a \(ami\) is down since \S+ \(\d+s ago\): \S+")

@@ -79,6 +79,13 @@ class Browser:
         self.process.stdout.close()
 
 
+AUDIT = """
+    await page.evaluate(axe.source);
+    const found = await page.evaluate(() => axe.run(document, {resultTypes: ["violations"]}));
+    faults.length = 0; // the policy refuses the audit's script before it is run by the debugger
+    return found.violations.map(v => [v.impact, v.id, v.nodes.slice(0, 3).map(n => n.html.slice(0, 200))])"""
+
+
 @unittest.skipUnless(CHROMIUM and NODE and (MODULES / "playwright-core").is_dir() and (MODULES / "axe-core").is_dir(),
                      "npm fetched no playwright-core here, or there is no Chromium")
 class Pages(unittest.TestCase):
@@ -111,6 +118,9 @@ class Pages(unittest.TestCase):
 
     def lamp(self, extension):
         return f'.lamp[data-key="{extension}"]'
+
+    def audit(self):
+        self.assertEqual([v for v in self.browser.run(AUDIT) if v[0] in ("serious", "critical", "moderate")], [])
 
     def log_in(self):
         self.browser.run("""
@@ -261,14 +271,51 @@ class Health(Pages):
         harness.wait_for("the metric", lambda: 'extstate_source_up{source="pbx-a"} 0\n' in s.ask("GET", "/metrics")[1].decode())
         b.run("await page.click('nav a[href=\"#lamps\"]'); await page.fill('#search', '1999')")
         b.text(self.lamp("1999@users"), "Unavailable")
+        b.text(self.lamp("1999@users") + '[data-stale="true"]', "stale: PJSIP/zoe")
         b.run("await page.click($lamp$)", lamp=self.lamp("1999@users"))
+        b.text('.now[data-stale="true"]', "Unavailable, stale")
+        b.text("#panel .chain", "because pbx-a is away for longer than its grace of 1 s")
+        b.run("await page.click('#history summary')")
+        b.text("#panel .chain", "PJSIP/zoe counts as Unavailable for pbx-a; together Unavailable (because pbx-a is away for longer than")
+        b.text("#history li", "the lamp is Unavailable, stale, was Ringing (because pbx-a is away for longer than its grace of 1 s, #")
         b.text("#panel .chain li.bad", "pbx-a is away")
         b.text("#panel .chain", "pbx-a is away, so PJSIP/zoe counts as Unavailable for it (stale)")
         # And back.
         pbx.start()
         self.addCleanup(pbx.stop)
-        b.text(self.lamp("1999@users"), "Ringing")
+        b.text(self.lamp("1999@users") + '[data-stale="false"]', "Ringing")
         harness.wait_for("the metric", lambda: 'extstate_source_up{source="pbx-a"} 1\n' in s.ask("GET", "/metrics")[1].decode())
+
+    def test_what_is_kept(self):
+        """A lamp that goes on as it was while its PBX is away is stale on the page at once, and told so by more than a colour; the
+        telephone is told nothing."""
+        b = self.browser
+        with Manager({"PJSIP/zoe": "INUSE"}) as pbx:
+            s = self.server(test_sources.source("pbx-a", pbx, "stale=keep\n"), "exten => 1999,hint,PJSIP/zoe,CustomPresence:zoe(Zoe)\n")
+            phone = self.enterContext(Phone(s.daemon.port))
+            test_sources.following(s.daemon, "pbx-a")
+            harness.wait_for("the list", lambda: test_sources.lamp(s.daemon, "1999") == "InUse")
+            phone.subscribe("1999")
+            phone.notify()
+            self.visit(s, "/#lamps/1999@users")
+            b.run("await page.fill('#search', '1999')")
+            b.text(self.lamp("1999@users") + '[data-stale="false"]', "In use")
+        b.text(self.lamp("1999@users") + '[data-stale="true"]', "stale: Zoe")
+        b.text('.now[data-stale="true"]', "In use, stale")
+        b.text("#panel .chain", "so the lamp is In use, stale since")
+        self.assertIn('button "1999 In use stale: Zoe"', b.run("return page.locator('body').ariaSnapshot()"))
+        for scheme in ("light", "dark"):
+            b.run("await page.emulateMedia({colorScheme: $scheme$})", scheme=scheme)
+            self.audit()
+        b.run("await page.emulateMedia({colorScheme: 'light'}); await page.fill('#search', 'stale')")
+        b.text("#summary", "1 of 91 lamps")
+        # A page that comes now is told by the list.
+        b.run("await page.reload(); await page.fill('#search', '1999')")
+        b.text(self.lamp("1999@users") + '[data-stale="true"]', "stale: Zoe")
+        pbx.start()
+        self.addCleanup(pbx.stop)
+        b.text(self.lamp("1999@users") + '[data-stale="false"]', "In use")
+        self.assertIsNone(phone.notify(test_sources.QUIET))
 
     def published(self, esc, word):
         """Until a PUBLISH says so; each is acknowledged."""
@@ -454,10 +501,6 @@ class Screens(Pages):
 
     def test_accessibility(self):
         s, b = self.server(), self.browser
-        audit = """
-            await page.evaluate(axe.source);
-            const found = await page.evaluate(() => axe.run(document, {resultTypes: ["violations"]}));
-            return found.violations.map(v => [v.impact, v.id, v.nodes.slice(0, 3).map(n => n.html.slice(0, 200))])"""
         self.visit(s, "/#lamps/1000@users")
         b.text("#live", "live")
         self.log_in()
@@ -467,9 +510,7 @@ class Screens(Pages):
             for view in ("lamps", "subscriptions"):
                 b.run("await page.click(`nav a[href=\"#${$view$}\"]`)", view=view)
                 with self.subTest(scheme=scheme, view=view):
-                    found = b.run(audit)
-                    b.run("faults.length = 0")  # the policy refuses the audit's script before it is run by the debugger
-                    self.assertEqual([v for v in found if v[0] in ("serious", "critical", "moderate")], [])
+                    self.audit()
         b.run("await page.click('nav a[href=\"#lamps\"]')")
         b.picture("board-dark")
         b.run("await page.emulateMedia({colorScheme: 'light'})")

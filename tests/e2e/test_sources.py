@@ -43,9 +43,13 @@ def following(daemon, *names):
         wait_for(f"{name} to be followed", lambda name=name: row(daemon, name)["state"] == "following")
 
 
-def lamp(daemon, extension="1000", context="users"):
+def hint(daemon, extension="1000", context="users"):
     hints = daemon.tool("hints", extension, status=None)
-    return next((h["state"] for h in hints if h["extension"] == extension and h["context"] == context), None)
+    return next((h for h in hints if h["extension"] == extension and h["context"] == context), {})
+
+
+def lamp(daemon, extension="1000", context="users"):
+    return hint(daemon, extension, context).get("state")
 
 
 def device(daemon, name):
@@ -139,12 +143,17 @@ multi_user=yes
             self.assertEqual(lamp(daemon), "Unavailable")
             said = device(daemon, "PJSIP/alice")["sources"][0]
             self.assertEqual((said["source"], said["state"], said["stale"]), ("pbx-a", "UNAVAILABLE", True))
-            self.assertIn("pbx-a=UNAVAILABLE (stale)", daemon.tool("devstate", "list", "PJSIP/alice", plain=True))
+            self.assertRegex(daemon.tool("devstate", "list", "PJSIP/alice", plain=True),
+                             r"PJSIP/alice +UNAVAILABLE \(stale\) .*pbx-a=UNAVAILABLE \(stale\)")
+            self.assertTrue(hint(daemon)["stale"])
+            self.assertRegex(daemon.tool("hints", "1000", plain=True), r"1000@users +Unavailable \(stale\) ")
+            self.assertNotIn("stale", hint(daemon, "1001"))
             self.assertTrue(row(daemon, "pbx-a")["complaint"])
             pbx.start()
             following(daemon, "pbx-a")
             phone.notify()
             self.assertEqual(lamp(daemon), "InUse")
+            self.assertNotIn("stale", hint(daemon))
             self.assertFalse(row(daemon, "pbx-a")["stale"])
 
     def test_kept(self):
@@ -156,6 +165,7 @@ multi_user=yes
             wait_for("the end of its grace", lambda: row(daemon, "pbx-a")["stale"])
             self.assertEqual(lamp(daemon), "InUse")
             wait_for("its mark", lambda: device(daemon, "PJSIP/alice")["sources"][0].get("stale"))
+            self.assertTrue(hint(daemon)["stale"])
             self.assertRegex(daemon.tool("explain", "1000@users", plain=True),
                              r"(?m)^    pbx-a counts as INUSE since .*  \(stale: the source is away\)$")
 

@@ -44,6 +44,11 @@ static const char *stale_mark(const json_t *row)
     return json_is_true(json_object_get(row, "stale")) ? " (stale)" : "";
 }
 
+static void cell_state(const json_t *row, char *out, size_t room)
+{
+    snprintf(out, room, "%s%s", row_text(row, "state"), stale_mark(row));
+}
+
 /* ---- devices ---- */
 
 static void cell_sources(const json_t *row, char *out, size_t room)
@@ -64,7 +69,7 @@ static void cell_sources(const json_t *row, char *out, size_t room)
 
 static const struct column device_columns[] = {
     { .title = "DEVICE", .key = "device" },
-    { .title = "STATE", .key = "state" },
+    { .title = "STATE", .print = cell_state },
     { .title = "SINCE", .print = cell_since },
     { .title = "SOURCES", .print = cell_sources },
 };
@@ -111,13 +116,8 @@ static int run_devstate_forget(const struct invocation *given)
 
 /* ---- presence ---- */
 
-static void cell_presence(const json_t *row, char *out, size_t room)
-{
-    snprintf(out, room, "%s%s", row_text(row, "state"), stale_mark(row));
-}
-
 static const struct column presence_columns[] = {
-    { .title = "PROVIDER", .key = "provider" }, { .title = "STATE", .print = cell_presence },
+    { .title = "PROVIDER", .key = "provider" }, { .title = "STATE", .print = cell_state },
     { .title = "SUBTYPE", .key = "subtype" },   { .title = "MESSAGE", .key = "message" },
     { .title = "SINCE", .print = cell_since },
 };
@@ -173,12 +173,18 @@ static void cell_where(const json_t *row, char *out, size_t room)
         snprintf(out, room, "%s:%lld", file_name(row_text(row, "file")), row_number(row, "line"));
 }
 
+/* As long as its state is what it is, whatever becomes of its presence. */
+static void cell_lamp_since(const json_t *row, char *out, size_t room)
+{
+    print_age(row_number(row, "since_ms"), out, room);
+}
+
 static const struct column hint_columns[] = {
     { .title = "EXTENSION", .print = cell_extension },
-    { .title = "STATE", .key = "state" },
+    { .title = "STATE", .print = cell_state },
     { .title = "PRESENCE", .key = "presence" },
     { .title = "WATCHERS", .key = "watchers", .right = true },
-    { .title = "SINCE", .print = cell_since },
+    { .title = "SINCE", .print = cell_lamp_since },
     { .title = "HINT", .key = "hint" },
     { .title = "NAME", .key = "name" },
     { .title = "FROM", .print = cell_where },

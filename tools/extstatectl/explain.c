@@ -50,6 +50,23 @@ static int time_parse(const char *option, const char *text, enum when_kind *kind
 
 /* ---- one change, on one line ---- */
 
+static bool is_stale(const json_t *row)
+{
+    return json_is_true(json_object_get(row, "stale"));
+}
+
+/* Nobody has said it: it is so because its source is away. */
+static bool is_away(const json_t *row)
+{
+    return json_object_get(row, "away_s") != NULL;
+}
+
+static void print_away(const json_t *row)
+{
+    printf("%s is away for longer than its grace of %llds", row_text(row, "source"),
+           row_number(row, "away_s"));
+}
+
 static void print_state_of(const json_t *row)
 {
     fputs(row_text(row, "state"), stdout);
@@ -71,7 +88,7 @@ static void print_device_change(const json_t *row)
     else
         fputs(", as before", stdout);
     if (*by && *said)
-        printf(": %s says %s", by, said);
+        printf(": %s %s %s", by, is_away(row) ? "counts as" : "says", said);
     else if (*by)
         printf(": %s says nothing any more", by);
     else
@@ -82,6 +99,8 @@ static void print_snapshot_change(const json_t *row)
 {
     printf("%s ", row_text(row, "resource"));
     print_state_of(row);
+    if (is_stale(row))
+        fputs(" (stale)", stdout);
     if (*row_text(row, "former"))
         printf(", was %s", row_text(row, "former"));
     if (json_is_true(json_object_get(row, "published")))
@@ -184,7 +203,7 @@ static void print_source_change(const json_t *row)
 {
     printf("%s is %s%s", row_text(row, "name"),
            json_is_true(json_object_get(row, "up")) ? "up" : "DOWN",
-           json_is_true(json_object_get(row, "stale")) ? ", what it said is stale" : "");
+           is_stale(row) ? ", what it said is stale" : "");
     print_why(row);
 }
 
@@ -236,7 +255,11 @@ static void print_change(void *ctx, json_t *row)
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
         if (strcmp(kinds[i].kind, row_text(row, "kind")) == 0)
             kinds[i].print(row);
-    if (row_number(row, "cause"))
+    if (row_number(row, "cause") && is_away(row)) {
+        fputs("  [", stdout);
+        print_away(row);
+        printf(", #%lld]", row_number(row, "cause"));
+    } else if (row_number(row, "cause"))
         printf("  [%s #%lld]", row_text(row, "source"), row_number(row, "cause"));
     putchar('\n');
     fflush(stdout);
@@ -253,15 +276,19 @@ static void print_resource(const json_t *row)
 {
     char since[80];
 
-    print_since(row_number(row, "changed_ms"), since, sizeof(since));
-    printf("%s is %s", row_text(row, "resource"), row_text(row, "state"));
+    print_since(row_number(row, "since_ms"), since, sizeof(since));
+    printf("%s is %s%s", row_text(row, "resource"), row_text(row, "state"),
+           is_stale(row) ? " (stale)" : "");
     if (strcmp(row_text(row, "presence"), "not_set") != 0)
         printf(", %s%s%s%s%s", row_text(row, "presence"), *row_text(row, "subtype") ? "/" : "",
                row_text(row, "subtype"), *row_text(row, "message") ? ": " : "",
                row_text(row, "message"));
     printf(" since %s\n", since);
     printf("  snapshot %lld", row_number(row, "sequence"));
-    if (row_number(row, "cause"))
+    if (row_number(row, "cause") && is_away(row)) {
+        printf(", made by change #%lld: ", row_number(row, "cause"));
+        print_away(row);
+    } else if (row_number(row, "cause"))
         printf(", made by change #%lld of %s", row_number(row, "cause"),
                text_or(row, "source", "an unknown source"));
     putchar('\n');
@@ -286,11 +313,6 @@ static void print_resource(const json_t *row)
 }
 
 #define STALE "  (stale: the source is away)"
-
-static bool is_stale(const json_t *row)
-{
-    return json_is_true(json_object_get(row, "stale"));
-}
 
 static void print_device(const json_t *row)
 {
@@ -425,11 +447,14 @@ static void print_line(const json_t *row)
 static void print_then(const json_t *row)
 {
     bool before = row_number(row, "until_ms") != 0;
+    const char *time = before ? "until_ms" : row_number(row, "since_ms") ? "since_ms" : "at_ms";
     char when[40];
 
-    when_print(row_number(row, before ? "until_ms" : "at_ms"), WHEN_BOTH, when, sizeof(when));
+    when_print(row_number(row, time), WHEN_BOTH, when, sizeof(when));
     printf("%s was ", row_text(row, "resource"));
     print_state_of(row);
+    if (is_stale(row))
+        fputs(" (stale)", stdout);
     printf(before ? " until %s, by the first change that the journal has of it\n" : " since %s\n",
            when);
     if (*row_text(row, "hint"))
