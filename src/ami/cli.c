@@ -19,6 +19,14 @@ struct buf *cli_begin(struct ami_session *s, bool success)
     return b;
 }
 
+/* For people at a terminal, who did not send what is in it. */
+void cli_output(struct buf *b, struct str line)
+{
+    buf_add(b, STR("Output: "));
+    buf_add_printable(b, line, "\t");
+    buf_add(b, STR("\r\n"));
+}
+
 void cli_line(struct buf *b, const char *format, ...)
 {
     char text[4 * AMI_REQUEST_LINE_MAX];
@@ -27,7 +35,7 @@ void cli_line(struct buf *b, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    ami_add(b, STR("Output"), str_of(text));
+    cli_output(b, str_of(text));
 }
 
 void cli_end(struct ami_session *s)
@@ -45,7 +53,7 @@ void cli_say(struct ami_session *s, bool success, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    ami_add(b, STR("Output"), str_of(text));
+    cli_output(b, str_of(text));
     cli_end(s);
 }
 

@@ -99,7 +99,7 @@ static void message_print(struct ami_session *s, const json_t *row)
 
         if (str_ends(line, STR("\r")))
             line.n--;
-        ami_add(b, STR("Output"), line);
+        cli_output(b, line);
     }
     cli_end(s);
 }

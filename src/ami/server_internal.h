@@ -283,6 +283,8 @@ extern const struct cli_group cli_core, cli_states, cli_database, cli_pjsip, cli
 void action_command(struct ami_session *s, const struct ami_message *m);
 /* The head of the answer; lines follow, then cli_end. */
 struct buf *cli_begin(struct ami_session *s, bool success);
+/* One line of output: whatever could steer a terminal is an escape. */
+void cli_output(struct buf *b, struct str line);
 void cli_line(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
 void cli_end(struct ami_session *s);
 /* One line, and that is all. */

@@ -279,7 +279,7 @@ static json_t *rows_load(struct str rows)
     buf_add_char(&b, '[');
     buf_add(&b, rows);
     buf_add_char(&b, ']');
-    list = b.error ? NULL : json_loadb(b.p, b.n, 0, NULL);
+    list = b.error ? NULL : json_loadb(b.p, b.n, JSON_ALLOW_NUL, NULL);
     buf_fini(&b);
     return list;
 }

@@ -285,6 +285,45 @@ void buf_add_json(struct buf *b, struct str s)
     buf_add_replaced(b, s, replace_json);
 }
 
+static uint32_t code_point(struct str character)
+{
+    static const unsigned char first_bits[] = { 0, 0x7f, 0x1f, 0x0f, 0x07 };
+    uint32_t code = (unsigned char)*character.p & first_bits[character.n];
+
+    for (size_t i = 1; i < character.n; i++)
+        code = code << 6 | ((unsigned char)character.p[i] & 0x3f);
+    return code;
+}
+
+/* Control characters, Unicode's own ends of lines, and those that turn the direction of reading. */
+static bool steers(uint32_t code)
+{
+    return code < ' ' || (code >= 0x7f && code < 0xa0) || code == 0x061c || code == 0x200e ||
+           code == 0x200f || (code >= 0x2028 && code <= 0x202e) ||
+           (code >= 0x2066 && code <= 0x2069);
+}
+
+void buf_add_printable(struct buf *b, struct str s, const char *kept)
+{
+    while (s.n && !b->error) {
+        size_t length = str_utf8_length(s);
+        struct str character = str_sub(s, 0, length ? length : 1);
+        char c = *s.p;
+
+        if (length == 0)
+            buf_printf(b, "\\x%02x", (unsigned)(unsigned char)c);
+        else if (!steers(code_point(character)) || (length == 1 && c && strchr(kept, c)))
+            buf_add(b, character);
+        else if (c == '\n' || c == '\r' || c == '\t')
+            buf_printf(b, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
+        else if (length == 1)
+            buf_printf(b, "\\x%02x", (unsigned)c);
+        else
+            buf_printf(b, "\\u%04x", (unsigned)code_point(character));
+        s = str_sub(s, character.n, s.n);
+    }
+}
+
 void buf_add_percent(struct buf *b, struct str s, const bool keep[256])
 {
     static const char digits[] = "0123456789ABCDEF"; /* upper case: RFC 3986 section 2.1 */

@@ -55,6 +55,10 @@ void buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
 void buf_add_xml(struct buf *b, struct str s);
 /* Text inside a JSON string, without the quotes; broken UTF-8 becomes U+FFFD. */
 void buf_add_json(struct buf *b, struct str s);
+/* Text for people at a terminal, whoever has sent it: what would steer that, or turn the order in
+ * which the rest is read, becomes \n, \r, \t, \x1b or \u202e, as do bytes that are no UTF-8;
+ * but not the characters of `kept`, ASCII, which stay. */
+void buf_add_printable(struct buf *b, struct str s, const char *kept);
 /* Percent-escapes what `keep` (256 flags) does not allow. */
 void buf_add_percent(struct buf *b, struct str s, const bool keep[256]);
 /* `s` padded with blanks, or cut, to exactly `width` bytes (table columns). */

@@ -230,6 +230,59 @@ static void test_escapes(void **state)
     buf_fini(&b);
 }
 
+static void test_printable(void **state)
+{
+    static const struct {
+        struct str in;
+        const char *kept, *out;
+    } cases[] = {
+        { STR_INIT("plain \\ \"<&'"), "", "plain \\ \"<&'" },
+        { STR_INIT("\xc3\xa4 \xe2\x82\xac \xf0\x9f\x93\x9e"), "",
+          "\xc3\xa4 \xe2\x82\xac \xf0\x9f\x93\x9e" },
+        { STR_INIT("\x1b[2J\x07\0\x7f\n\r\t"), "", "\\x1b[2J\\x07\\x00\\x7f\\n\\r\\t" },
+        { STR_INIT("\x1b\0\n\r\t"), "\n\t", "\\x1b\\x00\n\\r\t" },
+        { STR_INIT("\xc2\x80\xc2\x9b 1m\xc2\x9f\xc2\xa0"), "", "\\u0080\\u009b 1m\\u009f\xc2\xa0" },
+        /* U+061C, U+200D, U+200E, U+200F, U+2028, U+2029 */
+        { STR_INIT("\xd8\x9c\xe2\x80\x8d\xe2\x80\x8e\xe2\x80\x8f\xe2\x80\xa8\xe2\x80\xa9"), "",
+          "\\u061c\xe2\x80\x8d\\u200e\\u200f\\u2028\\u2029" },
+        /* U+202A, U+202E, U+202F, U+2065, U+2066, U+2069, U+206A */
+        { STR_INIT("\xe2\x80\xaa\xe2\x80\xae\xe2\x80\xaf\xe2\x81\xa5\xe2\x81\xa6\xe2\x81\xa9\xe2"
+                   "\x81\xaa"),
+          "", "\\u202a\\u202e\xe2\x80\xaf\xe2\x81\xa5\\u2066\\u2069\xe2\x81\xaa" },
+        /* no UTF-8: C1 as one byte, a lead alone, overlong */
+        { STR_INIT("\x9b\xe2\x80 \xc0\x9b"), "", "\\x9b\\xe2\\x80 \\xc0\\x9b" },
+        { STR_INIT(""), "\n", "" },
+    };
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, 200);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        buf_reset(&b);
+        buf_add_printable(&b, cases[i].in, cases[i].kept);
+        assert_buf(&b, str_of(cases[i].out));
+    }
+    buf_fini(&b);
+}
+
+/* Whatever it is given, ASCII that comes out steers nothing, and four times the room is enough. */
+static void test_printable_bytes(void **state)
+{
+    (void)state;
+    for (unsigned first = 0; first < 256; first++)
+        for (unsigned second = 0; second < 256; second++) {
+            const char in[] = { (char)first, (char)second };
+            char storage[8];
+            struct buf b;
+
+            buf_init_on(&b, storage, sizeof(storage));
+            buf_add_printable(&b, (struct str){ in, 2 }, "");
+            assert_int_equal(b.error, 0);
+            for (size_t i = 0; i < b.n; i++)
+                assert_true((unsigned char)storage[i] >= ' ' && storage[i] != 0x7f);
+        }
+}
+
 /* At every ceiling: no byte beyond it, and an error exactly when the whole does not fit. */
 static void test_escapes_at_ceiling(void **state)
 {
@@ -301,6 +354,7 @@ int main(void)
         cmocka_unit_test(test_zero_ceiling), cmocka_unit_test(test_take),
         cmocka_unit_test(test_numbers),      cmocka_unit_test(test_printf),
         cmocka_unit_test(test_escapes),      cmocka_unit_test(test_escapes_at_ceiling),
+        cmocka_unit_test(test_printable),    cmocka_unit_test(test_printable_bytes),
         cmocka_unit_test(test_percent),      cmocka_unit_test(test_column),
     };
 

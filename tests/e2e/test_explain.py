@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Why a lamp is as it is: extstatectl explain, history and follow, beside telephones and a compositor."""
+import base64
 import json
+import re
 import select
 import signal
 import sqlite3
@@ -9,7 +11,7 @@ import subprocess
 import time
 
 import test_sources
-from harness import DEFAULT_FILES, Extstated, Phone, Subscription, free_port, main, unittest, wait_for
+from harness import DEFAULT_FILES, EXTSTATECTL, Extstated, Phone, Subscription, free_port, main, unittest, wait_for
 from manager_server import Manager
 from test_who import caller
 
@@ -226,6 +228,39 @@ class Explain(unittest.TestCase):
             esc.reply(refused, "403 Forbidden")
             publisher(last_status=403, last_reason="Forbidden")
             self.assertRegex(d.tool("explain", "1000@users", plain=True), r"(?m)^  ! esc .* answered 403 Forbidden$")
+
+    def test_what_strangers_send(self):
+        """Nothing that anybody sends steers a terminal, or turns the order of what is shown: control characters, C1 among them, what
+        is no UTF-8, and marks of direction are shown as escapes. Programs get them as they are."""
+        steering = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+        agent, escaped = "Phone\u009b31m\u202egnp", r"Phone\u009b31m\u202egnp"
+        body = "\x1b[2J\0\r\u2066end"
+        with self.daemon(JOURNAL) as d, Phone(d.port) as alice:
+            d.tool("pjsip", "set", "history", "on")
+            self.assertEqual(alice.subscribe("1000", headers=[("User-Agent", agent)]).status, 200)
+            alice.notify()
+            alice.request("OPTIONS", f"sip:1000@127.0.0.1:{d.port}", body=body)
+            alice.response()
+            message = base64.b64encode("until two\n\x1b]0;x\x07\u202e".encode()).decode()
+            d.tool("presencestate", "change", "CustomPresence:1000", f"away,,{message},e", status=0)
+            wait_for("the journal", lambda: any(r.get("message") for r in d.tool("history", status=None)))
+            number = next(str(r["number"]) for r in d.tool("pjsip", "show", "history") if body in r["message"])
+            for words, shown in (("explain 1000@users", escaped), ("explain 1000@users", r"until two\n\x1b]0;x\x07\u202e"),
+                                 ("presencestate list", r"until two\n\x1b]0;x\x07\u202e"), ("hints", "1000@users"),
+                                 ("history", r"until two\n\x1b]0;x\x07\u202e"), ("pjsip show history", "OPTIONS"),
+                                 ("pjsip show history entry " + number, "\n\n\\x1b[2J\\x00\\r\\u2066end\n"),
+                                 ("pjsip show history entry 0", "\nUser-Agent: " + escaped + "\n")):
+                with self.subTest(words):
+                    text = d.tool(*words.split(), plain=True)
+                    self.assertIn(shown, text)
+                    self.assertNotRegex(text, steering)
+            self.assertEqual(part(d.tool("explain", "1000@users"), "watcher")["user_agent"], agent)
+            self.assertTrue(d.tool("presencestate", "list")[0]["message"].startswith("until two\n\x1b]0;x\x07"))
+        with Phone(None) as server:
+            watch = subprocess.Popen([EXTSTATECTL, "watch", "1000", "--server", f"127.0.0.1:{server.port}", "--from", "alice"],
+                                     stderr=subprocess.PIPE, text=True)
+            server.reply(server.receive(), f"404 {agent}")
+            self.assertIn(f"the server answered 404 {escaped}\n", watch.communicate(timeout=20)[1])
 
     def test_since_when(self):
         """A lamp has been busy since it is, whatever has become of its presence."""

@@ -559,6 +559,11 @@ class Commands(unittest.TestCase):
             self.assertTrue(daemon.tool("pjsip", "show", "history", "entry", "2", plain=True).startswith(entry.splitlines()[0]))
             self.assertEqual([row["number"] for row in daemon.tool("pjsip", "show", "history")][:3], [0, 1, 2])
             self.assertFalse(m.command("pjsip show history entry 99999")[1])
+            phone.request("OPTIONS", f"sip:1000@127.0.0.1:{daemon.port}", body="a\r\nResponse: Success\r\n\x1b[2J\0\u009b1m\r\n\tb")
+            phone.response()
+            number = next(row["number"] for row in daemon.tool("pjsip", "show", "history") if "\x1b" in row["message"])
+            entry, good = m.command(f"pjsip show history entry {number}")  # shown as escapes, and each line as output
+            self.assertTrue(good and entry.endswith("\n\na\nResponse: Success\n\\x1b[2J\\x00\\u009b1m\nb"), entry)
             self.assertIn("Usage: pjsip show history", m.command("pjsip show history where x")[0])
             self.assertIn("Usage: pjsip set history", m.command("pjsip set history maybe")[0])
             self.assertEqual(m.command("pjsip set history off"), ("PJSIP History disabled", True))

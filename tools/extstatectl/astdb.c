@@ -32,7 +32,9 @@ struct import {
 
 static void skip(struct import *im, const char *key, const char *why)
 {
-    fprintf(stderr, "extstatectl: %s: %s; skipped\n", key, why);
+    fputs("extstatectl: ", stderr);
+    printable_print(stderr, str_of(key), "");
+    fprintf(stderr, ": %s; skipped\n", why);
     im->skipped++;
 }
 
@@ -322,7 +324,7 @@ static int say_all(struct import *im)
     struct client client;
     int r = EXIT_OK;
 
-    if (client_open(&client, im->in->options->socket))
+    if (client_open(&client, im->in->options->socket, im->in->options->json))
         return EXIT_UNREACHABLE;
     for (size_t i = 0; i < im->n && r == EXIT_OK; i++) {
         if (under_way == UNDER_WAY_MAX) {
@@ -346,8 +348,10 @@ static void say_nothing(struct import *im)
 {
     for (size_t i = 0; i < im->n; i++) {
         im->done[im->entries[i].kind]++;
-        if (!im->in->options->json)
-            printf("%s\n", im->entries[i].key);
+        if (im->in->options->json)
+            continue;
+        printable_print(stdout, str_of(im->entries[i].key), "");
+        putchar('\n');
     }
 }
 

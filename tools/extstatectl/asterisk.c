@@ -22,7 +22,7 @@ static json_t *collect(const struct invocation *in, json_t *request, int *code)
     json_t *answer = NULL;
     struct client client;
 
-    if (client_open(&client, in->options->socket)) {
+    if (client_open(&client, in->options->socket, in->options->json)) {
         json_decref(request);
         json_decref(c.rows);
         *code = EXIT_UNREACHABLE;
@@ -419,25 +419,44 @@ static bool is_sent(const json_t *row)
     return json_is_true(json_object_get(row, "sent"));
 }
 
-static void print_message_line(const json_t *row)
+/* As it came: its lines are shown as lines, whatever else is in them as an escape. */
+static struct str message_of(const json_t *row)
 {
-    const char *message = row_text(row, "message");
+    const json_t *message = json_object_get(row, "message");
 
-    printf("%05lld %10lld * %s %-24s %.*s\n", row_number(row, "number"),
-           row_number(row, "at_ms") / 1000, is_sent(row) ? "==>" : "<==", row_text(row, "peer"),
-           (int)strcspn(message, "\r\n"), message);
+    return (struct str){ json_string_value(message), json_string_length(message) };
 }
 
-/* As it is but for the CRs, which a terminal has no use for. */
+static struct str line_next(struct str *rest)
+{
+    size_t end = str_find_char(*rest, '\n');
+    struct str line = str_sub(*rest, 0, end);
+
+    *rest = end < rest->n ? str_sub(*rest, end + 1, rest->n) : (struct str){ NULL, 0 };
+    return str_ends(line, STR("\r")) ? str_sub(line, 0, line.n - 1) : line;
+}
+
+static void print_message_line(const json_t *row)
+{
+    struct str rest = message_of(row);
+
+    printf("%05lld %10lld * %s %-24s ", row_number(row, "number"), row_number(row, "at_ms") / 1000,
+           is_sent(row) ? "==>" : "<==", row_text(row, "peer"));
+    printable_print(stdout, line_next(&rest), "\t");
+    putchar('\n');
+}
+
 static void print_message(const json_t *row)
 {
+    struct str rest = message_of(row);
+
     printf("<--- History Entry %lld %s %s at %lld --->\n", row_number(row, "number"),
            is_sent(row) ? "Sent to" : "Received from", row_text(row, "peer"),
            row_number(row, "at_ms") / 1000);
-    for (const char *p = row_text(row, "message"); *p; p++)
-        if (*p != '\r')
-            putchar(*p);
-    putchar('\n');
+    while (rest.p) {
+        printable_print(stdout, line_next(&rest), "\t");
+        putchar('\n');
+    }
 }
 
 static void print_messages(const struct invocation *in, json_t **rows, size_t n)
@@ -476,6 +495,7 @@ static int print_entry(const struct invocation *in, json_t **rows, size_t n)
 
 static int run_history(const struct invocation *in)
 {
+    const struct ctl_options raw = { .socket = in->options->socket, .json = true };
     bool one = in->n == 2 && strcmp(in->words[0], "entry") == 0;
     json_t *list, **rows;
     size_t n;
@@ -483,7 +503,8 @@ static int run_history(const struct invocation *in)
 
     if (in->n && !one)
         return usage_of("pjsip show history");
-    list = collect(in, json_pack("{ss}", "command", "messages"), &code);
+    list = collect(&(struct invocation){ .options = &raw },
+                   json_pack("{ss}", "command", "messages"), &code);
     if (!list)
         return code;
     n = json_array_size(list);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "client.h"
 
+#include "printable.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,13 +10,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-int client_open(struct client *c, const char *path)
+int client_open(struct client *c, const char *path, bool raw)
 {
     struct sockaddr_un to = { .sun_family = AF_UNIX };
     size_t n = strlen(path);
     int r = -ENAMETOOLONG;
 
-    *c = (struct client){ .fd = -1 };
+    *c = (struct client){ .fd = -1, .raw = raw };
     if (n < sizeof(to.sun_path)) {
         memcpy(to.sun_path, path, n);
         c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -99,7 +101,7 @@ static int read_line(struct client *c, json_t **out)
         if (end) {
             size_t n = (size_t)(end - c->buffer);
 
-            *out = json_loadb(c->buffer, n, 0, &why);
+            *out = json_loadb(c->buffer, n, JSON_ALLOW_NUL, &why);
             memmove(c->buffer, end + 1, c->n - n - 1);
             c->n -= n + 1;
             return *out ? 0 : -EBADMSG;
@@ -111,6 +113,8 @@ static int read_line(struct client *c, json_t **out)
     }
 }
 
+static const char lines_stay[] = "\n\t"; /* of answers, which may be reports */
+
 static int answer_code(json_t *answer)
 {
     const char *error = json_string_value(json_object_get(answer, "error"));
@@ -120,10 +124,13 @@ static int answer_code(json_t *answer)
         return EXIT_OK;
     if (!message || !*message)
         message = error ? error : "the daemon refused";
-    if (message[strlen(message) - 1] == '\n') /* a report, each line of which begins with a place */
-        fputs(message, stderr);
-    else
-        fprintf(stderr, "extstatectl: %s\n", message);
+    if (message[strlen(message) - 1] == '\n') { /* a report, whose lines begin with places */
+        printable_print(stderr, str_of(message), lines_stay);
+    } else {
+        fputs("extstatectl: ", stderr);
+        printable_print(stderr, str_of(message), lines_stay);
+        fputc('\n', stderr);
+    }
     if (error && (strcmp(error, "usage") == 0 || strcmp(error, "unknown_command") == 0))
         return EXIT_USAGE;
     return error && strcmp(error, "not_found") == 0 ? EXIT_NOTHING : EXIT_FAILED;
@@ -161,9 +168,13 @@ int client_receive(struct client *c, client_row_fn row, void *ctx, json_t **answ
             return went_away(r);
         content = json_object_get(line, "row");
         if (!content) {
+            if (!c->raw)
+                printable_make(line, lines_stay);
             *answer = line;
             return EXIT_OK;
         }
+        if (!c->raw)
+            printable_make(content, "");
         if (row)
             row(ctx, content);
         json_decref(line);

@@ -2,6 +2,7 @@
 /* client.h - talking to the daemon's control socket: one request, rows, one answer. */
 #pragma once
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "base/result.h"
 
@@ -15,12 +16,14 @@ enum exit_code {
 
 struct client {
     int fd;
+    bool raw;
     char *buffer; /* bytes read and not yet used */
     size_t n, room;
 };
 
-/* Connects; prints why not and returns -errno otherwise. */
-NODISCARD int client_open(struct client *c, const char *path);
+/* Connects; prints why not and returns -errno otherwise. Strings of rows and answers are made
+ * printable (printable.h), where answers may have lines; `raw`: they are as they came. */
+NODISCARD int client_open(struct client *c, const char *path, bool raw);
 void client_close(struct client *c);
 
 typedef void (*client_row_fn)(void *ctx, json_t *row);

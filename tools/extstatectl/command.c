@@ -667,7 +667,7 @@ static int run_dry(const struct invocation *in)
     size_t n = 0;
     int r;
 
-    if (client_open(&client, in->options->socket))
+    if (client_open(&client, in->options->socket, in->options->json))
         return EXIT_UNREACHABLE;
     r = client_call(&client, json_pack("{ss sb}", "command", "reload", "dry_run", 1),
                     in->options->json ? print_json_line : print_change, &n, &answer);

@@ -542,7 +542,7 @@ static int explain(const struct invocation *in, json_t *request, bool past)
     struct client client;
     int r;
 
-    if (client_open(&client, in->options->socket)) {
+    if (client_open(&client, in->options->socket, in->options->json)) {
         json_decref(request);
         json_decref(rows);
         return EXIT_UNREACHABLE;
@@ -598,7 +598,7 @@ static int follow(const struct invocation *in, const char *resource)
 
     if (resource)
         json_object_set_new(request, "resource", json_string(resource));
-    if (client_open(&client, in->options->socket)) {
+    if (client_open(&client, in->options->socket, in->options->json)) {
         json_decref(request);
         return EXIT_UNREACHABLE;
     }
@@ -693,7 +693,7 @@ static int run_history(const struct invocation *given)
     if (limit)
         json_object_set_new(request, "limit", json_integer(n));
     r = add_times(request, since, until);
-    if (r || client_open(&client, in.options->socket)) {
+    if (r || client_open(&client, in.options->socket, in.options->json)) {
         json_decref(request);
         return r ? r : EXIT_UNREACHABLE;
     }

@@ -6,6 +6,7 @@
  * watch.c: a real SIP subscription. */
 #pragma once
 #include "client.h"
+#include "printable.h"
 #include "table.h"
 
 struct ctl_options {

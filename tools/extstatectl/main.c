@@ -132,7 +132,7 @@ int show_answer(const struct invocation *in, json_t *request, const struct colum
     table_init(&table, columns, n_columns);
     filter.next = in->options->json ? print_json_line : table_add;
     filter.ctx = &table;
-    r = client_open(&client, in->options->socket) ? EXIT_UNREACHABLE : EXIT_OK;
+    r = client_open(&client, in->options->socket, in->options->json) ? EXIT_UNREACHABLE : EXIT_OK;
     if (r == EXIT_OK)
         r = client_call(&client, request, filter_row, &filter, answer);
     else
@@ -166,7 +166,7 @@ int call_simple(const struct invocation *in, json_t *request, json_t **answer)
     struct client client;
     int r;
 
-    if (client_open(&client, in->options->socket)) {
+    if (client_open(&client, in->options->socket, in->options->json)) {
         json_decref(request);
         return EXIT_UNREACHABLE;
     }

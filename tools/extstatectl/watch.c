@@ -157,10 +157,13 @@ static void on_response(struct watch *w, const struct sip_message *m)
         return;
     w->pending = false;
     if (m->status >= 300) {
-        fprintf(stderr, "extstatectl: the server answered %u %.*s\n", m->status,
-                STR_FMT(m->reason));
-        for (h = sip_header_first(m, SIP_H_WARNING); h; h = sip_header_next(m, h))
-            fprintf(stderr, "  %.*s\n", STR_FMT(h->value));
+        fprintf(stderr, "extstatectl: the server answered %u ", m->status);
+        printable_print(stderr, m->reason, "");
+        for (h = sip_header_first(m, SIP_H_WARNING); h; h = sip_header_next(m, h)) {
+            fputs("\n  ", stderr);
+            printable_print(stderr, h->value, "");
+        }
+        fputc('\n', stderr);
         if (m->status == 404 && !w->context_given)
             print_context_hint(w->extension);
         finish(w, m->status == 404 ? EXIT_NOTHING : EXIT_FAILED);
@@ -180,7 +183,11 @@ static void print_body(const struct sip_message *m)
         size_t end = str_find_char(rest, '\n');
         struct str line = str_sub(rest, 0, end);
 
-        printf("    %.*s\n", STR_FMT(line));
+        if (str_ends(line, STR("\r")))
+            line.n--;
+        fputs("    ", stdout);
+        printable_print(stdout, line, "\t");
+        putchar('\n');
         rest = str_sub(rest, end + 1, rest.n);
     }
 }
@@ -206,7 +213,9 @@ static void print_notify(const struct watch *w, const struct sip_message *m)
         json_decref(line);
     } else {
         strftime(stamp, sizeof(stamp), "%H:%M:%S", localtime_r(&now, &tm));
-        printf("%s  %s  NOTIFY %u  %.*s\n", stamp, w->extension, m->cseq, STR_FMT(state));
+        printf("%s  %s  NOTIFY %u  ", stamp, w->extension, m->cseq);
+        printable_print(stdout, state, "");
+        putchar('\n');
         print_body(m);
     }
     fflush(stdout);
