@@ -715,6 +715,7 @@ static int worker_init_engine(struct worker *w, const struct worker_config *cfg)
             .qualifier = { .ctx = w,
                            .resolve = worker_qualifier_resolve,
                            .route = worker_route,
+                           .route_from = port_route_from,
                            .transport = worker_transport_id,
                            .reach = worker_report_reach,
                            .dialogs = worker_report_dialogs },

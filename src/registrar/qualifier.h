@@ -27,6 +27,9 @@ struct qualifier_port {
      * all. 0 or -errno. */
     int (*route)(void *ctx, struct str transport_id, enum net_protocol protocol,
                  const struct addr *remote, struct flow *out);
+    /* Likewise from an address of ours, by whichever transport has it. -EADDRNOTAVAIL: none has. */
+    int (*route_from)(void *ctx, enum net_protocol protocol, const struct addr *local,
+                      const struct addr *remote, struct flow *out);
     /* The id of flow.transport; empty: nothing leaves by it any more. */
     struct str (*transport)(void *ctx, uint32_t transport);
     /* Something else is known of the contact now: for contacts_reach_set. */

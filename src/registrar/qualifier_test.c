@@ -373,6 +373,7 @@ static void test_transport_gone(void **state)
 
     (void)state;
     c.transport = STR("gone");
+    c.flow.local = bench_addr("192.0.2.9:5060");
     bench_contact(b, &c);
     assert_true(bench_await(b, 300));
     assert_to(b, "192.0.2.7:5070");
@@ -384,6 +385,43 @@ static void test_transport_gone(void **state)
     assert_reach(b, 1, CONTACT_UNREACHED);
     assert_int_equal(b->n_sent, 0);
     bench_destroy(b);
+}
+
+/* From the address that it registered at, if it is asked where that came from. */
+static void test_way_back(void **state)
+{
+    static const struct {
+        const char *target, *route, *endpoint, *local;
+    } rows[] = {
+        { "sip:alice@192.0.2.7:5070", "", "", "192.0.2.2:5060" },
+        { "sip:alice@10.0.0.7:5070", "<sip:192.0.2.7;lr>", "", "192.0.2.2:5060" },
+        { "sip:alice@10.0.0.7:5070", "", "", "192.0.2.1:5060" },
+        { "sip:alice@192.0.2.7:5070", "<sip:192.0.2.8;lr>", "", "192.0.2.1:5060" },
+        { "sip:alice@192.0.2.7:5070", "", "transport=other\n", "192.0.2.2:5060" },
+        { "sip:alice@192.0.2.7:5070", "", "transport=udp\n", "192.0.2.1:5060" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct addr expected = bench_addr(rows[i].local);
+        struct contact c;
+        struct bench *b;
+        char text[400];
+
+        snprintf(text, sizeof(text),
+                 UDP "[other]\ntype=transport\nbind=192.0.2.2:5060\n"
+                     "[alice]\ntype=endpoint\naors=alice\n%s" AOR,
+                 rows[i].endpoint);
+        b = bench_with(text);
+        c = contact_registered(b, rows[i].target, "192.0.2.7:40000");
+        c.flow.local = bench_addr("192.0.2.2:5060");
+        c.transport = STR("other");
+        c.route = str_of(rows[i].route);
+        bench_contact(b, &c);
+        assert_true(bench_await(b, 300));
+        assert_true(addr_equal(&bench_last(b)->to.local, &expected));
+        bench_destroy(b);
+    }
 }
 
 /* ---- what fails ---- */
@@ -591,14 +629,24 @@ static void test_stop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_again_and_again), cmocka_unit_test(test_spread),
-        cmocka_unit_test(test_initial_time),    cmocka_unit_test(test_message),
-        cmocka_unit_test(test_no_answer),       cmocka_unit_test(test_timeouts),
-        cmocka_unit_test(test_answers),         cmocka_unit_test(test_names),
-        cmocka_unit_test(test_proxies),         cmocka_unit_test(test_connection),
-        cmocka_unit_test(test_transport_gone),  cmocka_unit_test(test_send_fails),
-        cmocka_unit_test(test_challenge),       cmocka_unit_test(test_registered),
-        cmocka_unit_test(test_settings),        cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_again_and_again),
+        cmocka_unit_test(test_spread),
+        cmocka_unit_test(test_initial_time),
+        cmocka_unit_test(test_message),
+        cmocka_unit_test(test_no_answer),
+        cmocka_unit_test(test_timeouts),
+        cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_proxies),
+        cmocka_unit_test(test_connection),
+        cmocka_unit_test(test_transport_gone),
+        cmocka_unit_test(test_way_back),
+
+        cmocka_unit_test(test_send_fails),
+        cmocka_unit_test(test_challenge),
+        cmocka_unit_test(test_registered),
+        cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_stop),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -140,10 +140,26 @@ static inline int bench_route(void *ctx, struct str transport_id, enum net_proto
     return 0;
 }
 
+/* Ours are 192.0.2.1 and 192.0.2.2, of the transports "udp" and "other". */
+static inline int bench_route_from(void *ctx, enum net_protocol protocol, const struct addr *local,
+                                   const struct addr *remote, struct flow *out)
+{
+    const struct addr other = bench_addr("192.0.2.2:5060");
+    int r = bench_route(ctx, STR_EMPTY, protocol, remote, out);
+
+    if (r || addr_equal(local, &out->local))
+        return r;
+    if (!addr_equal(local, &other))
+        return -EADDRNOTAVAIL;
+    out->transport = 1;
+    out->local = other;
+    return 0;
+}
+
 static inline struct str bench_transport(void *ctx, uint32_t transport)
 {
     (void)ctx;
-    return transport ? STR_EMPTY : STR("udp");
+    return transport ? STR("other") : STR("udp");
 }
 
 static inline void bench_reach(void *ctx, uint64_t contact_id, enum contact_reach reach)
@@ -190,17 +206,18 @@ static inline struct bench *bench_create(const struct settings *settings)
     b->settings = settings;
     b->send = bench_send;
     b->receive = txn_receive;
-    assert_int_equal(qualifier_create(&b->qualifier,
-                                      &(struct qualifier_config){
-                                          .txn = b->txn,
-                                          .wheel = &b->wheel,
-                                          .clock = &b->clock,
-                                          .rng = &b->rng,
-                                          .log = b->log,
-                                          .settings = settings,
-                                          .port = { b, bench_resolve, bench_route, bench_transport,
-                                                    bench_reach, bench_dialogs } }),
-                     0);
+    assert_int_equal(
+        qualifier_create(
+            &b->qualifier,
+            &(struct qualifier_config){ .txn = b->txn,
+                                        .wheel = &b->wheel,
+                                        .clock = &b->clock,
+                                        .rng = &b->rng,
+                                        .log = b->log,
+                                        .settings = settings,
+                                        .port = { b, bench_resolve, bench_route, bench_route_from,
+                                                  bench_transport, bench_reach, bench_dialogs } }),
+        0);
     return b;
 }
 

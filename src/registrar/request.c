@@ -111,12 +111,31 @@ static bool has_connection(const struct contact_request *r)
            !routes_of(r).n && !proxy_of(r).n;
 }
 
-/* By the endpoint's transport, or the one that it was registered by, if that is still there. */
+/* Back where its REGISTER came from, from the address that this was sent to: the NAT before a
+ * telephone lets through nothing else, and many a telephone itself. Unless the endpoint's transport
+ * is another one. */
+static bool way_back_find(const struct contact_request *r, const struct dns_target *to,
+                          struct flow *out)
+{
+    const struct qualifier_port *port = &r->qualifier->cfg.port;
+    const struct flow *registered = &r->contact->flow;
+    struct str named = endpoint_of(r)->transport;
+
+    return !r->contact->is_static && addr_equal_host(&to->addr, &registered->remote) &&
+           port->route_from(port->ctx, to->protocol, &registered->local, &to->addr, out) == 0 &&
+           (!named.n || str_equal(named, port->transport(port->ctx, out->transport)));
+}
+
+/* Otherwise by the endpoint's transport, or the one that it was registered by, if that is still
+ * there. */
 static int way_find(const struct contact_request *r, const struct dns_target *to, struct flow *out)
 {
     const struct qualifier_port *port = &r->qualifier->cfg.port;
-    int result = port->route(port->ctx, transport_of(r), to->protocol, &to->addr, out);
+    int result;
 
+    if (way_back_find(r, to, out))
+        return 0;
+    result = port->route(port->ctx, transport_of(r), to->protocol, &to->addr, out);
     if (result && !endpoint_of(r)->transport.n && r->contact->transport.n)
         result = port->route(port->ctx, STR_EMPTY, to->protocol, &to->addr, out);
     return result;

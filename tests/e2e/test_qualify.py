@@ -162,6 +162,29 @@ class Qualify(unittest.TestCase):
                     stream.reply(asked)
             wait_for("all of them", lambda: set(statuses(daemon).values()) == {"reachable"})
 
+    def test_from_where_it_registered(self):
+        """We have two addresses, and the NAT before the telephone knows the one that it registered at: it is asked from that,
+        before a restart and after it. A socket that is connected is such a NAT."""
+        with contextlib.ExitStack() as stack:
+            text = ("[udp]\ntype=transport\nbind=0.0.0.0:{port}\n[alice]\ntype=endpoint\naors=alice\nrewrite_contact=yes\n"
+                    "[alice]\ntype=aor\nmax_contacts=1\nqualify_frequency=1\n")
+            daemon = stack.enter_context(Extstated(dict(FILES, **{
+                "pjsip.conf": text, "extstate.conf": FILES["extstate.conf"] + "watch_dialogs=yes\n"}), workers=4))
+            phone = stack.enter_context(Phone(daemon.port, server_host="127.0.0.2"))
+            phone.socket.connect(("127.0.0.2", daemon.port))
+            phone.request("REGISTER", f"sip:127.0.0.2:{daemon.port}", [("To", "<sip:alice@127.0.0.2>"), ("Expires", "600"),
+                                                                       ("Contact", "<sip:alice@10.0.0.1:5060>")])
+            self.assertEqual(phone.response().status, 200)
+            for again in (lambda: None, lambda: (daemon.kill(), daemon.start())):
+                again()
+                methods = set()
+                while methods != {"OPTIONS", "SUBSCRIBE"}:
+                    message = phone.receive()
+                    self.assertIsNotNone(message, f"only {methods} came")
+                    methods.add(message.method)
+                    self.assertIn("sip:127.0.0.2:", message["From"])
+                    phone.reply(message, "200 OK")
+
 
 if __name__ == "__main__":
     harness.main()

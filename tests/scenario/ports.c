@@ -482,6 +482,7 @@ struct qualifier_port world_qualifier_port(struct world *w)
     return (struct qualifier_port){ .ctx = w,
                                     .resolve = port_find_contact,
                                     .route = port_route,
+                                    .route_from = port_route_from,
                                     .transport = port_transport,
                                     .reach = port_reach,
                                     .dialogs = port_dialogs };
