@@ -99,7 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     contact_unref(c);
     pass(b, 481, 1000);
     BUG_UNLESS(list_empty(&b->qualifier->leaving) && !b->qualifier->watches.count);
-    BUG_UNLESS(!b->dialogs && !b->qualifier->seeking.count);
+    BUG_UNLESS(!b->dialogs && !b->qualifier->requests.seeking.count);
     forget(b);
     return 0;
 }

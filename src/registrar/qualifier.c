@@ -288,7 +288,7 @@ static int qualified_create(struct qualifier *q, const struct contact *contact)
     c->contact = contact_ref(contact);
     c->since_wall_ms = clock_wall_ms(q->cfg.clock);
     q->n_of[QUALIFY_OFF]++;
-    contact_request_init(&c->request, q, c->contact, &qualify_ops);
+    contact_request_init(&c->request, &q->requests, c->contact, &qualify_ops);
     timer_init(&c->timer, on_timer);
     map_add(&q->contacts, &c->node, map_hash_u64(&q->contacts, contact->id));
     list_init(&c->link);
@@ -366,6 +366,7 @@ void qualifier_settings_set(struct qualifier *q, const struct settings *settings
     const struct settings *former = q->settings;
 
     q->settings = settings_ref(settings);
+    q->requests.settings = q->settings;
     leaving_review(q);
     LIST_FOREACH (it, &q->all) {
         struct qualified *c = CONTAINER_OF(it, struct qualified, link);
@@ -390,6 +391,11 @@ void qualifier_stop(struct qualifier *q)
     }
     LIST_FOREACH (it, &q->leaving)
         watch_quiet(CONTAINER_OF(it, struct watch, link));
+}
+
+void qualifier_resolved(struct qualifier *q, uint64_t question, const struct dns_targets *found)
+{
+    (void)contact_requests_resolved(&q->requests, question, found);
 }
 
 /* ---- views ---- */
@@ -437,6 +443,7 @@ void qualifier_each(const struct qualifier *q,
 void qualifier_counters_get(const struct qualifier *q, struct qualifier_counters *out)
 {
     *out = q->counters;
+    out->challenged = q->requests.challenged;
     out->contacts = q->contacts.count;
     out->unqualified = q->n_of[QUALIFY_OFF];
     out->unknown = q->n_of[QUALIFY_UNKNOWN];
@@ -459,6 +466,12 @@ int qualifier_create(struct qualifier **out, const struct qualifier_config *cfg)
         return r;
     q->cfg = *cfg;
     q->settings = settings_ref(cfg->settings);
+    q->requests = (struct contact_requests){ .txn = cfg->txn,
+                                             .wheel = cfg->wheel,
+                                             .rng = cfg->rng,
+                                             .log = cfg->log,
+                                             .port = cfg->port.requests,
+                                             .settings = q->settings };
     q->begun_wall_ms = clock_wall_ms(cfg->clock);
     list_init(&q->all);
     list_init(&q->leaving);
@@ -467,7 +480,7 @@ int qualifier_create(struct qualifier **out, const struct qualifier_config *cfg)
     rng_init_system(&own);
     r = map_init(&q->contacts, &own);
     if (r == 0)
-        r = map_init(&q->seeking, &own);
+        r = contact_requests_init(&q->requests);
     if (r == 0)
         r = map_init(&q->watches, &own);
     if (r)
@@ -487,7 +500,7 @@ void qualifier_destroy(struct qualifier *q)
     LIST_FOREACH_SAFE (it, &q->leaving)
         watch_destroy(CONTAINER_OF(it, struct watch, link));
     map_fini(&q->contacts);
-    map_fini(&q->seeking);
+    contact_requests_fini(&q->requests);
     map_fini(&q->watches);
     xml_parser_fini(&q->xml);
     buf_fini(&q->headers);

@@ -11,27 +11,16 @@
 #include "base/clock.h"
 #include "base/histogram.h"
 #include "config/settings.h"
-#include "dns/dns.h"
 #include "registrar/contact.h"
 #include "registrar/contacts.h"
+#include "registrar/request.h"
 #include "txn/uas.h"
 
 struct qualifier; /* opaque: see qualifier_internal.h */
 
 struct qualifier_port {
+    struct contact_request_port requests; /* its questions are answered by qualifier_resolved */
     void *ctx;
-    /* Find where to send; answer with qualifier_resolved, never from inside. An answer that does
-     * not come counts as none after half a minute. */
-    void (*resolve)(void *ctx, const struct dns_question *q, uint64_t question);
-    /* The way to send there by this protocol: by the transport that is named, or by the best of
-     * all. 0 or -errno. */
-    int (*route)(void *ctx, struct str transport_id, enum net_protocol protocol,
-                 const struct addr *remote, struct flow *out);
-    /* Likewise from an address of ours, by whichever transport has it. -EADDRNOTAVAIL: none has. */
-    int (*route_from)(void *ctx, enum net_protocol protocol, const struct addr *local,
-                      const struct addr *remote, struct flow *out);
-    /* The id of flow.transport; empty: nothing leaves by it any more. */
-    struct str (*transport)(void *ctx, uint32_t transport);
     /* Something else is known of the contact now: for contacts_reach_set. */
     void (*reach)(void *ctx, uint64_t contact_id, enum contact_reach reach);
     /* Something else is known of its dialogs now (NULL: nothing): for contacts_dialogs_set. Once
@@ -64,7 +53,7 @@ void qualifier_settings_set(struct qualifier *q, const struct settings *settings
  * to be over by that. */
 void qualifier_stop(struct qualifier *q);
 
-/* The answer to port.resolve. */
+/* The answer to port.requests.resolve. */
 void qualifier_resolved(struct qualifier *q, uint64_t question, const struct dns_targets *found);
 
 /* A NOTIFY in a dialog of ours; false: it is in none, and has not been answered. */

@@ -9,7 +9,6 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "registrar/qualifier.h"
-#include "registrar/request.h"
 #include "xml/xml.h"
 
 enum { QUALIFIER_REGISTERED_MS = 250 }; /* after a REGISTER, whose answer comes first */
@@ -59,9 +58,9 @@ struct qualifier {
     struct qualifier_config cfg;
     const struct settings *settings; /* a reference */
     struct map contacts;             /* struct qualified */
-    struct map seeking;              /* struct contact_request */
     struct list all;                 /* the same, in the order in which they came */
-    uint64_t last_question, begun_wall_ms;
+    struct contact_requests requests;
+    uint64_t begun_wall_ms;
     uint64_t n_of[QUALIFY_STATUSES];
     bool stopping;
     struct map watches;     /* struct watch, by the tag of its requests */

@@ -215,8 +215,11 @@ static inline struct bench *bench_create(const struct settings *settings)
                                         .rng = &b->rng,
                                         .log = b->log,
                                         .settings = settings,
-                                        .port = { b, bench_resolve, bench_route, bench_route_from,
-                                                  bench_transport, bench_reach, bench_dialogs } }),
+                                        .port = { .requests = { b, bench_resolve, bench_route,
+                                                                bench_route_from, bench_transport },
+                                                  .ctx = b,
+                                                  .reach = bench_reach,
+                                                  .dialogs = bench_dialogs } }),
         0);
     return b;
 }

@@ -15,23 +15,24 @@ static void on_print(const struct contact_request *r, struct buf *out)
 
 static void on_sent(struct contact_request *r)
 {
-    r->qualifier->counters.sent++;
+    qualified_of(r)->qualifier->counters.sent++;
 }
 
 static bool on_authenticates(const struct contact_request *r)
 {
-    return settings_aor(r->qualifier->settings, r->contact->aor)->authenticate_qualify;
+    return settings_aor(r->all->settings, r->contact->aor)->authenticate_qualify;
 }
 
 static void on_done(struct contact_request *r, unsigned status, const struct sip_message *response)
 {
-    uint64_t now_ms = clock_monotonic_ms(r->qualifier->cfg.clock);
+    struct qualified *c = qualified_of(r);
+    uint64_t now_ms = clock_monotonic_ms(c->qualifier->cfg.clock);
 
     (void)response;
     if (status == 408 || status == 503)
-        qualified_unanswered(qualified_of(r), status);
+        qualified_unanswered(c, status);
     else
-        qualified_answered(qualified_of(r), status, (uint32_t)(now_ms - r->txn.started_ms));
+        qualified_answered(c, status, (uint32_t)(now_ms - r->txn.started_ms));
 }
 
 static void on_put_off(struct contact_request *r)

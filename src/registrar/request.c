@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 
-#include "registrar/qualifier_internal.h"
 #include "sip/digest.h"
 #include "txn/self.h"
 
@@ -21,12 +20,12 @@ static const struct client_txn_ops txn_ops, txn_ops_sufficed;
 
 static const struct endpoint_settings *endpoint_of(const struct contact_request *r)
 {
-    return settings_endpoint(r->qualifier->settings, r->contact->endpoint);
+    return settings_endpoint(r->all->settings, r->contact->endpoint);
 }
 
 static const struct aor_settings *aor_of(const struct contact_request *r)
 {
-    return settings_aor(r->qualifier->settings, r->contact->aor);
+    return settings_aor(r->all->settings, r->contact->aor);
 }
 
 /* The one it is sent in. Each time it is repeated it is the same request (RFC 3261 section
@@ -92,8 +91,7 @@ static int hop_uri(struct sip_uri *out, const struct contact_request *r)
 /* RFC 3261 section 8.1.2. 0, -EBADMSG, -EPROTONOSUPPORT. */
 static int hop_find(struct hop *out, const struct contact_request *r)
 {
-    const struct transport_settings *by =
-        settings_transport(r->qualifier->settings, transport_of(r));
+    const struct transport_settings *by = settings_transport(r->all->settings, transport_of(r));
     int result = hop_uri(&out->uri, r);
 
     if (result)
@@ -117,7 +115,7 @@ static bool has_connection(const struct contact_request *r)
 static bool way_back_find(const struct contact_request *r, const struct dns_target *to,
                           struct flow *out)
 {
-    const struct qualifier_port *port = &r->qualifier->cfg.port;
+    const struct contact_request_port *port = &r->all->port;
     const struct flow *registered = &r->contact->flow;
     struct str named = endpoint_of(r)->transport;
 
@@ -130,7 +128,7 @@ static bool way_back_find(const struct contact_request *r, const struct dns_targ
  * there. */
 static int way_find(const struct contact_request *r, const struct dns_target *to, struct flow *out)
 {
-    const struct qualifier_port *port = &r->qualifier->cfg.port;
+    const struct contact_request_port *port = &r->all->port;
     int result;
 
     if (way_back_find(r, to, out))
@@ -146,8 +144,7 @@ static int way_find(const struct contact_request *r, const struct dns_target *to
 static void add_from(struct buf *out, const struct contact_request *r, struct str host)
 {
     const struct endpoint_settings *e = endpoint_of(r);
-    struct str user =
-        e->from_user.n ? e->from_user : r->qualifier->settings->global.default_from_user;
+    struct str user = e->from_user.n ? e->from_user : r->all->settings->global.default_from_user;
 
     buf_add(out, STR("From: <sip:"));
     buf_add(out, user);
@@ -201,15 +198,15 @@ static void add_contact(struct buf *out, const struct contact_request *r, struct
 
 static int print(const struct contact_request *r, struct buf *out)
 {
-    const struct qualifier *q = r->qualifier;
-    const struct global_settings *g = &q->settings->global;
-    struct str by = q->cfg.port.transport(q->cfg.port.ctx, r->txn.flow.transport);
+    const struct contact_requests *all = r->all;
+    const struct global_settings *g = &all->settings->global;
+    struct str by = all->port.transport(all->port.ctx, r->txn.flow.transport);
     struct str method = sip_method_name(r->ops->method);
     char room[HOST_MAX];
     struct buf host;
 
     buf_init_on(&host, room, sizeof(room));
-    self_choose(settings_transport(q->settings, by), &r->txn.flow, &host);
+    self_choose(settings_transport(all->settings, by), &r->txn.flow, &host);
     buf_add(out, method);
     buf_add_char(out, ' ');
     buf_add(out, target_of(r));
@@ -254,9 +251,9 @@ static void attempt_failed(struct contact_request *r, unsigned status, bool answ
 
 static void under_way_end(struct contact_request *r)
 {
-    timer_stop(r->qualifier->cfg.wheel, &r->timer);
+    timer_stop(r->all->wheel, &r->timer);
     if (r->state == REQUEST_SEEKING)
-        map_remove(&r->qualifier->seeking, &r->asked);
+        map_remove(&r->all->seeking, &r->asked);
     r->state = REQUEST_NONE;
 }
 
@@ -293,12 +290,12 @@ static void start_failed(struct contact_request *r, int error)
 
 static void ask(struct contact_request *r, const struct flow *way)
 {
-    struct qualifier *q = r->qualifier;
+    struct contact_requests *all = r->all;
     int result;
 
     under_way_end(r);
     r->cseq++;
-    result = client_txn_start(q->cfg.txn, &r->txn, r->ops->method, way,
+    result = client_txn_start(all->txn, &r->txn, r->ops->method, way,
                               r->ops->success_suffices ? &txn_ops_sufficed : &txn_ops);
     if (result) {
         start_failed(r, result);
@@ -307,7 +304,7 @@ static void ask(struct contact_request *r, const struct flow *way)
     r->state = REQUEST_SENT;
     r->ops->sent(r);
     if (r->timeout_ms)
-        timer_start(q->cfg.wheel, &r->timer, r->timeout_ms);
+        timer_start(all->wheel, &r->timer, r->timeout_ms);
 }
 
 /* At one of where it is. */
@@ -323,7 +320,7 @@ static void ask_at(struct contact_request *r, const struct dns_target *to)
 
 static void seek(struct contact_request *r)
 {
-    struct qualifier *q = r->qualifier;
+    struct contact_requests *all = r->all;
     struct hop hop;
 
     r->by_connection = false;
@@ -333,16 +330,16 @@ static void seek(struct contact_request *r)
     }
     under_way_end(r);
     r->state = REQUEST_SEEKING;
-    r->question = ++q->last_question;
-    map_add(&q->seeking, &r->asked, map_hash_u64(&q->seeking, r->question));
-    timer_start(q->cfg.wheel, &r->timer, SEEK_PATIENCE_MS);
-    q->cfg.port.resolve(q->cfg.port.ctx,
-                        &(struct dns_question){ .host = hop.uri.host,
-                                                .port = hop.uri.port,
-                                                .secure = hop.uri.secure,
-                                                .fixed = hop.named,
-                                                .protocol = hop.protocol },
-                        r->question);
+    r->question = ++all->last_question;
+    map_add(&all->seeking, &r->asked, map_hash_u64(&all->seeking, r->question));
+    timer_start(all->wheel, &r->timer, SEEK_PATIENCE_MS);
+    all->port.resolve(all->port.ctx,
+                      &(struct dns_question){ .host = hop.uri.host,
+                                              .port = hop.uri.port,
+                                              .secure = hop.uri.secure,
+                                              .fixed = hop.named,
+                                              .protocol = hop.protocol },
+                      r->question);
 }
 
 void contact_request_start(struct contact_request *r)
@@ -389,23 +386,25 @@ static void targets_keep(struct contact_request *r, const struct dns_targets *fo
         *r->targets = *found;
 }
 
-void qualifier_resolved(struct qualifier *q, uint64_t question, const struct dns_targets *found)
+bool contact_requests_resolved(struct contact_requests *all, uint64_t question,
+                               const struct dns_targets *found)
 {
     struct map_node *node =
-        map_find(&q->seeking, map_hash_u64(&q->seeking, question), asks, &question);
+        map_find(&all->seeking, map_hash_u64(&all->seeking, question), asks, &question);
     struct contact_request *r;
 
     if (!node) /* it took too long, or another answer is waited for by now */
-        return;
+        return false;
     r = CONTAINER_OF(node, struct contact_request, asked);
     if (!found->n) {
-        log_debug(q->cfg.log, "contact.no_address", KV("aor", r->contact->aor),
+        log_debug(all->log, "contact.no_address", KV("aor", r->contact->aor),
                   KV("contact", r->contact->uri), KV("why", found->why));
         finish(r, 503, NULL);
-        return;
+        return true;
     }
     targets_keep(r, found);
     ask_at(r, &found->list[0]);
+    return true;
 }
 
 /* Its connection has ended. An address that was put in its place led there, too; and who wrote a
@@ -452,7 +451,7 @@ static size_t credentials_find(const struct contact_request *r,
     size_t n = 0;
 
     for (size_t i = 0; i < e->n_outbound_auths; i++) {
-        const struct auth_settings *a = settings_auth(r->qualifier->settings, e->outbound_auths[i]);
+        const struct auth_settings *a = settings_auth(r->all->settings, e->outbound_auths[i]);
 
         if (a)
             list[n++] = &a->credential;
@@ -468,7 +467,7 @@ static int authorization_make(struct contact_request *r, struct digest_session *
     int result;
 
     buf_init_on(&b, room, sizeof(room));
-    result = digest_session_print(session, r->qualifier->cfg.rng, sip_method_name(r->ops->method),
+    result = digest_session_print(session, r->all->rng, sip_method_name(r->ops->method),
                                   target_of(r), &b);
     if (result == 0)
         result = str_dup(&made, buf_str(&b));
@@ -515,7 +514,7 @@ static void on_done(struct client_txn *ct, unsigned status, const struct sip_mes
         result = challenge_answer(r, response);
     if (result == 0) {
         r->challenges++;
-        r->qualifier->counters.challenged++;
+        r->all->challenged++;
         ask(r, &way);
     } else if (result < 0) {
         put_off(r);
@@ -535,22 +534,35 @@ static const struct client_txn_ops txn_ops_sufficed = {
 
 /* ---- life ---- */
 
+int contact_requests_init(struct contact_requests *all)
+{
+    struct rng own; /* what has keys of ours only does not shift the numbers of a scenario */
+
+    rng_init_system(&own);
+    return map_init(&all->seeking, &own);
+}
+
+void contact_requests_fini(struct contact_requests *all)
+{
+    map_fini(&all->seeking);
+}
+
 void contact_request_renew(struct contact_request *r)
 {
     unsigned char random[sizeof(r->call_id) / 2];
     struct buf b;
 
-    r->tag_n = (uint8_t)txn_tag_make(r->qualifier->cfg.txn, r->tag).n;
-    rng_fill(r->qualifier->cfg.rng, random, sizeof(random));
+    r->tag_n = (uint8_t)txn_tag_make(r->all->txn, r->tag).n;
+    rng_fill(r->all->rng, random, sizeof(random));
     buf_init_on(&b, r->call_id, sizeof(r->call_id));
     buf_add_hex(&b, random, sizeof(random));
     r->cseq = 0;
 }
 
-void contact_request_init(struct contact_request *r, struct qualifier *q,
+void contact_request_init(struct contact_request *r, struct contact_requests *all,
                           const struct contact *contact, const struct contact_request_ops *ops)
 {
-    *r = (struct contact_request){ .ops = ops, .qualifier = q, .contact = contact };
+    *r = (struct contact_request){ .ops = ops, .all = all, .contact = contact };
     client_txn_init(&r->txn);
     timer_init(&r->timer, on_timer);
     contact_request_renew(r);

@@ -1,14 +1,53 @@
 // SPDX-License-Identifier: MIT
-/* request.h - private to src/registrar: one request to a contact, outside a dialog or in one that
+/* request.h - one request to a contact, outside a dialog or in one that
  * it has: the way there, with all addresses of a name in turn (RFC 3263), the challenge that is
  * met, and the answer. Its bytes are made of what the contact and the settings are, each time
  * again: whoever changes one of them stops it first. A dialog that begins meanwhile changes none of
  * them. Threads: the worker that owns it. */
 #pragma once
+#include "base/clock.h"
 #include "base/map.h"
-#include "registrar/qualifier.h"
+#include "config/settings.h"
+#include "dns/dns.h"
+#include "registrar/contact.h"
+#include "txn/txn.h"
 
 struct contact_request;
+
+struct contact_request_port {
+    void *ctx;
+    /* Find where to send; answer with contact_requests_resolved, never from inside. An answer that
+     * does not come counts as none after half a minute. */
+    void (*resolve)(void *ctx, const struct dns_question *q, uint64_t question);
+    /* The way to send there by this protocol: by the transport that is named, or by the best of
+     * all. 0 or -errno. */
+    int (*route)(void *ctx, struct str transport_id, enum net_protocol protocol,
+                 const struct addr *remote, struct flow *out);
+    /* Likewise from an address of ours, by whichever transport has it. -EADDRNOTAVAIL: none has. */
+    int (*route_from)(void *ctx, enum net_protocol protocol, const struct addr *local,
+                      const struct addr *remote, struct flow *out);
+    /* The id of flow.transport; empty: nothing leaves by it any more. */
+    struct str (*transport)(void *ctx, uint32_t transport);
+};
+
+struct contact_requests { /* what those of one owner have in common */
+    struct txn_layer *txn;
+    struct wheel *wheel;
+    struct rng *rng;
+    struct log *log;
+    struct contact_request_port port;
+    const struct settings *settings; /* the owner's reference */
+    /* ---- from contact_requests_init on ---- */
+    struct map seeking; /* struct contact_request, by the question */
+    uint64_t last_question;
+    uint64_t challenged; /* how often one was */
+};
+/* 0 or -ENOMEM; fini is fine in any case. */
+NODISCARD int contact_requests_init(struct contact_requests *all);
+void contact_requests_fini(struct contact_requests *all); /* nothing is under way */
+/* The answer to port.resolve; false: nobody waits for it. */
+bool contact_requests_resolved(struct contact_requests *all, uint64_t question,
+                               const struct dns_targets *found);
 
 struct contact_request_ops {
     enum sip_method method;
@@ -41,7 +80,7 @@ enum request_state {
 
 struct contact_request {
     const struct contact_request_ops *ops;
-    struct qualifier *qualifier;
+    struct contact_requests *all;
     const struct contact *contact; /* the owner's reference */
     struct contact_dialog *dialog; /* the owner's; NULL: there is none, and the contact says where
                                       it goes */
@@ -51,7 +90,7 @@ struct contact_request {
     uint8_t tag_n;
     /* ---- while it is under way ---- */
     enum request_state state;
-    struct map_node asked; /* seeking: qualifier.seeking, by the question */
+    struct map_node asked; /* seeking: contact_requests.seeking */
     struct client_txn txn;
     struct timer timer; /* patience */
     uint64_t question;
@@ -64,7 +103,7 @@ struct contact_request {
 };
 
 /* With a Call-ID and a tag of its own; `contact` may be set anew while nothing is under way. */
-void contact_request_init(struct contact_request *r, struct qualifier *q,
+void contact_request_init(struct contact_request *r, struct contact_requests *all,
                           const struct contact *contact, const struct contact_request_ops *ops);
 /* Another Call-ID and tag: what follows is no longer the same dialog. */
 void contact_request_renew(struct contact_request *r);

@@ -313,7 +313,7 @@ static void on_print(const struct contact_request *r, struct buf *out)
 
 static void on_sent(struct contact_request *r)
 {
-    r->qualifier->counters.watch.subscribed++;
+    watch_of(r)->qualifier->counters.watch.subscribed++;
 }
 
 static void on_put_off(struct contact_request *r)
@@ -508,7 +508,7 @@ struct watch *watch_create(struct qualifier *q, const struct contact *contact, u
     *w = (struct watch){ .qualifier = q, .contact = contact_ref(contact), .asked_s = EXPIRES_S };
     list_init(&w->link);
     timer_init(&w->timer, on_timer);
-    contact_request_init(&w->request, q, contact, &watch_ops);
+    contact_request_init(&w->request, &q->requests, contact, &watch_ops);
     list_tag(w);
     q->n_watches[w->state]++;
     rest(w, delay_ms + turn_ms(w));

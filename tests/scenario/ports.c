@@ -479,11 +479,12 @@ static void port_find_contact(void *ctx, const struct dns_question *q, uint64_t 
 
 struct qualifier_port world_qualifier_port(struct world *w)
 {
-    return (struct qualifier_port){ .ctx = w,
-                                    .resolve = port_find_contact,
-                                    .route = port_route,
-                                    .route_from = port_route_from,
-                                    .transport = port_transport,
+    return (struct qualifier_port){ .requests = { .ctx = w,
+                                                  .resolve = port_find_contact,
+                                                  .route = port_route,
+                                                  .route_from = port_route_from,
+                                                  .transport = port_transport },
+                                    .ctx = w,
                                     .reach = port_reach,
                                     .dialogs = port_dialogs };
 }
