@@ -58,15 +58,9 @@ static int transports_of(struct notifier *n, const struct settings *settings)
 
 static int maps_init(struct notifier *n)
 {
-    struct map *maps[] = { &n->dialogs,
-                           &n->resources,
-                           &n->names,
-                           &n->winfos,
-                           &n->unsolicited.boxes,
-                           &n->unsolicited.addressees,
-                           &n->unsolicited.seeking,
-                           &n->seeks,
-                           &n->seek_questions };
+    struct map *maps[] = { &n->dialogs, &n->resources,         &n->names,
+                           &n->winfos,  &n->unsolicited.boxes, &n->unsolicited.addressees,
+                           &n->seeks,   &n->seek_questions };
     struct rng own; /* what has keys of ours only does not shift the numbers of a scenario */
     int r;
 
@@ -75,6 +69,9 @@ static int maps_init(struct notifier *n)
         if (r)
             return r;
     }
+    r = contact_requests_init(&n->unsolicited.requests, n->cfg.rng);
+    if (r)
+        return r;
     rng_init_system(&own);
     r = map_init(&n->quotas, &own);
     return r ? r : interned_table_init(&n->interned, n->cfg.rng);
@@ -255,6 +252,7 @@ void notifier_settings_set(struct notifier *n, const struct settings *settings)
     } else {
         log_warn(n->cfg.log, "notifier.head_kept", KV_ERR(-ENOMEM));
     }
+    unsolicited_settings_set(n);
     rules_arm(n);
     watched_refuse_barred(n);
     watched_fan_out_all(n);

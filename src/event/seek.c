@@ -132,7 +132,9 @@ static int ask(struct dialog *d, enum seek_why why)
     k = calloc(1, sizeof(*k));
     if (!k)
         return -ENOMEM;
-    *k = (struct seek){ .dialog = d, .why = why, .question = ++n->unsolicited.last_question };
+    *k = (struct seek){ .dialog = d,
+                        .why = why,
+                        .question = ++n->unsolicited.requests.last_question };
     timer_init(&k->timer, on_patience);
     timer_start(n->cfg.wheel, &k->timer, why == SEEK_ROUTE ? ROUTE_PATIENCE_MS : PATIENCE_MS);
     map_add(&n->seeks, &k->by_dialog, dialog_hash(d));

@@ -253,21 +253,33 @@ static int members_renew(struct addressee *a, struct str list)
     return 0;
 }
 
-static int notice_renew(struct addressee *a, struct str contact, struct box *box, bool quiet)
+static struct notice *notice_find(const struct addressee *a, struct str contact,
+                                  const struct box *box)
 {
-    struct notice *t = NULL;
-
     LIST_FOREACH (it, &a->notices) {
-        struct notice *other = CONTAINER_OF(it, struct notice, of_addressee);
+        struct notice *t = CONTAINER_OF(it, struct notice, of_addressee);
 
-        if (other->box == box && str_equal(notice_contact(other), contact))
-            t = other;
+        if (t->box == box && str_equal(t->request.contact->uri, contact))
+            return t;
     }
-    if (!t)
+    return NULL;
+}
+
+/* One that is in several AORs is told by the way of the first. */
+static int notice_renew(struct addressee *a, const struct contact *contact, struct box *box,
+                        bool quiet)
+{
+    uint32_t generation = a->notifier->generation;
+    struct notice *t = notice_find(a, contact->uri, box);
+
+    if (!t) {
         t = notice_create(a, contact, box, quiet);
-    if (!t)
-        return -ENOMEM;
-    t->generation = a->notifier->generation;
+        if (!t)
+            return -ENOMEM;
+    } else if (t->generation != generation) {
+        notice_contact_set(t, contact);
+    }
+    t->generation = generation;
     return 0;
 }
 
@@ -293,20 +305,33 @@ bool unsolicited_reaches(const struct settings *s, const struct endpoint_setting
     return false;
 }
 
-static int contact_renew(struct addressee *a, const struct endpoint_settings *e, struct str contact,
-                         bool quiet)
+static int contact_renew(struct addressee *a, const struct endpoint_settings *e,
+                         const struct contact *contact, bool quiet)
 {
     int r = 0;
 
-    if (!is_reached(contact)) {
-        log_warn(a->notifier->cfg.log, "unsolicited.contact_not_served",
-                 KV("endpoint", addressee_id(a)), KV("contact", contact));
-        return 0;
-    }
     if (e->aggregate_mwi)
         return notice_renew(a, contact, NULL, quiet);
     for (size_t i = 0; i < a->n_members && !r; i++)
         r = notice_renew(a, contact, a->members[i].box, quiet);
+    return r;
+}
+
+static int static_renew(struct addressee *a, const struct endpoint_settings *e, struct str aor,
+                        struct str uri, bool quiet)
+{
+    struct contact *contact;
+    int r = is_reached(uri) ? contact_create_static(&contact, 0, aor, uri, e->id) : -EBADMSG;
+
+    if (r == -EBADMSG) {
+        log_warn(a->notifier->cfg.log, "unsolicited.contact_not_served",
+                 KV("endpoint", addressee_id(a)), KV("contact", uri));
+        return 0;
+    }
+    if (r)
+        return r;
+    r = contact_renew(a, e, contact, quiet);
+    contact_unref(contact);
     return r;
 }
 
@@ -320,7 +345,7 @@ static int notices_renew(struct addressee *a, const struct endpoint_settings *e,
         const struct aor_settings *aor = settings_aor(s, e->aors[i]);
 
         for (size_t k = 0; aor && k < aor->n_contacts && !r; k++)
-            r = contact_renew(a, e, aor->contacts[k], quiet);
+            r = static_renew(a, e, aor->id, aor->contacts[k], quiet);
     }
     if (r)
         return r;
@@ -390,10 +415,18 @@ void unsolicited_retry(struct notifier *n)
         LIST_FOREACH (it, &a->notices) {
             struct notice *t = CONTAINER_OF(it, struct notice, of_addressee);
 
-            if (t->state == NOTICE_WAITING || t->state == NOTICE_SEEKING)
+            if (t->state != NOTICE_IDLE)
                 notice_attend(t, true);
         }
     }
+}
+
+void unsolicited_settings_set(struct notifier *n)
+{
+    n->unsolicited.requests.settings = n->settings;
+    MAP_FOREACH (node, &n->unsolicited.addressees)
+        LIST_FOREACH (it, &CONTAINER_OF(node, struct addressee, node)->notices)
+            notice_recall(CONTAINER_OF(it, struct notice, of_addressee));
 }
 
 static void on_repair(struct timer *t)
@@ -450,10 +483,10 @@ void notifier_unsolicit(struct notifier *n, struct solicitation *s)
 static struct notice_view view_of(const struct notifier *n, const struct notice *t)
 {
     struct notice_view v = { .endpoint = addressee_id(t->addressee),
-                             .contact = notice_contact(t),
+                             .contact = t->request.contact->uri,
                              .state = notice_state_name(t),
                              .last_status = t->last_status,
-                             .cseq = t->cseq,
+                             .cseq = t->request.cseq,
                              .failures = t->failures };
 
     if (t->box)
@@ -477,12 +510,56 @@ void notifier_notices_each(const struct notifier *n,
     }
 }
 
+/* ---- the port of its requests is the notifier's ---- */
+
+static void on_resolve(void *ctx, const struct dns_question *q, uint64_t question)
+{
+    const struct notifier_port *port = &((struct notifier *)ctx)->cfg.port;
+
+    port->resolve(port->ctx, q, question);
+}
+
+static int on_route(void *ctx, struct str transport_id, enum net_protocol protocol,
+                    const struct addr *remote, struct flow *out)
+{
+    const struct notifier_port *port = &((struct notifier *)ctx)->cfg.port;
+
+    return port->route(port->ctx, transport_id, protocol, remote, out);
+}
+
+static int on_route_from(void *ctx, enum net_protocol protocol, const struct addr *local,
+                         const struct addr *remote, struct flow *out)
+{
+    const struct notifier_port *port = &((struct notifier *)ctx)->cfg.port;
+
+    return port->route_from(port->ctx, protocol, local, remote, out);
+}
+
+static struct str on_transport(void *ctx, uint32_t transport)
+{
+    return notifier_transport_id(ctx, transport);
+}
+
+void notifier_resolved(struct notifier *n, uint64_t question, const struct dns_targets *found)
+{
+    if (!contact_requests_resolved(&n->unsolicited.requests, question, found))
+        seek_resolved(n, question, found);
+}
+
 /* ---- life ---- */
 
 void unsolicited_init(struct notifier *n)
 {
     struct unsolicited *u = &n->unsolicited;
 
+    u->requests = (struct contact_requests){
+        .txn = n->cfg.txn,
+        .wheel = n->cfg.wheel,
+        .rng = n->cfg.rng,
+        .log = n->cfg.log,
+        .port = { n, on_resolve, on_route, on_route_from, on_transport },
+        .settings = n->settings,
+    };
     list_init(&u->due);
     list_init(&u->orphans);
     timer_init(&u->turn, notices_turn);
@@ -515,5 +592,5 @@ void unsolicited_fini(struct notifier *n)
     timer_stop(n->cfg.wheel, &u->repair);
     map_fini(&u->addressees);
     map_fini(&u->boxes);
-    map_fini(&u->seeking);
+    contact_requests_fini(&u->requests);
 }

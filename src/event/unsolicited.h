@@ -18,7 +18,7 @@
 #include "body/body.h"
 #include "config/settings.h"
 #include "event/notifier.h"
-#include "txn/txn.h"
+#include "registrar/request.h"
 
 struct box { /* a mailbox, as the state thread tells it */
     struct map_node node;
@@ -49,63 +49,56 @@ struct addressee { /* an endpoint with `mailboxes` */
     char id[];
 };
 
-/*   ┌── nothing to tell ──┬──────────────────┐
- *   ▼                     │                  │
- *  idle ──change──▶ due ──┴──its turn──▶ seeking ──address──▶ sending ──told──▶ due
- *                    ▲                      │                     │
- *                    └──time, change── waiting ◀─────failed───────┘
+/*   ┌── nothing to tell ─┐
+ *   ▼                    │
+ *  idle ──change──▶ due ─┴─its turn──▶ sending ──told──▶ due
+ *                    ▲                    │
+ *                    └──time, change── waiting
  *
- * A reload makes due whatever is seeking or waiting; the end of the process lets all but the
- * sending rest. */
+ * A reload makes due whatever is sending or waiting; the end of the process lets all rest but what
+ * has been sent. */
 enum notice_state {
     NOTICE_IDLE,
     NOTICE_DUE,     /* in unsolicited.due */
-    NOTICE_SEEKING, /* in unsolicited.seeking: the address of the next hop was asked for */
-    NOTICE_SENDING,
+    NOTICE_SENDING, /* the request is under way */
     NOTICE_WAITING, /* for another try */
     NOTICE_STATES
 };
 
 struct notice { /* what one contact is told: of one mailbox, or of all of them */
-    struct map_node node;
     struct list of_addressee, due;
     struct addressee *addressee;
-    struct box *box; /* a reference; NULL: the sum of all */
-    struct client_txn txn;
-    struct timer timer; /* seeking: patience; waiting: the next try */
+    struct box *box;                /* a reference; NULL: the sum of all */
+    struct contact_request request; /* its contact is a reference */
+    struct timer timer;             /* waiting: the next try */
     enum notice_state state;
-    const struct draft *draft; /* while the NOTIFY is written for the first time */
-    struct str message;        /* and what it was: a reload must not change its retransmissions */
-    int print_error;
-    uint64_t question;           /* of the address */
-    struct dns_targets *targets; /* on the heap, while there are several and none has taken it */
-    unsigned target;             /* the one in use */
-    uint64_t told, sent;         /* digests of bodies */
-    bool is_told;                /* `told` is what it shows */
-    bool quiet;                  /* the first state is taken for told */
-    bool hold;                   /* a change does not end the wait */
-    uint32_t generation;         /* of the settings that named it last */
-    uint32_t cseq, failures;
-    unsigned solicited;   /* notice_solicited, when it was last looked at */
-    unsigned last_status; /* 0: none; 408: no answer, 503: not reached */
-    char tag[TXN_TAG_MAX], call_id[32];
-    uint8_t tag_n;
-    size_t contact_n;
-    char contact[];
+    struct snapshot *view;            /* sending: what is told; a reference */
+    const struct rendered_body *body; /* of the view */
+    uint64_t told, sent;              /* digests of bodies */
+    bool is_told;                     /* `told` is what it shows */
+    bool is_sent;                     /* sending: and not just looking for the address */
+    bool quiet;                       /* the first state is taken for told */
+    bool hold;                        /* a change does not end the wait */
+    uint32_t generation;              /* of the settings that named it last */
+    unsigned failures;                /* in a row */
+    unsigned solicited;               /* notice_solicited, when it was last looked at */
+    unsigned last_status;             /* 0: none; 408: no answer, 503: not reached */
 };
 
 struct unsolicited {
-    struct map boxes, addressees, seeking;
+    struct map boxes, addressees;
+    struct contact_requests requests;
     struct list due;     /* notices, the longest due first */
     struct list orphans; /* solicitations of endpoints that are no addressees */
     struct timer turn, repair;
-    uint64_t last_question;
     size_t outstanding;
 };
 
 /* ---- unsolicited.c ---- */
 
 void unsolicited_init(struct notifier *n);
+/* The settings are others now: nothing is under way that was made of the former ones. */
+void unsolicited_settings_set(struct notifier *n);
 /* The settings are others now. Where `quiet`, what they add is not told before it changes. 0 or
  * -ENOMEM: some of it is done, and the rest is tried again soon. */
 int unsolicited_configure(struct notifier *n, bool quiet);
@@ -126,12 +119,15 @@ unsigned notice_solicited(const struct notice *t);
 
 /* ---- unsolicited_notice.c ---- */
 
-/* For a contact that UDP reaches. NULL: no memory. */
-struct notice *notice_create(struct addressee *a, struct str contact, struct box *box, bool quiet);
+/* NULL: no memory. */
+struct notice *notice_create(struct addressee *a, const struct contact *contact, struct box *box,
+                             bool quiet);
 void notice_destroy(struct notice *t);
-struct str notice_contact(const struct notice *t);
+/* It is another one now. Nothing is under way. */
+void notice_contact_set(struct notice *t, const struct contact *contact);
 const char *notice_state_name(const struct notice *t);
 /* Something may have changed; `retry`: whatever it waits for, try now. */
 void notice_attend(struct notice *t, bool retry);
-void notice_rest(struct notice *t); /* unless it is sending */
-void notices_turn(struct timer *t); /* unsolicited.turn */
+void notice_rest(struct notice *t);   /* unless it has been sent */
+void notice_recall(struct notice *t); /* what is under way is made anew */
+void notices_turn(struct timer *t);   /* unsolicited.turn */

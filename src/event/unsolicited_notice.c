@@ -7,16 +7,13 @@
 #include <stdlib.h>
 
 enum {
-    TURN_MAX = 256,           /* notices that are begun in one tick of the wheel */
-    SEEK_PATIENCE_MS = 30000, /* for an address */
+    TURN_MAX = 256, /* notices that are begun in one tick of the wheel */
 };
 
 static const unsigned notice_moves[NOTICE_STATES] = {
     [NOTICE_IDLE] = BIT(NOTICE_DUE),
-    [NOTICE_DUE] = BIT(NOTICE_IDLE) | BIT(NOTICE_SEEKING) | BIT(NOTICE_WAITING),
-    [NOTICE_SEEKING] =
-        BIT(NOTICE_IDLE) | BIT(NOTICE_DUE) | BIT(NOTICE_SENDING) | BIT(NOTICE_WAITING),
-    [NOTICE_SENDING] = BIT(NOTICE_DUE) | BIT(NOTICE_SEEKING) | BIT(NOTICE_WAITING),
+    [NOTICE_DUE] = BIT(NOTICE_IDLE) | BIT(NOTICE_SENDING) | BIT(NOTICE_WAITING),
+    [NOTICE_SENDING] = BIT(NOTICE_IDLE) | BIT(NOTICE_DUE) | BIT(NOTICE_WAITING),
     [NOTICE_WAITING] = BIT(NOTICE_IDLE) | BIT(NOTICE_DUE),
 };
 
@@ -25,9 +22,14 @@ static struct notifier *notifier_of(const struct notice *t)
     return t->addressee->notifier;
 }
 
-struct str notice_contact(const struct notice *t)
+static struct str contact_of(const struct notice *t)
 {
-    return (struct str){ t->contact, t->contact_n };
+    return t->request.contact->uri;
+}
+
+static bool is_seeking(const struct notice *t)
+{
+    return t->state == NOTICE_SENDING && t->request.state == REQUEST_SEEKING;
 }
 
 const char *notice_state_name(const struct notice *t)
@@ -44,19 +46,23 @@ const char *notice_state_name(const struct notice *t)
 
 /* ---- moves ---- */
 
+static void view_forget(struct notice *t)
+{
+    snapshot_unref(t->view);
+    t->view = NULL;
+    t->body = NULL;
+}
+
 static void notice_leave(struct notice *t)
 {
     struct notifier *n = notifier_of(t);
 
     list_remove(&t->due);
     timer_stop(n->cfg.wheel, &t->timer);
-    if (t->state == NOTICE_SEEKING)
-        map_remove(&n->unsolicited.seeking, &t->node);
-    if (t->state == NOTICE_SENDING) {
-        client_txn_stop(&t->txn);
-        str_free(&t->message);
-        n->unsolicited.outstanding--;
-    }
+    contact_request_stop(&t->request);
+    n->unsolicited.outstanding -= t->is_sent;
+    t->is_sent = false;
+    view_forget(t);
 }
 
 static void notice_move(struct notice *t, enum notice_state next)
@@ -78,8 +84,18 @@ static void notice_due(struct notice *t)
 
 void notice_rest(struct notice *t)
 {
-    if (t->state != NOTICE_SENDING && t->state != NOTICE_IDLE)
+    if (!t->is_sent && t->state != NOTICE_IDLE)
         notice_move(t, NOTICE_IDLE);
+}
+
+void notice_recall(struct notice *t)
+{
+    if (t->state != NOTICE_SENDING)
+        return;
+    if (notifier_of(t)->stopping)
+        notice_move(t, NOTICE_IDLE);
+    else
+        notice_due(t);
 }
 
 /* What a subscription told until a reload had it tell something else is not what was told unasked
@@ -91,19 +107,6 @@ static void solicited_look(struct notice *t)
     if (solicited < t->solicited)
         t->is_told = t->quiet = false;
     t->solicited = solicited;
-}
-
-/* After a failure the next change may try again at once, but only after the first one. */
-void notice_attend(struct notice *t, bool retry)
-{
-    bool may_retry = retry || (!t->hold && t->failures <= 1);
-
-    if (notifier_of(t)->stopping)
-        return;
-    solicited_look(t);
-    if (t->state == NOTICE_IDLE || (t->state == NOTICE_WAITING && may_retry) ||
-        (t->state == NOTICE_SEEKING && retry))
-        notice_due(t);
 }
 
 /* ---- failures ---- */
@@ -144,7 +147,7 @@ static void notice_fail(struct notice *t, unsigned status, const struct sip_mess
     delay_ms = told_ms ? told_ms : back_off_ms(t);
     n->counters.unsolicited_failed++;
     LOG_AT(n->cfg.log, t->failures == 1 ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "unsolicited.failed",
-           KV("endpoint", addressee_id(t->addressee)), KV("contact", notice_contact(t)),
+           KV("endpoint", addressee_id(t->addressee)), KV("contact", contact_of(t)),
            KV_U("status", status), KV_U("failures", t->failures), KV_U("retry_ms", delay_ms));
     wait_ms(t, delay_ms, told_ms > 0);
 }
@@ -156,10 +159,11 @@ static int view_create(const struct notice *t, struct snapshot **out)
 {
     struct notifier *n = notifier_of(t);
     const struct endpoint_settings *e = settings_endpoint(n->settings, addressee_id(t->addressee));
+    bool any = e && settings_aor(n->settings, t->request.contact->aor);
     struct es_message_count sum;
     struct event_state *document;
     struct str account;
-    int r = e ? notice_sum(t, &sum) : NOTICE_NOTHING;
+    int r = any ? notice_sum(t, &sum) : NOTICE_NOTHING;
 
     if (!r)
         r = event_state_create(&document);
@@ -181,334 +185,64 @@ static int view_create(const struct notice *t, struct snapshot **out)
     return r;
 }
 
-/* A body that lives as long as the snapshot. 0, NOTICE_NOTHING, negative: likewise. */
-static int body_create(const struct notice *t, struct snapshot **view,
-                       const struct rendered_body **body)
+struct notice_body { /* a body, and what it lives as long as */
+    struct snapshot *view;
+    const struct rendered_body *body;
+};
+
+/* 0, NOTICE_NOTHING, negative. */
+static int notice_body_make(const struct notice *t, struct notice_body *out)
 {
-    int r = view_create(t, view);
+    int r = view_create(t, &out->view);
 
     if (!r) {
-        r = body_render(t->addressee->profile, *view, notifier_of(t)->cfg.rng, body);
+        r = body_render(t->addressee->profile, out->view, notifier_of(t)->cfg.rng, &out->body);
         if (r)
-            snapshot_unref(*view);
+            snapshot_unref(out->view);
     }
     return r;
 }
 
-/* ---- bytes ---- */
-
-/* The next hop on the way to the contact, of the first AOR that has it; empty: there is none but
- * the contact. */
-static struct str proxy_of(const struct notice *t, const struct endpoint_settings *e)
+static void notice_body_set(struct notice *t, const struct notice_body *made)
 {
-    const struct settings *s = notifier_of(t)->settings;
-
-    for (size_t i = 0; i < e->n_aors; i++) {
-        const struct aor_settings *aor = settings_aor(s, e->aors[i]);
-
-        for (size_t k = 0; aor && k < aor->n_contacts; k++)
-            if (str_equal(aor->contacts[k], notice_contact(t)))
-                return aor->outbound_proxy.n ? aor->outbound_proxy : e->outbound_proxy;
-    }
-    return e->outbound_proxy;
-}
-
-struct hop { /* the next one; borrowed */
-    struct sip_uri uri;
-    enum net_protocol protocol;
-    bool named; /* the protocol: else it is what is usual */
-};
-
-/* RFC 3261 section 8.1.2. 0, -EBADMSG, -EPROTONOSUPPORT. */
-static int hop_find(struct hop *out, const struct notice *t, const struct endpoint_settings *e)
-{
-    const struct settings *s = notifier_of(t)->settings;
-    struct str proxy = proxy_of(t, e);
-    const struct transport_settings *by = settings_transport(s, e->transport);
-    int r = sip_uri_parse(&out->uri, proxy.n ? proxy : notice_contact(t));
-
-    if (r)
-        return r;
-    out->named = txn_uri_protocol_named(&out->uri, by);
-    return txn_uri_protocol_by(&out->protocol, &out->uri, by);
-}
-
-struct draft { /* a NOTIFY that is being written; borrowed */
-    const struct settings *settings;
-    const struct endpoint_settings *endpoint;
-    const struct target *target;
-    const struct rendered_body *body;
-};
-
-static void add_from_uri(struct buf *b, const struct draft *d)
-{
-    const struct endpoint_settings *e = d->endpoint;
-    struct str user = e->mwi_from_user.n ? e->mwi_from_user
-                      : e->from_user.n   ? e->from_user
-                                         : d->settings->global.default_from_user;
-
-    buf_add(b, STR("sip:"));
-    buf_add(b, user);
-    if (user.n)
-        buf_add_char(b, '@');
-    if (e->from_domain.n)
-        sip_host_print(b, e->from_domain);
-    else
-        buf_add(b, buf_str(&d->target->self));
-}
-
-static void add_head(struct buf *b, const struct notice *t)
-{
-    const struct draft *d = t->draft;
-    const struct notify_tail *tail = notifier_of(t)->tail;
-    struct str proxy = proxy_of(t, d->endpoint);
-
-    buf_add(b, STR("NOTIFY "));
-    buf_add(b, buf_str(&d->target->uri));
-    buf_add(b, STR(" SIP/2.0\r\n"));
-    txn_print_via(&t->txn, buf_str(&d->target->self), d->target->ask_rport, b);
-    buf_add(b, STR("From: <"));
-    add_from_uri(b, d);
-    buf_add(b, STR(">;tag="));
-    buf_add(b, (struct str){ t->tag, t->tag_n });
-    buf_add(b, STR("\r\nTo: <"));
-    buf_add(b, buf_str(&d->target->uri));
-    buf_add(b, STR(">\r\n"));
-    sip_print_header(b, STR("Contact"), buf_str(&d->target->contact));
-    sip_print_header(b, STR("Call-ID"), (struct str){ t->call_id, sizeof(t->call_id) });
-    buf_add(b, STR("CSeq: "));
-    buf_add_u64(b, t->cseq);
-    buf_add(b, STR(" NOTIFY\r\n"));
-    if (proxy.n) {
-        buf_add(b, STR("Route: <"));
-        buf_add(b, proxy);
-        buf_add(b, STR(">\r\n"));
-    }
-    buf_add(b, STR("Event: message-summary\r\nSubscription-State: active\r\n"));
-    buf_add(b, (struct str){ tail->text, tail->n });
-}
-
-static int add_message(struct buf *out, const struct notice *t)
-{
-    const struct rendered_body *body = t->draft->body;
-    char room[2 * EVENT_URI_MAX];
-    struct buf local;
-    struct body_slots slots = { .version = 0 };
-
-    buf_init_on(&local, room, sizeof(room));
-    add_from_uri(&local, t->draft);
-    if (local.error)
-        return local.error;
-    slots.local = buf_str(&local);
-    add_head(out, t);
-    sip_print_header(out, STR("Content-Type"), body_content_type(body));
-    sip_print_header_u64(out, STR("Content-Length"), body_length(body, &slots));
-    buf_add(out, STR("\r\n"));
-    body_print(body, &slots, out);
-    return out->error;
-}
-
-static int on_print(struct client_txn *ct, struct buf *out)
-{
-    struct notice *t = CONTAINER_OF(ct, struct notice, txn);
-
-    if (t->message.n) {
-        buf_add(out, t->message);
-        return out->error;
-    }
-    t->print_error = add_message(out, t);
-    if (!t->print_error)
-        t->print_error = str_dup(&t->message, buf_str(out));
-    return t->print_error;
-}
-
-/* ---- sending ---- */
-
-static void on_done(struct client_txn *ct, unsigned status, const struct sip_message *response);
-static struct str on_host(const struct client_txn *ct);
-static const struct client_txn_ops notice_ops = { .print = on_print,
-                                                  .done = on_done,
-                                                  .host = on_host };
-
-/* Only asked for while it is sent. */
-static struct str on_host(const struct client_txn *ct)
-{
-    const struct notice *t = CONTAINER_OF(ct, const struct notice, txn);
-    struct hop hop;
-
-    return hop_find(&hop, t, t->draft->endpoint) ? STR_EMPTY : hop.uri.host;
-}
-
-/* 0, -EMSGSIZE, or why there is no way to this address. */
-static int target_make(struct target *out, const struct notice *t,
-                       const struct endpoint_settings *e, const struct dns_target *to)
-{
-    struct notifier *n = notifier_of(t);
-    struct sip_uri uri;
-    int r = n->cfg.port.route(n->cfg.port.ctx, e->transport, to->protocol, &to->addr, &out->flow);
-
-    if (!r)
-        r = sip_uri_parse(&uri, notice_contact(t));
-    if (r)
-        return r;
-    uri.headers = STR_EMPTY; /* RFC 3261 section 19.1.1 */
-    buf_init_on(&out->uri, out->uri_room, sizeof(out->uri_room));
-    sip_uri_print(&out->uri, &uri);
-    out->secure = uri.secure;
-    r = target_finish(out, n, e);
-    return out->uri.error ? out->uri.error : r;
-}
-
-/* Our own shortages pass; a network that refuses is as good as no answer. */
-static void start_failed(struct notice *t, int error)
-{
-    bool ours = error == -ENOMEM || error == -ENOBUFS || error == -EAGAIN;
-
-    t->cseq--;
-    str_free(&t->message);
-    if (ours)
-        wait_ms(t, CONGESTED_MS, true);
-    else
-        notice_fail(t, t->print_error || error == -EMSGSIZE ? 500 : 503, NULL);
-}
-
-static void notice_send(struct notice *t, const struct endpoint_settings *e,
-                        const struct rendered_body *body, const struct dns_target *to)
-{
-    struct notifier *n = notifier_of(t);
-    struct target target;
-    const struct draft draft = { n->settings, e, &target, body };
-    int r = target_make(&target, t, e, to);
-
-    t->cseq++;
-    t->print_error = 0;
-    t->draft = &draft;
-    if (!r)
-        r = client_txn_start(n->cfg.txn, &t->txn, SIP_NOTIFY, &target.flow, &notice_ops);
-    t->draft = NULL;
-    if (r) {
-        start_failed(t, r);
-        return;
-    }
-    notice_move(t, NOTICE_SENDING);
-    n->unsolicited.outstanding++;
-    n->counters.unsolicited_sent++;
-    t->sent = body_digest(body);
-    t->is_told = false; /* until it says so, nobody knows */
-}
-
-static bool notice_asks(const struct map_node *node, const void *question)
-{
-    return CONTAINER_OF(node, const struct notice, node)->question == *(const uint64_t *)question;
-}
-
-/* To one of where it is. */
-static void notice_try(struct notice *t, const struct dns_target *to)
-{
-    struct notifier *n = notifier_of(t);
-    const struct rendered_body *body;
-    struct snapshot *view;
-    int r = body_create(t, &view, &body);
-
-    if (r == 0) {
-        notice_send(t, settings_endpoint(n->settings, addressee_id(t->addressee)), body, to);
-        snapshot_unref(view);
-    } else if (r == NOTICE_NOTHING) {
-        notice_move(t, NOTICE_IDLE);
-    } else {
-        wait_ms(t, CONGESTED_MS, true);
-    }
-}
-
-/* Only of several is anything kept; without memory there is no other. */
-static void targets_keep(struct notice *t, const struct dns_targets *found)
-{
-    free(t->targets);
-    t->target = 0;
-    t->targets = found->n > 1 ? malloc(sizeof(*t->targets)) : NULL;
-    if (t->targets)
-        *t->targets = *found;
-}
-
-static void targets_forget(struct notice *t)
-{
-    free(t->targets);
-    t->targets = NULL;
-}
-
-void notifier_resolved(struct notifier *n, uint64_t question, const struct dns_targets *found)
-{
-    struct map *seeking = &n->unsolicited.seeking;
-    struct map_node *node =
-        map_find(seeking, map_hash_u64(seeking, question), notice_asks, &question);
-    struct notice *t;
-
-    if (!node) {
-        seek_resolved(n, question, found);
-        return;
-    }
-    t = CONTAINER_OF(node, struct notice, node);
-    if (!found->n) {
-        log_info(n->cfg.log, "unsolicited.no_address", KV("endpoint", addressee_id(t->addressee)),
-                 KV("contact", notice_contact(t)), KV("why", found->why));
-        notice_fail(t, 503, NULL);
-        return;
-    }
-    targets_keep(t, found);
-    notice_try(t, &found->list[0]);
+    view_forget(t);
+    t->view = made->view;
+    t->body = made->body;
 }
 
 /* ---- when ---- */
 
-/* Is there anything that it does not know? 0, NOTICE_NOTHING, negative. */
-static int notice_news(struct notice *t)
+/* Is there anything in it that the telephone does not know? */
+static bool is_news(struct notice *t, const struct notice_body *made)
 {
-    const struct rendered_body *body;
-    struct snapshot *view;
-    uint64_t digest;
-    int r = body_create(t, &view, &body);
+    uint64_t digest = body_digest(made->body);
 
-    if (r)
-        return r;
-    digest = body_digest(body);
-    snapshot_unref(view);
     if (t->quiet) {
         t->quiet = false;
         t->is_told = true;
         t->told = digest;
     }
-    return t->is_told && t->told == digest ? NOTICE_NOTHING : 0;
+    return !t->is_told || t->told != digest;
 }
 
-static void seeking_begin(struct notice *t)
+static void notice_begin(struct notice *t)
 {
-    struct notifier *n = notifier_of(t);
-    struct unsolicited *u = &n->unsolicited;
+    struct notice_body made;
+    int r = notice_body_make(t, &made);
 
-    notice_move(t, NOTICE_SEEKING);
-    t->question = ++u->last_question;
-    map_add(&u->seeking, &t->node, map_hash_u64(&u->seeking, t->question));
-    timer_start(n->cfg.wheel, &t->timer, SEEK_PATIENCE_MS);
-}
-
-static void notice_seek(struct notice *t)
-{
-    struct notifier *n = notifier_of(t);
-    const struct endpoint_settings *e = settings_endpoint(n->settings, addressee_id(t->addressee));
-    struct dns_question q;
-    struct hop hop;
-
-    if (hop_find(&hop, t, e)) {
-        notice_fail(t, 503, NULL);
-        return;
+    if (r == 0 && !is_news(t, &made)) {
+        snapshot_unref(made.view);
+        r = NOTICE_NOTHING;
     }
-    seeking_begin(t);
-    q = (struct dns_question){ .host = hop.uri.host,
-                               .port = hop.uri.port,
-                               .secure = hop.uri.secure,
-                               .fixed = hop.named,
-                               .protocol = hop.protocol };
-    n->cfg.port.resolve(n->cfg.port.ctx, &q, t->question);
+    if (r == NOTICE_NOTHING) {
+        notice_move(t, NOTICE_IDLE);
+    } else if (r) {
+        wait_ms(t, CONGESTED_MS, true);
+    } else {
+        notice_move(t, NOTICE_SENDING);
+        notice_body_set(t, &made);
+        contact_request_start(&t->request);
+    }
 }
 
 /* So many at a time: at the start everybody is due. */
@@ -517,29 +251,42 @@ void notices_turn(struct timer *timer)
     struct notifier *n = CONTAINER_OF(timer, struct notifier, unsolicited.turn);
     struct list *due = &n->unsolicited.due;
 
-    for (size_t i = 0; i < TURN_MAX && !list_empty(due); i++) {
-        struct notice *t = CONTAINER_OF(due->next, struct notice, due);
-        int r = notice_news(t);
-
-        if (r == 0)
-            notice_seek(t);
-        else if (r == NOTICE_NOTHING)
-            notice_move(t, NOTICE_IDLE);
-        else
-            wait_ms(t, CONGESTED_MS, true);
-    }
+    for (size_t i = 0; i < TURN_MAX && !list_empty(due); i++)
+        notice_begin(CONTAINER_OF(due->next, struct notice, due));
     if (!list_empty(due))
         timer_start(n->cfg.wheel, timer, 0);
 }
 
 static void on_timer(struct timer *timer)
 {
-    struct notice *t = CONTAINER_OF(timer, struct notice, timer);
+    notice_due(CONTAINER_OF(timer, struct notice, timer));
+}
 
-    if (t->state == NOTICE_SEEKING)
-        notice_fail(t, 503, NULL);
-    else
+/* What is not on its way yet takes the change along. */
+static void seeking_attend(struct notice *t)
+{
+    struct notice_body made;
+    int r = notice_body_make(t, &made);
+
+    if (r == NOTICE_NOTHING)
+        notice_move(t, NOTICE_IDLE);
+    else if (r == 0)
+        notice_body_set(t, &made);
+}
+
+/* After a failure the next change may try again at once, but only after the first one. */
+void notice_attend(struct notice *t, bool retry)
+{
+    bool may_retry = retry || (!t->hold && t->failures <= 1);
+
+    if (notifier_of(t)->stopping)
+        return;
+    solicited_look(t);
+    if (t->state == NOTICE_IDLE || (t->state == NOTICE_WAITING && may_retry) ||
+        (is_seeking(t) && retry))
         notice_due(t);
+    else if (is_seeking(t))
+        seeking_attend(t);
 }
 
 /* ---- answers ---- */
@@ -551,7 +298,7 @@ static void answer_told(struct notice *t, unsigned status)
     n->counters.unsolicited_acknowledged++;
     if (t->failures)
         log_info(n->cfg.log, "unsolicited.told", KV("endpoint", addressee_id(t->addressee)),
-                 KV("contact", notice_contact(t)), KV_U("failures", t->failures));
+                 KV("contact", contact_of(t)), KV_U("failures", t->failures));
     t->is_told = true;
     t->told = t->sent;
     t->failures = 0;
@@ -559,59 +306,99 @@ static void answer_told(struct notice *t, unsigned status)
     notice_due(t); /* there may be news */
 }
 
-/* RFC 3263 section 4.3. */
-static bool notice_goes_elsewhere(struct notice *t, unsigned status,
-                                  const struct sip_message *response)
+static struct notice *notice_of(struct contact_request *r)
 {
-    if (!t->targets || (response && status != 503) || t->target + 1u >= t->targets->n)
-        return false;
-    t->target++;
-    seeking_begin(t); /* and it is found at once */
-    notice_try(t, &t->targets->list[t->target]);
-    return true;
+    return CONTAINER_OF(r, struct notice, request);
 }
 
-static void on_done(struct client_txn *ct, unsigned status, const struct sip_message *response)
+static const struct notice *notice_of_const(const struct contact_request *r)
 {
-    struct notice *t = CONTAINER_OF(ct, struct notice, txn);
+    return CONTAINER_OF(r, const struct notice, request);
+}
 
-    if (status / 100 == 2) {
-        targets_forget(t);
+static void on_print(const struct contact_request *r, struct buf *out)
+{
+    buf_add(out, STR("Event: message-summary\r\nSubscription-State: active\r\n"));
+    sip_print_header(out, STR("Allow-Events"),
+                     buf_str(&notifier_of(notice_of_const(r))->allow_events));
+}
+
+static void on_body(const struct contact_request *r, struct str self, struct buf *out)
+{
+    const struct rendered_body *body = notice_of_const(r)->body;
+    const struct body_slots slots = { .local = self };
+
+    sip_print_header(out, STR("Content-Type"), body_content_type(body));
+    sip_print_header_u64(out, STR("Content-Length"), body_length(body, &slots));
+    buf_add(out, STR("\r\n"));
+    body_print(body, &slots, out);
+}
+
+static struct str on_endpoint(const struct contact_request *r)
+{
+    return addressee_id(notice_of_const(r)->addressee);
+}
+
+static struct str on_from_user(const struct contact_request *r)
+{
+    return settings_endpoint(r->all->settings, on_endpoint(r))->mwi_from_user;
+}
+
+static void on_sent(struct contact_request *r)
+{
+    struct notice *t = notice_of(r);
+    struct notifier *n = notifier_of(t);
+
+    n->unsolicited.outstanding += !t->is_sent;
+    n->counters.unsolicited_sent++;
+    t->is_sent = true;
+    t->sent = body_digest(t->body);
+    t->is_told = false; /* until it says so, nobody knows */
+}
+
+static void on_done(struct contact_request *r, unsigned status, const struct sip_message *response)
+{
+    struct notice *t = notice_of(r);
+
+    if (status / 100 == 2)
         answer_told(t, status);
-    } else if (!notice_goes_elsewhere(t, status, response)) {
-        targets_forget(t);
+    else
         notice_fail(t, status, response);
-    }
     if (notifier_of(t)->stopping)
         notice_rest(t);
 }
 
-/* ---- life ---- */
-
-static void call_id_make(struct notice *t)
+static void on_put_off(struct contact_request *r)
 {
-    unsigned char random[sizeof(t->call_id) / 2];
-    struct buf b;
-
-    rng_fill(notifier_of(t)->cfg.rng, random, sizeof(random));
-    buf_init_on(&b, t->call_id, sizeof(t->call_id));
-    buf_add_hex(&b, random, sizeof(random));
+    wait_ms(notice_of(r), CONGESTED_MS, true);
 }
 
-struct notice *notice_create(struct addressee *a, struct str contact, struct box *box, bool quiet)
+static const struct contact_request_ops notice_ops = {
+    .method = SIP_NOTIFY,
+    .print = on_print,
+    .body = on_body,
+    .endpoint = on_endpoint,
+    .from_user = on_from_user,
+    .sent = on_sent,
+    .done = on_done,
+    .put_off = on_put_off,
+    .success_suffices = true,
+};
+
+/* ---- life ---- */
+
+struct notice *notice_create(struct addressee *a, const struct contact *contact, struct box *box,
+                             bool quiet)
 {
-    struct notice *t = malloc(sizeof(*t) + contact.n);
+    struct notice *t = calloc(1, sizeof(*t));
     struct notifier *n = a->notifier;
 
     if (!t)
         return NULL;
-    *t = (struct notice){ .addressee = a, .box = box, .quiet = quiet, .contact_n = contact.n };
-    memcpy(t->contact, contact.p, contact.n);
+    *t = (struct notice){ .addressee = a, .box = box, .quiet = quiet };
     if (box)
         box->refs++;
-    t->tag_n = (uint8_t)txn_tag_make(n->cfg.txn, t->tag).n;
-    call_id_make(t);
-    client_txn_init(&t->txn);
+    contact_request_init(&t->request, &n->unsolicited.requests, contact_ref(contact), &notice_ops);
     timer_init(&t->timer, on_timer);
     list_init(&t->due);
     list_init(&t->of_addressee);
@@ -620,14 +407,22 @@ struct notice *notice_create(struct addressee *a, struct str contact, struct box
     return t;
 }
 
+void notice_contact_set(struct notice *t, const struct contact *contact)
+{
+    const struct contact *former = t->request.contact;
+
+    t->request.contact = contact_ref(contact);
+    contact_unref(former);
+}
+
 void notice_destroy(struct notice *t)
 {
     struct notifier *n = notifier_of(t);
 
     notice_leave(t);
-    targets_forget(t);
     list_remove(&t->of_addressee);
     box_unref(n, t->box);
+    contact_unref(t->request.contact);
     n->counters.unsolicited--;
     free(t);
 }

@@ -206,6 +206,28 @@ static void test_many(void **state)
     fixture_destroy(f);
 }
 
+/* With outbound_auth a challenge is met, which is no failure. */
+static void test_challenged(void **state)
+{
+    struct fixture *f =
+        begin(UDP "[alice]\ntype=endpoint\naors=alice\nmailboxes=1@d\noutbound_auth=us\n"
+                  "[us]\ntype=auth\nauth_type=userpass\nusername=us\npassword=secret\n"
+                  "[alice]\ntype=aor\ncontact=sip:alice@192.0.2.7:5070\n");
+
+    (void)state;
+    (void)seek_answer(f, "192.0.2.7:5070");
+    expect_notify(f, "active", "Voice-Message: 0/0");
+    notify_answer(f, f->seen - 1, 401,
+                  "WWW-Authenticate: Digest realm=\"phone\", nonce=\"n\", qop=\"auth\"\r\n");
+    expect_notify(f, "active", "Voice-Message: 0/0");
+    assert_true(str_contains_nocase(f->sent[f->n_sent - 1].bytes,
+                                    STR("Authorization: Digest username=\"us\"")));
+    answer_last(f, 200);
+    assert_int_equal(fixture_counters(f).unsolicited_failed, 0);
+    assert_int_equal(fixture_counters(f).unsolicited_acknowledged, 1);
+    fixture_destroy(f);
+}
+
 static void on_view(void *ctx, const struct notice_view *v)
 {
     char *line = ctx;
@@ -319,6 +341,7 @@ int main(void)
         cmocka_unit_test(test_reload_while_seeking),
         cmocka_unit_test(test_no_way),
         cmocka_unit_test(test_many),
+        cmocka_unit_test(test_challenged),
         cmocka_unit_test(test_listing),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_home_and_parts),

@@ -54,6 +54,31 @@ int contact_create(struct contact **out, const struct contact *what)
     return 0;
 }
 
+int contact_create_static(struct contact **out, uint64_t id, struct str aor, struct str uri,
+                          struct str endpoint)
+{
+    struct contact what = { .id = id,
+                            .is_static = true,
+                            .aor = aor,
+                            .uri = uri,
+                            .q = CONTACT_NO_Q,
+                            .endpoint = endpoint,
+                            .flow = { .transport = CONTACT_NO_TRANSPORT } };
+    char room[CONTACT_URI_MAX];
+    struct sip_uri parts;
+    struct buf target;
+
+    buf_init_on(&target, room, sizeof(room));
+    if (sip_uri_parse(&parts, uri) == 0 && parts.sip) {
+        parts.headers = STR_EMPTY; /* RFC 3261 section 19.1.1 */
+        sip_uri_print(&target, &parts);
+    }
+    if (!target.n || target.error)
+        return -EBADMSG;
+    what.target = buf_str(&target);
+    return contact_create(out, &what);
+}
+
 void contact_unref(const struct contact *c)
 {
     if (c && atomic_fetch_sub_explicit(&((struct contact *)c)->refs, 1, memory_order_acq_rel) == 1)

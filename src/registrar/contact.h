@@ -58,6 +58,9 @@ struct contact {
 
 /* A copy, with one reference. 0 or -ENOMEM. */
 NODISCARD int contact_create(struct contact **out, const struct contact *what);
+/* One of the configuration. 0, -EBADMSG (it is no SIP URI, or too long) or -ENOMEM. */
+NODISCARD int contact_create_static(struct contact **out, uint64_t id, struct str aor,
+                                    struct str uri, struct str endpoint);
 static inline const struct contact *contact_ref(const struct contact *c)
 {
     atomic_fetch_add_explicit(&((struct contact *)c)->refs, 1, memory_order_relaxed);

@@ -404,28 +404,11 @@ static struct str endpoint_of(const struct contacts *t, struct str aor)
 /* 0, -EBADMSG or -ENOMEM. */
 static int static_create(struct contacts *t, struct str aor, struct str uri, struct contact **out)
 {
-    struct contact what = { .is_static = true,
-                            .aor = aor,
-                            .uri = uri,
-                            .q = CONTACT_NO_Q,
-                            .endpoint = endpoint_of(t, aor) };
-    char room[CONTACT_URI_MAX];
-    struct sip_uri parts;
-    struct buf target;
+    int r = contact_create_static(out, ++t->last_id, aor, uri, endpoint_of(t, aor));
 
-    buf_init_on(&target, room, sizeof(room));
-    if (sip_uri_parse(&parts, uri) == 0 && parts.sip) {
-        parts.headers = STR_EMPTY;
-        sip_uri_print(&target, &parts);
-    }
-    if (!target.n || target.error) {
+    if (r == -EBADMSG)
         log_warn(t->cfg.log, "registrar.contact", KV("aor", aor), KV("contact", uri));
-        return -EBADMSG;
-    }
-    what.target = buf_str(&target);
-    what.id = ++t->last_id;
-    what.flow.transport = CONTACT_NO_TRANSPORT;
-    return contact_create(out, &what);
+    return r;
 }
 
 /* Another endpoint may be the first now. 0 or -ENOMEM. */

@@ -480,7 +480,7 @@ int qualifier_create(struct qualifier **out, const struct qualifier_config *cfg)
     rng_init_system(&own);
     r = map_init(&q->contacts, &own);
     if (r == 0)
-        r = contact_requests_init(&q->requests);
+        r = contact_requests_init(&q->requests, &own);
     if (r == 0)
         r = map_init(&q->watches, &own);
     if (r)

@@ -11,6 +11,7 @@ enum {
     CHALLENGES_MAX = 2,       /* that are answered in a row: the second time it may be a nonce
                                  that is too old */
     HOST_MAX = 512,
+    FROM_MAX = 1024, /* a URI */
     AUTHORIZATION_MAX = 4096,
 };
 
@@ -20,7 +21,8 @@ static const struct client_txn_ops txn_ops, txn_ops_sufficed;
 
 static const struct endpoint_settings *endpoint_of(const struct contact_request *r)
 {
-    return settings_endpoint(r->all->settings, r->contact->endpoint);
+    return settings_endpoint(r->all->settings,
+                             r->ops->endpoint ? r->ops->endpoint(r) : r->contact->endpoint);
 }
 
 static const struct aor_settings *aor_of(const struct contact_request *r)
@@ -141,12 +143,14 @@ static int way_find(const struct contact_request *r, const struct dns_target *to
 
 /* ---- bytes ---- */
 
-static void add_from(struct buf *out, const struct contact_request *r, struct str host)
+static void add_from_uri(struct buf *out, const struct contact_request *r, struct str host)
 {
     const struct endpoint_settings *e = endpoint_of(r);
-    struct str user = e->from_user.n ? e->from_user : r->all->settings->global.default_from_user;
+    struct str user = r->ops->from_user ? r->ops->from_user(r) : STR_EMPTY;
 
-    buf_add(out, STR("From: <sip:"));
+    if (!user.n)
+        user = e->from_user.n ? e->from_user : r->all->settings->global.default_from_user;
+    buf_add(out, STR("sip:"));
     buf_add(out, user);
     if (user.n)
         buf_add_char(out, '@');
@@ -154,6 +158,12 @@ static void add_from(struct buf *out, const struct contact_request *r, struct st
         sip_host_print(out, e->from_domain);
     else
         buf_add(out, host);
+}
+
+static void add_from(struct buf *out, const struct contact_request *r, struct str self)
+{
+    buf_add(out, STR("From: <"));
+    buf_add(out, self);
     buf_add(out, STR(">;tag="));
     buf_add(out, contact_request_tag(r));
     buf_add(out, STR("\r\n"));
@@ -202,18 +212,22 @@ static int print(const struct contact_request *r, struct buf *out)
     const struct global_settings *g = &all->settings->global;
     struct str by = all->port.transport(all->port.ctx, r->txn.flow.transport);
     struct str method = sip_method_name(r->ops->method);
-    char room[HOST_MAX];
-    struct buf host;
+    char host_room[HOST_MAX], from_room[FROM_MAX];
+    struct buf host, from;
 
-    buf_init_on(&host, room, sizeof(room));
+    buf_init_on(&host, host_room, sizeof(host_room));
+    buf_init_on(&from, from_room, sizeof(from_room));
     self_choose(settings_transport(all->settings, by), &r->txn.flow, &host);
+    add_from_uri(&from, r, buf_str(&host));
+    if (host.error || from.error)
+        return -EMSGSIZE;
     buf_add(out, method);
     buf_add_char(out, ' ');
     buf_add(out, target_of(r));
     buf_add(out, STR(" SIP/2.0\r\n"));
     txn_print_via(&r->txn, buf_str(&host), !g->disable_rport, out);
     add_routes(out, r);
-    add_from(out, r, buf_str(&host));
+    add_from(out, r, buf_str(&from));
     add_to(out, r);
     sip_print_header(out, STR("Call-ID"), contact_request_call_id(r));
     buf_add(out, STR("CSeq: "));
@@ -227,8 +241,11 @@ static int print(const struct contact_request *r, struct buf *out)
     if (g->user_agent.n)
         sip_print_header(out, STR("User-Agent"), g->user_agent);
     r->ops->print(r, out);
-    buf_add(out, STR("Content-Length: 0\r\n\r\n"));
-    return host.error ? host.error : out->error;
+    if (r->ops->body)
+        r->ops->body(r, buf_str(&from), out);
+    else
+        buf_add(out, STR("Content-Length: 0\r\n\r\n"));
+    return out->error;
 }
 
 static int on_print(struct client_txn *ct, struct buf *out)
@@ -247,7 +264,8 @@ static struct str on_host(const struct client_txn *ct)
 
 /* ---- sending ---- */
 
-static void attempt_failed(struct contact_request *r, unsigned status, bool answered);
+static void attempt_failed(struct contact_request *r, unsigned status,
+                           const struct sip_message *response);
 
 static void under_way_end(struct contact_request *r)
 {
@@ -285,7 +303,7 @@ static void start_failed(struct contact_request *r, int error)
     if (error == -ENOMEM || error == -ENOBUFS || error == -EAGAIN)
         put_off(r);
     else
-        attempt_failed(r, error == -EMSGSIZE ? 500 : 503, false);
+        attempt_failed(r, error == -EMSGSIZE ? 500 : 503, NULL);
 }
 
 static void ask(struct contact_request *r, const struct flow *way)
@@ -313,7 +331,7 @@ static void ask_at(struct contact_request *r, const struct dns_target *to)
     struct flow way;
 
     if (way_find(r, to, &way))
-        attempt_failed(r, 503, false);
+        attempt_failed(r, 503, NULL);
     else
         ask(r, &way);
 }
@@ -418,15 +436,16 @@ static bool may_seek(const struct contact_request *r)
 }
 
 /* RFC 3263 section 4.3. `status` 408: no answer, 503: not reached. */
-static void attempt_failed(struct contact_request *r, unsigned status, bool answered)
+static void attempt_failed(struct contact_request *r, unsigned status,
+                           const struct sip_message *response)
 {
-    if (status == 503 && !answered && may_seek(r)) {
+    if (status == 503 && !response && may_seek(r)) {
         seek(r);
     } else if (r->targets && r->next + 1u < r->targets->n) {
         r->next++;
         ask_at(r, &r->targets->list[r->next]);
     } else {
-        finish(r, status, NULL);
+        finish(r, status, response);
     }
 }
 
@@ -439,7 +458,7 @@ static void on_timer(struct timer *t)
         return;
     }
     client_txn_stop(&r->txn);
-    attempt_failed(r, 408, false);
+    attempt_failed(r, 408, NULL);
 }
 
 /* ---- challenges ---- */
@@ -519,7 +538,7 @@ static void on_done(struct client_txn *ct, unsigned status, const struct sip_mes
     } else if (result < 0) {
         put_off(r);
     } else if (status == 408 || status == 503) {
-        attempt_failed(r, status, response != NULL);
+        attempt_failed(r, status, response);
     } else {
         finish(r, status, response);
     }
@@ -534,12 +553,9 @@ static const struct client_txn_ops txn_ops_sufficed = {
 
 /* ---- life ---- */
 
-int contact_requests_init(struct contact_requests *all)
+int contact_requests_init(struct contact_requests *all, struct rng *keys)
 {
-    struct rng own; /* what has keys of ours only does not shift the numbers of a scenario */
-
-    rng_init_system(&own);
-    return map_init(&all->seeking, &own);
+    return map_init(&all->seeking, keys);
 }
 
 void contact_requests_fini(struct contact_requests *all)

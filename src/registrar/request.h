@@ -42,8 +42,8 @@ struct contact_requests { /* what those of one owner have in common */
     uint64_t last_question;
     uint64_t challenged; /* how often one was */
 };
-/* 0 or -ENOMEM; fini is fine in any case. */
-NODISCARD int contact_requests_init(struct contact_requests *all);
+/* `keys`: for those of its table. 0 or -ENOMEM; fini is fine in any case. */
+NODISCARD int contact_requests_init(struct contact_requests *all, struct rng *keys);
 void contact_requests_fini(struct contact_requests *all); /* nothing is under way */
 /* The answer to port.resolve; false: nobody waits for it. */
 bool contact_requests_resolved(struct contact_requests *all, uint64_t question,
@@ -51,14 +51,21 @@ bool contact_requests_resolved(struct contact_requests *all, uint64_t question,
 
 struct contact_request_ops {
     enum sip_method method;
-    /* The lines that only this method has; the body is empty. */
+    /* The lines that only this method has. */
     void (*print)(const struct contact_request *r, struct buf *out);
+    /* Content-Type, Content-Length, the empty line and the body; `self` is the URI of From. NULL:
+     * it has none. */
+    void (*body)(const struct contact_request *r, struct str self, struct buf *out);
+    /* By whose options it goes, an id; NULL: the contact's endpoint. */
+    struct str (*endpoint)(const struct contact_request *r);
+    /* The user of From; NULL or empty: as the endpoint has it, or [global]. */
+    struct str (*from_user)(const struct contact_request *r);
     /* It has been sent, for the first time to this address. */
     void (*sent)(struct contact_request *r);
     /* Is a challenge to be answered? NULL: always. */
     bool (*authenticates)(const struct contact_request *r);
-    /* `status` as a client transaction has it: 408: no answer, 503: not reached. NULL in place of
-     * the `response` of a 2xx when `success_suffices`. It may be started again from inside. */
+    /* `status` as a client transaction has it: 408: no answer, 503: not reached. `response` NULL:
+     * none came, or it is a 2xx and `success_suffices`. It may be started again from inside. */
     void (*done)(struct contact_request *r, unsigned status, const struct sip_message *response);
     /* Nothing is known by it, for we are short of something. */
     void (*put_off)(struct contact_request *r);
@@ -107,7 +114,7 @@ void contact_request_init(struct contact_request *r, struct contact_requests *al
                           const struct contact *contact, const struct contact_request_ops *ops);
 /* Another Call-ID and tag: what follows is no longer the same dialog. */
 void contact_request_renew(struct contact_request *r);
-/* Begin; nothing is under way, and the settings have the contact's aor and endpoint. */
+/* Begin; nothing is under way, and the settings have the contact's aor and the endpoint. */
 void contact_request_start(struct contact_request *r);
 /* Forget what is under way, if anything. */
 void contact_request_stop(struct contact_request *r);
