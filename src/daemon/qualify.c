@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: MIT
 /* Contacts between the threads: each change of one from the state thread to the worker that its AOR
- * lives in, which asks whether it is there and what it does, and what is found from there to the
- * state thread. */
+ * lives in, which asks whether it is there and what it does, and to those of endpoints that are
+ * told their mailboxes by it; and what is found from there to the state thread. */
 #include <stdlib.h>
 #include <time.h>
 
 #include "daemon/threads.h"
 
-/* ---- to the worker ---- */
+/* ---- to the workers ---- */
 
 struct contact_message {
     struct inbox_message m;
     const struct contact *now, *former; /* references; one of them may be NULL */
+    struct str endpoint;                /* that is told its mailboxes; empty: it is to be asked */
+    char text[];
 };
 
 static void contact_drop(struct inbox_message *m)
@@ -23,27 +25,41 @@ static void contact_drop(struct inbox_message *m)
     free(c);
 }
 
+static int contact_take(struct worker *w, const struct contact_message *c)
+{
+    return c->endpoint.n ? notifier_registered(w->engine.notifier, c->endpoint, c->now, c->former)
+                         : qualifier_contact(w->engine.qualifier, c->now, c->former);
+}
+
 static void contact_run(struct inbox_message *m, void *owner)
 {
     static const struct timespec pause = { .tv_nsec = 100000000 };
     const struct contact_message *c = CONTAINER_OF(m, struct contact_message, m);
-    struct worker *w = owner;
 
     /* There is no way back to whoever said it, and it must not be lost. */
-    while (qualifier_contact(w->engine.qualifier, c->now, c->former) == -ENOMEM)
+    while (contact_take(owner, c) == -ENOMEM)
         (void)nanosleep(&pause, NULL);
     contact_drop(m);
 }
 
-void worker_post_contact(struct worker *w, const struct contact *now, const struct contact *former)
+void worker_post_registered(struct worker *w, struct str endpoint, const struct contact *now,
+                            const struct contact *former)
 {
-    struct contact_message *c = inbox_message_alloc(w->log, sizeof(*c));
+    struct contact_message *c = inbox_message_alloc(w->log, sizeof(*c) + endpoint.n);
+    char *at = c->text;
 
     *c = (struct contact_message){ .m = { .run = contact_run, .drop = contact_drop },
                                    .now = now ? contact_ref(now) : NULL,
-                                   .former = former ? contact_ref(former) : NULL };
+                                   .former = former ? contact_ref(former) : NULL,
+                                   .endpoint = endpoint };
+    str_keep(&c->endpoint, &at);
     list_init(&c->m.link);
     inbox_post_always(&w->loop.inbox, &c->m);
+}
+
+void worker_post_contact(struct worker *w, const struct contact *now, const struct contact *former)
+{
+    worker_post_registered(w, STR_EMPTY, now, former);
 }
 
 /* ---- to the state thread ---- */

@@ -197,12 +197,42 @@ static void on_walk(void *ctx)
     mailboxes_each(e->mailboxes, walk_mailbox, e->locals);
 }
 
+struct registering {
+    const struct state_engine_port *port;
+    const struct contact *now, *former;
+};
+
+static void registered_tell(void *ctx, const struct endpoint_settings *e)
+{
+    const struct registering *r = ctx;
+
+    if (e->mailboxes.n)
+        r->port->registered(r->port->state.ctx, e->id, r->now, r->former);
+}
+
+/* `c` is one of the others. */
+static void on_registered(const struct state_engine *e, const struct contact *c,
+                          const struct contact *now, const struct contact *former)
+{
+    struct registering r = { &e->port, now, former };
+
+    if (!c->is_static && e->port.registered)
+        contacts_endpoints_each(e->contacts, c->aor, registered_tell, &r);
+}
+
 static void on_contact(void *ctx, const struct contact *now, const struct contact *former)
 {
-    const struct state_engine_port *port = &((struct state_engine *)ctx)->port;
+    const struct state_engine *e = ctx;
 
-    if (port->contact)
-        port->contact(port->state.ctx, now, former);
+    if (e->port.contact)
+        e->port.contact(e->port.state.ctx, now, former);
+    on_registered(e, now ? now : former, now, former);
+}
+
+/* To endpoints that had no mailboxes, or not this AOR. */
+static void registered_again(void *ctx, const struct contact_view *v)
+{
+    on_registered(ctx, v->contact, v->contact, NULL);
 }
 
 static void on_refresh(void *ctx, struct str section)
@@ -452,6 +482,7 @@ static int apply_settings(struct state_engine *e, const struct settings *setting
     r = contacts_configure(e->contacts, settings);
     if (r)
         return r;
+    contacts_each(e->contacts, registered_again, e);
     r = apply_device_defaults(e, settings);
     if (r)
         return r;

@@ -30,6 +30,10 @@ struct state_engine_port {
     void (*mailbox)(void *ctx, struct str mailbox, const struct mailbox_counts *counts);
     /* contacts_port.changed; `ctx` likewise. NULL: nobody wants to know. */
     void (*contact)(void *ctx, const struct contact *now, const struct contact *former);
+    /* Likewise of the registered ones of an endpoint with `mailboxes`; and after a reload those
+     * that there are, once more. */
+    void (*registered)(void *ctx, struct str endpoint, const struct contact *now,
+                       const struct contact *former);
 };
 
 struct state_engine {

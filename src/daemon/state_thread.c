@@ -100,6 +100,15 @@ static void on_contact(void *ctx, const struct contact *now, const struct contac
     worker_post_contact(&s->workers[qualifier_home(aor, s->n_workers)], now, former);
 }
 
+static void on_registered(void *ctx, struct str endpoint, const struct contact *now,
+                          const struct contact *former)
+{
+    struct state_thread *s = ctx;
+
+    worker_post_registered(&s->workers[notifier_home(endpoint, s->n_workers)], endpoint, now,
+                           former);
+}
+
 static void on_answer(void *ctx, unsigned worker, uint64_t cookie, const struct snapshot *snap,
                       bool cacheable)
 {
@@ -383,7 +392,8 @@ int state_thread_init(struct state_thread *s, const struct state_thread_config *
                                         .publishers = UINT64_C(1) << CONSUMER_PUBLISHERS,
                                         .republish = on_republish,
                                         .mailbox = on_mailbox,
-                                        .contact = on_contact },
+                                        .contact = on_contact,
+                                        .registered = on_registered },
                               .workers = { .ctx = s,
                                            .start = state_winfo_start,
                                            .stop = state_winfo_stop,

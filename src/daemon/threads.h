@@ -179,6 +179,9 @@ void worker_post_republish(struct worker *w, struct str section);
 void worker_post_mailbox(struct worker *w, struct str mailbox, const struct mailbox_counts *counts);
 /* As contacts_port.changed, to the home of its AOR. */
 void worker_post_contact(struct worker *w, const struct contact *now, const struct contact *former);
+/* As state_engine_port.registered, to the home of that endpoint. */
+void worker_post_registered(struct worker *w, struct str endpoint, const struct contact *now,
+                            const struct contact *former);
 /* notifier_winfo_start, or without a generation notifier_winfo_stop. */
 void worker_post_winfo(struct worker *w, const struct resource_name *of, uint64_t resource_id,
                        uint64_t generation);

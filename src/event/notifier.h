@@ -164,12 +164,19 @@ void notifier_winfo_stop(struct notifier *n, const struct resource_name *of);
 
 /* ---- mailboxes told unasked (`mailboxes` of endpoints) ---- */
 
+struct contact; /* registrar/contact.h */
+
 /* Which of `workers` tells this endpoint. */
 unsigned notifier_home(struct str endpoint, unsigned workers);
 /* The counts of a mailbox that some endpoint is told, or that none is any more (`exists` false): as
  * mailbox_port.unsolicited says. */
 void notifier_mailbox(struct notifier *n, struct str mailbox, bool exists, uint32_t new_count,
                       uint32_t old_count);
+/* To the home of the endpoint: one of the registered contacts of its AORs is new, has registered
+ * again, or is gone (`now` NULL): contacts_port.changed. One that is known is taken for what it
+ * was. 0; -ENOMEM, unless it is gone: it is to be said again. */
+NODISCARD int notifier_registered(struct notifier *n, struct str endpoint,
+                                  const struct contact *now, const struct contact *former);
 void notifier_resolved(struct notifier *n, uint64_t question,
                        const struct dns_targets *found /* none: not found */);
 /* To the home of the endpoint: from now on, until notifier_unsolicit, a subscription tells it the

@@ -253,13 +253,20 @@ static int members_renew(struct addressee *a, struct str list)
     return 0;
 }
 
-static struct notice *notice_find(const struct addressee *a, struct str contact,
+static bool is_same(const struct contact *a, const struct contact *b)
+{
+    if (a->is_static || b->is_static)
+        return a->is_static && b->is_static && str_equal(a->uri, b->uri);
+    return a->id == b->id;
+}
+
+static struct notice *notice_find(const struct addressee *a, const struct contact *contact,
                                   const struct box *box)
 {
     LIST_FOREACH (it, &a->notices) {
         struct notice *t = CONTAINER_OF(it, struct notice, of_addressee);
 
-        if (t->box == box && str_equal(t->request.contact->uri, contact))
+        if (t->box == box && is_same(t->request.contact, contact))
             return t;
     }
     return NULL;
@@ -270,7 +277,7 @@ static int notice_renew(struct addressee *a, const struct contact *contact, stru
                         bool quiet)
 {
     uint32_t generation = a->notifier->generation;
-    struct notice *t = notice_find(a, contact->uri, box);
+    struct notice *t = notice_find(a, contact, box);
 
     if (!t) {
         t = notice_create(a, contact, box, quiet);
@@ -298,6 +305,8 @@ bool unsolicited_reaches(const struct settings *s, const struct endpoint_setting
     for (size_t i = 0; i < e->n_aors; i++) {
         const struct aor_settings *aor = settings_aor(s, e->aors[i]);
 
+        if (aor && aor->max_contacts && s->registrar.enabled)
+            return true;
         for (size_t k = 0; aor && k < aor->n_contacts; k++)
             if (is_reached(aor->contacts[k]))
                 return true;
@@ -335,6 +344,31 @@ static int static_renew(struct addressee *a, const struct endpoint_settings *e, 
     return r;
 }
 
+static bool has_aor(const struct endpoint_settings *e, struct str aor)
+{
+    for (size_t i = 0; i < e->n_aors; i++)
+        if (str_equal(e->aors[i], aor))
+            return true;
+    return false;
+}
+
+/* The table of contacts drops by itself what it has to, but does not know who had an AOR before. */
+static int registered_renew(struct addressee *a, const struct endpoint_settings *e)
+{
+    const struct settings *s = a->notifier->settings;
+    int r = 0;
+
+    LIST_FOREACH_SAFE (it, &a->notices) {
+        const struct notice *t = CONTAINER_OF(it, struct notice, of_addressee);
+        const struct contact *c = t->request.contact;
+
+        if (!c->is_static && t->generation != a->notifier->generation && !r && has_aor(e, c->aor) &&
+            contact_is_configured(c, s))
+            r = contact_renew(a, e, c, false);
+    }
+    return r;
+}
+
 /* What is not configured any more is told nothing, not even an end: there is none in this. */
 static int notices_renew(struct addressee *a, const struct endpoint_settings *e, bool quiet)
 {
@@ -347,6 +381,8 @@ static int notices_renew(struct addressee *a, const struct endpoint_settings *e,
         for (size_t k = 0; aor && k < aor->n_contacts && !r; k++)
             r = static_renew(a, e, aor->id, aor->contacts[k], quiet);
     }
+    if (!r)
+        r = registered_renew(a, e);
     if (r)
         return r;
     LIST_FOREACH_SAFE (it, &a->notices) {
@@ -424,6 +460,7 @@ void unsolicited_retry(struct notifier *n)
 void unsolicited_settings_set(struct notifier *n)
 {
     n->unsolicited.requests.settings = n->settings;
+    n->unsolicited.reloaded = true;
     MAP_FOREACH (node, &n->unsolicited.addressees)
         LIST_FOREACH (it, &CONTAINER_OF(node, struct addressee, node)->notices)
             notice_recall(CONTAINER_OF(it, struct notice, of_addressee));
@@ -432,6 +469,84 @@ void unsolicited_settings_set(struct notifier *n)
 static void on_repair(struct timer *t)
 {
     (void)unsolicited_configure(CONTAINER_OF(t, struct notifier, unsolicited.repair), false);
+}
+
+/* ---- contacts that register ---- */
+
+/* Those that were there before this process are told as static ones are. */
+static bool is_fresh(const struct notifier *n, const struct contact *c)
+{
+    return c->registered_wall_ms >= n->unsolicited.begun_wall_ms;
+}
+
+static int registered_add(struct addressee *a, const struct contact *contact, struct box *box)
+{
+    struct notifier *n = a->notifier;
+    bool quiet = n->settings->global.mwi_disable_initial_unsolicited && !n->unsolicited.reloaded;
+    struct notice *t = notice_create(a, contact, box, quiet);
+
+    if (!t)
+        return -ENOMEM;
+    t->generation = n->generation;
+    if (is_fresh(n, contact))
+        notice_registered(t);
+    else
+        notice_attend(t, false);
+    return 0;
+}
+
+static void registered_refresh(struct notice *t, const struct contact *now)
+{
+    const struct contact *former = t->request.contact;
+
+    if (now == former)
+        return;
+    if (t->state != NOTICE_SENDING || !contact_same_way(now, former)) /* else it is being told */
+        notice_registered(t);
+    notice_contact_set(t, now);
+}
+
+static int registered_set(struct addressee *a, const struct contact *contact, struct box *box)
+{
+    struct notice *t = notice_find(a, contact, box);
+
+    if (!t)
+        return registered_add(a, contact, box);
+    registered_refresh(t, contact);
+    return 0;
+}
+
+static void registered_drop(struct addressee *a, const struct contact *contact)
+{
+    LIST_FOREACH_SAFE (it, &a->notices) {
+        struct notice *t = CONTAINER_OF(it, struct notice, of_addressee);
+
+        if (is_same(t->request.contact, contact))
+            notice_destroy(t);
+    }
+}
+
+int notifier_registered(struct notifier *n, struct str endpoint, const struct contact *now,
+                        const struct contact *former)
+{
+    const struct endpoint_settings *e = settings_endpoint(n->settings, endpoint);
+    struct addressee *a;
+    int r = 0;
+
+    if (now && !n->stopping && timer_running(&n->unsolicited.repair))
+        r = unsolicited_configure(n, false);
+    a = addressee_find(n, endpoint);
+    if (r || !a)
+        return r;
+    if (!now)
+        registered_drop(a, former);
+    if (!now || n->stopping || !e || !has_aor(e, now->aor))
+        return 0;
+    if (e->aggregate_mwi)
+        return registered_set(a, now, NULL);
+    for (size_t i = 0; i < a->n_members && !r; i++)
+        r = registered_set(a, now, a->members[i].box);
+    return r;
 }
 
 /* ---- subscriptions that tell the same ---- */
@@ -560,6 +675,7 @@ void unsolicited_init(struct notifier *n)
         .port = { n, on_resolve, on_route, on_route_from, on_transport },
         .settings = n->settings,
     };
+    u->begun_wall_ms = clock_wall_ms(n->cfg.clock);
     list_init(&u->due);
     list_init(&u->orphans);
     timer_init(&u->turn, notices_turn);

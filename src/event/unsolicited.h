@@ -92,6 +92,8 @@ struct unsolicited {
     struct list orphans; /* solicitations of endpoints that are no addressees */
     struct timer turn, repair;
     size_t outstanding;
+    uint64_t begun_wall_ms;
+    bool reloaded; /* the settings are not those of the beginning any more */
 };
 
 /* ---- unsolicited.c ---- */
@@ -106,7 +108,7 @@ int unsolicited_configure(struct notifier *n, bool quiet);
 void unsolicited_retry(struct notifier *n);
 void unsolicited_stop(struct notifier *n); /* begin no more */
 void unsolicited_fini(struct notifier *n);
-/* Has it a contact that can be told? */
+/* Has it a contact that can be told, or may have one? */
 bool unsolicited_reaches(const struct settings *s, const struct endpoint_settings *e);
 struct str addressee_id(const struct addressee *a);
 void box_unref(struct notifier *n, struct box *box); /* NULL is fine */
@@ -123,8 +125,10 @@ unsigned notice_solicited(const struct notice *t);
 struct notice *notice_create(struct addressee *a, const struct contact *contact, struct box *box,
                              bool quiet);
 void notice_destroy(struct notice *t);
-/* It is another one now. Nothing is under way. */
+/* It is another one now. Nothing is under way, or it goes on by the same way. */
 void notice_contact_set(struct notice *t, const struct contact *contact);
+/* Its telephone has just registered, and may know nothing: it is told when it has its answer. */
+void notice_registered(struct notice *t);
 const char *notice_state_name(const struct notice *t);
 /* Something may have changed; `retry`: whatever it waits for, try now. */
 void notice_attend(struct notice *t, bool retry);

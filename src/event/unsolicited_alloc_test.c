@@ -9,11 +9,11 @@
     UDP "[alice]\ntype=endpoint\naors=alice\nmailboxes=1@d,2@d\n[alice]\ntype=aor\ncontact="  \
         "sip:alice@192.0.2.7:5070,sip:alice@192.0.2.7:5071\n[bob]\ntype=endpoint\naors=bob\n" \
         "mailboxes=1@d\naggregate_mwi=no\nvoicemail_extension=*97\n[bob]\ntype=aor\n"         \
-        "contact=sip:bob@192.0.2.7:5072\n"
+        "max_contacts=1\ncontact=sip:bob@192.0.2.7:5072\n"
 
 /* What each contact shows, by its port. */
 struct shown {
-    bool waiting[3], any[3];
+    bool waiting[4], any[4];
 };
 
 /* Time passes; addresses are found, and every NOTIFY is answered. */
@@ -41,14 +41,33 @@ static void run(struct fixture *f, struct shown *shown, uint64_t ms)
     }
 }
 
+/* Bob registers, too. */
+static void registers(struct fixture *f, struct contact **c)
+{
+    const struct contact what = { .id = 1,
+                                  .aor = STR("bob"),
+                                  .uri = STR("sip:bob@192.0.2.7:5073"),
+                                  .target = STR("sip:bob@192.0.2.7:5073"),
+                                  .endpoint = STR("bob"),
+                                  .registered_wall_ms = clock_wall_ms(&f->clock) };
+
+    assert_int_equal(contact_create(c, &what), 0);
+    memory_guard(true);
+    while (notifier_registered(f->notifier, STR("bob"), *c, NULL) == -ENOMEM)
+        ;
+    memory_guard(false);
+}
+
 /* False when no memory was missing. */
 static bool told_without(unsigned nth)
 {
     struct fixture *f = fixture_create(UDP);
     struct settings *s = settings_fixture(CONTACTS);
     struct shown shown = { 0 };
+    struct contact *bob;
 
     f->guard = memory_guard;
+    s->registrar.enabled = true;
     memory.failed = false;
     memory.left = (long)nth - 1;
     memory_guard(true);
@@ -56,6 +75,7 @@ static bool told_without(unsigned nth)
     memory_guard(false);
     settings_unref(f->settings);
     f->settings = s;
+    registers(f, &bob);
     notifier_mailbox(f->notifier, STR("1@d"), true, 0, 0);
     notifier_mailbox(f->notifier, STR("2@d"), true, 0, 1);
     run(f, &shown, 5000);
@@ -66,6 +86,7 @@ static bool told_without(unsigned nth)
     for (size_t i = 0; i < ARRAY_LEN(shown.any); i++)
         assert_true(shown.waiting[i]);
     memory.left = -1;
+    contact_unref(bob);
     fixture_destroy(f);
     return memory.failed;
 }

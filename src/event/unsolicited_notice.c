@@ -7,14 +7,15 @@
 #include <stdlib.h>
 
 enum {
-    TURN_MAX = 256, /* notices that are begun in one tick of the wheel */
+    TURN_MAX = 256,      /* notices that are begun in one tick of the wheel */
+    REGISTERED_MS = 250, /* after a REGISTER, whose answer comes first */
 };
 
 static const unsigned notice_moves[NOTICE_STATES] = {
-    [NOTICE_IDLE] = BIT(NOTICE_DUE),
+    [NOTICE_IDLE] = BIT(NOTICE_DUE) | BIT(NOTICE_WAITING),
     [NOTICE_DUE] = BIT(NOTICE_IDLE) | BIT(NOTICE_SENDING) | BIT(NOTICE_WAITING),
     [NOTICE_SENDING] = BIT(NOTICE_IDLE) | BIT(NOTICE_DUE) | BIT(NOTICE_WAITING),
-    [NOTICE_WAITING] = BIT(NOTICE_IDLE) | BIT(NOTICE_DUE),
+    [NOTICE_WAITING] = BIT(NOTICE_IDLE) | BIT(NOTICE_DUE) | BIT(NOTICE_WAITING),
 };
 
 static struct notifier *notifier_of(const struct notice *t)
@@ -116,6 +117,13 @@ static void wait_ms(struct notice *t, uint64_t delay_ms, bool hold)
     notice_move(t, NOTICE_WAITING);
     t->hold = hold;
     timer_start(notifier_of(t)->cfg.wheel, &t->timer, delay_ms);
+}
+
+void notice_registered(struct notice *t)
+{
+    t->is_told = t->quiet = false;
+    t->failures = 0;
+    wait_ms(t, REGISTERED_MS, true);
 }
 
 static uint64_t back_off_ms(const struct notice *t)

@@ -228,6 +228,157 @@ static void test_challenged(void **state)
     fixture_destroy(f);
 }
 
+/* ---- registered contacts ---- */
+
+#define CAROL                                                                        \
+    UDP "[tcp]\ntype=transport\nprotocol=tcp\nbind=192.0.2.1:5060\n"                 \
+        "[carol]\ntype=endpoint\naors=carol\nmailboxes=1@d,2@d\n[carol]\ntype=aor\n" \
+        "max_contacts=2\n"
+#define QUIET "[global]\nmwi_disable_initial_unsolicited=yes\n"
+
+/* At 192.0.2.7, by the connection of that number, or without; registered so long ago. */
+static const struct contact *carols(const struct fixture *f, uint64_t id, uint32_t connection,
+                                    uint64_t ago_ms)
+{
+    struct contact what = { .id = id,
+                            .aor = STR("carol"),
+                            .uri = STR("sip:carol@10.0.0.1"),
+                            .target = STR("sip:carol@192.0.2.7:5070"),
+                            .endpoint = STR("carol"),
+                            .rewritten = true,
+                            .registered_wall_ms = clock_wall_ms(&f->clock) - ago_ms };
+    struct contact *c;
+
+    what.flow = (struct flow){ .protocol = connection ? NET_TCP : NET_UDP,
+                               .connection = connection,
+                               .local = fixture_addr("192.0.2.1:5060"),
+                               .remote = fixture_addr("192.0.2.7:5070") };
+    assert_int_equal(contact_create(&c, &what), 0);
+    return c;
+}
+
+static void registered(struct fixture *f, const struct contact *now, const struct contact *former)
+{
+    assert_int_equal(notifier_registered(f->notifier, STR("carol"), now, former), 0);
+}
+
+static void test_by_connection(void **state)
+{
+    struct fixture *f = begin(CAROL);
+    const struct contact *first = carols(f, 1, 7, 0), *again = carols(f, 1, 8, 0);
+
+    (void)state;
+    registered(f, first, NULL);
+    fixture_pass(f, 240);
+    expect_nothing(f);
+    fixture_pass(f, 20);
+    expect_notify(f, "active", "Voice-Message: 0/0");
+    assert_int_equal(f->sent[f->n_sent - 1].to.connection, 7);
+
+    /* It comes back by another connection before it has answered; what is known is said again. */
+    registered(f, again, first);
+    registered(f, again, NULL);
+    fixture_pass(f, 260);
+    expect_notify(f, "active", "Voice-Message: 0/0");
+    assert_int_equal(f->sent[f->n_sent - 1].to.connection, 8);
+    answer_last(f, 200);
+    registered(f, again, NULL);
+    fixture_pass(f, 1000);
+    expect_nothing(f);
+    assert_int_equal(f->n_seeks, 0);
+
+    /* The connection is no more, and no other leads there: as long as the contact is there it is
+     * tried. */
+    f->send_result = -ENOTCONN;
+    notifier_mailbox(f->notifier, STR("1@d"), true, 1, 0);
+    fixture_pass(f, WHEEL_TICK_MS);
+    f->send_result = 0;
+    assert_int_equal(fixture_counters(f).unsolicited_failed, 1);
+    registered(f, NULL, again);
+    assert_int_equal(fixture_counters(f).unsolicited, 0);
+    fixture_pass(f, 40000);
+    expect_nothing(f);
+    contact_unref(first);
+    contact_unref(again);
+    fixture_destroy(f);
+}
+
+/* What ends while it is looked up or has no answer is over, and nobody waits for it. */
+static void test_gone_under_way(void **state)
+{
+    struct fixture *f = begin(CAROL);
+    const struct contact *c = carols(f, 1, 0, 0);
+
+    (void)state;
+    for (unsigned sent = 0; sent < 2; sent++) {
+        registered(f, c, NULL);
+        fixture_pass(f, 260);
+        assert_int_equal(f->n_seeks, 1);
+        if (sent)
+            (void)seek_answer(f, "192.0.2.7:5070");
+        assert_int_equal(notifier_unanswered(f->notifier), sent);
+        registered(f, NULL, c);
+        assert_int_equal(notifier_unanswered(f->notifier), 0);
+        if (sent)
+            expect_notify(f, "active", "Voice-Message: 0/0");
+        else
+            (void)seek_answer(f, "192.0.2.7:5070");
+        fixture_pass(f, 40000);
+        expect_nothing(f);
+    }
+    contact_unref(c);
+    fixture_destroy(f);
+}
+
+/* Of a former process: told at once, or taken for told; by a reload told in any case. */
+static void test_restored(void **state)
+{
+    (void)state;
+    for (unsigned quiet = 0; quiet < 2; quiet++) {
+        struct fixture *f = begin(quiet ? QUIET CAROL : CAROL);
+        const struct contact *c = carols(f, 1, 0, 60000), *d = carols(f, 2, 0, 60000);
+
+        registered(f, c, NULL);
+        fixture_pass(f, WHEEL_TICK_MS);
+        assert_int_equal(f->n_seeks, !quiet);
+        if (!quiet)
+            told(f, "Voice-Message: 0/0");
+        notifier_mailbox(f->notifier, STR("1@d"), true, 1, 0);
+        fixture_pass(f, WHEEL_TICK_MS);
+        told(f, "Voice-Message: 1/0");
+        settings_become(f, quiet ? QUIET CAROL "; \n" : CAROL "; \n");
+        assert_int_equal(fixture_counters(f).unsolicited, 0); /* there is no registrar */
+        f->settings->registrar.enabled = true;
+        registered(f, c, NULL);
+        registered(f, d, NULL);
+        fixture_pass(f, WHEEL_TICK_MS);
+        assert_int_equal(f->n_seeks, 2);
+        contact_unref(c);
+        contact_unref(d);
+        fixture_destroy(f);
+    }
+}
+
+/* Nothing begins any more at the end; what is not this endpoint's is nobody's. */
+static void test_not_told(void **state)
+{
+    struct fixture *f = begin(CAROL);
+    const struct contact *c = carols(f, 1, 0, 0);
+
+    (void)state;
+    assert_int_equal(notifier_registered(f->notifier, STR("dave"), c, NULL), 0);
+    ((struct contact *)c)->aor = STR("elsewhere");
+    registered(f, c, NULL);
+    ((struct contact *)c)->aor = STR("carol");
+    notifier_stop(f->notifier);
+    registered(f, c, NULL);
+    assert_int_equal(fixture_counters(f).unsolicited, 0);
+    contact_unref(c);
+    fixture_destroy(f);
+}
+
+/* ---- listings ---- */
+
 static void on_view(void *ctx, const struct notice_view *v)
 {
     char *line = ctx;
@@ -342,6 +493,10 @@ int main(void)
         cmocka_unit_test(test_no_way),
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_challenged),
+        cmocka_unit_test(test_by_connection),
+        cmocka_unit_test(test_gone_under_way),
+        cmocka_unit_test(test_restored),
+        cmocka_unit_test(test_not_told),
         cmocka_unit_test(test_listing),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_home_and_parts),

@@ -2,6 +2,7 @@
 #include "registrar/contact.h"
 
 #include "base/record.h"
+#include "config/settings.h"
 #include "sip/field.h"
 
 #include <stdlib.h>
@@ -103,6 +104,25 @@ bool contact_is_tied(const struct contact *c)
     return connection && connection != NET_ANY_CONNECTION && connection != NET_NO_CONNECTION &&
            !c->route.n && !c->is_static &&
            (net_is_web(c->flow.protocol) || is_where_it_came_from(c));
+}
+
+bool contact_same_way(const struct contact *a, const struct contact *b)
+{
+    return str_equal(a->target, b->target) && str_equal(a->route, b->route) &&
+           str_equal(a->endpoint, b->endpoint) && str_equal(a->transport, b->transport) &&
+           a->flow.connection == b->flow.connection && addr_equal(&a->flow.remote, &b->flow.remote);
+}
+
+bool contact_is_configured(const struct contact *c, const struct settings *s)
+{
+    const struct aor_settings *a = s->registrar.enabled ? settings_aor(s, c->aor) : NULL;
+
+    if (!a || !c->is_static)
+        return a && a->max_contacts;
+    for (size_t i = 0; i < a->n_contacts; i++)
+        if (str_equal(a->contacts[i], c->uri))
+            return true;
+    return false;
 }
 
 /* ---- the record ---- */

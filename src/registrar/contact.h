@@ -72,6 +72,13 @@ void contact_unref(const struct contact *c); /* NULL is fine */
  * this came from, to which no other one leads, or a browser; and nothing of a Path is between. */
 bool contact_is_tied(const struct contact *c);
 
+/* Do requests go to both of them by the same way, and say the same? */
+bool contact_same_way(const struct contact *a, const struct contact *b);
+
+struct settings;
+/* Does the configuration have it, or take registrations for its AOR? */
+bool contact_is_configured(const struct contact *c, const struct settings *s);
+
 /* ---- private to src/registrar ---- */
 
 /* No control characters but tabs: what a record may hold. */

@@ -130,6 +130,14 @@ void aor_told_reached(struct contacts *t, struct str id, bool was)
         device_tell(t, t->members[i].endpoint);
 }
 
+void contacts_endpoints_each(const struct contacts *t, struct str aor,
+                             void (*each)(void *ctx, const struct endpoint_settings *e), void *ctx)
+{
+    for (size_t i = members_from(t, aor); i < t->n_members && str_equal(t->members[i].aor, aor);
+         i++)
+        each(ctx, t->members[i].endpoint);
+}
+
 static int by_aor(const void *x, const void *y)
 {
     const struct membership *a = x, *b = y;
@@ -360,25 +368,13 @@ static void contact_drop(struct entry *e)
     entry_end(e);
 }
 
-static bool is_configured(const struct settings *s, const struct contact *c)
-{
-    const struct aor_settings *a = s->registrar.enabled ? settings_aor(s, c->aor) : NULL;
-
-    if (!a || !c->is_static)
-        return a && a->max_contacts;
-    for (size_t i = 0; i < a->n_contacts; i++)
-        if (str_equal(a->contacts[i], c->uri))
-            return true;
-    return false;
-}
-
 static void drop_unconfigured(struct contacts *t, const struct settings *s)
 {
     LIST_FOREACH_SAFE (link, &t->aors) {
         struct aor *a = aor_at(link);
 
         LIST_FOREACH_SAFE (it, &a->entries)
-            if (!is_configured(s, entry_at(it)->contact))
+            if (!contact_is_configured(entry_at(it)->contact, s))
                 contact_drop(entry_at(it));
         aor_tidy(t, a);
     }

@@ -22,7 +22,7 @@ struct contacts_port {
      * endpoint: the id is the same), or is gone (`now` NULL): removed, expired, or without its AOR
      * after a reload. Registered and static ones alike; those that were restored, and those of the
      * first configuration, are new at contacts_configure. Borrowed: ref them to keep them. In
-     * order, each once; must not call back into the table. NULL: nobody wants to know. */
+     * order, each once; must not change the table. NULL: nobody wants to know. */
     void (*changed)(void *ctx, const struct contact *now, const struct contact *former);
 };
 
@@ -43,6 +43,10 @@ void contacts_destroy(struct contacts *t); /* NULL is fine; what is kept stays *
  * core is not told what that makes of devices: see contacts_device_default. Takes a reference of
  * the settings. 0 or -ENOMEM: then some of it is done, and it is to be called again. */
 NODISCARD int contacts_configure(struct contacts *t, const struct settings *settings);
+/* The endpoints that have this AOR, by the settings configured last; none unless the registrar is
+ * enabled. */
+void contacts_endpoints_each(const struct contacts *t, struct str aor,
+                             void (*each)(void *ctx, const struct endpoint_settings *e), void *ctx);
 /* What PJSIP/<endpoint> is when nobody says anything, by the settings configured last. */
 enum device_state contacts_device_default(const struct contacts *t,
                                           const struct endpoint_settings *e);
@@ -119,7 +123,7 @@ struct contact_view {
     enum contact_reach reach;
     uint32_t left_s; /* 0: static */
 };
-/* Those of one AOR one behind the other; must not call back into the table. */
+/* Those of one AOR one behind the other; must not change the table. */
 void contacts_each(const struct contacts *t, void (*each)(void *ctx, const struct contact_view *v),
                    void *ctx);
 

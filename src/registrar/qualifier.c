@@ -313,18 +313,11 @@ static void qualified_destroy(struct qualified *c)
     free(c);
 }
 
-static bool same_way(const struct contact *a, const struct contact *b)
-{
-    return str_equal(a->target, b->target) && str_equal(a->route, b->route) &&
-           str_equal(a->endpoint, b->endpoint) && str_equal(a->transport, b->transport) &&
-           a->flow.connection == b->flow.connection && addr_equal(&a->flow.remote, &b->flow.remote);
-}
-
 /* One that does not answer is asked as soon as it is heard of again. */
 static void qualified_refresh(struct qualified *c, const struct contact *now)
 {
     const struct contact *former = c->contact;
-    bool moved = !same_way(now, former);
+    bool moved = !contact_same_way(now, former);
 
     c->contact = contact_ref(now);
     c->request.contact = now;

@@ -442,6 +442,23 @@ static void on_contact(void *ctx, const struct contact *now, const struct contac
     p->former = former ? contact_ref(former) : NULL;
 }
 
+static void run_registered_contact(struct world *w, struct posted *p)
+{
+    while (notifier_registered(w->engine.notifier, p->of.extension, p->now, p->former) == -ENOMEM)
+        ;
+}
+
+static void on_registered(void *ctx, struct str endpoint, const struct contact *now,
+                          const struct contact *former)
+{
+    OUTSIDE;
+    struct posted *p = post(ctx, run_registered_contact);
+
+    BUG_UNLESS(str_dup(&p->of.extension, endpoint) == 0);
+    p->now = now ? contact_ref(now) : NULL;
+    p->former = former ? contact_ref(former) : NULL;
+}
+
 static void run_reach(struct world *w, struct posted *p)
 {
     contacts_reach_set(w->state.contacts, p->cookie, p->reach);
@@ -629,6 +646,7 @@ struct state_engine_port world_state_port(struct world *w)
         .republish = on_republish,
         .mailbox = on_mailbox,
         .contact = on_contact,
+        .registered = on_registered,
     };
 }
 
