@@ -160,11 +160,55 @@ static void tell_snapshot(struct ami_server *a, const struct snapshot *former,
         tell_presence(a, now);
 }
 
+/* Names are of AorDetail and ContactStatusDetail, too (contacts.c). */
+static void tell_contact(struct ami_server *a, const struct change_contact *c)
+{
+    static const char event[] = "ContactStatus";
+    static const char *const names[] = {
+        [CONTACT_CHANGE_UNQUALIFIED] = "NonQualified", [CONTACT_CHANGE_UNKNOWN] = "Unknown",
+        [CONTACT_CHANGE_REACHABLE] = "Reachable",      [CONTACT_CHANGE_UNREACHABLE] = "Unreachable",
+        [CONTACT_CHANGE_REMOVED] = "Removed",
+    };
+    char room[4096];
+    struct buf b;
+
+    buf_init_on(&b, room, sizeof(room));
+    event_begin(a, &b, event, MANAGER_SYSTEM);
+    ami_add(&b, STR("URI"), c->contact);
+    ami_add(&b, STR("ContactStatus"), str_of(names[c->what]));
+    ami_add(&b, STR("AOR"), c->aor);
+    ami_add(&b, STR("EndpointName"), c->endpoint);
+    ami_add_u64(&b, STR("RoundtripUsec"), UINT64_C(1000) * c->rtt_ms);
+    ami_end(&b);
+    server_tell(a, event, MANAGER_SYSTEM, &b);
+}
+
+static void tell_endpoint(struct ami_server *a, const struct change_endpoint *c)
+{
+    static const char event[] = "PeerStatus";
+    char room[1024];
+    struct buf b;
+
+    buf_init_on(&b, room, sizeof(room));
+    event_begin(a, &b, event, MANAGER_SYSTEM);
+    ami_add(&b, STR("ChannelType"), STR("PJSIP"));
+    buf_printf(&b, "Peer: PJSIP/%.*s\r\n", STR_FMT(c->endpoint));
+    ami_add(&b, STR("PeerStatus"), c->reachable ? STR("Reachable") : STR("Unreachable"));
+    ami_end(&b);
+    server_tell(a, event, MANAGER_SYSTEM, &b);
+}
+
 void ami_server_change(struct ami_server *a, const struct change *c)
 {
-    if (!anybody(a, MANAGER_CALL))
+    bool system = c->kind == CHANGE_CONTACT || c->kind == CHANGE_ENDPOINT;
+
+    if (!anybody(a, system ? MANAGER_SYSTEM : MANAGER_CALL))
         return;
-    if (c->kind == CHANGE_DEVICE && c->device.state != c->device.former)
+    if (c->kind == CHANGE_CONTACT)
+        tell_contact(a, &c->contact);
+    else if (c->kind == CHANGE_ENDPOINT)
+        tell_endpoint(a, &c->endpoint);
+    else if (c->kind == CHANGE_DEVICE && c->device.state != c->device.former)
         tell_device(a, &c->device);
     else if (c->kind == CHANGE_PRESENCE)
         tell_provider(a, &c->presence);

@@ -73,7 +73,7 @@ void ami_session_receive(struct ami_session *s, struct str bytes);
 /* Of the kinds that AMI_CHANGES names; each once, in order. */
 #define AMI_CHANGES                                                                          \
     (CHANGE_BIT(CHANGE_DEVICE) | CHANGE_BIT(CHANGE_PRESENCE) | CHANGE_BIT(CHANGE_SNAPSHOT) | \
-     CHANGE_BIT(CHANGE_MAILBOX))
+     CHANGE_BIT(CHANGE_MAILBOX) | CHANGE_BIT(CHANGE_CONTACT) | CHANGE_BIT(CHANGE_ENDPOINT))
 void ami_server_change(struct ami_server *a, const struct change *c);
 
 struct ami_counters {

@@ -420,6 +420,50 @@ static void test_others(void **state)
     assert_true(s->clients[0].closed);
 }
 
+static void change_contact(struct stage *s, enum contact_change what, uint32_t rtt_ms)
+{
+    ami_server_change(s->server, &(struct change){ .kind = CHANGE_CONTACT,
+                                                   .contact = { .what = what,
+                                                                .aor = STR("a"),
+                                                                .contact = STR("sip:a@h"),
+                                                                .endpoint = STR("alice"),
+                                                                .rtt_ms = rtt_ms } });
+}
+
+#define CONTACT(status, rtt)                                      \
+    "Event: ContactStatus\nPrivilege: system,all\nURI: sip:a@h\n" \
+    "ContactStatus: " status "\nAOR: a\nEndpointName: alice\nRoundtripUsec: " rtt "\n\n"
+#define PEER(status)                                                                    \
+    "Event: PeerStatus\nPrivilege: system,all\nChannelType: PJSIP\nPeer: PJSIP/alice\n" \
+    "PeerStatus: " status "\n\n"
+
+/* Those of another class are not told who reads `call` alone. */
+static void test_contacts(void **state)
+{
+    struct stage *s = stage_of(state);
+    struct change_endpoint alice = { STR("alice"), true };
+
+    enter(s, 0, "admin", "secret");
+    enter(s, 1, "wall", "look");
+    for (size_t client = 0; client < 2; client++) {
+        input(s, client, "Action: Events\nEventMask: system,call\n\n");
+        forget(s, client);
+    }
+    change_contact(s, CONTACT_CHANGE_UNQUALIFIED, 0);
+    change_contact(s, CONTACT_CHANGE_UNKNOWN, 0);
+    ami_server_change(s->server, &(struct change){ .kind = CHANGE_ENDPOINT, .endpoint = alice });
+    change_contact(s, CONTACT_CHANGE_REACHABLE, 57);
+    alice.reachable = false;
+    ami_server_change(s->server, &(struct change){ .kind = CHANGE_ENDPOINT, .endpoint = alice });
+    change_contact(s, CONTACT_CHANGE_UNREACHABLE, 0);
+    change_contact(s, CONTACT_CHANGE_REMOVED, 0);
+    expect(s, 0,
+           CONTACT("NonQualified", "0") CONTACT("Unknown", "0") PEER("Reachable")
+               CONTACT("Reachable", "57000") PEER("Unreachable") CONTACT("Unreachable", "0")
+                   CONTACT("Removed", "0"));
+    expect(s, 1, "");
+}
+
 /* ---- the end ---- */
 
 static void test_end(void **state)
@@ -491,10 +535,10 @@ int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
     static const struct CMUnitTest tests[] = {
-        TEST(test_login),  TEST(test_challenge), TEST(test_refused),    TEST(test_late),
-        TEST(test_in_use), TEST(test_rights),    TEST(test_order),      TEST(test_pipelined),
-        TEST(test_gone),   TEST(test_held),      TEST(test_extensions), TEST(test_others),
-        TEST(test_reload), TEST(test_busy),      TEST(test_end),
+        TEST(test_login),    TEST(test_challenge), TEST(test_refused),    TEST(test_late),
+        TEST(test_in_use),   TEST(test_rights),    TEST(test_order),      TEST(test_pipelined),
+        TEST(test_gone),     TEST(test_held),      TEST(test_extensions), TEST(test_others),
+        TEST(test_contacts), TEST(test_reload),    TEST(test_busy),       TEST(test_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

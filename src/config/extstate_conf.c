@@ -342,6 +342,8 @@ static const struct option_word kind_words[] = {
     { "snapshot", CHANGE_BIT(CHANGE_SNAPSHOT) },
     { "mailbox", CHANGE_BIT(CHANGE_MAILBOX) },
     { "publication", CHANGE_BIT(CHANGE_PUBLICATION) },
+    { "contact", CHANGE_BIT(CHANGE_CONTACT) },
+    { "endpoint", CHANGE_BIT(CHANGE_ENDPOINT) },
     { "subscription", CHANGE_BIT(CHANGE_SUBSCRIPTION) },
     { "refusal", CHANGE_BIT(CHANGE_REFUSAL) },
     { "notify", CHANGE_BIT(CHANGE_NOTIFY) },
@@ -355,8 +357,8 @@ static const struct option journal_options[] = {
       .meaning = "Keep one, `journal.db` in the state directory, for `extstatectl history` and "
                  "`explain --at`." },
     { "kinds", OPTION_WORDS, AT(journal_settings, kinds),
-      .fallback = "device,presence,snapshot,mailbox,publication,subscription,refusal,notify,"
-                  "publish,source",
+      .fallback = "device,presence,snapshot,mailbox,publication,contact,endpoint,subscription,"
+                  "refusal,notify,publish,source",
       .words = kind_words,
       .meaning =
           "What is written. `notify`, a row for each answer to a NOTIFY, is most of it where "

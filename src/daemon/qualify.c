@@ -68,6 +68,7 @@ struct reach_message {
     struct inbox_message m;
     uint64_t contact_id;
     enum contact_reach reach;
+    uint32_t rtt_ms;
 };
 
 static void reach_drop(struct inbox_message *m)
@@ -79,18 +80,20 @@ static void reach_run(struct inbox_message *m, void *owner)
 {
     const struct reach_message *r = CONTAINER_OF(m, struct reach_message, m);
 
-    contacts_reach_set(((struct state_thread *)owner)->engine.contacts, r->contact_id, r->reach);
+    contacts_reach_set(((struct state_thread *)owner)->engine.contacts, r->contact_id, r->reach,
+                       r->rtt_ms);
     reach_drop(m);
 }
 
-void worker_report_reach(void *ctx, uint64_t contact_id, enum contact_reach reach)
+void worker_report_reach(void *ctx, uint64_t contact_id, enum contact_reach reach, uint32_t rtt_ms)
 {
     struct worker *w = ctx;
     struct reach_message *r = inbox_message_alloc(w->log, sizeof(*r));
 
     *r = (struct reach_message){ .m = { .run = reach_run, .drop = reach_drop },
                                  .contact_id = contact_id,
-                                 .reach = reach };
+                                 .reach = reach,
+                                 .rtt_ms = rtt_ms };
     list_init(&r->m.link);
     inbox_post_always(&w->state->loop.inbox, &r->m);
 }

@@ -220,10 +220,65 @@ static void on_registered(const struct state_engine *e, const struct contact *c,
         contacts_endpoints_each(e->contacts, c->aor, registered_tell, &r);
 }
 
+static void put_contact(const struct state_engine *e, const struct contact *c,
+                        struct change_contact change)
+{
+    change.aor = c->aor;
+    change.contact = c->uri;
+    change.endpoint = c->endpoint;
+    put_change(e, (struct change){ .kind = CHANGE_CONTACT, .contact = change });
+}
+
+/* Before it has been asked. */
+static enum contact_change not_asked(const struct state_engine *e, const struct contact *c)
+{
+    const struct aor_settings *aor = settings_aor(e->settings, c->aor);
+
+    return aor && aor->qualify_frequency_s ? CONTACT_CHANGE_UNKNOWN : CONTACT_CHANGE_UNQUALIFIED;
+}
+
+static void on_contact_reached(void *ctx, const struct contact *c, enum contact_reach reach,
+                               uint32_t rtt_ms)
+{
+    const struct state_engine *e = ctx;
+    struct change_contact change = { .what = CONTACT_CHANGE_UNREACHABLE };
+
+    if (!feed_wants(e->changes, CHANGE_CONTACT))
+        return;
+    if (reach == CONTACT_REACHED)
+        change = (struct change_contact){ .what = CONTACT_CHANGE_REACHABLE, .rtt_ms = rtt_ms };
+    else if (reach == CONTACT_NOT_ASKED)
+        change.what = not_asked(e, c);
+    put_contact(e, c, change);
+}
+
+/* Those that there are when the process begins are no change, nor is a refresh. */
+static void put_coming_and_going(const struct state_engine *e, const struct contact *now,
+                                 const struct contact *former)
+{
+    if (!e->settled || !feed_wants(e->changes, CHANGE_CONTACT))
+        return;
+    if (!former)
+        put_contact(e, now, (struct change_contact){ .what = not_asked(e, now), .added = true });
+    else if (!now)
+        put_contact(e, former, (struct change_contact){ .what = CONTACT_CHANGE_REMOVED });
+}
+
+static void on_endpoint(void *ctx, struct str endpoint, bool reachable)
+{
+    const struct state_engine *e = ctx;
+
+    if (feed_wants(e->changes, CHANGE_ENDPOINT))
+        put_change(e,
+                   (struct change){ .kind = CHANGE_ENDPOINT,
+                                    .endpoint = { .endpoint = endpoint, .reachable = reachable } });
+}
+
 static void on_contact(void *ctx, const struct contact *now, const struct contact *former)
 {
     const struct state_engine *e = ctx;
 
+    put_coming_and_going(e, now, former);
     if (e->port.contact)
         e->port.contact(e->port.state.ctx, now, former);
     on_registered(e, now ? now : former, now, former);
@@ -294,7 +349,10 @@ static int create_watchers(struct state_engine *e, const struct state_engine_con
 static int create_contacts(struct state_engine *e, const struct state_engine_config *cfg)
 {
     return contacts_create(&e->contacts,
-                           &(struct contacts_config){ .port = { e, on_contact },
+                           &(struct contacts_config){ .port = { .ctx = e,
+                                                                .changed = on_contact,
+                                                                .reached = on_contact_reached,
+                                                                .endpoint = on_endpoint },
                                                       .core = e->core,
                                                       .wheel = cfg->wheel,
                                                       .clock = cfg->clock,

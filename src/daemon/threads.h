@@ -158,7 +158,7 @@ void worker_unsolicit(void *ctx, struct solicitation *s);
 /* Likewise, of its qualifier. */
 void worker_qualifier_resolve(void *ctx, const struct dns_question *q, uint64_t question);
 struct str worker_transport_id(void *ctx, uint32_t transport);
-void worker_report_reach(void *ctx, uint64_t contact_id, enum contact_reach reach);
+void worker_report_reach(void *ctx, uint64_t contact_id, enum contact_reach reach, uint32_t rtt_ms);
 void worker_report_dialogs(void *ctx, uint64_t contact_id, const struct event_state *dialogs);
 /* Port of its compositor; ctx is the worker. */
 int worker_report_mailbox(void *ctx, struct str mailbox, uint32_t new_count, uint32_t old_count);

@@ -14,6 +14,8 @@ struct str change_kind_name(enum change_kind kind)
         [CHANGE_SNAPSHOT] = "snapshot",
         [CHANGE_MAILBOX] = "mailbox",
         [CHANGE_PUBLICATION] = "publication",
+        [CHANGE_CONTACT] = "contact",
+        [CHANGE_ENDPOINT] = "endpoint",
         [CHANGE_SUBSCRIPTION] = "subscription",
         [CHANGE_REFUSAL] = "refusal",
         [CHANGE_NOTIFY] = "notify",
@@ -29,6 +31,14 @@ struct str publication_change_name(enum publication_change what)
 {
     static const char *const names[] = { "initial", "refreshed", "modified",
                                          "removed", "expired",   "refused" };
+
+    return name_in(names, ARRAY_LEN(names), what);
+}
+
+struct str contact_change_name(enum contact_change what)
+{
+    static const char *const names[] = { "unqualified", "unknown", "reachable", "unreachable",
+                                         "removed" };
 
     return name_in(names, ARRAY_LEN(names), what);
 }

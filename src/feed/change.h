@@ -17,6 +17,8 @@ enum change_kind {
     CHANGE_SNAPSHOT,
     CHANGE_MAILBOX,
     CHANGE_PUBLICATION,
+    CHANGE_CONTACT,  /* of an AOR */
+    CHANGE_ENDPOINT, /* whether it can be reached */
     /* Of the workers: in order as far as one subscription or publication is concerned. When the
      * edges cannot keep up they are lost, and CHANGE_LOST says how many. */
     CHANGE_SUBSCRIPTION, /* accepted, refreshed, ended */
@@ -70,6 +72,27 @@ struct change_publication { /* received */
     uint32_t expires_s;
     unsigned status; /* of PUBLICATION_CHANGE_REFUSED, else 200 */
     struct str why;  /* likewise */
+};
+
+enum contact_change {                             /* what is known of it now */
+                      CONTACT_CHANGE_UNQUALIFIED, /* nobody asks whether it is there */
+                      CONTACT_CHANGE_UNKNOWN,     /* it has not been asked yet */
+                      CONTACT_CHANGE_REACHABLE,
+                      CONTACT_CHANGE_UNREACHABLE,
+                      CONTACT_CHANGE_REMOVED, /* it is gone */
+};
+struct str contact_change_name(enum contact_change what); /* "unqualified", "unknown", ... */
+
+struct change_contact {
+    enum contact_change what;
+    bool added; /* it is new */
+    struct str aor, contact, endpoint;
+    uint32_t rtt_ms; /* reachable: how long its answer took */
+};
+
+struct change_endpoint { /* by any contact of its AORs */
+    struct str endpoint;
+    bool reachable;
 };
 
 enum subscription_change {
@@ -154,6 +177,8 @@ struct change {
         struct change_presence presence;
         struct change_mailbox mailbox;
         struct change_publication publication;
+        struct change_contact contact;
+        struct change_endpoint endpoint;
         struct change_subscription subscription;
         struct change_notify notify;
         struct change_publish publish;

@@ -45,6 +45,12 @@ void change_print_name(const struct change *c, struct buf *out)
     case CHANGE_SOURCE:
         buf_add(out, c->source.source);
         return;
+    case CHANGE_CONTACT:
+        buf_add(out, c->contact.aor);
+        return;
+    case CHANGE_ENDPOINT:
+        buf_add(out, c->endpoint.endpoint);
+        return;
     case CHANGE_PUBLICATION:
         print_resource(out, c->publication.context, c->publication.extension);
         return;
@@ -240,6 +246,24 @@ static void print_publish(const struct change *c, struct json *out)
     add_counted(out, "coalesced", p->coalesced);
 }
 
+static void print_contact(const struct change_contact *c, struct json *out)
+{
+    json_add_str(out, "aor", c->aor);
+    json_add_str(out, "contact", c->contact);
+    json_add_str(out, "what", contact_change_name(c->what));
+    if (c->added)
+        json_add_bool(out, "added", true);
+    add_given(out, "endpoint", c->endpoint);
+    if (c->what == CONTACT_CHANGE_REACHABLE)
+        json_add_u64(out, "rtt_ms", c->rtt_ms);
+}
+
+static void print_endpoint(const struct change_endpoint *e, struct json *out)
+{
+    json_add_str(out, "endpoint", e->endpoint);
+    json_add_bool(out, "reachable", e->reachable);
+}
+
 static void print_source(const struct change_source *s, struct json *out)
 {
     json_add_str(out, "name", s->source);
@@ -295,6 +319,12 @@ void change_print_json(const struct change *c, struct json *out)
         break;
     case CHANGE_SOURCE:
         print_source(&c->source, out);
+        break;
+    case CHANGE_CONTACT:
+        print_contact(&c->contact, out);
+        break;
+    case CHANGE_ENDPOINT:
+        print_endpoint(&c->endpoint, out);
         break;
     case CHANGE_LOST:
         print_lost(&c->lost, out);

@@ -134,6 +134,31 @@ static void test_exchanges(void **state)
     snapshot_unref(s);
 }
 
+static void test_contacts(void **state)
+{
+    (void)state;
+    assert_printed(&(struct change){ .kind = CHANGE_CONTACT,
+                                     .contact = { .what = CONTACT_CHANGE_UNKNOWN,
+                                                  .added = true,
+                                                  .aor = STR("a"),
+                                                  .contact = STR("sip:a@h"),
+                                                  .endpoint = STR("alice") } },
+                   "a",
+                   "{\"at_ms\":0,\"kind\":\"contact\",\"aor\":\"a\",\"contact\":\"sip:a@h\","
+                   "\"what\":\"unknown\",\"added\":true,\"endpoint\":\"alice\"}");
+    assert_printed(&(struct change){ .kind = CHANGE_CONTACT,
+                                     .contact = { .what = CONTACT_CHANGE_REACHABLE,
+                                                  .aor = STR("a"),
+                                                  .contact = STR("sip:a@h"),
+                                                  .rtt_ms = 7 } },
+                   "a",
+                   "{\"at_ms\":0,\"kind\":\"contact\",\"aor\":\"a\",\"contact\":\"sip:a@h\","
+                   "\"what\":\"reachable\",\"rtt_ms\":7}");
+    assert_printed(
+        &(struct change){ .kind = CHANGE_ENDPOINT, .endpoint = { STR("alice"), false } }, "alice",
+        "{\"at_ms\":0,\"kind\":\"endpoint\",\"endpoint\":\"alice\",\"reachable\":false}");
+}
+
 /* One whose resource nobody knows is about the user that was asked for. */
 static void test_refusals(void **state)
 {
@@ -175,9 +200,8 @@ static void test_lost(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_states),
-        cmocka_unit_test(test_exchanges),
-        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_states),   cmocka_unit_test(test_exchanges),
+        cmocka_unit_test(test_contacts), cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_lost),
     };
 

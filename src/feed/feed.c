@@ -34,6 +34,8 @@ static const size_t texts_of[CHANGE_KINDS][TEXTS_MAX] = {
                              TEXT(publication.extension), TEXT(publication.publisher),
                              TEXT(publication.content_type), TEXT(publication.call_id),
                              TEXT(publication.entity_tag), TEXT(publication.why) },
+    [CHANGE_CONTACT] = { TEXT(contact.aor), TEXT(contact.contact), TEXT(contact.endpoint) },
+    [CHANGE_ENDPOINT] = { TEXT(endpoint.endpoint) },
     [CHANGE_SUBSCRIPTION] = { TEXT(subscription.watcher.endpoint),
                               TEXT(subscription.watcher.package),
                               TEXT(subscription.watcher.call_id),

@@ -31,10 +31,11 @@ static const struct sql_schema schema = { APPLICATION_ID, migrations, ARRAY_LEN(
 
 /* Of files, so that they stay what they are. */
 static const unsigned kind_codes[CHANGE_KINDS] = {
-    [CHANGE_DEVICE] = 1,  [CHANGE_PRESENCE] = 2,    [CHANGE_SNAPSHOT] = 3,
-    [CHANGE_MAILBOX] = 4, [CHANGE_PUBLICATION] = 5, [CHANGE_SUBSCRIPTION] = 6,
-    [CHANGE_REFUSAL] = 7, [CHANGE_NOTIFY] = 8,      [CHANGE_PUBLISH] = 9,
-    [CHANGE_SOURCE] = 10, [CHANGE_LOST] = 11,
+    [CHANGE_DEVICE] = 1,    [CHANGE_PRESENCE] = 2,    [CHANGE_SNAPSHOT] = 3,
+    [CHANGE_MAILBOX] = 4,   [CHANGE_PUBLICATION] = 5, [CHANGE_SUBSCRIPTION] = 6,
+    [CHANGE_REFUSAL] = 7,   [CHANGE_NOTIFY] = 8,      [CHANGE_PUBLISH] = 9,
+    [CHANGE_SOURCE] = 10,   [CHANGE_LOST] = 11,       [CHANGE_CONTACT] = 12,
+    [CHANGE_ENDPOINT] = 13,
 };
 
 #define ROW "id, at_ms, run, cause, kind, detail"

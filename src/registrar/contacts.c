@@ -122,12 +122,38 @@ static size_t members_from(const struct contacts *t, struct str aor)
     return from;
 }
 
+static void endpoint_tell(const struct contacts *t, const struct endpoint_settings *e,
+                          bool reachable)
+{
+    if (t->cfg.port.endpoint)
+        t->cfg.port.endpoint(t->cfg.port.ctx, e->id, reachable);
+}
+
+/* By another AOR than this one. */
+static bool is_reached_otherwise(const struct contacts *t, const struct endpoint_settings *e,
+                                 struct str id)
+{
+    for (size_t i = 0; i < e->n_aors; i++)
+        if (!str_equal(e->aors[i], id) && aor_is_reached(aor_find(t, e->aors[i])))
+            return true;
+    return false;
+}
+
 void aor_told_reached(struct contacts *t, struct str id, bool was)
 {
+    const struct endpoint_settings *last = NULL;
+
     if (aor_is_reached(aor_find(t, id)) == was)
         return;
-    for (size_t i = members_from(t, id); i < t->n_members && str_equal(t->members[i].aor, id); i++)
-        device_tell(t, t->members[i].endpoint);
+    for (size_t i = members_from(t, id); i < t->n_members && str_equal(t->members[i].aor, id);
+         i++) {
+        const struct endpoint_settings *e = t->members[i].endpoint;
+
+        device_tell(t, e);
+        if (e != last && !is_reached_otherwise(t, e, id))
+            endpoint_tell(t, e, !was);
+        last = e;
+    }
 }
 
 void contacts_endpoints_each(const struct contacts *t, struct str aor,
@@ -468,7 +494,32 @@ static void tell_new(struct contacts *t)
                 entry_tell(entry_at(it), NULL);
 }
 
-int contacts_configure(struct contacts *t, const struct settings *settings)
+/* For each endpoint of the new settings; NULL: no memory. */
+static bool *reached_before(const struct contacts *t, const struct settings *settings)
+{
+    bool *reached = calloc(settings->n_endpoints + 1, sizeof(*reached));
+
+    for (size_t i = 0; reached && t->begun && i < settings->n_endpoints; i++) {
+        const struct endpoint_settings *e =
+            settings_endpoint(t->settings, settings->endpoints[i].id);
+
+        reached[i] = e && contacts_device_default(t, e) != DEVICE_UNAVAILABLE;
+    }
+    return reached;
+}
+
+static void endpoints_tell(const struct contacts *t, const bool *reached)
+{
+    for (size_t i = 0; i < t->settings->n_endpoints; i++) {
+        const struct endpoint_settings *e = &t->settings->endpoints[i];
+        bool now = contacts_device_default(t, e) != DEVICE_UNAVAILABLE;
+
+        if (now != reached[i])
+            endpoint_tell(t, e, now);
+    }
+}
+
+static int configure(struct contacts *t, const struct settings *settings)
 {
     const struct settings *former = t->settings;
     bool phones_owed = timer_running(&t->repair);
@@ -492,6 +543,17 @@ int contacts_configure(struct contacts *t, const struct settings *settings)
     return r;
 }
 
+int contacts_configure(struct contacts *t, const struct settings *settings)
+{
+    bool *reached = reached_before(t, settings), begun = t->begun;
+    int r = reached ? configure(t, settings) : -ENOMEM;
+
+    if (!r && begun)
+        endpoints_tell(t, reached);
+    free(reached);
+    return r;
+}
+
 /* ---- reach ---- */
 
 struct entry *entry_find(const struct contacts *t, uint64_t id)
@@ -510,7 +572,7 @@ void entry_reach(struct entry *e, enum contact_reach reach)
     e->reach = reach;
 }
 
-void contacts_reach_set(struct contacts *t, uint64_t id, enum contact_reach reach)
+void contacts_reach_set(struct contacts *t, uint64_t id, enum contact_reach reach, uint32_t rtt_ms)
 {
     struct entry *e = entry_find(t, id);
     bool was;
@@ -527,6 +589,8 @@ void contacts_reach_set(struct contacts *t, uint64_t id, enum contact_reach reac
     aor_told_reached(t, e->contact->aor, was);
     if (e->dialogs)
         phone_tell(t, e->contact->endpoint);
+    if (t->cfg.port.reached)
+        t->cfg.port.reached(t->cfg.port.ctx, e->contact, reach, rtt_ms);
     state_cause_end(t->cfg.core);
 }
 

@@ -16,6 +16,9 @@
 
 struct contacts; /* opaque: see contacts.c */
 
+/* One that nobody asks counts as reached. */
+enum contact_reach { CONTACT_NOT_ASKED, CONTACT_REACHED, CONTACT_UNREACHED };
+
 struct contacts_port {
     void *ctx;
     /* A contact is new (`former` NULL), is another one now (refreshed, or a static one of another
@@ -24,6 +27,11 @@ struct contacts_port {
      * first configuration, are new at contacts_configure. Borrowed: ref them to keep them. In
      * order, each once; must not change the table. NULL: nobody wants to know. */
     void (*changed)(void *ctx, const struct contact *now, const struct contact *former);
+    /* Something else is known of it: contacts_reach_set. NULL likewise. */
+    void (*reached)(void *ctx, const struct contact *c, enum contact_reach reach, uint32_t rtt_ms);
+    /* This endpoint can be reached by one of its contacts now, or by none any more; not told at
+     * the first configuration, and before `reached`. NULL likewise. */
+    void (*endpoint)(void *ctx, struct str endpoint, bool reachable);
 };
 
 struct contacts_config {
@@ -94,10 +102,9 @@ void contacts_connections_lost(struct contacts *t, const uint32_t *connections, 
 
 /* ---- what asking them finds out ---- */
 
-/* One that nobody asks counts as reached. */
-enum contact_reach { CONTACT_NOT_ASKED, CONTACT_REACHED, CONTACT_UNREACHED };
-/* Until it is said again; a refresh changes nothing about it. An id that is gone is ignored. */
-void contacts_reach_set(struct contacts *t, uint64_t id, enum contact_reach reach);
+/* Until it is said again; a refresh changes nothing about it. `rtt_ms`: how long its answer took.
+ * An id that is gone is ignored. */
+void contacts_reach_set(struct contacts *t, uint64_t id, enum contact_reach reach, uint32_t rtt_ms);
 
 /* ---- what they do ---- */
 

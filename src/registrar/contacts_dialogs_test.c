@@ -142,9 +142,9 @@ static void test_ends(void **state)
     says(f, A, "confirmed");
     expect_told(f, "PJSIP/alice=INUSE ");
     /* Out of reach it says nothing. */
-    contacts_reach_set(f->contacts, fixture_contact_id(f, A), CONTACT_UNREACHED);
+    contacts_reach_set(f->contacts, fixture_contact_id(f, A), CONTACT_UNREACHED, 0);
     expect_told(f, "PJSIP/alice=NOT_INUSE ");
-    contacts_reach_set(f->contacts, fixture_contact_id(f, A), CONTACT_REACHED);
+    contacts_reach_set(f->contacts, fixture_contact_id(f, A), CONTACT_REACHED, 0);
     expect_told(f, "PJSIP/alice=INUSE ");
     /* A refresh says nothing about it; its end does. */
     assert_int_equal(fixture_register(f, "one", 2, A "=600"), 0);

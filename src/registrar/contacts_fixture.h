@@ -33,6 +33,8 @@ struct fixture {
     struct buf told; /* "+uri ", "~uri ", "-uri " of contacts, "PJSIP/alice=STATE " of devices */
     char told_room[4096];
     struct buf answer; /* "uri=left " of each contact in the last answer */
+    struct buf heard;  /* "uri:12 ", "uri:gone ", "uri:? " of contacts, "alice+ " of endpoints */
+    char heard_room[1024];
 };
 
 static inline uint64_t fixture_monotonic(void *ctx)
@@ -60,6 +62,28 @@ static inline void fixture_on_contact(void *ctx, const struct contact *now,
     buf_add_char(&f->told, ' ');
 }
 
+static inline void fixture_on_reached(void *ctx, const struct contact *c, enum contact_reach reach,
+                                      uint32_t rtt_ms)
+{
+    struct fixture *f = ctx;
+
+    buf_add(&f->heard, c->uri);
+    buf_add_char(&f->heard, ':');
+    if (reach == CONTACT_REACHED)
+        buf_add_u64(&f->heard, rtt_ms);
+    else
+        buf_add(&f->heard, reach == CONTACT_UNREACHED ? STR("gone") : STR("?"));
+    buf_add_char(&f->heard, ' ');
+}
+
+static inline void fixture_on_endpoint(void *ctx, struct str endpoint, bool reachable)
+{
+    struct fixture *f = ctx;
+
+    buf_add(&f->heard, endpoint);
+    buf_add(&f->heard, reachable ? STR("+ ") : STR("- "));
+}
+
 static inline void fixture_on_device(void *ctx, const struct state_device_change *c)
 {
     struct fixture *f = ctx;
@@ -82,7 +106,9 @@ static inline void fixture_begin(struct fixture *f)
                                                                     .rng = &f->rng }),
                      0);
     assert_int_equal(contacts_create(&f->contacts,
-                                     &(struct contacts_config){ .port = { f, fixture_on_contact },
+                                     &(struct contacts_config){ .port = { f, fixture_on_contact,
+                                                                          fixture_on_reached,
+                                                                          fixture_on_endpoint },
                                                                 .core = f->core,
                                                                 .wheel = &f->wheel,
                                                                 .clock = &f->clock,
@@ -124,6 +150,7 @@ static inline struct fixture *fixture_create(void)
     f->log_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
     assert_int_equal(log_create(&f->log, f->log_fd, LOG_LEVEL_DEBUG, &f->clock), 0);
     buf_init_on(&f->told, f->told_room, sizeof(f->told_room)); /* memory may be short */
+    buf_init_on(&f->heard, f->heard_room, sizeof(f->heard_room));
     buf_init(&f->answer, 1 << 20);
     fixture_begin(f);
     return f;
@@ -246,6 +273,7 @@ static inline void fixture_expect(struct buf *b, const char *text, const char *f
     buf_reset(b);
 }
 #define expect_told(f, text) fixture_expect(&(f)->told, text, __FILE__, __LINE__)
+#define expect_heard(f, text) fixture_expect(&(f)->heard, text, __FILE__, __LINE__)
 #define expect_answer(f, text) fixture_expect(&(f)->answer, text, __FILE__, __LINE__)
 
 static inline uint64_t fixture_contact_id(const struct fixture *f, const char *uri)

@@ -266,14 +266,14 @@ static void test_reach(void **state)
     (void)state;
     assert_int_equal(fixture_register(f, "one", 1, A "=600 " B "=60"), 0);
     buf_reset(&f->told);
-    contacts_reach_set(f->contacts, fixture_contact_id(f, A), CONTACT_UNREACHED);
+    contacts_reach_set(f->contacts, fixture_contact_id(f, A), CONTACT_UNREACHED, 0);
     expect_told(f, "");
-    contacts_reach_set(f->contacts, fixture_contact_id(f, B), CONTACT_UNREACHED);
+    contacts_reach_set(f->contacts, fixture_contact_id(f, B), CONTACT_UNREACHED, 0);
     expect_told(f, "PJSIP/alice=UNAVAILABLE ");
     assert_int_equal(f->contacts->counters.unreached, 2);
-    contacts_reach_set(f->contacts, fixture_contact_id(f, B), CONTACT_REACHED);
+    contacts_reach_set(f->contacts, fixture_contact_id(f, B), CONTACT_REACHED, 0);
     expect_told(f, "PJSIP/alice=NOT_INUSE ");
-    contacts_reach_set(f->contacts, 12345, CONTACT_UNREACHED); /* nobody */
+    contacts_reach_set(f->contacts, 12345, CONTACT_UNREACHED, 0); /* nobody */
     /* The one that does not answer gives way, though it would stay longer. */
     assert_int_equal(fixture_register(f, "two", 1, C "=600"), 0);
     expect_answer(f, B "=60 " C "=600 ");
@@ -282,9 +282,38 @@ static void test_reach(void **state)
     /* Both ways of making room: it goes before the one that would expire first. */
     fixture_configure(f, PHONES("max_contacts=2\nremove_unavailable=yes\nremove_existing=yes\n"),
                       ENABLED);
-    contacts_reach_set(f->contacts, fixture_contact_id(f, C), CONTACT_UNREACHED);
+    contacts_reach_set(f->contacts, fixture_contact_id(f, C), CONTACT_UNREACHED, 0);
     assert_int_equal(fixture_register(f, "three", 1, A "=600"), 0);
     expect_answer(f, B "=60 " A "=600 ");
+    fixture_destroy(f);
+}
+
+/* Whether an endpoint can be reached: by any of its AORs, and whatever a reload makes of them. */
+static void test_endpoints(void **state)
+{
+    struct fixture *f = begin(PHONES("max_contacts=2\n"));
+
+    (void)state;
+    expect_heard(f, ""); /* how it begins is nothing new */
+    assert_int_equal(fixture_register(f, "one", 1, A "=600 " B "=60"), 0);
+    expect_heard(f, "alice+ "); /* bob can be reached at his desk */
+    contacts_reach_set(f->contacts, fixture_contact_id(f, A), CONTACT_UNREACHED, 5);
+    expect_heard(f, A ":gone ");
+    contacts_reach_set(f->contacts, fixture_contact_id(f, B), CONTACT_UNREACHED, 0);
+    expect_heard(f, "alice- " B ":gone ");
+    contacts_reach_set(f->contacts, fixture_contact_id(f, A), CONTACT_REACHED, 12);
+    expect_heard(f, "alice+ " A ":12 ");
+    contacts_reach_set(f->contacts, fixture_contact_id(f, A), CONTACT_REACHED, 13);
+    expect_heard(f, "");
+    contacts_reach_set(f->contacts, fixture_contact_id(f, B), CONTACT_NOT_ASKED, 0);
+    expect_heard(f, B ":? ");
+
+    fixture_configure(f, PHONES("max_contacts=0\n") "[carol]\ntype=endpoint\naors=desk\n", ENABLED);
+    expect_heard(f, "alice- carol+ ");
+    fixture_configure(f, PHONES("contact=" C "\n"), "");
+    expect_heard(f, "alice+ ");
+    fixture_configure(f, PHONES("contact=" C "\n"), ENABLED);
+    expect_heard(f, "");
     fixture_destroy(f);
 }
 
@@ -305,14 +334,14 @@ static void test_silent(void **state)
 
     (void)state;
     assert_int_equal(fixture_register(f, "one", 1, A "=600"), 0);
-    contacts_reach_set(f->contacts, fixture_contact_id(f, A), CONTACT_UNREACHED);
-    contacts_reach_set(f->contacts, fixture_contact_id(f, C), CONTACT_UNREACHED);
+    contacts_reach_set(f->contacts, fixture_contact_id(f, A), CONTACT_UNREACHED, 0);
+    contacts_reach_set(f->contacts, fixture_contact_id(f, C), CONTACT_UNREACHED, 0);
     assert_int_equal(kept_silent(f), 2);
     fixture_restart(f, asked, ENABLED);
     expect_told(f, "+" A " +" C " +sip:desk@192.0.2.9 PJSIP/alice=UNAVAILABLE "
                    "PJSIP/bob=NOT_INUSE ");
     assert_int_equal(f->contacts->counters.unreached, 2);
-    contacts_reach_set(f->contacts, fixture_contact_id(f, C), CONTACT_REACHED);
+    contacts_reach_set(f->contacts, fixture_contact_id(f, C), CONTACT_REACHED, 0);
     expect_told(f, "PJSIP/alice=NOT_INUSE ");
     assert_int_equal(kept_silent(f), 1);
 
@@ -326,13 +355,13 @@ static void test_silent(void **state)
     assert_int_equal(kept_silent(f), 0);
 
     /* Nobody asks any more, or there is no such contact: they count as there. */
-    contacts_reach_set(f->contacts, fixture_contact_id(f, C), CONTACT_UNREACHED);
+    contacts_reach_set(f->contacts, fixture_contact_id(f, C), CONTACT_UNREACHED, 0);
     assert_int_equal(kept_silent(f), 1);
     fixture_restart(f, PHONES("contact=" C "\n"), ENABLED);
     expect_told(f, "+" C " +sip:desk@192.0.2.9 PJSIP/alice=NOT_INUSE PJSIP/bob=NOT_INUSE ");
     assert_int_equal(kept_silent(f), 0);
     fixture_restart(f, asked, ENABLED);
-    contacts_reach_set(f->contacts, fixture_contact_id(f, C), CONTACT_UNREACHED);
+    contacts_reach_set(f->contacts, fixture_contact_id(f, C), CONTACT_UNREACHED, 0);
     fixture_restart(f, PHONES("qualify_frequency=60\ncontact=" B "\n"), ENABLED);
     assert_int_equal(kept_silent(f), 0);
     assert_int_equal(f->contacts->counters.unreached, 0);
@@ -361,7 +390,7 @@ static void test_silent_namesakes(void **state)
     register_at(f, "one", 1, STR("sip:a@198.51.100.1:5060"));
     register_at(f, "two", 1, STR("sip:a@198.51.100.2:5060"));
     LIST_FOREACH (it, &aor_find(f->contacts, STR("alice"))->entries)
-        contacts_reach_set(f->contacts, entry_at(it)->contact->id, CONTACT_UNREACHED);
+        contacts_reach_set(f->contacts, entry_at(it)->contact->id, CONTACT_UNREACHED, 0);
     assert_int_equal(kept_silent(f), 2);
     register_at(f, "two", 2, STR("sip:a@198.51.100.3:5060"));
     assert_int_equal(kept_silent(f), 2);
@@ -569,6 +598,7 @@ int main(void)
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_displaced),
         cmocka_unit_test(test_reach),
+        cmocka_unit_test(test_endpoints),
         cmocka_unit_test(test_silent),
         cmocka_unit_test(test_silent_namesakes),
         cmocka_unit_test(test_silent_nonsense),

@@ -107,7 +107,7 @@ static void status_set(struct qualified *c, enum qualify_status status)
     status_note(c, status);
     tell_log(c, former);
     if (reach_of(status) != reach_of(former) || status == QUALIFY_OFF)
-        q->cfg.port.reach(q->cfg.port.ctx, c->contact->id, reach_of(status));
+        q->cfg.port.reach(q->cfg.port.ctx, c->contact->id, reach_of(status), c->rtt_ms);
     if (former == QUALIFY_UNREACHABLE && status == QUALIFY_REACHABLE && c->watch)
         watch_returned(c->watch);
 }

@@ -22,7 +22,7 @@ struct qualifier_port {
     struct contact_request_port requests; /* its questions are answered by qualifier_resolved */
     void *ctx;
     /* Something else is known of the contact now: for contacts_reach_set. */
-    void (*reach)(void *ctx, uint64_t contact_id, enum contact_reach reach);
+    void (*reach)(void *ctx, uint64_t contact_id, enum contact_reach reach, uint32_t rtt_ms);
     /* Something else is known of its dialogs now (NULL: nothing): for contacts_dialogs_set. Once
      * for each contact that is watched, also when nothing is. */
     void (*dialogs)(void *ctx, uint64_t contact_id, const struct event_state *dialogs);

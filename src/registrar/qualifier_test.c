@@ -387,6 +387,19 @@ static void test_transport_gone(void **state)
     bench_destroy(b);
 }
 
+static void test_round_trip(void **state)
+{
+    struct bench *b = bench_of(ALICE, "sip:alice@192.0.2.7:5070");
+
+    (void)state;
+    assert_true(bench_await(b, 60100));
+    bench_pass(b, 40);
+    bench_answer(b, 200, "");
+    assert_reach(b, 1, CONTACT_REACHED);
+    assert_in_range(b->rtt_ms, 40, 60);
+    bench_destroy(b);
+}
+
 /* From the address that it registered at, if it is asked where that came from. */
 static void test_way_back(void **state)
 {
@@ -641,6 +654,7 @@ int main(void)
         cmocka_unit_test(test_connection),
         cmocka_unit_test(test_transport_gone),
         cmocka_unit_test(test_way_back),
+        cmocka_unit_test(test_round_trip),
 
         cmocka_unit_test(test_send_fails),
         cmocka_unit_test(test_challenge),

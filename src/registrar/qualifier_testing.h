@@ -47,6 +47,7 @@ struct bench {
     enum contact_reach reach; /* the last that was told, */
     uint64_t reach_of;        /* and of which contact */
     unsigned reaches;
+    uint32_t rtt_ms;
     const struct event_state *dialogs; /* likewise: a reference */
     unsigned tellings;
     uint32_t notify_cseq;
@@ -162,9 +163,12 @@ static inline struct str bench_transport(void *ctx, uint32_t transport)
     return transport ? STR("other") : STR("udp");
 }
 
-static inline void bench_reach(void *ctx, uint64_t contact_id, enum contact_reach reach)
+static inline void bench_reach(void *ctx, uint64_t contact_id, enum contact_reach reach,
+                               uint32_t rtt_ms)
 {
     struct bench *b = ctx;
+
+    b->rtt_ms = rtt_ms;
 
     b->reach = reach;
     b->reach_of = contact_id;

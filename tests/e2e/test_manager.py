@@ -9,6 +9,7 @@ import unittest
 
 from harness import Extstated, Knocking, Phone, free_port, wait_for
 from manager import Manager, manager_files, md5_key, trusting
+from test_qualify import Desk
 
 EXTENSIONS = """
 [globals]
@@ -823,6 +824,42 @@ class System(unittest.TestCase):
             daemon.stop()
             self.assertEqual(m.event("^Event: Shutdown$"),
                              "Event: Shutdown\nPrivilege: system,all\nShutdown: Cleanly\nRestart: False\n")
+
+
+class Contacts(unittest.TestCase):
+    """A telephone registers, falls silent, comes back and leaves."""
+
+    def test_events(self):
+        port, files = manager_files()
+        files |= {"extensions.conf": EXTENSIONS, "extstate.conf": "[registrar]\nenabled=yes\n[journal]\nenabled=yes\n",
+                  "pjsip.conf": PJSIP + "[erin]\ntype=endpoint\naors=erin\n"
+                                        "[erin]\ntype=aor\nmax_contacts=1\nqualify_frequency=1\nqualify_timeout=3\n"}
+        with Extstated(files) as daemon, Desk("erin", daemon.port) as erin, Manager(port, events="system") as m:
+            uri = f"sip:erin@127.0.0.1:{erin.port}"
+            head = f"Event: ContactStatus\nPrivilege: system,all\nURI: {uri}\nContactStatus: "
+            tail = "\nAOR: erin\nEndpointName: erin\nRoundtripUsec: "
+            peer = "Event: PeerStatus\nPrivilege: system,all\nChannelType: PJSIP\nPeer: PJSIP/erin\nPeerStatus: "
+
+            def told():
+                return m.event("^Event: (ContactStatus|PeerStatus)$")
+
+            erin.register(600)
+            self.assertEqual(told(), f"{head}Unknown{tail}0\n")
+            self.assertEqual(told(), f"{peer}Reachable\n")
+            self.assertRegex(told(), f"^{re.escape(head)}Reachable{tail}\\d+000\n|^{re.escape(head)}Reachable{tail}0\n")
+            erin.on = False
+            self.assertEqual(told(), f"{peer}Unreachable\n")
+            self.assertEqual(told(), f"{head}Unreachable{tail}0\n")
+            erin.on = True
+            self.assertEqual(told(), f"{peer}Reachable\n")
+            self.assertRegex(told(), f"^{re.escape(head)}Reachable{tail}")
+            erin.register(0)
+            self.assertEqual(told(), f"{head}Removed{tail}0\n")
+            self.assertEqual(told(), f"{peer}Unreachable\n")
+            lines = daemon.tool("history", "erin", plain=True)
+            for line in (f"erin {uri} added, unknown", "erin is reachable", f"erin {uri} unreachable", f"erin {uri} removed",
+                         "erin is UNREACHABLE"):
+                self.assertIn(line, lines)
 
 
 if __name__ == "__main__":

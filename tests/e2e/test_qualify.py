@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Contacts that are asked whether they are there, and the lamps that say so."""
 import contextlib
+import queue
 import threading
 import unittest
 
@@ -14,10 +15,18 @@ PHONES = 6
 class Desk(Phone):
     """A telephone that answers OPTIONS in the background, while it is on."""
 
-    def __init__(self, user):
-        super().__init__(0, user)
+    def __init__(self, user, server=0):
+        super().__init__(server, user)
         self.on, self.asked, self.ends = True, 0, False
+        self.answers = queue.SimpleQueue()
         self.thread = threading.Thread(target=self.run)
+
+    def register(self, expires):
+        self.request("REGISTER", f"sip:127.0.0.1:{self.server}", [
+            ("To", f"<sip:{self.user}@127.0.0.1>"), ("Call-ID", self.user), ("Expires", expires)])
+        answer = self.answers.get(timeout=harness.PATIENCE)
+        if answer.status != 200:
+            raise AssertionError(answer)
 
     def __enter__(self):
         self.thread.start()
@@ -34,6 +43,8 @@ class Desk(Phone):
             if message and message.method == "OPTIONS" and self.on:
                 self.asked += 1
                 self.reply(message, "200 OK")
+            elif message and message.status:
+                self.answers.put(message)
 
 
 class Line(Stream):

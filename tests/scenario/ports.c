@@ -461,11 +461,12 @@ static void on_registered(void *ctx, struct str endpoint, const struct contact *
 
 static void run_reach(struct world *w, struct posted *p)
 {
-    contacts_reach_set(w->state.contacts, p->cookie, p->reach);
+    contacts_reach_set(w->state.contacts, p->cookie, p->reach, 0);
 }
 
-static void port_reach(void *ctx, uint64_t contact_id, enum contact_reach reach)
+static void port_reach(void *ctx, uint64_t contact_id, enum contact_reach reach, uint32_t rtt_ms)
 {
+    (void)rtt_ms;
     struct posted *p = post(ctx, run_reach);
 
     p->cookie = contact_id;

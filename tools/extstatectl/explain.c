@@ -207,6 +207,20 @@ static void print_source_change(const json_t *row)
     print_why(row);
 }
 
+static void print_contact_change(const json_t *row)
+{
+    printf("%s %s %s%s", row_text(row, "aor"), row_text(row, "contact"),
+           json_is_true(json_object_get(row, "added")) ? "added, " : "", row_text(row, "what"));
+    if (json_object_get(row, "rtt_ms"))
+        printf(" in %lld ms", row_number(row, "rtt_ms"));
+}
+
+static void print_endpoint_change(const json_t *row)
+{
+    printf("%s is %s", row_text(row, "endpoint"),
+           json_is_true(json_object_get(row, "reachable")) ? "reachable" : "UNREACHABLE");
+}
+
 static void print_presence_change(const json_t *row)
 {
     printf("%s ", row_text(row, "provider"));
@@ -234,6 +248,8 @@ static void print_change(void *ctx, json_t *row)
         { "snapshot", print_snapshot_change },
         { "mailbox", print_mailbox_change },
         { "publication", print_publication_change },
+        { "contact", print_contact_change },
+        { "endpoint", print_endpoint_change },
         { "subscription", print_subscription_change },
         { "refusal", print_refusal_change },
         { "notify", print_notify_change },
