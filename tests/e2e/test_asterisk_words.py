@@ -164,11 +164,14 @@ class Others(unittest.TestCase):
                     ("pjsip set logger on", "PJSIP Logging enabled\n"),
                     ("pjsip set logger host 127.0.0.1", "PJSIP Logging Enabled for host: 127.0.0.1\n"),
                     ("pjsip set logger off", "PJSIP Logging disabled\n"),
+                    ("pjsip set logger verbose", "PJSIP Logging enabled\n"),
+                    ("pjsip set logger verbose off", "PJSIP Logging disabled\n"),
                     ("dialplan reload", "Dialplan reloaded.\n"), ("core reload", ""), ("module reload", ""),
                     ("pjsip reload", "")):
                 with self.subTest(words):
                     self.assertEqual(daemon.tool(*words.split(), plain=True), text)
                     self.assertEqual([row["ok"] for row in daemon.tool(*words.split())], [True])
+            self.assertEqual(daemon.tool("pjsip", "set", "logger", "verbose", "loud", status=2, plain=True), "")
             self.assertRegex(daemon.tool("core", "show", "uptime", plain=True), r"^System uptime: \d+ seconds\n$")
             self.assertRegex(daemon.tool("core", "show", "version", plain=True), r"^extstate \d+\.\d+\.\d+\n$")
             self.assertIn("uptime_s", daemon.tool("core", "show", "uptime")[0])

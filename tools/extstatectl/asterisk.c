@@ -377,6 +377,17 @@ static int run_logger_host(const struct invocation *in)
     return set_logger(in, false, in->words[0], "PJSIP Logging Enabled for host: ");
 }
 
+/* What is traced has everything already. */
+static int run_logger_verbose(const struct invocation *in)
+{
+    const char *word = in->n ? in->words[0] : "on";
+    bool on = strcmp(word, "on") == 0;
+
+    if (in->n > 1 || (!on && strcmp(word, "off") != 0))
+        return usage_of("pjsip set logger verbose");
+    return set_logger(in, on, NULL, on ? "PJSIP Logging enabled" : "PJSIP Logging disabled");
+}
+
 /* ---- pjsip history ---- */
 
 static int set_history(const struct invocation *in, const char *field, bool value, const char *done)
@@ -575,5 +586,6 @@ const struct command asterisk_commands[] = {
     { "pjsip set logger on", "", "trace every message", run_logger_on, true },
     { "pjsip set logger off", "", "trace nothing", run_logger_off, true },
     { "pjsip set logger host", "ADDRESS[/BITS]", "trace one peer", run_logger_host, true },
+    { "pjsip set logger verbose", "[on|off]", "the same as on, and off", run_logger_verbose, true },
     { 0 },
 };
