@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* http_internal.h - one request and its answer, whatever moves the bytes.
  *
- * server.c: sockets and libwebsockets.  exchange.c: from a request's head to its answer.
- * certificate.c: what TLS shows.  access.c: who asks, and what he may.  route.c: which path is
- * what.  rest.c, ari.c, metrics.c, page.c: the answers.  events.c: what is told as it happens. */
+ * server.c: where libwebsockets listens.  connection.c: requests by it.  exchange.c: from a
+ * request's head to its answer.  certificate.c: what TLS shows.  access.c: who asks, and what he
+ * may.  route.c: which path is what.  rest.c, ari.c, metrics.c, page.c: the answers.  events.c: what
+ * is told as it happens. */
 #pragma once
 #include <jansson.h>
 #include <openssl/ssl.h>
@@ -122,7 +123,7 @@ struct exchange {
     void (*then)(struct exchange *x, const struct commands_answer *answer);
     json_t *collected;                 /* by one that asks several times */
     void (*ready)(struct exchange *x); /* it is answered; perhaps from inside exchange_begin */
-    void *server;                      /* server.c's */
+    void *server;                      /* connection.c's */
 };
 
 /* The head is complete but for the texts of `rq`, which are put into x->head. NULL: no memory. */
