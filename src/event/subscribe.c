@@ -357,6 +357,8 @@ static bool check_resource(struct ask *a)
     if (name.error)
         return refuse(a, 404, "the name of the resource is longer than 79 bytes");
     a->user = buf_str(&name);
+    if (!str_is_one_line(a->user))
+        return refuse(a, 404, "nothing is named with a line end or a NUL");
     a->at.lists = understands_lists(a->rq->msg);
     if (!address_resolve(&a->resource, &a->at, a->event.package, a->user, &a->package))
         return refuse(a, 404, "the Request-URI names no resource");
@@ -432,7 +434,7 @@ static int make_usage(struct ask *a, struct subscription **out)
     add_display(b, a->rq->msg->from_parts.display);
     if (b->error)
         return b->error;
-    if (!str_is_one_line((struct str){ b->p, event_n }) || !str_is_one_line(a->user))
+    if (!str_is_one_line((struct str){ b->p, event_n }))
         return -EBADMSG;
     return subscription_create(out, &(struct subscription_spec){
                                         .dialog = a->dialog,

@@ -3,8 +3,8 @@
  *
  * server.c: where libwebsockets listens.  connection.c: requests by it.  exchange.c: from a
  * request's head to its answer.  certificate.c: what TLS shows.  access.c: who asks, and what he
- * may.  route.c: which path is what.  rest.c, ari.c, metrics.c, page.c: the answers.  events.c: what
- * is told as it happens. */
+ * may.  route.c: which path is what.  rest.c, ari.c, metrics.c, page.c: the answers.  events.c:
+ * what is told as it happens. */
 #pragma once
 #include <jansson.h>
 #include <openssl/ssl.h>
