@@ -36,8 +36,9 @@ struct resource_list {
     size_t n;
     size_t unfound; /* items that are no resource */
     struct timer timer;
-    bool again;                /* names may mean something else by now */
-    struct resource_name name; /* below, like `served` */
+    const struct snapshot *because; /* a reference: the newest change that it does not show yet */
+    bool again;                     /* names may mean something else by now */
+    struct resource_name name;      /* below, like `served` */
     struct str served;
     char text[];
 };
@@ -283,29 +284,46 @@ static int show(struct resource_list *l)
     return 0;
 }
 
-static int list_renew(struct resource_list *l)
+/* What it shows has the cause of the item that has changed last; when none has: `otherwise`.
+ * Looking for items may make some, which touches it again. */
+static int list_renew(struct resource_list *l, struct str otherwise)
 {
-    int r = l->again ? items_renew(l) : 0;
+    struct state_core *core = l->all->cfg.core;
+    const struct snapshot *because = l->because;
+    int r;
 
+    l->because = NULL;
+    if (because && because->cause.number)
+        state_cause_resume(core, &because->cause);
+    else
+        state_cause_begin(core, otherwise);
+    r = l->again ? items_renew(l) : 0;
     if (r == 0) {
         l->again = false;
         r = show(l);
     }
+    state_cause_end(core);
     if (r) {
         log_error(l->all->cfg.log, "resource_list.make", KV("list", l->of->id), KV_ERR(r));
         timer_start(l->all->cfg.wheel, &l->timer, REPAIR_MS);
     }
+    if (r && !l->because)
+        l->because = because;
+    else
+        snapshot_unref(because);
     return r;
 }
 
 static void list_fire(struct timer *t)
 {
-    (void)list_renew(CONTAINER_OF(t, struct resource_list, timer));
+    (void)list_renew(CONTAINER_OF(t, struct resource_list, timer), STATE_CAUSE_CONFIGURATION);
 }
 
 /* After the operation that is under way, with whatever else it changes. */
-static void list_touch(struct resource_list *l)
+static void list_touch(struct resource_list *l, const struct snapshot *because)
 {
+    snapshot_unref(l->because);
+    l->because = snapshot_ref(because);
     if (!timer_running(&l->timer))
         timer_start(l->all->cfg.wheel, &l->timer, 0);
 }
@@ -333,7 +351,7 @@ void resource_lists_snapshot(struct resource_lists *ls, const struct snapshot *s
             struct resource_list *l = CONTAINER_OF(it, struct item, of_source)->list;
 
             l->again |= source->removed;
-            list_touch(l);
+            list_touch(l, s);
         }
     }
     LIST_FOREACH (it, &ls->lists) {
@@ -341,7 +359,7 @@ void resource_lists_snapshot(struct resource_lists *ls, const struct snapshot *s
 
         if (l->unfound && waits_for(l, s->extension)) {
             l->again = true;
-            list_touch(l);
+            list_touch(l, s);
         }
     }
 }
@@ -383,6 +401,7 @@ static void list_free(struct resource_list *l)
     list_remove(&l->link);
     items_free(ls, l->items, l->n);
     list_state_unref(l->shown);
+    snapshot_unref(l->because);
     settings_unref(l->settings);
     free(l);
 }
@@ -414,7 +433,7 @@ int resource_lists_watch(struct resource_lists *ls, const struct list_question *
             return -ENOMEM;
     }
     if (l->again)
-        r = list_renew(l);
+        r = list_renew(l, STATE_CAUSE_WATCHED);
     if (!r)
         r = state_watch(ls->cfg.core, &l->name, true, q->worker, out, NULL);
     if (r) {
@@ -439,7 +458,9 @@ void resource_lists_unwatch(struct resource_lists *ls, uint64_t resource_id, uns
         l->workers &= ~(UINT64_C(1) << worker);
         if (l->workers)
             return;
+        state_cause_begin(ls->cfg.core, STATE_CAUSE_UNWATCHED);
         r = state_published(ls->cfg.core, &l->name, NULL);
+        state_cause_end(ls->cfg.core);
         if (r) /* the next one of its name replaces it */
             log_warn(ls->cfg.log, "resource_list.kept", KV("list", l->of->id), KV_ERR(r));
         list_free(l);
@@ -465,7 +486,7 @@ static void list_configure(struct resource_list *l)
     l->settings = settings_ref(ls->settings);
     l->of = of;
     l->again = true;
-    r = list_renew(l);
+    r = list_renew(l, STATE_CAUSE_CONFIGURATION);
     if (r == 0) {
         settings_unref(former);
     } else { /* its items still borrow from the former ones */

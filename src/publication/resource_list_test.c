@@ -205,11 +205,52 @@ static void test_reload(void **state)
     testing_destroy(t);
 }
 
+static void assert_caused(const struct testing *t, const struct cause *cause, const char *source)
+{
+    assert_int_equal(t->newest->cause.number, cause->number);
+    assert_true(str_equal(t->newest->cause.source, str_of(source)));
+}
+
+static struct cause publish_by(struct testing *t, const char *source, const char *extension)
+{
+    struct cause cause;
+
+    state_cause_begin(t->core, str_of(source));
+    publish(t, extension, true);
+    cause = state_cause(t->core);
+    state_cause_end(t->core);
+    return cause;
+}
+
+/* What a list shows comes of what its items show, and has the cause of the last of them. */
+static void test_causes(void **state)
+{
+    struct testing *t = testing_create(LIST("a", "1,2"));
+    struct cause cause;
+
+    (void)state;
+    assert_int_equal(watch(t, "a"), 0);
+    assert_true(str_equal(t->newest->cause.source, STATE_CAUSE_WATCHED));
+    cause = publish_by(t, "pbx-a", "1"); /* one that is new */
+    pass(t);
+    assert_caused(t, &cause, "pbx-a");
+    (void)publish_by(t, "pbx-a", "1"); /* and changes */
+    cause = publish_by(t, "pbx-b", "2");
+    pass(t);
+    assert_caused(t, &cause, "pbx-b");
+    configure(t, LIST("a", "1")); /* of which no item knows anything */
+    assert_true(str_equal(t->newest->cause.source, STATE_CAUSE_CONFIGURATION));
+    assert_true(t->newest->cause.number > cause.number);
+    unwatch(t);
+    testing_destroy(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_items),
         cmocka_unit_test(test_reload),
+        cmocka_unit_test(test_causes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

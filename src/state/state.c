@@ -138,6 +138,12 @@ void state_cause_begin_away(struct state_core *core, struct str source, uint32_t
     }
 }
 
+void state_cause_resume(struct state_core *core, const struct cause *cause)
+{
+    if (core->cause_depth++ == 0)
+        core->cause = *cause;
+}
+
 void state_cause_end(struct state_core *core)
 {
     BUG_UNLESS(core->cause_depth);

@@ -89,6 +89,8 @@ void state_cause_begin(struct state_core *core, struct str source);
 void state_cause_end(struct state_core *core);
 /* Likewise, because that source is away for longer than its grace. */
 void state_cause_begin_away(struct state_core *core, struct str source, uint32_t grace_s);
+/* The same for what comes of `cause` only later: it has that one, number and source. */
+void state_cause_resume(struct state_core *core, const struct cause *cause);
 /* The present one; number 0 outside of all scopes. Also for the port's callbacks. */
 struct cause state_cause(const struct state_core *core);
 
