@@ -2,13 +2,18 @@
 #include "feed/change_json.h"
 
 #include "state/device.h"
+#include "state/event_state.h"
+#include "state/list_state.h"
+
+enum { CHANGED_MAX = 20 }; /* members of a list that are named */
 
 /* ---- names ---- */
 
-static void print_resource(struct buf *out, struct str context, struct str extension)
+void change_print_resource(struct buf *out, struct str context, struct str extension)
 {
     buf_add(out, extension);
-    buf_add_char(out, '@');
+    if (context.n)
+        buf_add_char(out, '@');
     buf_add(out, context);
 }
 
@@ -25,7 +30,7 @@ static void print_asked(struct buf *out, const struct change_subscription *s)
     struct str user = change_uri_user(s->uri);
 
     if (user.n && s->context.n)
-        print_resource(out, s->context, user);
+        change_print_resource(out, s->context, user);
     else
         buf_add(out, user);
 }
@@ -52,13 +57,13 @@ void change_print_name(const struct change *c, struct buf *out)
         buf_add(out, c->endpoint.endpoint);
         return;
     case CHANGE_PUBLICATION:
-        print_resource(out, c->publication.context, c->publication.extension);
+        change_print_resource(out, c->publication.context, c->publication.extension);
         return;
     default:
         break;
     }
     if (c->snapshot)
-        print_resource(out, c->snapshot->context, c->snapshot->extension);
+        change_print_resource(out, c->snapshot->context, c->snapshot->extension);
     else if (c->kind == CHANGE_SUBSCRIPTION || c->kind == CHANGE_REFUSAL)
         print_asked(out, &c->subscription);
 }
@@ -83,7 +88,7 @@ static void add_resource(struct json *out, struct str context, struct str extens
     struct buf name;
 
     buf_init_on(&name, room, sizeof(room));
-    print_resource(&name, context, extension);
+    change_print_resource(&name, context, extension);
     json_add_str(out, "resource", buf_str(&name));
 }
 
@@ -104,17 +109,65 @@ static struct str state_text(const struct snapshot *s)
     return s->state == EXTENSION_REMOVED ? STR("removed") : extension_state_text(s->state);
 }
 
+static const struct list_state *list_of(const struct snapshot *s)
+{
+    return s && s->published && s->published->has_list ? s->published->list : NULL;
+}
+
+void change_print_contents(const struct snapshot *s, struct json *out)
+{
+    const struct event_state *e = s->published;
+
+    if (e && e->has_messages) {
+        json_add_u64(out, "new", e->messages.counts[ES_MESSAGES_VOICE].new_count);
+        json_add_u64(out, "old", e->messages.counts[ES_MESSAGES_VOICE].old_count);
+    }
+    if (list_of(s))
+        json_add_u64(out, "members", list_of(s)->n);
+}
+
+/* Does the list show just that of it? Most have it in the same place. */
+static bool item_is_in(const struct list_state *l, size_t at, const struct list_item *item)
+{
+    for (size_t n = 0; n < l->n; n++) {
+        const struct list_item *other = &l->items[(at + n) % l->n];
+
+        if (str_equal(other->user, item->user))
+            return other->snapshot == item->snapshot;
+    }
+    return false;
+}
+
+/* The members that show something else than before; none when it is told first. */
+static void add_changed(struct json *out, const struct snapshot *now, const struct snapshot *former)
+{
+    const struct list_state *l = list_of(now), *before = list_of(former);
+    unsigned told = 0;
+
+    if (!l || !before)
+        return;
+    json_add_array(out, "changed");
+    for (size_t i = 0; i < l->n && told < CHANGED_MAX; i++)
+        if (!item_is_in(before, i, &l->items[i])) {
+            json_add_str(out, NULL, l->items[i].user);
+            told++;
+        }
+    json_end_array(out);
+}
+
 /* What a lamp shows by it. */
 static void add_shown(struct json *out, const struct snapshot *s)
 {
     add_resource(out, s->context, s->extension);
     add_given(out, "package", s->package);
     json_add_u64(out, "sequence", s->sequence);
-    json_add_str(out, "state", state_text(s));
+    if (!s->package.n || s->state == EXTENSION_REMOVED)
+        json_add_str(out, "state", state_text(s));
     if (s->presence != PRESENCE_NOT_SET)
         json_add_str(out, "presence", presence_state_name(s->presence));
     add_given(out, "subtype", s->presence_subtype);
     add_given(out, "message", s->presence_message);
+    change_print_contents(s, out);
 }
 
 static void print_device(const struct change_device *d, struct json *out)
@@ -142,7 +195,7 @@ static void print_snapshot(const struct change *c, struct json *out)
     const struct snapshot *s = c->snapshot;
 
     add_shown(out, s);
-    if (c->former)
+    if (c->former && !s->package.n)
         json_add_str(out, "former", state_text(c->former));
     if (s->has_hint)
         json_add_str(out, "hint", s->hint);
@@ -152,6 +205,7 @@ static void print_snapshot(const struct change *c, struct json *out)
     if (s->stale)
         json_add_bool(out, "stale", true);
     add_counted(out, "since_ms", s->since_wall_ms);
+    add_changed(out, s, c->former);
 }
 
 static void print_mailbox(const struct change_mailbox *m, struct json *out)

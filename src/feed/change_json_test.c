@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "feed/change_json.h"
 #include "state/device.h"
+#include "state/event_state.h"
+#include "state/list_state.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -91,6 +93,82 @@ static void test_states(void **state)
                    "{\"at_ms\":0,\"kind\":\"mailbox\",\"mailbox\":\"1@default\",\"by\":\"ctl\","
                    "\"exists\":true,\"new\":2,\"old\":0}");
     snapshot_unref(was);
+    snapshot_unref(is);
+}
+
+static struct snapshot *snapshot_with(const char *package, const char *extension,
+                                      const struct event_state *published)
+{
+    struct snapshot *s;
+
+    assert_int_equal(snapshot_create(&s, &(struct snapshot_spec){ .sequence = 1,
+                                                                  .state = EXTENSION_UNAVAILABLE,
+                                                                  .published = published,
+                                                                  .package = str_of(package),
+                                                                  .extension = str_of(extension) }),
+                     0);
+    return s;
+}
+
+static struct snapshot *list_with(const struct list_item *items, size_t n)
+{
+    struct event_state *e;
+    struct snapshot *s;
+
+    assert_int_equal(event_state_create(&e), 0);
+    e->has_list = true;
+    assert_int_equal(list_state_create((struct list_state **)&e->list,
+                                       &(struct list_spec){ .items = items, .n = n }),
+                     0);
+    s = snapshot_with("dialog list", "lamps", e);
+    event_state_unref(e);
+    return s;
+}
+
+/* What is no lamp: a list, and who of it has changed; messages. */
+static void test_contents(void **state)
+{
+    struct snapshot *idle = snapshot_of(EXTENSION_IDLE), *busy = snapshot_of(EXTENSION_BUSY);
+    struct list_item items[] = { { .user = STR("in"), .is_list = true },
+                                 { .user = STR("1"), .snapshot = idle },
+                                 { .user = STR("2"), .snapshot = idle } };
+    struct snapshot *was = list_with(items, 3), *is, *other;
+    struct event_state *messages;
+
+    (void)state;
+    items[2].snapshot = busy;
+    is = list_with(items, 3);
+    assert_printed(&(struct change){ .kind = CHANGE_SNAPSHOT, .snapshot = is, .former = was },
+                   "lamps",
+                   "{\"at_ms\":0,\"kind\":\"snapshot\",\"resource\":\"lamps\","
+                   "\"package\":\"dialog list\",\"sequence\":1,\"members\":3,"
+                   "\"published\":true,"
+                   "\"changed\":[\"2\"]}");
+    other = list_with(&items[1], 2); /* in other places */
+    items[0] = (struct list_item){ .user = STR("3") };
+    snapshot_unref(was);
+    was = list_with(items, 3);
+    assert_printed(&(struct change){ .kind = CHANGE_SNAPSHOT, .snapshot = was, .former = other },
+                   "lamps",
+                   "{\"at_ms\":0,\"kind\":\"snapshot\",\"resource\":\"lamps\","
+                   "\"package\":\"dialog list\",\"sequence\":1,\"members\":3,"
+                   "\"published\":true,"
+                   "\"changed\":[\"3\"]}");
+    snapshot_unref(other);
+    snapshot_unref(was);
+    snapshot_unref(is);
+    snapshot_unref(busy);
+    snapshot_unref(idle);
+    assert_int_equal(event_state_create(&messages), 0);
+    messages->has_messages = true;
+    messages->messages.counts[ES_MESSAGES_VOICE] =
+        (struct es_message_count){ .given = true, .new_count = 3, .old_count = 1 };
+    is = snapshot_with("message-summary", "alice", messages);
+    event_state_unref(messages);
+    assert_printed(&(struct change){ .kind = CHANGE_SNAPSHOT, .snapshot = is }, "alice",
+                   "{\"at_ms\":0,\"kind\":\"snapshot\",\"resource\":\"alice\","
+                   "\"package\":\"message-summary\",\"sequence\":1,"
+                   "\"new\":3,\"old\":1,\"published\":true}");
     snapshot_unref(is);
 }
 
@@ -200,8 +278,9 @@ static void test_lost(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_states),   cmocka_unit_test(test_exchanges),
-        cmocka_unit_test(test_contacts), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_states),    cmocka_unit_test(test_contents),
+        cmocka_unit_test(test_exchanges), cmocka_unit_test(test_contacts),
+        cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_lost),
     };
 
