@@ -429,7 +429,8 @@ int state_engine_init(struct state_engine *e, const struct state_engine_config *
                                                  .here = on_mailbox_here,
                                                  .unsolicited = on_unsolicited,
                                                  .changed = on_mailbox_changed,
-                                                 .keep = cfg->keep },
+                                                 .keep = cfg->keep,
+                                                 .clock = cfg->clock },
                          cfg->rng);
     if (r)
         goto out;

@@ -11,9 +11,10 @@
 struct report {
     struct str source; /* on the heap */
     struct mailbox_counts counts;
-    uint64_t serial; /* of all reports, in the order in which they came */
-    uint64_t heard;  /* the last one that said so: 0: before the process */
-    bool stale;      /* the source is away for too long */
+    uint64_t serial;          /* of all reports, in the order in which they came */
+    uint64_t heard;           /* the last one that said so: 0: before the process */
+    uint64_t changed_wall_ms; /* when it first said just that; 0: not known */
+    bool stale;               /* the source is away for too long */
 };
 
 struct mailbox {
@@ -347,6 +348,7 @@ static void report_keep(const struct mailboxes *m, const struct mailbox *b, stru
         record_add_u64(&bytes, report->counts.new_count);
         record_add_u64(&bytes, report->counts.old_count);
         record_add_u64(&bytes, report->serial);
+        record_add_u64(&bytes, report->changed_wall_ms);
     }
     keep_put(&m->port.keep, &(struct keep_record){ .table = KEEP_MAILBOX,
                                                    .name = buf_str(&name),
@@ -364,6 +366,7 @@ static int record_parse(struct str *mailbox, struct report *out, const struct ke
     out->counts.new_count = record_u32(&r);
     out->counts.old_count = record_u32(&r);
     out->serial = record_u64(&r);
+    out->changed_wall_ms = record_u64(&r);
     return r.error || !known || at == k->name.n ? -EBADMSG : 0;
 }
 
@@ -410,6 +413,9 @@ static int report_put(struct mailbox *b, const struct report *from)
 
     if (i < b->n_reports) {
         report.source = b->reports[i].source;
+        if (report.counts.new_count == b->reports[i].counts.new_count &&
+            report.counts.old_count == b->reports[i].counts.old_count)
+            report.changed_wall_ms = b->reports[i].changed_wall_ms;
         report_remove(b, i);
     } else {
         if (b->n_reports == b->room) {
@@ -470,7 +476,7 @@ static int mailbox_report(struct mailboxes *m, struct str mailbox, const struct 
         return r;
     }
     if (keeps && !said)
-        report_keep(m, b, report->source, report);
+        report_keep(m, b, report->source, &b->reports[report_find(b, report->source)]);
     return mailbox_tell(m, b, report->source, !said);
 }
 
@@ -478,9 +484,11 @@ int mailbox_set(struct mailboxes *m, struct str source, struct str mailbox, uint
                 uint32_t old_count)
 {
     uint64_t serial = ++m->last_serial;
+    uint64_t now_ms = m->port.clock ? clock_wall_ms(m->port.clock) : 0;
 
     return mailbox_report(
-        m, mailbox, &(struct report){ source, { new_count, old_count }, serial, serial }, true);
+        m, mailbox, &(struct report){ source, { new_count, old_count }, serial, serial, now_ms },
+        true);
 }
 
 int mailbox_hear(struct mailboxes *m, struct str source, struct str mailbox, uint32_t new_count,
@@ -772,6 +780,37 @@ int mailboxes_configure(struct mailboxes *m, const struct settings *settings)
 }
 
 /* ---- listings ---- */
+
+int mailbox_explain(const struct mailboxes *m, struct str name,
+                    void (*report)(void *ctx, const struct mailbox_report *r),
+                    void (*shown)(void *ctx, const struct resource_name *name), void *ctx)
+{
+    const struct mailbox *b = mailbox_find(m, name);
+
+    if (!b)
+        return MAILBOX_UNKNOWN;
+    for (size_t i = b->n_reports; i > 0; i--) {
+        const struct report *said = &b->reports[i - 1];
+
+        report(ctx, &(struct mailbox_report){ said->source, said->counts, said->changed_wall_ms });
+    }
+    LIST_FOREACH (it, &b->groups)
+        shown(ctx, &CONTAINER_OF(it, const struct membership, of_mailbox)->group->name);
+    return 0;
+}
+
+int mailbox_group_each(const struct mailboxes *m, const struct resource_name *name,
+                       void (*each)(void *ctx, struct str mailbox), void *ctx)
+{
+    struct map_node *node = map_find(&m->groups, group_hash(m, name), group_is, name);
+    const struct group *g = node ? CONTAINER_OF(node, const struct group, node) : NULL;
+
+    if (!g)
+        return MAILBOX_UNKNOWN;
+    for (size_t i = 0; i < g->n_members; i++)
+        each(ctx, g->members[i].mailbox->name);
+    return 0;
+}
 
 void mailboxes_each(const struct mailboxes *m,
                     void (*each)(void *ctx, const struct mailbox_view *v), void *ctx)

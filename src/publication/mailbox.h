@@ -29,7 +29,8 @@ struct mailbox_port {
      * Its cause is the present one of the core. May be NULL. */
     void (*changed)(void *ctx, struct str mailbox, struct str source,
                     const struct mailbox_counts *counts);
-    struct keep keep; /* KEEP_MAILBOX: what our own sources say */
+    struct keep keep;          /* KEEP_MAILBOX: what our own sources say */
+    const struct clock *clock; /* for when they have said it; NULL: nobody wants to know */
 };
 
 /* Both outlive it; `port` is copied. 0 or -ENOMEM. */
@@ -79,6 +80,23 @@ struct mailbox_view {           /* borrowed for the call */
     size_t n_sources;
     const struct mailbox_counts *here; /* as told by the port; NULL: nothing */
 };
+
+struct mailbox_report { /* borrowed for the call */
+    struct str source;
+    struct mailbox_counts counts;
+    uint64_t changed_wall_ms; /* 0: not known */
+};
+enum mailbox_explain_outcome { MAILBOX_UNKNOWN = 1 };
+/* What each source says of one mailbox, the newest report, which counts, first; and in which
+ * message-summaries it counts. 0 or MAILBOX_UNKNOWN: nobody reports it, and none has it. */
+NODISCARD int mailbox_explain(const struct mailboxes *m, struct str mailbox,
+                              void (*report)(void *ctx, const struct mailbox_report *r),
+                              void (*shown)(void *ctx, const struct resource_name *name),
+                              void *ctx);
+/* The mailboxes that count in one. 0 or MAILBOX_UNKNOWN: there is no such message-summary. */
+NODISCARD int mailbox_group_each(const struct mailboxes *m, const struct resource_name *name,
+                                 void (*each)(void *ctx, struct str mailbox), void *ctx);
+
 uint64_t mailboxes_bytes(const struct mailboxes *m); /* on the heap, malloc's own included */
 void mailboxes_each(const struct mailboxes *m,
                     void (*each)(void *ctx, const struct mailbox_view *v), void *ctx);

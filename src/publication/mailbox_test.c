@@ -19,9 +19,16 @@ struct testing {
     struct publication_store *store;
     struct mailboxes *mailboxes;
     struct keep_testing *kept; /* NULL: nothing */
+    struct clock clock;
+    uint64_t now_ms;
     unsigned composed;
     char unsolicited[120]; /* all that was told, as "100@d:1/2 101@d:gone " */
 };
+
+static uint64_t now(void *ctx)
+{
+    return ((const struct testing *)ctx)->now_ms;
+}
 
 static int on_composed(void *ctx, const struct resource_name *name,
                        const struct event_state *composite, void **kept)
@@ -66,7 +73,7 @@ static void on_unsolicited(void *ctx, struct str mailbox, const struct mailbox_c
 
 static void testing_init_keeping(struct testing *t, struct keep_testing *kept)
 {
-    *t = (struct testing){ .kept = kept };
+    *t = (struct testing){ .kept = kept, .clock = { now, now, t } };
     rng_init_seeded(&t->rng, 7);
     wheel_init(&t->wheel, 0);
     assert_int_equal(
@@ -83,6 +90,7 @@ static void testing_init_keeping(struct testing *t, struct keep_testing *kept)
                                       &(struct mailbox_port){ .ctx = t,
                                                               .here = on_here,
                                                               .unsolicited = on_unsolicited,
+                                                              .clock = &t->clock,
                                                               .keep = kept ? keep_testing_port(kept)
                                                                            : (struct keep){ 0 } },
                                       &t->rng),
@@ -376,6 +384,17 @@ static void test_listed(void **state)
     testing_fini(&t);
 }
 
+static void restore_all(struct testing *t)
+{
+    const struct keep_testing *kept = t->kept;
+
+    for (size_t i = 0; i < kept->n; i++)
+        if (kept->kept[i].record.table == KEEP_MAILBOX) {
+            assert_int_equal(mailbox_record_check(&kept->kept[i].record), 0);
+            assert_int_equal(mailbox_restore(t->mailboxes, &kept->kept[i].record), 0);
+        }
+}
+
 /* Who said it last counts after a restart, too, whatever order the records are read in. */
 static void test_restart(void **state)
 {
@@ -400,11 +419,7 @@ static void test_restart(void **state)
 
     testing_init_keeping(&t, kept);
     configure(&t, AORS, "");
-    for (size_t i = 0; i < kept->n; i++)
-        if (kept->kept[i].record.table == KEEP_MAILBOX) {
-            assert_int_equal(mailbox_record_check(&kept->kept[i].record), 0);
-            assert_int_equal(mailbox_restore(t.mailboxes, &kept->kept[i].record), 0);
-        }
+    restore_all(&t);
     assert_int_equal(kept->puts, puts);
     assert_counts(&t, "alice", 2, 3);
     assert_int_equal(state_device_get(t.core, STR("MWI:102@d")), DEVICE_INVALID);
@@ -423,6 +438,72 @@ static void test_restart(void **state)
     free(kept);
 }
 
+static void on_said(void *ctx, const struct mailbox_report *r)
+{
+    buf_printf(ctx, "%.*s %u/%u@%llu ", STR_FMT(r->source), r->counts.new_count,
+               r->counts.old_count, (unsigned long long)r->changed_wall_ms);
+}
+
+static void on_shown(void *ctx, const struct resource_name *name)
+{
+    buf_printf(ctx, "in %.*s/%.*s ", STR_FMT(name->extension), STR_FMT(name->context));
+}
+
+static void on_member(void *ctx, struct str mailbox)
+{
+    buf_printf(ctx, "%.*s ", STR_FMT(mailbox));
+}
+
+static void assert_explained(struct testing *t, const char *mailbox, const char *expected)
+{
+    char text[200];
+    struct buf out;
+
+    buf_init_on(&out, text, sizeof(text) - 1);
+    assert_int_equal(mailbox_explain(t->mailboxes, str_of(mailbox), on_said, on_shown, &out), 0);
+    text[out.n] = '\0';
+    assert_string_equal(text, expected);
+}
+
+/* Who has said what, and since when: also after a restart. */
+static void test_explained(void **state)
+{
+    const struct resource_name alice = { STR("message-summary"), STR_EMPTY, STR("alice") };
+    const struct resource_name none = { STR("message-summary"), STR_EMPTY, STR("none") };
+    struct keep_testing *kept = calloc(1, sizeof(*kept));
+    struct testing t;
+    char text[200];
+    struct buf out;
+
+    (void)state;
+    assert_non_null(kept);
+    testing_init_keeping(&t, kept);
+    configure(&t, AORS, "");
+    assert_explained(&t, "100@d", "in alice/ ");
+    t.now_ms = 1000;
+    assert_int_equal(report(&t, "a", "100@d", 1, 2), 0);
+    t.now_ms = 2000;
+    assert_int_equal(report(&t, "b", "100@d", 3, 4), 0);
+    t.now_ms = 3000;
+    assert_int_equal(report(&t, "a", "100@d", 1, 2), 0); /* what it says since then */
+    assert_explained(&t, "100@d", "a 1/2@1000 b 3/4@2000 in alice/ ");
+    assert_int_equal(report(&t, "a", "100@d", 0, 2), 0);
+    assert_explained(&t, "100@d", "a 0/2@3000 b 3/4@2000 in alice/ ");
+    assert_int_equal(mailbox_explain(t.mailboxes, STR("9@d"), on_said, on_shown, NULL),
+                     MAILBOX_UNKNOWN);
+    buf_init_on(&out, text, sizeof(text));
+    assert_int_equal(mailbox_group_each(t.mailboxes, &alice, on_member, &out), 0);
+    assert_true(str_equal(buf_str(&out), STR("100@d 101@d ")));
+    assert_int_equal(mailbox_group_each(t.mailboxes, &none, on_member, &out), MAILBOX_UNKNOWN);
+    testing_fini(&t);
+    testing_init_keeping(&t, kept);
+    t.now_ms = 9000;
+    restore_all(&t);
+    assert_explained(&t, "100@d", "a 0/2@3000 b 3/4@2000 ");
+    testing_fini(&t);
+    free(kept);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -437,6 +518,7 @@ int main(void)
         cmocka_unit_test(test_bad_names),
         cmocka_unit_test(test_listed),
         cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_explained),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -506,6 +506,108 @@ void resource_lists_configure(struct resource_lists *ls, const struct settings *
         list_configure(CONTAINER_OF(it, struct resource_list, link));
 }
 
+/* ---- looking ---- */
+
+typedef void (*view_fn)(void *ctx, const struct resource_list_view *v);
+
+static int list_look(const struct resource_list *l, view_fn each, void *each_ctx)
+{
+    struct list_state *state;
+    int r = state_make(&state, l);
+
+    if (r)
+        return r;
+    each(each_ctx, &(struct resource_list_view){ .of = l->of,
+                                                 .name = l->name,
+                                                 .snapshot = state_find(l->all->cfg.core, &l->name),
+                                                 .state = state });
+    list_state_unref(state);
+    return 0;
+}
+
+/* Where a list for that event is found from the context: see address_resolve. */
+static struct list_question question_from(const struct resource_lists *ls, struct str context,
+                                          const struct resource_list_settings *of, struct buf *room)
+{
+    bool extensions = str_equal(of->event, STR("dialog")) || str_equal(of->event, STR("presence"));
+    struct list_question q = { .name.extension = of->id };
+
+    buf_add(room, of->event);
+    buf_add(room, STR(LIST_SUFFIX));
+    q.name.package = buf_str(room);
+    for (size_t i = 0; i < ls->settings->n_compositors; i++)
+        if (str_equal(ls->settings->compositors[i].context, context))
+            q.served = context;
+    if (extensions || q.served.n)
+        q.name.context = context;
+    return q;
+}
+
+/* Its items are watched for the moment. */
+static int unwatched_look(struct resource_lists *ls, const struct list_question *q,
+                          const struct resource_list_settings *of, view_fn each, void *each_ctx)
+{
+    struct resource_list *l = list_create(ls, q, of);
+    int r;
+
+    if (!l)
+        return -ENOMEM;
+    r = items_renew(l);
+    if (r == 0)
+        r = list_look(l, each, each_ctx);
+    list_free(l);
+    return r;
+}
+
+int resource_lists_look(struct resource_lists *ls, struct str context, struct str name,
+                        view_fn each, void *each_ctx)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < ls->settings->n_resource_lists && r == 0; i++) {
+        const struct resource_list_settings *of = &ls->settings->resource_lists[i];
+        char room[LIST_ITEM_MAX];
+        struct list_question q;
+        bool watched = false;
+        struct buf package;
+
+        if (!str_equal(of->id, name))
+            continue;
+        buf_init_on(&package, room, sizeof(room));
+        q = question_from(ls, context, of, &package);
+        LIST_FOREACH (it, &ls->lists) {
+            struct resource_list *l = CONTAINER_OF(it, struct resource_list, link);
+
+            if (r || l->of != settings_resource_list(l->settings, name, of->event) ||
+                (l->name.context.n && !str_equal(l->name.context, q.name.context)))
+                continue;
+            watched = true;
+            r = list_look(l, each, each_ctx);
+        }
+        if (!watched && r == 0)
+            r = unwatched_look(ls, &q, of, each, each_ctx);
+    }
+    return r;
+}
+
+void resource_lists_having(const struct resource_lists *ls, uint64_t resource_id,
+                           void (*each)(void *ctx, const struct snapshot *list), void *each_ctx)
+{
+    const struct source *source = source_find(ls, resource_id);
+    const struct resource_list *told = NULL;
+
+    if (!source)
+        return;
+    LIST_FOREACH (it, &source->items) { /* those of one list follow each other */
+        const struct resource_list *l = CONTAINER_OF(it, const struct item, of_source)->list;
+        const struct snapshot *s = l == told ? NULL : state_find(ls->cfg.core, &l->name);
+
+        told = l;
+        if (s)
+            each(each_ctx, s);
+    }
+}
+
 /* ---- life ---- */
 
 int resource_lists_create(struct resource_lists **out, const struct resource_lists_config *cfg)

@@ -42,6 +42,21 @@ NODISCARD int resource_lists_watch(struct resource_lists *ls, const struct list_
 /* A worker does not watch this resource any more, after state_unwatch; any other is ignored. */
 void resource_lists_unwatch(struct resource_lists *ls, uint64_t resource_id, unsigned worker);
 
+struct resource_list_view { /* borrowed for the call */
+    const struct resource_list_settings *of;
+    struct resource_name name;
+    const struct snapshot *snapshot; /* what is told; NULL: nobody watches it there */
+    const struct list_state *state;  /* what that would tell now */
+};
+/* Lists of that name, whichever event they are for: as they are watched there, else as whoever
+ * subscribes from that context would find them. 0 or -ENOMEM: not all of them. */
+NODISCARD int resource_lists_look(struct resource_lists *ls, struct str context, struct str name,
+                                  void (*each)(void *ctx, const struct resource_list_view *v),
+                                  void *each_ctx);
+/* The watched ones that a resource is in. */
+void resource_lists_having(const struct resource_lists *ls, uint64_t resource_id,
+                           void (*each)(void *ctx, const struct snapshot *list), void *each_ctx);
+
 /* From inside of the core's port: a resource shows something else, or is new. */
 void resource_lists_snapshot(struct resource_lists *ls, const struct snapshot *s,
                              uint64_t consumers);

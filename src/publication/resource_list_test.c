@@ -245,12 +245,76 @@ static void test_causes(void **state)
     testing_destroy(t);
 }
 
+static void on_list(void *ctx, const struct resource_list_view *v)
+{
+    struct buf *b = ctx;
+
+    buf_printf(b, "%.*s/%.*s %s:", STR_FMT(v->name.extension), STR_FMT(v->name.context),
+               v->snapshot ? "watched" : "unwatched");
+    for (size_t i = 0; i < v->state->n; i++)
+        buf_printf(b, " %.*s%s", STR_FMT(v->state->items[i].user),
+                   v->state->items[i].snapshot ? "" : "-");
+    buf_add(b, STR("; "));
+}
+
+static void on_having(void *ctx, const struct snapshot *list)
+{
+    buf_printf(ctx, "%.*s ", STR_FMT(list->extension));
+}
+
+static void assert_looks(struct testing *t, const char *context, const char *name,
+                         const char *expected)
+{
+    struct buf b;
+
+    buf_init_on(&b, t->text, sizeof(t->text) - 1);
+    assert_int_equal(resource_lists_look(t->lists, str_of(context), str_of(name), on_list, &b), 0);
+    t->text[b.n] = '\0';
+    assert_string_equal(t->text, expected);
+}
+
+static void assert_having(struct testing *t, const char *extension, const char *expected)
+{
+    const struct resource_name name = { STR_EMPTY, STR("users"), str_of(extension) };
+    const struct snapshot *s = state_find(t->core, &name);
+    struct buf b;
+
+    assert_non_null(s);
+    buf_init_on(&b, t->text, sizeof(t->text) - 1);
+    resource_lists_having(t->lists, s->resource_id, on_having, &b);
+    t->text[b.n] = '\0';
+    assert_string_equal(t->text, expected);
+}
+
+/* Whether somebody watches it or not; and nothing stays behind. */
+static void test_looking(void **state)
+{
+    struct testing *t = testing_create(LIST("a", "1,b") LIST("b", "2,1") LIST("c", "2"));
+
+    (void)state;
+    publish(t, "1", true);
+    assert_looks(t, "users", "none", "");
+    assert_looks(t, "users", "a", "a/users unwatched: 1 b- 2-; ");
+    assert_looks(t, "office", "a", "a/office unwatched: 1- b- 2-; ");
+    assert_having(t, "1", "");
+    assert_int_equal(watch(t, "a"), 0);
+    assert_looks(t, "users", "a", "a/users watched: 1 b- 2-; ");
+    assert_looks(t, "office", "a", "a/office unwatched: 1- b- 2-; ");
+    assert_having(t, "1", "a ");
+    unwatch(t);
+    assert_having(t, "1", "");
+    publish(t, "1", false);
+    assert_false(is_there(t, "1") || is_there(t, "2"));
+    testing_destroy(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_items),
         cmocka_unit_test(test_reload),
         cmocka_unit_test(test_causes),
+        cmocka_unit_test(test_looking),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
