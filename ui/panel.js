@@ -7,6 +7,8 @@ const STATES = { NOT_INUSE: "Idle", INUSE: "In use", RINGING: "Ringing", BUSY: "
 const HISTORY = 50; // changes
 const REFRESH_MS = 400; // at most so often while the lamp changes
 const AGAIN_MS = 5000; // who watches changes without it
+// The parts of an explanation that say why, as they are read.
+const STEPS = ["device", "presence", "mailbox", "publication", "resource", "member", "list", "notice", "trouble", "source", "refusal"];
 
 export class Panel {
   constructor(element, announce, find, closed) {
@@ -69,6 +71,11 @@ export class Panel {
 
   showNow() {
     const lamp = this.find(this.key);
+    this.bySip.hidden = !lamp && Boolean(this.contents);
+    if (this.bySip.hidden) {
+      this.part("now", this.contents, () => [make("p", {}, this.contents)]);
+      return;
+    }
     const state = lamp?.state ?? "unknown";
     this.part("now", [state, lamp?.stale, lamp?.since_ms], () => [make("p", {},
       make("span", { class: "mark now", "data-kind": stateKind(state), "data-stale": Boolean(lamp?.stale) + "" }, lampWords({ state, stale: lamp?.stale })),
@@ -82,10 +89,12 @@ export class Panel {
     this.element.hidden = false;
     this.parts = Object.fromEntries(names.map(name => [name, make("div")]));
     this.said = {};
+    this.contents = ""; // of what is no lamp
+    this.bySip = make("div", { id: "by-sip" }, make("h3", {}, "As a telephone sees it"), this.telephone.element(key, this.find(key)?.state ?? ""));
     this.element.replaceChildren(
       make("button", { type: "button", class: "close", id: "panel-close", onclick: () => this.close() }, "Close"),
       make("h2", { tabindex: "-1", id: "panel-title" }, key), ...names.map(name => this.parts[name]),
-      this.question(), this.history(), make("h3", {}, "As a telephone sees it"), this.telephone.element(key, this.find(key)?.state ?? ""));
+      this.question(), this.history(), this.bySip);
     this.showNow();
   }
 
@@ -104,10 +113,11 @@ export class Panel {
   draw(parts) {
     const of = name => parts.filter(p => p.part === name);
     const resource = of("resource")[0], devices = of("device");
+    this.contents = of("resource").every(r => r.package) ? of("resource").map(contentsWords).join("; ") : "";
     const name = this.find(this.key)?.name || resource?.name;
     this.element.querySelector("h2").textContent = name ? `${this.key}, ${name}` : this.key;
     this.showNow();
-    const steps = ["device", "presence", "publication", "resource", "trouble", "source", "refusal"].flatMap(of), chain = of("chain");
+    const steps = STEPS.flatMap(of), chain = of("chain");
     this.part("why", [steps, chain], () => [...list("Why", steps), ...chain.length ? list("What its last change led to", chain) : []]);
     this.part("set", [devices.map(d => d.device), session.writes], () => this.settings(devices));
     // What counts down is not shown.
@@ -142,7 +152,7 @@ export class Panel {
   }
 
   watchers(watchers, publishers) {
-    const rows = watchers.map(w => make("tr", {}, make("td", {}, w.endpoint), make("td", {}, w.event),
+    const rows = watchers.map(w => make("tr", {}, make("td", {}, w.endpoint), make("td", {}, w.list ? `${w.event}, by the list ${w.resource}` : w.event),
       make("td", { class: w.failures ? "bad" : null }, w.told_sequence === w.current_sequence ? "the newest state" : w.outstanding ? "being told" : "an older state"),
       make("td", {}, w.cseq), make("td", {}, w.outstanding ? "" : `${w.acknowledged_after_ms} ms`)));
     return [make("h3", {}, `Watchers (${watchers.length})`),
@@ -172,7 +182,8 @@ export class Panel {
       query.set("endpoint", endpoint.value.trim());
     try {
       const { parts } = await ask("GET", `/v1/explain/${encodeURIComponent(key)}?${query}`);
-      const order = ["resource", "trouble", "device", "presence", "publication", "said", "chain", "watcher", "publisher", "source", "refusal"];
+      const order = ["resource", "trouble", "device", "presence", "mailbox", "publication", "said", "member", "list", "chain", "watcher", "notice", "publisher",
+        "source", "refusal"];
       if (this.key === key)
         answer.replaceChildren(...list(when.value ? `How it was at ${time(Date.parse(when.value))}` : endpoint.value ? `As ${endpoint.value} sees it` : "Why",
           order.flatMap(name => parts.filter(p => p.part === name && !hasLeft(p)))));
@@ -219,6 +230,17 @@ const deviceWords = state => STATES[state] ?? state;
 const by = part => part.source ? ` (${part.away_s === undefined ? `by ${part.source}` : `because ${part.source} is away for longer than its grace of ${part.away_s} s`}${
   part.cause ? `, #${part.cause}` : ""})` : "";
 
+// What is no lamp: a resource list, messages, what is published for another package.
+const contentsWords = part => part.members !== undefined ? `a resource list of ${part.members}` : part.new !== undefined ? `${part.new} new, ${part.old} old messages`
+  : part.package;
+const shownWords = part => part.package ? contentsWords(part) : stateWords(part.state ?? "");
+
+function memberWords(part) {
+  if (part.is_list)
+    return `${part.item} is a resource list itself, of those that follow`;
+  return part.known ? `${part.resource} ${part.package ? "has" : "is"} ${shownWords(part)} since ${time(part.changed_ms)}${by(part)}` : `there is nothing of the name ${part.item}`;
+}
+
 // A row of explain, in words; of a device one for each source.
 function partWords(part) {
   switch (part.part) {
@@ -228,12 +250,21 @@ function partWords(part) {
         : [`nobody says anything of ${part.device}, so it counts as ${deviceWords(part.state)}`];
     case "presence":
       return part.known === false ? [] : [`${part.provider} ${part.stale ? `(stale: ${part.source} is away) ` : ""}is ${[part.state, part.subtype, part.message].filter(Boolean).join(", ")}`];
+    case "mailbox":
+      return part.sources.length ? part.sources.map((s, i) => `${s.source} says mailbox ${part.mailbox} has ${s.new} new, ${s.old} old${
+        i ? ", before the newest, which counts" : ""}, since ${time(s.changed_ms)}`) : [`nobody says anything of mailbox ${part.mailbox}, so it counts as empty`];
+    case "member":
+      return [part.kind ? `${time(part.at_ms)}: ${changeWords(part)}` : memberWords(part)];
+    case "list":
+      return [`it is in the resource list ${part.resource}`];
+    case "notice":
+      return [`${part.endpoint} (${part.contact}) is told without a subscription: ${part.state}${part.last_status ? `, NOTIFY ${part.cseq} was answered ${part.last_status}` : ""}`];
     case "publication":
       return [`${part.publisher} has published ${part.event} (${part.content_type}) at ${time(part.published_ms)}`];
     case "watcher":
       if (part.kind)
         return [`${time(part.at_ms)}: ${changeWords(part)}`];
-      return [`${part.endpoint} (${part.contact || part.remote}) shows ${part.shows ? stateWords(part.shows) : "nothing yet"}${
+      return [`${part.endpoint} (${part.contact || part.remote}) shows ${part.shows ? stateWords(part.shows) : "nothing yet"}${part.list ? ` by the list ${part.resource}` : ""}${
         part.outstanding ? `, and has not answered NOTIFY ${part.cseq}` : part.told_sequence === part.current_sequence
           ? !part.cseq ? ", as it was told before the last start" : `, which NOTIFY ${part.cseq} said and it answered in ${part.acknowledged_after_ms} ms` : ", which is not the newest"}`];
     case "said":
@@ -243,6 +274,8 @@ function partWords(part) {
       return [part.kind ? `${time(part.at_ms)}: ${changeWords(part)}`
         : `${part.server_uri}: ${part.state}${part.last_status ? `, ${part.last_status} ${part.last_reason}` : ""}`];
     case "resource":
+      if (part.package)
+        return [`${part.resource} has ${contentsWords(part)}${part.watched === false ? ", which nobody watches" : ` since ${time(part.changed_ms ?? part.at_ms)}${by(part)}`}`];
       if (part.until_ms)
         return [`the lamp was ${stateWords(part.state)} until ${time(part.until_ms)}, by the first change that the journal has of it`];
       if (part.at_ms)
@@ -269,6 +302,8 @@ function changeWords(c) {
     case "mailbox":
       return `${c.mailbox}: ${c.new} new, ${c.old} old${by(c)}`;
     case "snapshot":
+      if (c.package)
+        return `${c.resource} has ${contentsWords(c)}${c.changed?.length ? `, changed in ${c.changed.join(", ")}` : ""}${by(c)}`;
       return `the lamp is ${lampWords(c)}${c.former ? `, was ${stateWords(c.former)}` : ""}${by(c)}`;
     case "publication":
       return `${c.publisher}'s publication is ${c.what}${c.why ? `: ${c.why}` : ""}`;
@@ -277,7 +312,7 @@ function changeWords(c) {
     case "refusal":
       return `${c.endpoint || c.from || "somebody"}'s subscription (${c.remote}) is ${c.what}, ${[c.status, c.why].filter(Boolean).join(" ")}${c.times ? `; ${c.times} times` : ""}${c.part ? `, last ${time(c.at_ms)}` : ""}`;
     case "notify":
-      return `NOTIFY to ${c.endpoint} ${c.what}${c.status ? `, ${c.status}` : ""}${c.took_ms ? ` in ${c.took_ms} ms` : ""}: shows ${stateWords(c.state ?? "")}`;
+      return `NOTIFY to ${c.endpoint} ${c.what}${c.status ? `, ${c.status}` : ""}${c.took_ms ? ` in ${c.took_ms} ms` : ""}: shows ${c.members !== undefined ? `${c.resource}, ` : ""}${shownWords(c)}`;
     case "publish":
       return `PUBLISH to ${c.server} ${c.what}${c.status ? `, ${c.status} ${c.reason ?? ""}` : ""}`;
     case "source":

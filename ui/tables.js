@@ -4,7 +4,11 @@ import { age, ask, make } from "/server.js";
 
 const ROWS_MAX = 500, AGAIN_MS = 5000;
 const bad = (is, text) => ({ text, bad: is });
-const resource = row => `${row.resource ?? row.extension}@${row.context}`;
+// A link to its explanation.
+const resource = row => {
+  const text = [row.resource ?? row.extension, row.context].filter(Boolean).join("@");
+  return { text, href: `#lamps/${encodeURIComponent(text)}` };
+};
 
 const VIEWS = {
   sources: { path: "/v1/sources", member: "sources", nothing: "No other server tells its states here.", columns: {
@@ -87,7 +91,7 @@ export class Tables {
     const cells = rows.map(row => names.map(name => about.columns[name](row)))
       .filter(row => !this.words || row.some(cell => String(cell?.text ?? cell ?? "").toLowerCase().includes(this.words)));
     const body = cells.slice(0, ROWS_MAX).map(row => make("tr", {}, ...row.map(cell =>
-      make("td", { class: cell?.bad ? "bad" : null }, String(cell?.text ?? cell ?? "")))));
+      make("td", { class: cell?.bad ? "bad" : null }, cell?.href ? make("a", { href: cell.href }, cell.text) : String(cell?.text ?? cell ?? "")))));
     const scrolled = this.ground.scrollLeft;
     // What could not be asked for is not "nothing".
     this.empty.hidden = cells.length > 0 && !this.fault;

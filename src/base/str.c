@@ -82,6 +82,19 @@ bool str_is_listed(struct str s, struct str list)
     return false;
 }
 
+bool str_is_line(struct str s, struct str lines)
+{
+    for (size_t at = 0; at < lines.n;) {
+        struct str rest = str_sub(lines, at, lines.n);
+        size_t end = str_find_char(rest, '\n');
+
+        if (str_equal(str_sub(rest, 0, end), s))
+            return true;
+        at += end + 1;
+    }
+    return false;
+}
+
 /* The table of RFC 3629 section 4, which leaves out overlong forms, surrogates and what is beyond
  * U+10FFFF. */
 size_t str_utf8_length(struct str s)

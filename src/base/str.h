@@ -130,6 +130,8 @@ static inline struct str str_trim(struct str s)
 struct str str_next(struct str *rest, char separator);
 /* Is it, in any case, one of those in a list that commas separate? */
 bool str_is_listed(struct str s, struct str list);
+/* Is it, just so, one of these lines? */
+bool str_is_line(struct str s, struct str lines);
 
 /* Bytes of the well-formed UTF-8 character that `s` begins with; 0: there is none. */
 size_t str_utf8_length(struct str s);

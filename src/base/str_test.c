@@ -239,6 +239,10 @@ static void test_control_characters(void **state)
     assert_true(str_has_controls(STR("a\0")));
     assert_true(str_is_one_line(STR("a\tb\x01\x7f\xff")));
     assert_true(str_is_one_line(STR_EMPTY));
+    assert_true(str_is_line(STR("b"), STR("a\nb\nc")) && str_is_line(STR("c"), STR("a\nb\nc")));
+    assert_false(str_is_line(STR("B"), STR("a\nb")) || str_is_line(STR("a\nb"), STR("a\nb")));
+    assert_false(str_is_line(STR("a"), STR("aa\nab")) || str_is_line(STR_EMPTY, STR("a")));
+    assert_false(str_is_line(STR("a"), STR_EMPTY) || str_is_line(STR_EMPTY, STR_EMPTY));
     assert_false(str_is_one_line(STR("a\r")));
     assert_false(str_is_one_line(STR("a\nb")));
     assert_false(str_is_one_line(STR("\0")));

@@ -19,6 +19,7 @@
 #include "publication/asterisk_source.h"
 #include "publication/compositor.h"
 #include "publication/mailbox.h"
+#include "publication/resource_list.h"
 #include "publisher/publisher.h"
 #include "registrar/qualifier.h"
 #include "registrar/registrar.h"
@@ -35,6 +36,8 @@ struct ctl_state { /* what a job may look at and change on the state thread */
     struct keep keep;          /* where what they are told goes */
     unsigned lookup;           /* consumer bit for looking up what a name means */
     struct contacts *contacts; /* NULL: there is no registrar */
+    struct resource_lists *lists;
+    const struct settings *settings; /* that have been applied */
 };
 
 struct ctl_worker {          /* what a job may look at on a worker's thread */

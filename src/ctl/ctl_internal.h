@@ -4,8 +4,9 @@
  * ctl.c: the socket, its clients, lines in and out.  request.c: what they and other edges have in
  * common.  command.c: names, arguments, answers.
  * fields.c: what the arguments may be.  state_command.c and worker_command.c: what runs on the
- * other threads. explain.c, history.c: why a lamp is as it is, and what has happened; recent.c and
- * follow.c: what the edge thread keeps for them. store_command.c: what a thread that may wait does.
+ * other threads. subject.c, subject_other.c, explain.c, history.c: what a name means, why that is
+ * as it is, and what has happened; recent.c and follow.c: what the edge thread keeps for them.
+ * store_command.c: what a thread that may wait does.
  */
 #pragma once
 #include <jansson.h>
@@ -15,6 +16,19 @@
 
 #define CTL_REQUEST_MAX (256u << 10) /* bytes of one request line */
 #define CTL_ANSWER_MAX (1024u << 20) /* bytes of one answer while it is being collected */
+
+/* What a name means. Texts are lines but for `words`. */
+struct subjects {
+    struct subject {                     /* a resource */
+        const struct snapshot *snapshot; /* a reference */
+        bool having; /* a resource list that another one is in: who watches it is told of that */
+    } * all;
+    size_t n;
+    bool found;                       /* anything, be it no resource now */
+    struct buf names, members, lists; /* as of struct journal_chain_query */
+    struct buf mailboxes, endpoints;  /* endpoints: they are told of those unasked */
+    struct buf words;                 /* devices, providers and mailboxes, an & behind each */
+};
 
 struct ctl_request {
     struct ctl_job job;
@@ -34,10 +48,9 @@ struct ctl_request {
     const struct request_end *end;
     commands_answered_fn answered; /* of commands_ask, and: */
     struct buf members;
-    /* Of explain: what is explained, a reference, or NULL; whose it is seen as may not subscribe.
-     */
-    const struct snapshot *of;
-    bool endpoint_barred;
+    struct subjects of;            /* of explain and follow: what is asked about */
+    const struct subject *watched; /* whose watchers are told, for the call */
+    bool endpoint_barred;          /* whose it is seen as may not subscribe */
     size_t watchers_shown;
     uint64_t follow, lost;
     const struct ctl_edge *(*seen)(const void *subject); /* of the port */
@@ -98,15 +111,27 @@ void request_done(struct ctl_job *job); /* finish and answer */
 struct json request_row(struct ctl_request *q);
 void request_row_end(struct ctl_request *q, struct json *row);
 
-/* explain.c */
-void command_explain(struct ctl_request *q);
-/* "EXTENSION@CONTEXT" of `resource` becomes `extension` and `context`; without a context it is that
- * of `endpoint`. False: it has failed. */
-bool request_resource(struct ctl_request *q);
-/* On the state thread: what the name means there, a reference, and that nobody has asked for it.
+/* subject.c, subject_other.c */
+/* On the state thread: what `extension` and `context` mean, into the request; with `tell` a row of
+ * each thing. The request has failed when there was no memory. */
+void subjects_find(struct ctl_request *q, const struct ctl_state *state, bool tell);
+void subjects_fini(struct ctl_request *q);
+/* Likewise: what the name means as an extension, a reference, and that nobody has asked for it.
  * NULL: nothing. */
 const struct snapshot *state_look_up(const struct ctl_state *state, struct str context,
                                      struct str extension);
+void request_add_resource(struct json *row, const char *key, struct str context,
+                          struct str extension);
+
+/* explain.c */
+void command_explain(struct ctl_request *q);
+/* "EXTENSION@CONTEXT" of `resource` becomes `extension` and `context`; without a context it is that
+ * of `endpoint`, or none, as of an AOR. False: it has failed. */
+bool request_resource(struct ctl_request *q);
+/* Begin a row; and one that says in a word, and in a sentence, what is wrong. */
+struct json request_part(struct ctl_request *q, const char *name);
+void request_trouble(struct ctl_request *q, const char *what, const char *format, ...)
+    PRINTF_LIKE(3, 4);
 
 /* history.c */
 void command_history(struct ctl_request *q);
@@ -134,6 +159,8 @@ void request_finish(struct ctl_request *q, void (*more)(struct ctl_request *q, s
 /* The members that one has wherever it stands. */
 void print_device(struct json *row, const struct state_device_view *v);
 void print_presence(struct json *row, const struct state_presence_view *v);
+void print_stale(struct json *row, bool stale); /* when it is */
+void print_notice(struct json *row, const struct notice_view *v);
 void print_inbound(struct json *row, const struct inbound_publication_view *v);
 void print_subscription(struct json *row, const struct subscription_view *v);
 void print_publication(struct json *row, const struct publication_view *v);

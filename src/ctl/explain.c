@@ -3,6 +3,8 @@
  * for each part. Where nothing is shown the rows say why. */
 #include "ctl/ctl_internal.h"
 
+#include "state/list_state.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -13,7 +15,7 @@ static struct ctl_request *request_of(struct ctl_job *job)
     return CONTAINER_OF(job, struct ctl_request, job);
 }
 
-static struct json part(struct ctl_request *q, const char *name)
+struct json request_part(struct ctl_request *q, const char *name)
 {
     struct json row = request_row(q);
 
@@ -21,31 +23,9 @@ static struct json part(struct ctl_request *q, const char *name)
     return row;
 }
 
-static void add_given(struct json *row, const char *key, struct str text)
+void request_trouble(struct ctl_request *q, const char *what, const char *format, ...)
 {
-    if (text.n)
-        json_add_str(row, key, text);
-}
-
-static void add_resource(struct json *row, struct str context, struct str extension)
-{
-    char room[512];
-    struct buf b;
-
-    buf_init_on(&b, room, sizeof(room));
-    buf_add(&b, extension);
-    buf_add_char(&b, '@');
-    buf_add(&b, context);
-    json_add_str(row, "resource", buf_str(&b));
-}
-
-/* One row that says in a word, and in a sentence, what is wrong. */
-static void trouble(struct ctl_request *q, const char *what, const char *format, ...)
-    PRINTF_LIKE(3, 4);
-
-static void trouble(struct ctl_request *q, const char *what, const char *format, ...)
-{
-    struct json row = part(q, "trouble");
+    struct json row = request_part(q, "trouble");
     char text[512];
     va_list args;
 
@@ -54,88 +34,6 @@ static void trouble(struct ctl_request *q, const char *what, const char *format,
     va_end(args);
     json_add_str(&row, "what", str_of(what));
     json_add_str(&row, "why", str_of(text));
-    request_row_end(q, &row);
-}
-
-/* ---- the resource ---- */
-
-static struct str order_name(enum composition_order order)
-{
-    switch (order) {
-    case COMPOSE_HINT_FIRST:
-        return STR("hint");
-    case COMPOSE_PUBLICATION_FIRST:
-        return STR("publication");
-    case COMPOSE_AGGREGATE:
-        break;
-    }
-    return STR("aggregate");
-}
-
-static void on_hint(void *ctx, const struct state_hint_view *v, enum composition_order order)
-{
-    struct ctl_request *q = ctx;
-    const struct snapshot *s = v->snapshot;
-    struct json row = part(q, "resource");
-
-    q->of = snapshot_ref(s);
-    add_resource(&row, s->context, s->extension);
-    json_add_str(&row, "state", extension_state_text(s->state));
-    json_add_str(&row, "presence", presence_state_name(s->presence));
-    add_given(&row, "subtype", s->presence_subtype);
-    add_given(&row, "message", s->presence_message);
-    json_add_bool(&row, "has_hint", s->has_hint);
-    if (s->has_hint) {
-        json_add_str(&row, "hint", s->hint);
-        add_given(&row, "name", s->hint_name);
-        json_add_str(&row, "hint_state", extension_state_text(s->hint_state));
-        json_add_bool(&row, "autohint", v->autohint);
-        add_given(&row, "file", v->file);
-        json_add_u64(&row, "line", v->line);
-    }
-    json_add_bool(&row, "published", v->published);
-    json_add_str(&row, "order", order_name(order));
-    json_add_u64(&row, "sequence", s->sequence);
-    json_add_u64(&row, "changed_ms", s->changed_wall_ms);
-    json_add_u64(&row, "since_ms", s->since_wall_ms);
-    if (s->stale)
-        json_add_bool(&row, "stale", true);
-    json_add_u64(&row, "cause", s->cause.number);
-    json_add_str(&row, "source", s->cause.source);
-    if (s->cause.away)
-        json_add_u64(&row, "away_s", s->cause.grace_s);
-    request_row_end(q, &row);
-}
-
-static void on_device(void *ctx, const struct state_device_view *v)
-{
-    struct ctl_request *q = ctx;
-    struct json row = part(q, "device");
-
-    print_device(&row, v);
-    json_add_bool(&row, "known", v->known);
-    request_row_end(q, &row);
-    if (!v->known)
-        trouble(q, "unknown_device", "no source says anything about %.*s, and no endpoint is it",
-                STR_FMT(v->device));
-}
-
-static void on_presence(void *ctx, const struct state_presence_view *v, bool known)
-{
-    struct ctl_request *q = ctx;
-    struct json row = part(q, "presence");
-
-    print_presence(&row, v);
-    json_add_bool(&row, "known", known);
-    request_row_end(q, &row);
-}
-
-static void on_publication(void *ctx, const struct inbound_publication_view *v)
-{
-    struct ctl_request *q = ctx;
-    struct json row = part(q, "publication");
-
-    print_inbound(&row, v);
     request_row_end(q, &row);
 }
 
@@ -170,16 +68,28 @@ static void on_near(void *ctx, const struct state_hint_view *v)
     near->n += near->n < NEAREST_MAX;
 }
 
-static void no_hint(struct ctl_request *q, const struct state_core *core)
+static void near_lists(struct near *near, const struct settings *s)
+{
+    struct str context = request_text(near->q, "context");
+
+    for (size_t i = 0; s && i < s->n_resource_lists; i++)
+        on_near(near, &(struct state_hint_view){ .extension = s->resource_lists[i].id,
+                                                 .context = context });
+}
+
+static void no_hint(struct ctl_request *q, const struct ctl_state *state)
 {
     struct near near = { .q = q, .extension = request_text(q, "extension") };
-    struct json row = part(q, "trouble");
-    char why[256];
+    struct json row = request_part(q, "trouble");
+    char why[400];
 
-    snprintf(why, sizeof(why), "there is no hint %.*s in context %.*s, or in what it includes",
+    snprintf(why, sizeof(why),
+             "no resource list, AOR with mailboxes or mailbox is called so, and there is no hint "
+             "%.*s in context %.*s, or in what it includes",
              STR_FMT(str_sub(near.extension, 0, 79)),
              STR_FMT(str_sub(request_text(q, "context"), 0, 79)));
-    state_hints_each(core, on_near, &near);
+    state_hints_each(state->core, on_near, &near);
+    near_lists(&near, state->settings);
     json_add_str(&row, "what", STR("no_hint"));
     json_add_str(&row, "why", str_of(why));
     json_add_array(&row, "nearest");
@@ -189,80 +99,72 @@ static void no_hint(struct ctl_request *q, const struct state_core *core)
     request_row_end(q, &row);
 }
 
-const struct snapshot *state_look_up(const struct ctl_state *state, struct str context,
-                                     struct str extension)
-{
-    const struct resource_name name = { .context = context, .extension = extension };
-    const struct snapshot *found, *s;
-
-    if (state_watch(state->core, &name, false, state->lookup, &found, NULL))
-        return NULL;
-    s = snapshot_ref(found);
-    state_unwatch(state->core, s->resource_id, state->lookup);
-    return s;
-}
-
-/* The endpoint's own context has to lead to it. */
-static void check_reach(struct ctl_request *q, const struct ctl_state *state,
-                        const struct snapshot *s)
-{
-    struct str endpoint = request_text(q, "endpoint");
-    const struct snapshot *there;
-
-    if (!endpoint.n)
-        return;
-    there = state_look_up(state, request_text(q, "endpoint_context"), request_text(q, "extension"));
-    if (!there)
-        trouble(q, "unreachable", "%.*s looks in context %.*s, where nothing leads to %.*s@%.*s",
-                STR_FMT(str_sub(endpoint, 0, 79)), STR_FMT(request_text(q, "endpoint_context")),
-                STR_FMT(s->extension), STR_FMT(s->context));
-    else if (there->resource_id != s->resource_id)
-        trouble(q, "unreachable", "%.*s looks in context %.*s, where %.*s is %.*s@%.*s",
-                STR_FMT(str_sub(endpoint, 0, 79)), STR_FMT(request_text(q, "endpoint_context")),
-                STR_FMT(str_sub(request_text(q, "extension"), 0, 79)), STR_FMT(there->extension),
-                STR_FMT(there->context));
-    snapshot_unref(there);
-}
-
 static void explain_state(struct ctl_job *job, void *subject)
 {
-    const struct state_look look = {
-        .hint = on_hint, .device = on_device, .presence = on_presence, .ctx = request_of(job)
-    };
-    struct ctl_request *q = look.ctx;
-    const struct ctl_state *state = subject;
-    const struct snapshot *s =
-        state_look_up(state, request_text(q, "context"), request_text(q, "extension"));
-    struct resource_name name = { .context = request_text(q, "context"),
-                                  .extension = request_text(q, "extension") };
+    struct ctl_request *q = request_of(job);
 
-    if (s)
-        name = (struct resource_name){ .context = s->context, .extension = s->extension };
-    if (state_look(state->core, &name, &look)) {
-        no_hint(q, state->core);
-    } else {
-        publication_resource_each(state->publications, &name, on_publication, q);
-        check_reach(q, state, q->of);
-    }
-    snapshot_unref(s);
+    subjects_find(q, subject, true);
+    if (q->of.found)
+        return;
+    if (request_text(q, "context").n)
+        no_hint(q, subject);
+    else
+        request_fail(q, "usage",
+                     "\"resource\" is EXTENSION@CONTEXT, an AOR with mailboxes, or a mailbox");
 }
 
 /* ---- who shows it ---- */
+
+/* A list shows its members, each as that watcher may see it. */
+static const struct snapshot *shown_of(const struct ctl_request *q, const struct snapshot *shown)
+{
+    const struct list_state *l =
+        shown && shown->published && shown->published->has_list ? shown->published->list : NULL;
+
+    if (!q->watched->having)
+        return shown;
+    for (size_t i = 0; l && i < l->n; i++)
+        for (size_t k = 0; l->items[i].snapshot && k < q->of.n; k++)
+            if (!q->of.all[k].having &&
+                q->of.all[k].snapshot->resource_id == l->items[i].snapshot->resource_id)
+                return l->items[i].snapshot;
+    return NULL;
+}
+
+static void print_shown(struct json *row, const struct snapshot *shown)
+{
+    char room[64];
+    struct buf text;
+
+    if (!shown->package.n)
+        json_add_str(row, "shows", extension_state_text(shown->state));
+    if (!shown->package.n && shown->presence != PRESENCE_NOT_SET)
+        json_add_str(row, "shows_presence", presence_state_name(shown->presence));
+    if (!shown->published || (!shown->published->has_messages && !shown->published->has_list))
+        return;
+    buf_init_on(&text, room, sizeof(room));
+    if (shown->published->has_list)
+        buf_printf(&text, "%zu members", shown->published->list->n);
+    else
+        buf_printf(&text, "%u new, %u old",
+                   shown->published->messages.counts[ES_MESSAGES_VOICE].new_count,
+                   shown->published->messages.counts[ES_MESSAGES_VOICE].old_count);
+    json_add_str(row, "shows", buf_str(&text));
+}
 
 static void on_watcher(void *ctx, const struct subscription_view *v)
 {
     struct ctl_request *q = ctx;
     struct str endpoint = request_text(q, "endpoint");
+    const struct snapshot *shown = shown_of(q, v->shown);
     struct json row;
 
     if (endpoint.n && !str_equal(endpoint, v->endpoint))
         return;
-    row = part(q, "watcher");
+    row = request_part(q, "watcher");
     print_subscription(&row, v);
-    if (v->shown)
-        json_add_str(&row, "shows", extension_state_text(v->shown->state));
-    if (v->shown && v->shown->presence != PRESENCE_NOT_SET)
-        json_add_str(&row, "shows_presence", presence_state_name(v->shown->presence));
+    if (shown)
+        print_shown(&row, shown);
     request_row_end(q, &row);
     q->watchers_shown++;
 }
@@ -270,10 +172,26 @@ static void on_watcher(void *ctx, const struct subscription_view *v)
 static void on_publisher(void *ctx, const struct publication_view *v)
 {
     struct ctl_request *q = ctx;
-    struct json row = part(q, "publisher");
+    struct json row = request_part(q, "publisher");
 
     print_publication(&row, v);
     request_row_end(q, &row);
+}
+
+static void on_notice(void *ctx, const struct notice_view *v)
+{
+    struct ctl_request *q = ctx;
+    struct str endpoint = request_text(q, "endpoint");
+    struct json row;
+
+    if ((endpoint.n && !str_equal(endpoint, v->endpoint)) ||
+        !str_is_line(v->endpoint, buf_str(&q->of.endpoints)) ||
+        (v->mailbox.n && !str_is_line(v->mailbox, buf_str(&q->of.mailboxes))))
+        return;
+    row = request_part(q, "notice");
+    print_notice(&row, v);
+    request_row_end(q, &row);
+    q->watchers_shown++;
 }
 
 static void explain_worker(struct ctl_job *job, void *subject)
@@ -281,8 +199,14 @@ static void explain_worker(struct ctl_job *job, void *subject)
     struct ctl_request *q = request_of(job);
     const struct ctl_worker *w = subject;
 
-    notifier_resource_each(w->notifier, q->of->resource_id, on_watcher, q);
-    publisher_resource_each(w->publisher, q->of, on_publisher, q);
+    for (size_t i = 0; i < q->of.n; i++) {
+        q->watched = &q->of.all[i];
+        notifier_resource_each(w->notifier, q->watched->snapshot->resource_id, on_watcher, q);
+        if (!q->watched->having)
+            publisher_resource_each(w->publisher, q->watched->snapshot, on_publisher, q);
+    }
+    if (q->of.endpoints.n)
+        notifier_notices_each(w->notifier, on_notice, q);
 }
 
 /* ---- what went wrong ---- */
@@ -290,7 +214,7 @@ static void explain_worker(struct ctl_job *job, void *subject)
 static void on_refusal(void *ctx, struct str detail, uint64_t times)
 {
     struct ctl_request *q = ctx;
-    struct json row = part(q, "refusal");
+    struct json row = request_part(q, "refusal");
 
     if (times > 1)
         json_add_u64(&row, "times", times);
@@ -308,7 +232,7 @@ static void on_source(void *ctx, const struct ctl_source *s)
 
     if (up && !s->stale)
         return;
-    row = part(q, "source");
+    row = request_part(q, "source");
     json_add_str(&row, "source", s->source);
     json_add_str(&row, "protocol", s->protocol);
     json_add_bool(&row, "up", up);
@@ -323,31 +247,31 @@ static void explain_edge(struct ctl_job *job, void *subject)
     struct ctl_request *q = request_of(job);
     const struct ctl_edge *e = q->seen(subject);
     struct recent_question question = { .extension = request_text(q, "extension"),
-                                        .endpoint = request_text(q, "endpoint") };
-    char room[512];
-    struct buf name;
+                                        .endpoint = request_text(q, "endpoint"),
+                                        .resources = buf_str(&q->of.names) };
 
-    buf_init_on(&name, room, sizeof(room));
-    if (q->of) {
-        buf_add(&name, q->of->extension);
-        buf_add_char(&name, '@');
-        buf_add(&name, q->of->context);
-        question.resource = buf_str(&name);
-    }
     recent_refusals_each(e->recent, &question, on_refusal, q);
     if (q->sources_each)
         q->sources_each(subject, on_source, q);
+}
+
+static bool has_cause(const struct ctl_request *q)
+{
+    for (size_t i = 0; i < q->of.n; i++)
+        if (q->of.all[i].snapshot->cause.number && !q->of.all[i].having)
+            return true;
+    return false;
 }
 
 static void explain_edge_done(struct ctl_job *job)
 {
     struct ctl_request *q = request_of(job);
 
-    if (q->of && !q->watchers_shown)
-        trouble(q, "no_watcher",
-                request_text(q, "endpoint").n ? "this endpoint has no subscription to it"
-                                              : "nobody has a subscription to it");
-    if (q->of && q->of->cause.number && request_port(q) && request_port(q)->on_journal)
+    if (q->of.found && !q->watchers_shown)
+        request_trouble(q, "no_watcher",
+                        request_text(q, "endpoint").n ? "this endpoint has no subscription to it"
+                                                      : "nobody has a subscription to it");
+    if (has_cause(q) && request_port(q) && request_port(q)->on_journal)
         request_on_journal(q, history_chain, request_done);
     else
         request_done(job);
@@ -362,7 +286,9 @@ static void explain_state_done(struct ctl_job *job)
 {
     struct ctl_request *q = request_of(job);
 
-    if (q->of)
+    if (q->error)
+        request_done(job);
+    else if (q->of.found)
         request_on_workers(q, explain_worker, explain_workers_done);
     else
         explain_workers_done(job);
@@ -405,8 +331,8 @@ bool request_resource(struct ctl_request *q)
     context = str_sub(resource, at + 1, resource.n);
     if (!context.n && request_text(q, "endpoint").n)
         context = request_text(q, "endpoint_context");
-    if (!at || !resource.n || !context.n)
-        request_fail(q, "usage", "\"resource\" is EXTENSION@CONTEXT");
+    if (!at || !resource.n)
+        request_fail(q, "usage", "\"resource\" is EXTENSION@CONTEXT, an AOR or a mailbox");
     else if (!argument_set(q, "extension", str_sub(resource, 0, at)) ||
              !argument_set(q, "context", context))
         request_fail(q, "failed", "there is no memory");
@@ -424,7 +350,8 @@ void command_explain(struct ctl_request *q)
         return;
     }
     if (q->endpoint_barred)
-        trouble(q, "may_not_subscribe", "this endpoint may not subscribe: allow_subscribe is no");
+        request_trouble(q, "may_not_subscribe",
+                        "this endpoint may not subscribe: allow_subscribe is no");
     q->sources_each = request_port(q)->sources;
     request_on_state(q, explain_state, explain_state_done);
 }

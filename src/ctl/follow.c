@@ -22,7 +22,7 @@ struct follower {
     uint64_t lost;
     uint64_t causes[CAUSES];
     size_t next_cause;
-    struct str resource, names;
+    struct str resources, names, members, lists;
     char text[];
 };
 
@@ -66,25 +66,46 @@ static bool has_cause(const struct follower *f, uint64_t cause)
     return false;
 }
 
+/* What its devices say, what it shows, and who is told; of members of a list what they show. */
+static bool is_about(const struct follower *f, const struct change *c, struct str name)
+{
+    switch (c->kind) {
+    case CHANGE_DEVICE:
+    case CHANGE_PRESENCE:
+    case CHANGE_MAILBOX:
+        return is_named(f->names, name);
+    case CHANGE_SNAPSHOT:
+        return str_is_line(name, f->resources) || str_is_line(name, f->members);
+    default:
+        return str_is_line(name, f->resources);
+    }
+}
+
+/* A mailbox that nothing names, or a list, counts when it is of the same cause. */
+static bool comes_of_it(const struct follower *f, const struct change *c, struct str name)
+{
+    if (!has_cause(f, c->cause.number))
+        return false;
+    return c->kind == CHANGE_MAILBOX || ((c->kind == CHANGE_SNAPSHOT || c->kind == CHANGE_NOTIFY) &&
+                                         str_is_line(name, f->lists));
+}
+
 static bool concerns(struct follower *f, const struct change *c)
 {
     char room[NAME_MAX_BYTES];
     struct buf name;
     bool about;
 
-    if (!f->resource.n || c->kind == CHANGE_LOST || c->kind == CHANGE_SOURCE)
+    if (!f->resources.n || c->kind == CHANGE_LOST || c->kind == CHANGE_SOURCE)
         return true;
     buf_init_on(&name, room, sizeof(room));
     change_print_name(c, &name);
     if (name.error)
         return false;
-    if (c->kind == CHANGE_DEVICE || c->kind == CHANGE_PRESENCE)
-        about = is_named(f->names, buf_str(&name));
-    else
-        about = str_equal(buf_str(&name), f->resource);
+    about = is_about(f, c, buf_str(&name));
     if (about && c->cause.number && !has_cause(f, c->cause.number))
         f->causes[f->next_cause++ % CAUSES] = c->cause.number;
-    return about || (c->kind == CHANGE_MAILBOX && has_cause(f, c->cause.number));
+    return about || comes_of_it(f, c, buf_str(&name));
 }
 
 static void on_change(void *ctx, const struct change *c)
@@ -130,15 +151,19 @@ int follow_begin(struct followers *all, const struct follow_spec *spec, uint64_t
     forget_absent(all);
     if (all->n >= FOLLOWERS_MAX)
         return FOLLOW_TOO_MANY;
-    f = calloc(1, sizeof(*f) + spec->resource.n + spec->names.n);
+    f = calloc(1, sizeof(*f) + spec->resources.n + spec->names.n + spec->members.n + spec->lists.n);
     if (!f)
         return -ENOMEM;
     f->of = all;
-    f->resource = spec->resource;
+    f->resources = spec->resources;
     f->names = spec->names;
+    f->members = spec->members;
+    f->lists = spec->lists;
     at = f->text;
-    str_keep(&f->resource, &at);
+    str_keep(&f->resources, &at);
     str_keep(&f->names, &at);
+    str_keep(&f->members, &at);
+    str_keep(&f->lists, &at);
     buf_init(&f->rows, ROWS_MAX);
     buf_init(&f->told, ROWS_MAX);
     f->number = ++all->last_number;

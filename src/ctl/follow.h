@@ -12,9 +12,11 @@ NODISCARD int followers_create(struct followers **out, struct feed *feed,
                                const struct clock *clock);
 void followers_destroy(struct followers *all); /* NULL is fine */
 
-struct follow_spec {     /* borrowed for the call */
-    struct str resource; /* "1000@users"; empty: everything */
-    struct str names;    /* what its hint names, comma or & separated: devices and providers */
+struct follow_spec {      /* borrowed for the call */
+    struct str resources; /* "1000@users", a line each; empty: everything */
+    struct str names; /* what their hints name, comma or & separated: devices and providers; also
+                         mailboxes */
+    struct str members, lists; /* as of struct journal_chain_query */
     unsigned kinds;
 };
 enum follow_outcome {

@@ -2,6 +2,8 @@
 /* What has happened: as the journal has it, and what happens from now on. */
 #include "ctl/ctl_internal.h"
 
+#include "feed/change_json.h"
+
 #include <stdio.h>
 
 enum {
@@ -9,6 +11,7 @@ enum {
     LIMIT_MAX = 100000,
     CHAIN_MAX = 1000,
     NAMES_MAX = 100, /* of one hint */
+    CAUSES_MAX = 16, /* of what one name means */
 };
 
 static struct ctl_request *request_of(struct ctl_job *job)
@@ -117,12 +120,26 @@ void command_history(struct ctl_request *q)
 struct moment { /* what is looked for in the journal */
     struct ctl_request *q;
     struct journal *journal;
-    uint64_t at_ms, run, cause;
-    uint64_t begins_ms;   /* the journal; when it has no change of it up to then */
-    uint64_t told, there; /* of what one cause led to */
-    bool found, later;    /* what it was; a change after it */
+    uint64_t at_ms;
+    uint64_t begins_ms; /* the journal; when it has no change of it up to then */
+    bool found, later;  /* what it was; a change after it */
+    struct moment_cause {
+        uint64_t run, cause;
+        uint64_t told, there;    /* of what it led to */
+    } causes[CAUSES_MAX], chain; /* chain: the one that is told */
+    size_t n_causes;
     char hint[1024];
 };
+
+static void cause_add(struct moment *m, uint64_t run, uint64_t cause)
+{
+    for (size_t i = 0; i < m->n_causes; i++)
+        if (m->causes[i].run == run && m->causes[i].cause == cause)
+            return;
+    if (!cause || m->n_causes == CAUSES_MAX)
+        return;
+    m->causes[m->n_causes++] = (struct moment_cause){ run, cause, 0, 0 };
+}
 
 static int on_snapshot(void *ctx, const struct journal_row *r)
 {
@@ -131,9 +148,9 @@ static int on_snapshot(void *ctx, const struct journal_row *r)
     const char *hint = json_string_value(json_object_get(detail, "hint"));
 
     m->found = true;
-    m->run = r->run;
-    m->cause = r->cause;
-    snprintf(m->hint, sizeof(m->hint), "%s", hint ? hint : "");
+    cause_add(m, r->run, r->cause);
+    if (hint)
+        snprintf(m->hint, sizeof(m->hint), "%s", hint);
     json_decref(detail);
     add_row(m->q, "resource", r);
     return 0;
@@ -145,40 +162,66 @@ static int on_said(void *ctx, const struct journal_row *r)
     return 0;
 }
 
+static int on_member(void *ctx, const struct journal_row *r)
+{
+    add_row(((struct moment *)ctx)->q, "member", r);
+    return 0;
+}
+
 static int on_chained(void *ctx, const struct journal_row *r)
 {
     struct moment *m = ctx;
 
     add_row(m->q, "chain", r);
-    m->told++;
-    m->there = r->total;
+    m->chain.told++;
+    m->chain.there = r->total;
     return 0;
 }
 
-static int chain_find(struct moment *m, struct str name)
+static void tell_more(struct ctl_request *q, uint64_t more)
 {
-    struct json row;
+    struct json row = request_part(q, "trouble");
     char why[80];
-    int r = journal_chain(m->journal,
-                          &(struct journal_chain_query){ .run = m->run,
-                                                         .cause = m->cause,
-                                                         .until_ms = m->at_ms,
-                                                         .name = name,
-                                                         .hint = str_of(m->hint),
-                                                         .limit = CHAIN_MAX },
-                          on_chained, m);
 
-    if (r || m->there <= m->told)
-        return r;
     snprintf(why, sizeof(why), "%llu more changes of the same cause are not shown",
-             (unsigned long long)(m->there - m->told));
-    row = request_row(m->q);
-    json_add_str(&row, "part", STR("trouble"));
+             (unsigned long long)more);
     json_add_str(&row, "what", STR("more_changes"));
     json_add_str(&row, "why", str_of(why));
-    json_add_u64(&row, "more", m->there - m->told);
-    request_row_end(m->q, &row);
-    return 0;
+    json_add_u64(&row, "more", more);
+    request_row_end(q, &row);
+}
+
+/* The first cause first. */
+static int chains_find(struct moment *m)
+{
+    uint64_t more = 0;
+    int r = 0;
+
+    for (size_t n = m->n_causes; n > 0 && r == 0; n--) {
+        size_t first = 0;
+
+        for (size_t i = 1; i < n; i++)
+            if (m->causes[i].run < m->causes[first].run ||
+                (m->causes[i].run == m->causes[first].run &&
+                 m->causes[i].cause < m->causes[first].cause))
+                first = i;
+        m->chain = m->causes[first];
+        m->causes[first] = m->causes[n - 1];
+        r = journal_chain(m->journal,
+                          &(struct journal_chain_query){ .run = m->chain.run,
+                                                         .cause = m->chain.cause,
+                                                         .until_ms = m->at_ms,
+                                                         .names = buf_str(&m->q->of.names),
+                                                         .hint = str_of(m->hint),
+                                                         .members = buf_str(&m->q->of.members),
+                                                         .lists = buf_str(&m->q->of.lists),
+                                                         .limit = CHAIN_MAX },
+                          on_chained, m);
+        more += m->chain.there - m->chain.told;
+    }
+    if (r == 0 && more)
+        tell_more(m->q, more);
+    return r;
 }
 
 static int on_watcher(void *ctx, const struct journal_row *r)
@@ -187,24 +230,31 @@ static int on_watcher(void *ctx, const struct journal_row *r)
     return 0;
 }
 
-/* The last word about each device and provider of the hint. */
+/* The last of that name and these kinds. */
+static int last_find(struct moment *m, struct str name, unsigned kinds, journal_row_fn each)
+{
+    return journal_each(
+        m->journal,
+        &(struct journal_query){ .name = name, .kinds = kinds, .until_ms = m->at_ms, .limit = 1 },
+        each, m);
+}
+
+/* The last word about each mailbox, and each device and provider of the hint. */
 static int said_find(struct moment *m)
 {
-    struct str rest = str_of(m->hint);
+    struct str rest = str_of(m->hint), mailboxes = buf_str(&m->q->of.mailboxes);
     int r = 0;
+
+    while (mailboxes.n && r == 0)
+        r = last_find(m, str_next(&mailboxes, '\n'), CHANGE_BIT(CHANGE_MAILBOX), on_said);
 
     for (unsigned i = 0; rest.n && i < NAMES_MAX && r == 0; i++) {
         size_t end = 0;
 
         while (end < rest.n && rest.p[end] != '&' && rest.p[end] != ',')
             end++;
-        r = journal_each(m->journal,
-                         &(struct journal_query){ .name = str_trim(str_sub(rest, 0, end)),
-                                                  .kinds = CHANGE_BIT(CHANGE_DEVICE) |
-                                                           CHANGE_BIT(CHANGE_PRESENCE),
-                                                  .until_ms = m->at_ms,
-                                                  .limit = 1 },
-                         on_said, m);
+        r = last_find(m, str_trim(str_sub(rest, 0, end)),
+                      CHANGE_BIT(CHANGE_DEVICE) | CHANGE_BIT(CHANGE_PRESENCE), on_said);
         rest = str_sub(rest, end + 1, rest.n);
     }
     return r;
@@ -220,7 +270,7 @@ static int on_later(void *ctx, const struct journal_row *r)
     const char *hint = json_string_value(json_object_get(detail, "hint"));
     struct json row;
 
-    if (resource && former) {
+    if (resource && former && !json_object_get(detail, "package")) {
         snprintf(m->hint, sizeof(m->hint), "%s", hint ? hint : "");
         row = request_row(m->q);
         json_add_str(&row, "part", STR("resource"));
@@ -257,30 +307,20 @@ static void tell_unrecorded(const struct moment *m)
     request_row_end(m->q, &row);
 }
 
-static void add_name(struct json *row, const struct snapshot *s)
+/* What has not changed since then, or whose last change the journal has forgotten. */
+static void tell_unchanged(struct moment *m, const struct snapshot *s)
 {
-    char room[512];
-    struct buf name;
-
-    buf_init_on(&name, room, sizeof(room));
-    buf_printf(&name, "%.*s@%.*s", STR_FMT(s->extension), STR_FMT(s->context));
-    json_add_str(row, "resource", buf_str(&name));
-}
-
-/* A lamp that has not changed since then, or whose last change the journal has forgotten. */
-static void tell_unchanged(struct moment *m)
-{
-    const struct snapshot *s = m->q->of;
     struct json row;
 
-    if (m->later || !s || !s->changed_wall_ms || s->changed_wall_ms > m->at_ms) {
-        tell_unrecorded(m);
+    if (!s->changed_wall_ms || s->changed_wall_ms > m->at_ms)
         return;
-    }
-    row = request_row(m->q);
-    json_add_str(&row, "part", STR("resource"));
-    add_name(&row, s);
-    json_add_str(&row, "state", extension_state_text(s->state));
+    row = request_part(m->q, "resource");
+    request_add_resource(&row, "resource", s->context, s->extension);
+    if (s->package.n)
+        json_add_str(&row, "package", s->package);
+    else
+        json_add_str(&row, "state", extension_state_text(s->state));
+    change_print_contents(s, &row);
     if (s->presence != PRESENCE_NOT_SET)
         json_add_str(&row, "presence", presence_state_name(s->presence));
     if (s->has_hint)
@@ -288,60 +328,78 @@ static void tell_unchanged(struct moment *m)
     json_add_u64(&row, "at_ms", s->changed_wall_ms);
     json_add_u64(&row, "since_ms", s->since_wall_ms);
     request_row_end(m->q, &row);
+    m->found = true;
     snprintf(m->hint, sizeof(m->hint), "%.*s", STR_FMT(s->hint));
 }
 
-/* What is asked about, by what the name that was given leads to. */
-static void name_asked(struct ctl_request *q, struct buf *out)
+static int resources_find(struct moment *m)
 {
-    buf_add(out, q->of ? q->of->extension : request_text(q, "extension"));
-    buf_add_char(out, '@');
-    buf_add(out, q->of ? q->of->context : request_text(q, "context"));
+    struct str names = buf_str(&m->q->of.names), later = names;
+    int r = 0;
+
+    while (names.n && r == 0)
+        r = last_find(m, str_next(&names, '\n'), CHANGE_BIT(CHANGE_SNAPSHOT), on_snapshot);
+    while (later.n && r == 0 && !m->found)
+        r = later_find(m, str_next(&later, '\n'));
+    for (size_t i = 0; i < m->q->of.n && r == 0 && !m->found && !m->later; i++)
+        if (!m->q->of.all[i].having)
+            tell_unchanged(m, m->q->of.all[i].snapshot);
+    if (r == 0 && !m->found)
+        tell_unrecorded(m);
+    return r;
+}
+
+static int members_find(struct moment *m)
+{
+    struct str members = buf_str(&m->q->of.members);
+    int r = 0;
+
+    while (members.n && r == 0)
+        r = last_find(m, str_next(&members, '\n'), CHANGE_BIT(CHANGE_SNAPSHOT), on_member);
+    return r;
+}
+
+static int watchers_find(struct moment *m, struct str names)
+{
+    int r = 0;
+
+    while (names.n && r == 0)
+        r = journal_watchers(m->journal, str_next(&names, '\n'), m->at_ms, on_watcher, m);
+    return r;
 }
 
 static void moment_run(struct ctl_job *job, void *subject)
 {
     struct ctl_request *q = request_of(job);
     struct moment m = { .q = q, .journal = subject };
-    char room[512];
-    struct buf name;
     int r;
 
-    buf_init_on(&name, room, sizeof(room));
-    name_asked(q, &name);
     if (!time_given(q, "at_ms", &m.at_ms))
         return;
-    r = journal_each(subject,
-                     &(struct journal_query){ .name = buf_str(&name),
-                                              .kinds = CHANGE_BIT(CHANGE_SNAPSHOT),
-                                              .until_ms = m.at_ms,
-                                              .limit = 1 },
-                     on_snapshot, &m);
-    if (r == 0 && !m.found)
-        r = later_find(&m, buf_str(&name));
-    if (r == 0 && !m.found)
-        tell_unchanged(&m);
+    r = resources_find(&m);
     r = r ? r : said_find(&m);
-    if (r == 0 && m.cause)
-        r = chain_find(&m, buf_str(&name));
-    r = r ? r : journal_watchers(subject, buf_str(&name), m.at_ms, on_watcher, &m);
+    r = r ? r : members_find(&m);
+    r = r ? r : chains_find(&m);
+    r = r ? r : watchers_find(&m, buf_str(&q->of.names));
     tell_outcome(q, r);
 }
 
 void history_chain(struct ctl_job *job, void *journal)
 {
     struct ctl_request *q = request_of(job);
-    struct moment m = {
-        .q = q, .journal = journal, .run = journal_run(journal), .cause = q->of->cause.number
-    };
-    char room[512];
-    struct buf name;
+    struct moment m = { .q = q, .journal = journal };
     int r;
 
-    buf_init_on(&name, room, sizeof(room));
-    name_asked(q, &name);
-    snprintf(m.hint, sizeof(m.hint), "%.*s", STR_FMT(q->of->hint));
-    r = chain_find(&m, buf_str(&name));
+    for (size_t i = 0; i < q->of.n; i++) {
+        const struct snapshot *s = q->of.all[i].snapshot;
+
+        if (q->of.all[i].having)
+            continue;
+        cause_add(&m, journal_run(journal), s->cause.number);
+        if (s->has_hint)
+            snprintf(m.hint, sizeof(m.hint), "%.*s", STR_FMT(s->hint));
+    }
+    r = chains_find(&m);
     if (r == JOURNAL_FAILS)
         tell_outcome(q, r);
 }
@@ -349,14 +407,15 @@ void history_chain(struct ctl_job *job, void *journal)
 /* A name may lead to another context. What it leads to now is what it is asked about. */
 static void moment_resolve(struct ctl_job *job, void *subject)
 {
-    struct ctl_request *q = request_of(job);
-
-    q->of = state_look_up(subject, request_text(q, "context"), request_text(q, "extension"));
+    subjects_find(request_of(job), subject, false);
 }
 
 static void moment_resolved(struct ctl_job *job)
 {
-    request_on_journal(request_of(job), moment_run, request_done);
+    if (request_of(job)->error)
+        request_done(job);
+    else
+        request_on_journal(request_of(job), moment_run, request_done);
 }
 
 void history_explain(struct ctl_request *q)
@@ -366,41 +425,10 @@ void history_explain(struct ctl_request *q)
 
 /* ---- following ---- */
 
-static void names_device(void *ctx, const struct state_device_view *v)
-{
-    struct ctl_request *q = ctx;
-
-    buf_add(&q->message, v->device);
-    buf_add_char(&q->message, '&');
-}
-
-static void names_presence(void *ctx, const struct state_presence_view *v, bool known)
-{
-    struct ctl_request *q = ctx;
-
-    (void)known;
-    buf_add(&q->message, v->provider);
-    buf_add_char(&q->message, '&');
-}
-
-static void names_hint(void *ctx, const struct state_hint_view *v, enum composition_order order)
-{
-    struct ctl_request *q = ctx;
-
-    (void)order;
-    q->of = snapshot_ref(v->snapshot);
-}
-
+/* What is not there may come later. */
 static void follow_state(struct ctl_job *job, void *subject)
 {
-    struct ctl_request *q = request_of(job);
-    const struct state_look look = {
-        .hint = names_hint, .device = names_device, .presence = names_presence, .ctx = q
-    };
-    const struct resource_name name = { .context = request_text(q, "context"),
-                                        .extension = request_text(q, "extension") };
-
-    (void)!state_look(((struct ctl_state *)subject)->core, &name, &look); /* it may come later */
+    subjects_find(request_of(job), subject, false);
 }
 
 static void print_follow(struct ctl_request *q, struct json *out)
@@ -411,17 +439,12 @@ static void print_follow(struct ctl_request *q, struct json *out)
 static void follow_run(struct ctl_job *job, void *subject)
 {
     struct ctl_request *q = request_of(job);
-    struct follow_spec spec = { .names = buf_str(&q->message) };
-    char room[512];
-    struct buf name;
+    struct follow_spec spec = { .resources = buf_str(&q->of.names),
+                                .names = buf_str(&q->of.words),
+                                .members = buf_str(&q->of.members),
+                                .lists = buf_str(&q->of.lists) };
     int r;
 
-    buf_init_on(&name, room, sizeof(room));
-    buf_add(&name, q->of ? q->of->extension : request_text(q, "extension"));
-    buf_add_char(&name, '@');
-    buf_add(&name, request_text(q, "context"));
-    if (request_text(q, "resource").n)
-        spec.resource = buf_str(&name);
     if (!kinds_given(q, &spec.kinds))
         return;
     r = follow_begin(q->seen(subject)->followers, &spec, &q->follow);
@@ -440,7 +463,10 @@ static void follow_done(struct ctl_job *job)
 
 static void follow_named(struct ctl_job *job)
 {
-    request_on_edge(request_of(job), follow_run, follow_done);
+    if (request_of(job)->error)
+        request_done(job);
+    else
+        request_on_edge(request_of(job), follow_run, follow_done);
 }
 
 void command_follow(struct ctl_request *q)

@@ -149,14 +149,18 @@ static bool is_by(const struct refusal *f, struct str endpoint)
            (!f->endpoint.n && str_equal(change_uri_user(f->from), endpoint));
 }
 
+/* Of one whose meaning is not known the name in the endpoint's context is a guess: it may have been
+ * an AOR's, which is in none. */
 static bool is_about(const struct refusal *f, const struct recent_question *q)
 {
-    if (!q->resource.n && !q->extension.n)
+    struct str extension = str_sub(f->name, 0, str_find_char(f->name, '@'));
+
+    if (!q->resources.n && !q->extension.n)
         return true;
-    if (q->resource.n && str_equal(f->name, q->resource))
+    if (str_is_line(f->name, q->resources))
         return true;
-    return q->extension.n && !f->known &&
-           str_equal(str_sub(f->name, 0, str_find_char(f->name, '@')), q->extension);
+    return !f->known && ((q->extension.n && str_equal(extension, q->extension)) ||
+                         (extension.n && str_is_line(extension, q->resources)));
 }
 
 void recent_refusals_each(const struct recent *r, const struct recent_question *q,

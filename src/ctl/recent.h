@@ -10,7 +10,7 @@ NODISCARD int recent_create(struct recent **out, struct feed *feed);
 void recent_destroy(struct recent *r); /* NULL is fine */
 
 struct recent_question {  /* borrowed; an empty text fits anything */
-    struct str resource;  /* "1000@users" */
+    struct str resources; /* "1000@users", a line each; AORs without a context */
     struct str extension; /* "1000": what was asked for where it is not known what that names */
     struct str endpoint;  /* or who says that he is that one, and was not believed */
 };

@@ -55,7 +55,7 @@ uv_loop_t *request_loop(const struct ctl_request *q)
 static void request_free(struct ctl_request *q)
 {
     watchers_fini(q);
-    snapshot_unref(q->of);
+    subjects_fini(q);
     json_decref(q->arguments);
     buf_fini(&q->out);
     buf_fini(&q->members);
@@ -78,6 +78,12 @@ struct ctl_request *request_create(struct commands *c, const struct request_end 
     buf_init(&q->out, CTL_ANSWER_MAX);
     buf_init(&q->members, CTL_ANSWER_MAX);
     buf_init(&q->message, 1 << 20);
+    buf_init(&q->of.names, 1 << 20);
+    buf_init(&q->of.words, 1 << 20);
+    buf_init(&q->of.members, 1 << 20);
+    buf_init(&q->of.lists, 1 << 20);
+    buf_init(&q->of.mailboxes, 1 << 20);
+    buf_init(&q->of.endpoints, 1 << 20);
     return q;
 }
 

@@ -106,6 +106,7 @@ static void test_refusals(void **state)
     assert_int_equal(refusals(&t, "1000@users", "1000", "alice"), 1);
     assert_int_equal(refusals(&t, "1000@users", "", ""), 0);
     assert_int_equal(refusals(&t, "", "", ""), 3);
+    assert_int_equal(refusals(&t, "5000@users\n2000\n1000@users", "5000", ""), 1); /* an AOR's */
     for (int i = 0; i < 1000; i++) /* one that comes again and again is one */
         put_refusal(&t, "sip:3000@a", "eve");
     assert_int_equal(refusals(&t, "", "3000", ""), 1);
@@ -188,12 +189,13 @@ static void test_follow(void **state)
 
     (void)state;
     testing_init(&t);
-    assert_int_equal(follow_begin(t.followers,
-                                  &(struct follow_spec){
-                                      STR("1000@users"),
-                                      STR("Custom:1& custom:2 ,CustomPresence:1"), CHANGE_ALL },
-                                  &number),
-                     0);
+    assert_int_equal(
+        follow_begin(t.followers,
+                     &(struct follow_spec){ .resources = STR("1000@users"),
+                                            .names = STR("Custom:1& custom:2 ,CustomPresence:1"),
+                                            .kinds = CHANGE_ALL },
+                     &number),
+        0);
     put_device(&t, "Custom:1");
     put_device(&t, "Custom:2");
     put_device(&t, "Custom:3");
@@ -206,6 +208,52 @@ static void test_follow(void **state)
     put_device(&t, "Custom:1"); /* nobody came back for it */
     assert_int_equal(follow_next(t.followers, number, &rows, &lost), FOLLOW_ENDED);
     assert_int_equal(follow_next(t.followers, 77, &rows, &lost), FOLLOW_ENDED);
+    testing_fini(&t);
+}
+
+static void put_shown(struct testing *t, enum change_kind kind, const char *extension,
+                      uint64_t cause)
+{
+    struct snapshot *s;
+
+    assert_int_equal(snapshot_create(&s, &(struct snapshot_spec){ .cause = { cause, STR("cli") },
+                                                                  .context = STR("users"),
+                                                                  .extension = str_of(extension) }),
+                     0);
+    feed_put(&t->writer, &(struct change){ .kind = kind, .snapshot = s });
+    flush(t);
+    snapshot_unref(s);
+}
+
+/* Of members of a list what they show; of lists that it is in what comes of the same cause. */
+static void test_follow_lists(void **state)
+{
+    const struct follow_spec list = { .resources = STR("lamps@users"),
+                                      .members = STR("1000@users\n1001@users"),
+                                      .kinds = CHANGE_ALL };
+    const struct follow_spec member = { .resources = STR("1000@users\nmore@users"),
+                                        .lists = STR("lamps@users"),
+                                        .kinds = CHANGE_ALL };
+    uint64_t of_list, of_member, lost;
+    struct testing t;
+
+    (void)state;
+    testing_init(&t);
+    assert_int_equal(follow_begin(t.followers, &list, &of_list), 0);
+    assert_int_equal(follow_begin(t.followers, &member, &of_member), 0);
+    put_shown(&t, CHANGE_SNAPSHOT, "1000", 7);
+    put_shown(&t, CHANGE_NOTIFY, "1000", 7); /* its own watchers */
+    put_shown(&t, CHANGE_SNAPSHOT, "lamps", 7);
+    put_shown(&t, CHANGE_NOTIFY, "lamps", 7);
+    assert_int_equal(lines(&t, of_list, &lost), 3);
+    assert_int_equal(lines(&t, of_member, &lost), 4);
+    put_shown(&t, CHANGE_SNAPSHOT, "1001", 8);
+    put_shown(&t, CHANGE_SNAPSHOT, "lamps", 8);
+    put_shown(&t, CHANGE_NOTIFY, "lamps", 8);
+    put_shown(&t, CHANGE_NOTIFY, "lamps", 0);
+    put_shown(&t, CHANGE_SNAPSHOT, "other", 7);
+    assert_int_equal(lines(&t, of_list, &lost), 4);
+    assert_int_equal(lines(&t, of_member, &lost), 0);
     testing_fini(&t);
 }
 
@@ -253,8 +301,11 @@ static void test_too_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refusals), cmocka_unit_test(test_refusals_are_told_apart),
-        cmocka_unit_test(test_follow),   cmocka_unit_test(test_more_than_there_is_room_for),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_refusals_are_told_apart),
+        cmocka_unit_test(test_follow_lists),
+        cmocka_unit_test(test_follow),
+        cmocka_unit_test(test_more_than_there_is_room_for),
         cmocka_unit_test(test_too_many),
     };
 

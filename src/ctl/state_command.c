@@ -34,7 +34,7 @@ static bool refused(struct ctl_request *q, void *subject)
 }
 
 /* What holds still has no member for it. */
-static void add_stale(struct json *row, bool stale)
+void print_stale(struct json *row, bool stale)
 {
     if (stale)
         json_add_bool(row, "stale", true);
@@ -48,14 +48,14 @@ void print_device(struct json *row, const struct state_device_view *v)
     json_add_str(row, "state", device_state_name(v->state));
     json_add_str(row, "text", device_state_text(v->state));
     json_add_u64(row, "changed_ms", v->changed_wall_ms);
-    add_stale(row, v->stale);
+    print_stale(row, v->stale);
     json_add_array(row, "sources");
     for (size_t i = 0; i < v->n_sources; i++) {
         json_add_object(row, NULL);
         json_add_str(row, "source", v->sources[i].source);
         json_add_str(row, "state", device_state_name(v->sources[i].state));
         json_add_u64(row, "changed_ms", v->sources[i].changed_wall_ms);
-        add_stale(row, v->sources[i].stale);
+        print_stale(row, v->sources[i].stale);
         json_end_object(row);
     }
     json_end_array(row);
@@ -88,7 +88,7 @@ void state_device_look(struct ctl_job *job, void *subject)
     json_add_str(&row, "device", device);
     json_add_str(&row, "state", device_state_name(state));
     json_add_str(&row, "text", device_state_text(state));
-    add_stale(&row, state_device_is_stale(core_of(subject), device));
+    print_stale(&row, state_device_is_stale(core_of(subject), device));
     request_row_end(q, &row);
 }
 
@@ -148,7 +148,7 @@ void print_presence(struct json *row, const struct state_presence_view *v)
     if (v->source.n)
         json_add_str(row, "source", v->source);
     json_add_u64(row, "changed_ms", v->changed_wall_ms);
-    add_stale(row, v->stale);
+    print_stale(row, v->stale);
 }
 
 static void on_presence(void *ctx, const struct state_presence_view *v)
@@ -282,7 +282,7 @@ void commands_print_lamp(struct json *row, const struct snapshot *s)
     json_add_u64(row, "sequence", s->sequence);
     json_add_u64(row, "changed_ms", s->changed_wall_ms);
     json_add_u64(row, "since_ms", s->since_wall_ms);
-    add_stale(row, s->stale);
+    print_stale(row, s->stale);
 }
 
 static void on_hint(void *ctx, const struct state_hint_view *v)
@@ -433,7 +433,7 @@ static void on_mailbox(void *ctx, const struct mailbox_view *v)
     json_add_u64(&row, "old", v->old_count);
     json_add_str(&row, "source", v->source);
     json_add_u64(&row, "sources", v->n_sources);
-    add_stale(&row, v->stale);
+    print_stale(&row, v->stale);
     request_row_end(q, &row);
 }
 

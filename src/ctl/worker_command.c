@@ -67,19 +67,24 @@ void worker_subscriptions(struct ctl_job *job, void *worker)
     notifier_each(((struct ctl_worker *)worker)->notifier, on_subscription, request_of(job));
 }
 
+void print_notice(struct json *row, const struct notice_view *v)
+{
+    json_add_str(row, "endpoint", v->endpoint);
+    json_add_str(row, "contact", v->contact);
+    json_add_str(row, "mailbox", v->mailbox);
+    json_add_str(row, "state", str_of(v->state));
+    json_add_u64(row, "last_status", v->last_status);
+    json_add_u64(row, "failures", v->failures);
+    json_add_u64(row, "retry_s", v->retry_s);
+    json_add_u64(row, "cseq", v->cseq);
+}
+
 static void on_notice(void *ctx, const struct notice_view *v)
 {
     struct ctl_request *q = ctx;
     struct json row = request_row(q);
 
-    json_add_str(&row, "endpoint", v->endpoint);
-    json_add_str(&row, "contact", v->contact);
-    json_add_str(&row, "mailbox", v->mailbox);
-    json_add_str(&row, "state", str_of(v->state));
-    json_add_u64(&row, "last_status", v->last_status);
-    json_add_u64(&row, "failures", v->failures);
-    json_add_u64(&row, "retry_s", v->retry_s);
-    json_add_u64(&row, "cseq", v->cseq);
+    print_notice(&row, v);
     request_row_end(q, &row);
 }
 

@@ -322,7 +322,9 @@ static void job_run(struct inbox_message *m, void *owner)
                                              .sources = s->engine.sources,
                                              .keep = s->engine.keep,
                                              .lookup = CONSUMER_LOOKUP,
-                                             .contacts = s->engine.contacts });
+                                             .contacts = s->engine.contacts,
+                                             .lists = s->engine.lists,
+                                             .settings = s->engine.settings });
     j->wait.done = job_kept;
     if (j->job->lasts)
         keep_wait(&s->engine.keep, &j->wait);

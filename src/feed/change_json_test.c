@@ -280,8 +280,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_states),    cmocka_unit_test(test_contents),
         cmocka_unit_test(test_exchanges), cmocka_unit_test(test_contacts),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_lost),
+        cmocka_unit_test(test_refusals),  cmocka_unit_test(test_lost),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

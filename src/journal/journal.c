@@ -514,6 +514,15 @@ int journal_next(struct journal *j, struct str name, unsigned kinds, uint64_t af
     (CHANGE_BIT(CHANGE_DEVICE) | CHANGE_BIT(CHANGE_PRESENCE) | CHANGE_BIT(CHANGE_MAILBOX) | \
      CHANGE_BIT(CHANGE_PUBLICATION) | CHANGE_BIT(CHANGE_SOURCE))
 
+/* Of a member of a list, what it showed; of a list, who was told of that. */
+#define CHANGES_OF_MEMBERS CHANGE_BIT(CHANGE_SNAPSHOT)
+#define CHANGES_OF_LISTS (CHANGE_BIT(CHANGE_SNAPSHOT) | CHANGE_BIT(CHANGE_NOTIFY))
+
+static void bind_text(sqlite3_stmt *st, int at, struct str text)
+{
+    sqlite3_bind_text(st, at, text.n ? text.p : "", (int)text.n, SQLITE_STATIC);
+}
+
 int journal_chain(struct journal *j, const struct journal_chain_query *q, journal_row_fn each,
                   void *ctx)
 {
@@ -526,10 +535,14 @@ int journal_chain(struct journal *j, const struct journal_chain_query *q, journa
     sqlite3_bind_int64(st, 1, (int64_t)q->run);
     sqlite3_bind_int64(st, 2, (int64_t)q->cause);
     sqlite3_bind_int64(st, 3, q->until_ms ? (int64_t)q->until_ms : INT64_MAX);
-    sqlite3_bind_text(st, 4, q->name.n ? q->name.p : "", (int)q->name.n, SQLITE_STATIC);
+    bind_text(st, 4, q->names);
     sqlite3_bind_int64(st, 5, file_kinds(CHANGES_BEFORE));
-    sqlite3_bind_text(st, 6, q->hint.n ? q->hint.p : "", (int)q->hint.n, SQLITE_STATIC);
+    bind_text(st, 6, q->hint);
     sqlite3_bind_int64(st, 7, q->limit);
+    sqlite3_bind_int64(st, 8, file_kinds(CHANGES_OF_MEMBERS));
+    bind_text(st, 9, q->members);
+    sqlite3_bind_int64(st, 10, file_kinds(CHANGES_OF_LISTS));
+    bind_text(st, 11, q->lists);
     return file_rows(&j->file, STATEMENT_BY_CAUSE, each, ctx);
 }
 

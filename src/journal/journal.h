@@ -73,13 +73,16 @@ NODISCARD int journal_next(struct journal *j, struct str name, unsigned kinds, u
                            journal_row_fn each, void *ctx);
 struct journal_chain_query { /* borrowed */
     uint64_t run, cause;
-    uint64_t until_ms; /* included; 0: no end */
-    struct str name;   /* of the resource */
-    struct str hint;   /* of the same */
+    uint64_t until_ms;  /* included; 0: no end */
+    struct str names;   /* of what is asked about, a line each */
+    struct str hint;    /* of the same */
+    struct str members; /* a line each: what resource lists among that show */
+    struct str lists;   /* likewise: resource lists that show it */
     uint32_t limit;
 };
-/* How one cause led to the state of a resource, and what came of that, in the order of time; what
- * it led to in other resources is none of it. */
+/* How one cause led to the state of a resource, and what came of that, in the order of time: what
+ * its own watchers were told, and those of lists that it is in. What it led to in other resources
+ * is none of it. */
 NODISCARD int journal_chain(struct journal *j, const struct journal_chain_query *q,
                             journal_row_fn each, void *ctx);
 /* The last that is known of each watcher and publisher of the resource at that time: its

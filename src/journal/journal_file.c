@@ -40,6 +40,9 @@ static const unsigned kind_codes[CHANGE_KINDS] = {
 
 #define ROW "id, at_ms, run, cause, kind, detail"
 
+#define IS_LINE_OF(lines) \
+    "(text <> '' AND instr(char(10) || " lines " || char(10), char(10) || text || char(10)))"
+
 static const char *const texts[STATEMENTS] = {
     [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
     [STATEMENT_COMMIT] = "COMMIT",
@@ -64,8 +67,14 @@ static const char *const texts[STATEMENTS] = {
         "SELECT " ROW ", total FROM (SELECT change.id AS id, at_ms, run, cause, kind, detail,"
         " count(*) OVER () AS total FROM change JOIN name ON name.id = change.name"
         " WHERE run = ?1 AND cause = ?2 AND cause > 0 AND at_ms <= ?3"
-        " AND (text = ?4 OR (?5 >> kind) & 1)"
-        " ORDER BY text <> ?4, instr(?6, text) = 0, change.id LIMIT ?7) ORDER BY id",
+        " AND (" IS_LINE_OF("?4") " OR (?5 >> kind) & 1"
+                                  " OR ((?8 >> kind) & 1 AND " IS_LINE_OF(
+                                      "?9") ")"
+                                            " OR ((?10 >> kind) & 1 AND " IS_LINE_OF(
+                                                "?11") "))"
+                                                       " ORDER BY NOT " IS_LINE_OF(
+                                                           "?4") ", instr(?6, text) = 0, change.id "
+                                                                 "LIMIT ?7) ORDER BY id",
     [STATEMENT_WATCHERS] =
         "SELECT " ROW " FROM change WHERE id IN (SELECT max(id) FROM"
         " (SELECT id, detail FROM change WHERE name = (SELECT name.id FROM name WHERE text = ?1)"

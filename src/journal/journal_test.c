@@ -171,7 +171,7 @@ static void chain_of_1000(struct question *q, uint64_t until_ms, uint32_t limit)
                               &(struct journal_chain_query){ .run = journal_run(q->t->journal),
                                                              .cause = 7,
                                                              .until_ms = until_ms,
-                                                             .name = STR("1000@users"),
+                                                             .names = STR("1000@users"),
                                                              .hint = STR("Custom:lamp&Custom:none"),
                                                              .limit = limit },
                               add_number, q);
@@ -293,6 +293,68 @@ static void test_the_chain_of_one_resource(void **state)
     /* With more than there is room for its own and what its hint names come first. */
     assert_answer(&t, run_chain_of_two, 0, "5/4 7/4 ");
     assert_answer(&t, run_chain_of_three, 0, "2/4 5/4 7/4 ");
+    testing_fini(&t);
+}
+
+static void put_told(struct testing *t, const char *extension)
+{
+    struct snapshot *s;
+
+    assert_int_equal(snapshot_create(&s, &(struct snapshot_spec){ .cause = { 7, STR("cli") },
+                                                                  .context = STR("users"),
+                                                                  .extension = str_of(extension) }),
+                     0);
+    feed_put(
+        &t->writer,
+        &(struct change){ .kind = CHANGE_NOTIFY, .snapshot = s, .notify.what = EXCHANGE_ANSWERED });
+    flush(t);
+    snapshot_unref(s);
+}
+
+static void chain_with(struct question *q, struct str names, struct str members, struct str lists)
+{
+    q->result = journal_chain(q->t->journal,
+                              &(struct journal_chain_query){ .run = journal_run(q->t->journal),
+                                                             .cause = 7,
+                                                             .names = names,
+                                                             .members = members,
+                                                             .lists = lists,
+                                                             .limit = 100 },
+                              add_number, q);
+}
+
+static void run_chain_of_member(struct question *q)
+{
+    chain_with(q, STR("1000@users"), STR_EMPTY, STR("other@users\nlamps@users"));
+}
+
+static void run_chain_of_list(struct question *q)
+{
+    chain_with(q, STR("lamps@users"), STR("1001@users\n1000@users\n"), STR_EMPTY);
+}
+
+static void run_chain_of_both(struct question *q)
+{
+    chain_with(q, STR("1000@users\nlamps@users"), STR_EMPTY, STR_EMPTY);
+}
+
+/* A member has what the watchers of its lists were told, a list what its members showed. */
+static void test_the_chain_of_a_list(void **state)
+{
+    struct testing t;
+
+    (void)state;
+    testing_init(&t);
+    put(&t, 7, "Custom:lamp");
+    put_snapshot(&t, "1000");
+    put_told(&t, "1000");
+    put_snapshot(&t, "lamps");
+    put_told(&t, "lamps");
+    put_snapshot(&t, "amps"); /* the end of another name */
+    put_told(&t, "amps");
+    assert_answer(&t, run_chain_of_member, 0, "1/5 2/5 3/5 4/5 5/5 ");
+    assert_answer(&t, run_chain_of_list, 0, "1/4 2/4 4/4 5/4 ");
+    assert_answer(&t, run_chain_of_both, 0, "1/5 2/5 3/5 4/5 5/5 ");
     testing_fini(&t);
 }
 
@@ -513,6 +575,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_it_is_read_again),
         cmocka_unit_test(test_the_chain_of_one_resource),
+        cmocka_unit_test(test_the_chain_of_a_list),
         cmocka_unit_test(test_the_last_of_each_watcher),
         cmocka_unit_test(test_off),
         cmocka_unit_test(test_age),

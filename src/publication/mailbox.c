@@ -792,7 +792,8 @@ int mailbox_explain(const struct mailboxes *m, struct str name,
     for (size_t i = b->n_reports; i > 0; i--) {
         const struct report *said = &b->reports[i - 1];
 
-        report(ctx, &(struct mailbox_report){ said->source, said->counts, said->changed_wall_ms });
+        report(ctx, &(struct mailbox_report){ said->source, said->counts, said->changed_wall_ms,
+                                              said->stale });
     }
     LIST_FOREACH (it, &b->groups)
         shown(ctx, &CONTAINER_OF(it, const struct membership, of_mailbox)->group->name);

@@ -186,6 +186,11 @@ class Http(unittest.TestCase):
             self.assertEqual((resource["state"], resource["hint"]), ("InUse", "Custom:1000"))
             self.assertEqual([p["what"] for p in s.ask("GET", "/v1/explain/9@users")[1]["parts"] if p["part"] == "trouble"], ["no_hint"])
 
+            s.daemon.tool("mailbox", "change", "100@default", "3", "1")
+            parts = s.ask("GET", "/v1/explain/100%40default")[1]["parts"]
+            self.assertEqual([(p["mailbox"], p["new"]) for p in parts if p["part"] == "mailbox"], [("100@default", 3)])
+            self.assertEqual(s.status("GET", "/v1/explain/nobody"), 400)
+
             def history(query):
                 return s.ask("GET", f"/v1/history?{query}")[1]["changes"]
             last = wait_for("the journal", lambda: history("resource=1000@users&kinds=snapshot&limit=1&since_ms=1"))[0]

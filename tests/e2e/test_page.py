@@ -388,6 +388,34 @@ class Health(Pages):
         self.visit(s, "/#lamps/1000@users")
         b.text("#panel .chain li.bad", f"page's subscription (127.0.0.1:{phone.port}) is refused, 401 the user name or password is wrong")
 
+    def test_what_is_no_lamp(self):
+        """A resource list and the messages of an AOR, from the table of subscriptions."""
+        lists = ("[desk]\ntype=resource_list\nevent=dialog\nlist_item=1002,nobody\n"
+                 "[alice]\ntype=aor\nmailboxes=100@default\n")
+        s, b = self.server("[journal]\nenabled = yes\n", pjsip=PJSIP % free_port() + lists), self.browser
+        with Phone(s.daemon.port) as phone:
+            for name, event in (("desk", "dialog"), ("alice", "message-summary")):
+                self.assertEqual(phone.subscribe(name, event, headers=[("Supported", "eventlist")]).status, 200)
+                phone.notify()
+            s.daemon.set("Custom:1002", "RINGING", source="pbx-a")
+            cseq = phone.notify().cseq
+            harness.wait_for("the journal", lambda: f'"cseq": {cseq}' in json.dumps(s.daemon.tool("explain", "desk@users")))
+            self.visit(s, "/#subscriptions")
+            b.run("await page.click('#table a[href=\"#lamps/desk%40users\"]')")
+            b.text("#panel .now, #panel p", "a resource list of 2")
+            b.text("#panel .chain", "1002@users is Ringing since")
+            b.text("#panel .chain", "there is nothing of the name nobody")
+            b.text("#panel .chain", "desk@users has a resource list of 2, changed in 1002 (by pbx-a, #")
+            b.text("#panel table td", str(cseq))
+            self.assertTrue(b.run("return page.evaluate(() => document.querySelector('#by-sip').hidden)"))
+            self.visit(s, "/#lamps/1002@users")
+            b.text("#panel .chain", "it is in the resource list desk@users")
+            b.text("#panel table td", "dialog, by the list desk")
+            s.daemon.tool("mailbox", "change", "100@default", "3", "1")
+            self.visit(s, "/#lamps/alice")
+            b.text("#panel p", "3 new, 1 old messages")
+            b.text("#panel .chain", "ctl says mailbox 100@default has 3 new, 1 old")
+
     def test_why_nothing_is_shown(self):
         """To one endpoint, at a time, and for a name that is none."""
         s, b = self.server("[journal]\nenabled = yes\n", "[elsewhere]\nexten => 9,hint,Custom:9\n"), self.browser

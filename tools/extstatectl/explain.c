@@ -67,8 +67,30 @@ static void print_away(const json_t *row)
            row_number(row, "away_s"));
 }
 
+/* What is no lamp has a package of its own. */
+static bool is_lamp(const json_t *row)
+{
+    return !*row_text(row, "package");
+}
+
+static void print_contents(const json_t *row)
+{
+    if (strcmp(row_text(row, "state"), "removed") == 0)
+        fputs("removed", stdout);
+    else if (json_object_get(row, "members"))
+        printf("a list of %lld", row_number(row, "members"));
+    else if (json_object_get(row, "new"))
+        printf("%lld new, %lld old", row_number(row, "new"), row_number(row, "old"));
+    else
+        fputs(row_text(row, "package"), stdout);
+}
+
 static void print_state_of(const json_t *row)
 {
+    if (!is_lamp(row)) {
+        print_contents(row);
+        return;
+    }
     fputs(row_text(row, "state"), stdout);
     if (*row_text(row, "presence"))
         printf(", %s", row_text(row, "presence"));
@@ -95,10 +117,25 @@ static void print_device_change(const json_t *row)
         fputs(": its default", stdout);
 }
 
+static void print_changed(const json_t *row)
+{
+    json_t *member;
+    size_t i;
+
+    json_array_foreach(json_object_get(row, "changed"), i, member)
+    {
+        printf("%s%s", i ? ", " : ", changed in ", json_string_value(member));
+    }
+}
+
 static void print_snapshot_change(const json_t *row)
 {
     printf("%s ", row_text(row, "resource"));
     print_state_of(row);
+    if (!is_lamp(row)) {
+        print_changed(row);
+        return;
+    }
     if (is_stale(row))
         fputs(" (stale)", stdout);
     if (*row_text(row, "former"))
@@ -183,6 +220,8 @@ static void print_notify_change(const json_t *row)
 
     printf("%s (%s) shows ", row_text(row, "endpoint"),
            *contact ? contact : row_text(row, "remote"));
+    if (json_object_get(row, "members"))
+        printf("%s, ", row_text(row, "resource"));
     print_state_of(row);
     printf(": %s CSeq %lld ", row_text(row, "event"), row_number(row, "cseq"));
     print_exchange(row);
@@ -288,10 +327,64 @@ static const char *text_or(const json_t *row, const char *key, const char *other
     return *row_text(row, key) ? row_text(row, key) : otherwise;
 }
 
+static void print_made(const json_t *row)
+{
+    printf("  snapshot %lld", row_number(row, "sequence"));
+    if (row_number(row, "cause") && is_away(row)) {
+        printf(", made by change #%lld: ", row_number(row, "cause"));
+        print_away(row);
+    } else if (row_number(row, "cause")) {
+        printf(", made by change #%lld of %s", row_number(row, "cause"),
+               text_or(row, "source", "an unknown source"));
+    }
+    putchar('\n');
+}
+
+static void print_list(const json_t *row)
+{
+    char since[80];
+
+    print_since(row_number(row, "changed_ms"), since, sizeof(since));
+    printf("%s is a resource list of %lld for %s", row_text(row, "resource"),
+           row_number(row, "members"), row_text(row, "event"));
+    if (!json_is_true(json_object_get(row, "watched")))
+        printf(", which nobody watches\n");
+    else
+        printf(", as it is since %s\n", since);
+    if (json_is_true(json_object_get(row, "watched")))
+        print_made(row);
+    printf("  written in %s:%lld; each change tells %s", row_text(row, "file"),
+           row_number(row, "line"),
+           json_is_true(json_object_get(row, "full_state")) ? "all of it" : "what has changed");
+    if (row_number(row, "batch_ms"))
+        printf(", at most every %lld ms", row_number(row, "batch_ms"));
+    putchar('\n');
+}
+
+static void print_other(const json_t *row)
+{
+    char since[80];
+
+    print_since(row_number(row, "changed_ms"), since, sizeof(since));
+    printf("%s has ", row_text(row, "resource"));
+    print_contents(row);
+    if (json_object_get(row, "new"))
+        fputs(" messages", stdout);
+    printf(" since %s\n", since);
+    print_made(row);
+}
+
 static void print_resource(const json_t *row)
 {
     char since[80];
 
+    if (!is_lamp(row)) {
+        if (json_object_get(row, "watched"))
+            print_list(row);
+        else
+            print_other(row);
+        return;
+    }
     print_since(row_number(row, "since_ms"), since, sizeof(since));
     printf("%s is %s%s", row_text(row, "resource"), row_text(row, "state"),
            is_stale(row) ? " (stale)" : "");
@@ -300,14 +393,7 @@ static void print_resource(const json_t *row)
                row_text(row, "subtype"), *row_text(row, "message") ? ": " : "",
                row_text(row, "message"));
     printf(" since %s\n", since);
-    printf("  snapshot %lld", row_number(row, "sequence"));
-    if (row_number(row, "cause") && is_away(row)) {
-        printf(", made by change #%lld: ", row_number(row, "cause"));
-        print_away(row);
-    } else if (row_number(row, "cause"))
-        printf(", made by change #%lld of %s", row_number(row, "cause"),
-               text_or(row, "source", "an unknown source"));
-    putchar('\n');
+    print_made(row);
     if (!json_is_true(json_object_get(row, "has_hint"))) {
         puts("  no hint: it shows what is published for it");
         return;
@@ -360,6 +446,61 @@ static void print_presence(const json_t *row)
     puts(is_stale(row) ? STALE : "");
 }
 
+static void print_member(const json_t *row)
+{
+    int indent = 4 * (int)row_number(row, "level");
+    char since[80];
+
+    print_since(row_number(row, "changed_ms"), since, sizeof(since));
+    if (json_is_true(json_object_get(row, "is_list"))) {
+        printf("    %*s%s, a list itself:\n", indent, "", row_text(row, "item"));
+    } else if (!json_is_true(json_object_get(row, "known"))) {
+        printf("  ! %*s%-16s there is nothing of that name\n", indent, "", row_text(row, "item"));
+    } else {
+        printf("    %*s%-16s ", indent, "", row_text(row, "resource"));
+        print_state_of(row);
+        printf(" since %s, change #%lld of %s\n", since, row_number(row, "cause"),
+               text_or(row, "source", "an unknown source"));
+    }
+}
+
+static void print_mailbox(const json_t *row)
+{
+    json_t *source;
+    char since[80];
+    size_t i;
+
+    printf("  %-24s %lld new, %lld old\n", row_text(row, "mailbox"), row_number(row, "new"),
+           row_number(row, "old"));
+    json_array_foreach(json_object_get(row, "sources"), i, source)
+    {
+        print_since(row_number(source, "changed_ms"), since, sizeof(since));
+        printf("    %s says %lld new, %lld old since %s%s%s\n", row_text(source, "source"),
+               row_number(source, "new"), row_number(source, "old"), since,
+               i ? ", before the newest, which counts" : "", is_stale(source) ? STALE : "");
+    }
+}
+
+static void print_having(const json_t *row)
+{
+    printf("  %s\n", row_text(row, "resource"));
+}
+
+static void print_notice(const json_t *row)
+{
+    const char *state = row_text(row, "state");
+    bool fails = strcmp(state, "waiting") == 0;
+
+    printf("  %s %-16s %s  %s, %s", fails ? "!" : " ", row_text(row, "endpoint"),
+           row_text(row, "contact"), text_or(row, "mailbox", "all its mailboxes"), state);
+    if (row_number(row, "last_status"))
+        printf(", CSeq %lld answered %lld", row_number(row, "cseq"),
+               row_number(row, "last_status"));
+    if (fails)
+        printf(", tried again in %lld s", row_number(row, "retry_s"));
+    putchar('\n');
+}
+
 static void print_publication(const json_t *row)
 {
     char since[80];
@@ -378,9 +519,12 @@ static void print_watcher(const json_t *row)
     printf("  %s %-16s %s%s%s\n", newest ? " " : "!", row_text(row, "endpoint"),
            row_text(row, "contact"), *row_text(row, "user_agent") ? "  " : "",
            row_text(row, "user_agent"));
-    printf("      %s, %s: shows %s%s%s, ", row_text(row, "event"), row_text(row, "state"),
-           text_or(row, "shows", "nothing yet"), *row_text(row, "shows_presence") ? ", " : "",
-           row_text(row, "shows_presence"));
+    printf("      %s", row_text(row, "event"));
+    if (json_is_true(json_object_get(row, "list")))
+        printf(" of list %s%s%s", row_text(row, "resource"), *row_text(row, "context") ? "@" : "",
+               row_text(row, "context"));
+    printf(", %s: shows %s%s%s, ", row_text(row, "state"), text_or(row, "shows", "nothing yet"),
+           *row_text(row, "shows_presence") ? ", " : "", row_text(row, "shows_presence"));
     if (json_is_true(json_object_get(row, "outstanding")))
         printf("NOTIFY CSeq %lld has no answer yet", row_number(row, "cseq"));
     else if (newest && !row_number(row, "cseq"))
@@ -467,7 +611,7 @@ static void print_then(const json_t *row)
     char when[40];
 
     when_print(row_number(row, time), WHEN_BOTH, when, sizeof(when));
-    printf("%s was ", row_text(row, "resource"));
+    printf("%s %s ", row_text(row, "resource"), is_lamp(row) ? "was" : "had");
     print_state_of(row);
     if (is_stale(row))
         fputs(" (stale)", stdout);
@@ -497,8 +641,12 @@ static const struct section live_sections[] = {
     { "resource", NULL, print_resource },
     { "device", "Devices of the hint:", print_device },
     { "presence", "Presence:", print_presence },
+    { "member", "Members (\"extstatectl explain\" says why one of them is so):", print_member },
+    { "mailbox", "Mailboxes:", print_mailbox },
     { "publication", "Published here:", print_publication },
+    { "list", "In resource lists:", print_having },
     { "watcher", "Shown by:", print_watcher },
+    { "notice", "Told without a subscription:", print_notice },
     { "publisher", "Published to:", print_publisher },
     { "chain", "What made it so, and what came of it:", print_line },
     { "trouble", "Trouble:", print_trouble },
@@ -509,7 +657,8 @@ static const struct section live_sections[] = {
 static const struct section past_sections[] = {
     { "resource", NULL, print_then },
     { "trouble", NULL, print_trouble },
-    { "said", "What was said of its devices last:", print_line },
+    { "said", "What was said of its devices and mailboxes last:", print_line },
+    { "member", "What its members of today showed:", print_line },
     { "chain", "What made it so, and what came of it:", print_line },
     { "watcher", "The last of each watcher:", print_line },
     { "publisher", "The last of each publication:", print_line },
@@ -539,14 +688,15 @@ static void collect(void *rows, json_t *row)
     json_array_append(rows, row);
 }
 
-static bool any_resource(const json_t *rows)
+static bool is_anything(const json_t *rows)
 {
     json_t *row;
     size_t i;
 
     json_array_foreach(rows, i, row)
     {
-        if (strcmp(row_text(row, "part"), "resource") == 0)
+        if (strcmp(row_text(row, "part"), "resource") == 0 ||
+            strcmp(row_text(row, "part"), "mailbox") == 0)
             return true;
     }
     return false;
@@ -570,7 +720,7 @@ static int explain(const struct invocation *in, json_t *request, bool past)
             print_sections(rows, past_sections, sizeof(past_sections) / sizeof(past_sections[0]));
         else
             print_sections(rows, live_sections, sizeof(live_sections) / sizeof(live_sections[0]));
-        if (!any_resource(rows))
+        if (!is_anything(rows))
             r = EXIT_NOTHING;
     }
     json_decref(answer);
