@@ -171,7 +171,8 @@ class Others(unittest.TestCase):
                 with self.subTest(words):
                     self.assertEqual(daemon.tool(*words.split(), plain=True), text)
                     self.assertEqual([row["ok"] for row in daemon.tool(*words.split())], [True])
-            self.assertEqual(daemon.tool("pjsip", "set", "logger", "verbose", "loud", status=2, plain=True), "")
+            self.assertIn("Usage: extstatectl pjsip set logger verbose",
+                          daemon.tool("pjsip", "set", "logger", "verbose", "loud", status=2, plain=True))
             self.assertRegex(daemon.tool("core", "show", "uptime", plain=True), r"^System uptime: \d+ seconds\n$")
             self.assertRegex(daemon.tool("core", "show", "version", plain=True), r"^extstate \d+\.\d+\.\d+\n$")
             self.assertIn("uptime_s", daemon.tool("core", "show", "uptime")[0])
