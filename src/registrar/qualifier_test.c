@@ -387,6 +387,39 @@ static void test_transport_gone(void **state)
     bench_destroy(b);
 }
 
+/* A telephone's names count as its endpoint's, and not the configuration's. */
+static void test_asker(void **state)
+{
+    static const struct {
+        const char *options;
+        bool registered;
+        const char *asker;
+    } rows[] = {
+        { "", true, "alice" },
+        { "", false, "" },
+        { "outbound_proxy=sip:edge.example\\;lr\n", true, "" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct contact c;
+        struct bench *b;
+        char text[400];
+
+        snprintf(text, sizeof(text), UDP "[alice]\ntype=endpoint\naors=alice\n%s" AOR,
+                 rows[i].options);
+        b = bench_with(text);
+        c = rows[i].registered ? contact_registered(b, "sip:alice@x.example", "192.0.2.7:5070")
+                               : contact_static("sip:alice@x.example");
+        b->mute = true;
+        bench_contact(b, &c);
+        bench_pass(b, 60100);
+        assert_true(b->n_seeks > 0);
+        assert_true(str_equal(b->seeks[0].q.asker, str_of(rows[i].asker)));
+        bench_destroy(b);
+    }
+}
+
 static void test_round_trip(void **state)
 {
     struct bench *b = bench_of(ALICE, "sip:alice@192.0.2.7:5070");
@@ -655,6 +688,7 @@ int main(void)
         cmocka_unit_test(test_transport_gone),
         cmocka_unit_test(test_way_back),
         cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_asker),
 
         cmocka_unit_test(test_send_fails),
         cmocka_unit_test(test_challenge),

@@ -336,6 +336,15 @@ static void ask_at(struct contact_request *r, const struct dns_target *to)
         ask(r, &way);
 }
 
+/* Whose requests name the next hop; the configuration's names are nobody's. */
+static struct str asker_of(const struct contact_request *r)
+{
+    const struct contact_dialog *d = dialog_of(r);
+    bool is_theirs = !r->contact->is_static || (d && (d->target.n || d->routes.n));
+
+    return is_theirs && !proxy_of(r).n ? r->contact->endpoint : STR_EMPTY;
+}
+
 static void seek(struct contact_request *r)
 {
     struct contact_requests *all = r->all;
@@ -353,6 +362,7 @@ static void seek(struct contact_request *r)
     timer_start(all->wheel, &r->timer, SEEK_PATIENCE_MS);
     all->port.resolve(all->port.ctx,
                       &(struct dns_question){ .host = hop.uri.host,
+                                              .asker = asker_of(r),
                                               .port = hop.uri.port,
                                               .secure = hop.uri.secure,
                                               .fixed = hop.named,
