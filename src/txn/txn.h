@@ -86,8 +86,8 @@ void txn_connections_lost(struct txn_layer *t, const uint32_t *connections, size
 void server_txn_respond(struct server_txn *st, const struct sip_reply *reply);
 /* Short for a status with extra header lines (may be empty). */
 void server_txn_reject(struct server_txn *st, unsigned status, struct str headers);
-/* The same, and nothing is kept: the same request once more is a new one. For refusals that cost
- * whoever is refused more than us. */
+/* The same, and nothing is kept: the same request once more is a new one. For what strangers are
+ * answered, so that they take no memory. */
 void server_txn_reject_once(struct server_txn *st, unsigned status, struct str headers);
 /* By the request's endpoint: answer to the source address and port even without rport. Default
  * true. Only from inside the handler. */

@@ -7,6 +7,7 @@
 #include "txn/identify.h"
 
 #define MAX_FORWARDS_MAX 255 /* RFC 3261 section 20.22 */
+#define UNSUPPORTED_MAX 256  /* bytes of option tags in a 420 */
 
 struct uas_method {
     uas_handler_fn handler;
@@ -185,21 +186,13 @@ static void tell_refused(struct uas *u, const struct uas_request *rq, unsigned s
                    rq->denied ? "the endpoint does not permit this address" : why);
 }
 
-/* Ends the request with what is in u->headers; always true, for the checks to return. */
+/* Ends the request with what is in u->headers; always true, for the checks to return. Nothing that
+ * is answered here is kept: mostly it is not known yet who asks, so that a flood of it takes no
+ * memory, and said again it is the same. */
 static bool refuse(struct uas *u, const struct uas_request *rq, unsigned status, const char *why)
 {
     log_debug(u->cfg.log, "uas.refused", KV_U("status", status), KV("method", rq->msg->method_text),
               KV("call_id", rq->msg->call_id));
-    tell_refused(u, rq, status, why);
-    uas_print_warning(&u->headers, u->settings->global.user_agent, why);
-    server_txn_reject(rq->txn, status, buf_str(&u->headers));
-    return true;
-}
-
-/* The same for what costs whoever sends it nothing: the answer is not kept. */
-static bool refuse_once(struct uas *u, const struct uas_request *rq, unsigned status,
-                        const char *why)
-{
     tell_refused(u, rq, status, why);
     uas_print_warning(&u->headers, u->settings->global.user_agent, why);
     server_txn_reject_once(rq->txn, status, buf_str(&u->headers));
@@ -285,7 +278,7 @@ static void tell_denied(struct uas *u, const struct uas_request *rq, const char 
              KV("source", source_print(&peer, room, sizeof(room), &rq->flow->remote)));
 }
 
-/* RFC 3261 section 21.5.4. Not kept either: what is too much must not cost memory. */
+/* RFC 3261 section 21.5.4. */
 static bool refuse_often(struct uas *u, const struct uas_request *rq, struct str endpoint)
 {
     char room[64];
@@ -297,7 +290,7 @@ static bool refuse_often(struct uas *u, const struct uas_request *rq, struct str
              KV("source", source_print(&peer, room, sizeof(room), &rq->flow->remote)));
     /* Spread, or all of them return at once. */
     sip_print_header_u64(&u->headers, STR("Retry-After"), 5 + rng_below(u->cfg.rng, 10));
-    return refuse_once(u, rq, 503, "there are too many requests in a second");
+    return refuse(u, rq, 503, "there are too many requests in a second");
 }
 
 static bool check_source_rate(struct uas *u, struct uas_request *rq)
@@ -331,7 +324,7 @@ static bool check_acls(struct uas *u, struct uas_request *rq)
         if (rules_permit(u->settings, rq, &a->source, &a->contact))
             continue;
         tell_denied(u, rq, "acl", a->id);
-        return refuse_once(u, rq, 403, "this address is denied");
+        return refuse(u, rq, 403, "this address is denied");
     }
     return false;
 }
@@ -371,10 +364,14 @@ static bool check_method(struct uas *u, struct uas_request *rq)
     return false;
 }
 
+/* Not all of them, if they are many: it is told to anybody, by an address that may be another's. */
 static bool check_require(struct uas *u, struct uas_request *rq)
 {
-    struct str separator = STR("Unsupported: ");
+    char room[UNSUPPORTED_MAX];
+    struct buf tags;
+    bool unsupported = false;
 
+    buf_init_on(&tags, room, sizeof(room));
     for (const struct sip_header *h = sip_header_first(rq->msg, SIP_H_REQUIRE); h;
          h = sip_header_next(rq->msg, h)) {
         struct str rest = h->value, tag;
@@ -382,14 +379,16 @@ static bool check_require(struct uas *u, struct uas_request *rq)
         while (sip_list_next(&rest, &tag)) {
             if (!tag.n || str_is_listed(tag, u->methods[rq->msg->method].extensions))
                 continue;
-            buf_add(&u->headers, separator);
-            sip_print_unfolded(&u->headers, tag);
-            separator = STR(", ");
+            unsupported = true;
+            if (tags.n + tag.n + 2 > sizeof(room))
+                continue;
+            buf_add(&tags, tags.n ? STR(", ") : STR_EMPTY);
+            sip_print_unfolded(&tags, tag);
         }
     }
-    if (separator.n != 2)
+    if (!unsupported)
         return false;
-    buf_add(&u->headers, STR("\r\n"));
+    add_header(u, STR("Unsupported"), buf_str(&tags));
     return refuse(u, rq, 420, "an extension in Require is not supported");
 }
 
@@ -420,7 +419,7 @@ static bool answer_options(struct uas *u, struct uas_request *rq)
     add_header(u, STR("Accept"), u->cfg.accept);
     add_header(u, STR("Allow-Events"), buf_str(&events));
     add_header(u, STR("Accept-Encoding"), STR("identity"));
-    server_txn_reject(rq->txn, 200, buf_str(&u->headers));
+    server_txn_reject_once(rq->txn, 200, buf_str(&u->headers));
     return true;
 }
 
@@ -446,8 +445,8 @@ static bool refuse_stranger(struct uas *u, const struct uas_request *rq)
     return refuse(u, rq, 403, why_storage);
 }
 
-/* RFC 3261 section 22.1. Not kept: it costs a stranger as much as us, a flood of it no memory, and
- * there are clients that answer on the same branch. `why`: NULL, or what was wrong. */
+/* RFC 3261 section 22.1. There are clients that answer on the same branch. `why`: NULL, or what was
+ * wrong. */
 static bool challenge(struct uas *u, const struct uas_request *rq, bool stale, const char *why)
 {
     int r =
@@ -512,7 +511,7 @@ static bool check_dialog(struct uas *u, struct uas_request *rq)
         return false;
     rq->endpoint = u->dialog(u->dialog_ctx, rq->msg);
     rq->in_dialog = rq->endpoint;
-    return !rq->endpoint && refuse_once(u, rq, 481, "there is no such dialog");
+    return !rq->endpoint && refuse(u, rq, 481, "there is no such dialog");
 }
 
 static bool check_identity(struct uas *u, struct uas_request *rq)

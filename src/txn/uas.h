@@ -5,9 +5,10 @@
  * Methods are registered; OPTIONS is answered here. Checks: how often 503, acl objects 403,
  * Request-URI scheme 416, Max-Forwards present but unreadable 400 (0 is fine: we are the end), a
  * Route that names us is ignored, method 405 + Allow (a known one we do not serve) or 501, Require
- * 420 + Unsupported, Content-Encoding 415 + Accept-Encoding, a NOTIFY in no dialog of ours 481,
- * endpoint identification 403 or 401, its credentials 401 + WWW-Authenticate, or 400. Challenges
- * are not kept. Threads: the worker's. */
+ * 420 + Unsupported (of many tags the first), Content-Encoding 415 + Accept-Encoding, a NOTIFY in
+ * no dialog of ours 481, endpoint identification 403 or 401, its credentials 401 +
+ * WWW-Authenticate, or 400. None of these answers is kept, nor that to OPTIONS. Threads: the
+ * worker's. */
 #pragma once
 #include "config/settings.h"
 #include "txn/limits.h"

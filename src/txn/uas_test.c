@@ -14,6 +14,7 @@ struct server {
     struct nonces *nonces;
     size_t handled;
     char endpoint[64], user[64];
+    char text[4096]; /* of the last request */
 };
 
 static void handle(void *ctx, const struct uas_request *rq)
@@ -63,21 +64,21 @@ static unsigned branch_counter(struct server *s)
 static void request(struct server *s, const char *method, const char *uri, const char *from,
                     const char *headers, const char *body)
 {
-    char text[4096];
-    int n = snprintf(text, sizeof(text),
+    int n = snprintf(s->text, sizeof(s->text),
                      "%s %s SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.7:5099;branch=z9hG4bK%u\r\n"
                      "From: %s;tag=1\r\nTo: <sip:100@example.com>\r\nCall-ID: c%u\r\n"
                      "CSeq: 1 %s\r\n%sContent-Length: %zu\r\n\r\n%s",
                      method, uri, branch_counter(s), from, branch_counter(s), method, headers,
                      strlen(body), body);
 
-    assert_true(n > 0 && (size_t)n < sizeof(text));
-    fixture_receive(s->f, text);
+    assert_true(n > 0 && (size_t)n < sizeof(s->text));
+    fixture_receive(s->f, s->text);
 }
 
 #define URI "sip:100@example.com"
 #define WARNING "Warning: 399 extstate \""
 #define ALICE "<sip:alice@example.com>"
+#define MALLORY "<sip:mallory@example.com>"
 
 /* RFC 3261 section 8.2, one row per answer. */
 static void test_checks(void **state)
@@ -175,6 +176,85 @@ static void test_checks(void **state)
                 fail_msg("%s: %s", cases[i].parts[k], fixture_last(s.f).p);
     }
     server_close(&s);
+}
+
+/* What a stranger is answered takes no memory, and is the same when he asks once more. */
+static void test_nothing_is_kept(void **state)
+{
+    static const char locked[] =
+        "[alice]\ntype=endpoint\nauth=alice\n[alice]\ntype=auth\nusername=alice\npassword=x\n";
+    static const struct {
+        const char *conf, *method, *uri, *from, *headers, *body;
+        unsigned answer;
+    } cases[] = {
+        { conf, "OPTIONS", URI, MALLORY, "", "", 200 },
+        { conf, "OPTIONS", URI, ALICE, "", "", 200 },
+        { conf, "SUBSCRIBE", URI, MALLORY, "", "", 403 },
+        { conf, "SUBSCRIBE", "tel:1", MALLORY, "", "", 416 },
+        { conf, "SUBSCRIBE", URI, MALLORY, "Max-Forwards: x\r\n", "", 400 },
+        { conf, "INVITE", URI, MALLORY, "", "", 405 },
+        { conf, "DANCE", URI, MALLORY, "", "", 501 },
+        { conf, "SUBSCRIBE", URI, MALLORY, "Require: x\r\n", "", 420 },
+        { conf, "PUBLISH", URI, MALLORY, "Content-Encoding: gzip\r\n", "zip", 415 },
+        { locked, "SUBSCRIBE", URI, ALICE, "Authorization: Digest x\r\n", "", 400 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct sip_message first;
+        struct server s;
+
+        server_open(&s, cases[i].conf);
+        request(&s, cases[i].method, cases[i].uri, cases[i].from, cases[i].headers, cases[i].body);
+        assert_int_equal(sip_message_parse(&first, fixture_last(s.f), NULL), 0);
+        assert_int_equal(first.status, cases[i].answer);
+        assert_int_equal(fixture_counters(s.f).server_live, 0);
+        assert_int_equal(fixture_counters(s.f).server_bytes, 0);
+        fixture_receive(s.f, s.text);
+        assert_int_equal(s.f->n_sent, 2);
+        assert_true(str_equal(s.f->sent[0].bytes, s.f->sent[1].bytes));
+        server_close(&s);
+    }
+}
+
+/* A request of 60,000 bytes is no way to have an answer of as many sent to somebody else. */
+static void test_unsupported_is_short(void **state)
+{
+    enum { SIZE = 60000 };
+    static const char name[] = "Require: ";
+    char *text = malloc(SIZE + 1000), *huge = malloc(SIZE);
+    struct ask a = ask_plain();
+    struct sip_message answer;
+    struct str unsupported;
+    struct server s;
+
+    (void)state;
+    assert_non_null(text);
+    assert_non_null(huge);
+    memcpy(huge, name, strlen(name));
+    for (size_t i = strlen(name); i < SIZE - 3; i++)
+        huge[i] = i % 5 == 4 ? ',' : 'x';
+    memcpy(huge + SIZE - 3, "\r\n", 3);
+    a.extra = huge;
+    server_open(&s, conf);
+    ask_print(text, SIZE + 1000, &a);
+    fixture_receive(s.f, text);
+    assert_true(fixture_last_is(s.f, "SIP/2.0 420 "));
+    assert_in_range(fixture_last(s.f).n, 300, 800);
+    assert_int_equal(sip_message_parse(&answer, fixture_last(s.f), NULL), 0);
+    unsupported = sip_header_value(&answer, SIP_H_UNSUPPORTED);
+    assert_true(str_starts(unsupported, STR("xxxx, xxxx, ")) && str_ends(unsupported, STR("xxxx")));
+
+    /* One that is too long, before one that is not. */
+    for (size_t i = strlen(name); i < SIZE - 3; i++)
+        huge[i] = i == SIZE - 8 ? ',' : 'x';
+    ask_print(text, SIZE + 1000, &a);
+    fixture_receive(s.f, text);
+    assert_int_equal(sip_message_parse(&answer, fixture_last(s.f), NULL), 0);
+    assert_true(str_equal(sip_header_value(&answer, SIP_H_UNSUPPORTED), STR("xxxx")));
+    server_close(&s);
+    free(huge);
+    free(text);
 }
 
 static void test_options(void **state)
@@ -344,6 +424,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_checks),
+        cmocka_unit_test(test_nothing_is_kept),
+        cmocka_unit_test(test_unsupported_is_short),
         cmocka_unit_test(test_options),
         cmocka_unit_test(test_what_the_handler_sees),
         cmocka_unit_test(test_our_dialog),
