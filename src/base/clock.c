@@ -25,3 +25,11 @@ static uint64_t system_wall_ms(void *ctx)
 }
 
 const struct clock clock_system = { system_monotonic_ms, system_wall_ms, NULL };
+
+uint64_t clock_thread_ns(void)
+{
+    struct timespec ts;
+
+    BUG_UNLESS(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts) == 0);
+    return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}

@@ -20,3 +20,5 @@ static inline uint64_t clock_wall_ms(const struct clock *c)
 }
 
 extern const struct clock clock_system;
+
+uint64_t clock_thread_ns(void); /* of a processor, what the calling thread has had */

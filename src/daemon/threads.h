@@ -67,10 +67,17 @@ NODISCARD int names_init(struct names *n, const struct names_config *cfg);
 void names_servers_set(struct names *n, struct str servers);
 void names_fini(struct names *n); /* also of what is not initialised, but all zero */
 
+struct forwarded { /* what others have handed to a worker and it has not run yet */
+    atomic_size_t n, bytes;
+};
+
 struct worker {
     struct loop loop; /* its owner is this struct */
     struct rng rng;
     unsigned index;
+    struct forwarded requests, answers;
+    _Atomic uint64_t elsewhere_ns; /* what others had of a processor for the requests by UDP that
+                                      it has handed to them */
     struct log *log;
     struct ledger ledger;
     struct feed_writer changes;
@@ -185,8 +192,9 @@ void worker_post_registered(struct worker *w, struct str endpoint, const struct 
 /* notifier_winfo_start, or without a generation notifier_winfo_stop. */
 void worker_post_winfo(struct worker *w, const struct resource_name *of, uint64_t resource_id,
                        uint64_t generation);
-/* 0; -EAGAIN: it has too much to do; -ENOMEM. */
-NODISCARD int worker_post_datagram(struct worker *w, const struct flow *from, struct str datagram);
+/* What came to `poster`, and is for `w`. 0; -EAGAIN: as many wait as may; -ENOMEM. */
+NODISCARD int worker_post_datagram(struct worker *w, struct worker *poster, const struct flow *from,
+                                   struct str datagram);
 /* The same before the threads run, however many there are. False: there is no memory. */
 bool worker_post_backlog(struct worker *w, const struct flow *from, struct str datagram);
 void worker_post_trace(struct worker *w, bool all, const struct addr_net *peers, size_t n_peers);

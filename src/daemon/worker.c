@@ -43,8 +43,13 @@ static int port_connect(void *ctx, struct flow *flow, struct str host)
 static int port_forward(void *ctx, unsigned peer, const struct flow *from, struct str datagram)
 {
     struct worker *w = ctx;
+    int r = 0;
 
-    return peer < w->n_peers ? worker_post_datagram(&w->peers[peer], from, datagram) : 0;
+    if (peer < w->n_peers)
+        r = worker_post_datagram(&w->peers[peer], w, from, datagram);
+    if (r == -EAGAIN && !from->connection)
+        net_overloaded(w->net);
+    return r;
 }
 
 static int port_watch(void *ctx, const struct resource_name *name, struct str served,
@@ -697,6 +702,7 @@ int worker_init(struct worker *w, const struct worker_config *cfg)
                                                   .send_queue_max = WORKER_SEND_QUEUE_MAX,
                                                   .numbers = cfg->kept,
                                                   .sheds = true,
+                                                  .elsewhere_ns = &w->elsewhere_ns,
                                                   .worker = w->index,
                                                   .rng = &w->rng,
                                                   .limits = limits_of(w, cfg->settings),

@@ -91,11 +91,6 @@ int inbox_post(struct inbox *in, struct inbox_message *m)
     return inbox_put(in, m, in->high);
 }
 
-int inbox_post_once(struct inbox *in, struct inbox_message *m)
-{
-    return inbox_put(in, m, 2 * in->high);
-}
-
 void inbox_post_always(struct inbox *in, struct inbox_message *m)
 {
     if (inbox_put(in, m, SIZE_MAX))

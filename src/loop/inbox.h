@@ -43,9 +43,6 @@ void inbox_fini(struct inbox *in);
 /* Takes ownership of `m` on 0. -EAGAIN: the queue is full and `m` is still the caller's (who
  * answers its peer with 503, or tries again); -ESHUTDOWN: the inbox is closed, likewise. */
 NODISCARD int inbox_post(struct inbox *in, struct inbox_message *m);
-/* The same for what comes once and is missed if it is refused, from somebody who may send as much
- * of it as he likes: there is as much room again. */
-NODISCARD int inbox_post_once(struct inbox *in, struct inbox_message *m);
 /* Room for a message that must not get lost (a lamp, an answer that somebody waits for). Without
  * memory the thread waits for some, and says so once; and so, sooner or later, does whoever has
  * something to tell it. */

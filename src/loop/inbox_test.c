@@ -178,23 +178,6 @@ static void test_high_mark(void **state)
     assert_ran(f, 0, 11);
 }
 
-/* What nobody sends again has as much room as everything else, and no more than that. */
-static void test_once(void **state)
-{
-    struct fixture *f = *state;
-    struct note *n = note_create(f, 20, NULL);
-
-    for (unsigned i = 0; i < 10; i++)
-        post(f, i);
-    for (unsigned i = 10; i < 20; i++)
-        assert_int_equal(inbox_post_once(&f->in, &note_create(f, i, NULL)->m), 0);
-    assert_int_equal(inbox_post_once(&f->in, &n->m), -EAGAIN);
-    assert_int_equal(inbox_run(&f->in, 1), 1);
-    assert_int_equal(inbox_post_once(&f->in, &n->m), 0);
-    assert_int_equal(inbox_run(&f->in, 100), 20);
-    assert_ran(f, 0, 20);
-}
-
 static void post_more(struct fixture *f)
 {
     post(f, 50);
@@ -402,7 +385,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_order_and_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_patience, setup, teardown),
         cmocka_unit_test_setup_teardown(test_high_mark, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_post_from_message, setup, teardown),
         cmocka_unit_test_setup_teardown(test_close, setup, teardown),
         cmocka_unit_test_setup_teardown(test_close_from_message, setup, teardown),

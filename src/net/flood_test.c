@@ -18,6 +18,7 @@ enum {
     PATIENCE_MS = 60000,
     LOOK_MS = 20,
     REQUEST_US = 200, /* that one takes: without help nearly all answers are lost */
+    SOME = 128,       /* requests, which no socket is half full of */
     EACH = 1000,      /* one of so many is an answer */
     ANSWERS = 15,
     LOG_MAX = 1 << 16,
@@ -37,6 +38,8 @@ struct flood {
     uint64_t until_ms;
     unsigned answers;
     const char *wanted; /* in the log */
+    int own;            /* -1, or what some requests are sent from at each look */
+    bool overloads;     /* they are too much for somebody */
     atomic_bool ended;
 };
 
@@ -59,7 +62,9 @@ static void on_receive(void *ctx, const struct flow *from, struct str datagram)
     struct flood *f = ctx;
 
     (void)from;
-    if (!str_equal(datagram, answer))
+    if (f->overloads)
+        net_overloaded(f->net);
+    else if (!str_equal(datagram, answer))
         usleep(REQUEST_US);
     else if (++f->answers >= ANSWERS && !f->wanted)
         loop_stop(&f->loop);
@@ -78,6 +83,8 @@ static void on_look(struct timer *t)
 {
     struct flood *f = CONTAINER_OF(t, struct flood, look);
 
+    for (unsigned i = 0; i < SOME && f->own >= 0; i++)
+        (void)!sendto(f->own, request.p, request.n, 0, &f->local.sa, addr_socklen(&f->local));
     if ((f->wanted && is_logged(f, f->wanted)) || clock_monotonic_ms(&clock_system) > f->until_ms)
         loop_stop(&f->loop);
     else
@@ -98,7 +105,7 @@ static void begin(struct flood *f)
     struct net_udp_spec spec = { .id = STR("test") };
     uint32_t transport;
 
-    *f = (struct flood){ .log_fd = memfd_create("log", MFD_CLOEXEC) };
+    *f = (struct flood){ .log_fd = memfd_create("log", MFD_CLOEXEC), .own = -1 };
     assert_true(f->log_fd >= 0);
     rng_init_system(&f->rng);
     timer_init(&f->look, on_look);
@@ -149,9 +156,31 @@ static void test_answers_come_through(void **state)
     end(&f);
 }
 
+/* The socket has room, and who was handed the requests has not. */
+static void test_overloaded(void **state)
+{
+    struct flood f;
+
+    (void)state;
+    begin(&f);
+    f.own = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_true(f.own >= 0);
+    f.overloads = true;
+    run(&f, "net.shedding ");
+    assert_true(is_logged(&f, "net.shedding "));
+    close(f.own);
+    f.own = -1;
+    run(&f, "net.shedding_ended ");
+    assert_true(is_logged(&f, "net.shedding_ended "));
+    end(&f);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_answers_come_through) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_answers_come_through),
+        cmocka_unit_test(test_overloaded),
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -111,6 +111,11 @@ void net_pause(struct net *n, bool paused)
     streams_pause(n);
 }
 
+void net_overloaded(struct net *n)
+{
+    n->overloaded = true;
+}
+
 void net_each_socket(const struct net *n, net_socket_fn each, void *ctx)
 {
     for (uint32_t i = 0; i < n->n_sockets; i++)

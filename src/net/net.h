@@ -78,6 +78,9 @@ struct net_config {
     _Atomic uint64_t *numbers; /* of what is kept as history, also by other nets; NULL: none is */
     bool sheds; /* refuse requests by UDP at random, with `rng`, when too many come: shed.h */
     struct rng *rng;
+    /* For that: what other threads have had of a processor for what was received here and given to
+     * them. NULL: nothing. */
+    const _Atomic uint64_t *elsewhere_ns;
     /* For connections, and `rng`; the rest may be zero without them. */
     unsigned worker; /* 0 to 253: part of their numbers */
     struct net_limits limits;
@@ -162,6 +165,9 @@ static inline unsigned net_connection_worker(uint32_t connection)
 void net_deafen(struct net *n, uint32_t transport);
 /* Read nothing, on no socket, or go on: what comes meanwhile waits in the kernel's buffers. */
 void net_pause(struct net *n, bool paused);
+/* From within `receive`: what this datagram asks for is too much for who has to do it. That counts
+ * as a socket that is half full. */
+void net_overloaded(struct net *n);
 /* Each socket that is read, or accepted from, here, with the name of its transport; also from
  * another thread when the net's has ended. */
 typedef void (*net_socket_fn)(void *ctx, struct str id, int fd);

@@ -34,6 +34,7 @@ struct net {
     struct net_counters counters;
     struct tally heap; /* of connections */
     bool trace_all, paused;
+    bool overloaded; /* net_overloaded, by the batch that was read last */
     struct addr_net *traced;
     size_t n_traced;
     struct history history;

@@ -152,11 +152,12 @@ void shed_count(struct shed *s, const struct sockaddr *from, uint64_t took_ns)
 static uint64_t capacity_next(const struct shed *s, uint64_t seen, struct shed_times took)
 {
     uint64_t may_ns = took.clock - took.clock / 4, next;
+    uint64_t spent_ns = took.thread + took.elsewhere, busy_ns = s->busy_ns + took.elsewhere;
 
     if (s->full && seen / SHED_PARTS >= s->answers)
         next = (seen < s->capacity ? seen : s->capacity) / 2;
-    else if (took.thread > may_ns && s->busy_ns > took.clock / 16)
-        next = seen * may_ns / took.thread;
+    else if (spent_ns > may_ns && busy_ns > took.clock / 16)
+        next = seen * may_ns / spent_ns;
     else
         next = (seen > s->capacity ? seen : s->capacity) * 9 / 8;
     return next < CAPACITY_MIN ? CAPACITY_MIN : next > CAPACITY_MAX ? CAPACITY_MAX : next;
@@ -164,7 +165,8 @@ static uint64_t capacity_next(const struct shed *s, uint64_t seen, struct shed_t
 
 void shed_step(struct shed *s, struct rng *rng, struct shed_times now)
 {
-    struct shed_times took = { now.clock - s->begun.clock + 1, now.thread - s->begun.thread };
+    struct shed_times took = { now.clock - s->begun.clock + 1, now.thread - s->begun.thread,
+                               now.elsewhere - s->begun.elsewhere };
     uint64_t seen = sources_smooth(s, took.clock);
 
     s->capacity = capacity_next(s, seen, took);

@@ -3,13 +3,14 @@
  * with.
  *
  * A socket that is full loses whatever comes next, answers among it, and an answer that is lost
- * keeps a subscriber from being told for half a second and more. So, once it is half full, the
- * kernel is told to refuse requests at random, as many as it takes for the rest to need no more
- * than a part of the worker's time; answers always pass, and so does what comes from a source that
- * sends less than its fair part. RFC 7339 calls it loss-based overload control; here it is for
- * senders who do not cooperate. Sources are told apart by a hash of the address, with a key that
- * changes, so that nobody shares the fate of a flood for long. Private to the net folder. Threads:
- * the worker that reads the socket. */
+ * keeps a subscriber from being told for half a second and more. So, once it is half full, or
+ * another thread to which requests are handed has too much to do (net_overloaded), the kernel is
+ * told to refuse requests at random, as many as it takes for the rest to need no more than a part
+ * of the worker's time; answers always pass, and so does what comes from a source that sends less
+ * than its fair part. RFC 7339 calls it loss-based overload control; here it is for senders who do
+ * not cooperate. Sources are told apart by a hash of the address, with a key that changes, so that
+ * nobody shares the fate of a flood for long. Private to the net folder. Threads: the worker that
+ * reads the socket. */
 #pragma once
 #include "base/addr.h"
 #include "base/random.h"
@@ -21,14 +22,16 @@
 
 #define SHED_PARTS 16 /* of a request */
 
-struct shed_times {         /* ns */
-    uint64_t clock, thread; /* the latter: of a processor, what this thread has had */
+struct shed_times { /* ns */
+    uint64_t clock;
+    uint64_t thread;    /* of a processor, what this thread has had */
+    uint64_t elsewhere; /* and others, for requests that this one has handed to them */
 };
 
 struct shed {
     bool watching;
     bool filtering;     /* the kernel has been told to refuse some */
-    bool full;          /* the socket was half full in this window */
+    bool full;          /* the socket was half full in this window, or somebody overloaded */
     uint32_t share;     /* of the requests of heavy sources that pass, in parts of SHED_ALL */
     uint32_t key;       /* of the hash */
     uint32_t calm, age; /* windows since it was needed, and since the key changed */

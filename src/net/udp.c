@@ -135,13 +135,12 @@ static void deliver(struct udp_socket *s, struct mmsghdr *m)
 
 /* ---- more than can be dealt with: shed.h ---- */
 
-static struct shed_times times_now(void)
+static struct shed_times times_now(const struct net *n)
 {
-    struct timespec thread = { 0 };
-
-    (void)!clock_gettime(CLOCK_THREAD_CPUTIME_ID, &thread);
-    return (struct shed_times){ uv_hrtime(),
-                                (uint64_t)thread.tv_sec * 1000000000 + (uint64_t)thread.tv_nsec };
+    return (struct shed_times){ .clock = uv_hrtime(),
+                                .thread = clock_thread_ns(),
+                                .elsewhere =
+                                    n->cfg.elsewhere_ns ? atomic_load(n->cfg.elsewhere_ns) : 0 };
 }
 
 static void shed_tell(const struct udp_socket *s, bool was)
@@ -168,22 +167,22 @@ static void on_shed_timer(struct timer *t)
     struct udp_socket *s = CONTAINER_OF(t, struct udp_socket, shed_timer);
 
     s->shed.full = s->shed.full || shed_is_needed(s->fd);
-    shed_step(&s->shed, s->net->cfg.rng, times_now());
+    shed_step(&s->shed, s->net->cfg.rng, times_now(s->net));
     shed_do(s);
     s->shed.watching = !shed_is_over(&s->shed);
     if (s->shed.watching)
         timer_start(&s->net->cfg.loop->wheel, t, SHED_WINDOW_MS);
 }
 
-/* A batch came full: there may be more than is good. */
+/* A batch came full, or was too much for somebody: there may be more than is good. */
 static void shed_look(struct udp_socket *s)
 {
-    if (!s->net->cfg.sheds || s->shed.full || !shed_is_needed(s->fd))
+    if (!s->net->cfg.sheds || s->shed.full || (!s->net->overloaded && !shed_is_needed(s->fd)))
         return;
     s->shed.full = true;
     if (s->shed.watching)
         return;
-    shed_begin(&s->shed, s->net->cfg.rng, times_now());
+    shed_begin(&s->shed, s->net->cfg.rng, times_now(s->net));
     timer_start(&s->net->cfg.loop->wheel, &s->shed_timer, SHED_WINDOW_MS);
 }
 
@@ -223,14 +222,16 @@ static void receive_some(struct udp_socket *s)
                 log_debug(n->cfg.log, "net.receive_failed", KV("transport", s->id), KV_ERR(got));
             return;
         }
+        n->overloaded = false;
         for (int k = 0; k < got; k++)
             if (s->shed.watching)
                 deliver_watched(s, &n->ring->messages[k]);
             else
                 deliver(s, &n->ring->messages[k]);
+        if (got == RECEIVE_BATCH || n->overloaded)
+            shed_look(s);
         if (got < RECEIVE_BATCH) /* empty now; if not, poll tells again */
             return;
-        shed_look(s);
     }
 }
 
