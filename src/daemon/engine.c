@@ -20,6 +20,7 @@ static int engine_create_txn(struct engine *e, const struct engine_config *cfg)
                                    .server = g->user_agent,
                                    .compact_headers = g->compact_headers,
                                    .request = uas_request,
+                                   .admit = uas_admit,
                                    .ctx = e->uas,
                                });
 }
@@ -217,6 +218,11 @@ void engine_rewrite(struct engine *e)
 void engine_receive(struct engine *e, const struct flow *from, struct str datagram)
 {
     txn_receive(e->txn, from, datagram);
+}
+
+void engine_receive_forwarded(struct engine *e, const struct flow *from, struct str datagram)
+{
+    txn_receive_forwarded(e->txn, from, datagram);
 }
 
 int engine_transports_set(struct engine *e, const struct notifier_transport *list, size_t count)

@@ -57,6 +57,8 @@ NODISCARD int engine_record_check(const struct keep_record *record);
 void engine_rewrite(struct engine *e);
 /* A datagram came in. */
 void engine_receive(struct engine *e, const struct flow *from, struct str datagram);
+/* As txn_receive_forwarded. */
+void engine_receive_forwarded(struct engine *e, const struct flow *from, struct str datagram);
 /* As notifier_transports_set, before the settings. */
 NODISCARD int engine_transports_set(struct engine *e, const struct notifier_transport *list,
                                     size_t count);

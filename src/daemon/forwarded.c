@@ -57,8 +57,12 @@ static void datagram_run(struct inbox_message *m, void *owner)
     struct datagram_message *d = CONTAINER_OF(m, struct datagram_message, m);
     struct worker *w = owner;
     uint64_t begun_ns = d->charged_ns ? clock_thread_ns() : 0;
+    struct str datagram = { d->bytes, d->n };
 
-    engine_receive(&w->engine, &d->from, (struct str){ d->bytes, d->n });
+    if (d->among)
+        engine_receive_forwarded(&w->engine, &d->from, datagram);
+    else
+        engine_receive(&w->engine, &d->from, datagram);
     if (d->charged_ns)
         atomic_fetch_add(d->charged_ns, clock_thread_ns() - begun_ns);
     datagram_drop(m);

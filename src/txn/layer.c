@@ -293,6 +293,16 @@ void txn_refuse_stateless(struct txn_layer *t, const struct sip_message *msg,
                              .headers = headers.error ? STR_EMPTY : buf_str(&headers) });
 }
 
+bool txn_admits(struct txn_layer *t, const struct flow *from, const struct sip_message *msg)
+{
+    struct txn_refusal refusal = { .status = 500, .why = "" };
+
+    if (!t->cfg.admit || t->cfg.admit(t->cfg.ctx, msg, from, &refusal))
+        return true;
+    txn_refuse_stateless(t, msg, from, &refusal);
+    return false;
+}
+
 /* ---- receiving ---- */
 
 /* A broken response has nobody who waits for our opinion. */
@@ -301,7 +311,7 @@ static void refuse_broken(struct txn_layer *t, const struct flow *from,
 {
     t->counters.malformed++;
     log_debug(t->cfg.log, "txn.malformed", KV("fault", fault ? fault : ""), KV_U("status", status));
-    if (msg->request)
+    if (msg->request && msg->method != SIP_ACK && txn_admits(t, from, msg))
         txn_refuse_stateless(t, msg, from,
                              &(struct txn_refusal){
                                  .status = status,
@@ -324,7 +334,8 @@ void txn_broken(struct txn_layer *t, const struct flow *from, struct str head,
         refuse_broken(t, from, &msg, fault->status, fault->why);
 }
 
-void txn_receive(struct txn_layer *t, const struct flow *from, struct str datagram)
+static void receive(struct txn_layer *t, const struct flow *from, struct str datagram,
+                    bool admitted)
 {
     struct sip_message msg;
     const char *fault = NULL;
@@ -334,7 +345,7 @@ void txn_receive(struct txn_layer *t, const struct flow *from, struct str datagr
     switch (sip_message_parse(&msg, datagram, &fault)) {
     case 0:
         if (msg.request)
-            server_receive(t, from, &msg);
+            server_receive(t, from, &msg, admitted);
         else
             client_receive(t, from, &msg);
         break;
@@ -350,4 +361,14 @@ void txn_receive(struct txn_layer *t, const struct flow *from, struct str datagr
     default: /* SIP_NOT_SIP: a keep-alive, or noise */
         break;
     }
+}
+
+void txn_receive(struct txn_layer *t, const struct flow *from, struct str datagram)
+{
+    receive(t, from, datagram, false);
+}
+
+void txn_receive_forwarded(struct txn_layer *t, const struct flow *from, struct str datagram)
+{
+    receive(t, from, datagram, true);
 }

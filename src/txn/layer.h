@@ -50,13 +50,9 @@ NODISCARD int txn_print_reply(struct txn_layer *t, const struct sip_message *msg
 void txn_send_reply(struct txn_layer *t, const struct sip_message *msg, const struct flow *from,
                     bool force_rport, struct str bytes);
 
+/* False: it has been refused. */
+bool txn_admits(struct txn_layer *t, const struct flow *from, const struct sip_message *msg);
 /* txn_respond_stateless with a Warning that says why. */
-struct txn_refusal {
-    unsigned status;
-    const char *why;
-    struct str reason;      /* empty: the status's own phrase */
-    uint64_t retry_after_s; /* 0: no such header */
-};
 void txn_refuse_stateless(struct txn_layer *t, const struct sip_message *msg,
                           const struct flow *from, const struct txn_refusal *refusal);
 
@@ -75,6 +71,8 @@ static inline int branch_worker(uint64_t branch)
  * message as a whole. */
 bool client_receive_success(struct txn_layer *t, const struct flow *from, struct str datagram);
 void client_receive(struct txn_layer *t, const struct flow *from, const struct sip_message *msg);
-void server_receive(struct txn_layer *t, const struct flow *from, const struct sip_message *msg);
+/* `admitted`: by the worker that handed it over. */
+void server_receive(struct txn_layer *t, const struct flow *from, const struct sip_message *msg,
+                    bool admitted);
 void server_init(struct txn_layer *t);
 void server_drop_all(struct txn_layer *t);

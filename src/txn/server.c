@@ -514,7 +514,6 @@ static void server_begin(struct txn_layer *t, const struct flow *from,
         refuse_overload(t, from, msg);
         return;
     }
-    t->counters.requests++;
     t->handled = st;
     t->cfg.request(t->cfg.ctx, st, msg, from);
     if (!t->handled) /* it was answered */
@@ -540,7 +539,17 @@ static int dialog_worker(const struct txn_layer *t, const struct sip_message *ms
     return worker < 0 ? worker : worker % (int)t->cfg.workers;
 }
 
-void server_receive(struct txn_layer *t, const struct flow *from, const struct sip_message *msg)
+/* A datagram that is lost comes again by itself. That another worker knows it already cannot be
+ * seen here: it is asked about each time it comes. */
+static void forward(struct txn_layer *t, int worker, const struct flow *from,
+                    const struct sip_message *msg)
+{
+    if (txn_admits(t, from, msg) && txn_hand_over(t, worker, from, msg->raw) && from->connection)
+        refuse_overload(t, from, msg);
+}
+
+void server_receive(struct txn_layer *t, const struct flow *from, const struct sip_message *msg,
+                    bool admitted)
 {
     int worker = dialog_worker(t, msg);
     struct server_entry *e;
@@ -549,19 +558,20 @@ void server_receive(struct txn_layer *t, const struct flow *from, const struct s
     if (msg->method == SIP_ACK) /* for an INVITE that we refused */
         return;
     if (txn_is_elsewhere(t, worker)) {
-        /* A datagram comes again by itself. */
-        if (txn_hand_over(t, worker, from, msg->raw) && from->connection)
-            refuse_overload(t, from, msg);
+        forward(t, worker, from, msg);
         return;
     }
     key = key_of(t, msg);
-    if (msg->method == SIP_CANCEL) {
-        answer_cancel(t, from, msg, &key);
-        return;
-    }
     e = server_find(t, &key);
     if (e) {
         server_again(t, e, from, msg);
+        return;
+    }
+    t->counters.requests++;
+    if (!admitted && !txn_admits(t, from, msg))
+        return;
+    if (msg->method == SIP_CANCEL) {
+        answer_cancel(t, from, msg, &key);
     } else if (is_merged(t, msg, key.merge)) {
         t->counters.merged++;
         txn_refuse_stateless(t, msg, from,

@@ -169,6 +169,7 @@ static void storm_run(uint64_t seed)
 
     rng_init_seeded(&rng, seed);
     f->txn->cfg.request = storm_request;
+    f->txn->cfg.admit = NULL;
     f->txn->cfg.ctx = &s;
     f->txn->cfg.port.send = storm_send;
     f->txn->cfg.port.ctx = &s;

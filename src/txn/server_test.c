@@ -257,6 +257,79 @@ static void test_other_worker_is_full(void **state)
     fixture_destroy(f);
 }
 
+/* Who is not admitted is told that and nothing else, whatever he sends. */
+static void test_not_admitted(void **state)
+{
+    static const struct {
+        struct ask change;
+        const char *old; /* what comes before; NULL: nothing */
+    } cases[] = {
+        { { 0 }, NULL },
+        { { .method = "OPTIONS" }, NULL },
+        { { .method = "CANCEL" }, NULL },
+        { { .method = "CANCEL" }, "SUBSCRIBE" },
+        { { .branch = ";branch=z9hG4bKtwo" }, "SUBSCRIBE" }, /* else 482 */
+        { { .extra = "Content-Length: 99\r\n" }, NULL },     /* 400 */
+        { { .to = "<sip:100@example.com>;tag=es030000000000000001" }, NULL },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct fixture *f = fixture_create(1, 10);
+        const struct ask *change = &cases[i].change;
+        struct ask a = ask_plain();
+        size_t handled;
+
+        f->answer = 200;
+        if (cases[i].old)
+            ask_send(f, &a);
+        handled = f->handled;
+        f->admissions = 0;
+        f->refuse = 503;
+        a.method = change->method ? change->method : a.method;
+        a.branch = change->branch ? change->branch : a.branch;
+        a.to = change->to ? change->to : a.to;
+        a.extra = change->extra ? change->extra : a.extra;
+        ask_send(f, &a);
+        assert_int_equal(f->admissions, 1);
+        assert_true(fixture_last_is(f, "SIP/2.0 503 "));
+        assert_true(fixture_last_has(f, WARNING "not admitted\"\r\n"));
+        assert_true(fixture_last_has(f, "\r\nRetry-After: 7\r\n"));
+        assert_int_equal(f->handled, handled);
+        assert_int_equal(f->forwarded, 0);
+        assert_int_equal(fixture_counters(f).server_live, cases[i].old ? 1 : 0);
+        fixture_destroy(f);
+    }
+}
+
+/* Nobody is asked about what was admitted before, or is not answered. */
+static void test_admitted_once(void **state)
+{
+    struct fixture *f = fixture_create(1, 10);
+    struct ask a = ask_plain();
+    char text[2048];
+
+    (void)state;
+    f->answer = 200;
+    ask_send(f, &a);
+    assert_int_equal(f->admissions, 1);
+    f->refuse = 503;
+    ask_send(f, &a);
+    assert_true(fixture_last_is(f, "SIP/2.0 200 "));
+    a.method = "ACK";
+    ask_send(f, &a);
+    a.extra = "Content-Length: 99\r\n";
+    ask_send(f, &a);
+    assert_int_equal(f->n_sent, 2);
+    a = ask_plain();
+    a.cseq = 2;
+    ask_print(text, sizeof(text), &a);
+    txn_receive_forwarded(f->txn, &f->from, str_of(text));
+    assert_int_equal(f->handled, 2);
+    assert_int_equal(f->admissions, 1);
+    fixture_destroy(f);
+}
+
 static void test_ack_and_cancel(void **state)
 {
     struct fixture *f = fixture_create(0, 10);
@@ -394,6 +467,8 @@ int main(void)
         cmocka_unit_test(test_merged),
         cmocka_unit_test(test_another_workers_dialog),
         cmocka_unit_test(test_other_worker_is_full),
+        cmocka_unit_test(test_not_admitted),
+        cmocka_unit_test(test_admitted_once),
         cmocka_unit_test(test_ack_and_cancel),
         cmocka_unit_test(test_cancel_has_the_same_tag),
         cmocka_unit_test(test_broken_messages),

@@ -22,8 +22,9 @@ struct txn_port {
     void *ctx;
     /* 0 or -errno: a failure is a transport error of the transaction. */
     int (*send)(void *ctx, const struct flow *to, struct str bytes);
-    /* Another worker's: give it to that worker's txn_receive. NULL: there is none, everything is
-     * ours. 0; -EAGAIN, -ENOMEM: that worker has too much to do, and does not get it. */
+    /* Another worker's: give it to that worker's txn_receive_forwarded. NULL: there is none,
+     * everything is ours. 0; -EAGAIN, -ENOMEM: that worker has too much to do, and does not get it.
+     */
     int (*forward)(void *ctx, unsigned worker, const struct flow *from, struct str datagram);
     /* As net_connect. NULL: there are no connections. */
     int (*connect)(void *ctx, struct flow *flow, struct str host);
@@ -40,12 +41,26 @@ struct txn_port {
 typedef void (*txn_request_fn)(void *ctx, struct server_txn *st, const struct sip_message *msg,
                                const struct flow *from);
 
+/* Why a request is refused without a transaction. */
+struct txn_refusal {
+    unsigned status;
+    const char *why;        /* for a Warning */
+    struct str reason;      /* empty: the status's own phrase */
+    uint64_t retry_after_s; /* 0: no such header */
+};
+/* Asked of each request but a repeated one, by the worker that received it, before anything else
+ * is said to it: may it go on? Also of one that is broken, of which whatever could not be read is
+ * empty. False: that is what it is answered. */
+typedef bool (*txn_admit_fn)(void *ctx, const struct sip_message *msg, const struct flow *from,
+                             struct txn_refusal *refusal);
+
 struct txn_config {
     struct wheel *wheel;
     struct rng *rng;
     struct log *log;
     struct txn_port port;
     txn_request_fn request;
+    txn_admit_fn admit; /* NULL: each may */
     void *ctx;
     unsigned worker;  /* 0..255: our number */
     unsigned workers; /* how many there are: branches and tags that name one beyond are nobody's. 0:
@@ -70,6 +85,9 @@ void txn_compact_set(struct txn_layer *t, bool compact);
  * memory; a request that reached us twice on different branches gets 482; ACK and stray responses
  * are dropped. */
 void txn_receive(struct txn_layer *t, const struct flow *from, struct str datagram);
+
+/* The same, of what another worker has handed to this one. */
+void txn_receive_forwarded(struct txn_layer *t, const struct flow *from, struct str datagram);
 
 /* As net_config.broken: a request is answered with that. */
 void txn_broken(struct txn_layer *t, const struct flow *from, struct str head,

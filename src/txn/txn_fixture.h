@@ -40,6 +40,8 @@ struct fixture {
     struct server_txn *asked; /* the last of them */
     unsigned answer;          /* status given at once; 0: later */
     bool unforced;            /* without force_rport */
+    size_t admissions;        /* asked for */
+    unsigned refuse;          /* status given in the place of one; 0: granted */
 };
 
 static inline struct addr fixture_addr(const char *text)
@@ -91,6 +93,19 @@ static inline void fixture_request(void *ctx, struct server_txn *st, const struc
         server_txn_reject(st, f->answer, STR_EMPTY);
 }
 
+static inline bool fixture_admit(void *ctx, const struct sip_message *msg, const struct flow *from,
+                                 struct txn_refusal *refusal)
+{
+    struct fixture *f = ctx;
+
+    (void)msg;
+    (void)from;
+    f->admissions++;
+    *refusal =
+        (struct txn_refusal){ .status = f->refuse, .why = "not admitted", .retry_after_s = 7 };
+    return !f->refuse;
+}
+
 static inline struct fixture *fixture_create(unsigned worker, size_t max_server_kib)
 {
     struct fixture *f = calloc(1, sizeof(*f));
@@ -108,6 +123,7 @@ static inline struct fixture *fixture_create(unsigned worker, size_t max_server_
                                                   .log = f->log,
                                                   .port = { f, fixture_send, fixture_forward },
                                                   .request = fixture_request,
+                                                  .admit = fixture_admit,
                                                   .ctx = f,
                                                   .worker = worker,
                                                   .workers = 4,

@@ -278,8 +278,9 @@ static void tell_denied(struct uas *u, const struct uas_request *rq, const char 
              KV("source", source_print(&peer, room, sizeof(room), &rq->flow->remote)));
 }
 
-/* RFC 3261 section 21.5.4. */
-static bool refuse_often(struct uas *u, const struct uas_request *rq, struct str endpoint)
+static const char too_often[] = "there are too many requests in a second";
+
+static void tell_often(struct uas *u, const struct uas_request *rq, struct str endpoint)
 {
     char room[64];
     struct buf peer;
@@ -288,44 +289,59 @@ static bool refuse_often(struct uas *u, const struct uas_request *rq, struct str
     log_warn(u->cfg.log, "uas.too_often", KV("method", rq->msg->method_text),
              KV("endpoint", endpoint),
              KV("source", source_print(&peer, room, sizeof(room), &rq->flow->remote)));
-    /* Spread, or all of them return at once. */
-    sip_print_header_u64(&u->headers, STR("Retry-After"), 5 + rng_below(u->cfg.rng, 10));
-    return refuse(u, rq, 503, "there are too many requests in a second");
 }
 
-static bool check_source_rate(struct uas *u, struct uas_request *rq)
+/* RFC 3261 section 21.5.4. Spread, or all of them return at once. */
+static uint64_t retry_after_s(struct uas *u)
 {
-    uint32_t per_s = u->settings->general.requests_per_source;
-    struct str source = limit_source(&rq->flow->remote);
+    return 5 + rng_below(u->cfg.rng, 10);
+}
 
-    return per_s && u->cfg.limits &&
-           !limit_ask(u->cfg.limits, limit_key(u->cfg.limits, LIMIT_SOURCE, source, STR_EMPTY),
-                      per_s) &&
-           refuse_often(u, rq, STR_EMPTY);
+static bool may_ask(struct uas *u, enum limit_what what, struct str who, uint32_t per_s)
+{
+    return !per_s || !u->cfg.limits ||
+           limit_ask(u->cfg.limits, limit_key(u->cfg.limits, what, who, STR_EMPTY), per_s);
 }
 
 /* Behind the proof: nobody uses up what is another's. */
 static bool check_endpoint_rate(struct uas *u, struct uas_request *rq)
 {
-    uint32_t per_s = u->settings->general.requests_per_endpoint;
-
-    return per_s && u->cfg.limits &&
-           !limit_ask(u->cfg.limits,
-                      limit_key(u->cfg.limits, LIMIT_ENDPOINT, rq->endpoint->id, STR_EMPTY),
-                      per_s) &&
-           refuse_often(u, rq, rq->endpoint->id);
+    if (may_ask(u, LIMIT_ENDPOINT, rq->endpoint->id, u->settings->general.requests_per_endpoint))
+        return false;
+    tell_often(u, rq, rq->endpoint->id);
+    sip_print_header_u64(&u->headers, STR("Retry-After"), retry_after_s(u));
+    return refuse(u, rq, 503, too_often);
 }
 
-static bool check_acls(struct uas *u, struct uas_request *rq)
+static const struct acl_settings *acl_that_denies(const struct uas *u, const struct uas_request *rq)
 {
-    for (size_t i = 0; i < u->settings->n_acls; i++) {
-        const struct acl_settings *a = &u->settings->acls[i];
+    for (size_t i = 0; i < u->settings->n_acls; i++)
+        if (!rules_permit(u->settings, rq, &u->settings->acls[i].source,
+                          &u->settings->acls[i].contact))
+            return &u->settings->acls[i];
+    return NULL;
+}
 
-        if (rules_permit(u->settings, rq, &a->source, &a->contact))
-            continue;
-        tell_denied(u, rq, "acl", a->id);
-        return refuse(u, rq, 403, "this address is denied");
+bool uas_admit(void *uas, const struct sip_message *msg, const struct flow *from,
+               struct txn_refusal *refusal)
+{
+    struct uas *u = uas;
+    const struct uas_request rq = { .msg = msg, .flow = from, .settings = u->settings };
+    const struct acl_settings *acl;
+
+    if (!may_ask(u, LIMIT_SOURCE, limit_source(&from->remote),
+                 u->settings->general.requests_per_source)) {
+        tell_often(u, &rq, STR_EMPTY);
+        *refusal = (struct txn_refusal){ .status = 503,
+                                         .why = too_often,
+                                         .retry_after_s = retry_after_s(u) };
+    } else if ((acl = acl_that_denies(u, &rq))) {
+        tell_denied(u, &rq, "acl", acl->id);
+        *refusal = (struct txn_refusal){ .status = 403, .why = "this address is denied" };
+    } else {
+        return true;
     }
+    tell_refused(u, &rq, refusal->status, refusal->why);
     return false;
 }
 
@@ -552,9 +568,8 @@ void uas_request(void *uas, struct server_txn *st, const struct sip_message *msg
 {
     /* A Route is not looked at: the message has arrived, and phones that name us there mean us. */
     static bool (*const checks[])(struct uas *, struct uas_request *) = {
-        check_source_rate, check_acls,           check_uri,           check_max_forwards,
-        check_method,      check_require,        check_encoding,      check_dialog,
-        check_identity,    check_authentication, check_endpoint_rate, answer_options,
+        check_uri,    check_max_forwards, check_method,         check_require,       check_encoding,
+        check_dialog, check_identity,     check_authentication, check_endpoint_rate, answer_options,
     };
     struct uas *u = uas;
     struct uas_request rq = { .msg = msg, .flow = from, .txn = st, .settings = u->settings };

@@ -2,13 +2,13 @@
 /* uas.h - what happens to every request before its method's own code: RFC 3261 section 8.2 in its
  * order, and who is asking.
  *
- * Methods are registered; OPTIONS is answered here. Checks: how often 503, acl objects 403,
- * Request-URI scheme 416, Max-Forwards present but unreadable 400 (0 is fine: we are the end), a
- * Route that names us is ignored, method 405 + Allow (a known one we do not serve) or 501, Require
- * 420 + Unsupported (of many tags the first), Content-Encoding 415 + Accept-Encoding, a NOTIFY in
- * no dialog of ours 481, endpoint identification 403 or 401, its credentials 401 +
- * WWW-Authenticate, or 400. None of these answers is kept, nor that to OPTIONS. Threads: the
- * worker's. */
+ * Methods are registered; OPTIONS is answered here. Checks: how often 503, acl objects 403 (these
+ * two before anything else is answered, whatever it is: uas_admit), Request-URI scheme 416,
+ * Max-Forwards present but unreadable 400 (0 is fine: we are the end), a Route that names us is
+ * ignored, method 405 + Allow (a known one we do not serve) or 501, Require 420 + Unsupported (of
+ * many tags the first), Content-Encoding 415 + Accept-Encoding, a NOTIFY in no dialog of ours 481,
+ * endpoint identification 403 or 401, its credentials 401 + WWW-Authenticate, or 400. None of these
+ * answers is kept, nor that to OPTIONS. Threads: the worker's. */
 #pragma once
 #include "config/settings.h"
 #include "txn/limits.h"
@@ -66,7 +66,9 @@ struct uas_counters {
     uint64_t denied;    /* by the addresses of an acl or of the endpoint */
 };
 void uas_counters_get(const struct uas *u, struct uas_counters *out);
-/* The txn layer's request function: pass the struct uas as ctx. */
+/* The txn layer's functions: pass the struct uas as ctx. */
+bool uas_admit(void *uas, const struct sip_message *msg, const struct flow *from,
+               struct txn_refusal *refusal);
 void uas_request(void *uas, struct server_txn *st, const struct sip_message *msg,
                  const struct flow *from);
 

@@ -44,6 +44,7 @@ static void server_open(struct server *s, const char *pjsip_conf)
                      0);
     settings_unref(settings); /* the uas has its own reference */
     s->f->txn->cfg.request = uas_request;
+    s->f->txn->cfg.admit = uas_admit;
     s->f->txn->cfg.ctx = s->uas;
     uas_method_set(s->uas, SIP_SUBSCRIBE, STR("eventlist, 100rel"), handle, s);
     uas_method_set(s->uas, SIP_PUBLISH, STR("eventlist"), handle, s);
