@@ -237,7 +237,7 @@ int txn_print_reply(struct txn_layer *t, const struct sip_message *msg, const st
     char tag[TXN_TAG_MAX];
 
     if (!full.to_tag.n)
-        full.to_tag = txn_tag_for(t, msg, tag);
+        full.to_tag = txn_tag_for(t, from, msg, tag);
     if (!full.server.n)
         full.server = t->cfg.server;
     buf_reset(&t->out);

@@ -9,7 +9,7 @@
 struct txn_layer {
     struct txn_config cfg;
     struct map clients; /* running client transactions, by branch */
-    struct map servers; /* server transactions, by RFC 3261 section 17.2.3 */
+    struct map servers; /* server transactions, by RFC 3261 section 17.2.3 and source */
     struct map merges;  /* those of requests without a To tag, by section 8.2.2.2 */
     struct list unanswered;
     struct server_txn *handled;    /* while its handler runs, and it is not answered */
@@ -37,7 +37,8 @@ NODISCARD int txn_hand_over(struct txn_layer *t, int worker, const struct flow *
                             struct str datagram);
 
 /* A To tag for this request: the same each time it is asked. */
-struct str txn_tag_for(struct txn_layer *t, const struct sip_message *msg, char out[TXN_TAG_MAX]);
+struct str txn_tag_for(struct txn_layer *t, const struct flow *from, const struct sip_message *msg,
+                       char out[TXN_TAG_MAX]);
 struct str txn_tag_print(const struct txn_layer *t, uint64_t bits, char out[TXN_TAG_MAX]);
 
 /* Prints the response into t->out, with a To tag and the Server header filled in. 0 or the buffer's

@@ -22,8 +22,8 @@ enum {
 
 /* What a request is known by. */
 struct server_key {
-    uint64_t id;    /* all of RFC 3261 section 17.2.3 but the method */
-    uint64_t check; /* by another secret: together they are no accident */
+    uint64_t id;    /* all of RFC 3261 section 17.2.3 but the method, and where it came from */
+    uint64_t check; /* branch and sent-by, by another secret: with `id` that is no accident */
     uint64_t merge; /* section 8.2.2.2 */
     uint64_t tag;   /* what our To tag is made of */
     uint8_t method;
@@ -64,15 +64,29 @@ struct server_txn {
 
 /* ---- keys ---- */
 
+static uint64_t source_hash(const struct map *m, const struct addr *a)
+{
+    struct str host = { (const char *)&a->v4.sin_addr, sizeof(a->v4.sin_addr) };
+
+    if (a->sa.sa_family == AF_INET6)
+        host = (struct str){ (const char *)&a->v6.sin6_addr, sizeof(a->v6.sin6_addr) };
+    return map_hash(m, host);
+}
+
 /* Each text is hashed once. CSeq's number is part of the first although section 17.2.3 does
- * without: there are clients that answer a challenge on the same branch. */
-static struct server_key key_of(const struct txn_layer *t, const struct sip_message *msg)
+ * without: there are clients that answer a challenge on the same branch. So is the address, without
+ * the port: nobody shall have the answer to somebody else's request, or be in its way, who can tell
+ * what its branch will be. And From's URI is part of what two ways of one request have in common.
+ */
+static struct server_key key_of(const struct txn_layer *t, const struct flow *from,
+                                const struct sip_message *msg)
 {
     const struct map *m = &t->servers;
     uint64_t cseq = map_hash_u64(m, msg->cseq), branch = map_hash(m, msg->branch);
     uint64_t parties = map_hash_mix(map_hash(m, msg->call_id), map_hash(m, msg->from_tag));
     uint64_t host = map_hash_nocase(m, msg->via.host), port = msg->via.port ? msg->via.port : 5060;
     uint64_t method = msg->method ? msg->method : map_hash(m, msg->method_text);
+    uint64_t sent_by = map_hash_mix(host, port);
     struct server_key key = { .method = (uint8_t)msg->method };
 
     if (str_starts_nocase(msg->branch, STR("z9hG4bK"))) {
@@ -83,15 +97,19 @@ static struct server_key key_of(const struct txn_layer *t, const struct sip_mess
             map_hash_mix(map_hash_mix(map_hash(m, msg->uri), map_hash(m, msg->to_tag)), parties);
         key.check = map_hash(&t->merges, msg->call_id);
     }
-    key.id = map_hash_mix(map_hash_mix(key.id, map_hash_mix(host, port)), cseq);
+    key.id = map_hash_mix(map_hash_mix(key.id, sent_by), cseq);
+    key.id = map_hash_mix(key.id, source_hash(m, &from->remote));
+    key.check = map_hash_mix(key.check, sent_by);
     key.merge = map_hash_mix(map_hash_mix(parties, cseq), method);
+    key.merge = map_hash_mix(key.merge, map_hash(m, msg->from_parts.uri));
     key.tag = map_hash_mix(map_hash_mix(parties, branch), cseq);
     return key;
 }
 
-struct str txn_tag_for(struct txn_layer *t, const struct sip_message *msg, char out[TXN_TAG_MAX])
+struct str txn_tag_for(struct txn_layer *t, const struct flow *from, const struct sip_message *msg,
+                       char out[TXN_TAG_MAX])
 {
-    return txn_tag_print(t, key_of(t, msg).tag, out);
+    return txn_tag_print(t, key_of(t, from, msg).tag, out);
 }
 
 static struct server_entry *entry_of(struct map_node *node)
@@ -114,11 +132,13 @@ static bool has_key_of_any_method(const struct map_node *node, const void *key)
     return e->check == ((const struct server_key *)key)->check;
 }
 
-static bool is_any(const struct map_node *node, const void *key)
+/* By the same way from another address it is no other way: a NAT that has changed its mind, or
+ * somebody else. */
+static bool has_another_way(const struct map_node *node, const void *key)
 {
-    (void)node;
-    (void)key;
-    return true;
+    const struct server_entry *e = CONTAINER_OF(node, const struct server_entry, by_merge);
+
+    return e->check != ((const struct server_key *)key)->check;
 }
 
 static void entry_add(struct txn_layer *t, struct server_entry *e, uint64_t id, uint64_t merge)
@@ -474,9 +494,10 @@ static void answer_cancel(struct txn_layer *t, const struct flow *from,
             &(struct txn_refusal){ .status = 481, .why = "there is no such request to cancel" });
 }
 
-static bool is_merged(const struct txn_layer *t, const struct sip_message *msg, uint64_t merge)
+static bool is_merged(const struct txn_layer *t, const struct sip_message *msg,
+                      const struct server_key *key)
 {
-    return !msg->to_tag.n && map_find(&t->merges, merge, is_any, NULL);
+    return !msg->to_tag.n && map_find(&t->merges, key->merge, has_another_way, key);
 }
 
 static void refuse_overload(struct txn_layer *t, const struct flow *from,
@@ -561,7 +582,7 @@ void server_receive(struct txn_layer *t, const struct flow *from, const struct s
         forward(t, worker, from, msg);
         return;
     }
-    key = key_of(t, msg);
+    key = key_of(t, from, msg);
     e = server_find(t, &key);
     if (e) {
         server_again(t, e, from, msg);
@@ -572,7 +593,7 @@ void server_receive(struct txn_layer *t, const struct flow *from, const struct s
         return;
     if (msg->method == SIP_CANCEL) {
         answer_cancel(t, from, msg, &key);
-    } else if (is_merged(t, msg, key.merge)) {
+    } else if (is_merged(t, msg, &key)) {
         t->counters.merged++;
         txn_refuse_stateless(t, msg, from,
                              &(struct txn_refusal){

@@ -197,6 +197,69 @@ static void test_merged(void **state)
     fixture_destroy(f);
 }
 
+/* Where it comes from makes it another request, not the same by another way. */
+static void test_source(void **state)
+{
+    enum outcome { REPEATED, NEW, MERGED };
+    static const struct {
+        const char *first, *second, *branch;
+        enum outcome outcome;
+    } cases[] = {
+        { "192.0.2.7:5062", "192.0.2.7:5062", NULL, REPEATED },
+        { "192.0.2.7:5062", "192.0.2.7:40000", NULL, REPEATED },
+        { "192.0.2.7:5062", "192.0.2.8:5062", NULL, NEW },
+        { "[2001:db8::1]:5062", "[2001:db8::1]:40000", NULL, REPEATED },
+        { "[2001:db8::1]:5062", "[2001:db8::2]:5062", NULL, NEW },
+        { "192.0.2.7:5062", "[2001:db8::1]:5062", NULL, NEW },
+        { "192.0.2.7:5062", "192.0.2.8:5062", ";branch=z9hG4bKtwo", MERGED },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct fixture *f = fixture_create(0, 10);
+        struct ask a = ask_plain();
+
+        f->answer = 200;
+        f->from.remote = fixture_addr(cases[i].first);
+        ask_send(f, &a);
+        f->from.remote = fixture_addr(cases[i].second);
+        a.branch = cases[i].branch ? cases[i].branch : a.branch;
+        ask_send(f, &a);
+        if (f->handled != (cases[i].outcome == NEW ? 2u : 1u))
+            fail_msg("%zu", i);
+        assert_int_equal(fixture_last_is(f, "SIP/2.0 482 "), cases[i].outcome == MERGED);
+        assert_int_equal(fixture_counters(f).retransmitted_requests, cases[i].outcome == REPEATED);
+        fixture_destroy(f);
+    }
+}
+
+/* Who knows somebody's Call-ID, tag and CSeq beforehand is not in his way. */
+static void test_somebody_elses_request(void **state)
+{
+    struct fixture *f = fixture_create(0, 10);
+    char text[2048], *name;
+    struct ask a = ask_plain();
+
+    (void)state;
+    f->answer = 200;
+    a.branch = ";branch=z9hG4bKhis";
+    ask_print(text, sizeof(text), &a);
+    name = strstr(text, "alice");
+    assert_non_null(name);
+    memcpy(name, "mally", 5);
+    f->from.remote = fixture_addr("192.0.2.66:5062");
+    fixture_receive(f, text);
+    f->from.remote = fixture_addr("192.0.2.7:5062");
+    a.branch = ";branch=z9hG4bKone";
+    ask_send(f, &a);
+    assert_int_equal(f->handled, 2);
+    a.branch = ";branch=z9hG4bKtwo";
+    ask_send(f, &a);
+    assert_int_equal(f->handled, 2);
+    assert_true(fixture_last_is(f, "SIP/2.0 482 ")); /* for her own */
+    fixture_destroy(f);
+}
+
 static void test_another_workers_dialog(void **state)
 {
     struct fixture *f = fixture_create(1, 10);
@@ -465,6 +528,8 @@ int main(void)
         cmocka_unit_test(test_sent_by_spelling),
         cmocka_unit_test(test_old_clients),
         cmocka_unit_test(test_merged),
+        cmocka_unit_test(test_source),
+        cmocka_unit_test(test_somebody_elses_request),
         cmocka_unit_test(test_another_workers_dialog),
         cmocka_unit_test(test_other_worker_is_full),
         cmocka_unit_test(test_not_admitted),

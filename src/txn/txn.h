@@ -81,9 +81,9 @@ void txn_server_set(struct txn_layer *t, struct str server);
 /* Send compact header names, [system] compact_headers. */
 void txn_compact_set(struct txn_layer *t, bool compact);
 
-/* One datagram. Malformed ones are answered 400 or dropped; retransmissions are answered from
- * memory; a request that reached us twice on different branches gets 482; ACK and stray responses
- * are dropped. */
+/* One datagram. Malformed ones are answered 400 or dropped; retransmissions, which
+ * come from the same address, are answered from memory; a request that reached us twice on
+ * different branches gets 482; ACK and stray responses are dropped. */
 void txn_receive(struct txn_layer *t, const struct flow *from, struct str datagram);
 
 /* The same, of what another worker has handed to this one. */
