@@ -60,6 +60,7 @@ static void leave(struct transports *t, uint32_t slot, uint64_t linger_ms)
     if (t->list[slot].gone)
         return;
     t->list[slot].gone = true;
+    net_leave(t->net, slot);
     t->closes_ms[slot] = clock_monotonic_ms(t->wheel->clock) + linger_ms;
 }
 

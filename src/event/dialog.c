@@ -351,13 +351,24 @@ int dialog_reroute(struct dialog *d, const struct endpoint_settings *e)
     if (!r && flow.protocol != NET_UDP &&
         !target_reopen(&flow, e, head_str(d->head, HEAD_TARGET), dialog_routes(d)))
         r = -ENOTCONN;
-    if (r) {
-        log_info(n->cfg.log, "dialog.stranded", KV("endpoint", dialog_endpoint(d)),
-                 KV("call_id", head_str(d->head, HEAD_CALL_ID)), KV_ERR(r));
+    if (r)
         return DIALOG_STRANDED;
-    }
     r = dialog_redirect(d, e, &flow);
     return r ? r : DIALOG_MOVED;
+}
+
+const char *dialog_stranded_why(const struct dialog *d)
+{
+    const struct notifier *n = d->notifier;
+    const struct endpoint_settings *e = settings_endpoint(n->settings, dialog_endpoint(d));
+    const struct flow former = head_flow(d->head);
+    struct flow flow;
+
+    if (!transport_is_gone(n, former.transport))
+        return NULL;
+    return e && transport_replace(n, e, former.transport, &former.remote, &flow) == 0
+               ? "its transport is gone, and only its connection by that led to the subscriber"
+               : "its transport is gone, and no other leads to the subscriber";
 }
 
 int dialog_reopen(struct dialog *d)

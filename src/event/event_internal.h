@@ -352,6 +352,8 @@ enum dialog_way {
 };
 /* See that it has a transport. 0: as before; DIALOG_MOVED; DIALOG_STRANDED; -ENOMEM, -EMSGSIZE. */
 NODISCARD int dialog_reroute(struct dialog *d, const struct endpoint_settings *e);
+/* Why that found no way; NULL: it is not by a transport that is gone. */
+const char *dialog_stranded_why(const struct dialog *d);
 /* Its connection has ended. 0: there is another way, by one that is opened; DIALOG_STRANDED: there
  * is none; DIALOG_WAITS; -ENOMEM, -EMSGSIZE. */
 NODISCARD int dialog_reopen(struct dialog *d);

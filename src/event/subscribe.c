@@ -99,6 +99,16 @@ static bool refuse(struct ask *a, unsigned status, const char *why)
 
 /* ---- checks: each is true when it has answered ---- */
 
+/* A connection of a transport that is gone ends soon. Who was sent away for that, and asks again at
+ * once, would do it by the same. */
+static bool check_transport(struct ask *a)
+{
+    const struct flow *by = a->rq->flow;
+
+    return a->expires_s && by->connection && transport_is_gone(a->n, by->transport) &&
+           refuse(a, 503, "the transport of this connection is gone");
+}
+
 static bool check_stopping(struct ask *a)
 {
     if (a->n->stopping && !(a->n->quiet && a->usage))
@@ -636,10 +646,11 @@ static void subscribe_inside(struct ask *a)
 
 static void subscribe_new(struct ask *a)
 {
-    static bool (*const checks[])(
-        struct ask * a) = { check_stopping, check_allowed, check_event,    check_suppress,
-                            check_contact,  check_accept,  check_expires,  check_store,
-                            check_brief,    check_sizes,   check_resource, check_unsolicited };
+    static bool (*const checks[])(struct ask * a) = {
+        check_stopping, check_allowed,  check_event,      check_suppress, check_contact,
+        check_accept,   check_expires,  check_transport,  check_store,    check_brief,
+        check_sizes,    check_resource, check_unsolicited
+    };
 
     if (checks_pass(a, checks, ARRAY_LEN(checks)))
         begin(a);

@@ -635,14 +635,18 @@ void subscription_end(struct subscription *s, enum end_reason reason)
                                                       "rejected", "deactivated", "probation",
                                                       "giveup" };
     struct dialog *d = s->dialog;
+    const char *why = reason == END_DEACTIVATED ? dialog_stranded_why(d) : NULL;
 
     if (!sub_runs(s))
         return;
     watched_strand(s);
     (void)!subscription_recheck(s); /* a last look shows no more than the newest rules let it */
+    if (why)
+        log_info(d->notifier->cfg.log, "dialog.stranded", KV("endpoint", dialog_endpoint(d)),
+                 KV("call_id", head_str(d->head, HEAD_CALL_ID)), KV("why", why));
     log_info(d->notifier->cfg.log, "subscription.ended", KV("reason", reasons[reason]),
              KV("endpoint", dialog_endpoint(d)), KV("call_id", head_str(d->head, HEAD_CALL_ID)));
-    tell_subscription(s, SUBSCRIPTION_ENDED, 0, reasons[reason]);
+    tell_subscription(s, SUBSCRIPTION_ENDED, 0, why ? why : reasons[reason]);
     s->reason = (uint8_t)reason;
     sub_move(s, SUB_ENDING);
     timer_stop(d->notifier->cfg.wheel, &s->timer);

@@ -176,6 +176,20 @@ static bool choose_other(struct target *t, const struct notifier *n, const struc
     return true;
 }
 
+/* Down the connection it came on: what browsers write into Contact cannot be reached. One of a
+ * transport that is gone ends soon, so that another leads there if it can. */
+static void choose_connection(struct target *t, const struct notifier *n,
+                              const struct endpoint_settings *e, struct str routes)
+{
+    const struct addr remote = t->flow.remote;
+    struct flow other;
+
+    if (transport_is_gone(n, t->flow.transport) &&
+        transport_replace(n, e, t->flow.transport, &remote, &other) == 0 &&
+        target_reopen(&other, e, buf_str(&t->uri), routes))
+        t->flow = other;
+}
+
 static void choose_flow(struct target *t, const struct notifier *n, const struct uas_request *rq,
                         const struct sip_uri *contact, struct str routes)
 {
@@ -183,9 +197,10 @@ static void choose_flow(struct target *t, const struct notifier *n, const struct
     struct addr local, remote;
 
     t->flow = *rq->flow;
-    if (t->flow.connection)
-        return; /* down the connection it came on: what browsers write into Contact cannot be
-                   reached */
+    if (t->flow.connection) {
+        choose_connection(t, n, rq->endpoint, routes);
+        return;
+    }
     if (choose_other(t, n, rq, contact, routes))
         return;
     choose_remote(t, rq, contact, routes);
@@ -280,8 +295,8 @@ int target_choose(struct target *t, const struct notifier *n, const struct uas_r
 {
     t->secure = is_secure(rq, contact);
     buf_init_on(&t->uri, t->uri_room, sizeof(t->uri_room));
-    choose_flow(t, n, rq, contact, routes);
     print_target(t, rq, contact, routes);
+    choose_flow(t, n, rq, contact, routes);
     return t->uri.error;
 }
 

@@ -15,6 +15,7 @@ enum {
     BLOCKED_MS = 20000,     /* without taking a byte of what waits */
     DRAIN_MS = 60000,       /* until all that waited at one time is taken, byte by byte or not */
     HALF_MS = 4000,         /* for the answers to who has ended */
+    QUIET_MS = 5000,        /* of a transport that is gone: then nothing is under way */
     LEAVING_MS = 4000,      /* until the peer has read what was sent last, and ended */
     OUT_MAX = 1 << 20,      /* what may wait for one peer before requests wait elsewhere */
     WAITING_MAX = 64 << 20, /* and for all */
@@ -203,10 +204,14 @@ static uint64_t state_due(const struct connection *c)
 
 static uint64_t idle_due(const struct connection *c)
 {
-    uint64_t idle_ms = c->net->cfg.limits.idle_ms;
     uint64_t last_ms = c->received_ms > c->sent_ms ? c->received_ms : c->sent_ms;
+    uint64_t idle_ms = c->net->cfg.limits.idle_ms;
 
-    return idle_ms && c->state == CONNECTION_OPEN ? last_ms + idle_ms : UINT64_MAX;
+    if (c->state != CONNECTION_OPEN)
+        return UINT64_MAX;
+    if (c->stream->leaving)
+        return last_ms + QUIET_MS;
+    return idle_ms ? last_ms + idle_ms : UINT64_MAX;
 }
 
 /* Only who has spoken SIP is sent more of it. */
@@ -274,6 +279,11 @@ static void on_due(struct timer *t)
     if (state_due(c) <= now || (is_midway(c) && c->begun_ms + MESSAGE_MS <= now)) {
         counters->lost_late += c->state == CONNECTION_OPENING || c->state == CONNECTION_OPEN;
         connection_lose(c, "it does not go on", 0);
+        return;
+    }
+    if (idle_due(c) <= now && c->stream->leaving) {
+        tell(c, LOG_LEVEL_DEBUG, "net.connection_ended", "its transport is gone", 0);
+        tcp_close(c);
         return;
     }
     if (idle_due(c) <= now) {

@@ -181,6 +181,9 @@ NODISCARD int net_adopt_connection(struct net *n, uint32_t transport, int fd);
  * NET_ANY_CONNECTION. */
 void net_find_connection(struct net *n, struct flow *flow);
 size_t net_unsent(const struct net *n); /* 0: the kernel has taken everything */
+/* Its connections, those too that are still to come, end when nothing has been said by them for
+ * five seconds. Of datagrams nothing changes. */
+void net_leave(struct net *n, uint32_t transport);
 /* Close one transport, with its connections: what is queued is sent if the kernel takes it, and its
  * index names nothing any more. */
 void net_close(struct net *n, uint32_t transport);

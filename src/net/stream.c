@@ -686,6 +686,15 @@ void net_limits_set(struct net *n, const struct net_limits *limits)
             tcp_arm(n->streams->slots[i]);
 }
 
+void net_leave(struct net *n, uint32_t transport)
+{
+    for (struct stream *s = stream_find(n, transport); s; s = s->next) {
+        s->leaving = true;
+        LIST_FOREACH (it, &s->connections)
+            tcp_arm(CONTAINER_OF(it, struct connection, of_stream));
+    }
+}
+
 bool stream_shut(struct net *n, uint32_t transport)
 {
     struct stream *s = stream_find(n, transport);

@@ -428,6 +428,42 @@ static void test_keep_alive(void **state)
     bench_destroy(b);
 }
 
+/* Of a transport that is gone: who has nothing more to say, and who comes meanwhile. */
+static void test_leaving(void **state)
+{
+    struct bench *b = bench_create();
+    struct side s;
+    int fds[2];
+
+    (void)state;
+    side_open(&s, b);
+    s.answer = STR(ANSWER);
+    fds[0] = plug(&s);
+    put(fds[0], STR(ONE));
+    UNTIL(&s, s.received == 1);
+    expect(&s, fds[0], STR(ANSWER));
+    net_leave(s.net, 3);
+    b->added_ms += 3000;
+    turn(&s);
+    put(fds[0], STR(ONE));
+    fds[1] = plug(&s);
+    UNTIL(&s, s.received == 2);
+    expect(&s, fds[0], STR(ANSWER));
+    b->added_ms += 3000;
+    turn(&s);
+    assert_int_equal(counters(&s).connections, 2);
+    b->added_ms += 2000;
+    expect_end(&s, fds[0]);
+    expect_end(&s, fds[1]);
+    assert_int_equal(counters(&s).connections, 0);
+    assert_int_equal(counters(&s).lost_idle, 0);
+    assert_int_equal(s.n_lost, 2);
+    close(fds[0]);
+    close(fds[1]);
+    side_close(&s);
+    bench_destroy(b);
+}
+
 /* Sooner than somebody is given up who never speaks: the first one, too. */
 static void test_keep_alive_of_seconds(void **state)
 {
@@ -618,6 +654,7 @@ int main(void)
         cmocka_unit_test(test_nobody_there),   cmocka_unit_test(test_listening),
         cmocka_unit_test(test_reads_by_drops), cmocka_unit_test(test_lost_while_received),
         cmocka_unit_test(test_not_admitted),   cmocka_unit_test(test_qos),
+        cmocka_unit_test(test_leaving),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

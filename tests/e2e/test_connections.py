@@ -7,7 +7,7 @@ import time
 import unittest
 
 import harness
-from harness import DEFAULT_FILES, Extstated, Message, Phone, Subscription, sipp, wait_for
+from harness import DEFAULT_FILES, Extstated, Message, Phone, Subscription, free_port, sipp, wait_for
 
 FILES = {
     "pjsip.conf": DEFAULT_FILES["pjsip.conf"] + """
@@ -134,6 +134,42 @@ class Connections(unittest.TestCase):
 
     def counter(self, name):
         return self.daemon.tool("status")[0]["network"][name]
+
+    def test_transport_moved(self):
+        """Connections of a transport that a reload takes away end in order: who can be called is told by another one, who
+        cannot is sent away and told so, and nobody goes down a way that is about to end."""
+        self.daemon.write("extstate.conf", "[journal]\nenabled=yes\n")
+        self.daemon.stop()
+        self.daemon.start()
+        near, tied, new = self.phone(), self.phone(user="carol"), free_port()
+        for phone in (near, tied):
+            self.assertEqual(phone.subscribe().status, 200)
+            phone.notify()
+        text = FILES["pjsip.conf"].replace("protocol=tcp\nbind=127.0.0.1:{port}", f"protocol=tcp\nbind=127.0.0.1:{new}")
+        self.daemon.reload(pjsip_conf=text)
+        called = self.accept()
+        moved = near.notify(called)
+        self.assertEqual(moved["Contact"], f"<sip:127.0.0.1:{new};transport=TCP>")
+        self.assertRegex(moved["Subscription-State"], "^active;")
+        self.assertEqual(tied.notify()["Subscription-State"], "terminated;reason=deactivated")
+        tied.dialog = None
+        answer = tied.subscribe()
+        self.assertEqual(answer.status, 503)
+        self.assertIn("the transport of this connection is gone", answer["Warning"])
+        near.dialog.target = moved["Contact"].strip("<>")
+        self.assertEqual(near.subscribe().status, 200)
+        near.notify(called)
+        why = "its transport is gone, and only its connection by that led to the subscriber"
+        self.assertEqual(len(re.findall(f'dialog.stranded endpoint=carol .* why="{why}"', self.daemon.log())), 1)
+        wait_for("the journal", lambda: why in self.daemon.tool("history", "1000@users", plain=True))
+        for phone in (near, tied):  # long before the 32 s in which an answer may come
+            self.assertEqual(phone.stream.receive(), b"")
+        self.daemon.set("Custom:1000", "INUSE")
+        self.assertIn("confirmed", near.notify(called).body)
+        again = StreamPhone(new, self.port, user="carol")
+        self.addCleanup(again.stream.close)
+        self.assertEqual(again.subscribe().status, 200)
+        again.notify()
 
     def check_nothing_opened(self):
         self.listening.settimeout(0.3)
