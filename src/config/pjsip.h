@@ -21,6 +21,7 @@ struct transport_draft {
     struct str bind; /* the default port depends on the protocol */
     struct str external_hostname;
     uint32_t external_port;
+    bool allow_reload;
 };
 
 enum auth_type { AUTH_USERPASS, AUTH_MD5, AUTH_DIGEST, AUTH_GOOGLE_OAUTH };
@@ -203,6 +204,10 @@ NODISCARD int pjsip_keep_former(struct pjsip_reader *p, enum pjsip_kind kind,
                                 const struct conf_section *s, size_t index);
 /* Drafts of what there is one of, as it was in the former settings. 0 or a negative errno. */
 NODISCARD int global_former(struct pjsip_reader *p, void *draft);
+/* Of a transport what its sockets are; whom it takes for outside, and what it calls itself then,
+ * stays as it is. */
+NODISCARD int transport_socket_former(struct pjsip_reader *p, struct transport_settings *t,
+                                      const struct transport_settings *former);
 NODISCARD int system_former(struct pjsip_reader *p, void *draft);
 /* A former compositor in memory of its own. 0 or -ENOMEM. */
 NODISCARD int compositor_former(struct reading *r, struct compositor_settings *c,

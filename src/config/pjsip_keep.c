@@ -386,6 +386,22 @@ int global_former(struct pjsip_reader *p, void *draft)
     return object_renew(p->r->arena, global_copied, draft, &renewed);
 }
 
+int transport_socket_former(struct pjsip_reader *p, struct transport_settings *t,
+                            const struct transport_settings *former)
+{
+    const struct transport_settings now = *t;
+    size_t renewed;
+
+    *t = *former;
+    t->domain = now.domain;
+    t->external_address = now.external_address;
+    t->external_port = now.external_port;
+    t->local_nets = now.local_nets;
+    t->n_local_nets = now.n_local_nets;
+    t->symmetric = now.symmetric;
+    return object_renew(p->r->arena, transport_copied, (char *)t, &renewed);
+}
+
 int system_former(struct pjsip_reader *p, void *draft)
 {
     const struct global_settings *g = &p->r->source->former->global;

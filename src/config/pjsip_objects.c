@@ -76,6 +76,46 @@ static int tls_settle(struct pjsip_reader *p, struct transport_settings *t,
     return 0;
 }
 
+static bool socket_is_same(const struct transport_settings *a, const struct transport_settings *b)
+{
+    const struct str *const texts[][2] = {
+        { &a->cert_file, &b->cert_file }, { &a->key_file, &b->key_file },
+        { &a->password, &b->password },   { &a->ca_file, &b->ca_file },
+        { &a->ca_path, &b->ca_path },     { &a->cipher, &b->cipher }
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        if (!str_equal(*texts[i][0], *texts[i][1]))
+            return false;
+    return a->protocol == b->protocol && addr_equal(&a->bind, &b->bind) && a->tos == b->tos &&
+           a->cos == b->cos && a->keepalive == b->keepalive &&
+           a->keepalive_idle_s == b->keepalive_idle_s &&
+           a->keepalive_interval_s == b->keepalive_interval_s &&
+           a->keepalive_probes == b->keepalive_probes && a->tls_version == b->tls_version &&
+           a->verify_server == b->verify_server && a->verify_client == b->verify_client &&
+           a->require_client_cert == b->require_client_cert && a->wildcards == b->wildcards;
+}
+
+/* With allow_reload = no: the socket that there is goes on as it is. */
+static int transport_stay(struct pjsip_reader *p, struct transport_draft *d,
+                          const struct conf_section *s)
+{
+    const struct settings *before = p->r->source->former;
+    const struct transport_settings *former =
+        before && !d->allow_reload ? settings_transport(before, s->name) : NULL;
+    int r;
+
+    if (!former || socket_is_same(&d->t, former))
+        return 0;
+    reading_tell(
+        p->r, DIAG_WARNING, pjsip_place(s, STR("allow_reload")),
+        "transport [%.*s] goes on as it is, as allow_reload = no asks; what has changed of "
+        "its socket counts from the next start",
+        STR_FMT(s->name));
+    r = transport_socket_former(p, &d->t, former);
+    return r ? r : tls_settle(p, &d->t, s);
+}
+
 /* Whether it can be had is as much part of what is read as the text: the same text is something
  * else once the address is free. */
 static int transport_listen(struct pjsip_reader *p, struct transport_settings *t,
@@ -125,6 +165,8 @@ int transport_finish(struct pjsip_reader *p, void *draft, const struct conf_sect
     if (transport_settle_external(p, d, s))
         return SCHEMA_REFUSED;
     r = tls_settle(p, &d->t, s);
+    if (!r)
+        r = transport_stay(p, d, s);
     if (r)
         return r;
     r = transport_listen(p, &d->t, s);

@@ -282,6 +282,10 @@ static const struct option transport_options[] = {
     { "bind", OPTION_ADDR, AT(transport_draft, bind), .flags = OPTION_REQUIRED | OPTION_VITAL,
       .meaning = "Where to listen. The port is 5060 when not given, with tls 5061, with ws 8088, "
                  "with wss 8089." },
+    { "allow_reload", OPTION_BOOL, AT(transport_draft, allow_reload), .fallback = "yes",
+      .meaning = "With no, a reload leaves protocol, bind, tos, cos, keep-alive and what is about "
+                 "TLS as they are until the next start; a certificate that is renewed in its file "
+                 "is taken up." },
     { "domain", OPTION_HOST, AT(transport_draft, t.domain),
       .meaning = "A domain that is ours in addition to the address." },
     { "external_signaling_address", OPTION_HOST, AT(transport_draft, t.external_address),
@@ -353,7 +357,7 @@ const struct schema transport_schema = {
     .meaning = "A socket for SIP. Without any transport no SIP is served.",
     OPTIONS(transport_options),
     .object_size = sizeof(struct transport_draft),
-    .ignored = "allow_reload async_operations external_media_address "
+    .ignored = "async_operations external_media_address "
                "websocket_write_timeout ",
 };
 

@@ -170,6 +170,68 @@ static void test_transport_problems(void **state)
                "symmetric_transport?\n");
 }
 
+/* What its sockets are stays until the next start, what they call themselves does not. */
+static void test_allow_reload(void **state)
+{
+    static const struct {
+        const char *before, *after;
+        bool stays;
+    } rows[] = {
+        { "bind=127.0.0.2\n", "bind=127.0.0.3\n", false },
+        { "bind=127.0.0.2\n", "allow_reload=yes\nbind=127.0.0.3\n", false },
+        { "bind=127.0.0.2\n", "allow_reload=no\nbind=127.0.0.3\n", true },
+        { "allow_reload=no\nbind=127.0.0.2\n", "allow_reload=yes\nbind=127.0.0.3\n", false },
+        { "bind=127.0.0.2\n", "allow_reload=no\nbind=127.0.0.2\nprotocol=tcp\n", true },
+        { "bind=127.0.0.2\n", "allow_reload=no\nbind=127.0.0.2\ntos=cs3\n", true },
+        { "bind=127.0.0.2\n", "allow_reload=no\nbind=127.0.0.2\ncos=3\n", true },
+        { "bind=127.0.0.2\n", "allow_reload=no\nbind=127.0.0.2\ntcp_keepalive_enable=yes\n", true },
+        { "bind=127.0.0.2\nprotocol=tls\ncert_file=/a\n",
+          "allow_reload=no\nbind=127.0.0.2\nprotocol=tls\ncert_file=/b\n", true },
+        { "bind=127.0.0.2\nprotocol=tls\ncert_file=/a\n",
+          "allow_reload=no\nbind=127.0.0.2\nprotocol=tls\ncert_file=/a\nmethod=tlsv1_3\n", true },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct transport_settings *t, *former;
+        struct loaded before, after;
+        char text[400];
+
+        snprintf(text, sizeof(text), "[t]\ntype=transport\n%s", rows[i].before);
+        before = load(text, NULL);
+        former = settings_transport(before.s, STR("t"));
+        assert_non_null(former);
+        snprintf(text, sizeof(text),
+                 "[t]\ntype=transport\n%sdomain=d.example\nexternal_signaling_address=e.example\n"
+                 "external_signaling_port=5099\nlocal_net=10.0.0.0/8\nsymmetric_transport=yes\n",
+                 rows[i].after);
+        after = load_source((struct settings_source){ .former = before.s }, text, NULL);
+        t = settings_transport(after.s, STR("t"));
+        assert_non_null(t);
+        assert_str(buf_str(&after.diag.text),
+                   rows[i].stays ? "etc/pjsip.conf:3: warning: transport [t] goes on as it is, as "
+                                   "allow_reload = no asks; what has changed of its socket counts "
+                                   "from the next start\n"
+                                 : "");
+        if (rows[i].stays) {
+            assert_int_equal(t->protocol, former->protocol);
+            assert_true(addr_equal(&t->bind, &former->bind));
+            assert_true(str_equal(t->cert_file, former->cert_file));
+            assert_int_equal(t->tos + t->cos + t->keepalive + t->tls_version, 0);
+        } else {
+            assert_addr(&t->bind, "127.0.0.3:5060");
+        }
+        unload(&before); /* nothing of it is borrowed */
+        assert_str(t->domain, "d.example");
+        assert_str(t->external_address, "e.example");
+        assert_int_equal(t->external_port, 5099);
+        assert_int_equal(t->n_local_nets, 1);
+        assert_true(t->symmetric);
+        assert_true(t->cert_file.n == 0 || str_equal(t->cert_file, STR("/a")));
+        unload(&after);
+    }
+}
+
 static void test_domain_alias(void **state)
 {
     struct loaded l = load(UDP "[example.net]\ntype=domain_alias\ndomain=example.org\n"
@@ -198,9 +260,13 @@ static void test_no_transport(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_types),        cmocka_unit_test(test_duplicates),
-        cmocka_unit_test(test_strict),       cmocka_unit_test(test_domain_alias),
-        cmocka_unit_test(test_transport),    cmocka_unit_test(test_transport_problems),
+        cmocka_unit_test(test_types),
+        cmocka_unit_test(test_duplicates),
+        cmocka_unit_test(test_strict),
+        cmocka_unit_test(test_allow_reload),
+        cmocka_unit_test(test_domain_alias),
+        cmocka_unit_test(test_transport),
+        cmocka_unit_test(test_transport_problems),
         cmocka_unit_test(test_no_transport),
     };
 

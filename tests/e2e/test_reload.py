@@ -84,6 +84,23 @@ multi_user=yes
             daemon.set("Custom:1000", "INUSE")
             self.assertEqual(phone.notify().peer[1], daemon.port)
 
+    def test_stays(self):
+        """With allow_reload = no a transport is where it was until it may move."""
+        new = free_port()
+        with Extstated() as daemon, Phone(daemon.port) as phone:
+            phone.subscribe("1000")
+            phone.notify()
+            daemon.write("pjsip.conf", pjsip(transport("udp", f"127.0.0.1:{new}", "allow_reload=no\n")))
+            told = "pjsip.conf:5: warning: transport [udp] goes on as it is, as allow_reload = no asks"
+            dry = daemon.tool("reload", "--dry-run", plain=True)
+            self.assertIn(told, dry)
+            self.assertIn(told, daemon.tool("reload", plain=True))
+            self.assertEqual(self.listeners(daemon), [("udp", f"127.0.0.1:{daemon.port}")])
+            self.assertIsNone(phone.notify(QUIET))
+            daemon.reload(pjsip_conf=pjsip(transport("udp", f"127.0.0.1:{new}", "allow_reload=yes\n")))
+            self.assertEqual(phone.notify().peer[1], new)
+            self.assertEqual(self.listeners(daemon), [("udp", f"127.0.0.1:{new}")])
+
     def test_wider_and_narrower(self):
         """The same port with and without the address: one of ours is no obstacle to another."""
         for workers in (1, 2):
