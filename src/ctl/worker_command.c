@@ -608,6 +608,7 @@ static const struct counter net_fields[] = {
     COUNTER(net_counters, refused_source),
     COUNTER(net_counters, lost_slow),
     COUNTER(net_counters, lost_late),
+    COUNTER(net_counters, lost_unfinished),
     COUNTER(net_counters, lost_broken),
     COUNTER(net_counters, lost_idle),
     COUNTER(net_counters, pings),

@@ -106,9 +106,16 @@ static void out_free(struct connection *c)
     count(c);
 }
 
+/* What is there of a message that has begun. */
+static void in_hold(struct connection *c)
+{
+    held_set(&c->net->streams->begun, &c->in.held, c->in.room + (c->record ? TLS_RECORD_BYTES : 0));
+}
+
 static void in_drop(struct connection *c)
 {
     in_free(c);
+    in_hold(c);
     count(c);
 }
 
@@ -124,6 +131,7 @@ static void connection_end(struct connection *c)
     connection_move(c, CONNECTION_CLOSED);
     timer_stop(&n->cfg.loop->wheel, &c->timer);
     out_free(c);
+    held_set(&n->streams->begun, &c->in.held, 0);
     tally_again(&n->heap, &c->counted, 0);
     tls_link_destroy(c->tls);
     c->tls = NULL;
@@ -167,10 +175,10 @@ static void poll_renew(struct connection *c)
                     (c->blocked || (opening && !c->wants_read) ? UV_WRITABLE : 0));
 }
 
-/* Has a message begun that is not whole? */
+/* Has a message, or a record of TLS, begun that is not whole? */
 static bool is_midway(const struct connection *c)
 {
-    return c->web ? web_is_midway(c) : c->in.n;
+    return c->record || (c->web ? web_is_midway(c) : c->in.n);
 }
 
 bool tcp_is_idle(const struct connection *c)
@@ -562,20 +570,48 @@ static bool take_messages(struct connection *c, struct str *bytes)
 
 /* ---- what has begun ---- */
 
+static void lose_unfinished(struct connection *c)
+{
+    c->net->counters.lost_unfinished++;
+    tell(c, LOG_LEVEL_WARN, "net.unfinished_full", "too much has begun that is not whole", 0);
+    in_drop(c); /* of nobody is a message being received now */
+    connection_end(c);
+}
+
+/* Who sends whole messages has none that is old. -EDQUOT: its own is the oldest. */
+static int in_make_room(const struct connection *c, size_t more)
+{
+    const struct held *begun = &c->net->streams->begun;
+
+    while (begun->bytes + more > c->net->cfg.held_max && !list_empty(&begun->order)) {
+        struct connection *first = CONTAINER_OF(begun->order.next, struct connection, in.held.of);
+
+        if (first == c)
+            return -EDQUOT;
+        lose_unfinished(first);
+    }
+    return 0;
+}
+
 static int in_reserve(struct connection *c, size_t least)
 {
     size_t room = c->framer.whole ? c->framer.whole : IN_FIRST;
     char *p;
+    int r;
 
     while (room < least)
         room *= 2;
     if (room <= c->in.room)
         return 0;
+    r = in_make_room(c, room - c->in.room);
+    if (r)
+        return r;
     p = realloc(c->in.p, room);
     if (!p)
         return -ENOMEM;
     c->in.p = p;
     c->in.room = room;
+    in_hold(c);
     count(c);
     return 0;
 }
@@ -594,24 +630,61 @@ static int in_keep(struct connection *c, struct str rest)
     if (!c->in.n)
         memcpy(c->in.p, rest.p, rest.n);
     c->in.n = rest.n;
+    in_hold(c);
     return 0;
+}
+
+static void begin(struct connection *c)
+{
+    c->begun_ms = now_of(c);
+    held_renew(&c->net->streams->begun, &c->in.held);
+}
+
+/* All is read that has come. */
+static int record_look(struct connection *c)
+{
+    bool had = is_midway(c), had_record = c->record;
+    int r;
+
+    c->record = tls_link_is_midway(c->tls);
+    r = c->record && !had_record ? in_make_room(c, TLS_RECORD_BYTES) : 0;
+    in_hold(c);
+    if (!r && c->record && !had) {
+        begin(c);
+        tcp_arm(c);
+    }
+    return r;
+}
+
+static void reading_failed(struct connection *c, int error)
+{
+    if (error == -EDQUOT) {
+        lose_unfinished(c);
+        return;
+    }
+    c->net->counters.lost_tls += error == -EPROTO;
+    connection_lose(c, "", error);
 }
 
 static void take_bytes(struct connection *c, struct str bytes)
 {
     bool had = is_midway(c), spoken = c->spoken;
     bool same = c->web ? web_take(c, &bytes) : take_messages(c, &bytes);
+    int r = 0;
 
     if (c->state != CONNECTION_OPEN)
         return;
-    if (!bytes.n) {
+    c->record = false; /* it has ended with these bytes */
+    if (bytes.n)
+        r = in_keep(c, bytes);
+    else
         in_drop(c);
-    } else if (in_keep(c, bytes)) {
-        connection_lose(c, "", -ENOMEM);
+    if (r) {
+        reading_failed(c, r);
         return;
     }
     if (is_midway(c) && !(had && same))
-        c->begun_ms = now_of(c);
+        begin(c);
     else if (c->spoken == spoken) /* whoever has begun to speak is sent keep-alives */
         return;
     tcp_arm(c);
@@ -635,8 +708,10 @@ static ssize_t read_some(struct connection *c, struct str *bytes)
     ssize_t r;
 
     if (c->state == CONNECTION_OPEN && c->in.n) {
-        if (in_reserve(c, c->in.n + 1))
-            return -ENOMEM;
+        int failed = in_reserve(c, c->in.n + 1);
+
+        if (failed)
+            return failed;
         from = c->in.p;
         at = from + c->in.n;
         room = c->in.room - c->in.n;
@@ -674,11 +749,14 @@ static void on_readable(struct connection *c)
         n->counters.receive_calls++;
         if (r == -EINTR)
             continue;
-        if (r == -EAGAIN || r == -EWOULDBLOCK)
+        if (r == -EAGAIN || r == -EWOULDBLOCK) {
+            r = c->tls && c->state == CONNECTION_OPEN ? record_look(c) : 0;
+            if (r)
+                reading_failed(c, (int)r);
             return;
+        }
         if (r < 0) {
-            n->counters.lost_tls += r == -EPROTO;
-            connection_lose(c, "", (int)r);
+            reading_failed(c, (int)r);
             return;
         }
         if (r == 0) {
@@ -822,6 +900,7 @@ int tcp_create(struct connection **out, struct stream *s, int fd, const struct f
     c->wants_read = !to;
     list_init(&c->of_stream);
     list_init(&c->dirty);
+    list_init(&c->in.held.of);
     timer_init(&c->timer, on_due);
     if (to) {
         c->local = to->local;

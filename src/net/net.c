@@ -18,6 +18,8 @@ int net_create(struct net **out, const struct net_config *cfg)
     if (!n)
         goto out;
     n->cfg = *cfg;
+    if (!cfg->held_max)
+        n->cfg.held_max = NET_HELD_MAX;
     history_init(&n->history);
     r = udp_ring_create(&n->ring);
     if (r)

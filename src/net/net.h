@@ -68,6 +68,8 @@ struct net_limits {       /* of connections */
                                anybody's. Borrowed for as long as the limits count */
 };
 
+enum { NET_HELD_MAX = 64 << 20 };
+
 struct net_config {
     struct loop *loop;
     struct log *log;
@@ -84,6 +86,9 @@ struct net_config {
     /* For connections, and `rng`; the rest may be zero without them. */
     unsigned worker; /* 0 to 253: part of their numbers */
     struct net_limits limits;
+    /* Bytes on the heap for messages that have begun, of all connections; over it those that have
+     * begun first are ended. 0: NET_HELD_MAX. */
+    size_t held_max;
     /* A message of which only the head could be told apart, or nothing, so that nothing is
      * answered. The connection is closed when what is sent now has gone. */
     void (*broken)(void *ctx, const struct flow *from, struct str head,
@@ -238,6 +243,7 @@ struct net_counters {
     uint64_t refused_source;            /* not admitted */
     uint64_t lost_slow;                 /* did not take what was sent */
     uint64_t lost_late;                 /* begun, and not gone on with: a handshake, a message */
+    uint64_t lost_unfinished;           /* for too much that had begun, of all */
     uint64_t lost_broken, lost_idle, pings, pongs;
     uint64_t handshakes, resumed; /* of TLS; the latter among the former */
     uint64_t lost_tls;            /* failed ones, and what was no TLS later */

@@ -496,6 +496,7 @@ static int streams_create(struct streams **out, struct rng *rng)
     if (!ss)
         return r;
     list_init(&ss->dirty);
+    list_init(&ss->begun.order);
     r = map_init(&ss->by_remote, rng);
     if (r) {
         free(ss);

@@ -48,6 +48,35 @@ struct web {          /* what a connection of WebSocket has besides */
     struct websocket frames;
 };
 
+/* What connections have on the heap in one direction. There is a bound for all of them, over which
+ * goes whoever has had it for longest. */
+struct held {
+    struct list order; /* holding.of */
+    size_t bytes;
+};
+struct holding { /* of one */
+    struct list of;
+    size_t bytes; /* 0: it is in no list */
+};
+
+static inline void held_set(struct held *h, struct holding *of, size_t bytes)
+{
+    if (!bytes)
+        list_remove(&of->of);
+    else if (!of->bytes)
+        list_append(&h->order, &of->of);
+    h->bytes += bytes - of->bytes;
+    of->bytes = bytes;
+}
+
+/* What it has now is something newer. */
+static inline void held_renew(struct held *h, struct holding *of)
+{
+    list_remove(&of->of);
+    if (of->bytes)
+        list_append(&h->order, &of->of);
+}
+
 struct connection {
     uv_poll_t poll;
     struct net *net;
@@ -64,12 +93,14 @@ struct connection {
     bool opened;                  /* by us */
     bool wants_read;              /* what opening waits for */
     bool mapped, blocked, spoken; /* waits for writable; has sent us anything */
+    bool record;                  /* OpenSSL has the beginning of one */
     struct addr local, remote;
     struct framer framer;
     struct {
         char *p;
         size_t n, room;
-    } in; /* the beginning of a message; of WebSocket what is decoded of it */
+        struct holding held; /* with the record */
+    } in;                    /* the beginning of a message; of WebSocket what is decoded of it */
     struct {
         char *p;
         size_t at, n, room; /* at..n waits */
@@ -93,8 +124,9 @@ struct streams {
     struct list dirty; /* with something to write */
     uint32_t *lost;    /* since the last flush; two for each slot fit */
     size_t n_lost;
-    size_t waiting; /* bytes to be sent, of all */
-    char *scratch;  /* what is read goes here first */
+    size_t waiting;    /* bytes to be sent, of all */
+    struct held begun; /* messages that are not whole */
+    char *scratch;     /* what is read goes here first */
 };
 
 /* connection.c */

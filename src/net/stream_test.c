@@ -488,6 +488,60 @@ static void test_keep_alive_of_seconds(void **state)
     bench_destroy(b);
 }
 
+/* Whoever began first goes, and nobody who sends whole messages. */
+static void test_unfinished(void **state)
+{
+    static const struct str head = STR_INIT(START "Content-Length: 9000\r\n\r\n");
+    static char more[3000];
+    const struct str piece = { more, sizeof(more) };
+    struct bench *b = bench_create();
+    struct net_config cfg;
+    struct side s;
+    int first, second, whole, third;
+
+    (void)state;
+    memset(more, 'x', sizeof(more));
+    cfg = usual(&s, b, 5);
+    cfg.held_max = 20000;
+    assert_int_equal(side_create(&s, b, &cfg, "127.0.0.1", NET_TCP), 0);
+    s.answer = STR(ANSWER);
+    whole = plug(&s);
+    first = plug(&s);
+    second = plug(&s);
+    third = plug(&s);
+    feed(&s, whole, STR(START));
+    feed(&s, first, STR(ONE));
+    feed(&s, first, head); /* what it claims is made room for */
+    feed(&s, second, STR(START "Subject: "));
+    feed(&s, first, piece);
+    feed(&s, second, piece);
+    feed(&s, whole, STR("Content-Length: 3\r\n\r\nabc" ONE START)); /* the last one is young */
+    assert_int_equal(counters(&s).lost_unfinished, 0);
+    feed(&s, third, head);
+    assert_int_equal(counters(&s).lost_unfinished, 1);
+    expect(&s, first, STR(ANSWER));
+    expect_end(&s, first);
+    feed(&s, whole, STR("Content-Length: 3\r\n\r\nabc" START));
+    expect(&s, whole, STR(ANSWER ANSWER ANSWER));
+    feed(&s, second, piece);
+    assert_int_equal(counters(&s).lost_unfinished, 1);
+    put(second, piece); /* there is room for it alone no more, and it is the oldest */
+    UNTIL(&s, counters(&s).lost_unfinished == 2);
+    UNTIL(&s, is_over(&s, second));
+    for (unsigned i = 0; i < 3; i++)
+        feed(&s, third, piece);
+    UNTIL(&s, s.received == 5); /* 9000 of them */
+    feed(&s, whole, STR("Content-Length: 3\r\n\r\nabc"));
+    assert_int_equal(s.received, 6);
+    assert_int_equal(counters(&s).connections, 2);
+    close(first);
+    close(second);
+    close(whole);
+    close(third);
+    side_close(&s);
+    bench_destroy(b);
+}
+
 static void test_limit(void **state)
 {
     struct bench *b = bench_create();
@@ -655,6 +709,7 @@ int main(void)
         cmocka_unit_test(test_reads_by_drops), cmocka_unit_test(test_lost_while_received),
         cmocka_unit_test(test_not_admitted),   cmocka_unit_test(test_qos),
         cmocka_unit_test(test_leaving),
+        cmocka_unit_test(test_unfinished),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -225,6 +225,24 @@ static inline void expect_end(struct side *s, int fd)
     UNTIL(s, take(s, fd, got, sizeof(got), &end) == 0 && end);
 }
 
+/* And all of it is read. */
+static inline void feed(struct side *s, int fd, struct str text)
+{
+    uint64_t before = counters(s).received_bytes;
+
+    put(fd, text);
+    UNTIL(s, counters(s).received_bytes == before + text.n);
+}
+
+static inline bool is_over(struct side *s, int fd)
+{
+    char byte;
+    bool end;
+
+    (void)!take(s, fd, &byte, 1, &end);
+    return end;
+}
+
 static inline void side_close(struct side *s)
 {
     net_destroy(s->net);

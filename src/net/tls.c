@@ -483,6 +483,11 @@ bool tls_link_pending(const struct tls_link *l)
     return SSL_pending(l->ssl) > 0;
 }
 
+bool tls_link_is_midway(const struct tls_link *l)
+{
+    return SSL_has_pending(l->ssl) == 1;
+}
+
 const char *tls_link_why(const struct tls_link *l)
 {
     return l->why[0] ? l->why : NULL;

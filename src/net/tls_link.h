@@ -32,6 +32,9 @@ ssize_t tls_link_read(struct tls_link *l, void *p, size_t n);
 ssize_t tls_link_write(struct tls_link *l, const void *p, size_t n);
 /* Is there more to read that the kernel does not know of? */
 bool tls_link_pending(const struct tls_link *l);
+/* After -EAGAIN: has a record begun, which takes TLS_RECORD_BYTES until it is whole? */
+enum { TLS_RECORD_BYTES = 17 << 10 };
+bool tls_link_is_midway(const struct tls_link *l);
 void tls_link_end(struct tls_link *l); /* nothing is written any more */
 /* What went wrong, or NULL. Until the next call. */
 const char *tls_link_why(const struct tls_link *l);

@@ -250,6 +250,42 @@ static void test_reads_nothing(void **state)
     bench_destroy(b);
 }
 
+/* Neither fragments nor pings make a message younger. */
+static void test_unfinished(void **state)
+{
+    static const struct str begun = STR_INIT("\x01\x88" MASK "OPTIONS ");
+    struct bench *b = bench_create();
+    struct net_config cfg;
+    struct side s;
+    int first, second, third;
+
+    (void)state;
+    cfg = usual(&s, b, 5);
+    cfg.held_max = 2500; /* two that have just begun */
+    assert_int_equal(side_create(&s, b, &cfg, "127.0.0.1", NET_WS), 0);
+    s.answer = STR(ANSWER);
+    first = browse(&s);
+    second = browse(&s);
+    third = browse(&s);
+    feed(&s, first, begun);
+    feed(&s, second, begun);
+    feed(&s, first, STR("\x89\x80" MASK "\0\x85" MASK "sip:a"));
+    expect(&s, first, STR("\x8a\0"));
+    feed(&s, second, STR("\x80\x92" MASK "sip:a SIP/2.0\r\n\r\n\r" MESSAGE));
+    expect(&s, second, STR(ANSWERED ANSWERED));
+    feed(&s, second, begun);
+    assert_int_equal(counters(&s).lost_unfinished, 0);
+    feed(&s, third, begun);
+    assert_int_equal(counters(&s).lost_unfinished, 1);
+    expect_end(&s, first);
+    assert_int_equal(counters(&s).connections, 2);
+    close(first);
+    close(second);
+    close(third);
+    side_close(&s);
+    bench_destroy(b);
+}
+
 /* ---- who is found, and handed on ---- */
 
 static void test_never_opened(void **state)
@@ -332,6 +368,7 @@ int main(void)
         cmocka_unit_test(test_refused),      cmocka_unit_test(test_violations),
         cmocka_unit_test(test_patience),     cmocka_unit_test(test_reads_nothing),
         cmocka_unit_test(test_never_opened), cmocka_unit_test(test_handed_on),
+        cmocka_unit_test(test_unfinished),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
