@@ -9,18 +9,17 @@
 #include <unistd.h>
 
 enum {
-    OPENING_MS = 10000,     /* to be connected */
-    FIRST_MS = 20000,       /* from there to the first message or keep-alive */
-    MESSAGE_MS = 20000,     /* from the first byte of a message to its last */
-    BLOCKED_MS = 20000,     /* without taking a byte of what waits */
-    DRAIN_MS = 60000,       /* until all that waited at one time is taken, byte by byte or not */
-    HALF_MS = 4000,         /* for the answers to who has ended */
-    QUIET_MS = 5000,        /* of a transport that is gone: then nothing is under way */
-    LEAVING_MS = 4000,      /* until the peer has read what was sent last, and ended */
-    OUT_MAX = 1 << 20,      /* what may wait for one peer before requests wait elsewhere */
-    WAITING_MAX = 64 << 20, /* and for all */
-    OUT_SOON = 64 << 10,    /* more is not gathered before it is written */
-    READS = 4,              /* per readable event: others want their turn */
+    OPENING_MS = 10000,  /* to be connected */
+    FIRST_MS = 20000,    /* from there to the first message or keep-alive */
+    MESSAGE_MS = 20000,  /* from the first byte of a message to its last */
+    BLOCKED_MS = 20000,  /* without taking a byte of what waits */
+    DRAIN_MS = 60000,    /* until all that waited at one time is taken, byte by byte or not */
+    HALF_MS = 4000,      /* for the answers to who has ended */
+    QUIET_MS = 5000,     /* of a transport that is gone: then nothing is under way */
+    LEAVING_MS = 4000,   /* until the peer has read what was sent last, and ended */
+    OUT_MAX = 1 << 20,   /* what may wait for one peer before requests wait elsewhere */
+    OUT_SOON = 64 << 10, /* more is not gathered before it is written */
+    READS = 4,           /* per readable event: others want their turn */
     SCRATCH = 65536,
     IN_FIRST = 1024,
 };
@@ -103,6 +102,7 @@ static void out_free(struct connection *c)
     c->out.p = NULL;
     c->out.at = c->out.n = c->out.room = c->mark = 0;
     c->blocked = false;
+    held_set(&c->net->streams->unsent, &c->out.held, 0);
     count(c);
 }
 
@@ -267,10 +267,10 @@ static void send_ping(struct connection *c)
     c->framer.pong_due = !c->web;
 }
 
-static void lose_slow(struct connection *c)
+static void lose_slow(struct connection *c, const char *why)
 {
     c->net->counters.lost_slow++;
-    tell(c, LOG_LEVEL_WARN, "net.peer_slow", "it does not take what is sent to it", 0);
+    tell(c, LOG_LEVEL_WARN, "net.peer_slow", why, 0);
     connection_end(c);
 }
 
@@ -281,7 +281,7 @@ static void on_due(struct timer *t)
     uint64_t now = now_of(c);
 
     if (c->blocked && (c->blocked_ms + BLOCKED_MS <= now || c->marked_ms + DRAIN_MS <= now)) {
-        lose_slow(c);
+        lose_slow(c, "it does not take what is sent to it");
         return;
     }
     if (state_due(c) <= now || (is_midway(c) && c->begun_ms + MESSAGE_MS <= now)) {
@@ -333,6 +333,7 @@ static bool write_some(struct connection *c)
             if (!c->mark) {
                 c->mark = c->out.n - c->out.at;
                 c->marked_ms = now_of(c);
+                held_renew(&c->net->streams->unsent, &c->out.held);
             }
             c->blocked = true;
             return true;
@@ -375,25 +376,58 @@ void tcp_flush(struct connection *c)
         tcp_arm(c);
 }
 
-static int out_reserve(struct connection *c, size_t more)
+/* How much memory it takes that so much more waits. */
+static size_t out_growth(const struct connection *c, size_t more)
 {
     size_t room = c->out.room ? c->out.room : IN_FIRST;
+
+    while (room < c->out.n - c->out.at + more)
+        room *= 2;
+    return room - c->out.room;
+}
+
+/* Who takes what is sent to him does not pay for those who do not. 0 or -ENOTCONN: he is one of
+ * those. */
+static int out_make_room(struct connection *c, size_t more)
+{
+    const struct held *unsent = &c->net->streams->unsent;
+
+    while (unsent->bytes + out_growth(c, more) > c->net->cfg.held_max &&
+           !list_empty(&unsent->order)) {
+        struct connection *first = CONTAINER_OF(unsent->order.next, struct connection, out.held.of);
+
+        if (list_empty(&first->dirty))
+            lose_slow(first, "too much waits for all, and for this one for longest");
+        else
+            tcp_flush(first); /* it has waited for the end of the turn only */
+        if (c->state == CONNECTION_CLOSED)
+            return -ENOTCONN;
+    }
+    return 0;
+}
+
+static int out_reserve(struct connection *c, size_t more)
+{
+    int r = out_make_room(c, more);
+    size_t growth;
     char *p;
 
+    if (r)
+        return r;
+    growth = out_growth(c, more);
     if (c->out.at && c->out.n + more > c->out.room) {
         memmove(c->out.p, c->out.p + c->out.at, c->out.n - c->out.at);
         c->out.n -= c->out.at;
         c->out.at = 0;
     }
-    while (room < c->out.n + more)
-        room *= 2;
-    if (room == c->out.room)
+    if (!growth)
         return 0;
-    p = realloc(c->out.p, room);
+    p = realloc(c->out.p, c->out.room + growth);
     if (!p)
         return -ENOMEM;
     c->out.p = p;
-    c->out.room = room;
+    c->out.room += growth;
+    held_set(&c->net->streams->unsent, &c->out.held, c->out.room);
     count(c);
     return 0;
 }
@@ -415,15 +449,15 @@ static bool may_send(const struct connection *c, struct str bytes)
  * have some more room, and who does not take those either asks in vain. */
 static int find_room(struct connection *c, struct str bytes)
 {
-    size_t waits = c->out.n - c->out.at + bytes.n, all = c->net->streams->waiting + bytes.n;
+    size_t waits = c->out.n - c->out.at + bytes.n;
 
-    if (c->out.n == c->out.at || (waits <= OUT_MAX && all <= WAITING_MAX))
-        return 0; /* who takes what is sent to him does not pay for those who do not */
+    if (waits <= OUT_MAX)
+        return 0;
     if (!is_answer(bytes))
         return -EAGAIN;
-    if (waits <= (size_t)2 * OUT_MAX && all <= (size_t)2 * WAITING_MAX)
+    if (waits <= (size_t)2 * OUT_MAX)
         return 0;
-    lose_slow(c);
+    lose_slow(c, "it does not take the answers to what it asks");
     return -ENOTCONN;
 }
 
@@ -901,6 +935,7 @@ int tcp_create(struct connection **out, struct stream *s, int fd, const struct f
     list_init(&c->of_stream);
     list_init(&c->dirty);
     list_init(&c->in.held.of);
+    list_init(&c->out.held.of);
     timer_init(&c->timer, on_due);
     if (to) {
         c->local = to->local;

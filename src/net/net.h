@@ -86,8 +86,9 @@ struct net_config {
     /* For connections, and `rng`; the rest may be zero without them. */
     unsigned worker; /* 0 to 253: part of their numbers */
     struct net_limits limits;
-    /* Bytes on the heap for messages that have begun, of all connections; over it those that have
-     * begun first are ended. 0: NET_HELD_MAX. */
+    /* Bytes on the heap for messages that have begun, and as many for what waits to be sent, of all
+     * connections; over it those are ended that have begun first, or that have not taken what waits
+     * for longest. 0: NET_HELD_MAX. */
     size_t held_max;
     /* A message of which only the head could be told apart, or nothing, so that nothing is
      * answered. The connection is closed when what is sent now has gone. */

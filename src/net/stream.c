@@ -497,6 +497,7 @@ static int streams_create(struct streams **out, struct rng *rng)
         return r;
     list_init(&ss->dirty);
     list_init(&ss->begun.order);
+    list_init(&ss->unsent.order);
     r = map_init(&ss->by_remote, rng);
     if (r) {
         free(ss);
@@ -527,8 +528,8 @@ static void stream_close(struct stream *s)
     while (s) {
         struct stream *next = s->next;
 
-        LIST_FOREACH_SAFE (it, &s->connections)
-            tcp_close(CONTAINER_OF(it, struct connection, of_stream));
+        while (!list_empty(&s->connections)) /* what is said at the end of one may end others */
+            tcp_close(CONTAINER_OF(s->connections.next, struct connection, of_stream));
         timer_stop(&s->net->cfg.loop->wheel, &s->pause);
         s->net = NULL;
         uv_close((uv_handle_t *)&s->poll, on_stream_closed);

@@ -104,6 +104,7 @@ struct connection {
     struct {
         char *p;
         size_t at, n, room; /* at..n waits */
+        struct holding held;
     } out;
     uint64_t since_ms;   /* in this state */
     uint64_t begun_ms;   /* of the message in `in` */
@@ -124,9 +125,10 @@ struct streams {
     struct list dirty; /* with something to write */
     uint32_t *lost;    /* since the last flush; two for each slot fit */
     size_t n_lost;
-    size_t waiting;    /* bytes to be sent, of all */
-    struct held begun; /* messages that are not whole */
-    char *scratch;     /* what is read goes here first */
+    size_t waiting;     /* bytes to be sent, of all */
+    struct held begun;  /* messages that are not whole */
+    struct held unsent; /* what waits, with the room it has left when some has gone */
+    char *scratch;      /* what is read goes here first */
 };
 
 /* connection.c */

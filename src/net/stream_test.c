@@ -322,6 +322,62 @@ static void test_reads_by_drops(void **state)
     bench_destroy(b);
 }
 
+static struct flow greet(struct side *s, int fd)
+{
+    size_t before = s->received;
+
+    put(fd, STR(ONE));
+    UNTIL(s, s->received == before + 1);
+    return s->last;
+}
+
+/* All who do not read have one bound, also for the first thing that is sent to them; over it goes
+ * whom it has waited for longest, and who reads is told everything. */
+static void test_many_read_nothing(void **state)
+{
+    static char large[32768];
+    const struct str request = { large, sizeof(large) };
+    enum { HELD_MAX = 80000 }; /* of two of these what the kernel does not take */
+    struct bench *b = bench_create();
+    struct net_config cfg;
+    struct flow flows[CONNECTIONS_MAX - 1], last;
+    struct side s;
+    int fds[CONNECTIONS_MAX - 1], reader;
+    size_t waits = 0;
+
+    (void)state;
+    cfg = usual(&s, b, 5);
+    cfg.held_max = HELD_MAX;
+    assert_int_equal(side_create(&s, b, &cfg, "127.0.0.1", NET_TCP), 0);
+    reader = plug(&s);
+    last = greet(&s, reader);
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+        fds[i] = plug(&s);
+        flows[i] = greet(&s, fds[i]);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++, waits = net_unsent(s.net)) {
+        assert_int_equal(counters(&s).lost_slow, 0);
+        while (net_unsent(s.net) == waits && !counters(&s).lost_slow) {
+            assert_int_equal(net_send(s.net, &flows[i], request), 0);
+            assert_true(net_unsent(s.net) <= HELD_MAX);
+            net_flush(s.net);
+        }
+        for (unsigned k = 0; k < 2; k++) {
+            assert_int_equal(net_send(s.net, &last, STR(ANSWER ANSWER)), 0);
+            expect(&s, reader, STR(ANSWER ANSWER));
+        }
+    }
+    assert_int_equal(counters(&s).lost_slow, 1);
+    assert_int_equal(s.n_lost, 1);
+    assert_int_equal(s.lost[0], flows[0].connection);
+    net_close(s.net, 3);
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+        close(fds[i]);
+    close(reader);
+    side_close(&s);
+    bench_destroy(b);
+}
+
 /* What is sent while a message is received may end the connection; the message stays. */
 static void on_receive_and_lose(void *ctx, const struct flow *from, struct str message)
 {
@@ -708,8 +764,8 @@ int main(void)
         cmocka_unit_test(test_nobody_there),   cmocka_unit_test(test_listening),
         cmocka_unit_test(test_reads_by_drops), cmocka_unit_test(test_lost_while_received),
         cmocka_unit_test(test_not_admitted),   cmocka_unit_test(test_qos),
-        cmocka_unit_test(test_leaving),
-        cmocka_unit_test(test_unfinished),
+        cmocka_unit_test(test_leaving),        cmocka_unit_test(test_unfinished),
+        cmocka_unit_test(test_many_read_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
