@@ -107,7 +107,7 @@ static int dial(struct pbx *p, const struct dns_targets *found)
     for (size_t i = 0; i < n; i++)
         addresses[i] = found->list[i].addr;
     r = net_dial_open(&p->dial,
-                      &(struct net_dial_config){ .loop = &p->pbxs->cfg.loop->uv,
+                      &(struct net_dial_config){ .loop = p->pbxs->cfg.loop,
                                                  .host = p->spec->host,
                                                  .addresses = addresses,
                                                  .n_addresses = n,

@@ -554,6 +554,12 @@ void tcp_receive(struct connection *c, struct str message)
     struct net *n = c->net;
     const struct flow from = flow_of(c);
 
+    if (c->tls && tls_link_is_expired(c->tls)) { /* a new connection would be refused, too */
+        n->counters.lost_tls++;
+        tell(c, LOG_LEVEL_WARN, "net.tls_expired", "the certificate of the peer has expired", 0);
+        tcp_close(c);
+        return;
+    }
     n->counters.received++;
     connection_trace(c, false, message);
     net_names_ref(from.names); /* the connection may end meanwhile */
@@ -894,7 +900,7 @@ static int tls_prepare(struct connection *c, struct str host)
                                         .client = c->opened,
                                         .host = host,
                                         .remote = &c->remote,
-                                        .now_ms = now_of(c) };
+                                        .clock = c->net->cfg.loop->clock };
 
     if (!net_is_secure(c->stream->protocol))
         return 0;

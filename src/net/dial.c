@@ -25,7 +25,7 @@ struct net_dial {
     uv_poll_t poll; /* while it has a descriptor */
     bool polling, closing, paused;
     enum dial_state state;
-    uv_loop_t *loop;
+    struct loop *loop;
     struct net_dial_port cb;
     struct net_tls *tls;
     struct tls_link *secure; /* NULL: without */
@@ -136,7 +136,7 @@ static int descriptor_set(struct net_dial *l, int fd)
         close(fd);
         return r;
     }
-    r = uv_poll_init(l->loop, &l->poll, fd);
+    r = uv_poll_init(&l->loop->uv, &l->poll, fd);
     if (r) {
         close(fd);
         return r;
@@ -232,7 +232,7 @@ static void connected(struct net_dial *l)
                                                              .client = true,
                                                              .host = { l->host, l->host_n },
                                                              .remote = &l->addresses[l->next - 1],
-                                                             .now_ms = uv_now(l->loop) });
+                                                             .clock = l->loop->clock });
     if (r) {
         ended(l, strerror(-r));
         return;

@@ -21,7 +21,7 @@ struct net_dial_port {
 enum { NET_DIAL_ADDRESSES = 16 };
 
 struct net_dial_config {
-    uv_loop_t *loop;
+    struct loop *loop;
     struct str host;              /* whom a certificate has to name; copied, as is all */
     const struct addr *addresses; /* with their ports; the first NET_DIAL_ADDRESSES of them count */
     size_t n_addresses;

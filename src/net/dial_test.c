@@ -114,7 +114,7 @@ static void turn(struct fixture *f)
 static int open_to(struct fixture *f, const struct addr *addresses, size_t n)
 {
     return net_dial_open(&f->dial,
-                         &(struct net_dial_config){ .loop = &f->loop.uv,
+                         &(struct net_dial_config){ .loop = &f->loop,
                                                     .host = STR("pbx.example"),
                                                     .addresses = addresses,
                                                     .n_addresses = n,

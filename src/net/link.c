@@ -286,7 +286,8 @@ int net_link_create(struct net_link **out, const struct net_link_spec *spec)
                                                               .fd = spec->fd,
                                                               .client = spec->client,
                                                               .host = spec->host,
-                                                              .remote = &spec->remote });
+                                                              .remote = &spec->remote,
+                                                              .clock = spec->loop->clock });
         if (r)
             goto out;
     }

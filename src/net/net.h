@@ -247,7 +247,7 @@ struct net_counters {
     uint64_t lost_unfinished;           /* for too much that had begun, of all */
     uint64_t lost_broken, lost_idle, pings, pongs;
     uint64_t handshakes, resumed; /* of TLS; the latter among the former */
-    uint64_t lost_tls;            /* failed ones, and what was no TLS later */
+    uint64_t lost_tls;            /* failed ones, what was no TLS later, expired certificates */
     uint64_t websockets;          /* opening handshakes that were accepted */
     uint64_t websockets_refused;
     /* On the heap, malloc's own included: connections, but for what OpenSSL has for each; messages

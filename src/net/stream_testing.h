@@ -24,7 +24,7 @@ enum { LOST_MAX = 8, CONNECTIONS_MAX = 4, IDLE_MS = 600000, KEEP_ALIVE_MS = 9000
 struct bench {
     struct loop loop;
     struct clock clock;
-    uint64_t added_ms;
+    uint64_t added_ms, added_wall_ms;
     struct rng rng;
     struct log *log;
     int log_fd;
@@ -48,8 +48,7 @@ static inline uint64_t moved_ms(void *ctx)
 
 static inline uint64_t wall_ms(void *ctx)
 {
-    (void)ctx;
-    return clock_wall_ms(&clock_system);
+    return clock_wall_ms(&clock_system) + ((struct bench *)ctx)->added_wall_ms;
 }
 
 static inline struct bench *bench_create(void)

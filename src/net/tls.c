@@ -19,8 +19,10 @@ struct net_tls {
 struct tls_link {
     SSL *ssl;
     struct net_tls *tls;
+    const struct clock *clock;
     struct addr remote;
     struct net_names *names; /* of a client */
+    uint64_t expires_ms;     /* its certificate */
     uint64_t verified_ms;    /* the certificate of a server, by this connection or a former one */
     bool client, done, dead; /* the latter: nothing may be said any more */
     char why[120];
@@ -123,6 +125,84 @@ static int use_ciphers(struct maker *m)
     return 0;
 }
 
+/* ---- how long what was verified is good ---- */
+
+static uint64_t time_of(const ASN1_TIME *t)
+{
+    struct tm tm;
+    time_t seconds = ASN1_TIME_to_tm(t, &tm) == 1 ? timegm(&tm) : 0;
+
+    return seconds > 0 ? (uint64_t)seconds * 1000 : 0;
+}
+
+static bool is_past(const struct tls_link *l, uint64_t wall_ms)
+{
+    return clock_wall_ms(l->clock) >= wall_ms;
+}
+
+/* What goes with the session of a client, into the ticket that it keeps: a session is taken up
+ * again without the certificates being looked at, and each time there is a new ticket. */
+struct ticket {
+    uint64_t expires_ms;  /* the first of the certificates; UINT64_MAX: none counts */
+    uint64_t verified_ms; /* by the clock that is not set */
+};
+
+/* Of a handshake in which they were looked at. */
+static struct ticket ticket_make(const struct tls_link *l)
+{
+    STACK_OF(X509) *chain = SSL_get0_verified_chain(l->ssl);
+    struct ticket t = { UINT64_MAX, clock_monotonic_ms(l->clock) };
+
+    for (int i = 0; i < sk_X509_num(chain); i++) {
+        uint64_t ends_ms = time_of(X509_get0_notAfter(sk_X509_value(chain, i)));
+
+        if (ends_ms < t.expires_ms)
+            t.expires_ms = ends_ms;
+    }
+    return t;
+}
+
+static bool ticket_read(struct ticket *out, SSL_SESSION *session)
+{
+    void *data;
+    size_t n;
+
+    if (!session || SSL_SESSION_get0_ticket_appdata(session, &data, &n) != 1 || n != sizeof(*out))
+        return false;
+    memcpy(out, data, sizeof(*out));
+    return true;
+}
+
+static int on_ticket(SSL *ssl, void *ctx)
+{
+    const struct tls_link *l = SSL_get_app_data(ssl);
+    struct ticket t;
+
+    (void)ctx;
+    if (SSL_session_reused(ssl) == 1)
+        return 1; /* it goes on as it was */
+    t = ticket_make(l);
+    return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), &t, sizeof(t));
+}
+
+static SSL_TICKET_RETURN on_ticket_shown(SSL *ssl, SSL_SESSION *session, const unsigned char *key,
+                                         size_t key_n, SSL_TICKET_STATUS status, void *ctx)
+{
+    const struct tls_link *l = SSL_get_app_data(ssl);
+    bool readable = status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW;
+    struct ticket t;
+
+    (void)key;
+    (void)key_n;
+    (void)ctx;
+    if (!readable || !ticket_read(&t, session) ||
+        (t.expires_ms != UINT64_MAX &&
+         (is_past(l, t.expires_ms) ||
+          clock_monotonic_ms(l->clock) - t.verified_ms >= TLS_SESSION_MS)))
+        return SSL_TICKET_RETURN_IGNORE_RENEW;
+    return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+}
+
 static struct tls_server server_of(const struct tls_link *l)
 {
     return (struct tls_server){ &l->remote, tls_link_host(l) };
@@ -157,7 +237,8 @@ static int use_habits(struct maker *m)
     /* Who comes back brings its session with it: kept are those with servers only, and by us. */
     SSL_CTX_set_session_cache_mode(m->ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(m->ctx, on_session);
-    return SSL_CTX_set_session_id_context(m->ctx, sessions, sizeof(sessions) - 1) == 1 &&
+    return SSL_CTX_set_session_ticket_cb(m->ctx, on_ticket, on_ticket_shown, NULL) == 1 &&
+                   SSL_CTX_set_session_id_context(m->ctx, sessions, sizeof(sessions) - 1) == 1 &&
                    SSL_CTX_set_min_proto_version(m->ctx, versions[m->spec->version]) == 1
                ? 0
                : bad(m, "method");
@@ -312,24 +393,40 @@ static bool names_server(const struct tls_link *l)
 /* One whose certificate was not asked for, or not looked at, has none. */
 static int names_client(struct tls_link *l)
 {
+    struct ticket t = ticket_make(l);
     bool good = l->tls->client_mode & SSL_VERIFY_PEER && SSL_get_verify_result(l->ssl) == X509_V_OK;
     GENERAL_NAMES *names = good ? names_of_peer(l) : NULL;
     int r = names ? names_read(&l->names, names) : 0;
 
     GENERAL_NAMES_free(names);
+    if (SSL_session_reused(l->ssl) == 1 && !ticket_read(&t, SSL_get_session(l->ssl)))
+        t.expires_ms = 0;
+    l->expires_ms = t.expires_ms;
     return r;
 }
 
 /* ---- one connection ---- */
 
-static int session_resume(struct tls_link *l, uint64_t now_ms)
+static SSL_SESSION *session_take(struct tls_link *l)
 {
     const struct tls_server server = server_of(l);
-    SSL_SESSION *session;
+    uint64_t now_ms = clock_monotonic_ms(l->clock), verified_ms = now_ms;
+    SSL_SESSION *session = tls_sessions_take(l->tls->sessions, &server, now_ms, &verified_ms);
+    X509 *cert = session ? SSL_SESSION_get0_peer(session) : NULL;
+
+    if (cert && is_past(l, time_of(X509_get0_notAfter(cert)))) {
+        SSL_SESSION_free(session);
+        session = NULL;
+    }
+    l->verified_ms = session ? verified_ms : now_ms;
+    return session;
+}
+
+static int session_resume(struct tls_link *l)
+{
+    SSL_SESSION *session = session_take(l);
     int r;
 
-    l->verified_ms = now_ms;
-    session = tls_sessions_take(l->tls->sessions, &server, now_ms, &l->verified_ms);
     r = !session || SSL_set_session(l->ssl, session) == 1 ? 0 : -ENOMEM;
     SSL_SESSION_free(session);
     return r;
@@ -347,6 +444,8 @@ int tls_link_create(struct tls_link **out, const struct tls_link_spec *spec)
     if (!l)
         return r;
     l->tls = net_tls_ref(spec->tls);
+    l->clock = spec->clock;
+    l->expires_ms = UINT64_MAX;
     l->client = spec->client;
     l->remote = *spec->remote;
     l->host_n = host_n;
@@ -355,7 +454,7 @@ int tls_link_create(struct tls_link **out, const struct tls_link_spec *spec)
     l->ssl = SSL_new(spec->tls->ctx);
     if (l->ssl && SSL_set_app_data(l->ssl, l) == 1 && SSL_set_fd(l->ssl, spec->fd) == 1 &&
         (!l->client || !host_n || SSL_set_tlsext_host_name(l->ssl, l->host) == 1))
-        r = l->client ? session_resume(l, spec->now_ms) : 0;
+        r = l->client ? session_resume(l) : 0;
     if (r) {
         tls_link_destroy(l);
         return r;
@@ -506,6 +605,11 @@ bool tls_link_verifies(const struct tls_link *l)
 const struct net_names *tls_link_names(const struct tls_link *l)
 {
     return l->names;
+}
+
+bool tls_link_is_expired(const struct tls_link *l)
+{
+    return l->expires_ms != UINT64_MAX && is_past(l, l->expires_ms);
 }
 
 bool tls_link_resumed(const struct tls_link *l)

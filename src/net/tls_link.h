@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include "base/addr.h"
+#include "base/clock.h"
 #include "net/names.h"
 #include "net/tls.h"
 
@@ -18,7 +19,7 @@ struct tls_link_spec {
     bool client;
     struct str host;
     const struct addr *remote;
-    uint64_t now_ms;
+    const struct clock *clock;
 };
 /* 0, -ENOMEM, -EPROTO. */
 NODISCARD int tls_link_create(struct tls_link **out, const struct tls_link_spec *spec);
@@ -43,4 +44,7 @@ struct str tls_link_host(const struct tls_link *l);
 bool tls_link_verifies(const struct tls_link *l);
 /* Whom the certificate of a client names, when it is good. Borrowed; NULL: there is none. */
 const struct net_names *tls_link_names(const struct tls_link *l);
+/* Is the certificate of a client, or one that it rests on, good no more, though it was at the
+ * handshake? One that nobody has asked for does not count. */
+bool tls_link_is_expired(const struct tls_link *l);
 bool tls_link_resumed(const struct tls_link *l);

@@ -9,6 +9,8 @@
 
 #include "net/tls.h"
 
+enum { VALID_S = 86400 }; /* a certificate, where it does not matter */
+
 struct pki {
     char dir[32], ca[48], server[48];
     EVP_PKEY *key; /* everybody's */
@@ -62,9 +64,9 @@ static void pki_init(struct pki *p)
     snprintf(p->server, sizeof(p->server), "%s/server.pem", p->dir);
     p->key = EVP_EC_gen("P-256");
     assert_non_null(p->key);
-    p->authority = certificate_make(p, "authority", NULL, 86400);
+    p->authority = certificate_make(p, "authority", NULL, VALID_S);
     write_pem(p->ca, p->authority, NULL);
-    server = certificate_make(p, "server", "DNS:server.example", 86400);
+    server = certificate_make(p, "server", "DNS:server.example", VALID_S);
     write_pem(p->server, server, p->key);
     X509_free(server);
 }
@@ -78,28 +80,58 @@ static void pki_fini(struct pki *p)
     EVP_PKEY_free(p->key);
 }
 
-/* Certificates of clients are looked at, and none is necessary. */
-static void side_open_tls(struct side *s, const struct net_config *cfg, const struct pki *p)
+/* Certificates are looked at, and of clients none is necessary. */
+static struct net_tls *tls_make(const struct pki *p, const char *cert)
 {
-    struct net_stream_options options = { .tls = NULL };
-    const struct net_tls_spec spec = { .cert_file = str_of(p->server),
+    const struct net_tls_spec spec = { .cert_file = str_of(cert),
                                        .ca_file = str_of(p->ca),
+                                       .verify_server = true,
                                        .verify_client = true };
     const char *option;
+    struct net_tls *t;
     struct buf why;
 
     buf_init(&why, 200);
-    assert_int_equal(net_tls_create(&options.tls, &spec, &option, &why), 0);
+    assert_int_equal(net_tls_create(&t, &spec, &option, &why), 0);
+    buf_fini(&why);
+    return t;
+}
+
+static void side_open_with(struct side *s, const struct net_config *cfg, struct net_tls *t)
+{
+    const struct net_stream_options options = { .tls = t };
+
     assert_int_equal(side_create(s, s->bench, cfg, "127.0.0.1", NET_TLS), 0);
     assert_int_equal(net_stream_set(s->net, 3, STR("tls"), &options), 0);
-    net_tls_unref(options.tls);
-    buf_fini(&why);
+}
+
+static void side_open_tls(struct side *s, const struct net_config *cfg, const struct pki *p)
+{
+    struct net_tls *t = tls_make(p, p->server);
+
+    side_open_with(s, cfg, t);
+    net_tls_unref(t);
 }
 
 struct client {
     SSL *ssl;
     int fd;
 };
+
+/* As alice. */
+static SSL_CTX *client_context(const struct pki *p, int version, long valid_s)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    X509 *cert = certificate_make(p, "alice", "URI:sip:alice@example.com", valid_s);
+
+    assert_non_null(ctx);
+    assert_int_equal(SSL_CTX_set_min_proto_version(ctx, version), 1);
+    assert_int_equal(SSL_CTX_set_max_proto_version(ctx, version), 1);
+    assert_int_equal(SSL_CTX_use_certificate(ctx, cert), 1);
+    assert_int_equal(SSL_CTX_use_PrivateKey(ctx, p->key), 1);
+    X509_free(cert);
+    return ctx;
+}
 
 /* The handshake is over, or has failed. */
 static bool client_open(struct client *c, struct side *s, SSL_CTX *ctx, SSL_SESSION *session)
@@ -122,6 +154,8 @@ static bool client_open(struct client *c, struct side *s, SSL_CTX *ctx, SSL_SESS
 
 static void client_close(struct client *c)
 {
+    SSL_set_quiet_shutdown(c->ssl, 1);
+    SSL_shutdown(c->ssl); /* or its session could not be taken up again */
     SSL_free(c->ssl);
     close(c->fd);
 }
@@ -197,10 +231,203 @@ static void test_unfinished(void **state)
     pki_fini(&p);
 }
 
+/* ---- certificates that expire ---- */
+
+struct named {
+    struct side side;
+    size_t alice; /* messages from her */
+};
+
+static void on_named(void *ctx, const struct flow *from, struct str message)
+{
+    struct named *n = ctx;
+
+    n->alice += net_names_have(from->names, STR("alice@example.com"));
+    on_receive(&n->side, from, message);
+}
+
+static void named_open(struct named *n, struct bench *b, const struct pki *p)
+{
+    struct net_config cfg = usual(&n->side, b, 5);
+
+    cfg.receive = on_named;
+    n->side.bench = b;
+    side_open_tls(&n->side, &cfg, p);
+    n->side.answer = STR(ANSWER);
+}
+
+static void pass(struct bench *b, uint64_t minutes)
+{
+    b->added_ms += minutes * 60000;
+    b->added_wall_ms += minutes * 60000;
+}
+
+/* Is she answered, or is the connection over? */
+static bool ask(struct client *c, struct side *s)
+{
+    char answer[100];
+    int r = SSL_write(c->ssl, ONE, sizeof(ONE) - 1);
+    bool done = r <= 0;
+
+    for (unsigned tries = 0; !done; tries++) {
+        assert_true(tries < 4000);
+        turn(s);
+        r = SSL_read(c->ssl, answer, sizeof(answer));
+        done = r > 0 || SSL_get_error(c->ssl, r) != SSL_ERROR_WANT_READ;
+        usleep(done ? 0 : 200);
+    }
+    ERR_clear_error();
+    return r > 0;
+}
+
+/* A connection that is asked something, and ends. With the session, which is renewed. */
+static void visit(struct named *n, SSL_CTX *ctx, SSL_SESSION **session, bool resumed)
+{
+    struct client c;
+
+    assert_true(client_open(&c, &n->side, ctx, *session));
+    assert_int_equal(SSL_session_reused(c.ssl), resumed);
+    assert_true(ask(&c, &n->side));
+    SSL_SESSION_free(*session);
+    *session = SSL_get1_session(c.ssl);
+    client_close(&c);
+    UNTIL(&n->side, (n->side.bench->added_ms += 100, counters(&n->side).connections == 0));
+    n->side.n_lost = 0;
+}
+
+static void check_sessions(int version)
+{
+    struct bench *b = bench_create();
+    struct named n = { .alice = 0 };
+    SSL_SESSION *session = NULL, *brief = NULL;
+    SSL_CTX *ctx, *brief_ctx, *nobody = SSL_CTX_new(TLS_client_method());
+    struct pki p;
+
+    pki_init(&p);
+    named_open(&n, b, &p);
+    ctx = client_context(&p, version, VALID_S);
+    brief_ctx = client_context(&p, version, 1200);
+    visit(&n, ctx, &session, false);
+    visit(&n, brief_ctx, &brief, false);
+    pass(b, 9);
+    visit(&n, brief_ctx, &brief, true);
+    pass(b, 21);
+    visit(&n, ctx, &session, true);
+    pass(b, 29);
+    visit(&n, ctx, &session, true); /* with the one of half an hour ago */
+    assert_int_equal(n.alice, 5);
+    pass(b, 2); /* an hour since the certificate was looked at */
+    visit(&n, ctx, &session, false);
+    assert_int_equal(n.alice, 6);
+    SSL_SESSION_free(session);
+    session = NULL;
+    visit(&n, nobody, &session, false);
+    pass(b, 61); /* nobody has shown anything that could expire */
+    visit(&n, nobody, &session, true);
+    assert_int_equal(n.alice, 6);
+    SSL_SESSION_free(session);
+    SSL_SESSION_free(brief);
+    SSL_CTX_free(ctx);
+    SSL_CTX_free(brief_ctx);
+    SSL_CTX_free(nobody);
+    side_close(&n.side);
+    bench_destroy(b);
+    pki_fini(&p);
+}
+
+static void test_sessions(void **state)
+{
+    (void)state;
+    check_sessions(TLS1_2_VERSION);
+    check_sessions(TLS1_3_VERSION);
+}
+
+/* She is not known by it any more, be it by a connection that is there, be it by a session. */
+static void check_expired(int version)
+{
+    struct bench *b = bench_create();
+    struct named n = { .alice = 0 };
+    SSL_SESSION *session = NULL;
+    struct client former, c;
+    SSL_CTX *ctx;
+    struct pki p;
+
+    pki_init(&p);
+    named_open(&n, b, &p);
+    ctx = client_context(&p, version, 1200);
+    visit(&n, ctx, &session, false);
+    assert_true(client_open(&former, &n.side, ctx, session));
+    b->added_wall_ms += 600000;
+    assert_true(ask(&former, &n.side));
+    assert_int_equal(n.alice, 2);
+    b->added_wall_ms += 600000;
+    assert_true(client_open(&c, &n.side, ctx, session));
+    assert_false(SSL_session_reused(c.ssl)); /* OpenSSL looks at the time that it really is */
+    assert_false(ask(&c, &n.side));
+    assert_false(ask(&former, &n.side));
+    assert_int_equal(n.side.received, 2);
+    assert_int_equal(counters(&n.side).connections, 0);
+    assert_int_equal(counters(&n.side).lost_tls, 2);
+    client_close(&c);
+    client_close(&former);
+    SSL_SESSION_free(session);
+    SSL_CTX_free(ctx);
+    side_close(&n.side);
+    bench_destroy(b);
+    pki_fini(&p);
+}
+
+static void test_expired(void **state)
+{
+    (void)state;
+    check_expired(TLS1_2_VERSION);
+    check_expired(TLS1_3_VERSION);
+}
+
+/* A server's certificate, which we have looked at less than an hour ago. */
+static void test_expired_server(void **state)
+{
+    struct bench *b = bench_create();
+    struct side server = { .bench = b };
+    struct net_config cfg = usual(&server, b, 5);
+    struct net_tls *t;
+    struct pki p;
+
+    (void)state;
+    pki_init(&p);
+    t = tls_make(&p, "");
+    side_open_tls(&server, &cfg, &p);
+    server.answer = STR(ANSWER);
+    for (unsigned i = 0; i < 3; i++) {
+        struct side side = { .bench = b };
+        const struct net_config mine = usual(&side, b, 6);
+        struct flow flow = { .transport = 3,
+                             .connection = NET_ANY_CONNECTION,
+                             .remote = server.local };
+
+        if (i == 2)
+            b->added_wall_ms += (uint64_t)VALID_S * 1000;
+        side_open_with(&side, &mine, t);
+        assert_int_equal(net_connect(side.net, &flow, STR("server.example")), 0);
+        assert_int_equal(net_send(side.net, &flow, STR(ONE)), 0);
+        UNTIL(&server, (net_flush(side.net), side.received == 1));
+        assert_int_equal(counters(&side).resumed, i == 1);
+        side_close(&side);
+        UNTIL(&server, (b->added_ms += 100, counters(&server).connections == 0));
+    }
+    net_tls_unref(t);
+    side_close(&server);
+    bench_destroy(b);
+    pki_fini(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_unfinished),
+        cmocka_unit_test(test_sessions),
+        cmocka_unit_test(test_expired),
+        cmocka_unit_test(test_expired_server),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
