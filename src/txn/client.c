@@ -17,6 +17,7 @@ enum { DATAGRAM_WIDTH = 1300 };
 void client_txn_init(struct client_txn *ct)
 {
     *ct = (struct client_txn){ .running = false };
+    list_init(&ct->by_connection);
     timer_init(&ct->timer, client_fire);
 }
 
@@ -92,6 +93,11 @@ static void client_arm(struct client_txn *ct, uint64_t now_ms)
     timer_start_from(t->cfg.wheel, &ct->timer, now_ms, left);
 }
 
+static struct list *list_of(struct txn_layer *t, uint32_t connection)
+{
+    return &t->by_connection[(connection ^ net_connection_worker(connection)) % CONNECTION_LISTS];
+}
+
 /* It has been sent. */
 static int client_begin(struct client_txn *ct)
 {
@@ -101,6 +107,8 @@ static int client_begin(struct client_txn *ct)
     ct->started_ms = txn_now_ms(t);
     ct->interval_ms = t->cfg.t1_ms;
     map_add(&t->clients, &ct->node, ct->branch);
+    if (ct->flow.connection)
+        list_append(list_of(t, ct->flow.connection), &ct->by_connection);
     client_arm(ct, ct->started_ms);
     t->counters.client_started++;
     return 0;
@@ -134,6 +142,7 @@ static int client_widen(struct client_txn *ct)
 /* Nobody is there by TCP. */
 static void client_narrow(struct client_txn *ct)
 {
+    list_remove(&ct->by_connection);
     ct->lost = ct->widened = false;
     ct->flow.transport = ct->narrow;
     ct->flow.connection = 0;
@@ -179,6 +188,7 @@ void client_txn_stop(struct client_txn *ct)
         return;
     ct->running = false;
     map_remove(&ct->layer->clients, &ct->node);
+    list_remove(&ct->by_connection);
     timer_stop(ct->layer->cfg.wheel, &ct->timer);
 }
 
@@ -235,24 +245,18 @@ static void client_fire(struct timer *timer)
     client_arm(ct, now_ms);
 }
 
-static int compare_numbers(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-    return (x > y) - (x < y);
-}
-
 /* By their timers: who is told may start and stop others. */
 void txn_connections_lost(struct txn_layer *t, const uint32_t *connections, size_t n)
 {
-    MAP_FOREACH (node, &t->clients) {
-        struct client_txn *ct = CONTAINER_OF(node, struct client_txn, node);
+    for (size_t i = 0; i < n; i++) {
+        LIST_FOREACH (it, list_of(t, connections[i])) {
+            struct client_txn *ct = CONTAINER_OF(it, struct client_txn, by_connection);
 
-        if (!ct->flow.connection ||
-            !bsearch(&ct->flow.connection, connections, n, sizeof(*connections), compare_numbers))
-            continue;
-        ct->lost = true;
-        timer_start(t->cfg.wheel, &ct->timer, 0);
+            if (ct->flow.connection != connections[i])
+                continue;
+            ct->lost = true;
+            timer_start(t->cfg.wheel, &ct->timer, 0);
+        }
     }
 }
 

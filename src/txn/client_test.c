@@ -314,6 +314,56 @@ static void test_lost_connection(void **state)
     fixture_destroy(f);
 }
 
+static uint32_t connect_next;
+
+static int connect_in_turn(void *ctx, struct flow *flow, struct str host)
+{
+    (void)ctx;
+    (void)host;
+    flow->connection = ++connect_next;
+    return 0;
+}
+
+static int send_nothing(void *ctx, const struct flow *to, struct str bytes)
+{
+    (void)ctx;
+    (void)to;
+    (void)bytes;
+    return 0;
+}
+
+/* As many ends as a server may see, among as many transactions as it may have: looking at all of
+ * them for each would take minutes. */
+static void test_many_lost_connections(void **state)
+{
+    enum { MANY = 50000, ENDS = 50000 };
+    struct fixture *f = fixture_create(0, 10);
+    struct caller *callers = calloc(MANY, sizeof(*callers));
+
+    (void)state;
+    assert_non_null(callers);
+    connect_next = 0;
+    f->txn->cfg.port.connect = connect_in_turn;
+    f->txn->cfg.port.send = send_nothing;
+    f->from.connection = NET_ANY_CONNECTION;
+    for (size_t i = 0; i < MANY; i++) {
+        callers[i] = caller_on(f);
+        assert_int_equal(caller_start(&callers[i]), 0);
+    }
+    for (uint32_t i = 1; i <= ENDS; i++)
+        txn_connections_lost(f->txn, &(uint32_t){ MANY + i }, 1);
+    txn_connections_lost(f->txn, &(uint32_t){ MANY }, 1);
+    client_txn_stop(&callers[0].ct);
+    txn_connections_lost(f->txn, &(uint32_t){ 1 }, 1);
+    fixture_pass(f, 10);
+    for (size_t i = 0; i < MANY; i++) {
+        assert_int_equal(callers[i].done, i == MANY - 1);
+        client_txn_stop(&callers[i].ct);
+    }
+    free(callers);
+    fixture_destroy(f);
+}
+
 static bool widen_by_three(void *ctx, struct flow *flow)
 {
     if (((struct fixture *)ctx)->narrow)
@@ -518,6 +568,7 @@ int main(void)
         cmocka_unit_test(test_free_inside_done),
         cmocka_unit_test(test_reliable_flow),
         cmocka_unit_test(test_lost_connection),
+        cmocka_unit_test(test_many_lost_connections),
         cmocka_unit_test(test_long_requests),
         cmocka_unit_test(test_branch_of_another_worker),
         cmocka_unit_test(test_branch_text),

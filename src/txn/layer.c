@@ -16,6 +16,8 @@ int txn_create(struct txn_layer **out, const struct txn_config *cfg)
     t->cfg = *cfg;
     if (!t->cfg.workers)
         t->cfg.workers = TXN_WORKERS_MAX;
+    for (size_t i = 0; i < CONNECTION_LISTS; i++)
+        list_init(&t->by_connection[i]);
     server_init(t);
     buf_init(&t->out, SIP_MESSAGE_MAX);
     r = map_init(&t->clients, cfg->rng);

@@ -6,9 +6,14 @@
 #define TXN_WORKERS_MAX 256
 #define TIMER_T2_MS 4000 /* RFC 3261 section 17.1.2.2 */
 
+/* Numbers of connections are given in turn, so that each connection that ends finds the average of
+ * what is in a list, also where most transactions are on one connection. */
+enum { CONNECTION_LISTS = 1024 };
+
 struct txn_layer {
     struct txn_config cfg;
-    struct map clients; /* running client transactions, by branch */
+    struct map clients;                          /* running client transactions, by branch */
+    struct list by_connection[CONNECTION_LISTS]; /* those of them on connections */
     struct map servers; /* server transactions, by RFC 3261 section 17.2.3 and source */
     struct map merges;  /* those of requests without a To tag, by section 8.2.2.2 */
     struct list unanswered;

@@ -141,6 +141,7 @@ struct client_txn_ops {
 
 struct client_txn { /* embed it; fields are the layer's, read-only for others */
     struct map_node node;
+    struct list by_connection; /* while its answer comes by one */
     struct timer timer;
     struct txn_layer *layer;
     const struct client_txn_ops *ops;
