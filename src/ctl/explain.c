@@ -115,7 +115,15 @@ static void explain_state(struct ctl_job *job, void *subject)
 
 /* ---- who shows it ---- */
 
-/* A list shows its members, each as that watcher may see it. */
+static bool is_asked_about(const struct ctl_request *q, const struct snapshot *s)
+{
+    for (size_t i = 0; s && i < q->of.n; i++)
+        if (!q->of.all[i].having && q->of.all[i].snapshot->resource_id == s->resource_id)
+            return true;
+    return false;
+}
+
+/* A list shows its members, each as that watcher may see it; one that is kept from him is none. */
 static const struct snapshot *shown_of(const struct ctl_request *q, const struct snapshot *shown)
 {
     const struct list_state *l =
@@ -124,10 +132,8 @@ static const struct snapshot *shown_of(const struct ctl_request *q, const struct
     if (!q->watched->having)
         return shown;
     for (size_t i = 0; l && i < l->n; i++)
-        for (size_t k = 0; l->items[i].snapshot && k < q->of.n; k++)
-            if (!q->of.all[k].having &&
-                q->of.all[k].snapshot->resource_id == l->items[i].snapshot->resource_id)
-                return l->items[i].snapshot;
+        if (l->items[i].standing == LIST_ITEM_SHOWN && is_asked_about(q, l->items[i].snapshot))
+            return l->items[i].snapshot;
     return NULL;
 }
 

@@ -223,6 +223,15 @@ class Lists(Others):
             refusal = part(self.explained(d, "the refusal", lambda rows: parts(rows, "refusal"), "lampz@users"), "refusal")
             self.assertEqual(refusal["status"], 404)
 
+    def test_a_member_that_is_kept_from_the_watcher(self):
+        with self.daemon("[authorization]\nblock=., ^1000@, dialog\npolite-block=., ^1001@, dialog\n") as d, Phone(d.port) as alice:
+            self.watch(alice, "lamps")
+            self.watch(alice, "all")
+            d.settle()
+            for name, shows in (("1000", {None}), ("1001", {None}), ("1002", {"Idle"})):
+                self.assertEqual({w.get("shows") for w in parts(d.tool("explain", f"{name}@users"), "watcher")}, shows, name)
+            self.assertIn("shows nothing of it, acknowledged", d.tool("explain", "1000@users", plain=True))
+
     def test_a_notify_without_an_answer(self):
         with self.daemon() as d, Phone(d.port) as alice:
             self.watch(alice, "lamps")

@@ -514,6 +514,7 @@ static void print_publication(const json_t *row)
 static void print_watcher(const json_t *row)
 {
     bool newest = row_number(row, "told_sequence") == row_number(row, "current_sequence");
+    bool kept_from = json_is_true(json_object_get(row, "list")) && row_number(row, "told_sequence");
     long long failures = row_number(row, "failures");
 
     printf("  %s %-16s %s%s%s\n", newest ? " " : "!", row_text(row, "endpoint"),
@@ -523,7 +524,8 @@ static void print_watcher(const json_t *row)
     if (json_is_true(json_object_get(row, "list")))
         printf(" of list %s%s%s", row_text(row, "resource"), *row_text(row, "context") ? "@" : "",
                row_text(row, "context"));
-    printf(", %s: shows %s%s%s, ", row_text(row, "state"), text_or(row, "shows", "nothing yet"),
+    printf(", %s: shows %s%s%s, ", row_text(row, "state"),
+           text_or(row, "shows", kept_from ? "nothing of it" : "nothing yet"),
            *row_text(row, "shows_presence") ? ", " : "", row_text(row, "shows_presence"));
     if (json_is_true(json_object_get(row, "outstanding")))
         printf("NOTIFY CSeq %lld has no answer yet", row_number(row, "cseq"));
