@@ -24,7 +24,7 @@ enum keep_table {
     KEEP_MAILBOX,
     KEEP_SOURCE_STATE, /* what other servers told */
     KEEP_AUTOHINT,
-    KEEP_SELF,           /* about this server: keys, counters */
+    KEEP_SELF,           /* about this server: keys, counters, whom it follows */
     KEEP_SILENT_CONTACT, /* those that do not answer */
     KEEP_TABLES
 };

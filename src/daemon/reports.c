@@ -5,6 +5,9 @@
 #include "daemon/threads.h"
 #include "source/report.h"
 
+#define FOLLOWED "source " /* and its name: a record of KEEP_SELF */
+enum { FORMAT = 1 };       /* of that record */
+
 struct reporter {
     atomic_uint refs;
     atomic_size_t waiting;
@@ -77,6 +80,25 @@ static struct intake *intake_find(const struct state_thread *s, struct str sourc
     return NULL;
 }
 
+/* What it has told survives the process, and so does its name: whoever begins without that source
+ * forgets it. */
+static void intake_keep(const struct intake *f, bool there)
+{
+    char name_room[sizeof(FOLLOWED) + NAME_MAX_LEN], room[16];
+    struct buf name, bytes;
+
+    buf_init_on(&name, name_room, sizeof(name_room));
+    buf_add(&name, STR(FOLLOWED));
+    buf_add(&name, f->source.source);
+    buf_init_on(&bytes, room, sizeof(room));
+    if (there)
+        record_add_u64(&bytes, FORMAT);
+    if (!name.error) /* one with a longer name is not listened to */
+        keep_put(&f->state->engine.keep, &(struct keep_record){ .table = KEEP_SELF,
+                                                                .name = buf_str(&name),
+                                                                .bytes = buf_str(&bytes) });
+}
+
 static void intake_free(struct intake *f)
 {
     list_remove(&f->link);
@@ -99,8 +121,10 @@ static void sweep_run(struct inbox_message *m, void *owner)
         inbox_post_always(&s->loop.inbox, m);
     else
         f->sweeping = false;
-    if (!r && f->source.gone)
-        intake_free(f);
+    if (r || !f->source.gone)
+        return;
+    intake_keep(f, false);
+    intake_free(f);
 }
 
 static void sweep_begin(struct intake *f)
@@ -113,14 +137,11 @@ static void sweep_begin(struct intake *f)
     inbox_post_always(&f->state->loop.inbox, &f->sweep);
 }
 
-static struct intake *intake_get(struct state_thread *s, struct str source)
+static struct intake *intake_create(struct state_thread *s, struct str source)
 {
-    struct intake *f = intake_find(s, source);
+    struct intake *f = calloc(1, sizeof(*f) + source.n);
     char *at;
 
-    if (f)
-        return f;
-    f = calloc(1, sizeof(*f) + source.n);
     if (!f)
         return NULL;
     f->state = s;
@@ -129,6 +150,62 @@ static struct intake *intake_get(struct state_thread *s, struct str source)
     str_keep(&f->source.source, &at);
     list_append(&s->intakes, &f->link);
     return f;
+}
+
+static struct intake *intake_get(struct state_thread *s, struct str source)
+{
+    struct intake *f = intake_find(s, source);
+
+    if (f)
+        return f;
+    f = intake_create(s, source);
+    if (f)
+        intake_keep(f, true);
+    return f;
+}
+
+void state_intakes_keep_all(const struct state_thread *s)
+{
+    LIST_FOREACH (it, &s->intakes)
+        intake_keep(CONTAINER_OF(it, const struct intake, link), true);
+}
+
+static bool is_followed(const struct settings *settings, struct str source)
+{
+    for (size_t i = 0; i < settings->n_sources; i++)
+        if (str_equal(settings->sources[i].id, source))
+            return true;
+    return false;
+}
+
+/* As when a reload takes it away. */
+static int intake_end(struct intake *f)
+{
+    char room[16];
+    struct buf b;
+    int r;
+
+    buf_init_on(&b, room, sizeof(room));
+    report_gone(&b);
+    r = source_intake_apply(&f->source, f->state->engine.core, f->state->engine.mailboxes,
+                            buf_str(&b));
+    if (r == INTAKE_SWEEPS)
+        sweep_begin(f);
+    return r < 0 ? r : 0;
+}
+
+int state_intake_restore(struct state_thread *s, const struct keep_record *record,
+                         const struct settings *settings)
+{
+    struct str source = str_sub(record->name, sizeof(FOLLOWED) - 1, record->name.n);
+    struct intake *f;
+
+    if (!str_starts(record->name, STR(FOLLOWED)))
+        return 0; /* something else about this server */
+    f = intake_create(s, source);
+    if (!f)
+        return -ENOMEM;
+    return is_followed(settings, source) ? 0 : intake_end(f);
 }
 
 void state_intakes_fini(struct state_thread *s)

@@ -39,6 +39,13 @@ static int restore_state(void *ctx, const struct keep_record *record)
     return 0;
 }
 
+static int restore_source(void *ctx, const struct keep_record *record)
+{
+    struct daemon *d = ctx;
+
+    return state_intake_restore(&d->state, record, d->settings);
+}
+
 /* Subscriptions are so many that each worker's are read by a thread of their own. */
 struct share {
     struct daemon *d;
@@ -141,10 +148,9 @@ int daemon_restore_states(struct daemon *d)
 int daemon_restore(struct daemon *d)
 {
     static const struct kept_table states[] = {
-        { KEEP_SOURCE_STATE, restore_state },
-        { KEEP_AUTOHINT, restore_state },
-        { KEEP_PUBLICATION, restore_state },
-        { KEEP_PUBLICATION_BODY, restore_state },
+        { KEEP_SOURCE_STATE, restore_state }, { KEEP_AUTOHINT, restore_state },
+        { KEEP_PUBLICATION, restore_state },  { KEEP_PUBLICATION_BODY, restore_state },
+        { KEEP_SELF, restore_source },
     };
     static const struct kept_table told[] = { /* which look at those */
                                               { KEEP_SENT_PUBLICATION, restore_sent_publication }

@@ -361,7 +361,10 @@ int state_post_job(struct state_thread *s, struct ctl_job *job, struct loop *hom
 
 static void on_rewrite(void *ctx)
 {
-    state_engine_rewrite(&((struct state_thread *)ctx)->engine);
+    struct state_thread *s = ctx;
+
+    state_engine_rewrite(&s->engine);
+    state_intakes_keep_all(s);
 }
 
 int state_thread_init(struct state_thread *s, const struct state_thread_config *cfg)

@@ -226,6 +226,12 @@ size_t reporter_waiting(const struct reporter *r); /* bytes */
 bool reporter_lost(struct reporter *r); /* some could not be taken in: all is to be told anew */
 /* The bytes are copied. */
 void state_post_reports(struct state_thread *s, struct reporter *r, struct str reports);
+/* Who has told something is kept in KEEP_SELF. Before the thread runs, but behind all that it has
+ * told: what comes from sources that are not followed any more is forgotten then. Records of others
+ * are none of its business. 0 or -ENOMEM. */
+NODISCARD int state_intake_restore(struct state_thread *s, const struct keep_record *record,
+                                   const struct settings *settings);
+void state_intakes_keep_all(const struct state_thread *s); /* put all of them again */
 void state_intakes_fini(struct state_thread *s);
 
 /* To all workers; ctx is the state thread. */

@@ -217,6 +217,33 @@ multi_user=yes
             pbx.device("PJSIP/alice", "NOT_INUSE")
             self.assertIn("terminated", phone.notify().body)
 
+    def test_renamed_while_stopped(self):
+        """A section that goes, or gets another name, while extstate does not run takes along what it has told, and only that."""
+        with Manager({"PJSIP/alice": "INUSE", "PJSIP/bob": "INUSE"}, mailboxes={"1000@default": (2, 1)}, external_mwi=True) as pbx, \
+                Extstated(files(source("pbx-a", pbx))) as daemon:
+            pbx.presence("CustomPresence:alice", "away", "", "lunch")
+            following(daemon, "pbx-a")
+            wait_for("the mailbox", lambda: daemon.tool("mailbox", "list", status=None))
+            daemon.tool("devstate", "change", "PJSIP/bob", "RINGING", status=0)
+            daemon.settle()
+            daemon.stop()
+            del pbx.devices["PJSIP/alice"]
+            pbx.mailboxes.clear()
+            pbx.presences.clear()
+            daemon.write("extstate.conf", files(source("pbx-b", pbx))["extstate.conf"])
+            for end in (daemon.kill, daemon.stop):
+                daemon.start()
+                following(daemon, "pbx-b")
+                wait_for("the devices to go", lambda: device(daemon, "PJSIP/alice")["sources"] == [] and
+                         sorted(s["source"] for s in device(daemon, "PJSIP/bob")["sources"]) == ["ctl", "pbx-b"])
+                wait_for("the rest to go", lambda: not daemon.tool("mailbox", "list", status=None) and
+                         not daemon.tool("presencestate", "list", status=None))
+                daemon.settle()
+                end()
+            daemon.write("extstate.conf", files()["extstate.conf"])
+            daemon.start()
+            wait_for("the other, too", lambda: [s["source"] for s in device(daemon, "PJSIP/bob")["sources"]] == ["ctl"])
+
     def test_two(self):
         """Two PBXs that disagree about a device are combined, and one that is gone counts no more."""
         with Manager({"PJSIP/alice": "NOT_INUSE"}) as a, Manager({"PJSIP/alice": "INUSE"}) as b, \
