@@ -43,7 +43,7 @@ struct ami_client {
     unsigned list;        /* the one that is read now, in `lists` */
     bool listed;          /* its answer has come */
     bool whole;           /* every list so far could be read */
-    bool mailboxes_known; /* one of their lists, too */
+    bool mailboxes_known; /* one of their lists, too, or none is wanted */
     bool begin_again;     /* it has all to be read once more when this is done */
     uint64_t entries, entries_before;
     unsigned stalled;
@@ -231,7 +231,9 @@ static void lists_begin(struct ami_client *c)
     c->phase = PHASE_LISTS;
     c->list = UINT32_MAX;
     c->whole = true;
-    c->mailboxes_known = c->begin_again = false;
+    c->begin_again = false;
+    /* What is not asked for any more is gone. */
+    c->mailboxes_known = !source_settings(c->source)->mailboxes;
     source_reading(c->source);
     list_next(c);
 }

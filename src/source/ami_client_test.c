@@ -10,6 +10,7 @@
 #define START(id) "Response: Success\r\nActionID: " id "\r\nEventList: start\r\nMessage: x\r\n\r\n"
 #define COMPLETE(event, id) \
     "Event: " event "\r\nActionID: " id "\r\nEventList: Complete\r\nListItems: 1\r\n\r\n"
+#define REFUSED(id) "Response: Error\r\nActionID: " id "\r\nMessage: Permission denied\r\n\r\n"
 #define DEVICE(name, state)                                                                       \
     "Event: DeviceStateChange\r\nPrivilege: call,all\r\nDevice: " name "\r\nState: " state "\r\n" \
     "\r\n"
@@ -74,6 +75,14 @@ static void follow(struct bench *b, const struct source_settings *settings)
                 "l2", "PJSIP/bob", "NOT_INUSE") COMPLETE("DeviceStateListComplete", "l2"));
     assert_int_equal(view_of(b).state, settings->calls ? SOURCE_READING : SOURCE_FOLLOWING);
     buf_reset(&b->sent);
+}
+
+static void reconnect(struct bench *b, const char *login)
+{
+    bench_step(b, 1010);
+    source_opened(b->source);
+    hear(b, GREETING);
+    hear(b, login);
 }
 
 static void test_challenge(void **state)
@@ -413,17 +422,34 @@ static void test_stale(void **state)
     }
 }
 
+/* Of a process before, or of the settings before. */
+static void test_mailboxes_no_more(void **state)
+{
+    static const bool wanted[] = { false, true };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
+        struct source_settings s = { .mailboxes = wanted[i] };
+        struct bench b;
+
+        begin(&b, &s);
+        assert_int_equal(mailbox_set(b.mailboxes, STR("pbx-a"), STR("1@x"), 2, 0), 0);
+        assert_int_equal(mailbox_set(b.mailboxes, STR("pbx-b"), STR("2@x"), 2, 0), 0);
+        source_ended(b.source, STR("gone"));
+        reconnect(&b, ACCEPTED("i3"));
+        hear(&b, START("l4") COMPLETE("DeviceStateListComplete", "l4"));
+        if (wanted[i]) /* it may not ask for them */
+            hear(&b, REFUSED("l5") REFUSED("l6"));
+        assert_int_equal(view_of(&b).state, SOURCE_FOLLOWING);
+        assert_device(&b, "MWI:1@x", wanted[i] ? DEVICE_INUSE : DEVICE_INVALID);
+        assert_device(&b, "MWI:2@x", DEVICE_INUSE);
+        bench_fini(&b);
+    }
+}
+
 static bool is_stale(struct bench *b, const char *device)
 {
     return state_device_is_stale(b->core, str_of(device));
-}
-
-static void reconnect(struct bench *b, const char *login)
-{
-    bench_step(b, 1010);
-    source_opened(b->source);
-    hear(b, GREETING);
-    hear(b, login);
 }
 
 /* What is read again holds again, one after the other; what a list that breaks off did not come to
@@ -624,6 +650,7 @@ int main(void)
         cmocka_unit_test(test_filter),
         cmocka_unit_test(test_life_signs),
         cmocka_unit_test(test_stalled_list),
+        cmocka_unit_test(test_mailboxes_no_more),
         cmocka_unit_test(test_stale),
         cmocka_unit_test(test_stale_from_the_start),
         cmocka_unit_test(test_stale_until_read),

@@ -566,8 +566,9 @@ static void on_list(struct esl_client *c, struct str body)
     if (c->sessions != session)
         return;
     c->phase = PHASE_EVENTS;
-    /* Mailboxes, and what conferences and presence are, cannot be asked for. */
-    source_read(c->source, c->whole, false);
+    /* Mailboxes, and what conferences and presence are, cannot be asked for; counts stay while they
+     * are wanted. */
+    source_read(c->source, c->whole, !source_settings(c->source)->mailboxes);
     if (c->sessions == session)
         ask_next(c);
 }

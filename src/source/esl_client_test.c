@@ -246,6 +246,27 @@ static void test_others(void **state)
     bench_fini(&b);
 }
 
+/* Counts cannot be asked for: those that were told stay until they are wanted no more. */
+static void test_mailboxes_no_more(void **state)
+{
+    static const bool wanted[] = { false, true };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
+        struct source_settings s = { .protocol = SOURCE_ESL, .mailboxes = wanted[i] };
+        struct bench b;
+
+        bench_init(&b, &s);
+        assert_int_equal(mailbox_set(b.mailboxes, STR("pbx-a"), STR("1@x"), 2, 0), 0);
+        bench_step(&b, 10);
+        log_in(&b);
+        hear_body(&b, "api/response", ROWS(""));
+        hear_body(&b, "api/response", ROWS(""));
+        assert_device(&b, "MWI:1@x", wanted[i] ? DEVICE_INUSE : DEVICE_INVALID);
+        bench_fini(&b);
+    }
+}
+
 /* It comes back: what has changed counts, what is gone is gone. */
 static void test_again(void **state)
 {
@@ -441,11 +462,17 @@ static void test_frames(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_session),  cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_calls),    cmocka_unit_test(test_registrations),
-        cmocka_unit_test(test_others),   cmocka_unit_test(test_again),
-        cmocka_unit_test(test_no_lists), cmocka_unit_test(test_frames),
-        cmocka_unit_test(test_parties),  cmocka_unit_test(test_parties_of_list),
+        cmocka_unit_test(test_session),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_calls),
+        cmocka_unit_test(test_registrations),
+        cmocka_unit_test(test_others),
+        cmocka_unit_test(test_again),
+        cmocka_unit_test(test_mailboxes_no_more),
+        cmocka_unit_test(test_no_lists),
+        cmocka_unit_test(test_frames),
+        cmocka_unit_test(test_parties),
+        cmocka_unit_test(test_parties_of_list),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
