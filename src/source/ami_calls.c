@@ -199,18 +199,38 @@ void ami_calls_begin(struct ami_calls *c)
     calls_begin(c->calls);
 }
 
+/* The list does not say which calls are held. All those of a device that is on hold are. */
+static void held_find(struct call *call)
+{
+    if (call->device && call->device->state == DEVICE_ONHOLD && call->state == CALL_UP)
+        call_state_set(call, CALL_UP, true);
+}
+
 void ami_calls_end(struct ami_calls *c)
 {
     calls_end(c->calls);
+    calls_each(c->calls, held_find);
 }
 
-void ami_calls_device(struct ami_calls *c, struct str device, enum device_state state)
+int ami_calls_read(struct ami_calls *c)
 {
-    struct calls_device *d = calls_device_find(c->calls, device);
+    calls_devices_touch(c->calls);
+    return calls_flush(c->calls);
+}
+
+/* One on hold is remembered until its calls are listed. */
+int ami_calls_device(struct ami_calls *c, struct str device, enum device_state state)
+{
+    struct calls_device *d = state == DEVICE_ONHOLD ? calls_device_get(c->calls, device)
+                                                    : calls_device_find(c->calls, device);
     bool idle = state == DEVICE_NOT_INUSE || state == DEVICE_UNAVAILABLE || state == DEVICE_INVALID;
 
-    if (d && idle && list_empty(&d->calls))
+    if (!d)
+        return state == DEVICE_ONHOLD ? -ENOMEM : 0;
+    d->state = state;
+    if (idle && list_empty(&d->calls))
         calls_device_touch(d);
+    return 0;
 }
 
 int ami_calls_flush(struct ami_calls *c)

@@ -21,10 +21,12 @@ NODISCARD int ami_calls_event(struct ami_calls *c, struct str event, const struc
 /* The list of channels begins; and has ended: those that were not in it are gone. */
 void ami_calls_begin(struct ami_calls *c);
 void ami_calls_end(struct ami_calls *c);
+/* All lists have been read: report the calls of every device. 0 or -ENOMEM. */
+NODISCARD int ami_calls_read(struct ami_calls *c);
 NODISCARD int ami_calls_variable(struct ami_calls *c, char which, struct str unique,
                                  struct str value);
-/* The device was told to be in this state. */
-void ami_calls_device(struct ami_calls *c, struct str device, enum device_state state);
+/* The device was told to be in this state. 0 or -ENOMEM. */
+NODISCARD int ami_calls_device(struct ami_calls *c, struct str device, enum device_state state);
 /* Report the devices whose calls have changed. 0 or -ENOMEM. */
 NODISCARD int ami_calls_flush(struct ami_calls *c);
 /* All calls have ended, as far as anybody knows. */

@@ -53,6 +53,11 @@ struct ami_client {
     struct timer settle;
 };
 
+static void no_memory(struct ami_client *c)
+{
+    source_fail(c->source, false, str_of(strerror(ENOMEM)));
+}
+
 /* ---- requests ---- */
 
 static struct buf *request(struct ami_client *c, struct buf *b, char *room, struct str action)
@@ -238,9 +243,13 @@ static void lists_begin(struct ami_client *c)
     list_next(c);
 }
 
-/* All has been read. */
+/* All has been read. Calls that are not told by now are gone. */
 static void lists_done(struct ami_client *c)
 {
+    if (c->calls && ami_calls_read(c->calls)) {
+        no_memory(c);
+        return;
+    }
     c->phase = PHASE_EVENTS;
     source_read(c->source, c->whole, c->mailboxes_known);
     if (c->begin_again && c->phase == PHASE_EVENTS)
@@ -341,8 +350,8 @@ static void on_device(struct ami_client *c, const struct ami_message *m)
         return;
     report_device(source_reports(c->source), device, state);
     source_reported(c->source);
-    if (c->calls)
-        ami_calls_device(c->calls, device, state);
+    if (c->calls && ami_calls_device(c->calls, device, state))
+        no_memory(c);
 }
 
 static void on_presence(struct ami_client *c, const struct ami_message *m)
@@ -404,11 +413,6 @@ static void on_voicemail_user(struct ami_client *c, const struct ami_message *m)
     if (!b.error)
         report_counts(c, buf_str(&b), ami_get(m, STR("NewMessageCount")),
                       ami_get(m, STR("OldMessageCount")));
-}
-
-static void no_memory(struct ami_client *c)
-{
-    source_fail(c->source, false, str_of(strerror(ENOMEM)));
 }
 
 static void on_extension(struct ami_client *c, const struct ami_message *m)

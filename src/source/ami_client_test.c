@@ -633,6 +633,52 @@ static void test_calls_again(void **state)
     bench_fini(&b);
 }
 
+#define CHANNEL(id, channel, state, number, connected, unique) \
+    EVENT("CoreShowChannel",                                   \
+          "ActionID: " id "\r\n" SNAPSHOT("", channel, state, number, connected, unique))
+
+/* A client that has just begun, after a reload: alice and bob are in calls, as `channels` says. */
+static void begin_again(struct bench *b, const char *channels)
+{
+    bench_source_begin(b);
+    bench_step(b, 10);
+    source_opened(b->source);
+    hear(b, GREETING ACCEPTED("i1") START("l2") DEVICE_OF("l2", "PJSIP/alice", "ONHOLD")
+                DEVICE_OF("l2", "PJSIP/bob", "INUSE") COMPLETE("DeviceStateListComplete", "l2"));
+    hear(b, channels);
+    assert_int_equal(view_of(b).state, SOURCE_FOLLOWING);
+}
+
+/* Calls that are not told again after a reload are gone, as is the one that has ended meanwhile; in
+ * the state that the device is in. */
+static void test_calls_no_more(void **state)
+{
+    static const bool wanted[] = { false, true };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
+        struct source_settings s = { .calls = true };
+        struct bench b;
+
+        follow(&b, &s);
+        plan(&b);
+        hear(&b, START("l3") CHANNEL("l3", "PJSIP/alice-02", "6", "1000", "200", "1.2")
+                     CHANNEL("l3", "PJSIP/bob-01", "6", "200", "1000", "1.1")
+                         COMPLETE("CoreShowChannelsComplete", "l3") DEVICE("PJSIP/bob", "INUSE"));
+        assert_non_null(bench_calls(&b, "1000"));
+        assert_non_null(bench_calls(&b, "200"));
+        b.settings.calls = wanted[i];
+        begin_again(&b, wanted[i] ? START("l3")
+                                        CHANNEL("l3", "PJSIP/alice-02", "6", "1000", "200", "1.2")
+                                            COMPLETE("CoreShowChannelsComplete", "l3")
+                                  : "");
+        assert_true((bench_calls(&b, "1000") != NULL) == wanted[i]);
+        assert_null(bench_calls(&b, "200"));
+        assert_device(&b, "PJSIP/bob", DEVICE_INUSE);
+        bench_fini(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -657,6 +703,7 @@ int main(void)
         cmocka_unit_test(test_send_fails),
         cmocka_unit_test(test_calls),
         cmocka_unit_test(test_calls_again),
+        cmocka_unit_test(test_calls_no_more),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

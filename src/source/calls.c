@@ -197,6 +197,12 @@ void call_state_set(struct call *call, enum call_state state, bool held)
     call_touch(call);
 }
 
+void calls_each(struct calls *c, void (*each)(struct call *call))
+{
+    MAP_FOREACH (node, &c->calls)
+        each(CONTAINER_OF(node, struct call, node));
+}
+
 void calls_begin(struct calls *c)
 {
     c->generation++;

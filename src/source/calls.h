@@ -50,10 +50,10 @@ struct calls_device {
     struct list dirty;
     struct timer linger;
     struct calls *owner;
-    bool told; /* that it has some */
+    bool told;               /* that it has some */
+    enum device_state state; /* as it was told last; DEVICE_UNKNOWN: not yet */
     /* Of a protocol that makes its states: */
     struct list registrations;
-    enum device_state state;
     bool is_told;        /* in that state, */
     uint64_t generation; /* in that session */
     struct str name;
@@ -87,6 +87,7 @@ struct calls_device *calls_device_get(struct calls *c, struct str name);
 void calls_device_touch(struct calls_device *d);
 void calls_devices_touch(struct calls *c); /* all */
 
+void calls_each(struct calls *c, void (*each)(struct call *call)); /* which ends none of them */
 /* All are told anew from here on; and were: those that were not among them are gone. */
 void calls_begin(struct calls *c);
 void calls_end(struct calls *c);

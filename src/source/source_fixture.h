@@ -129,6 +129,21 @@ static inline void bench_states_init(struct bench *b)
                      0);
 }
 
+/* With the settings as they are now, as after a reload; what was told before stays. */
+static inline void bench_source_begin(struct bench *b)
+{
+    source_destroy(b->source);
+    assert_int_equal(
+        source_create(&b->source, &(struct source_config){ .settings = &b->settings,
+                                                           .port = { b, bench_connect, bench_send,
+                                                                     bench_disconnect, bench_report,
+                                                                     bench_hints, bench_changed },
+                                                           .wheel = &b->wheel,
+                                                           .clock = &b->clock,
+                                                           .rng = &b->rng }),
+        0);
+}
+
 /* `settings` as a test wants them; what is not given is what the configuration would have. */
 static inline void bench_init(struct bench *b, const struct source_settings *settings)
 {
@@ -150,15 +165,7 @@ static inline void bench_init(struct bench *b, const struct source_settings *set
     buf_init(&b->hints, 1 << 20);
     buf_init(&b->told, 1 << 20);
     bench_states_init(b);
-    assert_int_equal(
-        source_create(&b->source, &(struct source_config){ .settings = &b->settings,
-                                                           .port = { b, bench_connect, bench_send,
-                                                                     bench_disconnect, bench_report,
-                                                                     bench_hints, bench_changed },
-                                                           .wheel = &b->wheel,
-                                                           .clock = &b->clock,
-                                                           .rng = &b->rng }),
-        0);
+    bench_source_begin(b);
 }
 
 static inline void bench_fini(struct bench *b)

@@ -369,7 +369,7 @@ int state_device_set(struct state_core *core, struct str source, struct str devi
         return r;
     if (d->changed_wall_ms > v.changed_wall_ms) /* by this report: it is one moment */
         d->changed_wall_ms = v.changed_wall_ms;
-    device_keep(core, d, source, &v);
+    device_keep(core, d, source, source_find(d, source)); /* with its calls */
     return 0;
 }
 
@@ -428,24 +428,14 @@ int state_device_forget(struct state_core *core, struct str source, struct str d
     return 0;
 }
 
-int state_device_calls_set(struct state_core *core, struct str source, struct str device,
-                           const struct event_state *calls)
+static int calls_replace(struct state_core *core, struct device *d, struct state_source_view *known,
+                         const struct event_state *calls)
 {
-    struct state_source_view *known;
-    const struct event_state *former;
-    struct name_room room;
-    struct device *d;
-    int r = name_normalise(&device, device, &room);
+    const struct event_state *former = known->calls;
+    int r;
 
-    if (r)
-        return r;
-    d = device_find(core, device);
-    known = d ? source_find(d, source) : NULL;
-    if (!known || known->calls == calls)
-        return STATE_UNCHANGED;
-    former = known->calls;
     known->calls = event_state_ref(calls);
-    state_cause_begin(core, source);
+    state_cause_begin(core, known->source);
     r = followers_stage(core, d, false);
     if (r) {
         hints_rollback(core);
@@ -458,6 +448,57 @@ int state_device_calls_set(struct state_core *core, struct str source, struct st
     state_cause_end(core);
     event_state_unref(former);
     return r;
+}
+
+static bool calls_same(const struct event_state *a, const struct event_state *b)
+{
+    return a == b || (a && b && event_state_same(a, b));
+}
+
+int state_device_calls_set(struct state_core *core, struct str source, struct str device,
+                           const struct event_state *calls)
+{
+    struct state_source_view *known;
+    struct name_room room;
+    struct device *d;
+    int r = name_normalise(&device, device, &room);
+
+    if (r)
+        return r;
+    d = device_find(core, device);
+    known = d ? source_find(d, source) : NULL;
+    if (!known)
+        return STATE_UNCHANGED;
+    known->calls_heard = ++core->reports;
+    if (calls_same(known->calls, calls))
+        return STATE_UNCHANGED;
+    r = calls_replace(core, d, known, calls);
+    if (r == 0)
+        device_keep(core, d, source, known);
+    return r;
+}
+
+int device_calls_recall(struct state_core *core, struct device *d, struct str source,
+                        const struct event_state *calls)
+{
+    struct state_source_view *known = source_find(d, source);
+
+    return known && !calls_same(known->calls, calls) ? calls_replace(core, d, known, calls) : 0;
+}
+
+const struct event_state *state_device_calls(const struct state_core *core, struct str source,
+                                             struct str device)
+{
+    const struct state_source_view *known = NULL;
+    struct name_room room;
+    const struct device *d;
+
+    if (name_normalise(&device, device, &room))
+        return NULL;
+    d = device_find(core, device);
+    if (d)
+        known = source_find(d, source);
+    return known ? known->calls : NULL;
 }
 
 /* ---- defaults ---- */

@@ -18,16 +18,22 @@ static bool device_has_ended(const struct state_source_view *v, const struct sou
     return false;
 }
 
-static const struct state_source_view *said_of(const struct device *d,
-                                               const struct source_ending *end)
+static const struct state_source_view *said_of(const struct device *d, struct str source)
 {
-    for (size_t i = 0; i < d->n_sources; i++) {
-        const struct state_source_view *v = &d->sources[i];
-
-        if (str_equal(v->source, end->source))
-            return v->heard <= end->until && !device_has_ended(v, end) ? v : NULL;
-    }
+    for (size_t i = 0; i < d->n_sources; i++)
+        if (str_equal(d->sources[i].source, source))
+            return &d->sources[i];
     return NULL;
+}
+
+static bool state_ends(const struct state_source_view *v, const struct source_ending *end)
+{
+    return v->heard <= end->until && !device_has_ended(v, end);
+}
+
+static bool calls_end(const struct state_source_view *v, const struct source_ending *end)
+{
+    return v->calls && v->calls_heard <= end->until;
 }
 
 /* It has not been heard again: `heard` stays. */
@@ -48,18 +54,33 @@ static int device_mark(struct state_core *core, struct device *d, struct state_s
     return r;
 }
 
+/* Its state first: calls of a device that is in none are shown nowhere. */
 static int device_end(struct state_core *core, const struct source_ending *end, struct device *d,
                       const struct state_source_view *said)
 {
+    int r = 0;
+
+    if (state_ends(said, end)) {
+        if (end->how == SOURCE_END_FORGOTTEN) /* with its calls */
+            return state_device_forget(core, end->source, d->name);
+        r = device_mark(core, d, *said, end->how);
+    }
+    if (r >= 0 && calls_end(said, end))
+        r = state_device_calls_set(core, end->source, d->name, NULL);
+    return r;
+}
+
+static int device_end_caused(struct state_core *core, const struct source_ending *end,
+                             struct device *d, const struct state_source_view *said)
+{
     int r;
 
-    if (end->how == SOURCE_END_FORGOTTEN) {
-        r = state_device_forget(core, end->source, d->name);
-    } else {
+    if (end->how == SOURCE_END_FORGOTTEN)
+        state_cause_begin(core, end->source);
+    else
         state_cause_begin_away(core, end->source, end->grace_s);
-        r = device_mark(core, d, *said, end->how);
-        state_cause_end(core);
-    }
+    r = device_end(core, end, d, said);
+    state_cause_end(core);
     return r < 0 ? r : 0;
 }
 
@@ -69,14 +90,14 @@ static int devices_end(struct state_core *core, const struct source_ending *end,
 
     LIST_FOREACH_SAFE (it, &core->devices) {
         struct device *d = CONTAINER_OF(it, struct device, link);
-        const struct state_source_view *said = said_of(d, end);
+        const struct state_source_view *said = said_of(d, end->source);
 
-        if (!said)
+        if (!said || !(state_ends(said, end) || calls_end(said, end)))
             continue;
         if (!*left)
             return STATE_MORE;
         (*left)--;
-        r = device_end(core, end, d, said);
+        r = device_end_caused(core, end, d, said);
         if (r)
             return r;
     }

@@ -304,6 +304,41 @@ static void test_calls(void **state)
     testing_fini(&t);
 }
 
+/* What is said again, the state or the calls, is said; the other ends. */
+static void test_calls_end(void **state)
+{
+    static const enum source_end hows[] = { SOURCE_END_FORGOTTEN, SOURCE_END_UNAVAILABLE,
+                                            SOURCE_END_KEPT };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(hows); i++) {
+        struct event_state *one = calls_new(), *same = calls_new();
+        struct testing t;
+        uint64_t until;
+
+        begin(&t);
+        assert_int_equal(set_calls(&t, "a", "PJSIP/alice", one), 0);
+        until = state_reports(t.core);
+        assert_int_equal(set_calls(&t, "a", "PJSIP/alice", same), STATE_UNCHANGED);
+        say(&t, "a", "PJSIP/alice", DEVICE_INUSE);
+        buf_reset(&t.events);
+        end_all(&t, "a", until, hows[i]);
+        assert_ptr_equal(calls_told(&t), one);
+        until = state_reports(t.core);
+        say(&t, "a", "PJSIP/alice", DEVICE_INUSE);
+        end_all(&t, "a", until, hows[i]);
+        assert_null(calls_told(&t));
+        assert_int_equal(state_device_get(t.core, STR("PJSIP/alice")), DEVICE_INUSE);
+        assert_int_equal(set_calls(&t, "a", "PJSIP/alice", one), 0);
+        assert_ptr_equal(calls_told(&t), one);
+        end_all(&t, "a", state_reports(t.core), hows[i]);
+        assert_null(calls_told(&t));
+        event_state_unref(one);
+        event_state_unref(same);
+        testing_fini(&t);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -319,6 +354,7 @@ int main(void)
         cmocka_unit_test(test_anew),
         cmocka_unit_test(test_presence_is_the_last_ones),
         cmocka_unit_test(test_calls),
+        cmocka_unit_test(test_calls_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -117,10 +117,14 @@ NODISCARD int state_device_recall(struct state_core *core, struct str device,
 NODISCARD int state_device_stale(struct state_core *core, struct str source, struct str device);
 /* The calls of the device, as that source has them: dialogs (a reference is taken), the one that
  * matters most first; NULL: none are known. A hint tells them in place of the one dialog that
- * stands for it, while this source has the device in a call. 0; STATE_UNCHANGED, also when the
- * source says nothing about the device; STATE_BAD_NAME, -ENOMEM. */
+ * stands for it, while this source has the device in a call. They survive with what it says, unless
+ * they are many. 0; STATE_UNCHANGED, also when the source says nothing about the device;
+ * STATE_BAD_NAME, -ENOMEM. */
 NODISCARD int state_device_calls_set(struct state_core *core, struct str source, struct str device,
                                      const struct event_state *calls);
+/* What was set last, borrowed; NULL: none are known. */
+const struct event_state *state_device_calls(const struct state_core *core, struct str source,
+                                             struct str device);
 /* The source no longer says anything about the device; without any source it is what
  * state_device_defaults says. 0, STATE_UNCHANGED, STATE_BAD_NAME, -ENOMEM. */
 NODISCARD int state_device_forget(struct state_core *core, struct str source, struct str device);
@@ -156,7 +160,8 @@ uint64_t state_reports(const struct state_core *core);
 /* What the source has said up to that moment, and not again since, holds no more: it is forgotten;
  * or stale, until the source says something of it again or it is forgotten. Then its devices and
  * presence are unavailable, or stay as they are. At most `limit` of them at once, so that lamps
- * need not wait. 0: that was all; STATE_MORE; -ENOMEM. */
+ * need not wait. Calls that it has not said again since are none any more, however its states end.
+ * 0: that was all; STATE_MORE; -ENOMEM. */
 enum source_end { SOURCE_END_FORGOTTEN, SOURCE_END_UNAVAILABLE, SOURCE_END_KEPT };
 struct source_ending { /* borrowed for the call */
     struct str source;
@@ -283,6 +288,7 @@ struct state_source_view {
     uint64_t changed_wall_ms;
     uint64_t heard;                  /* the last report: see state_reports; 0: before the process */
     const struct event_state *calls; /* NULL: none are known */
+    uint64_t calls_heard;            /* likewise, of those */
 };
 struct state_device_view {
     struct str device;

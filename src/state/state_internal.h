@@ -104,6 +104,9 @@ void device_destroy(struct state_core *core, struct device *d);
  * left alone. 0 with the device, STATE_UNCHANGED, -ENOMEM. */
 NODISCARD int device_report(struct state_core *core, struct str device,
                             const struct state_source_view *v, struct device **out);
+/* Calls as they were kept; what survives is left alone. 0 or -ENOMEM. */
+NODISCARD int device_calls_recall(struct state_core *core, struct device *d, struct str source,
+                                  const struct event_state *calls);
 /* Somebody says what it does. */
 static inline bool device_known(const struct device *d)
 {
