@@ -7,7 +7,7 @@
 
 struct kept { /* one record */
     struct keep_record record;
-    char text[3000];
+    char text[5000];
 };
 
 struct keep_testing {

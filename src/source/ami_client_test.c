@@ -679,6 +679,47 @@ static void test_calls_no_more(void **state)
     }
 }
 
+/* One that has just begun knows less than what was told before it: that stays, and nobody is told
+ * anything. */
+static void test_calls_quietly_again(void **state)
+{
+    struct source_settings s = { .calls = true };
+    const struct event_state *alice, *bob;
+    struct bench b;
+
+    (void)state;
+    follow(&b, &s);
+    plan(&b);
+    hear(&b, START("l3") COMPLETE("CoreShowChannelsComplete", "l3"));
+    hear(&b, EVENT("Newchannel", SNAPSHOT("", "PJSIP/bob-01", "4", "200", "<unknown>", "1.1")));
+    hear(&b, EVENT("DialBegin", SNAPSHOT("", "PJSIP/bob-01", "4", "200", "<unknown>", "1.1")
+                                    SNAPSHOT("Dest", "PJSIP/alice-02", "5", "1000", "200", "1.2")));
+    hear(&b, VALUE("vc4-1.1", "first@bob") VALUE("vc7-1.2", "abc@pbx") VALUE("vl8-1.2", "server")
+                 VALUE("vr9-1.2", "phone"));
+    hear(&b, EVENT("Newstate", SNAPSHOT("", "PJSIP/alice-02", "6", "1000", "200", "1.2"))
+                 EVENT("Newstate", SNAPSHOT("", "PJSIP/bob-01", "6", "200", "1000", "1.1"))
+                     EVENT("Hold", SNAPSHOT("", "PJSIP/alice-02", "6", "1000", "200", "1.2"))
+                         DEVICE("PJSIP/alice", "ONHOLD") DEVICE("PJSIP/bob", "INUSE"));
+    alice = bench_calls(&b, "1000");
+    bob = bench_calls(&b, "200");
+    assert_int_equal(alice->dialogs->direction, ES_DIRECTION_RECIPIENT);
+    assert_es(alice->dialogs->call_id, "abc@pbx");
+    assert_true(alice->dialogs->held);
+    begin_again(&b, START("l3") CHANNEL("l3", "PJSIP/bob-01", "6", "200", "1000", "1.1")
+                        CHANNEL("l3", "PJSIP/alice-02", "6", "1000", "200", "1.2")
+                            COMPLETE("CoreShowChannelsComplete", "l3"));
+    assert_ptr_equal(bench_calls(&b, "1000"), alice);
+    assert_ptr_equal(bench_calls(&b, "200"), bob);
+    hear(&b, VALUE("vc7-1.2", "abc@pbx") VALUE("vl8-1.2", "server"));
+    assert_ptr_equal(bench_calls(&b, "1000"), alice);
+    /* It is followed as before. */
+    hear(&b, EVENT("Unhold", SNAPSHOT("", "PJSIP/alice-02", "6", "1000", "200", "1.2"))
+                 DEVICE("PJSIP/alice", "INUSE"));
+    assert_false(bench_calls(&b, "1000")->dialogs->held);
+    assert_int_equal(bench_calls(&b, "1000")->dialogs->direction, ES_DIRECTION_RECIPIENT);
+    bench_fini(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -704,6 +745,7 @@ int main(void)
         cmocka_unit_test(test_calls),
         cmocka_unit_test(test_calls_again),
         cmocka_unit_test(test_calls_no_more),
+        cmocka_unit_test(test_calls_quietly_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "source/report.h"
 
+#include "source/heard_calls.h"
 #include "state/event_record.h"
 
 enum report_kind {
@@ -117,45 +118,20 @@ static int hear_mailbox(struct hearing *h)
     return mailbox_hear(h->mailboxes, h->intake->source, mailbox, new_count, old_count);
 }
 
-/* The texts of what is read borrow the record, and calls live longer. */
-static int own(struct event_state *s)
-{
-    struct es_dialog *dialogs = (struct es_dialog *)(uintptr_t)s->dialogs;
-    int r = 0;
-
-    for (size_t i = 0; i < s->n_dialogs; i++) {
-        struct es_dialog *d = &dialogs[i];
-        struct es_text *const texts[] = { &d->id,           &d->call_id,         &d->local_tag,
-                                          &d->remote_tag,   &d->local.identity,  &d->local.display,
-                                          &d->local.target, &d->remote.identity, &d->remote.display,
-                                          &d->remote.target };
-
-        for (size_t k = 0; r == 0 && k < ARRAY_LEN(texts); k++)
-            r = event_state_text(s, texts[k], es_str(*texts[k]));
-        /* The only parameter that report_calls is given. */
-        if (d->held) {
-            static const struct es_param held = { { "+sip.rendering", 14 }, { "no", 2 } };
-
-            d->local.params = &held;
-            d->local.n_params = 1;
-        }
-    }
-    return r;
-}
-
 static int hear_calls(struct hearing *h, bool any)
 {
-    struct str device = record_str(&h->record);
-    struct event_state *calls = NULL;
-    int r = any ? event_record_read(&h->record, &calls) : 0;
+    struct str source = h->intake->source, device = record_str(&h->record);
+    struct event_state *said = NULL, *calls = NULL;
+    int r = any ? event_record_read(&h->record, &said) : 0;
 
-    if (r == 0 && calls)
-        r = own(calls);
     if (r == 0 && h->record.error)
         r = -EBADMSG;
+    if (r == 0 && said)
+        r = heard_calls_complete(&calls, said, state_device_calls(h->core, source, device));
     if (r == 0)
-        r = state_device_calls_set(h->core, h->intake->source, device, calls);
+        r = state_device_calls_set(h->core, source, device, calls);
     event_state_unref(calls);
+    event_state_unref(said);
     return r;
 }
 

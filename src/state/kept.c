@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 /* What survives the process. Of a device each source's report is a record of its own, so that one
  * that changes writes no other. */
+#include "state/event_record.h"
 #include "state/state_internal.h"
 
 enum {
-    FORMAT = 1, /* of all records here */
+    FORMAT = 1,       /* of all records here */
+    CALLS_MAX = 4000, /* bytes: a lamp with more calls may be told once more after a restart */
     SEPARATOR = '\t',
     PRESENCE_RECORD_MAX = 1 << 20,
 };
@@ -32,10 +34,21 @@ static bool source_lasts(struct str source)
     return !str_starts(source, STATE_SERVER_SOURCE) && !str_equal(source, STATE_MAILBOX_SOURCE);
 }
 
+static void calls_print(struct buf *out, const struct event_state *calls)
+{
+    char room[CALLS_MAX];
+    struct buf b;
+
+    buf_init_on(&b, room, sizeof(room));
+    if (calls)
+        event_record_add(&b, calls);
+    record_add_str(out, b.error ? STR_EMPTY : buf_str(&b));
+}
+
 void device_keep(const struct state_core *core, const struct device *d, struct str source,
                  const struct state_source_view *v)
 {
-    char name_room[2 * NAME_MAX_LEN + 1], room[64];
+    char name_room[2 * NAME_MAX_LEN + 1], room[64 + CALLS_MAX];
     struct buf name, bytes;
 
     if (!core->keep.put || !source_lasts(source))
@@ -49,27 +62,50 @@ void device_keep(const struct state_core *core, const struct device *d, struct s
         record_add_u64(&bytes, FORMAT);
         record_add_str(&bytes, device_state_name(v->state));
         record_add_u64(&bytes, v->changed_wall_ms);
+        calls_print(&bytes, v->calls);
     }
     put(core, KEEP_DEVICE, buf_str(&name), buf_str(&bytes));
 }
 
 struct device_record {
     struct str device;
-    struct state_source_view view;
+    struct state_source_view view; /* its calls are a reference */
 };
+
+static int calls_parse(const struct event_state **out, struct str bytes)
+{
+    struct record r = record_of(bytes);
+    struct event_state *read, *packed;
+    int result;
+
+    if (!bytes.n)
+        return 0;
+    result = event_record_read(&r, &read);
+    if (result)
+        return result;
+    result = read->has_dialogs ? event_state_pack(&packed, read) : -EBADMSG;
+    event_state_unref(read);
+    if (result == 0)
+        *out = packed;
+    return result;
+}
 
 static int device_parse(struct device_record *out, const struct keep_record *k)
 {
     struct record r = record_of(k->bytes);
     size_t at = str_find_char(k->name, SEPARATOR);
     bool known = record_u64(&r) == FORMAT;
+    struct str calls;
 
     *out = (struct device_record){ .device = str_sub(k->name, 0, at) };
     out->view.source = str_sub(k->name, at + 1, k->name.n);
     if (device_state_parse(&out->view.state, record_str(&r)))
         return -EBADMSG;
     out->view.changed_wall_ms = record_u64(&r);
-    return r.error || !known || at == k->name.n ? -EBADMSG : 0;
+    calls = record_str(&r);
+    if (r.error || !known || at == k->name.n)
+        return -EBADMSG;
+    return calls_parse(&out->view.calls, calls);
 }
 
 /* It changed when its sources did, not now. */
@@ -103,9 +139,18 @@ int state_device_recall(struct state_core *core, struct str device,
 static int device_restore(struct state_core *core, const struct keep_record *k)
 {
     struct device_record record;
+    struct name_room room;
+    struct str device;
     int r = device_parse(&record, k);
 
-    return r ? r : state_device_recall(core, record.device, &record.view);
+    if (r)
+        return r;
+    r = state_device_recall(core, record.device, &record.view);
+    if (r == 0 && record.view.calls && name_normalise(&device, record.device, &room) == 0)
+        r = device_calls_recall(core, device_find(core, device), record.view.source,
+                                record.view.calls);
+    event_state_unref(record.view.calls);
+    return r;
 }
 
 /* ---- presences ---- */
@@ -233,10 +278,14 @@ int state_record_check(const struct keep_record *k)
     struct presence_said presence;
     struct autohint_record autohint;
     struct device_record device;
+    int r;
 
     switch (k->table) {
     case KEEP_DEVICE:
-        return device_parse(&device, k);
+        r = device_parse(&device, k);
+        if (r == 0)
+            event_state_unref(device.view.calls);
+        return r;
     case KEEP_PRESENCE:
         return presence_parse(&presence, k);
     case KEEP_AUTOHINT:

@@ -105,6 +105,61 @@ static void test_devices(void **state)
     assert_events(&p->after, "1000@a #1 InUse&Ringing\n1001@a #1 Busy\n");
 }
 
+static struct event_state *calls_new(size_t n, struct str id)
+{
+    struct event_state *s, *packed = NULL;
+    struct es_dialog *dialogs;
+
+    assert_int_equal(event_state_create(&s), 0);
+    dialogs = arena_alloc(&s->arena, n * sizeof(*dialogs));
+    assert_non_null(dialogs);
+    for (size_t i = 0; i < n; i++)
+        dialogs[i] = (struct es_dialog){ .id = es_text_from(id),
+                                         .direction = ES_DIRECTION_RECIPIENT,
+                                         .state = ES_DIALOG_CONFIRMED };
+    s->has_dialogs = true;
+    s->dialogs = dialogs;
+    s->n_dialogs = n;
+    assert_int_equal(event_state_pack(&packed, s), 0);
+    event_state_unref(s);
+    return packed;
+}
+
+/* With the state, whichever comes first, unless they are many. */
+static void test_calls(void **state)
+{
+    static const struct {
+        size_t n;
+        bool is_kept;
+    } cases[] = { { 1, true }, { 8, true }, { 80, false } };
+    struct pair *p = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct event_state *calls = calls_new(cases[i].n, STR("1764000000.42 of the first one"));
+        const struct event_state *is;
+        unsigned puts;
+
+        restart(p, NULL);
+        report_from(&p->before, "pbx", "PJSIP/alice", "INUSE");
+        assert_int_equal(
+            state_device_calls_set(p->before.core, STR("pbx"), STR("PJSIP/alice"), calls), 0);
+        report_from(&p->before, "pbx", "PJSIP/alice", "ONHOLD");
+        puts = p->kept.puts;
+        assert_int_equal(restore(p, KEEP_DEVICE), 0);
+        assert_int_equal(p->kept.puts, puts);
+        is = state_device_calls(p->after.core, STR("pbx"), STR("PJSIP/alice"));
+        assert_true((is != NULL) == cases[i].is_kept);
+        assert_true(!is || event_state_same(is, calls));
+        assert_int_equal(state_device_get(p->after.core, STR("PJSIP/alice")), DEVICE_ONHOLD);
+        event_state_unref(calls);
+    }
+    assert_int_equal(state_device_calls_set(p->before.core, STR("pbx"), STR("PJSIP/alice"), NULL),
+                     0);
+    restart(p, NULL);
+    assert_int_equal(restore(p, KEEP_DEVICE), 0);
+    assert_null(state_device_calls(p->after.core, STR("pbx"), STR("PJSIP/alice")));
+}
+
 static void first_time(void *ctx, const struct state_device_view *v)
 {
     assert_int_equal(v->sources[0].changed_wall_ms, v->changed_wall_ms);
@@ -227,6 +282,9 @@ static void test_nonsense(void **state)
     assert_nonsense(p, KEEP_DEVICE, "Custom:1000\tctl", STR("\2\5INUSE\1"));
     assert_nonsense(p, KEEP_DEVICE, "Custom:1000\tctl", STR("\1\6INUSE"));
     assert_nonsense(p, KEEP_DEVICE, "Custom:1000", STR("\1\5INUSE\1"));
+    assert_nonsense(p, KEEP_DEVICE, "Custom:1000\tctl", STR("\1\5INUSE\1\2\1"));
+    assert_nonsense(p, KEEP_DEVICE, "Custom:1000\tctl", STR("\1\5INUSE\1\1\2"));
+    assert_nonsense(p, KEEP_DEVICE, "Custom:1000\tctl", STR("\1\5INUSE\1\1\0"));
     assert_nonsense(p, KEEP_PRESENCE, "CustomPresence:x", STR("\1\4awry"));
     assert_nonsense(p, KEEP_PRESENCE, "CustomPresence:x", STR("\1\4away\7"));
     assert_nonsense(p, KEEP_AUTOHINT, "x@a", STR("\1\1a"));
@@ -239,9 +297,8 @@ static void test_nonsense(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_devices),   TEST(test_times), TEST(test_presences),
-        TEST(test_autohints), TEST(test_again), TEST(test_autohints_that_end),
-        TEST(test_nonsense),
+        TEST(test_devices),   TEST(test_times), TEST(test_presences),          TEST(test_calls),
+        TEST(test_autohints), TEST(test_again), TEST(test_autohints_that_end), TEST(test_nonsense),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -396,6 +396,45 @@ multi_user=yes
             self.assertNotIn("sip:200", until("terminated"))
             self.assertIsNone(phone.notify(QUIET))
 
+    def test_calls_over_a_restart(self):
+        """Whose call goes on is told nothing by a restart, nor by a reload that has its PBX read anew; then what becomes of it."""
+        variables = {"CHANNEL(pjsip,call-id)": "abc@pbx", "CHANNEL(pjsip,local_tag)": "server", "CHANNEL(pjsip,remote_tag)": "phone"}
+        with Manager({"PJSIP/alice": "NOT_INUSE", "PJSIP/bob": "NOT_INUSE"}) as pbx, \
+                Extstated(files(source("pbx-a", pbx, "calls=yes\n"))) as daemon, Phone(daemon.port) as phone:
+            following(daemon, "pbx-a")
+            bob = pbx.channel("PJSIP/bob-00000001", "1.1", 4, "200", display="Bob", exten="1000")
+            alice = pbx.channel("PJSIP/alice-00000002", "1.2", 0, "1000", connected="200", connected_display="Bob", variables=variables)
+            pbx.dial(bob, alice)
+            for state, said in ((5, "RINGING"), (6, "INUSE")):
+                pbx.state(alice, state)
+                pbx.device("PJSIP/alice", said)
+            wait_for("the questions", lambda: sum(("Action", "Getvar") in r for r in pbx.requests) >= 3)
+            wait_for("the call", lambda: lamp(daemon) == "InUse")
+            phone.subscribe("1000")
+            body = phone.notify().body
+            while not all(part in body for part in ("abc@pbx", 'local-tag="phone"', 'remote-tag="server"', "confirmed", "sip:200@", "recipient")):
+                body = phone.notify().body
+
+            def again(session):
+                """It is followed by another session, which has asked all that it asks."""
+                wait_for("another session", lambda: pbx.logins == session)
+                wait_for("its questions", lambda: sum(("Action", "Getvar") in r for r in pbx.requests) >= 3 * session)
+                following(daemon, "pbx-a")
+                self.assertIsNone(phone.notify(QUIET))
+            daemon.settle()
+            for session, end in enumerate((daemon.kill, daemon.stop, daemon.kill), 2):
+                end()
+                daemon.start()
+                again(session)
+                daemon.settle()
+            daemon.reload(extstate_conf=files(source("pbx-a", pbx, "calls=yes\nping_interval=20s\n"))["extstate.conf"])
+            again(5)
+            daemon.reload(extstate_conf=files(source("pbx-a", pbx))["extstate.conf"])
+            self.assertNotIn("sip:200@", phone.notify().body)  # calls are not wanted any more
+            pbx.hangup(alice)
+            pbx.device("PJSIP/alice", "NOT_INUSE")
+            self.assertIn("terminated", phone.notify().body)
+
     def test_flood(self):
         """5,000 events a second, and more: the last of each device counts."""
         names = [f"PJSIP/9{i}" for i in range(500)]
@@ -501,6 +540,39 @@ class FreeSwitches(unittest.TestCase):
                 fs.call("aaaa-01", "1000", "outbound", "HANGUP")
                 self.assertNotIn("sip:200", until("terminated"))
                 self.assertIsNone(phone.notify(QUIET))
+
+    def test_calls_over_a_restart(self):
+        """Whose call goes on is told nothing; the one that has ended meanwhile is over."""
+        with EventSocket() as fs:
+            fs.register("1000", "r1")
+            fs.register("1001", "r2")
+            extensions = self.EXTENSIONS + "exten => 1001,hint,sofia/internal/1001\n"
+            with Extstated({**files(esl("fs", fs, "calls=yes\n").replace("grace=1s", "grace=1h")), "extensions.conf": extensions}) as daemon, \
+                    Phone(daemon.port) as phone:
+                following(daemon, "fs")
+                for user, uuid in (("1000", "aaaa-01"), ("1001", "aaaa-02")):
+                    for state in ("RINGING", "ACTIVE"):
+                        fs.call(uuid, user, "outbound", state, sip_call_id=f"{uuid}@fs", sip_from_tag="server", sip_to_tag="phone")
+                    phone.subscribe(user)
+                seen = set()
+                while len(seen) < 2:
+                    body = phone.notify().body
+                    seen |= {uuid for uuid in ("aaaa-01", "aaaa-02") if f'call-id="{uuid}@fs"' in body and "confirmed" in body}
+                daemon.settle()
+                fs.stop()
+                daemon.stop()
+                fs.channels.pop("aaaa-02")
+                fs.start()
+                daemon.start()
+                following(daemon, "fs")
+                body = phone.notify().body
+                self.assertIn(">terminated<", body)
+                self.assertIn("1001", body)
+                self.assertIsNone(phone.notify(QUIET))
+                fs.call("aaaa-01", "1000", "outbound", "HELD")
+                body = phone.notify().body
+                self.assertIn('call-id="aaaa-01@fs"', body)
+                self.assertIn("+sip.rendering", body)
 
     def test_refused(self):
         with EventSocket("other") as wrong, EventSocket() as denies:
