@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* An Asterisk as a source: what is asked of it, and what becomes of what it says. The messages are
  * those that one was seen to send. */
+#include <stdio.h>
+
 #include "source/source_fixture.h"
 
 #define GREETING "Asterisk Call Manager/11.0.0\r\n"
@@ -489,6 +491,50 @@ static void test_stale_until_read(void **state)
     }
 }
 
+enum { MANY = 300 }; /* more than a portion of a sweep */
+
+static void tell(struct bench *b, struct buf *reports, int result)
+{
+    assert_int_equal(source_intake_apply(&b->intake, b->core, b->mailboxes, buf_str(reports)),
+                     result);
+    buf_reset(reports);
+}
+
+/* It is back while what has become stale is still being marked, in portions: what it does not tell
+ * again is gone all the same. */
+static void test_back_in_the_middle(void **state)
+{
+    char room[1000], name[32];
+    struct buf reports;
+    struct bench b;
+
+    (void)state;
+    bench_init(&b, &ami);
+    buf_init_on(&reports, room, sizeof(room));
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(name, sizeof(name), "PJSIP/%u", i);
+        report_device(&reports, str_of(name), DEVICE_INUSE);
+        tell(&b, &reports, 0);
+    }
+    report_stale(&reports, false, 30);
+    tell(&b, &reports, INTAKE_SWEEPS);
+    assert_int_equal(source_intake_sweep(&b.intake, b.core, b.mailboxes), INTAKE_SWEEPS);
+    report_begin(&reports);
+    tell(&b, &reports, INTAKE_SWEEPS);
+    while (source_intake_sweep(&b.intake, b.core, b.mailboxes) == INTAKE_SWEEPS)
+        ;
+    report_device(&reports, STR("PJSIP/0"), DEVICE_INUSE);
+    report_end(&reports, true);
+    tell(&b, &reports, INTAKE_SWEEPS);
+    while (source_intake_sweep(&b.intake, b.core, b.mailboxes) == INTAKE_SWEEPS)
+        ;
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(name, sizeof(name), "PJSIP/%u", i);
+        assert_device(&b, name, i == 0 ? DEVICE_INUSE : DEVICE_INVALID);
+    }
+    bench_fini(&b);
+}
+
 /* Of a process that has just begun: it shows what the former one was told. */
 static void test_stale_from_the_start(void **state)
 {
@@ -740,6 +786,7 @@ int main(void)
         cmocka_unit_test(test_mailboxes_no_more),
         cmocka_unit_test(test_stale),
         cmocka_unit_test(test_stale_from_the_start),
+        cmocka_unit_test(test_back_in_the_middle),
         cmocka_unit_test(test_stale_until_read),
         cmocka_unit_test(test_send_fails),
         cmocka_unit_test(test_calls),
