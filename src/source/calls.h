@@ -54,6 +54,7 @@ struct calls_device {
     enum device_state state; /* as it was told last; DEVICE_UNKNOWN: not yet */
     /* Of a protocol that makes its states: */
     struct list registrations;
+    bool has_registered; /* once */
     bool is_told;        /* in that state, */
     uint64_t generation; /* in that session */
     struct str name;

@@ -85,11 +85,22 @@ static enum device_state device_state_of(const struct calls_device *d)
                                                                   : DEVICE_NOT_INUSE;
 }
 
-/* Who is registered is a device, and stays one when she leaves: then it is unavailable. */
+/* Who is registered is a device, and stays one when she leaves: then it is unavailable. Of others
+ * there is no end, as who calls from outside may be called anything: they are devices while they
+ * are in a call. */
 static bool is_device(const struct esl_client *c, const struct calls_device *d)
 {
     return source_takes(c->source, d->name) &&
-           (!list_empty(&d->registrations) || d->is_told || source_settings(c->source)->n_devices);
+           (d->has_registered || (source_settings(c->source)->n_devices && !list_empty(&d->calls)));
+}
+
+static void device_end(struct esl_client *c, struct calls_device *d)
+{
+    if (!d->is_told)
+        return;
+    d->is_told = d->told = false; /* its calls go with it */
+    report_no_device(source_reports(c->source), d->name);
+    source_reported(c->source);
 }
 
 static void device_tell(void *ctx, struct calls_device *d)
@@ -97,9 +108,13 @@ static void device_tell(void *ctx, struct calls_device *d)
     struct esl_client *c = ctx;
     enum device_state state = device_state_of(d);
 
-    /* While it is away nothing is known but what was told. */
-    if (c->phase == PHASE_CLOSED || !is_device(c, d) ||
-        (d->is_told && d->state == state && d->generation == c->sessions))
+    if (c->phase == PHASE_CLOSED) /* nothing is known but what was told */
+        return;
+    if (!is_device(c, d)) {
+        device_end(c, d);
+        return;
+    }
+    if (d->is_told && d->state == state && d->generation == c->sessions)
         return;
     d->is_told = true;
     d->state = state;
@@ -154,6 +169,7 @@ static int registration_add(struct esl_client *c, struct str id, struct str devi
     at = r->room;
     str_keep(&r->id, &at);
     r->device = d;
+    d->has_registered = true;
     r->session = c->sessions;
     list_append(&d->registrations, &r->of_device);
     map_add(&c->registrations, &r->node, map_hash(&c->registrations, r->id));

@@ -246,6 +246,48 @@ static void test_others(void **state)
     bench_fini(&b);
 }
 
+/* With `devices` who is in a call is a device without a registration, and no longer than that: any
+ * number of strangers may call. */
+static void test_strangers(void **state)
+{
+    static struct str prefixes[] = { STR_INIT("sofia/") };
+    struct source_settings s = { .protocol = SOURCE_ESL, .devices = prefixes, .n_devices = 1 };
+    struct bench b;
+
+    (void)state;
+    bench_init(&b, &s);
+    /* One of a process before, whose call has ended meanwhile. */
+    assert_int_equal(
+        state_device_set(b.core, STR("pbx-a"), STR("sofia/external/400"), DEVICE_INUSE), 0);
+    bench_step(&b, 10);
+    log_in(&b);
+    hear_body(&b, "api/response", ROWS(ROW("t1", "sofia/internal/sip:1000@192.0.2.7")));
+    hear_body(&b, "api/response", ROWS(""));
+    assert_device(&b, "sofia/external/400", DEVICE_INVALID);
+    hear_call(&b, "u1", "sofia/external/500@x", "inbound", "ACTIVE");
+    hear_call(&b, "u2", "sofia/external/500@x", "inbound", "RINGING");
+    hear_call(&b, "u3", ALICE, "outbound", "ACTIVE");
+    assert_device(&b, "sofia/external/500", DEVICE_INUSE);
+    hear_call(&b, "u1", "sofia/external/500@x", "inbound", "HANGUP");
+    assert_device(&b, "sofia/external/500", DEVICE_INUSE);
+    hear_call(&b, "u2", "sofia/external/500@x", "inbound", "HANGUP");
+    assert_device(&b, "sofia/external/500", DEVICE_INVALID);
+    hear_call(&b, "u3", ALICE, "outbound", "HANGUP");
+    hear_registration(&b, "unregister", "1000", "t1");
+    assert_device(&b, "sofia/internal/1000", DEVICE_UNAVAILABLE);
+    /* One whose call ends while it is away is gone when it is back. */
+    hear_call(&b, "u4", "sofia/external/600@x", "inbound", "ACTIVE");
+    source_ended(b.source, STR("gone"));
+    bench_step(&b, 1010);
+    assert_device(&b, "sofia/external/600", DEVICE_INUSE);
+    log_in(&b);
+    hear_body(&b, "api/response", ROWS(""));
+    hear_body(&b, "api/response", ROWS(""));
+    assert_device(&b, "sofia/external/600", DEVICE_INVALID);
+    assert_device(&b, "sofia/internal/1000", DEVICE_UNAVAILABLE);
+    bench_fini(&b);
+}
+
 /* Counts cannot be asked for: those that were told stay until they are wanted no more. */
 static void test_mailboxes_no_more(void **state)
 {
@@ -462,17 +504,12 @@ static void test_frames(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_session),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_calls),
-        cmocka_unit_test(test_registrations),
-        cmocka_unit_test(test_others),
-        cmocka_unit_test(test_again),
-        cmocka_unit_test(test_mailboxes_no_more),
-        cmocka_unit_test(test_no_lists),
-        cmocka_unit_test(test_frames),
-        cmocka_unit_test(test_parties),
-        cmocka_unit_test(test_parties_of_list),
+        cmocka_unit_test(test_session),   cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_calls),     cmocka_unit_test(test_registrations),
+        cmocka_unit_test(test_others),    cmocka_unit_test(test_again),
+        cmocka_unit_test(test_strangers), cmocka_unit_test(test_mailboxes_no_more),
+        cmocka_unit_test(test_no_lists),  cmocka_unit_test(test_frames),
+        cmocka_unit_test(test_parties),   cmocka_unit_test(test_parties_of_list),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 
 enum report_kind {
     REPORT_DEVICE = 1,
+    REPORT_NO_DEVICE,
     REPORT_PRESENCE,
     REPORT_MAILBOX,
     REPORT_CALLS,
@@ -25,6 +26,12 @@ void report_device(struct buf *b, struct str device, enum device_state state)
     record_add_u64(b, REPORT_DEVICE);
     record_add_str(b, device);
     record_add_u64(b, state);
+}
+
+void report_no_device(struct buf *b, struct str device)
+{
+    record_add_u64(b, REPORT_NO_DEVICE);
+    record_add_str(b, device);
 }
 
 void report_presence(struct buf *b, struct str provider, enum presence_state state,
@@ -93,6 +100,13 @@ static int hear_device(struct hearing *h)
     if (h->record.error || state >= DEVICE_STATES)
         return -EBADMSG;
     return state_device_set(h->core, h->intake->source, device, (enum device_state)state);
+}
+
+static int hear_no_device(struct hearing *h)
+{
+    struct str device = record_str(&h->record);
+
+    return h->record.error ? -EBADMSG : state_device_forget(h->core, h->intake->source, device);
 }
 
 static int hear_presence(struct hearing *h)
@@ -195,6 +209,8 @@ static int hear(struct hearing *h)
     switch (record_u64(&h->record)) {
     case REPORT_DEVICE:
         return hear_device(h);
+    case REPORT_NO_DEVICE:
+        return hear_no_device(h);
     case REPORT_PRESENCE:
         return hear_presence(h);
     case REPORT_MAILBOX:

@@ -13,6 +13,8 @@
 /* ---- telling: pure functions ---- */
 
 void report_device(struct buf *b, struct str device, enum device_state state);
+/* It is no device any more. */
+void report_no_device(struct buf *b, struct str device);
 void report_presence(struct buf *b, struct str provider, enum presence_state state,
                      struct str subtype, struct str message);
 void report_mailbox(struct buf *b, struct str mailbox, uint32_t new_count, uint32_t old_count);
