@@ -208,7 +208,7 @@ static void held_find(struct call *call)
 
 void ami_calls_end(struct ami_calls *c)
 {
-    calls_end(c->calls);
+    calls_end(c->calls, true);
     calls_each(c->calls, held_find);
 }
 

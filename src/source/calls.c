@@ -14,6 +14,7 @@ struct calls {
     struct map calls, devices;
     struct list dirty; /* calls_device.dirty */
     uint64_t generation;
+    bool reading; /* between calls_begin and calls_end */
 };
 
 /* ---- devices ---- */
@@ -153,6 +154,24 @@ void call_end(struct calls *c, struct call *call)
     free(call);
 }
 
+int calls_over(struct calls *c, struct str id)
+{
+    struct call *call = calls_find(c, id);
+    int r = 0;
+
+    if (c->reading) {
+        r = calls_get(c, id, &call);
+        if (r || !call)
+            return r;
+        call_leave(c, call);
+        list_remove(&call->asking);
+        call->over = true;
+    } else if (call) {
+        call_end(c, call);
+    }
+    return r;
+}
+
 int call_enter(struct calls *c, struct call *call, struct str device)
 {
     struct calls_device *d;
@@ -206,6 +225,7 @@ void calls_each(struct calls *c, void (*each)(struct call *call))
 void calls_begin(struct calls *c)
 {
     c->generation++;
+    c->reading = true;
     MAP_FOREACH (node, &c->calls) {
         struct call *call = CONTAINER_OF(node, struct call, node);
 
@@ -213,12 +233,13 @@ void calls_begin(struct calls *c)
     }
 }
 
-void calls_end(struct calls *c)
+void calls_end(struct calls *c, bool whole)
 {
+    c->reading = false;
     MAP_FOREACH_SAFE (node, &c->calls) {
         struct call *call = CONTAINER_OF(node, struct call, node);
 
-        if (call->generation != c->generation)
+        if (call->over || (whole && call->generation != c->generation))
             call_end(c, call);
     }
 }

@@ -37,6 +37,7 @@ struct call {
     enum call_state state;
     enum es_direction direction;
     bool held;
+    bool over;                    /* it has ended, and is only remembered: see calls_over */
     struct str texts[CALL_TEXTS]; /* on the heap; by call_text_set */
     struct str id;
     bool asked;         /* the protocol's: for what is not told by itself, */
@@ -76,6 +77,9 @@ struct call *calls_find(const struct calls *c, struct str id);
 /* Made when it is new. 0, also when there are too many: then `*out` is NULL; -ENOMEM. */
 NODISCARD int calls_get(struct calls *c, struct str id, struct call **out);
 void call_end(struct calls *c, struct call *call);
+/* The call of that id has ended. While all are told anew that is remembered, so that a list which
+ * was made before, and has it still, does not bring it back. 0 or -ENOMEM. */
+NODISCARD int calls_over(struct calls *c, struct str id);
 /* It is of that device, if that is taken. 0 or -ENOMEM. */
 NODISCARD int call_enter(struct calls *c, struct call *call, struct str device);
 NODISCARD int call_text_set(struct call *call, enum call_text which, struct str value);
@@ -89,9 +93,9 @@ void calls_device_touch(struct calls_device *d);
 void calls_devices_touch(struct calls *c); /* all */
 
 void calls_each(struct calls *c, void (*each)(struct call *call)); /* which ends none of them */
-/* All are told anew from here on; and were: those that were not among them are gone. */
+/* All are told anew from here on; and were. `whole`: those that were not among them are gone. */
 void calls_begin(struct calls *c);
-void calls_end(struct calls *c);
+void calls_end(struct calls *c, bool whole);
 /* All have ended, as far as anybody knows. */
 void calls_drop(struct calls *c);
 /* Report what has changed. 0 or -ENOMEM. */

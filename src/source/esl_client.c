@@ -368,6 +368,13 @@ static int call_read(struct esl_client *c, const json_t *e, struct call *call, s
     return r ? r : call_texts_read(call, e);
 }
 
+/* Its list of channels comes from a database, which is behind what happens. */
+static void on_over(struct esl_client *c, struct str id)
+{
+    if (id.n && calls_over(c->calls, id))
+        no_memory(c);
+}
+
 static void call_note(struct esl_client *c, const json_t *e, struct str id, struct str channel,
                       struct str word, struct str direction)
 {
@@ -380,14 +387,13 @@ static void call_note(struct esl_client *c, const json_t *e, struct str id, stru
     if (!id.n || !device.n || !call_state_read(word, direction, &state, &held, &over))
         return;
     if (over) {
-        call = calls_find(c->calls, id);
-        if (call)
-            call_end(c->calls, call);
+        on_over(c, id);
         return;
     }
-    if (calls_get(c->calls, id, &call) || (call && call_read(c, e, call, device, direction))) {
+    if (calls_get(c->calls, id, &call) ||
+        (call && !call->over && call_read(c, e, call, device, direction))) {
         no_memory(c);
-    } else if (call) {
+    } else if (call && !call->over) {
         call_state_set(call, state, held);
         call_ask(c, call);
     }
@@ -406,14 +412,6 @@ static void on_call_details(struct esl_client *c, const json_t *e)
 
     if (call && call_texts_read(call, e))
         no_memory(c);
-}
-
-static void on_hangup(struct esl_client *c, const json_t *e)
-{
-    struct call *call = calls_find(c->calls, text(e, "Unique-ID"));
-
-    if (call)
-        call_end(c->calls, call);
 }
 
 /* Conferences, parking lots and queues say by it whether somebody is there; telephones that publish
@@ -497,7 +495,7 @@ static void on_event(struct esl_client *c, const json_t *e)
     if (str_equal(name, STR("CHANNEL_CALLSTATE")))
         on_call_state(c, e);
     else if (str_equal(name, STR("CHANNEL_DESTROY")) || str_equal(name, STR("CHANNEL_HANGUP")))
-        on_hangup(c, e);
+        on_over(c, text(e, "Unique-ID"));
     else if (str_is_listed(name, STR("CHANNEL_ANSWER,CHANNEL_BRIDGE,CALL_UPDATE")))
         on_call_details(c, e);
     else if (str_equal(name, STR("PRESENCE_IN")))
@@ -573,10 +571,9 @@ static void on_list(struct esl_client *c, struct str body)
         ask(c, PHASE_CHANNELS, STR("api show channels as json"), STR_EMPTY);
         return;
     }
-    if (c->whole) {
+    if (c->whole)
         registrations_end(c);
-        calls_end(c->calls);
-    }
+    calls_end(c->calls, c->whole);
     calls_devices_touch(c->calls);
     flush(c);
     if (c->sessions != session)

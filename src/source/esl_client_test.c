@@ -246,6 +246,40 @@ static void test_others(void **state)
     bench_fini(&b);
 }
 
+/* The list of channels is behind what happens: what has ended since it was asked for is over. */
+static void test_list_is_late(void **state)
+{
+    static const char *const ends[] = {
+        "\"Event-Name\":\"CHANNEL_DESTROY\",\"Unique-ID\":\"u1\"",
+        "\"Event-Name\":\"CHANNEL_CALLSTATE\",\"Unique-ID\":\"u1\",\"Channel-Name\":"
+        "\"" ALICE "\",\"Channel-Call-State\":\"HANGUP\"",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        struct bench b;
+
+        bench_init(&b, &esl);
+        bench_step(&b, 10);
+        for (unsigned connection = 0; connection < 2; connection++) {
+            log_in(&b);
+            hear_event(&b, ends[i]);
+            hear_body(&b, "api/response", ROWS(ROW("t1", "sofia/internal/sip:1000@192.0.2.7")));
+            hear_body(&b, "api/response",
+                      ROWS(CHANNEL("u1", ALICE, "outbound", "ACTIVE") "," CHANNEL(
+                          "u2", "sofia/internal/1001@192.0.2.8", "outbound", "ACTIVE")));
+            assert_int_equal(view_of(&b).state, SOURCE_FOLLOWING);
+            assert_device(&b, "sofia/internal/1000", DEVICE_NOT_INUSE);
+            /* It is not remembered for ever. */
+            hear_call(&b, "u1", ALICE, "outbound", "ACTIVE");
+            assert_device(&b, "sofia/internal/1000", DEVICE_INUSE);
+            source_ended(b.source, STR("gone"));
+            bench_step(&b, 1010);
+        }
+        bench_fini(&b);
+    }
+}
+
 /* With `devices` who is in a call is a device without a registration, and no longer than that: any
  * number of strangers may call. */
 static void test_strangers(void **state)
@@ -504,12 +538,19 @@ static void test_frames(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_session),   cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_calls),     cmocka_unit_test(test_registrations),
-        cmocka_unit_test(test_others),    cmocka_unit_test(test_again),
-        cmocka_unit_test(test_strangers), cmocka_unit_test(test_mailboxes_no_more),
-        cmocka_unit_test(test_no_lists),  cmocka_unit_test(test_frames),
-        cmocka_unit_test(test_parties),   cmocka_unit_test(test_parties_of_list),
+        cmocka_unit_test(test_session),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_calls),
+        cmocka_unit_test(test_registrations),
+        cmocka_unit_test(test_others),
+        cmocka_unit_test(test_again),
+        cmocka_unit_test(test_strangers),
+        cmocka_unit_test(test_list_is_late),
+        cmocka_unit_test(test_mailboxes_no_more),
+        cmocka_unit_test(test_no_lists),
+        cmocka_unit_test(test_frames),
+        cmocka_unit_test(test_parties),
+        cmocka_unit_test(test_parties_of_list),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
