@@ -350,16 +350,18 @@ static void granted(struct watch *w, const struct sip_message *response)
     plan(w);
 }
 
-/* RFC 6665 section 4.1.2.1: with what it asks for, once. */
-static void too_brief(struct watch *w, const struct sip_message *response)
+/* RFC 6665 section 4.1.2.1: with what it asks for, once. One that asks for a second more each time
+ * would have us ask for a day. */
+static void too_brief(struct watch *w, const struct sip_message *response, bool again)
 {
     uint32_t least_s = seconds_of(response, SIP_H_MIN_EXPIRES, 0);
 
-    if (least_s <= w->asked_s || least_s > EXPIRES_MAX_S) {
+    if (again || least_s <= w->asked_s || least_s > EXPIRES_MAX_S) {
         watch_refused(w, 423, STR_EMPTY);
         return;
     }
     w->asked_s = least_s;
+    w->lengthened = true;
     rest(w, turn_ms(w));
 }
 
@@ -387,13 +389,15 @@ static void left(struct watch *w, bool success)
 static void on_done(struct contact_request *r, unsigned status, const struct sip_message *response)
 {
     struct watch *w = watch_of(r);
+    bool lengthened = w->lengthened;
 
+    w->lengthened = false;
     if (w->state == WATCH_LEAVING) {
         left(w, status / 100 == 2);
     } else if (status / 100 == 2) {
         granted(w, response);
     } else if (status == 423 && response) {
-        too_brief(w, response);
+        too_brief(w, response, lengthened);
     } else if (status == 481 && w->request.dialog) {
         w->last_status = status;
         watch_again(w);

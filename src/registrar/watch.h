@@ -36,6 +36,7 @@ struct watch {
     bool gap;             /* something is missing */
     bool told;            /* what is known of its dialogs, if only that nothing is */
     bool said;            /* leaving: the last SUBSCRIBE has been sent */
+    bool lengthened;      /* `asked_s`, by the answer to the former SUBSCRIBE */
     uint32_t asked_s;
     unsigned failures;                  /* in a row */
     unsigned gaps;                      /* likewise */

@@ -223,6 +223,30 @@ static void test_answers(void **state)
     }
 }
 
+/* It names another least time each time that it is asked: it is believed once for each time that
+ * it grants something. */
+static void test_too_brief(void **state)
+{
+    struct bench *b = bench_of(ALICE, HERE);
+
+    (void)state;
+    assert_true(bench_await(b, 100));
+    bench_answer(b, 423, "Min-Expires: 3601\r\n");
+    assert_true(bench_await(b, 1000));
+    assert_true(bench_has(b, "Expires: 3601\r\n"));
+    bench_answer(b, 200, "");
+    assert_int_equal(notify(b, BUSY), 200);
+    assert_true(bench_await(b, 3300000));
+    bench_answer(b, 423, "Min-Expires: 3602\r\n");
+    assert_true(bench_await(b, 1000));
+    assert_true(bench_has(b, "Expires: 3602\r\n"));
+    bench_answer(b, 423, "Min-Expires: 3603\r\n");
+    assert_watch(b, WATCHED_REFUSED);
+    assert_int_equal(bench_view(b).watch.last_status, 423);
+    assert_false(bench_await(b, 4000000));
+    bench_destroy(b);
+}
+
 /* Nobody answers: after 30 s, a minute, ... up to half an hour. */
 static void test_back_off(void **state)
 {
@@ -812,6 +836,7 @@ int main(void)
         cmocka_unit_test(test_pace_kept),
         cmocka_unit_test(test_connection),
         cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_too_brief),
         cmocka_unit_test(test_back_off),
         cmocka_unit_test(test_refreshed),
         cmocka_unit_test(test_nothing_told),
