@@ -104,18 +104,18 @@ static void test_not_needed(void **state)
 {
     struct testing *t = *state;
 
-    apply(t, "[a]\nautohints\ninclude b\nalice Custom:x\nfront-door Custom:x\n_b! Custom:x\n"
+    apply(t, "[a]\nautohints\ninclude b\nalice Custom:x\n10-00 Custom:x\n_b! Custom:x\n"
              "[b]\ncarol Custom:x\n_d! Custom:x\n[e]\nautohints");
     buf_reset(&t->events);
     report(t, "PJSIP/alice", "INUSE");
-    report(t, "PJSIP/frontdoor", "INUSE");
+    report(t, "PJSIP/1000", "INUSE");
     report(t, "PJSIP/bob", "INUSE");
     report(t, "PJSIP/carol", "INUSE");
     report(t, "PJSIP/dave", "INUSE");
     report(t, "PJSIP/eve", "INUSE");
     report(t, "Custom:eve", "BUSY"); /* the name is taken */
     assert_events(t, "PJSIP/alice INUSE\nalice@e #1 InUse\n"
-                     "PJSIP/frontdoor INUSE\nfrontdoor@e #1 InUse\n"
+                     "PJSIP/1000 INUSE\n1000@e #1 InUse\n"
                      "PJSIP/bob INUSE\nbob@e #1 InUse\n"
                      "PJSIP/carol INUSE\ncarol@e #1 InUse\n"
                      "PJSIP/dave INUSE\ndave@e #1 InUse\n"
@@ -179,11 +179,11 @@ static void test_reload(void **state)
     apply(t, "[a]\nautohints\n[b]");
     assert_events(t, "alice@b #2 removed\nbob@b #2 removed\n");
     /* Written out, with other devices: the resource and its watchers stay. */
-    apply(t, "[a]\nautohints\nal-ice PJSIP/alice&PJSIP/bob(Alice)\n[b]");
-    assert_events(t, "al-ice@a #2 InUse&Ringing -> 4\n");
+    apply(t, "[a]\nautohints\nalice PJSIP/alice&PJSIP/bob(Alice)\n[b]");
+    assert_events(t, "alice@a #2 InUse&Ringing -> 4\n");
     assert_int_equal(watch(t, "a", "alice", 2)->resource_id, id);
     forget(t, "test", "PJSIP/bob");
-    assert_events(t, "PJSIP/bob INVALID\nbob@a #2 removed\nal-ice@a #3 InUse -> 4\n");
+    assert_events(t, "PJSIP/bob INVALID\nbob@a #2 removed\nalice@a #3 InUse -> 4\n");
     /* And back: the device is known. */
     apply(t, "[a]\nautohints");
     assert_events(t, "");

@@ -93,7 +93,7 @@ void dialplan_check(const struct dialplan *dp,
                     void (*missing)(void *ctx, struct str from, struct str include), void *ctx);
 
 /* Does the pattern (with its leading '_') or literal `extension` match `dialled`? Dashes outside
- * sets are ignored. */
+ * the sets of a pattern are ignored; literals are compared like names of resources: see state.h. */
 bool dialplan_pattern_matches(struct str extension, struct str dialled);
 /* <0 when `a` is more specific and must be tried before `b`, 0 when they are equal; literals before
  * patterns. */

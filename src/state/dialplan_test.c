@@ -38,13 +38,20 @@ static void test_order(void **state)
                                   "1000 PJSIP/alice\n"
                                   "10-01 PJSIP/bob\n"
                                   "_N! PJSIP/n\n"
-                                  "front-door PJSIP/door\n");
+                                  "front-door PJSIP/door\n"
+                                  "[lobby]\n"
+                                  "front-door PJSIP/door\n"
+                                  "frontdoor PJSIP/other\n");
 
     (void)state;
     assert_found(dp, "users", "1000", "1000@users");
     assert_found(dp, "users", "1-000", "1000@users");
     assert_found(dp, "users", "1001", "10-01@users");
-    assert_found(dp, "users", "frontdoor", "front-door@users");
+    assert_found(dp, "users", "front-door", "front-door@users");
+    assert_found(dp, "users", "frontdoor", "_!@users"); /* which is no number */
+    assert_found(dp, "lobby", "front-door", "front-door@lobby");
+    assert_found(dp, "lobby", "frontdoor", "frontdoor@lobby");
+    assert_found(dp, "lobby", "fr-ontdoor", "-");
     assert_found(dp, "users", "1002", "_10[0-4]X@users");
     assert_found(dp, "users", "1099", "_1XXX@users");
     assert_found(dp, "users", "10999", "_1X.@users");

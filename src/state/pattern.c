@@ -227,13 +227,24 @@ int dialplan_pattern_compare(struct str a, struct str b)
     return pattern_compare(str_sub(a, 1, a.n), str_sub(b, 1, b.n));
 }
 
+static bool is_number(struct str name)
+{
+    for (size_t i = 0; i < name.n; i++)
+        if (!memchr("0123456789+*#-", name.p[i], sizeof("0123456789+*#-") - 1))
+            return false;
+    return true;
+}
+
 int extension_compare(struct str a, struct str b)
 {
     struct cursor ca = cursor_on(a), cb = cursor_on(b);
+    bool a_number = is_number(a), b_number = is_number(b);
 
     for (;;) {
-        dashes_skip(&ca);
-        dashes_skip(&cb);
+        if (a_number)
+            dashes_skip(&ca);
+        if (b_number)
+            dashes_skip(&cb);
         if (cursor_done(&ca) || cursor_done(&cb))
             return cursor_done(&cb) - cursor_done(&ca);
         if (*ca.p != *cb.p)
@@ -245,9 +256,11 @@ int extension_compare(struct str a, struct str b)
 
 void extension_key_init(struct extension_key *key, struct str name)
 {
+    bool number = is_number(name);
+
     BUG_UNLESS(name.n <= NAME_MAX_LEN);
     key->n = 0;
     for (size_t i = 0; i < name.n; i++)
-        if (name.p[i] != '-')
+        if (!number || name.p[i] != '-')
             key->text[key->n++] = name.p[i];
 }

@@ -153,7 +153,13 @@ static void test_key(void **state)
     assert_int_equal(key.n, 0);
     extension_key_init(&key, STR_EMPTY);
     assert_int_equal(key.n, 0);
+    extension_key_init(&key, STR("-fr-ont--door"));
+    assert_true(str_equal(extension_key_str(&key), STR("-fr-ont--door")));
     assert_true(extension_compare(STR("-"), STR_EMPTY) == 0);
+    assert_true(extension_compare(STR("*1-0+#"), STR("*10-+#")) == 0);
+    assert_true(extension_compare(STR("front-door"), STR("frontdoor")) < 0);
+    assert_true(extension_compare(STR("1-0"), STR("1-0x")) > 0); /* 10, 1-0x */
+    assert_true(extension_compare(STR("1-x"), STR("1-x")) == 0);
     assert_true(extension_compare(STR("1"), STR("12")) < 0);
     assert_true(extension_compare(STR("12"), STR("1-")) > 0);
 }

@@ -175,11 +175,28 @@ static void test_materialise(void **state)
     assert_true(str_equal(s->context, STR("a")));
     assert_true(str_equal(s->hint, STR("PJSIP/alice")));
     assert_true(str_equal(s->hint_name, STR("Somebody")));
-    assert_ptr_equal(watch(t, "a", "ali-ce", 2), s);
+    assert_ptr_equal(watch(t, "a", "alice", 2), s);
     report(t, "PJSIP/alice", "NOT_INUSE");
     assert_events(t, "PJSIP/alice NOT_INUSE\nalice@a #2 Idle -> 1000000000000006\n");
-    /* Dashes are part of a name, but not of a number. */
-    assert_true(str_equal(watch(t, "a", "front-door", 1)->hint, STR("PJSIP/front-door")));
+}
+
+/* Dashes are part of a name, but not of a number: who asks first does not name another's device. */
+static void test_materialise_names(void **state)
+{
+    struct testing *t = *state;
+    const struct snapshot *s;
+
+    apply(t, "[a]\n_f. Custom:${EXTEN}");
+    report(t, "Custom:front-door", "RINGING");
+    s = watch(t, "a", "fr-ontdoor", 1);
+    assert_true(str_equal(s->hint, STR("Custom:fr-ontdoor")));
+    buf_reset(&t->events);
+    s = watch(t, "a", "front-door", 2);
+    assert_true(str_equal(s->extension, STR("front-door")));
+    assert_true(str_equal(s->hint, STR("Custom:front-door")));
+    assert_events(t, "front-door@a #1 Ringing\n");
+    report(t, "Custom:front-door", "NOT_INUSE");
+    assert_events(t, "Custom:front-door NOT_INUSE\nfront-door@a #2 Idle -> 4\n");
 }
 
 static void test_materialise_numbers(void **state)
@@ -398,6 +415,7 @@ int main(void)
         TEST(test_silent),
         TEST(test_long_text),
         TEST(test_materialise),
+        TEST(test_materialise_names),
         TEST(test_materialise_numbers),
         TEST(test_materialise_refusals),
         TEST(test_materialised_reload),

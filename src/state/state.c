@@ -173,14 +173,6 @@ static bool name_is_plain(struct str extension)
     return true;
 }
 
-static bool name_is_number(struct str extension)
-{
-    for (size_t i = 0; i < extension.n; i++)
-        if (!memchr("0123456789+*#-", extension.p[i], sizeof("0123456789+*#-") - 1))
-            return false;
-    return true;
-}
-
 /* Stage the end of the one that nobody has watched for longest, if there is no room for one more.
  */
 static int materialised_make_room(struct state_core *core)
@@ -201,7 +193,6 @@ static int materialise(struct state_core *core, const struct dialplan_match *mat
     struct extension_key key;
     struct hint_form form = {
         .context = match->context->name,
-        .extension = extension,
         .text = match->hint->text,
         .name = match->hint->name,
         .origin = HINT_MATERIALISED,
@@ -213,10 +204,7 @@ static int materialise(struct state_core *core, const struct dialplan_match *mat
     extension_key_init(&key, extension);
     if (key.n == 0)
         return STATE_NO_HINT;
-    /* In numbers dashes are for the eye only: who asks first must not decide what the device is
-     * called. In "front-door" they are part of the name. */
-    if (name_is_number(extension))
-        form.extension = extension_key_str(&key);
+    form.extension = extension_key_str(&key); /* who asks first must not name the device */
     form.text = hint_text(core, core->dialplan, &form, &room);
     state_cause_begin(core, STATE_CAUSE_WATCHED);
     r = materialised_make_room(core);
@@ -300,7 +288,7 @@ int hint_make_bare(struct state_core *core, const struct resource_name *name, st
 
     if (!state_name_is_possible(name))
         return STATE_BAD_NAME;
-    if (!name->package.n && name_is_number(name->extension)) {
+    if (!name->package.n) {
         extension_key_init(&key, name->extension);
         form.extension = extension_key_str(&key);
     }

@@ -186,8 +186,8 @@ NODISCARD int state_dialplan_apply(struct state_core *core, struct dialplan *dp)
 bool state_name_is_possible(const struct resource_name *name);
 /* Are these names of one device, or of one provider? */
 bool state_names_equal(struct str a, struct str b);
-/* How names are compared: in extensions dashes are for the eye only, in whatever other packages are
- * about they are part of the name. Pure; of any length. */
+/* How names are compared: in extensions that are numbers dashes are for the eye only, in others,
+ * and in whatever other packages are about, they are part of the name. Pure; of any length. */
 uint64_t resource_name_hash(const struct map *m, const struct resource_name *name);
 bool resource_name_equal(const struct resource_name *a, const struct resource_name *b);
 
