@@ -4,6 +4,15 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static void uri_equal(const struct sip_uri *a, const struct sip_uri *b)
+{
+    struct sip_uri_key x, y;
+
+    sip_uri_key_init(&x, a);
+    sip_uri_key_init(&y, b);
+    BUG_UNLESS(sip_uri_keys_equal(&x, &y) && sip_uri_keys_equal(&y, &x));
+}
+
 static void uri_round_trip(struct str text)
 {
     struct sip_uri uri, again;
@@ -17,6 +26,7 @@ static void uri_round_trip(struct str text)
     BUG_UNLESS(b.error == 0 && sip_uri_parse(&again, buf_str(&b)) == 0);
     BUG_UNLESS(str_equal(again.host, uri.host) && again.port == uri.port &&
                str_equal(again.user, uri.user));
+    uri_equal(&uri, &again);
     sip_uri_user_decode(&user, uri.user);
     if (uri.sip) {
         struct buf decoded;

@@ -117,33 +117,25 @@ static int grant(uint32_t *seconds, const struct aor_settings *aor, struct bindi
     return 0;
 }
 
-static bool has_uri(const struct registration *r, const struct sip_uri *uri, size_t *at)
-{
-    for (*at = 0; *at < r->n; ++*at) {
-        const struct contact *c = r->contacts[*at];
-        struct sip_uri known;
-
-        BUG_UNLESS(c);
-        if (sip_uri_parse(&known, c->uri) == 0 && sip_uri_equal(&known, uri))
-            return true;
-    }
-    return false;
-}
-
 /* Of one that is named twice the last counts. 0 or -ENOMEM. */
 static int add(struct registration *r, const struct contact *what, const struct sip_uri *uri)
 {
+    struct sip_uri_key key;
     struct contact *c;
-    size_t at;
+    size_t at = 0;
     int r_create = contact_create(&c, what);
 
     if (r_create)
         return r_create;
-    if (has_uri(r, uri, &at))
+    sip_uri_key_init(&key, uri);
+    while (at < r->n && !sip_uri_keys_equal(&r->keys[at], &key))
+        at++;
+    if (at < r->n)
         contact_unref(r->contacts[at]);
     else
         r->n++;
     r->contacts[at] = c;
+    r->keys[at] = key;
     return 0;
 }
 
@@ -272,7 +264,8 @@ int bindings_read(struct registration *r, const struct sip_message *msg, struct 
     if (star)
         return read_all(r, msg, n == 1, fault);
     r->contacts = calloc(n + 1, sizeof(struct contact *));
-    if (!r->contacts)
+    r->keys = calloc(n + 1, sizeof(*r->keys));
+    if (!r->contacts || !r->keys)
         return -ENOMEM;
     for (const struct sip_header *h = sip_header_first(msg, SIP_H_CONTACT); h && !result;
          h = sip_header_next(msg, h)) {

@@ -73,6 +73,7 @@ struct registration { /* one REGISTER that may be applied, on its way to the tab
     /* A reference each. What the registrar knows of them; id and times are the table's. With
      * expires_s 0: that URI is to be removed. Each URI once. */
     struct contact **contacts;
+    struct sip_uri_key *keys; /* of their URIs */
     size_t n;
     /* The answer: what is bound now, a reference each, in the order of their first REGISTERs. */
     int result;

@@ -18,38 +18,42 @@ struct plan {
     size_t n_displaced;
 };
 
-static bool same_uri(struct str a, struct str b)
+static struct sip_uri_key key_of(const struct contact *c)
 {
-    struct sip_uri x, y;
+    struct sip_uri_key key;
+    struct sip_uri uri;
 
-    return str_equal(a, b) ||
-           (sip_uri_parse(&x, a) == 0 && sip_uri_parse(&y, b) == 0 && sip_uri_equal(&x, &y));
+    BUG_UNLESS(sip_uri_parse(&uri, c->uri) == 0);
+    sip_uri_key_init(&key, &uri);
+    return key;
 }
 
 /* Who says which telephone it is, and which of its flows, has that in the place of the other one,
  * whatever the URI (RFC 5626 section 6): a browser's is another one each time that a page is
  * loaded. What a telephone behind a NAT calls itself others may, too, behind another one. One that
  * moves goes on with its Call-ID, mostly. */
-static bool is_same(const struct contact *a, const struct contact *b)
+static bool is_same(const struct contact *a, const struct contact *b, bool same_uri)
 {
     if (a->outbound.n && b->outbound.n)
         return str_equal(a->outbound, b->outbound);
-    return same_uri(a->uri, b->uri) &&
+    return same_uri &&
            (!a->rewritten || !b->rewritten || addr_equal_host(&a->flow.remote, &b->flow.remote) ||
             str_equal(a->call_id, b->call_id));
 }
 
 /* One binding may equal two that do not equal each other: it is only found for the first. */
-static struct entry *bound_find(const struct aor *a, const struct contact *c)
+static void bound_find(struct plan *p, struct entry *e)
 {
-    if (a)
-        LIST_FOREACH (it, &a->entries) {
-            struct entry *e = entry_at(it);
+    const struct registration *r = p->r;
+    struct sip_uri_key key = key_of(e->contact);
 
-            if (!e->marked && !e->contact->is_static && is_same(e->contact, c))
-                return e;
-        }
-    return NULL;
+    for (size_t i = 0; i < r->n && !e->marked; i++) {
+        if (p->entries[i] ||
+            !is_same(e->contact, r->contacts[i], sip_uri_keys_equal(&key, &r->keys[i])))
+            continue;
+        p->entries[i] = e;
+        e->marked = true;
+    }
 }
 
 /* Step 7. The same request once more, whose answer was lost with a former process, is no old one:
@@ -60,6 +64,16 @@ static bool is_old(const struct registration *r, const struct entry *e, bool rem
 
     return str_equal(r->call_id, c->call_id) &&
            (r->cseq < c->cseq || (removal && r->cseq == c->cseq));
+}
+
+/* More than there can be, whichever of them are bound already and whatever goes. */
+static bool is_far_over(const struct plan *p)
+{
+    size_t gone = p->a ? p->a->n_registered : 0, bound = 0;
+
+    for (size_t i = 0; i < p->r->n; i++)
+        bound += p->r->contacts[i]->expires_s > 0;
+    return bound > p->aor->max_contacts + gone;
 }
 
 static int plan_removal_of_all(const struct plan *p)
@@ -75,20 +89,19 @@ static int plan_removal_of_all(const struct plan *p)
 static int plan_bindings(struct plan *p)
 {
     if (p->a)
-        LIST_FOREACH (it, &p->a->entries)
+        LIST_FOREACH (it, &p->a->entries) {
             entry_at(it)->marked = false;
+            if (!entry_at(it)->contact->is_static)
+                bound_find(p, entry_at(it));
+        }
     for (size_t i = 0; i < p->r->n; i++) {
         bool removal = !p->r->contacts[i]->expires_s;
-        struct entry *e = bound_find(p->a, p->r->contacts[i]);
+        const struct entry *e = p->entries[i];
 
-        p->entries[i] = e;
         p->n_new += !e && !removal;
         p->n_removed += e && removal;
-        if (!e)
-            continue;
-        if (is_old(p->r, e, removal))
+        if (e && is_old(p->r, e, removal))
             return REGISTER_OLD;
-        e->marked = true;
     }
     return 0;
 }
@@ -201,6 +214,8 @@ static int plan_make(struct plan *p)
     p->entries = calloc(p->r->n + 1, sizeof(struct entry *));
     if (!p->entries)
         return -ENOMEM;
+    if (is_far_over(p))
+        return REGISTER_FULL;
     r = p->r->all ? plan_removal_of_all(p) : plan_bindings(p);
     if (r)
         return r;
@@ -284,9 +299,14 @@ static void bound(struct plan *p, struct entry *e, struct contact *c)
  */
 static bool is_overshadowed(const struct plan *p, const struct entry *e)
 {
-    for (size_t i = 0; i < p->r->n; i++)
-        if (e->changed != p->t->last_change && p->r->contacts[i]->expires_s &&
-            same_uri(e->contact->uri, p->r->contacts[i]->uri))
+    const struct registration *r = p->r;
+    struct sip_uri_key key;
+
+    if (!r->n || e->changed == p->t->last_change)
+        return false;
+    key = key_of(e->contact);
+    for (size_t i = 0; i < r->n; i++)
+        if (r->contacts[i]->expires_s && sip_uri_keys_equal(&key, &r->keys[i]))
             return true;
     return false;
 }

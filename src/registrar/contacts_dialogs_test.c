@@ -170,7 +170,7 @@ static void registered_by_bob(struct fixture *f)
 
     buf_reset(&f->told);
     r->endpoint = STR("bob");
-    r->contacts[r->n++] = fixture_contact(r, STR(A), 600);
+    fixture_bind(r, STR(A), 600);
     assert_int_equal(contacts_apply(f->contacts, r), 0);
     registration_destroy(r);
 }

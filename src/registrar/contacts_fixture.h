@@ -216,6 +216,15 @@ static inline struct contact *fixture_contact(const struct registration *r, stru
     return c;
 }
 
+static inline void fixture_bind(struct registration *r, struct str uri, uint32_t seconds)
+{
+    struct sip_uri parts;
+
+    assert_int_equal(sip_uri_parse(&parts, uri), 0);
+    sip_uri_key_init(&r->keys[r->n], &parts);
+    r->contacts[r->n++] = fixture_contact(r, uri, seconds);
+}
+
 /* "uri=seconds uri=seconds", "*" or "". */
 static inline struct registration *fixture_registration(const char *aor, const char *call_id,
                                                         uint32_t cseq, const char *what)
@@ -231,7 +240,9 @@ static inline struct registration *fixture_registration(const char *aor, const c
     if (r->all)
         return r;
     r->contacts = calloc(16, sizeof(struct contact *));
+    r->keys = calloc(16, sizeof(*r->keys));
     assert_non_null(r->contacts);
+    assert_non_null(r->keys);
     while (rest.n) {
         uint32_t seconds;
         size_t at;
@@ -241,7 +252,7 @@ static inline struct registration *fixture_registration(const char *aor, const c
         while (at && part.p[at - 1] != '=')
             at--;
         assert_int_equal(str_to_u32(&seconds, str_sub(part, at, part.n)), 0);
-        r->contacts[r->n++] = fixture_contact(r, str_sub(part, 0, at - 1), seconds);
+        fixture_bind(r, str_sub(part, 0, at - 1), seconds);
     }
     return r;
 }

@@ -107,6 +107,29 @@ static void test_same_uri(void **state)
     fixture_destroy(f);
 }
 
+/* Those that there are and those that are sent, likewise: see test_many of bindings_test.c. */
+static void test_many(void **state)
+{
+    struct fixture *f = begin(PHONES("max_contacts=15\n"));
+    struct buf what;
+
+    (void)state;
+    buf_init(&what, 1 << 16);
+    for (unsigned i = 0; i < 15; i++) {
+        buf_add(&what, STR("sip:a@1.2.3.4"));
+        for (unsigned k = 0; k < 480; k++)
+            buf_add(&what, STR(";b"));
+        buf_printf(&what, "?h=%u=600 ", i);
+    }
+    buf_add_char(&what, '\0'); /* of a C string */
+    assert_int_equal(what.error, 0);
+    for (unsigned i = 1; i <= 200; i++)
+        assert_int_equal(fixture_register(f, "one", i, what.p), 0);
+    assert_int_equal(f->contacts->counters.added, 15);
+    buf_fini(&what);
+    fixture_destroy(f);
+}
+
 static int register_from(struct fixture *f, const char *source, const char *call_id, uint32_t cseq,
                          const char *what)
 {
@@ -592,6 +615,7 @@ int main(void)
         cmocka_unit_test(test_life),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_same_uri),
+        cmocka_unit_test(test_many),
         cmocka_unit_test(test_same_behind_nat),
         cmocka_unit_test(test_flows),
         cmocka_unit_test(test_disconnected),

@@ -34,6 +34,7 @@ void registration_destroy(struct registration *r)
     for (size_t i = 0; i < r->n; i++)
         contact_unref(r->contacts[i]);
     free(r->contacts);
+    free(r->keys);
     for (size_t i = 0; i < r->n_bound; i++)
         contact_unref(r->bound[i].contact);
     free(r->bound);

@@ -24,9 +24,20 @@ void sip_uri_print_with_user(struct buf *out, const struct sip_uri *uri, struct 
 void sip_uri_print(struct buf *out, const struct sip_uri *uri);
 /* Parameters as sip_uri.params has them, but for that one. */
 void sip_params_print_without(struct buf *out, struct str params, struct str name);
-/* Are they the same contact? RFC 3261 section 19.1.4; of other schemes when they are written
- * alike. */
-bool sip_uri_equal(const struct sip_uri *a, const struct sip_uri *b);
+/* What two URIs are compared by, made once of each, so that many can be compared with many: hashes
+ * of what has to be equal, and of the parameters in the order of their names'. */
+struct sip_uri_key {
+    uint64_t address; /* all but the parameters; with them, when they are not in `params` */
+    size_t n;
+    struct sip_uri_key_param {
+        uint64_t name, value;
+        bool told_apart; /* a URI without it is another one */
+    } params[16];
+};
+void sip_uri_key_init(struct sip_uri_key *k, const struct sip_uri *uri);
+/* Are they the same contact? RFC 3261 section 19.1.4; where there are more than 16 parameters, one
+ * of them twice, or in another scheme, when these are written alike. */
+bool sip_uri_keys_equal(const struct sip_uri_key *a, const struct sip_uri_key *b);
 
 /* One value. Contact's "*" gives uri "*". The URI is found, not checked: see sip_uri_parse. */
 NODISCARD int sip_name_addr_parse(struct sip_name_addr *out, struct str value);

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "sip/grammar.h"
 
+#include <stdlib.h>
+
+#include "base/map.h"
+
 /* RFC 3261 section 25.1, "escaped", at the '%' that is there. */
 static bool is_escape(struct str s, size_t at)
 {
@@ -267,22 +271,41 @@ static unsigned lower(unsigned c)
     return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
 }
 
-static bool parts_equal(struct str a, struct str b, bool any_case)
+/* Of what is not hashed in one piece: no more is ever compared where it could cost. */
+enum { PART_MAX = 1024 };
+
+/* Nobody can choose many texts of the same hash, with whatever key. */
+static const struct map unkeyed;
+
+/* Equal for parts that are equal; longer ones when they are written alike. */
+static uint64_t part_hash(struct str part, bool any_case)
 {
-    size_t i = 0, k = 0;
+    char room[2 * PART_MAX];
+    size_t n = 0;
 
-    while (i < a.n && k < b.n) {
-        unsigned x = next_character(a, &i), y = next_character(b, &k);
+    if (part.n > PART_MAX)
+        return map_hash(&unkeyed, part);
+    for (size_t i = 0; i < part.n;) {
+        unsigned c = next_character(part, &i);
 
-        if (any_case ? lower(x) != lower(y) : x != y)
-            return false;
+        if (c > 0xff || c == '%')
+            room[n++] = '%';
+        if (c == '%')
+            room[n++] = '%';
+        else
+            room[n++] = (char)(any_case ? lower(c & 0xff) : c & 0xff);
     }
-    return i == a.n && k == b.n;
+    return map_hash(&unkeyed, (struct str){ room, n });
 }
 
 bool sip_user_equal(struct str a, struct str b)
 {
-    return parts_equal(a, b, false);
+    size_t i = 0, k = 0;
+
+    while (i < a.n && k < b.n)
+        if (next_character(a, &i) != next_character(b, &k))
+            return false;
+    return i == a.n && k == b.n;
 }
 
 /* Those that say where a request goes, or how, are part of the address even where the other URI
@@ -298,31 +321,85 @@ static bool param_is_told_apart(struct str name)
     return false;
 }
 
-static bool params_match(struct str params, struct str others)
+static int param_compare(const void *a, const void *b)
 {
-    struct sip_param p, q;
+    uint64_t x = ((const struct sip_uri_key_param *)a)->name;
+    uint64_t y = ((const struct sip_uri_key_param *)b)->name;
+
+    return (x > y) - (x < y);
+}
+
+/* Those of the URI, in order; false when they are too many, or one is there twice. */
+static bool params_take(struct sip_uri_key *k, struct str params)
+{
+    struct sip_param p;
 
     while (uri_param_next(&params, &p)) {
-        struct str rest = others;
-        bool found = false;
-
-        while (!found && uri_param_next(&rest, &q))
-            found = parts_equal(p.name, q.name, true);
-        if (found ? !parts_equal(p.value, q.value, true) : param_is_told_apart(p.name))
+        if (k->n == ARRAY_LEN(k->params))
             return false;
+        k->params[k->n++] =
+            (struct sip_uri_key_param){ part_hash(p.name, true), part_hash(p.value, true),
+                                        param_is_told_apart(p.name) };
     }
+    qsort(k->params, k->n, sizeof(k->params[0]), param_compare);
+    for (size_t i = 1; i < k->n; i++)
+        if (k->params[i - 1].name == k->params[i].name)
+            return false;
     return true;
 }
 
-bool sip_uri_equal(const struct sip_uri *a, const struct sip_uri *b)
+static void address_add(struct sip_uri_key *k, uint64_t hash)
 {
-    if (!str_equal_nocase(a->scheme, b->scheme))
+    k->address = map_hash_mix(k->address, hash);
+}
+
+void sip_uri_key_init(struct sip_uri_key *k, const struct sip_uri *uri)
+{
+    k->address = map_hash_nocase(&unkeyed, uri->scheme);
+    k->n = 0;
+    if (!uri->sip) {
+        address_add(k, map_hash(&unkeyed, uri->user));
+        address_add(k, map_hash(&unkeyed, uri->params));
+        address_add(k, map_hash(&unkeyed, uri->headers));
+        return;
+    }
+    address_add(k, part_hash(uri->user, false));
+    address_add(k, part_hash(uri->password, false));
+    address_add(k, map_hash_nocase(&unkeyed, uri->host));
+    address_add(k, uri->port | (uint64_t)uri->host_ipv6 << 16);
+    address_add(k, part_hash(uri->headers, true));
+    if (!params_take(k, uri->params)) {
+        address_add(k, map_hash(&unkeyed, uri->params));
+        k->n = 0;
+    }
+}
+
+/* What only one of them has does not count, unless it says where to go. */
+bool sip_uri_keys_equal(const struct sip_uri_key *a, const struct sip_uri_key *b)
+{
+    size_t i = 0, k = 0;
+
+    if (a->address != b->address)
         return false;
-    if (!a->sip)
-        return str_equal(a->user, b->user) && str_equal(a->params, b->params) &&
-               str_equal(a->headers, b->headers);
-    return parts_equal(a->user, b->user, false) && parts_equal(a->password, b->password, false) &&
-           a->port == b->port && a->host_ipv6 == b->host_ipv6 &&
-           str_equal_nocase(a->host, b->host) && params_match(a->params, b->params) &&
-           params_match(b->params, a->params) && parts_equal(a->headers, b->headers, true);
+    while (i < a->n || k < b->n) {
+        const struct sip_uri_key_param *p = i < a->n ? &a->params[i] : NULL;
+        const struct sip_uri_key_param *q = k < b->n ? &b->params[k] : NULL;
+
+        if (p && q && p->name == q->name) {
+            if (p->value != q->value)
+                return false;
+            i++;
+            k++;
+        } else if (p && (!q || p->name < q->name)) {
+            if (p->told_apart)
+                return false;
+            i++;
+        } else {
+            BUG_UNLESS(q);
+            if (q->told_apart)
+                return false;
+            k++;
+        }
+    }
+    return true;
 }

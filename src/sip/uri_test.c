@@ -284,6 +284,19 @@ static void test_params(void **state)
     assert_false(sip_param_find(STR_EMPTY, STR("lr"), NULL));
 }
 
+#define FOURTEEN ";1;2;3;4;5;6;7;8;9;10;11;12;13;14"
+#define MANY FOURTEEN ";15;16;17"
+
+static struct sip_uri_key key_of(struct str text)
+{
+    struct sip_uri_key key;
+    struct sip_uri uri;
+
+    assert_int_equal(sip_uri_parse(&uri, text), 0);
+    sip_uri_key_init(&key, &uri);
+    return key;
+}
+
 static void test_equal(void **state)
 {
     static const struct {
@@ -315,6 +328,24 @@ static void test_equal(void **state)
         { "sip:a@h;maddr=x", "sip:a@h", false },
         { "sip:a@h", "sip:a@h;user=phone", false },
         { "sip:a@h;x=%61", "sip:a@h;x=A", true },
+        { "sip:a@h;%78=1", "sip:a@h;X=2", false },
+        { "sip:a@h;x=1;y=2;z", "sip:a@h;z;y=2;w;x=1", true },
+        { "sip:a@h;x=1;y=2;z", "sip:a@h;z;y=3;w;x=1", false },
+        { "sip:a@h;transport=tcp;x", "sip:a@h;y;transport=TCP", true },
+        { "sip:a@h?b=%31", "sip:a@h?B=1", true },
+        { "sip:a%25;b@h", "sip:a%3bb@h", false },
+        { "sip:a%2525@h", "sip:a%25@h", false },
+        { "sip:a%00@h", "sip:a@h", false },
+        { "sip:a@1.2.3.4", "sip:a@[1::2]", false },
+        /* One of which is there twice, and too many, when they are written alike. */
+        { "sip:a@h;x=1;x=2", "sip:a@h;x=1;x=2", true },
+        { "sip:a@h;x=1;x=2", "sip:a@h;x=2;x=1", false },
+        { "sip:a@h;x=1;x=2", "sip:a@h;x=1", false },
+        { "sip:A@h" MANY, "SIP:A@H" MANY, true },
+        { "sip:a@h" MANY, "sip:a@h;b" MANY, false },
+        { "sip:a@h" MANY, "sip:a@h", false },
+        { "sip:a@h;b;c" FOURTEEN, "sip:a@h" FOURTEEN ";c", true },
+        { "sip:a@h;b;c" FOURTEEN, "sip:a@h" FOURTEEN ";maddr=c", false },
         { "tel:1", "tel:1", true },
         { "tel:1", "TEL:1", true },
         { "tel:1", "tel:1;x=y", false },
@@ -323,13 +354,38 @@ static void test_equal(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct sip_uri a, b;
+        struct sip_uri_key a = key_of(str_of(rows[i].a)), b = key_of(str_of(rows[i].b));
 
-        assert_int_equal(sip_uri_parse(&a, str_of(rows[i].a)), 0);
-        assert_int_equal(sip_uri_parse(&b, str_of(rows[i].b)), 0);
-        assert_number(rows[i].a, sip_uri_equal(&a, &b), rows[i].equal);
-        assert_number(rows[i].b, sip_uri_equal(&b, &a), rows[i].equal);
+        assert_number(rows[i].a, sip_uri_keys_equal(&a, &a), true);
+        assert_number(rows[i].a, sip_uri_keys_equal(&a, &b), rows[i].equal);
+        assert_number(rows[i].b, sip_uri_keys_equal(&b, &a), rows[i].equal);
     }
+}
+
+/* Longer parts are compared, too, as they are written. */
+static void test_equal_long(void **state)
+{
+    static const struct {
+        const char *begins;
+        int user, value; /* as many digits */
+        bool equal;
+    } rows[] = { { "00", 2000, 2000, true },
+                 { "00", 2001, 2000, false },
+                 { "00", 2000, 2001, false },
+                 { "0%30", 2000, 2000, false } };
+    struct sip_uri_key first, key;
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, 1 << 20);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        buf_reset(&b);
+        buf_printf(&b, "sip:%s%0*d@h;x=%0*d", rows[i].begins, rows[i].user, 1, rows[i].value, 2);
+        key = key_of(buf_str(&b));
+        first = i ? first : key_of(buf_str(&b));
+        assert_int_equal(sip_uri_keys_equal(&first, &key), rows[i].equal);
+    }
+    buf_fini(&b);
 }
 
 int main(void)
@@ -338,7 +394,7 @@ int main(void)
         cmocka_unit_test(test_uris),      cmocka_unit_test(test_bad_uris),
         cmocka_unit_test(test_uri_users), cmocka_unit_test(test_user_texts),
         cmocka_unit_test(test_hosts),     cmocka_unit_test(test_params),
-        cmocka_unit_test(test_equal),
+        cmocka_unit_test(test_equal),     cmocka_unit_test(test_equal_long),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
