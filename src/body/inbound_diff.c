@@ -7,7 +7,7 @@
 
 struct patch {
     struct xml_tree base, diff;
-    size_t work; /* of all selectors */
+    size_t work; /* of all operations: PATCH_WORK_MAX */
     struct buf *why;
 };
 
@@ -44,22 +44,23 @@ static void node_insert(struct xml_node *n, struct xml_node *parent, struct list
 }
 
 /* A text is a run of neighbours. */
-static void text_remove(struct xml_node *n)
+static void text_remove(struct patch *p, struct xml_node *n)
 {
     while (n && xml_is_text(n)) {
         struct xml_node *next = xml_next_node(n);
 
+        p->work++;
         node_remove(n);
         n = next;
     }
 }
 
-static struct list *text_end(struct xml_node *n)
+static struct list *text_end(struct patch *p, struct xml_node *n)
 {
     struct xml_node *next = xml_next_node(n);
 
-    while (next && xml_is_text(next))
-        next = xml_next_node(next);
+    for (; next && xml_is_text(next); next = xml_next_node(next))
+        p->work++;
     return next ? &next->link : &n->parent->children;
 }
 
@@ -97,22 +98,52 @@ static bool is_ncname(struct str name)
            xmlValidateNCName((const xmlChar *)name.p, 0) == 0 && !str_equal(name, STR("xmlns"));
 }
 
-static void name_rename(struct xml_name *name, const struct xml_node *n, const struct xml_node *top,
-                        const struct xml_binding *b, struct str to)
+static void name_rename(struct xml_name *name, const struct xml_binding *b, struct str to)
 {
-    if (str_equal(name->prefix, b->prefix) && str_equal(name->namespace, b->namespace) &&
-        xml_binding_find(n, top, name->prefix) == b)
+    if (str_equal(name->prefix, b->prefix) && str_equal(name->namespace, b->namespace))
         name->namespace = to;
 }
 
-/* Every name below `top` that has its namespace from this declaration there. */
-static void namespace_rename(struct xml_node *top, const struct xml_binding *b, struct str to)
+/* The node that follows `n` in the subtree of `top`, but none below `n`. */
+static struct xml_node *walk_past(const struct xml_node *n, const struct xml_node *top)
 {
-    for (struct xml_node *n = top; n; n = xml_walk(n, top)) {
-        name_rename(&n->name, n, top, b, to);
+    struct xml_node *next = NULL;
+
+    for (; !next && n != top; n = n->parent)
+        next = xml_next_node(n);
+    return next;
+}
+
+/* Every name below `top` that has its namespace from this declaration there: none where the prefix
+ * is declared again. */
+static void namespace_rename(struct patch *p, struct xml_node *top, const struct xml_binding *b,
+                             struct str to)
+{
+    struct xml_node *n = top;
+
+    while (n && p->work <= PATCH_WORK_MAX) {
+        p->work += 1 + n->n_bindings + n->n_attributes;
+        if (n != top && xml_binding_at(n, b->prefix)) {
+            n = walk_past(n, top);
+            continue;
+        }
+        name_rename(&n->name, b, to);
         for (size_t i = 0; i < n->n_attributes; i++)
-            name_rename(&n->attributes[i].name, n, top, b, to);
+            name_rename(&n->attributes[i].name, b, to);
+        n = xml_walk(n, top);
     }
+}
+
+/* One more would not be taken by who reads the result. */
+static bool is_full(const struct xml_node *n)
+{
+    return n->n_attributes + n->n_bindings >= XML_ATTRIBUTES_MAX;
+}
+
+static int refuse_full(struct patch *p, const struct xml_node *op, struct str name)
+{
+    (void)xml_refuse(p->why, op, "too many attributes or namespaces:", name);
+    return INBOUND_TOO_LARGE;
 }
 
 /* ---- add: section 4.3 ---- */
@@ -125,6 +156,8 @@ static int attribute_add(struct patch *p, const struct xml_node *op, struct xml_
     struct str local;
 
     c = cursor_on(qname);
+    if (is_full(n))
+        return refuse_full(p, op, qname);
     if (selector_name(&a.name, &c, op, STR_EMPTY) || !cursor_done(&c))
         return xml_refuse(p->why, op, "invalid-namespace-prefix, or no name at all:", qname);
     if (arena_str(&p->base.arena, &local, a.name.local))
@@ -146,6 +179,8 @@ static int binding_add(struct patch *p, const struct xml_node *op, struct xml_no
 {
     struct xml_binding b = { .namespace = str_trim(xml_text(op)) };
 
+    if (is_full(n))
+        return refuse_full(p, op, name);
     if (arena_str(&p->base.arena, &b.prefix, name))
         return -ENOMEM;
     if (!is_ncname(b.prefix) || str_equal(b.prefix, STR("xml")) || xml_binding_at(n, b.prefix) ||
@@ -186,7 +221,7 @@ static int add_at(struct patch *p, const struct xml_node *op, const struct targe
     else if (str_equal(pos, STR("before")))
         *before = &t->node->link;
     else if (str_equal(pos, STR("after")))
-        *before = t->kind == TARGET_TEXT ? text_end(t->node) : t->node->link.next;
+        *before = t->kind == TARGET_TEXT ? text_end(p, t->node) : t->node->link.next;
     else
         return xml_refuse(p->why, op, "unknown pos", pos);
     return 0;
@@ -229,22 +264,22 @@ static int element_replace(struct patch *p, struct xml_node *op, struct xml_node
     return 0;
 }
 
-static int text_replace(struct xml_node *op, struct xml_node *old)
+static int text_replace(struct patch *p, struct xml_node *op, struct xml_node *old)
 {
     struct xml_node *new = xml_first_node(op), *parent = old->parent;
-    struct list *before = text_end(old);
+    struct list *before = text_end(p, old);
 
-    text_remove(old);
+    text_remove(p, old);
     if (new)
         node_insert(new, parent, before);
     return 0;
 }
 
-static int binding_replace(const struct xml_node *op, const struct target *t)
+static int binding_replace(struct patch *p, const struct xml_node *op, const struct target *t)
 {
     struct str namespace = str_trim(xml_text(op));
 
-    namespace_rename(t->node, t->binding, namespace);
+    namespace_rename(p, t->node, t->binding, namespace);
     t->binding->namespace = namespace;
     return 0;
 }
@@ -256,9 +291,9 @@ static int replace_apply(struct patch *p, struct xml_node *op, const struct targ
     if (!text_only(op))
         return refuse(p, op, invalid_nodes);
     if (t->kind == TARGET_TEXT)
-        return text_replace(op, t->node);
+        return text_replace(p, op, t->node);
     if (t->kind == TARGET_BINDING)
-        return binding_replace(op, t);
+        return binding_replace(p, op, t);
     t->attribute->value = xml_text(op);
     return 0;
 }
@@ -267,28 +302,30 @@ static int replace_apply(struct patch *p, struct xml_node *op, const struct targ
 
 /* The text beside an element that goes with it must be blank. `n` is the first node of it; NULL:
  * there is none. */
-static bool blanks_only(const struct xml_node *n)
+static bool blanks_only(struct patch *p, const struct xml_node *n)
 {
     if (!n || !xml_is_text(n))
         return false;
-    for (; n && xml_is_text(n); n = xml_next_node(n))
+    for (; n && xml_is_text(n); n = xml_next_node(n), p->work++)
         if (!is_blank(n))
             return false;
     return true;
 }
 
-static struct xml_node *text_before(const struct xml_node *n)
+static struct xml_node *text_before(struct patch *p, const struct xml_node *n)
 {
     struct xml_node *first = NULL;
 
-    for (struct xml_node *m = xml_previous_node(n); m && xml_is_text(m); m = xml_previous_node(m))
+    for (struct xml_node *m = xml_previous_node(n); m && xml_is_text(m); m = xml_previous_node(m)) {
         first = m;
+        p->work++;
+    }
     return first;
 }
 
 static int element_remove(struct patch *p, const struct xml_node *op, struct xml_node *n)
 {
-    struct xml_node *former = text_before(n), *next = xml_next_node(n);
+    struct xml_node *former = text_before(p, n), *next = xml_next_node(n);
     struct str ws = STR_EMPTY;
     bool both, before, after;
 
@@ -298,14 +335,14 @@ static int element_remove(struct patch *p, const struct xml_node *op, struct xml
     both = str_equal(ws, STR("both"));
     before = both || str_equal(ws, STR("before"));
     after = both || str_equal(ws, STR("after"));
-    if ((ws.n && !before && !after) || (before && !blanks_only(former)) ||
-        (after && !blanks_only(next)))
+    if ((ws.n && !before && !after) || (before && !blanks_only(p, former)) ||
+        (after && !blanks_only(p, next)))
         return xml_refuse(p->why, op, "invalid-whitespace-directive:", ws);
     if (before)
-        text_remove(former);
+        text_remove(p, former);
     node_remove(n); /* in between: after it, what stands on both sides is one text */
     if (after)
-        text_remove(next);
+        text_remove(p, next);
     return 0;
 }
 
@@ -317,7 +354,7 @@ static int remove_apply(struct patch *p, const struct xml_node *op, const struct
     case TARGET_ELEMENT:
         return element_remove(p, op, n);
     case TARGET_TEXT:
-        text_remove(n);
+        text_remove(p, n);
         break;
     case TARGET_ATTRIBUTE:
         *t->attribute = n->attributes[--n->n_attributes];
@@ -361,8 +398,13 @@ static int patch_apply(struct patch *p)
     if (!xml_is(diff, NS_PIDF_DIFF, STR("pidf-diff")))
         return xml_refuse(p->why, diff, "not a pidf-diff", STR_EMPTY);
     r = inbound_diff_check(diff, p->why);
-    for (struct xml_node *op = xml_first(diff); op && r == 0; op = xml_next(op))
+    for (struct xml_node *op = xml_first(diff); op && r == 0; op = xml_next(op)) {
         r = operation_apply(p, op);
+        if (r == 0 && p->work > PATCH_WORK_MAX) { /* it may have been given up */
+            (void)refuse(p, op, "too much to look at");
+            r = INBOUND_TOO_LARGE;
+        }
+    }
     if (r == 0 && !is_document(p->base.root))
         r = xml_refuse(p->why, diff, "invalid-root-element-operation:", p->base.root->name.local);
     return r;
@@ -387,17 +429,27 @@ static int result_check(struct patch *p, struct str result)
     return r;
 }
 
+/* With more it would not be read, and printing takes the longer the more there are. */
+static bool bindings_fit(const struct xml_node *root)
+{
+    for (const struct xml_node *n = root; n; n = xml_walk(n, root))
+        if (n->n_bindings && xml_bindings_count(n) > XML_BINDINGS_MAX)
+            return false;
+    return true;
+}
+
 static int patch_print(struct patch *p, struct buf *out)
 {
     size_t start = out->n;
-    int r;
+    int r = XML_TOO_LARGE;
 
     buf_add(out, STR("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"));
-    r = xml_print(&p->base.arena, p->base.root, true, out);
+    if (bindings_fit(p->base.root))
+        r = xml_print(&p->base.arena, p->base.root, true, out);
     buf_add_char(out, '\n');
-    if (r || out->error == -ENOMEM)
+    if (r < 0 || out->error == -ENOMEM)
         return -ENOMEM;
-    if (out->error == 0 && out->n - start <= INBOUND_BODY_MAX)
+    if (r == 0 && out->error == 0 && out->n - start <= INBOUND_BODY_MAX)
         return result_check(p, str_sub(buf_str(out), start, out->n));
     buf_add(p->why, STR("the result is too large"));
     return INBOUND_TOO_LARGE;

@@ -379,6 +379,93 @@ static void test_limits(void **state)
     buf_fini(&bomb);
 }
 
+/* Each operation looks at all that may be of the namespace. */
+static void test_work_of_namespaces(void **state)
+{
+    struct buf base;
+
+    (void)state;
+    buf_init(&base, 1 << 16);
+    buf_add(&base, STR("<presence xmlns='urn:ietf:params:xml:ns:pidf' xmlns:z='z'>"));
+    for (size_t i = 0; i < 4000; i++)
+        buf_add(&base, STR("<z:e/>"));
+    buf_add(&base, STR("</presence>"));
+    buf_add_char(&base, '\0');
+    assert_int_equal(flooded(base.p, REPLACE("sel='*/namespace::z'", "y"), 200), 0);
+    assert_int_equal(flooded(base.p, REPLACE("sel='*/namespace::z'", "y"), 300), INBOUND_TOO_LARGE);
+    /* Children that a predicate does not mean. */
+    assert_int_equal(flooded(base.p, ADD("sel=\"*[e='']\" type='@a'", "1"), 1), INBOUND_MALFORMED);
+    assert_int_equal(flooded(base.p,
+                             "<p:remove sel=\"*[@a='1']/b[e='']/@a\"/>"
+                             "<p:add sel='*' type='@a'>1</p:add>",
+                             1),
+                     INBOUND_MALFORMED);
+    buf_fini(&base);
+}
+
+/* An element with so many declarations. */
+static void print_declaring(struct buf *out, const char *element, unsigned n, const char *content)
+{
+    buf_printf(out, "<%s xmlns=\"urn:ietf:params:xml:ns:pidf\"", element);
+    for (unsigned i = 1; i < n; i++)
+        buf_printf(out, " xmlns:%s%u=\"u\"", element, i);
+    buf_printf(out, ">%s</%s>", content, element);
+    buf_add_char(out, '\0'); /* of a C string */
+    assert_int_equal(out->error, 0);
+}
+
+/* A document with `n` of them is patched by `operation`, so many times; # is how many before. */
+static int declared(const char *content, unsigned n, const char *operation, unsigned times)
+{
+    struct buf base, diff, out, why;
+    int r;
+
+    buf_init(&base, 1 << 16);
+    buf_init(&diff, 1 << 16);
+    buf_init(&out, 1 << 20);
+    buf_init(&why, 1 << 10);
+    print_declaring(&base, "presence", n, content);
+    buf_add(&diff, STR(OPS));
+    for (unsigned i = 0; i < times; i++)
+        for (const char *c = operation; *c; c++)
+            if (*c == '#')
+                buf_add_u64(&diff, i);
+            else
+                buf_add_char(&diff, *c);
+    buf_add(&diff, STR(OPS_END));
+    assert_int_equal(diff.error, 0);
+    r = inbound_patch(str_of(base.p), buf_str(&diff), &out, &why);
+    buf_fini(&base);
+    buf_fini(&diff);
+    buf_fini(&out);
+    buf_fini(&why);
+    return r;
+}
+
+/* As many as may be in force, in what is read and in what is made of it. */
+static void test_declarations(void **state)
+{
+    static const char adds[] = "<p:add sel='*' type='namespace::n#'>u#</p:add>";
+    static const char adds_inside[] = "<p:add sel='*/note' type='namespace::n#'>u#</p:add>";
+    static const char needs[] = "<p:add sel='*' xmlns:n#='u'><n#:x/></p:add>";
+    struct buf inner;
+
+    (void)state;
+    assert_int_equal(declared("", XML_BINDINGS_MAX, "", 0), 0);
+    assert_int_equal(declared("", XML_BINDINGS_MAX + 1, "", 0), INBOUND_TOO_LARGE);
+    buf_init(&inner, 1 << 16);
+    print_declaring(&inner, "note", XML_BINDINGS_MAX / 2, "");
+    assert_int_equal(declared(inner.p, XML_BINDINGS_MAX / 2, "", 0), 0);
+    assert_int_equal(declared(inner.p, XML_BINDINGS_MAX / 2 + 1, "", 0), INBOUND_TOO_LARGE);
+    assert_int_equal(declared("<note/>", 1, adds, XML_BINDINGS_MAX - 1), 0);
+    assert_int_equal(declared("<note/>", 1, adds, XML_BINDINGS_MAX), INBOUND_TOO_LARGE);
+    assert_int_equal(declared("<note/>", 32, adds_inside, 32), 0);
+    assert_int_equal(declared("<note/>", 32, adds_inside, 33), INBOUND_TOO_LARGE);
+    assert_int_equal(declared("", 1, needs, XML_BINDINGS_MAX - 1), 0);
+    assert_int_equal(declared("", 1, needs, 900), INBOUND_TOO_LARGE);
+    buf_fini(&inner);
+}
+
 /* As many operations as fit into a body, in a document that is as large. */
 static void test_many(void **state)
 {
@@ -451,10 +538,11 @@ static void test_is_diff(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_example),    cmocka_unit_test(test_times),
-        cmocka_unit_test(test_operations), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_limits),     cmocka_unit_test(test_many),
-        cmocka_unit_test(test_is_diff),
+        cmocka_unit_test(test_example),      cmocka_unit_test(test_times),
+        cmocka_unit_test(test_operations),   cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_limits),       cmocka_unit_test(test_many),
+        cmocka_unit_test(test_is_diff),      cmocka_unit_test(test_work_of_namespaces),
+        cmocka_unit_test(test_declarations),
     };
 
     xml_init();

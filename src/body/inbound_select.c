@@ -33,6 +33,7 @@ struct selector {
     struct str prefix;      /* of namespace::prefix */
     uint32_t text_position; /* of text()[2]; 0: there must be one only */
     size_t *work;
+    size_t name_work; /* of one name that has to be looked up */
 };
 
 /* ---- parsing: NULL, or what is wrong ---- */
@@ -87,6 +88,7 @@ static const char *element_name(struct selector *s, struct xml_name *out, struct
 {
     struct str fallback = STR_EMPTY; /* RFC 5261 section 4.2.2: unlike XPath 1.0 */
 
+    *s->work += s->name_work;
     (void)xml_prefix_find(s->scope, STR_EMPTY, &fallback);
     return selector_name(out, c, s->scope, fallback);
 }
@@ -104,6 +106,7 @@ static const char *predicate_parse(struct selector *s, struct predicate *p, stru
         *c = ahead;
     } else if (cursor_char(c, '@')) {
         p->kind = ATTRIBUTE;
+        *s->work += s->name_work;
         wrong = selector_name(&p->name, c, s->scope, STR_EMPTY);
     } else if (word_skip(c, STR(".")) && !cursor_done(c)) {
         p->kind = ITSELF;
@@ -124,6 +127,8 @@ static const char *step_parse(struct selector *s, struct step *step, struct curs
     const char *wrong = NULL;
     unsigned positions = 0;
 
+    if (*s->work > PATCH_WORK_MAX)
+        return malformed; /* nobody hears that */
     *step = (struct step){ .any = cursor_char(c, '*') };
     if (!step->any)
         wrong = element_name(s, &step->name, c);
@@ -205,7 +210,7 @@ static bool name_fits(const struct xml_name *name, const struct xml_node *n)
 /* Is the literal all the text in the element? */
 static bool value_is(struct selector *s, const struct xml_node *top, struct str literal)
 {
-    for (const struct xml_node *n = top; n && *s->work <= SELECT_WORK_MAX; n = xml_walk(n, top)) {
+    for (const struct xml_node *n = top; n && *s->work <= PATCH_WORK_MAX; n = xml_walk(n, top)) {
         ++*s->work;
         if (!str_starts(literal, n->text))
             return false;
@@ -220,12 +225,15 @@ static bool value_fits(struct selector *s, const struct predicate *p, const stru
 
     switch (p->kind) {
     case ATTRIBUTE:
+        *s->work += n->n_attributes / 4; /* a few are as good as none */
         a = xml_attribute_of(n, p->name.namespace, p->name.local);
         return a && str_equal(a->value, p->literal);
     case CHILD:
-        for (const struct xml_node *c = xml_first(n); c; c = xml_next(c))
-            if (name_fits(&p->name, c) && value_is(s, c, p->literal))
+        for (const struct xml_node *c = xml_first_node(n); c; c = xml_next_node(c)) {
+            ++*s->work;
+            if (!xml_is_text(c) && name_fits(&p->name, c) && value_is(s, c, p->literal))
                 return true;
+        }
         return false;
     case ITSELF:
         return value_is(s, n, p->literal);
@@ -289,7 +297,7 @@ static struct xml_node *element_find(struct selector *s, struct xml_node *root,
     while (n && s->n) {
         bool fits = step_fits(s, &s->steps[depth], n), last = depth + 1 == s->n;
 
-        if (*s->work > SELECT_WORK_MAX || (fits && last && found))
+        if (*s->work > PATCH_WORK_MAX || (fits && last && found))
             return NULL;
         if (fits && last)
             found = n;
@@ -309,7 +317,7 @@ static struct xml_node *id_find(struct selector *s, struct xml_node *root)
     struct str id;
 
     for (struct xml_node *n = root; n; n = xml_walk(n, root)) {
-        ++*s->work;
+        *s->work += 1 + n->n_attributes / 4;
         if (xml_attribute_find(n, STR("id"), &id) && str_equal(id, s->id))
             return n;
     }
@@ -324,6 +332,7 @@ static struct xml_node *text_find(const struct selector *s, const struct xml_nod
     for (struct xml_node *n = xml_first_node(element); n; n = xml_next_node(n)) {
         const struct xml_node *former = xml_previous_node(n);
 
+        ++*s->work;
         if (!xml_is_text(n) || (former && xml_is_text(former)))
             continue;
         position++;
@@ -366,7 +375,9 @@ static unsigned depth_of(const struct xml_node *n)
 int selector_find(struct target *out, struct xml_node *root, const struct xml_node *operation,
                   size_t *work, struct buf *why)
 {
-    struct selector s = { .scope = operation, .work = work };
+    struct selector s = { .scope = operation,
+                          .work = work,
+                          .name_work = 1 + xml_bindings_count(operation) };
     struct xml_node *element = root;
     struct target found;
     const char *wrong;
@@ -375,13 +386,15 @@ int selector_find(struct target *out, struct xml_node *root, const struct xml_no
     if (!xml_attribute_find(operation, STR("sel"), &text))
         return xml_refuse(why, operation, "no attribute sel", STR_EMPTY);
     wrong = selector_parse(&s, text);
-    if (wrong)
+    if (wrong && *work <= PATCH_WORK_MAX)
         return xml_refuse(why, operation, wrong, text);
-    if (s.id.p)
+    if (wrong)
+        element = NULL;
+    else if (s.id.p)
         element = id_find(&s, root);
     if (element && (s.n || !s.id.p))
         element = element_find(&s, element, s.id.p ? element : NULL);
-    if (*work > SELECT_WORK_MAX || (element && depth_of(element) > XML_DEPTH_MAX)) {
+    if (*work > PATCH_WORK_MAX || (element && depth_of(element) > XML_DEPTH_MAX)) {
         (void)xml_refuse(why, operation, "too much to look at, or too deep", text);
         return INBOUND_TOO_LARGE;
     }

@@ -6,7 +6,9 @@
 #pragma once
 #include "body/inbound_internal.h"
 
-enum { SELECT_WORK_MAX = 1 << 20 }; /* nodes that the selectors of one patch may look at */
+/* Nodes that the operations of one patch may look at, and attributes and declarations where they
+ * are many: some ten milliseconds. */
+enum { PATCH_WORK_MAX = 1 << 20 };
 
 enum target_kind { TARGET_ELEMENT, TARGET_TEXT, TARGET_ATTRIBUTE, TARGET_BINDING };
 

@@ -130,6 +130,15 @@ bool xml_prefix_find(const struct xml_node *n, struct str prefix, struct str *na
     return true;
 }
 
+size_t xml_bindings_count(const struct xml_node *n)
+{
+    size_t count = 0;
+
+    for (; n; n = n->parent)
+        count += n->n_bindings;
+    return count;
+}
+
 int xml_binding_add(struct arena *a, struct xml_node *n, struct xml_binding binding)
 {
     if (ARRAY_GROW_IN(a, n->bindings, n->n_bindings))
@@ -155,6 +164,8 @@ static int name_declare(struct arena *a, struct xml_node *top, struct xml_node *
     if (!b && name->prefix.n)
         at = top;
     BUG_UNLESS(!xml_binding_at(at, name->prefix));
+    if (at->n_bindings >= XML_BINDINGS_MAX)
+        return XML_TOO_LARGE;
     return xml_binding_add(a, at, (struct xml_binding){ name->prefix, name->namespace });
 }
 

@@ -25,7 +25,8 @@ struct reader {
     struct buf text;       /* since the last tag */
     unsigned text_line;
     unsigned elements, depth;
-    int result; /* the first thing that was wrong */
+    size_t bindings; /* in force */
+    int result;      /* the first thing that was wrong */
     struct buf *why;
 };
 
@@ -183,6 +184,9 @@ static int element_add(struct reader *r, const struct xml_name *name, const xmlC
     if (++r->elements > XML_ELEMENTS_MAX || ++r->depth > XML_DEPTH_MAX || !name_fits(name) ||
         n_bindings + n_attributes > XML_ATTRIBUTES_MAX)
         return XML_TOO_LARGE;
+    r->bindings += (size_t)n_bindings;
+    if (r->bindings > XML_BINDINGS_MAX)
+        return XML_TOO_LARGE;
     n = node_add(r, (unsigned)xmlSAX2GetLineNumber(r->parser));
     if (!n)
         return -ENOMEM;
@@ -215,7 +219,9 @@ static void on_start(void *ctx, const xmlChar *local, const xmlChar *prefix,
         return;
     result = element_add(r, &name, bindings, n_bindings, attributes, n_attributes);
     if (result)
-        stop(r, result, "too many or too deep elements, too many attributes, or too long a name");
+        stop(
+            r, result,
+            "too many or too deep elements, too many attributes or namespaces, or too long a name");
 }
 
 static void on_end(void *ctx, const xmlChar *local, const xmlChar *prefix, const xmlChar *namespace)
@@ -231,6 +237,7 @@ static void on_end(void *ctx, const xmlChar *local, const xmlChar *prefix, const
         stop(r, -ENOMEM, "");
         return;
     }
+    r->bindings -= r->open->n_bindings;
     r->open = r->open->parent;
     r->depth--;
 }

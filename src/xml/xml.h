@@ -24,7 +24,9 @@ enum {                           /* XML_TOO_LARGE beyond */
        XML_DEPTH_MAX = 32,
        XML_ELEMENTS_MAX = 4096,
        XML_ATTRIBUTES_MAX = 64, /* of one element, declarations of namespaces among them */
-       XML_NAME_MAX = 256       /* bytes of a name, a prefix or a namespace */
+       XML_BINDINGS_MAX = 64, /* of an element and those that it is in: each name may be looked for
+                                 among them all */
+       XML_NAME_MAX = 256     /* bytes of a name, a prefix or a namespace */
 };
 
 struct xml_name {
@@ -103,6 +105,8 @@ struct xml_node *xml_walk(const struct xml_node *n, const struct xml_node *top);
 /* What the prefix stands for at `n`; false when nobody has declared it. Without a prefix there is
  * always an answer. */
 bool xml_prefix_find(const struct xml_node *n, struct str prefix, struct str *namespace);
+/* How many declarations there are at `n` and above it. */
+size_t xml_bindings_count(const struct xml_node *n);
 /* The declaration of the prefix at `n` itself, or NULL. */
 struct xml_binding *xml_binding_at(const struct xml_node *n, struct str prefix);
 /* The one that is in force at `n`, looking no further up than `top` (NULL: the root); or NULL. */
@@ -112,7 +116,9 @@ NODISCARD int xml_binding_add(struct arena *a, struct xml_node *n, struct xml_bi
 
 /* The element, with all in it, as XML that can stand anywhere: it declares each prefix it uses.
  * `blanks`: as it was written; otherwise without the blanks between elements. The missing
- * declarations are added to the nodes, in `arena`. 0 (but see the buffer's error), -ENOMEM. */
+ * declarations are added to the nodes, in `arena`. 0 (but see the buffer's error), -ENOMEM;
+ * XML_TOO_LARGE when they would be more than XML_BINDINGS_MAX, which no part of one document needs.
+ */
 NODISCARD int xml_print(struct arena *arena, struct xml_node *top, bool blanks, struct buf *out);
 
 /* ---- reasons ---- */
