@@ -85,7 +85,7 @@ struct mailbox_report { /* borrowed for the call */
     struct str source;
     struct mailbox_counts counts;
     uint64_t changed_wall_ms; /* 0: not known */
-    bool stale;
+    bool stale;               /* the source is away for too long */
 };
 enum mailbox_explain_outcome { MAILBOX_UNKNOWN = 1 };
 /* What each source says of one mailbox, the newest report, which counts, first; and in which

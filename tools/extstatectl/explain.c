@@ -451,7 +451,7 @@ static void print_member(const json_t *row)
     int indent = 4 * (int)row_number(row, "level");
     char since[80];
 
-    print_since(row_number(row, "changed_ms"), since, sizeof(since));
+    print_since(row_number(row, is_lamp(row) ? "since_ms" : "changed_ms"), since, sizeof(since));
     if (json_is_true(json_object_get(row, "is_list"))) {
         printf("    %*s%s, a list itself:\n", indent, "", row_text(row, "item"));
     } else if (!json_is_true(json_object_get(row, "known"))) {
@@ -459,8 +459,8 @@ static void print_member(const json_t *row)
     } else {
         printf("    %*s%-16s ", indent, "", row_text(row, "resource"));
         print_state_of(row);
-        printf(" since %s, change #%lld of %s\n", since, row_number(row, "cause"),
-               text_or(row, "source", "an unknown source"));
+        printf("%s since %s, change #%lld of %s\n", is_stale(row) ? " (stale)" : "", since,
+               row_number(row, "cause"), text_or(row, "source", "an unknown source"));
     }
 }
 
