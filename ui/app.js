@@ -13,6 +13,7 @@ const tables = new Tables($("table"), $("empty"));
 // ---- lamps, live ----
 
 let waiting = null; // changes that come while the list is on its way
+let loads = 0; // only the newest list counts
 let stream = null;
 
 function live(words, good) {
@@ -26,21 +27,46 @@ function apply(change) {
 }
 
 async function load() {
-  waiting = [];
-  const { hints } = await ask("GET", "/v1/hints");
-  board.replace(hints.filter(h => !h.pattern));
-  for (const change of waiting)
+  const mine = ++loads;
+  const changes = waiting = [];
+  try {
+    const { hints } = await ask("GET", "/v1/hints");
+    if (mine !== loads)
+      return;
+    board.replace(hints.filter(h => !h.pattern));
+  } catch (error) {
+    if (mine !== loads)
+      return;
+    waiting = null;
+    fault(error);
+    if (error.status !== 401)
+      setTimeout(() => mine === loads && load(), 3000);
+    return;
+  }
+  waiting = null;
+  for (const change of changes)
     if (!(board.lamps.get(board.key(change))?.sequence > change.sequence)) // with the same one it may be stale, or no more
       apply(change);
-  waiting = null;
   live("live", true);
   panel.refresh();
+}
+
+// What was shown is for who may read.
+function forget() {
+  stream?.close();
+  stream = waiting = null;
+  loads++;
+  board.replace([]);
+  if (panel.key)
+    panel.close();
+  if (tables.view)
+    tables.show(tables.view, $("search").value);
 }
 
 function listen() {
   stream?.close();
   stream = new EventSource("/v1/events?kinds=snapshot,source");
-  stream.addEventListener("hello", () => load().catch(fault));
+  stream.addEventListener("hello", load);
   stream.addEventListener("snapshot", event => {
     const change = JSON.parse(event.data);
     if (change.event) // a mailbox's or another package's, which is no lamp
@@ -76,6 +102,7 @@ async function begin() {
     if (session.reads)
       listen();
     else {
+      forget();
       live("log in to see anything", false);
       if (!$("who").open)
         $("who").showModal();
@@ -109,8 +136,16 @@ $("who").querySelector("form").addEventListener("submit", async event => {
 
 // ---- views ----
 
+function wanted() {
+  try {
+    return decodeURIComponent(location.hash.slice(1) || "lamps");
+  } catch { // no such text, by hand or from elsewhere
+    return "lamps";
+  }
+}
+
 function route() {
-  const [view, ...rest] = decodeURIComponent(location.hash.slice(1) || "lamps").split("/");
+  const [view, ...rest] = wanted().split("/");
   const known = tables.has(view) ? view : "lamps";
   for (const a of document.querySelectorAll("nav a"))
     if (a.hash === `#${known}`)

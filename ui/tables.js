@@ -46,7 +46,7 @@ export class Tables {
   }
 
   has(view) {
-    return view in VIEWS;
+    return Object.hasOwn(VIEWS, view);
   }
 
   show(view, words) {

@@ -230,14 +230,18 @@ int presence_report(struct state_core *core, struct str provider, const struct p
 int presence_forget(struct state_core *core, struct presence *p)
 {
     struct presence_value v = { .state = unreported(p->name) };
-    int r = presence_has(p, v.state, STR_EMPTY, STR_EMPTY)
-                ? stale_set(core, p, false)
-                : presence_change_caused(core, p, &v, clock_wall_ms(core->clock));
+    bool reported = p->reported;
+    int r;
 
-    if (r < 0)
+    p->reported = false; /* nor do its lamps hold on to it */
+    r = presence_has(p, v.state, STR_EMPTY, STR_EMPTY)
+            ? stale_set(core, p, false)
+            : presence_change_caused(core, p, &v, clock_wall_ms(core->clock));
+    if (r < 0) {
+        p->reported = reported;
         return r;
+    }
     value_fini(&v);
-    p->reported = false;
     str_free(&p->source);
     presence_count(core, p);
     presence_keep(core, p->name, STR_EMPTY);

@@ -159,6 +159,33 @@ static void test_presence_not_set(void **state)
     testing_fini(&t);
 }
 
+/* A provider that nobody knows any more; one that says itself that it knows nothing changes
+ * nothing. */
+static void test_presence_of_a_pbx(void **state)
+{
+    const struct presence_report away = { .source = STR("a"),
+                                          .provider = STR("Teams:alice"),
+                                          .message = STR("lunch"),
+                                          .state = PRESENCE_AWAY };
+    struct presence_report nothing = away;
+    struct testing t;
+
+    (void)state;
+    testing_init(&t);
+    apply(&t, "[users]\n1000 PJSIP/alice,Teams:alice\n");
+    assert_int_equal(state_presence_report(t.core, &away), 0);
+    nothing.message = STR_EMPTY;
+    nothing.state = PRESENCE_INVALID;
+    buf_reset(&t.events);
+    assert_int_equal(state_presence_report(t.core, &nothing), 0);
+    assert_events(&t, "Teams:alice //\n");
+    assert_int_equal(state_presence_report(t.core, &away), 0);
+    buf_reset(&t.events);
+    end_all(&t, "a", state_reports(t.core), SOURCE_END_FORGOTTEN);
+    assert_events(&t, "Teams:alice //\n1000@users #3 Unavailable\n");
+    testing_fini(&t);
+}
+
 /* ---- since when, and why ---- */
 
 static const struct snapshot *lamp(struct testing *t, const char *extension)
@@ -349,6 +376,7 @@ int main(void)
         cmocka_unit_test(test_each_of_a_lamp),
         cmocka_unit_test(test_unavailable_after_all),
         cmocka_unit_test(test_presence_not_set),
+        cmocka_unit_test(test_presence_of_a_pbx),
         cmocka_unit_test(test_since),
         cmocka_unit_test(test_cause),
         cmocka_unit_test(test_anew),

@@ -190,6 +190,15 @@ static const struct presence *presence_strongest(const struct hint_sources *s)
     return strongest;
 }
 
+static bool presence_is_reported(const struct hint_sources *s)
+{
+    for (size_t i = s->n_devices; i < s->n; i++)
+        if (s->follows[i].presence->reported)
+            return true;
+    return false;
+}
+
+/* Providers that say that they know nothing change nothing; without any there is no presence. */
 static void lamp_add_presence(struct lamp *lamp, const struct hint_sources *s,
                               const struct lamp *former)
 {
@@ -201,7 +210,7 @@ static void lamp_add_presence(struct lamp *lamp, const struct hint_sources *s,
         lamp->presence = strongest->state;
         lamp->subtype = strongest->subtype;
         lamp->message = strongest->message;
-    } else if (former && s->n > s->n_devices) {
+    } else if (former && presence_is_reported(s)) {
         lamp->presence = former->presence;
         lamp->subtype = former->subtype;
         lamp->message = former->message;

@@ -222,6 +222,27 @@ class Page(Pages):
         b.text("#login", "Log out wall")
         b.run("await page.click($lamp$)", lamp=self.lamp("1000@users"))
         b.text("#panel", "Log in with the right to set states.")
+        b.run("await page.keyboard.press('Escape'); await page.click('#login')")  # nothing stays for who has not the right
+        b.text("#live", "log in to see anything")
+        self.assertEqual(b.run("return page.locator('.lamp').count()"), 0)
+
+    def test_an_address_that_is_none(self):
+        s, b = self.server(), self.browser
+        for hash_ in ("#lamps/100%", "#constructor"):
+            self.visit(s, "/" + hash_)
+            b.text("#live", "live")
+
+    def test_a_list_that_fails_is_asked_for_again(self):
+        s, b = self.server(), self.browser
+        self.expect("503")
+        b.run("""
+            let times = 0;
+            await page.route("**/v1/hints", route => times++ ? route.continue() : route.fulfill({status: 503, json: {error: "busy"}}));
+            await page.goto($url$)""", url=f"http://127.0.0.1:{s.http_port}/")
+        b.text("#live", "live")
+        s.daemon.set("Custom:1005", "BUSY")
+        b.text(self.lamp("1005@users"), "Busy")
+        b.run("await page.unroute('**/v1/hints')")
 
     def test_it_comes_back(self):
         s, b = self.server(), self.browser

@@ -2,18 +2,19 @@
 #include "when.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 /* 0, or -EINVAL when there is no such day: mktime takes the 31st of February for a day of March. */
-static int local_make(struct tm *local, long long *ms)
+static int date_make(struct tm *date, bool has_zone, long long *ms)
 {
-    struct tm wanted = *local;
+    struct tm wanted = *date;
     time_t then;
 
-    local->tm_isdst = -1;
-    then = mktime(local);
-    if (then < 0 || local->tm_mday != wanted.tm_mday || local->tm_mon != wanted.tm_mon ||
-        local->tm_year != wanted.tm_year)
+    date->tm_isdst = -1;
+    then = has_zone ? timegm(date) - wanted.tm_gmtoff : mktime(date);
+    if (then < 0 || date->tm_mday != wanted.tm_mday || date->tm_mon != wanted.tm_mon ||
+        date->tm_year != wanted.tm_year)
         return -EINVAL;
     *ms = (long long)then * 1000;
     return 0;
@@ -21,15 +22,23 @@ static int local_make(struct tm *local, long long *ms)
 
 static int date_parse(const char *text, long long *ms)
 {
-    static const char *const formats[] = { "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M",
-                                           "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d" };
+    static const struct {
+        const char *format;
+        bool has_zone;
+    } ways[] = {
+        { "%Y-%m-%d %H:%M:%S", false }, { "%Y-%m-%d %H:%M", false },
+        { "%Y-%m-%dT%H:%M:%S", false }, { "%Y-%m-%dT%H:%M", false },
+        { "%Y-%m-%d", false },          { "%Y-%m-%d %H:%M:%S%z", true },
+        { "%Y-%m-%d %H:%M%z", true },   { "%Y-%m-%dT%H:%M:%S%z", true },
+        { "%Y-%m-%dT%H:%M%z", true },
+    };
 
-    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
-        struct tm local = { 0 };
-        const char *end = strptime(text, formats[i], &local);
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+        struct tm date = { 0 };
+        const char *end = strptime(text, ways[i].format, &date);
 
         if (end && !*end)
-            return local_make(&local, ms);
+            return date_make(&date, ways[i].has_zone, ms);
     }
     return -EINVAL;
 }

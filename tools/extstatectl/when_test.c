@@ -87,6 +87,14 @@ static void test_summer_time(void **state)
     assert_int_equal(when_parse("2026-10-25 02:30", 0, &ms), WHEN_DATE);
     when_print(ms, WHEN_BOTH, then, sizeof(then));
     assert_string_equal(then, "2026-10-25 02:30:00");
+    /* Which of the two: with its distance from UTC. */
+    assert_int_equal(when_parse("2026-10-25 02:30+02:00", 0, &ms), WHEN_DATE);
+    assert_int_equal(ms, 1792888200000);
+    assert_int_equal(when_parse("2026-10-25T02:30:00+0100", 0, &ms), WHEN_DATE);
+    assert_int_equal(ms, 1792891800000);
+    assert_int_equal(when_parse("2026-10-25T00:30Z", 0, &ms), WHEN_DATE);
+    assert_int_equal(ms, 1792888200000);
+    assert_int_equal(when_parse("2026-02-31 10:00Z", 0, &ms), -EINVAL);
     assert_int_equal(when_parse("10:00", now_of("2026-03-29 09:00"), &ms), WHEN_OF_DAY);
     when_print(ms, WHEN_BOTH, then, sizeof(then));
     assert_string_equal(then, "2026-03-28 10:00:00");
