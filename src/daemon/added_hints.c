@@ -123,6 +123,15 @@ static int file_read(const struct added_hints *a, struct str name, struct buf *t
 
 /* ---- what is added ---- */
 
+/* By name, so that which of two comes first is no matter of who was there first. */
+static struct list *place_of(struct added_hints *a, struct str name)
+{
+    LIST_FOREACH (it, &a->registrars)
+        if (str_compare(CONTAINER_OF(it, struct registrar, link)->name, name) > 0)
+            return it; /* before it */
+    return &a->registrars;
+}
+
 static int put(struct added_hints *a, struct str name, struct str text)
 {
     struct registrar *r = registrar_find(a, name);
@@ -147,7 +156,7 @@ static int put(struct added_hints *a, struct str name, struct str text)
             str_free(&kept);
             return -ENOMEM;
         }
-        list_append(&a->registrars, &r->link);
+        list_append(place_of(a, name), &r->link);
     }
     str_free(&r->text);
     r->text = kept;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* added_hints.h - hints that are not written in extensions.conf but told at run time, as those of
- * other PBXs are: layered over what is written, which comes first. Each lot has a registrar, and a
- * file in the state directory by which it survives. Private to the daemon folder. Threads: the main
- * thread. */
+ * other PBXs are: layered over what is written, which comes first, then by the registrar's name.
+ * Each lot has a registrar, and a file in the state directory by which it survives. Private to the
+ * daemon folder. Threads: the main thread. */
 #pragma once
 #include "base/list.h"
 #include "base/log.h"

@@ -111,10 +111,16 @@ static void test_layers(void **state)
     buf_printf(&text, "users\t%.*s\tx\n", (int)sizeof(long_name), long_name);
     assert_int_equal(added_hints_set(&p->added, STR("pbx-a"), buf_str(&text)), 0);
     assert_int_equal(added_hints_set(&p->added, STR("pbx-a"), buf_str(&text)), ADDED_HINTS_SAME);
-    assert_int_equal(added_hints_set(&p->added, STR("a/b"), STR("users\t1001\tPJSIP/late\n")), 0);
+    assert_int_equal(added_hints_set(&p->added, STR("z/b"), STR("users\t1001\tPJSIP/late\n")), 0);
+    assert_int_equal(added_hints_set(&p->added, STR("a"), STR("users\t2002\tPJSIP/a\n")), 0);
+    assert_int_equal(added_hints_set(&p->added, STR("a"), STR("sales\t2000\tPJSIP/a\n")), 0);
     dp = merged(p);
     assert_hint(dp, "users", "1000", "PJSIP/${WHO}"); /* what is written comes first, */
-    assert_hint(dp, "users", "1001", "PJSIP/bob");    /* then the first who added it */
+    assert_hint(dp, "users", "1001", "PJSIP/bob");    /* then whose name does, */
+    assert_hint(dp, "sales", "2000", "PJSIP/a");      /* whenever he came */
+    dialplan_unref(dp);
+    assert_int_equal(added_hints_set(&p->added, STR("a"), STR_EMPTY), 0);
+    dp = merged(p);
     assert_hint(dp, "sales", "2000", "X/y");
     assert_hint(dp, "users", "222", "Custom:x");
     assert_hint(dp, "users", "1", NULL);
