@@ -58,7 +58,7 @@ static void pki_init(struct pki *p)
 {
     X509 *server;
 
-    strcpy(p->dir, "/tmp/extstate-tls-XXXXXX");
+    snprintf(p->dir, sizeof(p->dir), "/tmp/extstate-tls-XXXXXX");
     assert_non_null(mkdtemp(p->dir));
     snprintf(p->ca, sizeof(p->ca), "%s/ca.pem", p->dir);
     snprintf(p->server, sizeof(p->server), "%s/server.pem", p->dir);
