@@ -233,12 +233,12 @@ const by = part => part.source ? ` (${part.away_s === undefined ? `by ${part.sou
 // What is no lamp: a resource list, messages, what is published for another package.
 const contentsWords = part => part.members !== undefined ? `a resource list of ${part.members}` : part.new !== undefined ? `${part.new} new, ${part.old} old messages`
   : part.package;
-const shownWords = part => part.package ? contentsWords(part) : stateWords(part.state ?? "");
+const shownWords = part => part.package ? contentsWords(part) : lampWords({ state: part.state ?? "", stale: part.stale });
 
 function memberWords(part) {
   if (part.is_list)
     return `${part.item} is a resource list itself, of those that follow`;
-  return part.known ? `${part.resource} ${part.package ? "has" : "is"} ${shownWords(part)} since ${time(part.changed_ms)}${by(part)}` : `there is nothing of the name ${part.item}`;
+  return part.known ? `${part.resource} ${part.package ? "has" : "is"} ${shownWords(part)} since ${time(part.package ? part.changed_ms : part.since_ms)}${by(part)}` : `there is nothing of the name ${part.item}`;
 }
 
 // A row of explain, in words; of a device one for each source.
@@ -251,7 +251,7 @@ function partWords(part) {
     case "presence":
       return part.known === false ? [] : [`${part.provider} ${part.stale ? `(stale: ${part.source} is away) ` : ""}is ${[part.state, part.subtype, part.message].filter(Boolean).join(", ")}`];
     case "mailbox":
-      return part.sources.length ? part.sources.map((s, i) => `${s.source} says mailbox ${part.mailbox} has ${s.new} new, ${s.old} old${
+      return part.sources.length ? part.sources.map((s, i) => `${s.source} says ${s.stale ? "(stale: it is away) " : ""}mailbox ${part.mailbox} has ${s.new} new, ${s.old} old${
         i ? ", before the newest, which counts" : ""}, since ${time(s.changed_ms)}`) : [`nobody says anything of mailbox ${part.mailbox}, so it counts as empty`];
     case "member":
       return [part.kind ? `${time(part.at_ms)}: ${changeWords(part)}` : memberWords(part)];

@@ -21,9 +21,20 @@ static void add_lamp(struct json *row, const struct snapshot *s)
     search_add_given(row, "message", s->presence_message);
 }
 
+/* That one, as it is now: a list does not follow what is only stale, or no more. */
+static const struct snapshot *newest_of(const struct search *f, const struct snapshot *s)
+{
+    const struct resource_name name = { s->package, s->context, s->extension };
+    const struct snapshot *newest = state_find(f->state->core, &name);
+
+    return newest && newest->resource_id == s->resource_id && newest->sequence == s->sequence
+               ? newest
+               : s;
+}
+
 static void tell_member(struct search *f, const struct list_item *item)
 {
-    const struct snapshot *s = item->snapshot;
+    const struct snapshot *s = item->snapshot ? newest_of(f, item->snapshot) : NULL;
     struct json row = request_part(f->q, "member");
 
     json_add_str(&row, "list", f->name);

@@ -92,6 +92,7 @@ static struct quota *quota_of(const struct notifier *n, const struct subscriptio
     return node ? CONTAINER_OF(node, struct quota, node) : NULL;
 }
 
+/* Of a dialog's other usages each moves with its own refresh. */
 int quota_move(struct notifier *n, const struct subscription *s, const struct addr *remote)
 {
     struct quota *q = quota_of(n, s);

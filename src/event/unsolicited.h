@@ -127,7 +127,8 @@ struct notice *notice_create(struct addressee *a, const struct contact *contact,
 void notice_destroy(struct notice *t);
 /* It is another one now. Nothing is under way, or it goes on by the same way. */
 void notice_contact_set(struct notice *t, const struct contact *contact);
-/* Its telephone has just registered, and may know nothing: it is told when it has its answer. */
+/* Its telephone has just registered, and may know nothing: it is told a moment later, when it
+ * should have its answer. */
 void notice_registered(struct notice *t);
 const char *notice_state_name(const struct notice *t);
 /* Something may have changed; `retry`: whatever it waits for, try now. */

@@ -378,7 +378,12 @@ static void on_done(struct contact_request *r, unsigned status, const struct sip
 
 static void on_put_off(struct contact_request *r)
 {
-    wait_ms(notice_of(r), CONGESTED_MS, true);
+    struct notice *t = notice_of(r);
+
+    if (notifier_of(t)->stopping)
+        notice_rest(t);
+    else
+        wait_ms(t, CONGESTED_MS, true);
 }
 
 static const struct contact_request_ops notice_ops = {

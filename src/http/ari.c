@@ -309,12 +309,12 @@ void ari_mailbox_put(struct exchange *x)
 /* What a PBX or a person says of it, only they take back. */
 static void mailbox_found(struct exchange *x, const struct commands_answer *a)
 {
-    json_t *rows = rows_of(a);
-    struct str source = text_of(json_array_get(rows, 0), "source");
+    json_t *rows = rows_of(a), *row = json_array_get(rows, 0);
 
-    if (!a->n_rows)
+    if (!row)
         ari_fail(x, 404, "Mailbox not found");
-    else if (!str_equal(source, STR(SOURCE)))
+    else if (json_integer_value(json_object_get(row, "sources")) == 1 &&
+             !str_equal(text_of(row, "source"), STR(SOURCE)))
         ari_fail(x, 409, "this mailbox is not ARI's");
     else
         forget(x, "mailbox.forget", "mailbox");

@@ -110,7 +110,9 @@ bool contact_same_way(const struct contact *a, const struct contact *b)
 {
     return str_equal(a->target, b->target) && str_equal(a->route, b->route) &&
            str_equal(a->endpoint, b->endpoint) && str_equal(a->transport, b->transport) &&
-           a->flow.connection == b->flow.connection && addr_equal(&a->flow.remote, &b->flow.remote);
+           a->flow.connection == b->flow.connection && a->flow.protocol == b->flow.protocol &&
+           addr_equal(&a->flow.remote, &b->flow.remote) &&
+           addr_equal(&a->flow.local, &b->flow.local);
 }
 
 bool contact_is_configured(const struct contact *c, const struct settings *s)

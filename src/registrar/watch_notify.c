@@ -17,11 +17,18 @@ struct notice { /* one NOTIFY */
 
 /* ---- whose it is ---- */
 
+/* What the next SUBSCRIBE will have is nobody's to know. */
+static bool has_been_asked(const struct watch *w)
+{
+    return w->request.dialog || (w->state != WATCH_RESTING && w->state != WATCH_REFUSED);
+}
+
 static struct watch *watch_of(const struct qualifier *q, const struct sip_message *msg)
 {
     struct watch *w = msg->to_tag.n ? watch_find(q, msg->to_tag) : NULL;
 
-    if (!w || !str_equal(msg->call_id, contact_request_call_id(&w->request)) || !msg->from_tag.n ||
+    if (!w || !has_been_asked(w) ||
+        !str_equal(msg->call_id, contact_request_call_id(&w->request)) || !msg->from_tag.n ||
         (w->request.dialog && !str_equal(msg->from_tag, w->request.dialog->remote_tag)))
         return NULL;
     return w;

@@ -25,7 +25,7 @@ void report_calls(struct buf *b, struct str device, const struct event_state *ca
 void report_begin(struct buf *b);
 void report_end(struct buf *b, bool mailboxes);
 /* The source is away for longer than its grace: what it has told is stale, and unavailable, and its
- * mailboxes are forgotten; or all is kept as it is. */
+ * mailboxes are forgotten; or all is kept as it is, but for its calls. */
 void report_stale(struct buf *b, bool keep, uint32_t grace_s);
 /* There is no such source any more: all is forgotten. */
 void report_gone(struct buf *b);

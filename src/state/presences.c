@@ -209,8 +209,10 @@ int presence_report(struct state_core *core, struct str provider, const struct p
     if (presence_has(p, said->state, said->subtype, said->message)) {
         int marked = stale_set(core, p, said->stale);
 
-        if (marked < 0)
+        if (marked < 0) {
+            presence_release(core, p);
             return marked;
+        }
         r = p->reported && marked ? r : 0; /* what was assumed is now known */
         p->reported = true;
         return r;

@@ -489,7 +489,7 @@ static void print_having(const json_t *row)
 static void print_notice(const json_t *row)
 {
     const char *state = row_text(row, "state");
-    bool fails = strcmp(state, "waiting") == 0;
+    bool fails = strcmp(state, "waiting") == 0 && row_number(row, "failures");
 
     printf("  %s %-16s %s  %s, %s", fails ? "!" : " ", row_text(row, "endpoint"),
            row_text(row, "contact"), text_or(row, "mailbox", "all its mailboxes"), state);
