@@ -71,11 +71,12 @@ static const struct dns_answer *records_of(struct lookup *l, const char *name, e
 
     if (pending && !l->pending)
         l->pending = pending;
-    if (!e) {
-        if (!pending)
-            because(l, type, name, "cannot be asked for now");
-        return NULL;
+    if (!e && !pending) {
+        because(l, type, name, "cannot be asked for now");
+        l->found.full = true;
     }
+    if (!e)
+        return NULL;
     if (e->expires_ms < l->found.until_ms)
         l->found.until_ms = e->expires_ms;
     if (e->answer->outcome == DNS_FOUND)
@@ -312,8 +313,7 @@ static void lookup_run(struct lookup *l)
     list_remove(&l->link);
     buf_init_on(&l->why, l->why_room, sizeof(l->why_room));
     l->pending = NULL;
-    l->found.n = 0;
-    l->found.until_ms = UINT64_MAX;
+    l->found = (struct dns_targets){ .until_ms = UINT64_MAX };
     find(l);
     if (l->pending)
         list_append(&l->pending->waiters, &l->link);

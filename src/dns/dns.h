@@ -47,6 +47,7 @@ struct dns_targets {
     unsigned n;
     struct dns_target list[DNS_TARGETS_MAX];
     uint64_t until_ms; /* of the clock: it may be otherwise then. UINT64_MAX: never */
+    bool full;         /* not all was asked: the asker's share of questions is under way */
     struct str why; /* without any: what was asked, and what was answered. Borrowed for the call */
 };
 

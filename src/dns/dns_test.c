@@ -461,6 +461,7 @@ static void test_shares(void **state)
     b.silent = true;
     ask_many(&b, "m", 100, "mallory");
     assert_int_equal(b.asked, DNS_PENDING_ASKER);
+    assert_true(b.found.full);
     ask_many(&b, "a", 1, "alice");
     assert_int_equal(b.asked, DNS_PENDING_ASKER + 2);
     assert_string_equal(

@@ -285,6 +285,20 @@ static void test_names(void **state)
     bench_tick(b);
     assert_int_equal(b->n_sent, 0);
     bench_destroy(b);
+
+    /* That too much is asked already is no answer about the telephone. */
+    b = bench_of(ALICE, "sip:alice@phones.two");
+    b->mute = true;
+    while (!b->n_seeks && b->wheel.now_ms < BENCH_START_MS + 61000)
+        bench_tick(b);
+    qualifier_resolved(b->qualifier, b->seeks[--b->n_seeks].question,
+                       &(struct dns_targets){ .full = true, .until_ms = UINT64_MAX });
+    assert_int_equal(b->reaches, 0);
+    b->mute = false;
+    assert_true(bench_await(b, 5000));
+    bench_answer(b, 200, "");
+    assert_reach(b, 1, CONTACT_REACHED);
+    bench_destroy(b);
 }
 
 static void test_proxies(void **state)

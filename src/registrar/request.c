@@ -427,7 +427,10 @@ bool contact_requests_resolved(struct contact_requests *all, uint64_t question,
     if (!found->n) {
         log_debug(all->log, "contact.no_address", KV("aor", r->contact->aor),
                   KV("contact", r->contact->uri), KV("why", found->why));
-        finish(r, 503, NULL);
+        if (found->full) /* which says nothing of the contact */
+            put_off(r);
+        else
+            finish(r, 503, NULL);
         return true;
     }
     targets_keep(r, found);
