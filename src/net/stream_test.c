@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "net/qos_testing.h"
 #include "net/stream_testing.h"
 
 #include <netinet/ip.h>
@@ -50,22 +51,6 @@ static void check_two_nets(const char *bind_to)
     bench_destroy(b);
 }
 
-struct qos {
-    int tos, priority;
-    unsigned sockets;
-};
-
-static void read_qos(void *ctx, struct str id, int fd)
-{
-    struct qos *q = ctx;
-    socklen_t n = sizeof(int);
-
-    (void)id;
-    assert_int_equal(getsockopt(fd, IPPROTO_IP, IP_TOS, &q->tos, &n), 0);
-    assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_PRIORITY, &q->priority, &n), 0);
-    q->sockets++;
-}
-
 /* Of who listens, whom it accepts and whom it calls. */
 static void test_qos(void **state)
 {
@@ -86,7 +71,7 @@ static void test_qos(void **state)
             assert_int_equal(side_try(&sides[k], b, 5 + k, "127.0.0.1", NET_TCP), 0);
             assert_int_equal(net_stream_set(sides[k].net, 3, STR("a"), &options[0]), 0);
             assert_int_equal(net_stream_set(sides[k].net, 3, STR("a"), o), 0);
-            net_each_socket(sides[k].net, read_qos, &q);
+            net_each_socket(sides[k].net, qos_read, &q);
             assert_int_equal(q.sockets, 1);
             assert_int_equal(q.priority, o->cos);
         }
@@ -98,7 +83,7 @@ static void test_qos(void **state)
         for (unsigned k = 0; k < 2; k++) {
             struct qos q = { .sockets = 0 };
 
-            net_each_connection(sides[k].net, read_qos, &q);
+            net_each_connection(sides[k].net, qos_read, &q);
             assert_int_equal(q.sockets, 1);
             assert_int_equal(q.tos, o->tos);
             if (o->cos || !o->tos) /* else it is the kernel's */

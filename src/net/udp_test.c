@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "net/net.h"
+#include "net/qos_testing.h"
 
 #define PATIENCE_MS 5000
 
@@ -587,20 +588,6 @@ static void test_history(void **state)
     bench_destroy(b);
 }
 
-struct qos {
-    int tos, priority;
-};
-
-static void read_qos(void *ctx, struct str id, int fd)
-{
-    struct qos *q = ctx;
-    socklen_t n = sizeof(int);
-
-    (void)id;
-    assert_int_equal(getsockopt(fd, IPPROTO_IP, IP_TOS, &q->tos, &n), 0);
-    assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_PRIORITY, &q->priority, &n), 0);
-}
-
 /* Whatever it was before: without a priority of ours it is the one that goes with the tos. */
 static void test_qos(void **state)
 {
@@ -613,15 +600,15 @@ static void test_qos(void **state)
     side_open(&s, b, "127.0.0.1");
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         int fresh = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        struct qos q, want;
+        struct qos q = { .sockets = 0 }, want = { .sockets = 0 };
 
         assert_int_equal(setsockopt(fresh, IPPROTO_IP, IP_TOS, &rows[i].tos, sizeof(int)), 0);
-        read_qos(&want, STR_EMPTY, fresh);
+        qos_read(&want, STR_EMPTY, fresh);
         close(fresh);
         assert_int_equal(
             net_udp_set(s.net, 0, STR("qos"), (uint32_t)rows[i].tos, (uint32_t)rows[i].priority),
             0);
-        net_each_socket(s.net, read_qos, &q);
+        net_each_socket(s.net, qos_read, &q);
         assert_int_equal(q.tos, rows[i].tos);
         assert_int_equal(q.priority, rows[i].priority ? rows[i].priority : want.priority);
     }
