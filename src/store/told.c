@@ -20,8 +20,9 @@ static const char magic[8] = "exttold2";
 
 struct head { /* of a file */
     char magic[8];
-    uint64_t identity, incarnation;
+    uint64_t identity, incarnation; /* of the last start that began */
     char boot_id[BOOT_ID_BYTES];
+    _Alignas(uint64_t) uint64_t opened; /* the last that found its words right, begun or not */
 };
 
 struct words { /* a file */
@@ -44,10 +45,15 @@ struct told {
 
 /* ---- files ---- */
 
+/* A start notes itself here, is committed to the store, and begins: it may have ended at any of
+ * these, any number of times, and the words are still those of the last that began. */
 static bool head_is_last(const struct told *t, const struct head *h)
 {
+    uint64_t stored = t->cfg.incarnation - 1;
+    uint64_t opened = h->opened > h->incarnation ? h->opened : h->incarnation;
+
     return memcmp(h->magic, magic, sizeof(magic)) == 0 && h->identity == t->cfg.identity &&
-           h->incarnation + 1 == t->cfg.incarnation && *t->boot_id &&
+           h->incarnation <= stored && (opened == stored || opened == stored + 1) && *t->boot_id &&
            memcmp(h->boot_id, t->boot_id, BOOT_ID_BYTES) == 0;
 }
 
@@ -123,6 +129,8 @@ static int words_open(struct words *w, const struct told *t, unsigned class)
         w->map = NULL;
         return -errno;
     }
+    if (bytes)
+        ((struct head *)w->map)->opened = t->cfg.incarnation;
     w->word = (void *)((char *)w->map + HEAD_BYTES);
     w->used = 1;
     return 0;
@@ -130,7 +138,9 @@ static int words_open(struct words *w, const struct told *t, unsigned class)
 
 static void words_begin(struct words *w, const struct told *t)
 {
-    struct head h = { .identity = t->cfg.identity, .incarnation = t->cfg.incarnation };
+    struct head h = { .identity = t->cfg.identity,
+                      .incarnation = t->cfg.incarnation,
+                      .opened = t->cfg.incarnation };
 
     BUG_UNLESS(w->map);
     memcpy(h.magic, magic, sizeof(magic));

@@ -18,24 +18,23 @@ struct fixture {
     unsigned worker, workers;
 };
 
-static void begin(struct fixture *f)
+static void reopen(struct fixture *f, uint64_t incarnation)
 {
-    f->incarnation++;
+    told_close(f->told);
+    f->told = NULL;
     assert_int_equal(told_open(&f->told, &(struct told_config){ .directory = str_of(f->directory),
                                                                 .identity = 77,
-                                                                .incarnation = f->incarnation,
+                                                                .incarnation = incarnation,
                                                                 .worker = f->worker,
                                                                 .workers = f->workers }),
                      0);
     f->words = told_words(f->told);
-    told_begin(f->told);
 }
 
-static void again(struct fixture *f)
+static void begin(struct fixture *f)
 {
-    told_close(f->told);
-    f->told = NULL;
-    begin(f);
+    reopen(f, ++f->incarnation);
+    told_begin(f->told);
 }
 
 static int setup(void **state)
@@ -72,7 +71,7 @@ static void test_words_are_there_after_the_process(void **state)
     assert_true(a && b && a != b);
     f->words.set(f->told, a, 11);
     f->words.set(f->told, b, 22);
-    again(f);
+    begin(f);
     f->words.claim(f->told, a);
     f->words.claim(f->told, b);
     assert_int_equal(f->words.get(f->told, a), 11);
@@ -89,7 +88,7 @@ static void test_foreign_numbers(void **state)
     assert_int_equal(a % TOLD_CLASSES, 37);
     assert_int_equal(told_worker(b, 2), f->worker);
     f->words.set(f->told, a, 11);
-    again(f);
+    begin(f);
     f->words.claim(f->told, a);
     assert_int_equal(f->words.get(f->told, a), 11);
 }
@@ -103,7 +102,7 @@ static void test_what_nobody_claims_is_given_out_again(void **state)
         numbers[i] = f->words.take(f->told);
         f->words.set(f->told, numbers[i], 5);
     }
-    again(f);
+    begin(f);
     f->words.claim(f->told, numbers[1]);
     f->words.claim(f->told, numbers[3]);
     assert_int_equal(f->words.take(f->told), numbers[0]);
@@ -123,7 +122,7 @@ static void test_another_worker_goes_on_with_the_words_of_one_that_is_no_more(vo
     f->words.set(f->told, a, 11);
     f->worker = 0;
     f->workers = 1;
-    again(f);
+    begin(f);
     assert_int_equal(told_worker(a, 1), 0);
     f->words.claim(f->told, a);
     assert_int_equal(f->words.get(f->told, a), 11);
@@ -137,29 +136,70 @@ static void test_words_of_another_start_are_not_believed(void **state)
 
     f->words.set(f->told, a, 11);
     f->incarnation++; /* a start without us in between: the store was copied back */
-    again(f);
+    begin(f);
     f->words.claim(f->told, a);
     assert_int_equal(f->words.get(f->told, a), 0);
 }
 
-/* It leaves the words to the one after it, which has the same number if the store was not started
- * either, and the next one if it was. */
+/* It leaves the words to the one after it, which has the same number if the store has not committed
+ * its own, and the next one if it has. */
 static void test_a_start_that_has_not_begun_changes_nothing(void **state)
 {
+    static const bool committed[] = { false, true, true, false, false, true };
+    struct fixture *f = *state;
+    uint64_t a = f->words.take(f->told);
+
+    f->words.set(f->told, a, 11);
+    for (size_t i = 0; i < ARRAY_LEN(committed); i++) {
+        reopen(f, f->incarnation + 1);
+        f->words.claim(f->told, a);
+        assert_int_equal(f->words.get(f->told, a), 11);
+        f->incarnation += committed[i];
+    }
+    begin(f);
+    f->words.claim(f->told, a);
+    assert_int_equal(f->words.get(f->told, a), 11);
+}
+
+/* The store of before is copied back, but the words have gone on; whoever looks in between. */
+static void test_words_that_went_on_are_not_believed_by_a_former_store(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t a = f->words.take(f->told), former = f->incarnation;
+
+    begin(f);
+    f->words.set(f->told, a, 11);
+    reopen(f, f->incarnation + 1);
+    f->words.claim(f->told, a);
+    assert_int_equal(f->words.get(f->told, a), 11);
+    reopen(f, former + 1);
+    f->words.claim(f->told, a);
+    assert_int_equal(f->words.get(f->told, a), 0);
+}
+
+static void file_write(const struct fixture *f, const void *bytes, size_t n, off_t at)
+{
+    char path[80];
+    int fd;
+
+    snprintf(path, sizeof(path), "%.60s/told.1", f->directory);
+    fd = open(path, O_WRONLY);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, bytes, n, at), n);
+    close(fd);
+}
+
+static void test_files_from_before_starts_were_noted_are_believed(void **state)
+{
+    static const uint64_t none = 0;
     struct fixture *f = *state;
     uint64_t a = f->words.take(f->told);
 
     f->words.set(f->told, a, 11);
     told_close(f->told);
     f->told = NULL;
-    assert_int_equal(told_open(&f->told, &(struct told_config){ .directory = str_of(f->directory),
-                                                                .identity = 77,
-                                                                .incarnation = f->incarnation + 1,
-                                                                .worker = f->worker,
-                                                                .workers = f->workers }),
-                     0);
-    told_words(f->told).claim(f->told, a);
-    again(f);
+    file_write(f, &none, sizeof(none), 64);
+    begin(f);
     f->words.claim(f->told, a);
     assert_int_equal(f->words.get(f->told, a), 11);
 }
@@ -168,18 +208,11 @@ static void test_words_of_another_boot_are_not_believed(void **state)
 {
     struct fixture *f = *state;
     uint64_t a = f->words.take(f->told);
-    char path[80];
-    int fd;
 
     f->words.set(f->told, a, 11);
     told_close(f->told);
     f->told = NULL;
-    snprintf(path, sizeof(path), "%.60s/told.1", f->directory);
-    fd = open(path, O_WRONLY);
-    assert_true(fd >= 0);
-    assert_int_equal(pwrite(fd, "0", 1, 24), 1); /* the boot id's beginning */
-    assert_int_equal(pwrite(fd, "-", 1, 25), 1);
-    close(fd);
+    file_write(f, "0-", 2, 24); /* the boot id's beginning */
     begin(f);
     f->words.claim(f->told, a);
     assert_int_equal(f->words.get(f->told, a), 0);
@@ -196,7 +229,7 @@ static void test_there_are_many(void **state)
         assert_true(last);
         f->words.set(f->told, last, i);
     }
-    again(f);
+    begin(f);
     f->words.claim(f->told, last);
     assert_int_equal(f->words.get(f->told, last), N);
 }
@@ -226,6 +259,8 @@ int main(void)
         T(test_what_nobody_claims_is_given_out_again),
         T(test_another_worker_goes_on_with_the_words_of_one_that_is_no_more),
         T(test_words_of_another_start_are_not_believed),
+        T(test_words_that_went_on_are_not_believed_by_a_former_store),
+        T(test_files_from_before_starts_were_noted_are_believed),
         T(test_words_of_another_boot_are_not_believed),
         T(test_there_are_many),
         T(test_a_number_beyond_the_file_has_no_word),

@@ -177,15 +177,22 @@ class Campaign(peers.Peers):
         return self.settled() if number % 2 else {}
 
     def at_a_write(self, number):
+        """Those of before, if it ends while it starts. If later, when is not known."""
+        self.load(0.1)
+        settled = self.settled()
         self.kill()
-        if self.restart({"EXTSTATE_KILL_AT": str(number)}):
-            self.load(3)
-        return {}  # when it ended is not known
+        self.after_restart = collections.Counter()
+        if not self.restart({"EXTSTATE_KILL_AT": str(number)}):
+            self.count["of them while it started"] += 1
+            return settled
+        self.after_restart = None
+        self.load(3)
+        return {}
 
     def one_kill(self, number):
         settled = self.at_a_write(number) if self.options.boundaries else self.at_a_moment(number)
         self.kill()
-        self.after_restart = collections.Counter()
+        self.after_restart = self.after_restart or collections.Counter()
         self.restart()
         self.connect()
         self.verify(settled)
