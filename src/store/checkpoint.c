@@ -15,6 +15,7 @@ enum {
 
 struct checkpointer {
     struct database_config cfg;
+    pthread_rwlock_t *path;
     struct log *log;
     pthread_t thread;
     pthread_mutex_t lock;
@@ -62,16 +63,18 @@ static void *checkpointer_main(void *arg)
         sqlite3 *sql = NULL;
 
         /* Anew each time: the file may be another one. */
+        pthread_rwlock_rdlock(c->path);
         if (sqlite3_open_v2(c->cfg.path, &sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
                             c->cfg.vfs) == SQLITE_OK)
             checkpoint(c, sql);
         sqlite3_close(sql);
+        pthread_rwlock_unlock(c->path);
     }
     return NULL;
 }
 
 int checkpointer_create(struct checkpointer **out, const struct database_config *cfg,
-                        struct log *log)
+                        pthread_rwlock_t *path, struct log *log)
 {
     struct checkpointer *c = calloc(1, sizeof(*c));
     int r;
@@ -79,6 +82,7 @@ int checkpointer_create(struct checkpointer **out, const struct database_config 
     if (!c)
         return -ENOMEM;
     c->cfg = *cfg;
+    c->path = path;
     c->log = log;
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->wanted_cond, NULL);

@@ -15,6 +15,7 @@ enum {
     INBOX_HIGH = 1 << 20, /* nobody is refused: what waits is bounded by WAITING_BYTES_MAX */
     COMMIT_GAP_MS = 4,    /* between the beginnings of two commits while there is much to write */
     START_PATIENCE_MS = 5000, /* with another program that has it locked */
+    PATH_PATIENCE_S = 1,      /* with who reads it by its path */
     LOOK_MS = 1000, /* between two looks whether the file is still there, and the clock right */
     LOOK_IDLE_MS = 10000,     /* while nothing is written */
     CLOCK_SET_MS = 60 * 1000, /* the wall clock was, and is not only going fast */
@@ -41,6 +42,9 @@ struct store {
     bool has_nonce_key;
     struct database database;
     struct checkpointer *checkpointer;
+    /* Read by whoever opens the file by its path: SQLite would take the log of the one that has
+     * come in its place meanwhile for its own. */
+    pthread_rwlock_t path_lock;
     struct list ledgers; /* ledger.link */
     struct list group;   /* ledger_batch.m.link: to be written, in order */
     size_t group_records, group_bytes, waiting_bytes_max;
@@ -398,6 +402,35 @@ static int whole_make(const struct store *s)
     return directory_sync(s);
 }
 
+/* A backup may take long, and the thread has others to answer: it comes back. */
+static int path_own(struct store *s)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += PATH_PATIENCE_S;
+    return -pthread_rwlock_timedwrlock(&s->path_lock, &until);
+}
+
+static int path_replace(struct store *s, const struct database_config *cfg, char *why, size_t why_n)
+{
+    int r = path_own(s);
+
+    if (r) {
+        snprintf(why, why_n, "a backup or a verification still reads the damaged file");
+        return r;
+    }
+    database_close(&s->database);
+    r = whole_make(s);
+    r = r ? r : whole_take(s);
+    if (r)
+        snprintf(why, why_n, "%s", strerror(-r));
+    else
+        r = database_open(&s->database, cfg, why, why_n);
+    pthread_rwlock_unlock(&s->path_lock);
+    return r;
+}
+
 static int file_replace(struct store *s, char *why, size_t why_n)
 {
     const struct database_config cfg = database_config_of(s);
@@ -407,14 +440,7 @@ static int file_replace(struct store *s, char *why, size_t why_n)
         making_remove(s);
         return r < 0 ? r : -EUCLEAN;
     }
-    database_close(&s->database);
-    r = whole_make(s);
-    r = r ? r : whole_take(s);
-    if (r) {
-        snprintf(why, why_n, "%s", strerror(-r));
-        return r;
-    }
-    r = database_open(&s->database, &cfg, why, why_n);
+    r = path_replace(s, &cfg, why, why_n);
     if (r)
         return r < 0 ? r : -EUCLEAN;
     s->damaged = s->replacing = s->unfinished = false;
@@ -624,8 +650,10 @@ int store_open(struct store **out, const struct store_config *cfg, char *why, si
     atomic_init(&s->failing, false);
     atomic_init(&s->late, 0);
     pthread_mutex_init(&s->counters_lock, NULL);
+    pthread_rwlock_init(&s->path_lock, NULL);
     r = loop_init(&s->loop, cfg->clock, s, INBOX_HIGH);
     if (r) {
+        pthread_rwlock_destroy(&s->path_lock);
         pthread_mutex_destroy(&s->counters_lock);
         free(s);
         return r;
@@ -719,7 +747,7 @@ int store_start(struct store *s, char *why, size_t why_n)
         return r > 0 ? -EUCLEAN : r;
     }
     sqlite3_busy_timeout(s->database.sql, 0); /* whoever waits is answered */
-    r = checkpointer_create(&s->checkpointer, &cfg, s->log);
+    r = checkpointer_create(&s->checkpointer, &cfg, &s->path_lock, s->log);
     r = r ? r : -pthread_create(&s->thread, NULL, store_main, s);
     s->started = r == 0;
     if (r)
@@ -779,6 +807,7 @@ void store_close(struct store *s)
     database_close(&s->database);
     if (s->lock >= 0)
         close(s->lock);
+    pthread_rwlock_destroy(&s->path_lock);
     pthread_mutex_destroy(&s->counters_lock);
     free(s);
 }
@@ -812,24 +841,31 @@ void store_counters_get(struct store *s, struct store_counters *out)
         out->waiting_bytes = 0;
 }
 
-int store_backup(const struct store *s, struct str file, char *why, size_t why_n)
+int store_backup(struct store *s, struct str file, char *why, size_t why_n)
 {
     const struct database_config cfg = database_config_of(s);
     char path[PATH_ROOM];
+    int r;
 
     if (snprintf(path, sizeof(path), "%.*s", STR_FMT(file)) >= PATH_ROOM) {
         snprintf(why, why_n, "the path is too long");
         return -ENAMETOOLONG;
     }
-    return database_backup(&cfg, path, why, why_n);
+    pthread_rwlock_rdlock(&s->path_lock);
+    r = database_backup(&cfg, path, why, why_n);
+    pthread_rwlock_unlock(&s->path_lock);
+    return r;
 }
 
 int store_verify(struct store *s, void (*each)(void *ctx, const struct keep_record *record),
                  void *ctx, char *why, size_t why_n)
 {
     const struct database_config cfg = database_config_of(s);
+    int r;
 
-    int r = database_verify(&cfg, each, ctx, why, why_n);
+    pthread_rwlock_rdlock(&s->path_lock);
+    r = database_verify(&cfg, each, ctx, why, why_n);
+    pthread_rwlock_unlock(&s->path_lock);
 
     if (r == -EUCLEAN && !atomic_exchange(&s->damaged, true))
         log_error(s->log, "store.damaged", KV("file", s->path), KV("why", why));

@@ -90,7 +90,7 @@ const char *store_table_name(enum keep_table table);
  * incarnation is some 1000 ahead, because the original goes on: what is counted by it must not come
  * twice should the copy be used one day. Blocks: for a thread that may wait. Any thread. 0 or a
  * negative errno with the reason in `why`, then there is no such file. */
-NODISCARD int store_backup(const struct store *s, struct str file, char *why, size_t why_n);
+NODISCARD int store_backup(struct store *s, struct str file, char *why, size_t why_n);
 /* Checks the whole file, then gives every record to `each`, as it is at one moment. Likewise. 0, or
  * a negative errno with the reason: -EUCLEAN when the file is damaged, which then is replaced. */
 NODISCARD int store_verify(struct store *s,

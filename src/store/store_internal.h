@@ -111,7 +111,8 @@ const char *database_table_name(enum keep_table table);
 
 struct checkpointer; /* a thread */
 
+/* `path` is held for reading while the file is open by its path. */
 NODISCARD int checkpointer_create(struct checkpointer **out, const struct database_config *cfg,
-                                  struct log *log);
+                                  pthread_rwlock_t *path, struct log *log);
 void checkpointer_destroy(struct checkpointer *c); /* NULL is fine */
 void checkpointer_committed(struct checkpointer *c, const struct database *d);

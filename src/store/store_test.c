@@ -881,6 +881,39 @@ static void test_a_file_that_is_damaged_while_it_is_open_is_replaced(void **stat
     assert_has(f, KEEP_SUBSCRIPTION, "1=again ");
 }
 
+/* While it is read by its path, SQLite would take the log of a new one for its own. */
+static void replace_while_it_is_read(void *ctx, const struct keep_record *k)
+{
+    struct fixture *f = ctx;
+    struct store_counters c;
+
+    if (k->table != KEEP_SUBSCRIPTION)
+        return;
+    atomic_store(&disk.result, SQLITE_CORRUPT);
+    put_number(&f->owner, 3, "z");
+    ledger_flush(&f->owner.ledger);
+    WAIT_FOR(f, keep_fails(&f->owner.keep));
+    atomic_store(&disk.result, 0);
+    WAIT_FOR(f, (store_counters_get(f->store, &c), strstr(c.why, "still reads")));
+    assert_int_equal(files_damaged(f), 0);
+}
+
+static void test_a_damaged_file_stays_while_it_is_read(void **state)
+{
+    struct fixture *f = *state;
+    char why[256];
+
+    begin(f, "failing");
+    put_number(&f->owner, 1, "x");
+    assert_int_equal(written(f), 0);
+    assert_int_equal(store_verify(f->store, replace_while_it_is_read, f, why, sizeof(why)), 0);
+    WAIT_FOR(f, !keep_fails(&f->owner.keep));
+    assert_int_equal(written(f), 0);
+    end(f);
+    assert_int_equal(files_damaged(f), 1);
+    assert_has(f, KEEP_SUBSCRIPTION, "1=again ");
+}
+
 static unsigned rows_of(const char *path)
 {
     sqlite3_stmt *st;
@@ -1136,6 +1169,7 @@ int main(void)
         T(test_another_process_that_writes_makes_it_wait),
         T(test_a_start_waits_for_another_process_that_writes),
         T(test_a_file_that_is_damaged_while_it_is_open_is_replaced),
+        T(test_a_damaged_file_stays_while_it_is_read),
         T(test_a_damaged_file_stays_while_no_new_one_can_be_begun),
         T(test_a_damaged_file_stays_until_the_new_one_is_whole),
         T(test_a_whole_file_takes_the_place_at_the_next_start),

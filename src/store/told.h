@@ -27,8 +27,8 @@ struct told_config {
 };
 /* Before the store commits this incarnation. 0 or a negative errno. */
 NODISCARD int told_open(struct told **out, const struct told_config *cfg);
-/* From now on the files are of this start. One that has not come so far has changed no word, and the
- * next one goes on with them, whether or not the store knows of it. */
+/* From now on the files are of this start. One that has not come so far has changed no word, and
+ * the next one goes on with them, whether or not the store knows of it. */
 void told_begin(struct told *t);
 void told_close(struct told *t); /* NULL is fine */
 struct keep_words told_words(struct told *t);
