@@ -451,14 +451,13 @@ int edge_init(struct edge *e, const struct edge_config *cfg)
     e->ready = true;
     r = edge_see(e, cfg);
     r = r ? r
-          : pbxs_create(&e->pbxs, &(struct pbxs_config){
-                                      .loop = &e->loop,
-                                      .log = cfg->log,
-                                      .state = cfg->state,
-                                      .nameservers = cfg->terms.settings->general.nameservers,
-                                      .changes = &e->changes,
-                                      .hints = cfg->hints,
-                                      .ctx = cfg->hints_ctx });
+          : pbxs_create(&e->pbxs, &(struct pbxs_config){ .loop = &e->loop,
+                                                         .log = cfg->log,
+                                                         .state = cfg->state,
+                                                         .settings = cfg->terms.settings,
+                                                         .changes = &e->changes,
+                                                         .hints = cfg->hints,
+                                                         .ctx = cfg->hints_ctx });
     r = r ? r : manager_init(e, cfg);
     r = r ? r
           : http_create(&e->http, &(struct http_config){ .loop = &e->loop.uv,
@@ -479,7 +478,6 @@ static void *edge_main(void *arg)
     struct edge *e = arg;
 
     (void)!pthread_setname_np(pthread_self(), "edge");
-    pbxs_apply(e->pbxs, e->terms.settings);
     loop_run(&e->loop);
     atomic_store(&e->ended, true);
     return NULL;

@@ -239,7 +239,7 @@ static void pbx_destroy(struct pbx *p)
 }
 
 static int pbx_create(struct pbxs *all, const struct settings *settings,
-                      const struct source_settings *spec)
+                      const struct source_settings *spec, struct source_standing standing)
 {
     struct pbx *p = calloc(1, sizeof(*p));
     int r;
@@ -255,6 +255,7 @@ static int pbx_create(struct pbxs *all, const struct settings *settings,
     if (r == 0)
         r = source_create(&p->source, &(struct source_config){
                                           .settings = spec,
+                                          .standing = standing,
                                           .port = { p, port_connect, port_send, port_disconnect,
                                                     port_report, port_hints, port_changed },
                                           .wheel = &all->cfg.loop->wheel,
@@ -309,6 +310,15 @@ static void forget(struct pbx *p)
     state_post_reports(p->pbxs->cfg.state, p->reporter, buf_str(&b));
 }
 
+static void pbx_begin(struct pbxs *all, const struct settings *settings,
+                      const struct source_settings *spec, struct source_standing standing)
+{
+    int r = pbx_create(all, settings, spec, standing);
+
+    if (r)
+        log_error(all->cfg.log, "source.not_followed", KV("source", spec->id), KV_ERR(r));
+}
+
 /* A source that is the same but for what it says of itself connects anew, and what it told stays:
  * by difference. */
 void pbxs_apply(struct pbxs *all, const struct settings *settings)
@@ -321,6 +331,7 @@ void pbxs_apply(struct pbxs *all, const struct settings *settings)
     LIST_FOREACH_SAFE (it, &former) {
         struct pbx *p = CONTAINER_OF(it, struct pbx, link);
         const struct source_settings *spec = spec_find(settings, p->spec->id);
+        struct source_standing standing = source_standing(p->source);
 
         if (spec && settings_source_equal(spec, p->spec)) {
             pbx_follow_settings(p, settings, spec);
@@ -333,14 +344,13 @@ void pbxs_apply(struct pbxs *all, const struct settings *settings)
         if (p->spec->hints && !(spec && spec->hints))
             all->cfg.hints(all->cfg.ctx, p->spec->id, STR_EMPTY);
         pbx_destroy(p);
+        if (spec)
+            pbx_begin(all, settings, spec, standing);
     }
-    for (size_t i = 0; i < settings->n_sources; i++) {
-        const struct source_settings *spec = &settings->sources[i];
-        int r = pbx_find(all, spec->id) ? 0 : pbx_create(all, settings, spec);
-
-        if (r)
-            log_error(all->cfg.log, "source.not_followed", KV("source", spec->id), KV_ERR(r));
-    }
+    for (size_t i = 0; i < settings->n_sources; i++)
+        if (!pbx_find(all, settings->sources[i].id))
+            pbx_begin(all, settings, &settings->sources[i],
+                      (struct source_standing){ .stale = false });
 }
 
 void pbxs_each(const struct pbxs *all, ctl_source_fn each, void *ctx)
@@ -392,16 +402,21 @@ int pbxs_create(struct pbxs **out, const struct pbxs_config *cfg)
     all->cfg = *cfg;
     rng_init_system(&all->rng);
     list_init(&all->all);
-    r = names_init(&all->names, &(struct names_config){ .loop = cfg->loop,
-                                                        .rng = &all->rng,
-                                                        .log = cfg->log,
-                                                        .servers = cfg->nameservers,
-                                                        .port = { all, is_reached, is_spoken } });
-    if (r)
+    r = names_init(&all->names,
+                   &(struct names_config){ .loop = cfg->loop,
+                                           .rng = &all->rng,
+                                           .log = cfg->log,
+                                           .servers = cfg->settings->general.nameservers,
+                                           .port = { all, is_reached, is_spoken } });
+    if (r) {
         pbxs_destroy(all);
-    else
-        *out = all;
-    return r;
+        return r;
+    }
+    for (size_t i = 0; i < cfg->settings->n_sources; i++)
+        pbx_begin(all, cfg->settings, &cfg->settings->sources[i],
+                  state_intake_standing(cfg->state, cfg->settings->sources[i].id));
+    *out = all;
+    return 0;
 }
 
 void pbxs_destroy(struct pbxs *all)

@@ -11,12 +11,13 @@ struct pbxs_config {
     struct loop *loop;
     struct log *log;
     struct state_thread *state;
-    struct str nameservers;      /* until pbxs_apply; as dns_wire_create has them */
-    struct feed_writer *changes; /* where it is told when one is lost, is back or is stale */
+    const struct settings *settings; /* until pbxs_apply */
+    struct feed_writer *changes;     /* where it is told when one is lost, is back or is stale */
     /* All hints that a source has, as text for added_hints_set; on the edge thread. */
     void (*hints)(void *ctx, struct str source, struct str text);
     void *ctx;
 };
+/* Before the state thread runs. They connect as soon as the loop does. */
 NODISCARD int pbxs_create(struct pbxs **out, const struct pbxs_config *cfg);
 /* Before the loop ends: connections are closed by it. */
 void pbxs_destroy(struct pbxs *all); /* NULL is fine */

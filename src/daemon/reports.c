@@ -6,7 +6,7 @@
 #include "source/report.h"
 
 #define FOLLOWED "source " /* and its name: a record of KEEP_SELF */
-enum { FORMAT = 1 };       /* of that record */
+enum { FORMAT = 2 };       /* of that record; 1 had no standing */
 
 struct reporter {
     atomic_uint refs;
@@ -84,15 +84,18 @@ static struct intake *intake_find(const struct state_thread *s, struct str sourc
  * forgets it. */
 static void intake_keep(const struct intake *f, bool there)
 {
-    char name_room[sizeof(FOLLOWED) + NAME_MAX_LEN], room[16];
+    char name_room[sizeof(FOLLOWED) + NAME_MAX_LEN], room[24];
     struct buf name, bytes;
 
     buf_init_on(&name, name_room, sizeof(name_room));
     buf_add(&name, STR(FOLLOWED));
     buf_add(&name, f->source.source);
     buf_init_on(&bytes, room, sizeof(room));
-    if (there)
+    if (there) {
         record_add_u64(&bytes, FORMAT);
+        record_add_u64(&bytes, f->source.standing.away_ms);
+        record_add_u64(&bytes, f->source.standing.stale);
+    }
     if (!name.error) /* one with a longer name is not listened to */
         keep_put(&f->state->engine.keep, &(struct keep_record){ .table = KEEP_SELF,
                                                                 .name = buf_str(&name),
@@ -170,23 +173,27 @@ void state_intakes_keep_all(const struct state_thread *s)
         intake_keep(CONTAINER_OF(it, const struct intake, link), true);
 }
 
-static bool is_followed(const struct settings *settings, struct str source)
+static const struct source_settings *followed_find(const struct settings *settings,
+                                                   struct str source)
 {
     for (size_t i = 0; i < settings->n_sources; i++)
         if (str_equal(settings->sources[i].id, source))
-            return true;
-    return false;
+            return &settings->sources[i];
+    return NULL;
 }
 
-/* As when a reload takes it away. */
-static int intake_end(struct intake *f)
+/* What it has told is marked once more, or forgotten as when a reload takes the source away. */
+static int intake_end(struct intake *f, const struct source_settings *settings)
 {
-    char room[16];
+    char room[24];
     struct buf b;
     int r;
 
     buf_init_on(&b, room, sizeof(room));
-    report_gone(&b);
+    if (settings)
+        report_stale(&b, settings->stale == SOURCE_STALE_KEEP, settings->grace_s);
+    else
+        report_gone(&b);
     r = source_intake_apply(&f->source, f->state->engine.core, f->state->engine.mailboxes,
                             buf_str(&b));
     if (r == INTAKE_SWEEPS)
@@ -194,10 +201,21 @@ static int intake_end(struct intake *f)
     return r < 0 ? r : 0;
 }
 
+static struct source_standing standing_of(struct str bytes)
+{
+    struct record r = record_of(bytes);
+    uint64_t format = record_u64(&r), away_ms = record_u64(&r);
+    bool stale = record_u64(&r);
+
+    return r.error || format != FORMAT ? (struct source_standing){ .stale = false }
+                                       : (struct source_standing){ away_ms, stale };
+}
+
 int state_intake_restore(struct state_thread *s, const struct keep_record *record,
                          const struct settings *settings)
 {
     struct str source = str_sub(record->name, sizeof(FOLLOWED) - 1, record->name.n);
+    const struct source_settings *followed = followed_find(settings, source);
     struct intake *f;
 
     if (!str_starts(record->name, STR(FOLLOWED)))
@@ -205,7 +223,15 @@ int state_intake_restore(struct state_thread *s, const struct keep_record *recor
     f = intake_create(s, source);
     if (!f)
         return -ENOMEM;
-    return is_followed(settings, source) ? 0 : intake_end(f);
+    f->source.standing = standing_of(record->bytes);
+    return followed && !f->source.standing.stale ? 0 : intake_end(f, followed);
+}
+
+struct source_standing state_intake_standing(const struct state_thread *s, struct str source)
+{
+    const struct intake *f = intake_find(s, source);
+
+    return f ? f->source.standing : (struct source_standing){ .stale = false };
 }
 
 void state_intakes_fini(struct state_thread *s)
@@ -225,11 +251,17 @@ static void reports_drop(struct inbox_message *m)
     free(rm);
 }
 
+static bool standing_equal(const struct source_standing *a, const struct source_standing *b)
+{
+    return a->away_ms == b->away_ms && a->stale == b->stale;
+}
+
 static void reports_run(struct inbox_message *m, void *owner)
 {
     struct reports_message *rm = CONTAINER_OF(m, struct reports_message, m);
     struct state_thread *s = owner;
     struct intake *f = intake_get(s, rm->reporter->source);
+    struct source_standing former = f ? f->source.standing : (struct source_standing){ 0 };
     int r = f ? source_intake_apply(&f->source, s->engine.core, s->engine.mailboxes, rm->bytes)
               : -ENOMEM;
 
@@ -239,6 +271,8 @@ static void reports_run(struct inbox_message *m, void *owner)
     }
     if (r == INTAKE_SWEEPS)
         sweep_begin(f);
+    if (f && !standing_equal(&f->source.standing, &former))
+        intake_keep(f, true);
     reports_drop(m);
 }
 

@@ -13,6 +13,7 @@
 #include "dns/wire.h"
 #include "feed/feed.h"
 #include "loop/loop.h"
+#include "source/source.h"
 #include "store/ledger.h"
 #include "store/told.h"
 
@@ -231,6 +232,8 @@ void state_post_reports(struct state_thread *s, struct reporter *r, struct str r
  * are none of its business. 0 or -ENOMEM. */
 NODISCARD int state_intake_restore(struct state_thread *s, const struct keep_record *record,
                                    const struct settings *settings);
+/* How it was last. Before the thread runs. */
+struct source_standing state_intake_standing(const struct state_thread *s, struct str source);
 void state_intakes_keep_all(const struct state_thread *s); /* put all of them again */
 void state_intakes_fini(struct state_thread *s);
 

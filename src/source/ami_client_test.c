@@ -55,13 +55,8 @@ static struct source_view view_of(const struct bench *b)
     return v;
 }
 
-/* Connected, and logged in by the secret itself; the first list is l2. */
-static void begin(struct bench *b, const struct source_settings *settings)
+static void log_in(struct bench *b)
 {
-    struct source_settings s = *settings;
-
-    s.login = SOURCE_LOGIN_PLAIN;
-    bench_init(b, &s);
     bench_step(b, 10);
     source_opened(b->source);
     hear(b, GREETING);
@@ -70,11 +65,26 @@ static void begin(struct bench *b, const struct source_settings *settings)
     buf_reset(&b->did);
 }
 
+/* Connected, and logged in by the secret itself; the first list is l2. */
+static void begin(struct bench *b, const struct source_settings *settings)
+{
+    struct source_settings s = *settings;
+
+    s.login = SOURCE_LOGIN_PLAIN;
+    bench_init(b, &s);
+    log_in(b);
+}
+
+static void hear_devices(struct bench *b)
+{
+    hear(b, START("l2") DEVICE_OF("l2", "PJSIP/alice", "INUSE") DEVICE_OF(
+                "l2", "PJSIP/bob", "NOT_INUSE") COMPLETE("DeviceStateListComplete", "l2"));
+}
+
 static void follow(struct bench *b, const struct source_settings *settings)
 {
     begin(b, settings);
-    hear(b, START("l2") DEVICE_OF("l2", "PJSIP/alice", "INUSE") DEVICE_OF(
-                "l2", "PJSIP/bob", "NOT_INUSE") COMPLETE("DeviceStateListComplete", "l2"));
+    hear_devices(b);
     assert_int_equal(view_of(b).state, settings->calls ? SOURCE_READING : SOURCE_FOLLOWING);
     buf_reset(&b->sent);
 }
@@ -551,6 +561,62 @@ static void test_stale_from_the_start(void **state)
     bench_fini(&b);
 }
 
+/* Its time goes on over a restart, but for what it needs to be found; what is stale stays so. */
+static void test_away_over_restarts(void **state)
+{
+    uint64_t lost_ms;
+    struct bench b;
+
+    (void)state;
+    follow(&b, &ami);
+    source_ended(b.source, STR("gone"));
+    lost_ms = b.now_ms;
+    b.connect_result = -ENETUNREACH;
+    bench_step(&b, 12000);
+    bench_source_begin(&b);
+    assert_true(view_of(&b).since_ms == lost_ms);
+    bench_step(&b, 17900);
+    assert_false(view_of(&b).stale);
+    bench_source_begin(&b);
+    bench_step(&b, 9900);
+    assert_false(view_of(&b).stale);
+    bench_step(&b, 200);
+    assert_true(view_of(&b).stale);
+    bench_source_begin(&b);
+    assert_true(view_of(&b).stale);
+    assert_true(view_of(&b).since_ms == lost_ms);
+    bench_step(&b, 60000);
+    b.connect_result = 0;
+    bench_source_begin(&b);
+    log_in(&b);
+    assert_true(view_of(&b).stale);
+    hear_devices(&b);
+    assert_false(view_of(&b).stale);
+    assert_true(view_of(&b).since_ms == b.now_ms);
+    bench_source_begin(&b); /* it was followed until now */
+    assert_false(view_of(&b).stale);
+    assert_true(view_of(&b).since_ms == b.now_ms);
+    bench_fini(&b);
+}
+
+/* The clock was set back, or what is kept is nonsense. */
+static void test_away_since_a_time_to_come(void **state)
+{
+    struct bench b;
+
+    (void)state;
+    bench_init(&b, &ami);
+    b.intake.standing = (struct source_standing){ .away_ms = b.now_ms + 1000000 };
+    bench_source_begin(&b);
+    b.connect_result = -ENETUNREACH;
+    assert_true(view_of(&b).since_ms == b.now_ms);
+    bench_step(&b, 29900);
+    assert_false(view_of(&b).stale);
+    bench_step(&b, 200);
+    assert_true(view_of(&b).stale);
+    bench_fini(&b);
+}
+
 /* Also in the middle of what is just read. */
 static void test_send_fails(void **state)
 {
@@ -786,6 +852,8 @@ int main(void)
         cmocka_unit_test(test_mailboxes_no_more),
         cmocka_unit_test(test_stale),
         cmocka_unit_test(test_stale_from_the_start),
+        cmocka_unit_test(test_away_over_restarts),
+        cmocka_unit_test(test_away_since_a_time_to_come),
         cmocka_unit_test(test_back_in_the_middle),
         cmocka_unit_test(test_stale_until_read),
         cmocka_unit_test(test_send_fails),

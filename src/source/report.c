@@ -15,6 +15,7 @@ enum report_kind {
     REPORT_END,
     REPORT_STALE,
     REPORT_GONE,
+    REPORT_STANDING,
 };
 
 enum { SWEEP_PORTION = 256 }; /* some milliseconds of work */
@@ -81,6 +82,13 @@ void report_stale(struct buf *b, bool keep, uint32_t grace_s)
 void report_gone(struct buf *b)
 {
     record_add_u64(b, REPORT_GONE);
+}
+
+void report_standing(struct buf *b, const struct source_standing *standing)
+{
+    record_add_u64(b, REPORT_STANDING);
+    record_add_u64(b, standing->away_ms);
+    record_add_u64(b, standing->stale);
 }
 
 /* ---- hearing ---- */
@@ -201,7 +209,19 @@ static int hear_stale(struct hearing *h)
 static int hear_gone(struct hearing *h)
 {
     h->intake->gone = true;
+    h->intake->standing = (struct source_standing){ .stale = false };
     return hear_loss(h, SOURCE_END_FORGOTTEN);
+}
+
+static int hear_standing(struct hearing *h)
+{
+    uint64_t away_ms = record_u64(&h->record);
+    bool stale = record_u64(&h->record);
+
+    if (h->record.error)
+        return -EBADMSG;
+    h->intake->standing = (struct source_standing){ away_ms, stale };
+    return 0;
 }
 
 static int hear(struct hearing *h)
@@ -227,6 +247,8 @@ static int hear(struct hearing *h)
         return hear_stale(h);
     case REPORT_GONE:
         return hear_gone(h);
+    case REPORT_STANDING:
+        return hear_standing(h);
     }
     return -EBADMSG;
 }

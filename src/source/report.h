@@ -7,6 +7,7 @@
 #pragma once
 #include "base/record.h"
 #include "publication/mailbox.h"
+#include "source/source.h"
 #include "state/event_state.h"
 #include "state/state.h"
 
@@ -27,6 +28,7 @@ void report_end(struct buf *b, bool mailboxes);
 /* The source is away for longer than its grace: what it has told is stale, and unavailable, and its
  * mailboxes are forgotten; or all is kept as it is, but for its calls. */
 void report_stale(struct buf *b, bool keep, uint32_t grace_s);
+void report_standing(struct buf *b, const struct source_standing *standing);
 /* There is no such source any more: all is forgotten. */
 void report_gone(struct buf *b);
 
@@ -34,6 +36,7 @@ void report_gone(struct buf *b);
 
 struct source_intake { /* zeroed, but for its name */
     struct str source;
+    struct source_standing standing;
     bool gone;  /* it has been told so, and nothing else since */
     bool whole; /* between report_begin and report_end, and this is when it began: */
     uint64_t begun, mailboxes_begun;

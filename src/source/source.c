@@ -70,6 +70,36 @@ static void note(struct str *kept, char *room, size_t size, struct str text)
         room[i] = (unsigned char)room[i] < ' ' ? ' ' : room[i];
 }
 
+/* ---- whether what it has told holds ---- */
+
+struct source_standing source_standing(const struct source *s)
+{
+    bool away = s->stale || timer_running(&s->grace);
+
+    return (struct source_standing){ away ? s->since_ms : 0, s->stale };
+}
+
+static void standing_report(struct source *s)
+{
+    const struct source_standing standing = source_standing(s);
+
+    report_standing(source_reports(s), &standing);
+}
+
+/* After a start, and after its settings have changed, it has time to be found where it is now. */
+static void standing_take(struct source *s, const struct source_standing *former)
+{
+    uint64_t now_ms = clock_wall_ms(s->clock), grace_ms = s->settings->grace_s * 1000ull;
+    uint64_t away_ms = former->away_ms && former->away_ms < now_ms ? now_ms - former->away_ms : 0;
+    uint64_t least_ms = grace_ms < PATIENCE_MS ? grace_ms : PATIENCE_MS;
+
+    s->since_ms = now_ms - away_ms;
+    s->stale = former->stale;
+    if (!s->stale)
+        timer_start(s->wheel, &s->grace,
+                    grace_ms - least_ms > away_ms ? grace_ms - away_ms : least_ms);
+}
+
 /* ---- connecting ---- */
 
 /* The pause is one of several that grow, and no two sources that lose one server come back at once.
@@ -98,6 +128,8 @@ static void gone(struct source *s)
     if (followed && !timer_running(&s->grace) && !s->stale) {
         s->since_ms = clock_wall_ms(s->clock);
         timer_start(s->wheel, &s->grace, s->settings->grace_s * 1000ull);
+        standing_report(s);
+        source_flush(s);
     }
     if (followed)
         s->port.changed(s->port.ctx);
@@ -181,6 +213,7 @@ static void on_grace(struct timer *t)
              KV_U("grace_s", s->settings->grace_s));
     s->protocol->stale(s->client);
     report_stale(source_reports(s), s->settings->stale == SOURCE_STALE_KEEP, s->settings->grace_s);
+    standing_report(s);
     source_flush(s);
     s->port.changed(s->port.ctx);
 }
@@ -257,12 +290,13 @@ void source_read(struct source *s, bool whole, bool mailboxes)
     source_reported(s);
     s->synced_ms = clock_wall_ms(s->clock);
     was_away = s->stale || timer_running(&s->grace);
-    if (was_away)
-        s->since_ms = s->synced_ms;
     s->stale = false;
     timer_stop(s->wheel, &s->grace);
-    if (was_away)
+    if (was_away) {
+        s->since_ms = s->synced_ms;
+        standing_report(s);
         s->port.changed(s->port.ctx);
+    }
     log_info(s->log, "source.read", KV("source", s->settings->id), KV_U("events", s->events),
              KV_U("reports", s->reports));
 }
@@ -331,7 +365,6 @@ int source_create(struct source **out, const struct source_config *cfg)
     s->rng = cfg->rng;
     s->log = cfg->log;
     s->retry_ms = FIRST_RETRY_MS;
-    s->since_ms = clock_wall_ms(s->clock);
     timer_init(&s->retry, connect_now);
     timer_init(&s->grace, on_grace);
     timer_init(&s->ping, on_ping);
@@ -343,8 +376,9 @@ int source_create(struct source **out, const struct source_config *cfg)
         return r;
     }
     timer_start(s->wheel, &s->retry, 0);
-    /* What a former process was told by it is shown meanwhile. */
-    timer_start(s->wheel, &s->grace, s->settings->grace_s * 1000ull);
+    standing_take(s, &cfg->standing); /* what it told before is shown meanwhile */
+    standing_report(s);
+    source_flush(s);
     *out = s;
     return 0;
 }

@@ -57,8 +57,16 @@ struct source_hint {
     struct str context, extension, text;
 };
 
+/* Whether what it has told holds: reported when it changes, and kept, so that the next start or
+ * another connection goes on from there. */
+struct source_standing {
+    uint64_t away_ms; /* wall time since when it is not followed; 0: it is, or never was */
+    bool stale;       /* its grace is over, and it has not been read since */
+};
+
 struct source_config {
     const struct source_settings *settings; /* outlives it */
+    struct source_standing standing;        /* of the one before */
     struct source_port port;
     struct wheel *wheel;
     const struct clock *clock;
@@ -78,6 +86,8 @@ void source_ended(struct source *s, struct str why);
 void source_settings_set(struct source *s, const struct source_settings *settings);
 /* Something that it has reported got lost: it is read anew, by another connection. */
 void source_lost(struct source *s);
+
+struct source_standing source_standing(const struct source *s);
 
 struct source_view { /* borrowed */
     enum source_state state;

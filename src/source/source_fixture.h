@@ -135,6 +135,7 @@ static inline void bench_source_begin(struct bench *b)
     source_destroy(b->source);
     assert_int_equal(
         source_create(&b->source, &(struct source_config){ .settings = &b->settings,
+                                                           .standing = b->intake.standing,
                                                            .port = { b, bench_connect, bench_send,
                                                                      bench_disconnect, bench_report,
                                                                      bench_hints, bench_changed },

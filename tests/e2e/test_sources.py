@@ -156,6 +156,37 @@ multi_user=yes
             self.assertNotIn("stale", hint(daemon))
             self.assertFalse(row(daemon, "pbx-a")["stale"])
 
+    def test_stale_over_restarts(self):
+        """What was stale is that after a kill, since when it was; and after a reload that has the PBX elsewhere. Nobody is told."""
+        with Manager({"PJSIP/alice": "INUSE"}) as pbx, Extstated(files(source("pbx-a", pbx, "stale=keep\n"))) as daemon, \
+                Phone(daemon.port) as phone:
+            following(daemon, "pbx-a")
+            wait_for("the list", lambda: lamp(daemon) == "InUse")
+            phone.subscribe("1000")
+            phone.notify()
+            pbx.stop()
+            wait_for("the end of its grace", lambda: row(daemon, "pbx-a")["stale"])
+            since = row(daemon, "pbx-a")["since_ms"]
+            daemon.kill()
+            daemon.start()
+            self.assertEqual((row(daemon, "pbx-a")["stale"], row(daemon, "pbx-a")["since_ms"]), (True, since))
+            wait_for("its mark", lambda: device(daemon, "PJSIP/alice")["sources"][0].get("stale"))
+            self.assertEqual(lamp(daemon), "InUse")
+            daemon.write("extstate.conf", DEFAULT_FILES.get("extstate.conf", "") + source("pbx-a", pbx, "stale=keep\n", host="127.0.0.2"))
+            daemon.tool("reload")
+            self.assertEqual((row(daemon, "pbx-a")["stale"], row(daemon, "pbx-a")["since_ms"]), (True, since))
+            self.assertIsNone(phone.notify(QUIET))
+            daemon.write("extstate.conf", DEFAULT_FILES.get("extstate.conf", "") + source("pbx-a", pbx, "stale=keep\n"))
+            daemon.tool("reload")
+            pbx.start()
+            following(daemon, "pbx-a")
+            self.assertFalse(row(daemon, "pbx-a")["stale"])
+            self.assertGreater(row(daemon, "pbx-a")["since_ms"], since)
+            wait_for("the end of its mark", lambda: not device(daemon, "PJSIP/alice")["sources"][0].get("stale"))
+            daemon.kill()
+            daemon.start()
+            self.assertFalse(row(daemon, "pbx-a")["stale"])
+
     def test_kept(self):
         """`stale = keep`: the last that was known."""
         with Manager({"PJSIP/alice": "INUSE"}) as pbx, Extstated(files(source("pbx-a", pbx, "stale=keep\n"))) as daemon:
