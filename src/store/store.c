@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "store/store.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/random.h"
@@ -14,15 +12,12 @@
 enum {
     INBOX_HIGH = 1 << 20, /* nobody is refused: what waits is bounded by WAITING_BYTES_MAX */
     COMMIT_GAP_MS = 4,    /* between the beginnings of two commits while there is much to write */
-    START_PATIENCE_MS = 5000, /* with another program that has it locked */
-    PATH_PATIENCE_S = 1,      /* with who reads it by its path */
     LOOK_MS = 1000, /* between two looks whether the file is still there, and the clock right */
     LOOK_IDLE_MS = 10000,     /* while nothing is written */
     CLOCK_SET_MS = 60 * 1000, /* the wall clock was, and is not only going fast */
     RETRY_FIRST_MS = 250,
     RETRY_MAX_MS = 5000,
     WAITING_BYTES_MAX = 128 << 20, /* while it fails: more is cheaper to put anew, all of it */
-    PATH_ROOM = 4096,
     NONCE_KEY_BYTES = 32,
     UNKNOWN_STARTS = 1000, /* more than there were since what is known of a damaged file */
 };
@@ -33,18 +28,12 @@ struct store {
     bool started;
     struct log *log;
     const struct clock *clock;
-    char path[PATH_ROOM];
-    const char *vfs;
-    enum store_durability durability;
-    int lock; /* of the state directory: a descriptor */
+    struct place place;
     uint64_t incarnation, identity;
     char nonce_key[NONCE_KEY_BYTES];
     bool has_nonce_key;
     struct database database;
     struct checkpointer *checkpointer;
-    /* Read by whoever opens the file by its path: SQLite would take the log of the one that has
-     * come in its place meanwhile for its own. */
-    pthread_rwlock_t path_lock;
     struct list ledgers; /* ledger.link */
     struct list group;   /* ledger_batch.m.link: to be written, in order */
     size_t group_records, group_bytes, waiting_bytes_max;
@@ -52,7 +41,6 @@ struct store {
     uint32_t retry_ms;
     atomic_bool damaged; /* to be replaced by a new file */
     bool replacing;    /* everything is being put again for a new one, which is made of the group */
-    bool unfinished;   /* the file is what came of the last try */
     uint64_t rewrites; /* how often everything was asked for; the number of the last time */
     unsigned missing;  /* ledgers that have not put everything yet */
     size_t rewrite_bytes;         /* of the group: batches that have */
@@ -65,132 +53,6 @@ struct store {
     pthread_mutex_t counters_lock;
     struct store_counters counters;
 };
-
-static struct database_config database_config_of(const struct store *s)
-{
-    return (struct database_config){ .path = s->path, .vfs = s->vfs, .durability = s->durability };
-}
-
-/* ---- the file ---- */
-
-/* Two writers would each undo what the other one believes. */
-static int directory_lock(struct store *s, struct str directory, char *why, size_t why_n)
-{
-    char path[PATH_ROOM];
-
-    if (snprintf(path, sizeof(path), "%.*s/extstate.lock", STR_FMT(directory)) >= PATH_ROOM)
-        return -ENAMETOOLONG;
-    s->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-    if (s->lock < 0) {
-        snprintf(why, why_n, "%s: %s", path, strerror(errno));
-        return -errno;
-    }
-    if (flock(s->lock, LOCK_EX | LOCK_NB) == 0)
-        return 0;
-    snprintf(why, why_n, "another extstated uses the state directory %.*s", STR_FMT(directory));
-    return errno == EWOULDBLOCK ? -EBUSY : -errno;
-}
-
-static const char *const file_ends[] = { "", "-wal", "-shm" };
-
-/* The damaged file stays for whoever wants to look, under another name, with its log. What was
- * begun in its place and could not be finished does not. */
-static void file_move_aside(struct store *s)
-{
-    uint64_t now_s = clock_wall_ms(s->clock) / 1000;
-
-    for (size_t i = 0; i < ARRAY_LEN(file_ends); i++) {
-        char from[PATH_ROOM + 8], to[PATH_ROOM + 48];
-
-        snprintf(from, sizeof(from), "%s%s", s->path, file_ends[i]);
-        snprintf(to, sizeof(to), "%s.damaged-%llu%s", s->path, (unsigned long long)now_s,
-                 file_ends[i]);
-        if (s->unfinished)
-            (void)!unlink(from);
-        else if (rename(from, to) == 0)
-            log_error(s->log, "store.damaged_file_kept", KV("as", to));
-    }
-}
-
-/* A new file is made beside the former one, and called whole when everything is in it: only then,
- * or at the next start, does it take the place. */
-enum { MAKING_ROOM = PATH_ROOM + 16 };
-
-static const char *path_making(const struct store *s, char out[static MAKING_ROOM])
-{
-    snprintf(out, MAKING_ROOM, "%s.new", s->path);
-    return out;
-}
-
-static const char *path_whole(const struct store *s, char out[static MAKING_ROOM])
-{
-    snprintf(out, MAKING_ROOM, "%s.whole", s->path);
-    return out;
-}
-
-static void making_remove(const struct store *s)
-{
-    char path[MAKING_ROOM], file[MAKING_ROOM + 8];
-
-    for (size_t i = 0; i < ARRAY_LEN(file_ends); i++) {
-        snprintf(file, sizeof(file), "%s%s", path_making(s, path), file_ends[i]);
-        (void)!unlink(file);
-    }
-}
-
-/* What was renamed in it stays so. */
-static int directory_sync(const struct store *s)
-{
-    char path[PATH_ROOM];
-    int fd, r;
-
-    snprintf(path, sizeof(path), "%s", s->path);
-    *strrchr(path, '/') = '\0';
-    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    r = fd < 0 || fsync(fd) ? -errno : 0;
-    if (fd >= 0)
-        close(fd);
-    return r;
-}
-
-/* -ENOENT: there is none. */
-static int whole_take(struct store *s)
-{
-    char whole[MAKING_ROOM];
-
-    if (access(path_whole(s, whole), F_OK))
-        return -errno;
-    file_move_aside(s);
-    s->unfinished = true;
-    if (rename(whole, s->path))
-        return -errno;
-    log_error(s->log, "store.begun_anew", KV("file", s->path));
-    return directory_sync(s);
-}
-
-static int file_open(struct store *s, char *why, size_t why_n)
-{
-    struct database_config cfg = database_config_of(s);
-    int r = whole_take(s);
-
-    if (r && r != -ENOENT)
-        return r;
-    s->unfinished = false;
-    making_remove(s);
-    cfg.patience_ms = START_PATIENCE_MS;
-    sql_file_make(s->path);
-    r = database_open(&s->database, &cfg, why, why_n);
-    if (r == 0 && s->database.lost)
-        log_error(s->log, "store.log_damaged", KV("file", s->path),
-                  KV_U("transactions_lost", s->database.lost));
-    if (r != SQL_DAMAGED)
-        return r;
-    log_error(s->log, "store.damaged", KV("file", s->path), KV("why", why));
-    file_move_aside(s);
-    sql_file_make(s->path);
-    r = database_open(&s->database, &cfg, why, why_n);
-    return r == SQL_DAMAGED ? -EUCLEAN : r;
-}
 
 /* What the file does not have yet. */
 static void self_make(struct store *s)
@@ -248,7 +110,8 @@ static int despite_damage(struct store *s, const struct database *d, int r)
 {
     if (r != SQL_DAMAGED)
         return r;
-    log_error(s->log, "store.damaged", KV("file", s->path), KV("why", sqlite3_errmsg(d->sql)));
+    log_error(s->log, "store.damaged", KV("file", s->place.path),
+              KV("why", sqlite3_errmsg(d->sql)));
     atomic_store(&s->damaged, true);
     return 0;
 }
@@ -300,7 +163,7 @@ static void failure_note(struct store *s, int result, const char *why)
     snprintf(s->counters.why, sizeof(s->counters.why), "%s", why);
     pthread_mutex_unlock(&s->counters_lock);
     if (first)
-        log_error(s->log, "store.fails", KV("file", s->path), KV("why", why),
+        log_error(s->log, "store.fails", KV("file", s->place.path), KV("why", why),
                   KV("meanwhile", "nothing new is accepted, what is there is served"));
     else
         log_warn(s->log, "store.still_fails", KV("why", why));
@@ -321,7 +184,7 @@ void store_late(struct store *s, bool late)
 
     if (!late) {
         if (atomic_fetch_sub(&s->late, 1) == 1)
-            log_warn(s->log, "store.answers_again", KV("file", s->path));
+            log_warn(s->log, "store.answers_again", KV("file", s->place.path));
         return;
     }
     if (atomic_fetch_add(&s->late, 1) > 0)
@@ -330,7 +193,7 @@ void store_late(struct store *s, bool late)
     s->counters.failures++;
     snprintf(s->counters.why, sizeof(s->counters.why), "%s", why);
     pthread_mutex_unlock(&s->counters_lock);
-    log_error(s->log, "store.fails", KV("file", s->path), KV("why", why),
+    log_error(s->log, "store.fails", KV("file", s->place.path), KV("why", why),
               KV("meanwhile", "nothing new is accepted, what is there is served"));
 }
 
@@ -371,15 +234,9 @@ static void replace_begin(struct store *s)
 
 static int making_fill(const struct store *s, char *why, size_t why_n)
 {
-    struct database_config cfg = database_config_of(s);
-    char path[MAKING_ROOM];
     struct database d;
-    int r;
+    int r = place_making_open(&s->place, &d, why, why_n);
 
-    making_remove(s);
-    cfg.path = path_making(s, path);
-    sql_file_make(cfg.path);
-    r = database_open(&d, &cfg, why, why_n);
     if (r)
         return r;
     r = database_begin(&d);
@@ -393,57 +250,17 @@ static int making_fill(const struct store *s, char *why, size_t why_n)
     return r;
 }
 
-static int whole_make(const struct store *s)
-{
-    char from[MAKING_ROOM], to[MAKING_ROOM];
-
-    if (rename(path_making(s, from), path_whole(s, to)))
-        return -errno;
-    return directory_sync(s);
-}
-
-/* A backup may take long, and the thread has others to answer: it comes back. */
-static int path_own(struct store *s)
-{
-    struct timespec until;
-
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += PATH_PATIENCE_S;
-    return -pthread_rwlock_timedwrlock(&s->path_lock, &until);
-}
-
-static int path_replace(struct store *s, const struct database_config *cfg, char *why, size_t why_n)
-{
-    int r = path_own(s);
-
-    if (r) {
-        snprintf(why, why_n, "a backup or a verification still reads the damaged file");
-        return r;
-    }
-    database_close(&s->database);
-    r = whole_make(s);
-    r = r ? r : whole_take(s);
-    if (r)
-        snprintf(why, why_n, "%s", strerror(-r));
-    else
-        r = database_open(&s->database, cfg, why, why_n);
-    pthread_rwlock_unlock(&s->path_lock);
-    return r;
-}
-
 static int file_replace(struct store *s, char *why, size_t why_n)
 {
-    const struct database_config cfg = database_config_of(s);
     int r = making_fill(s, why, why_n);
 
-    if (r) {
-        making_remove(s);
-        return r < 0 ? r : -EUCLEAN;
-    }
-    r = path_replace(s, &cfg, why, why_n);
+    if (r)
+        place_making_remove(&s->place);
+    else
+        r = place_replace(&s->place, &s->database, why, why_n);
     if (r)
         return r < 0 ? r : -EUCLEAN;
-    s->damaged = s->replacing = s->unfinished = false;
+    s->damaged = s->replacing = false;
     pthread_mutex_lock(&s->counters_lock);
     s->counters.replaced++;
     pthread_mutex_unlock(&s->counters_lock);
@@ -465,7 +282,7 @@ static void committed(struct store *s, uint64_t took_us)
     size_t n = s->group_records;
 
     if (atomic_exchange(&s->failing, false))
-        log_warn(s->log, "store.works_again", KV("file", s->path), KV_U("records", n));
+        log_warn(s->log, "store.works_again", KV("file", s->place.path), KV_U("records", n));
     s->retry_ms = 0;
     timer_stop(&s->loop.wheel, &s->retry);
     s->gathered = n > 1;
@@ -520,7 +337,7 @@ static void look_around(struct store *s)
     look_at_clock(s);
     if (!database_is_elsewhere(&s->database))
         return;
-    log_error(s->log, "store.file_gone", KV("file", s->path));
+    log_error(s->log, "store.file_gone", KV("file", s->place.path));
     s->damaged = true;
 }
 
@@ -638,10 +455,7 @@ int store_open(struct store **out, const struct store_config *cfg, char *why, si
     *why = '\0';
     s->log = cfg->log;
     s->clock = cfg->clock;
-    s->vfs = cfg->vfs;
-    s->durability = cfg->durability;
     s->waiting_bytes_max = cfg->waiting_bytes_max ? cfg->waiting_bytes_max : WAITING_BYTES_MAX;
-    s->lock = -1;
     list_init(&s->ledgers);
     list_init(&s->group);
     timer_init(&s->retry, retry_fire);
@@ -650,21 +464,16 @@ int store_open(struct store **out, const struct store_config *cfg, char *why, si
     atomic_init(&s->failing, false);
     atomic_init(&s->late, 0);
     pthread_mutex_init(&s->counters_lock, NULL);
-    pthread_rwlock_init(&s->path_lock, NULL);
     r = loop_init(&s->loop, cfg->clock, s, INBOX_HIGH);
     if (r) {
-        pthread_rwlock_destroy(&s->path_lock);
         pthread_mutex_destroy(&s->counters_lock);
         free(s);
         return r;
     }
     loop_flush_hook(&s->loop, on_flush, s);
     loop_gate(&s->loop, on_gate, s);
-    if (snprintf(s->path, sizeof(s->path), "%.*s/extstate.db", STR_FMT(cfg->directory)) >=
-        PATH_ROOM)
-        r = -ENAMETOOLONG;
-    r = r ? r : directory_lock(s, cfg->directory, why, why_n);
-    r = r ? r : file_open(s, why, why_n);
+    r = place_init(&s->place, cfg);
+    r = r ? r : place_open(&s->place, cfg->directory, &s->database, why, why_n);
     if (r == 0) {
         r = incarnation_find(s, cfg->directory);
         if (r)
@@ -693,7 +502,7 @@ int store_read(struct store *s, enum keep_table table,
 int store_read_share(struct store *s, enum keep_table table, unsigned worker, unsigned workers,
                      int (*each)(void *ctx, const struct keep_record *record), void *ctx)
 {
-    const struct database_config cfg = database_config_of(s);
+    const struct database_config cfg = place_config(&s->place);
     int each_result = 0, r;
     struct database d;
     char which[64];
@@ -739,7 +548,7 @@ static void *store_main(void *arg)
 
 int store_start(struct store *s, char *why, size_t why_n)
 {
-    const struct database_config cfg = database_config_of(s);
+    const struct database_config cfg = place_config(&s->place);
     int r = incarnation_begin(s);
 
     if (r) {
@@ -747,7 +556,7 @@ int store_start(struct store *s, char *why, size_t why_n)
         return r > 0 ? -EUCLEAN : r;
     }
     sqlite3_busy_timeout(s->database.sql, 0); /* whoever waits is answered */
-    r = checkpointer_create(&s->checkpointer, &cfg, &s->path_lock, s->log);
+    r = checkpointer_create(&s->checkpointer, &cfg, &s->place.readers, s->log);
     r = r ? r : -pthread_create(&s->thread, NULL, store_main, s);
     s->started = r == 0;
     if (r)
@@ -805,9 +614,7 @@ void store_close(struct store *s)
     loop_fini(&s->loop);
     checkpointer_destroy(s->checkpointer);
     database_close(&s->database);
-    if (s->lock >= 0)
-        close(s->lock);
-    pthread_rwlock_destroy(&s->path_lock);
+    place_fini(&s->place);
     pthread_mutex_destroy(&s->counters_lock);
     free(s);
 }
@@ -816,11 +623,11 @@ void store_close(struct store *s)
 
 int store_probe(struct str directory, char *why, size_t why_n)
 {
-    char path[PATH_ROOM];
+    char path[PLACE_ROOM];
     const struct database_config cfg = { .path = path };
 
     *why = '\0';
-    if (snprintf(path, sizeof(path), "%.*s/extstate.db", STR_FMT(directory)) < PATH_ROOM)
+    if (snprintf(path, sizeof(path), "%.*s/extstate.db", STR_FMT(directory)) < PLACE_ROOM)
         return database_probe(&cfg, why, why_n);
     snprintf(why, why_n, "its path is too long");
     return -ENAMETOOLONG;
@@ -843,38 +650,38 @@ void store_counters_get(struct store *s, struct store_counters *out)
 
 int store_backup(struct store *s, struct str file, char *why, size_t why_n)
 {
-    const struct database_config cfg = database_config_of(s);
-    char path[PATH_ROOM];
+    const struct database_config cfg = place_config(&s->place);
+    char path[PLACE_ROOM];
     int r;
 
-    if (snprintf(path, sizeof(path), "%.*s", STR_FMT(file)) >= PATH_ROOM) {
+    if (snprintf(path, sizeof(path), "%.*s", STR_FMT(file)) >= PLACE_ROOM) {
         snprintf(why, why_n, "the path is too long");
         return -ENAMETOOLONG;
     }
-    pthread_rwlock_rdlock(&s->path_lock);
+    pthread_rwlock_rdlock(&s->place.readers);
     r = database_backup(&cfg, path, why, why_n);
-    pthread_rwlock_unlock(&s->path_lock);
+    pthread_rwlock_unlock(&s->place.readers);
     return r;
 }
 
 int store_verify(struct store *s, void (*each)(void *ctx, const struct keep_record *record),
                  void *ctx, char *why, size_t why_n)
 {
-    const struct database_config cfg = database_config_of(s);
+    const struct database_config cfg = place_config(&s->place);
     int r;
 
-    pthread_rwlock_rdlock(&s->path_lock);
+    pthread_rwlock_rdlock(&s->place.readers);
     r = database_verify(&cfg, each, ctx, why, why_n);
-    pthread_rwlock_unlock(&s->path_lock);
+    pthread_rwlock_unlock(&s->place.readers);
 
     if (r == -EUCLEAN && !atomic_exchange(&s->damaged, true))
-        log_error(s->log, "store.damaged", KV("file", s->path), KV("why", why));
+        log_error(s->log, "store.damaged", KV("file", s->place.path), KV("why", why));
     return r;
 }
 
 const char *store_path(const struct store *s)
 {
-    return s->path;
+    return s->place.path;
 }
 
 const char *store_table_name(enum keep_table table)

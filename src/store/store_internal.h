@@ -6,6 +6,7 @@
  *     └────settled─────┘
  *
  * store.c       the thread: groups, commits, what happens when they fail
+ * place.c       the file's place in the state directory, and what takes it
  * database.c    SQLite: the file, its schema, one record
  * log_check.c   what is lost with a damaged log of SQLite's
  * checkpoint.c  from SQLite's log into the file, beside the commits
@@ -106,6 +107,38 @@ NODISCARD int database_verify(const struct database_config *cfg,
                               void (*each)(void *ctx, const struct keep_record *record), void *ctx,
                               char *why, size_t why_n);
 const char *database_table_name(enum keep_table table);
+
+/* ---- place.c ---- */
+
+enum { PLACE_ROOM = 4096 };
+
+struct place {
+    char path[PLACE_ROOM];
+    const char *vfs;
+    enum store_durability durability;
+    const struct clock *clock;
+    struct log *log;
+    int lock;        /* of the state directory: a descriptor */
+    bool unfinished; /* the file is what came of the last try */
+    /* Read by whoever opens the file by its path: SQLite would take the log of the one that has
+     * come in its place meanwhile for its own. */
+    pthread_rwlock_t readers;
+};
+
+/* 0 or -ENAMETOOLONG; place_fini in either case. */
+NODISCARD int place_init(struct place *p, const struct store_config *cfg);
+void place_fini(struct place *p);
+struct database_config place_config(const struct place *p);
+/* Takes the directory, and opens the file, or a new one when it is damaged. 0 or a negative errno
+ * with the reason. */
+NODISCARD int place_open(struct place *p, struct str directory, struct database *d, char *why,
+                         size_t why_n);
+/* A new file beside it. As database_open. */
+NODISCARD int place_making_open(const struct place *p, struct database *d, char *why, size_t why_n);
+void place_making_remove(const struct place *p);
+/* The new one, which is closed, takes the place of the one that is open. Waits a second for those
+ * who read it; then -ETIMEDOUT. As database_open, but that one may be open still. */
+NODISCARD int place_replace(struct place *p, struct database *d, char *why, size_t why_n);
 
 /* ---- checkpoint.c ---- */
 
