@@ -133,7 +133,7 @@ void net_share_udp(int fd, unsigned sharers);
  * the loop says. */
 NODISCARD int net_attach_udp(struct net *n, uint32_t transport, struct str id, int fd);
 /* What an open socket is called in the log, its tos, and its priority (`cos`, SO_PRIORITY; 0: the
- * one that the kernel has for the tos). On a failure it may have the kernel's tos; a priority that
+ * one that the kernel has for the tos). On a failure it has the tos that it had; a priority that
  * may not be set, above 6 without CAP_NET_ADMIN, is logged and is no failure. */
 NODISCARD int net_udp_set(struct net *n, uint32_t transport, struct str id, uint32_t tos,
                           uint32_t cos);

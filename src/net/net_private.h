@@ -62,6 +62,7 @@ size_t udp_unsent(const struct udp_socket *s);
 uint64_t udp_lost(const struct udp_socket *s);
 /* udp_bind.c */
 NODISCARD int udp_read_local(struct addr *local, int fd);
+NODISCARD int udp_tos(int fd, bool v6, uint32_t *tos);
 NODISCARD int udp_set_tos(int fd, bool v6, uint32_t tos);
 NODISCARD int socket_set_priority(int fd, uint32_t cos);
 

@@ -390,15 +390,27 @@ out:
 
 /* With another tos the kernel sets a priority that goes with it, so that comes before ours; and
  * back to that one leads only the way over a third. */
-static int set_qos(struct udp_socket *s, uint32_t tos, uint32_t cos)
+static int set_tos(struct udp_socket *s, uint32_t tos)
 {
     bool v6 = s->local.sa.sa_family == AF_INET6;
-    int r = udp_set_tos(s->fd, v6, 0), failed;
+    uint32_t former;
+    int r = udp_tos(s->fd, v6, &former);
 
-    (void)!socket_set_priority(s->fd, 0);
     if (!r)
-        r = udp_set_tos(s->fd, v6, tos);
-    failed = cos ? socket_set_priority(s->fd, cos) : 0;
+        r = udp_set_tos(s->fd, v6, 0);
+    if (r)
+        return r;
+    (void)!socket_set_priority(s->fd, 0);
+    r = udp_set_tos(s->fd, v6, tos);
+    if (r)
+        (void)!udp_set_tos(s->fd, v6, former);
+    return r;
+}
+
+static int set_qos(struct udp_socket *s, uint32_t tos, uint32_t cos)
+{
+    int r = set_tos(s, tos), failed = cos ? socket_set_priority(s->fd, cos) : 0;
+
     if (failed)
         log_warn(s->net->cfg.log, "net.priority", KV("transport", s->id), KV_U("cos", cos),
                  KV_ERR(failed));

@@ -67,6 +67,18 @@ void net_share_udp(int fd, unsigned sharers)
     (void)!setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program));
 }
 
+int udp_tos(int fd, bool v6, uint32_t *tos)
+{
+    int value = 0;
+    socklen_t n = sizeof(value);
+
+    if (v6 ? getsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, &value, &n)
+           : getsockopt(fd, IPPROTO_IP, IP_TOS, &value, &n))
+        return -errno;
+    *tos = (uint32_t)value;
+    return 0;
+}
+
 int udp_set_tos(int fd, bool v6, uint32_t tos)
 {
     return v6 ? set_option(fd, IPPROTO_IPV6, IPV6_TCLASS, (int)tos)

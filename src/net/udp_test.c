@@ -616,6 +616,40 @@ static void test_qos(void **state)
     bench_destroy(b);
 }
 
+struct class
+{
+    int value;
+    unsigned sockets;
+};
+
+static void class_read(void *ctx, struct str id, int fd)
+{
+    struct class *c = ctx;
+    socklen_t n = sizeof(c->value);
+
+    (void)id;
+    assert_int_equal(getsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, &c->value, &n), 0);
+    c->sockets++;
+}
+
+/* One that there is none of leaves it as it is. */
+static void test_bad_tos(void **state)
+{
+    struct bench *b = bench_create();
+    struct class c = { 0 };
+    struct side s;
+
+    (void)state;
+    side_open(&s, b, "::1");
+    assert_int_equal(net_udp_set(s.net, 0, STR("qos"), 0x68, 0), 0);
+    assert_int_equal(net_udp_set(s.net, 0, STR("qos"), 256, 0), -EINVAL);
+    net_each_socket(s.net, class_read, &c);
+    assert_int_equal(c.sockets, 1);
+    assert_int_equal(c.value, 0x68);
+    net_destroy(s.net);
+    bench_destroy(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -633,6 +667,7 @@ int main(void)
         cmocka_unit_test(test_trace),
         cmocka_unit_test(test_history),
         cmocka_unit_test(test_qos),
+        cmocka_unit_test(test_bad_tos),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
