@@ -380,7 +380,9 @@ static bool check_method(struct uas *u, struct uas_request *rq)
     return false;
 }
 
-/* Not all of them, if they are many: it is told to anybody, by an address that may be another's. */
+/* Not all of them, if they are many: it is told to anybody, by an address that may be another's. A
+ * 420 names at least one (RFC 3261 section 8.2.2.3); one alone that is too long for that is no
+ * extension of anybody's. */
 static bool check_require(struct uas *u, struct uas_request *rq)
 {
     char room[UNSUPPORTED_MAX];
@@ -404,6 +406,8 @@ static bool check_require(struct uas *u, struct uas_request *rq)
     }
     if (!unsupported)
         return false;
+    if (!tags.n)
+        return refuse(u, rq, 400, "an option tag in Require is too long");
     add_header(u, STR("Unsupported"), buf_str(&tags));
     return refuse(u, rq, 420, "an extension in Require is not supported");
 }

@@ -6,9 +6,10 @@
  * two before anything else is answered, whatever it is: uas_admit), Request-URI scheme 416,
  * Max-Forwards present but unreadable 400 (0 is fine: we are the end), a Route that names us is
  * ignored, method 405 + Allow (a known one we do not serve) or 501, Require 420 + Unsupported (of
- * many tags the first), Content-Encoding 415 + Accept-Encoding, a NOTIFY in no dialog of ours 481,
- * endpoint identification 403 or 401, its credentials 401 + WWW-Authenticate, or 400. None of these
- * answers is kept, nor that to OPTIONS. Threads: the worker's. */
+ * many tags the first) or, where all are too long to be named, 400, Content-Encoding 415 +
+ * Accept-Encoding, a NOTIFY in no dialog of ours 481, endpoint identification 403 or 401, its
+ * credentials 401 + WWW-Authenticate, or 400. None of these answers is kept, nor that to OPTIONS.
+ * Threads: the worker's. */
 #pragma once
 #include "config/settings.h"
 #include "txn/limits.h"

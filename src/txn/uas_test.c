@@ -253,6 +253,16 @@ static void test_unsupported_is_short(void **state)
     fixture_receive(s.f, text);
     assert_int_equal(sip_message_parse(&answer, fixture_last(s.f), NULL), 0);
     assert_true(str_equal(sip_header_value(&answer, SIP_H_UNSUPPORTED), STR("xxxx")));
+
+    /* That one alone: a 420 would have nothing to name. */
+    huge[SIZE - 8] = 'x';
+    ask_print(text, SIZE + 1000, &a);
+    fixture_receive(s.f, text);
+    assert_true(fixture_last_is(s.f, "SIP/2.0 400 "));
+    assert_in_range(fixture_last(s.f).n, 300, 800);
+    assert_int_equal(sip_message_parse(&answer, fixture_last(s.f), NULL), 0);
+    assert_true(str_ends(sip_header_value(&answer, SIP_H_WARNING),
+                         STR("\"an option tag in Require is too long\"")));
     server_close(&s);
     free(huge);
     free(text);
