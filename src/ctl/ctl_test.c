@@ -211,6 +211,8 @@ static void test_answers(void **state)
         { "{\"id\":24,\"command\":\"mailbox.set\",\"mailbox\":\"\",\"new\":2,\"old\":1}", 1,
           "\"error\":\"usage\"" },
         { "{\"id\":25,\"command\":\"mailbox.forget\",\"mailbox\":\"100@x\"}", 1, "\"ok\":true" },
+        { "{\"id\":25,\"command\":\"mailbox.forget\",\"mailbox\":\"100@x\"}", 1,
+          "\"error\":\"not_found\"" },
         { "{\"id\":26,\"command\":\"mailbox.list\"}", 1, "\"rows\":0}" },
         { "{\"id\":26,\"command\":\"sources\"}", 3, "\"eid\":\"02:00:00:00:51:60\"" },
         { "{\"id\":26,\"command\":\"sources\"}", 3, "\"source\":\"pbx-a\"" },

@@ -469,10 +469,17 @@ void state_mailbox_change(struct ctl_job *job, void *subject)
 void state_mailbox_drop(struct ctl_job *job, void *subject)
 {
     struct ctl_request *q = request_of(job);
+    struct str mailbox = request_text(q, "mailbox"), source = source_of(q);
+    int r;
 
-    if (!refused(q, subject))
-        answer_mailbox(q, mailbox_forget(((struct ctl_state *)subject)->mailboxes, source_of(q),
-                                         request_text(q, "mailbox")));
+    if (refused(q, subject))
+        return;
+    r = mailbox_forget(((struct ctl_state *)subject)->mailboxes, source, mailbox);
+    if (r == MAILBOX_UNCHANGED)
+        request_fail(q, "not_found", "source \"%.*s\" says nothing about mailbox \"%.*s\"",
+                     STR_FMT(source), STR_FMT(mailbox));
+    else
+        answer_mailbox(q, r);
 }
 
 /* ---- other servers ---- */

@@ -215,10 +215,12 @@ void ari_device_put(struct exchange *x)
         ari_fail(x, 400, "that is no UTF-8");
 }
 
+/* What others say of it, PBXs and people, only they take back: then it is a conflict. */
 static void forget(struct exchange *x, const char *command, const char *key)
 {
     json_t *name = json_stringn(x->name.p, x->name.n);
 
+    x->unfound = 409;
     if (name)
         exchange_ask(x, json_pack("{ss so ss}", "command", command, key, name, "source", SOURCE),
                      answer_done);
@@ -226,10 +228,21 @@ static void forget(struct exchange *x, const char *command, const char *key)
         ari_fail(x, 400, "that is no UTF-8");
 }
 
+static void device_found(struct exchange *x, const struct commands_answer *a)
+{
+    json_t *rows = rows_of(a), *row = json_array_get(rows, 0);
+
+    if (json_array_size(json_object_get(row, "sources")))
+        forget(x, "devstate.forget", "device");
+    else
+        ari_fail(x, 404, "Device not found");
+    json_decref(rows);
+}
+
 void ari_device_delete(struct exchange *x)
 {
     if (is_settable(x))
-        forget(x, "devstate.forget", "device");
+        ask(x, "devstate.list", x->name, true, device_found);
 }
 
 /* ---- mailboxes ---- */
@@ -306,18 +319,14 @@ void ari_mailbox_put(struct exchange *x)
                  answer_done);
 }
 
-/* What a PBX or a person says of it, only they take back. */
 static void mailbox_found(struct exchange *x, const struct commands_answer *a)
 {
     json_t *rows = rows_of(a), *row = json_array_get(rows, 0);
 
-    if (!row)
-        ari_fail(x, 404, "Mailbox not found");
-    else if (json_integer_value(json_object_get(row, "sources")) == 1 &&
-             !str_equal(text_of(row, "source"), STR(SOURCE)))
-        ari_fail(x, 409, "this mailbox is not ARI's");
-    else
+    if (json_integer_value(json_object_get(row, "sources")))
         forget(x, "mailbox.forget", "mailbox");
+    else
+        ari_fail(x, 404, "Mailbox not found");
     json_decref(rows);
 }
 

@@ -115,6 +115,14 @@ unsigned exchange_status(const struct commands_answer *answer)
     return 500;
 }
 
+/* As exchange_status; but who asks may know that there is something, though not for him. */
+static unsigned status_for(const struct exchange *x, const struct commands_answer *answer)
+{
+    unsigned status = exchange_status(answer);
+
+    return status == 404 && x->unfound ? x->unfound : status;
+}
+
 static void on_answered(void *ctx, uint64_t id, const struct commands_answer *answer)
 {
     struct http *h = ctx;
@@ -130,7 +138,7 @@ static void on_answered(void *ctx, uint64_t id, const struct commands_answer *an
         }
         if (exchange_status(answer) == 503)
             exchange_field(x, "Retry-After", STR("1"));
-        exchange_fail(x, exchange_status(answer), answer->error, "%.*s", STR_FMT(answer->message));
+        exchange_fail(x, status_for(x, answer), answer->error, "%.*s", STR_FMT(answer->message));
         return;
     }
 }

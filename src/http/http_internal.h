@@ -119,6 +119,7 @@ struct exchange {
     struct buf out;
     struct str file; /* instead of `out`: a constant */
     bool answered;
+    unsigned unfound;      /* what a command's "not_found" is answered with; 0: 404 */
     struct stream *stream; /* after `out` more will come */
     void (*then)(struct exchange *x, const struct commands_answer *answer);
     json_t *collected;                 /* by one that asks several times */

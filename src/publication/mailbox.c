@@ -534,7 +534,7 @@ int mailbox_forget(struct mailboxes *m, struct str source, struct str mailbox)
     if (name_is_bad(mailbox) || length_is_bad(source))
         return MAILBOX_BAD_NAME;
     if (!b || i == b->n_reports)
-        return 0;
+        return MAILBOX_UNCHANGED;
     report_keep(m, b, source, NULL);
     str_free(&b->reports[i].source);
     report_remove(b, i);

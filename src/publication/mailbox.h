@@ -47,6 +47,7 @@ NODISCARD int mailboxes_configure(struct mailboxes *m, const struct settings *se
 enum mailbox_outcome {
     MAILBOX_BAD_NAME = 1, /* empty, over 79 bytes, as is a source, or with control characters */
     MAILBOX_MORE,         /* there is more to do of the same */
+    MAILBOX_UNCHANGED,    /* this source says nothing of it as it is */
 };
 /* What this source says. 0, MAILBOX_BAD_NAME, -ENOMEM: then it may not be told yet, and saying it
  * again does. */
@@ -62,7 +63,7 @@ uint64_t mailboxes_reports(const struct mailboxes *m);
  * 0: that was all; MAILBOX_MORE; -ENOMEM. */
 NODISCARD int mailboxes_source_end(struct mailboxes *m, const struct source_ending *end,
                                    size_t limit);
-/* It says nothing any more. */
+/* It says nothing any more. 0, MAILBOX_UNCHANGED, MAILBOX_BAD_NAME, -ENOMEM. */
 NODISCARD int mailbox_forget(struct mailboxes *m, struct str source, struct str mailbox);
 
 /* Take a record that was kept; before anybody reports anything. 0; MAILBOX_BAD_NAME; -EBADMSG: it

@@ -469,8 +469,30 @@ class Http(unittest.TestCase):
                              [{"name": "1", "old_messages": 3, "new_messages": 1}])
             self.assertEqual(s.status("DELETE", "/ari/mailboxes/1", headers=basic), 204)
             self.assertEqual(s.status("DELETE", "/ari/mailboxes/1", headers=basic), 404)
-            s.ask("PUT", "/v1/mailboxes/2", {"new": 1, "old": 0}, token=WRITER)  # not by ARI
-            self.assertEqual(s.status("DELETE", "/ari/mailboxes/2", headers=basic), 409)
+
+    def test_ari_takes_back_its_own(self):
+        """Whoever else has said something, however many they are, it stays, and the answer says so."""
+        basic = {"Authorization": "Basic " + base64.b64encode(f"desk:{WRITER}".encode()).decode()}
+        with Server() as s:
+            for kind, name, sets, ours in (("devices", "Stasis:2", ("devstate", "change", "Stasis:2", "BUSY"), "deviceState=INUSE"),
+                                           ("mailboxes", "2", ("mailbox", "change", "2", "1", "0"), "oldMessages=0&newMessages=2")):
+                path = f"/ari/{'deviceStates' if kind == 'devices' else kind}/{name}"
+                for others in (["pbx-a"], ["pbx-a", "pbx-b"]):
+                    with self.subTest(path=path, others=others):
+                        self.assertEqual(s.status("DELETE", path, headers=basic), 404)
+                        for source in others:
+                            s.daemon.tool(*sets, "--source", source)
+                        said = s.ask("GET", f"/v1/{kind}/{name}", token=WRITER)[1]
+                        status, why, _ = s.ask("DELETE", path, headers=basic)
+                        self.assertEqual(status, 409)
+                        self.assertIn('source "ari" says nothing about', why["message"])
+                        self.assertEqual(s.ask("GET", f"/v1/{kind}/{name}", token=WRITER)[1], said)
+                        self.assertEqual(s.status("PUT", f"{path}?{ours}", headers=basic), 204)
+                        self.assertEqual(s.status("DELETE", path, headers=basic), 204)
+                        self.assertEqual(s.ask("GET", f"/v1/{kind}/{name}", token=WRITER)[1], said)
+                        for source in others:
+                            s.daemon.tool(sets[0], "forget", name, "--source", source)
+                        s.daemon.tool(sets[0], "forget", name, "--source", others[0], status=4)
 
     def test_names_by_case(self):
         """A device's name is as it is written, but for the label before a colon."""
