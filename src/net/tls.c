@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "net/tls_hello.h"
 #include "net/tls_link.h"
 #include "net/tls_sessions.h"
 
@@ -25,6 +26,7 @@ struct tls_link {
     uint64_t expires_ms;     /* its certificate */
     uint64_t verified_ms;    /* the certificate of a server, by this connection or a former one */
     bool client, done, dead; /* the latter: nothing may be said any more */
+    struct tls_hello hello;  /* of who connects */
     char why[120];
     size_t host_n;
     char host[];
@@ -432,6 +434,31 @@ static int session_resume(struct tls_link *l)
     return r;
 }
 
+/* Whatever OpenSSL reads of the handshake comes by here first. */
+static long on_bytes(BIO *bio, int what, const char *p, size_t n, int argi, long argl, int result,
+                     size_t *read)
+{
+    struct tls_link *l = (struct tls_link *)(void *)BIO_get_callback_arg(bio);
+
+    (void)n;
+    (void)argi;
+    (void)argl;
+    if (what != (BIO_CB_READ | BIO_CB_RETURN) || result <= 0 ||
+        tls_hello_look(&l->hello, (struct str){ p, *read }, SSL_version(l->ssl) == TLS1_3_VERSION))
+        return result;
+    snprintf(l->why, sizeof(l->why), "its ClientHello claims to be longer than any is");
+    BIO_clear_retry_flags(bio);
+    return -1;
+}
+
+static void bytes_watch(struct tls_link *l)
+{
+    BIO *bio = SSL_get_rbio(l->ssl);
+
+    BIO_set_callback_arg(bio, (char *)l);
+    BIO_set_callback_ex(bio, on_bytes);
+}
+
 int tls_link_create(struct tls_link **out, const struct tls_link_spec *spec)
 {
     struct addr literal;
@@ -465,6 +492,7 @@ int tls_link_create(struct tls_link **out, const struct tls_link_spec *spec)
     } else {
         SSL_set_verify(l->ssl, l->tls->client_mode, NULL);
         SSL_set_accept_state(l->ssl);
+        bytes_watch(l);
     }
     *out = l;
     return 0;
@@ -520,7 +548,7 @@ static int judge(struct tls_link *l, int result, enum tls_wish *wish)
     case SSL_ERROR_SYSCALL:
         l->dead = true;
         ERR_clear_error();
-        return saved ? -saved : -ECONNRESET;
+        return l->why[0] ? -EPROTO : saved ? -saved : -ECONNRESET;
     default:
         l->dead = true;
         reason_keep(l);
@@ -541,6 +569,7 @@ int tls_link_handshake(struct tls_link *l)
         return r == -EAGAIN ? (int)wish : r ? r : -ECONNRESET;
     }
     l->done = true;
+    BIO_set_callback_ex(SSL_get_rbio(l->ssl), NULL);
     if (!l->client)
         return names_client(l);
     if (l->tls->verify_server && !names_server(l)) {

@@ -421,13 +421,148 @@ static void test_expired_server(void **state)
     pki_fini(&p);
 }
 
+/* ---- the first message ---- */
+
+/* What OpenSSL says first, in records of so many bytes, each sent by itself. */
+static void put_hello(struct client *c, struct side *s, size_t piece)
+{
+    enum { HEAD = 5 };
+    BIO *bytes = BIO_new(BIO_s_mem());
+    char *p, record[HEAD + 64];
+    struct str rest;
+
+    assert_non_null(bytes);
+    assert_true(piece <= sizeof(record) - HEAD);
+    BIO_up_ref(bytes);
+    SSL_set0_wbio(c->ssl, bytes);
+    assert_int_equal(SSL_do_handshake(c->ssl), -1);
+    rest.n = (size_t)BIO_get_mem_data(bytes, &p);
+    memcpy(record, p, HEAD);
+    rest = str_sub((struct str){ p, rest.n }, HEAD, rest.n);
+    while (rest.n) {
+        struct str part = str_sub(rest, 0, piece);
+
+        record[3] = 0;
+        record[4] = (char)part.n;
+        memcpy(record + HEAD, part.p, part.n);
+        put(c->fd, (struct str){ record, 3 });
+        turn(s);
+        put(c->fd, (struct str){ record + 3, part.n + 2 });
+        turn(s);
+        rest = str_sub(rest, part.n, rest.n);
+    }
+    SSL_set0_wbio(c->ssl, BIO_new_socket(c->fd, BIO_NOCLOSE));
+    BIO_free(bytes);
+}
+
+/* In however many records and segments, with what all this can make it long: she is let in, and
+ * her session is taken up again. */
+static void check_hello_in_pieces(int version, size_t piece)
+{
+    struct bench *b = bench_create();
+    struct named n = { .alice = 0 };
+    SSL_SESSION *session = NULL;
+    struct client c;
+    SSL_CTX *ctx;
+    struct pki p;
+    int r = -1;
+
+    pki_init(&p);
+    named_open(&n, b, &p);
+    ctx = client_context(&p, version, VALID_S);
+    visit(&n, ctx, &session, false);
+    c.fd = plug(&n.side);
+    c.ssl = SSL_new(ctx);
+    assert_non_null(c.ssl);
+    assert_int_equal(fcntl(c.fd, F_SETFL, O_NONBLOCK), 0);
+    assert_int_equal(SSL_set_fd(c.ssl, c.fd), 1);
+    assert_int_equal(SSL_set_session(c.ssl, session), 1);
+    SSL_set_connect_state(c.ssl);
+    put_hello(&c, &n.side, piece);
+    UNTIL(&n.side, (r = SSL_do_handshake(c.ssl)) == 1);
+    assert_int_equal(SSL_session_reused(c.ssl), 1);
+    assert_true(ask(&c, &n.side));
+    assert_int_equal(n.alice, 2);
+    assert_int_equal(counters(&n.side).lost_tls, 0);
+    client_close(&c);
+    SSL_SESSION_free(session);
+    SSL_CTX_free(ctx);
+    side_close(&n.side);
+    bench_destroy(b);
+    pki_fini(&p);
+}
+
+static void test_hello_in_pieces(void **state)
+{
+    static const size_t pieces[] = { 1, 3, 64 };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
+        check_hello_in_pieces(TLS1_2_VERSION, pieces[i]);
+        check_hello_in_pieces(TLS1_3_VERSION, pieces[i]);
+    }
+}
+
+/* TLS 1.3 without a key of any group: a HelloRetryRequest is the answer. */
+#define KEYLESS                                                                                \
+    "\x16\x03\x01\x00\x4c\x01\x00\x00\x48\x03\x03"                                             \
+    "................................"                                                         \
+    "\x00\x00\x02\x13\x01\x01\x00\x00\x1d\x00\x2b\x00\x03\x02\x03\x04\x00\x0a\x00\x04\x00\x02" \
+    "\x00\x1d\x00\x0d\x00\x04\x00\x02\x04\x03\x00\x33\x00\x02\x00\x00"
+#define CLAIM(length) "\x16\x03\x01\x00\x04\x01" length
+
+/* OpenSSL would make room for all that is claimed. */
+static void test_long_hello(void **state)
+{
+    static const struct {
+        struct str first, then;
+        bool refused;
+    } rows[] = {
+        { STR_INIT(""), STR_INIT(CLAIM("\x00\x40\x00")), false },
+        { STR_INIT(""), STR_INIT(CLAIM("\x00\x40\x01")), true },
+        { STR_INIT(""), STR_INIT("\x14\x03\x03\x00\x01\x01" CLAIM("\x01\xff\x00")), true },
+        { STR_INIT(KEYLESS), STR_INIT(CLAIM("\x00\x40\x00")), false },
+        { STR_INIT(KEYLESS), STR_INIT(CLAIM("\x01\xff\x00")), true },
+        { STR_INIT(KEYLESS), STR_INIT("\x14\x03\x03\x00\x01\x01" CLAIM("\x01\xff\x00")), true },
+    };
+    struct bench *b = bench_create();
+    struct side s = { .bench = b };
+    struct net_config cfg = usual(&s, b, 5);
+    struct pki p;
+
+    (void)state;
+    pki_init(&p);
+    side_open_tls(&s, &cfg, &p);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        uint64_t lost = counters(&s).lost_tls;
+        char answer[256];
+        int fd = plug(&s);
+        size_t n = 0;
+        bool end = false;
+
+        put(fd, rows[i].first);
+        if (rows[i].first.n)
+            UNTIL(&s, (n += take(&s, fd, answer, sizeof(answer), &end)) > 0);
+        put(fd, rows[i].then);
+        UNTIL(&s, is_over(&s, fd) || !rows[i].refused);
+        for (unsigned turns = 0; turns < 20; turns++)
+            turn(&s);
+        assert_int_equal(counters(&s).lost_tls, lost + rows[i].refused);
+        assert_int_equal(counters(&s).connections, !rows[i].refused);
+        close(fd);
+        UNTIL(&s, counters(&s).connections == 0);
+    }
+    side_close(&s);
+    bench_destroy(b);
+    pki_fini(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unfinished),
-        cmocka_unit_test(test_sessions),
-        cmocka_unit_test(test_expired),
-        cmocka_unit_test(test_expired_server),
+        cmocka_unit_test(test_unfinished), cmocka_unit_test(test_hello_in_pieces),
+        cmocka_unit_test(test_long_hello), cmocka_unit_test(test_sessions),
+        cmocka_unit_test(test_expired),    cmocka_unit_test(test_expired_server),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
