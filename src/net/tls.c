@@ -9,6 +9,10 @@
 #include "net/tls_link.h"
 #include "net/tls_sessions.h"
 
+/* What a client may say that its certificates are long, for which OpenSSL makes room before they
+ * are there; with four of 4096 bits there are some 8,000 bytes. */
+enum { CLIENT_CERTIFICATES_MAX = 32 << 10 };
+
 struct net_tls {
     atomic_uint refs;
     SSL_CTX *ctx;
@@ -491,6 +495,7 @@ int tls_link_create(struct tls_link **out, const struct tls_link_spec *spec)
         SSL_set_connect_state(l->ssl);
     } else {
         SSL_set_verify(l->ssl, l->tls->client_mode, NULL);
+        SSL_set_max_cert_list(l->ssl, CLIENT_CERTIFICATES_MAX);
         SSL_set_accept_state(l->ssl);
         bytes_watch(l);
     }

@@ -557,12 +557,63 @@ static void test_long_hello(void **state)
     pki_fini(&p);
 }
 
+/* ---- certificates ---- */
+
+/* With more beside her own, of some 3,600 bytes each. */
+static bool is_let_in(struct side *s, const struct pki *p, int version, unsigned more)
+{
+    enum { NAMES = 3300 };
+    SSL_CTX *ctx = client_context(p, version, VALID_S);
+    uint64_t lost = counters(s).lost_tls;
+    struct client c;
+    struct buf names;
+    X509 *cert;
+    bool opened;
+
+    buf_init(&names, NAMES + 100);
+    buf_add(&names, STR("URI:sip:"));
+    while (names.n < NAMES)
+        buf_add_char(&names, 'x');
+    buf_add_char(&names, '\0');
+    cert = certificate_make(p, "more", names.p, VALID_S);
+    while (more--)
+        assert_int_equal(SSL_CTX_add1_chain_cert(ctx, cert), 1);
+    X509_free(cert);
+    buf_fini(&names);
+    opened = client_open(&c, s, ctx, NULL) && ask(&c, s);
+    assert_int_equal(counters(s).lost_tls, lost + !opened);
+    client_close(&c);
+    SSL_CTX_free(ctx);
+    UNTIL(s, (s->bench->added_ms += 100, counters(s).connections == 0));
+    return opened;
+}
+
+static void test_long_certificates(void **state)
+{
+    struct bench *b = bench_create();
+    struct named n = { .alice = 0 };
+    struct pki p;
+
+    (void)state;
+    pki_init(&p);
+    named_open(&n, b, &p);
+    assert_true(is_let_in(&n.side, &p, TLS1_2_VERSION, 8));
+    assert_false(is_let_in(&n.side, &p, TLS1_2_VERSION, 10));
+    assert_true(is_let_in(&n.side, &p, TLS1_3_VERSION, 8));
+    assert_false(is_let_in(&n.side, &p, TLS1_3_VERSION, 10));
+    assert_int_equal(n.alice, 2);
+    side_close(&n.side);
+    bench_destroy(b);
+    pki_fini(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unfinished), cmocka_unit_test(test_hello_in_pieces),
-        cmocka_unit_test(test_long_hello), cmocka_unit_test(test_sessions),
-        cmocka_unit_test(test_expired),    cmocka_unit_test(test_expired_server),
+        cmocka_unit_test(test_unfinished),     cmocka_unit_test(test_hello_in_pieces),
+        cmocka_unit_test(test_long_hello),     cmocka_unit_test(test_long_certificates),
+        cmocka_unit_test(test_sessions),       cmocka_unit_test(test_expired),
+        cmocka_unit_test(test_expired_server),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
