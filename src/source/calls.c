@@ -230,6 +230,7 @@ void calls_begin(struct calls *c)
         struct call *call = CONTAINER_OF(node, struct call, node);
 
         call->asked &= call->texts[CALL_ID].n > 0; /* the answer may have got lost */
+        call->sure = false;
     }
 }
 

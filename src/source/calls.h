@@ -41,7 +41,8 @@ struct call {
     struct str texts[CALL_TEXTS]; /* on the heap; by call_text_set */
     struct str id;
     bool asked;         /* the protocol's: for what is not told by itself, */
-    struct list asking; /* and where it waits for that */
+    struct list asking; /* and where it waits for that; */
+    bool sure;          /* since all began to be told anew it has been told, not only listed */
     char room[];
 };
 

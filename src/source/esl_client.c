@@ -52,9 +52,10 @@ struct esl_client {
     bool whole; /* both lists could be read */
     struct calls *calls;
     struct map registrations;
-    /* With `calls`, one after the other is asked what only it knows. */
+    /* One after the other is asked what only it knows. */
     struct list asking; /* call.asking */
-    bool asks;          /* one of them, which has left the list */
+    struct str asked;   /* id of one of them, which has left the list; empty: none is */
+    char asked_room[NAME_ROOM];
 };
 
 static void no_memory(struct esl_client *c)
@@ -339,14 +340,16 @@ static int call_texts_read(struct call *call, const json_t *e)
     return r;
 }
 
-/* The Call-ID and the tags of a call are channel variables, which not every event has. */
+/* The Call-ID and the tags of a call are channel variables, which not every event has. One that is
+ * only in the list may have ended, or become another, before its events were asked for. */
 static void call_ask(struct esl_client *c, struct call *call)
 {
-    if (!source_settings(c->source)->calls || call->asked || call->state == CALL_DOWN ||
-        call->texts[CALL_ID].n || !list_empty(&call->asking))
-        return;
-    call->asked = true;
-    list_append(&c->asking, &call->asking);
+    bool details = source_settings(c->source)->calls && !call->asked && call->state != CALL_DOWN &&
+                   !call->texts[CALL_ID].n;
+
+    call->asked |= details;
+    if ((details || (!call->sure && call->device)) && list_empty(&call->asking))
+        list_append(&c->asking, &call->asking);
 }
 
 static void ask_next(struct esl_client *c);
@@ -375,34 +378,49 @@ static void on_over(struct esl_client *c, struct str id)
         no_memory(c);
 }
 
-static void call_note(struct esl_client *c, const json_t *e, struct str id, struct str channel,
-                      struct str word, struct str direction)
+/* The words of an event, which the list has by other names. */
+struct call_words {
+    struct str id, channel, state, direction;
+    bool listed;
+};
+
+static void call_note(struct esl_client *c, const json_t *e, const struct call_words *words)
 {
     char room[NAME_ROOM];
-    struct str device = device_name(channel, room);
+    struct str device = device_name(words->channel, room);
     enum call_state state;
     bool held, over;
     struct call *call;
 
-    if (!id.n || !device.n || !call_state_read(word, direction, &state, &held, &over))
+    if (!words->id.n || !device.n ||
+        !call_state_read(words->state, words->direction, &state, &held, &over))
         return;
     if (over) {
-        on_over(c, id);
+        on_over(c, words->id);
         return;
     }
-    if (calls_get(c->calls, id, &call) ||
-        (call && !call->over && call_read(c, e, call, device, direction))) {
+    if (calls_get(c->calls, words->id, &call)) {
         no_memory(c);
-    } else if (call && !call->over) {
-        call_state_set(call, state, held);
-        call_ask(c, call);
+        return;
     }
+    if (!call || call->over || (words->listed && call->sure))
+        return;
+    if (call_read(c, e, call, device, words->direction)) {
+        no_memory(c);
+        return;
+    }
+    call_state_set(call, state, held);
+    call->sure = !words->listed;
+    call_ask(c, call);
 }
 
 static void on_call_state(struct esl_client *c, const json_t *e)
 {
-    call_note(c, e, text(e, "Unique-ID"), text(e, "Channel-Name"), text(e, "Channel-Call-State"),
-              text(e, "Call-Direction"));
+    call_note(c, e,
+              &(struct call_words){ .id = text(e, "Unique-ID"),
+                                    .channel = text(e, "Channel-Name"),
+                                    .state = text(e, "Channel-Call-State"),
+                                    .direction = text(e, "Call-Direction") });
 }
 
 /* More of a call that is known. */
@@ -535,8 +553,12 @@ static void on_row(struct esl_client *c, const json_t *row)
     if (c->phase == PHASE_REGISTRATIONS)
         registration_note(c, text(row, "token"), device_name(text(row, "url"), room));
     else
-        call_note(c, row, text(row, "uuid"), text(row, "name"), text(row, "callstate"),
-                  text(row, "direction"));
+        call_note(c, row,
+                  &(struct call_words){ .id = text(row, "uuid"),
+                                        .channel = text(row, "name"),
+                                        .state = text(row, "callstate"),
+                                        .direction = text(row, "direction"),
+                                        .listed = true });
 }
 
 /* NULL: it is none. */
@@ -586,14 +608,15 @@ static void on_list(struct esl_client *c, struct str body)
         ask_next(c);
 }
 
-/* Names of calls are UUIDs: others cannot be put into a line without thinking. */
+/* Names of calls are UUIDs, or with `inbound-use-callid-as-uuid` Call-IDs: what else may be in one
+ * cannot be put into a line without thinking. */
 static bool is_uuid(struct str id)
 {
     for (size_t i = 0; i < id.n; i++)
         if (!((id.p[i] >= '0' && id.p[i] <= '9') || (id.p[i] >= 'a' && id.p[i] <= 'z') ||
-              (id.p[i] >= 'A' && id.p[i] <= 'Z') || id.p[i] == '-'))
+              (id.p[i] >= 'A' && id.p[i] <= 'Z') || (id.p[i] && strchr("-_.@+:~!*=%[]", id.p[i]))))
             return false;
-    return id.n > 0;
+    return id.n > 0 && id.n <= NAME_ROOM;
 }
 
 static void ask_next(struct esl_client *c)
@@ -601,26 +624,53 @@ static void ask_next(struct esl_client *c)
     char room[REQUEST_MAX];
     struct buf b;
 
-    while (c->phase == PHASE_EVENTS && !c->asks && !list_empty(&c->asking)) {
+    while (c->phase == PHASE_EVENTS && !c->asked.n && !list_empty(&c->asking)) {
         struct call *call = CONTAINER_OF(c->asking.next, struct call, asking);
+        char *at = c->asked_room;
 
         list_remove(&call->asking);
+        if (!is_uuid(call->id))
+            continue;
+        c->asked = call->id;
+        str_keep(&c->asked, &at);
         buf_init_on(&b, room, sizeof(room));
-        buf_printf(&b, "api uuid_dump %.*s json\n\n", STR_FMT(call->id));
-        c->asks = is_uuid(call->id) && !b.error;
-        if (c->asks)
-            (void)source_send(c->source, buf_str(&b));
+        buf_printf(&b, "api uuid_dump %.*s json\n\n", STR_FMT(c->asked));
+        (void)source_send(c->source, buf_str(&b));
     }
+}
+
+static void call_dump_read(struct esl_client *c, struct call *call, const json_t *e)
+{
+    enum call_state state;
+    bool held, over;
+
+    if (call->asked && call_texts_read(call, e)) {
+        no_memory(c);
+        return;
+    }
+    if (call->sure || !call_state_read(text(e, "Channel-Call-State"), text(e, "Call-Direction"),
+                                       &state, &held, &over))
+        return;
+    if (over) {
+        call_end(c->calls, call);
+        return;
+    }
+    call->sure = true;
+    call_state_set(call, state, held);
+    call_ask(c, call);
 }
 
 /* What a call says of itself; it may have ended meanwhile. */
 static void on_dump(struct esl_client *c, struct str body)
 {
+    struct call *call = calls_find(c->calls, c->asked);
     json_t *e = json_of(body);
 
-    c->asks = false;
-    if (e)
-        on_call_details(c, e);
+    c->asked = STR_EMPTY;
+    if (call && e)
+        call_dump_read(c, call, e);
+    else if (call && str_starts(body, STR("-ERR No such channel")))
+        call_end(c->calls, call);
     json_decref(e);
 }
 
@@ -720,7 +770,7 @@ static void client_closed(void *client)
 
     c->sessions++;
     c->phase = PHASE_CLOSED;
-    c->asks = false;
+    c->asked = STR_EMPTY;
 }
 
 /* Any answer is a sign of life, also that there is no such command; heartbeats are, too. */

@@ -137,6 +137,9 @@ static void test_session(void **state)
     assert_device(&b, "sofia/internal/1000", DEVICE_NOT_INUSE);
     assert_device(&b, "sofia/internal/1001", DEVICE_INUSE);
     assert_device(&b, "sofia/external/gateway", DEVICE_INVALID); /* nobody registers there */
+    assert_sent(&b, "api uuid_dump u1 json\n\n");
+    hear_body(&b, "api/response", "{}");
+    assert_sent(&b, "api uuid_dump u2 json\n\n");
     bench_step(&b, 15010);
     assert_sent(&b, "noop\n\n");
     bench_fini(&b);
@@ -278,6 +281,73 @@ static void test_list_is_late(void **state)
         }
         bench_fini(&b);
     }
+}
+
+/* It is behind what happened before events were asked for, too: who is only in it is asked herself.
+ */
+static void test_list_is_behind(void **state)
+{
+    static const struct {
+        const char *answer;
+        enum device_state device;
+    } cases[] = {
+        { "-ERR No such channel!\n", DEVICE_NOT_INUSE },
+        { "{\"Channel-Call-State\":\"HANGUP\"}", DEVICE_NOT_INUSE },
+        { "{\"Channel-Call-State\":\"ACTIVE\",\"Call-Direction\":\"outbound\"}", DEVICE_INUSE },
+        { "{\"Channel-Call-State\":\"HELD\",\"Call-Direction\":\"outbound\"}", DEVICE_ONHOLD },
+        { "-ERR uuid_dump Command not found!\n", DEVICE_RINGING }, /* it says nothing */
+        { "{}", DEVICE_RINGING },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct bench b;
+
+        bench_init(&b, &esl);
+        bench_step(&b, 10);
+        for (unsigned connection = 0; connection < 2; connection++) {
+            log_in(&b);
+            hear_body(&b, "api/response", ROWS(ROW("t1", "sofia/internal/sip:1000@192.0.2.7")));
+            buf_reset(&b.sent);
+            hear_body(&b, "api/response",
+                      ROWS(CHANNEL("u1@192.0.2.7", ALICE, "outbound", "RINGING") "," CHANNEL(
+                          "u2", "sofia/internal/1001@192.0.2.8", "outbound", "DIALING")));
+            assert_device(&b, "sofia/internal/1000", DEVICE_RINGING);
+            assert_sent(&b, "api uuid_dump u1@192.0.2.7 json\n\n");
+            hear_body(&b, "api/response", cases[i].answer);
+            assert_device(&b, "sofia/internal/1000", cases[i].device);
+            assert_sent(&b, "api uuid_dump u2 json\n\n"); /* one at a time */
+            source_ended(b.source, STR("gone"));
+            bench_step(&b, 1010);
+        }
+        bench_fini(&b);
+    }
+}
+
+/* What has been told of one counts, whatever the list and the answer to an older question say. */
+static void test_told_is_newer(void **state)
+{
+    struct bench b;
+
+    (void)state;
+    bench_init(&b, &esl);
+    bench_step(&b, 10);
+    log_in(&b);
+    hear_call(&b, "u1", ALICE, "outbound", "ACTIVE");
+    hear_body(&b, "api/response", ROWS(ROW("t1", "sofia/internal/sip:1000@192.0.2.7")));
+    buf_reset(&b.sent);
+    hear_body(&b, "api/response",
+              ROWS(CHANNEL("u1", ALICE, "outbound", "RINGING") "," CHANNEL(
+                  "u2", "sofia/internal/1001@192.0.2.8", "outbound", "RINGING")));
+    assert_device(&b, "sofia/internal/1000", DEVICE_INUSE);
+    assert_sent(&b, "api uuid_dump u2 json\n\n");
+    hear_call(&b, "u2", "sofia/internal/1001@192.0.2.8", "outbound", "HANGUP");
+    hear_call(&b, "u1", ALICE, "outbound", "HELD");
+    hear_body(&b, "api/response", "{\"Channel-Call-State\":\"ACTIVE\"}");
+    assert_device(&b, "sofia/internal/1000", DEVICE_ONHOLD);
+    assert_device(&b, "sofia/internal/1001", DEVICE_INVALID);
+    assert_sent(&b, "");
+    bench_fini(&b);
 }
 
 /* With `devices` who is in a call is a device without a registration, and no longer than that: any
@@ -488,7 +558,8 @@ static void test_parties_of_list(void **state)
                     "api uuid_dump u1 json\n\n");
     assert_es(bench_calls(&b, "1000")->dialogs->remote.identity, "sip:300@192.0.2.1");
     assert_int_equal(bench_calls(&b, "200")->n_dialogs, 2);
-    hear_body(&b, "api/response", "-ERR No such channel!\n");
+    hear_body(&b, "api/response", "{" EVENT("CHANNEL_DATA", "u1") SIP("first@pbx", "a", "b") "}");
+    assert_es(bench_calls(&b, "1000")->dialogs->call_id, "first@pbx");
     assert_sent(&b, "api uuid_dump u3 json\n\n"); /* the other is no name for a line */
     source_ended(b.source, STR("gone"));
     bench_step(&b, 10);
@@ -506,6 +577,28 @@ static void test_parties_of_list(void **state)
     bench_step(&b, 30010); /* its grace */
     assert_null(bench_calls(&b, "1000"));
     assert_device(&b, "sofia/internal/1000", DEVICE_UNAVAILABLE);
+    bench_fini(&b);
+}
+
+/* One that is only dialled when it is listed has no tags yet: it is asked once more when it rings.
+ */
+static void test_parties_later(void **state)
+{
+    struct bench b;
+
+    (void)state;
+    begin_with_calls(&b, ROWS(ROW("t1", "sofia/internal/sip:1000@a")),
+                     ROWS(CHANNEL("u1", "sofia/internal/1000@x", "outbound", "DIALING")));
+    buf_reset(&b.sent);
+    hear_body(&b, "api/response",
+              "{\"Channel-Call-State\":\"DIALING\"" SIP("first@pbx", "pbx", "") "}");
+    assert_sent(&b, "");
+    hear_event(&b, CALL("u1", "1000", "outbound", "RINGING"));
+    assert_sent(&b, "api uuid_dump u1 json\n\n");
+    hear_body(&b, "api/response",
+              "{\"Channel-Call-State\":\"RINGING\"" SIP("first@pbx", "pbx", "alice") "}");
+    assert_es(bench_calls(&b, "1000")->dialogs->local_tag, "alice");
+    assert_sent(&b, "");
     bench_fini(&b);
 }
 
@@ -546,11 +639,14 @@ int main(void)
         cmocka_unit_test(test_again),
         cmocka_unit_test(test_strangers),
         cmocka_unit_test(test_list_is_late),
+        cmocka_unit_test(test_list_is_behind),
+        cmocka_unit_test(test_told_is_newer),
         cmocka_unit_test(test_mailboxes_no_more),
         cmocka_unit_test(test_no_lists),
         cmocka_unit_test(test_frames),
         cmocka_unit_test(test_parties),
         cmocka_unit_test(test_parties_of_list),
+        cmocka_unit_test(test_parties_later),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

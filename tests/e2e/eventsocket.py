@@ -11,6 +11,8 @@ class EventSocket:
         self.password = password
         self.registrations = {}  # Call-ID: (profile, user)
         self.channels = {}  # uuid: dict
+        self.table = {}  # what `show channels` reads: a database, written behind what happens
+        self.table_is_behind = False
         self.lock = threading.RLock()
         self.sessions, self.all_sessions, self.commands = {}, [], []
         self.deny = False
@@ -113,16 +115,23 @@ class EventSocket:
                      "expires": "1764000000", "network_ip": "127.0.0.1", "network_port": "5060", "network_proto": "udp",
                      "hostname": "fs", "metadata": ""} for call_id, (profile, user) in self.registrations.items()]
         elif command == "show channels as json":
-            rows = [{key: value for key, value in channel.items() if key != "variables"} for channel in self.channels.values()]
+            rows = [{key: value for key, value in channel.items() if key != "variables"} for channel in self.rows().values()]
         elif command.startswith("uuid_dump ") and command.endswith(" json"):
             channel = self.channels.get(command.split()[1])
             if not channel:
                 return "-ERR No such channel!\n"
             return json.dumps({"Event-Name": "CHANNEL_DATA", "Unique-ID": channel["uuid"], "Channel-Name": channel["name"],
+                               "Channel-State": channel["state"], "Channel-Call-State": channel["callstate"],
+                               "Call-Direction": channel["direction"],
                                **{f"variable_{key}": value for key, value in channel["variables"].items()}})
         else:
             return "-ERR command not found\n"
         return json.dumps({"row_count": len(rows), **({"rows": rows} if rows else {})})
+
+    def rows(self):
+        if not self.table_is_behind:
+            self.table = {uuid: dict(channel) for uuid, channel in self.channels.items()}
+        return self.table
 
     def event(self, name, subclass=None, **headers):
         body = json.dumps({"Event-Name": name, **({"Event-Subclass": subclass} if subclass else {}), "Core-UUID": "x",

@@ -605,6 +605,24 @@ class FreeSwitches(unittest.TestCase):
                 self.assertIn('call-id="aaaa-01@fs"', body)
                 self.assertIn("+sip.rendering", body)
 
+    def test_its_table_is_behind(self):
+        """A call that has ended, and one that was answered, before anybody followed, but not yet in the table that is read."""
+        with EventSocket() as fs:
+            fs.register("1000", "r1")
+            fs.register("1001", "r2")
+            fs.call("aaaa-01", "1000", "outbound", "RINGING")
+            fs.call("aaaa-02", "1001", "outbound", "RINGING")
+            fs.rows()
+            fs.table_is_behind = True
+            fs.call("aaaa-01", "1000", "outbound", "HANGUP")
+            fs.call("aaaa-02", "1001", "outbound", "ACTIVE")
+            extensions = self.EXTENSIONS + "exten => 1001,hint,sofia/internal/1001\n"
+            with Extstated({**files(esl("fs", fs)), "extensions.conf": extensions}) as daemon:
+                following(daemon, "fs")
+                wait_for("its end", lambda: lamp(daemon) == "Idle")
+                wait_for("the answer", lambda: lamp(daemon, "1001") == "InUse")
+                self.assertIn("api uuid_dump aaaa-02 json", fs.commands)
+
     def test_refused(self):
         with EventSocket("other") as wrong, EventSocket() as denies:
             denies.deny = True
