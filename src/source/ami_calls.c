@@ -199,17 +199,37 @@ void ami_calls_begin(struct ami_calls *c)
     calls_begin(c->calls);
 }
 
-/* The list does not say which calls are held. All those of a device that is on hold are. */
-static void held_find(struct call *call)
+static bool all_held(const struct calls_device *d)
 {
-    if (call->device && call->device->state == DEVICE_ONHOLD && call->state == CALL_UP)
-        call_state_set(call, CALL_UP, true);
+    LIST_FOREACH (it, &d->calls) {
+        const struct call *call = CONTAINER_OF(it, const struct call, of_device);
+
+        if (call->state == CALL_UP && !call->held)
+            return false;
+    }
+    return true;
+}
+
+/* The list does not say which calls are held, and what was told of it may be out of date. All those
+ * of a device that is on hold are; of one in use at least one is not. */
+static void held_find(struct calls_device *d)
+{
+    bool held = d->state == DEVICE_ONHOLD;
+
+    if (!held && !(d->state == DEVICE_INUSE && all_held(d)))
+        return;
+    LIST_FOREACH (it, &d->calls) {
+        struct call *call = CONTAINER_OF(it, struct call, of_device);
+
+        if (call->state == CALL_UP)
+            call_state_set(call, CALL_UP, held);
+    }
 }
 
 void ami_calls_end(struct ami_calls *c)
 {
     calls_end(c->calls, true);
-    calls_each(c->calls, held_find);
+    calls_devices_each(c->calls, held_find);
 }
 
 int ami_calls_read(struct ami_calls *c)
@@ -228,6 +248,7 @@ int ami_calls_device(struct ami_calls *c, struct str device, enum device_state s
     if (!d)
         return state == DEVICE_ONHOLD ? -ENOMEM : 0;
     d->state = state;
+    held_find(d);
     if (idle && list_empty(&d->calls))
         calls_device_touch(d);
     return 0;

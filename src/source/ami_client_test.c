@@ -832,6 +832,66 @@ static void test_calls_quietly_again(void **state)
     bench_fini(&b);
 }
 
+/* Whose Unhold nobody has heard, or that was held only because its device was, is not held when its
+ * device is in use. */
+static void test_held_no_more(void **state)
+{
+    struct source_settings s = { .calls = true };
+    struct bench b;
+
+    (void)state;
+    follow(&b, &s);
+    plan(&b);
+    hear(&b, START("l3") COMPLETE("CoreShowChannelsComplete", "l3"));
+    hear(&b, EVENT("Newchannel", SNAPSHOT("", "PJSIP/alice-02", "6", "1000", "200", "1.2"))
+                 EVENT("Hold", SNAPSHOT("", "PJSIP/alice-02", "6", "1000", "200", "1.2"))
+                     DEVICE("PJSIP/alice", "ONHOLD"));
+    assert_true(bench_calls(&b, "1000")->dialogs->held);
+    source_ended(b.source, STR("gone"));
+    bench_step(&b, 1010);
+    source_opened(b.source);
+    buf_reset(&b.sent);
+    hear(&b, GREETING);
+    hear(&b, ACCEPTED("i7") START("l8") DEVICE_OF("l8", "PJSIP/alice", "INUSE")
+                 COMPLETE("DeviceStateListComplete", "l8") START("l9")
+                     CHANNEL("l9", "PJSIP/alice-02", "6", "1000", "200", "1.2")
+                         COMPLETE("CoreShowChannelsComplete", "l9"));
+    assert_int_equal(view_of(&b).state, SOURCE_FOLLOWING);
+    assert_false(bench_calls(&b, "1000")->dialogs->held);
+    hear(&b, DEVICE("PJSIP/alice", "ONHOLD"));
+    assert_true(bench_calls(&b, "1000")->dialogs->held);
+    hear(&b, DEVICE("PJSIP/alice", "RINGINUSE"));
+    assert_true(bench_calls(&b, "1000")->dialogs->held);
+    hear(&b, DEVICE("PJSIP/alice", "INUSE"));
+    assert_false(bench_calls(&b, "1000")->dialogs->held);
+    bench_fini(&b);
+}
+
+/* One of several is held: it stays so, and the one that talks comes first. */
+static void test_one_held(void **state)
+{
+    struct source_settings s = { .calls = true };
+    const struct es_dialog *d;
+    struct bench b;
+
+    (void)state;
+    follow(&b, &s);
+    plan(&b);
+    hear(&b, START("l3") COMPLETE("CoreShowChannelsComplete", "l3"));
+    hear(&b, EVENT("Newchannel", SNAPSHOT("", "PJSIP/alice-02", "6", "1000", "200", "1.2"))
+                 EVENT("Hold", SNAPSHOT("", "PJSIP/alice-02", "6", "1000", "200", "1.2"))
+                     DEVICE("PJSIP/alice", "ONHOLD"));
+    hear(&b, EVENT("Newchannel", SNAPSHOT("", "PJSIP/alice-03", "6", "1000", "201", "1.3"))
+                 DEVICE("PJSIP/alice", "INUSE"));
+    assert_int_equal(bench_calls(&b, "1000")->n_dialogs, 2);
+    d = bench_calls(&b, "1000")->dialogs;
+    assert_es(d[0].id, "1.3");
+    assert_false(d[0].held);
+    assert_es(d[1].id, "1.2");
+    assert_true(d[1].held);
+    bench_fini(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -861,6 +921,8 @@ int main(void)
         cmocka_unit_test(test_calls_again),
         cmocka_unit_test(test_calls_no_more),
         cmocka_unit_test(test_calls_quietly_again),
+        cmocka_unit_test(test_held_no_more),
+        cmocka_unit_test(test_one_held),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 enum {
     CALLS_MAX = 200000,
     URI_MAX = 512,
+    RANKS = 4,
 };
 
 struct calls {
@@ -25,10 +26,15 @@ void calls_device_touch(struct calls_device *d)
         list_append(&d->owner->dirty, &d->dirty);
 }
 
-void calls_devices_touch(struct calls *c)
+void calls_devices_each(struct calls *c, void (*each)(struct calls_device *d))
 {
     MAP_FOREACH (node, &c->devices)
-        calls_device_touch(CONTAINER_OF(node, struct calls_device, node));
+        each(CONTAINER_OF(node, struct calls_device, node));
+}
+
+void calls_devices_touch(struct calls *c)
+{
+    calls_devices_each(c, calls_device_touch);
 }
 
 static void on_linger(struct timer *t)
@@ -216,12 +222,6 @@ void call_state_set(struct call *call, enum call_state state, bool held)
     call_touch(call);
 }
 
-void calls_each(struct calls *c, void (*each)(struct call *call))
-{
-    MAP_FOREACH (node, &c->calls)
-        each(CONTAINER_OF(node, struct call, node));
-}
-
 void calls_begin(struct calls *c)
 {
     c->generation++;
@@ -335,10 +335,13 @@ static int dialog_make(const struct calls *c, struct event_state *s, const struc
     return r ? r : party_make(s, &d->remote, number, display, settings);
 }
 
-/* The one that a single lamp shows comes first: one that rings, then one that talks. */
+/* The one that a single lamp shows comes first: one that rings, then one that talks, then one that
+ * is held. */
 static unsigned rank(const struct call *call)
 {
-    return call->state == CALL_RINGING ? 0 : call->state == CALL_UP ? 1 : 2;
+    if (call->state == CALL_UP)
+        return call->held ? 2 : 1;
+    return call->state == CALL_RINGING ? 0 : RANKS - 1;
 }
 
 static int calls_make(const struct calls *c, const struct calls_device *d, struct event_state **out)
@@ -355,7 +358,7 @@ static int calls_make(const struct calls *c, const struct calls_device *d, struc
     dialogs = arena_alloc(&s->arena, n * sizeof(*dialogs));
     if (!dialogs)
         r = -ENOMEM;
-    for (unsigned wanted = 0; r == 0 && wanted < 3; wanted++) {
+    for (unsigned wanted = 0; r == 0 && wanted < RANKS; wanted++) {
         LIST_FOREACH (it, &d->calls) {
             const struct call *call = CONTAINER_OF(it, const struct call, of_device);
 

@@ -91,9 +91,9 @@ struct calls_device *calls_device_find(const struct calls *c, struct str name);
 struct calls_device *calls_device_get(struct calls *c, struct str name);
 /* It is to be looked at by the next calls_flush; without anything it goes then. */
 void calls_device_touch(struct calls_device *d);
-void calls_devices_touch(struct calls *c); /* all */
+void calls_devices_touch(struct calls *c);                                      /* all */
+void calls_devices_each(struct calls *c, void (*each)(struct calls_device *d)); /* none goes */
 
-void calls_each(struct calls *c, void (*each)(struct call *call)); /* which ends none of them */
 /* All are told anew from here on; and were. `whole`: those that were not among them are gone. */
 void calls_begin(struct calls *c);
 void calls_end(struct calls *c, bool whole);

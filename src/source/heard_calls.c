@@ -46,10 +46,13 @@ static bool put_in_order(struct es_dialog *ordered, const struct event_state *sa
     size_t at = SIZE_MAX;
 
     for (size_t i = 0; i < said->n_dialogs; i++) {
-        const struct es_dialog *d = &said->dialogs[i];
+        const struct es_dialog *d = &said->dialogs[i], *was;
 
         at = place_of(d->id, former->dialogs, former->n_dialogs, at + 1);
-        if (at == former->n_dialogs || d->state != former->dialogs[at].state || ordered[at].state)
+        if (at == former->n_dialogs || ordered[at].state)
+            return false;
+        was = &former->dialogs[at];
+        if (d->state != was->state || d->held != was->held)
             return false;
         ordered[at] = *d;
     }

@@ -120,6 +120,12 @@ static void test_order(void **state)
     s = heard(said, 2, former, 2);
     assert_calls(s, said, 2);
     event_state_unref(s);
+    said[0] = other;
+    said[1].held = true; /* which is why it is the second now */
+    s = heard(said, 2, former, 2);
+    assert_true(es_text_same(s->dialogs[0].id, other.id));
+    event_state_unref(s);
+    said[1] = rich;
     third.id = (struct es_text)T("3");
     said[0] = third;
     s = heard(said, 2, former, 2);
