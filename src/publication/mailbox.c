@@ -267,15 +267,19 @@ static int device_tell(struct mailboxes *m, const struct mailbox *b)
     if (b->name.n + 4 > MAILBOX_NAME_MAX) /* more than a device's name can have */
         return 0;
     device.n = (size_t)snprintf(room, sizeof(room), "MWI:%.*s", STR_FMT(b->name));
-    if (newest)
-        r = state_device_set(m->core, source, device,
-                             newest->counts.new_count ? DEVICE_INUSE : DEVICE_NOT_INUSE);
-    else
+    if (newest) {
+        r = state_device_say(m->core, &(struct state_device_word){ .source = source,
+                                                                   .instead_of = other,
+                                                                   .device = device,
+                                                                   .state = newest->counts.new_count
+                                                                                ? DEVICE_INUSE
+                                                                                : DEVICE_NOT_INUSE,
+                                                                   .stale = newest->stale });
+    } else {
         r = state_device_forget(m->core, source, device);
-    if (r >= 0 && newest && newest->stale)
-        r = state_device_stale(m->core, source, device);
-    if (r >= 0)
-        r = state_device_forget(m->core, other, device);
+        if (r >= 0)
+            r = state_device_forget(m->core, other, device);
+    }
     return r < 0 ? r : 0;
 }
 

@@ -23,6 +23,7 @@ struct testing {
     uint64_t now_ms;
     unsigned composed;
     char unsolicited[120]; /* all that was told, as "100@d:1/2 101@d:gone " */
+    char lamp[120];        /* each snapshot of it, and each change of a device */
 };
 
 static uint64_t now(void *ctx)
@@ -71,13 +72,39 @@ static void on_unsolicited(void *ctx, struct str mailbox, const struct mailbox_c
         snprintf(t->unsolicited + n, sizeof(t->unsolicited) - n, "%.*s:gone ", STR_FMT(mailbox));
 }
 
+static void note(struct testing *t, const char *what, struct str state, bool stale)
+{
+    size_t n = strlen(t->lamp);
+
+    snprintf(t->lamp + n, sizeof(t->lamp) - n, "%s:%.*s%s ", what, STR_FMT(state),
+             stale ? "(stale)" : "");
+}
+
+static void on_snapshot(void *ctx, const struct snapshot *s, const struct snapshot *former,
+                        uint64_t consumers)
+{
+    (void)former;
+    (void)consumers;
+    if (str_equal(s->extension, STR("*100")))
+        note(ctx, "lamp", extension_state_text(s->state), s->stale);
+}
+
+static void on_device(void *ctx, const struct state_device_change *change)
+{
+    note(ctx, change->says ? "says" : "silent", device_state_name(change->said), false);
+}
+
 static void testing_init_keeping(struct testing *t, struct keep_testing *kept)
 {
     *t = (struct testing){ .kept = kept, .clock = { now, now, t } };
     rng_init_seeded(&t->rng, 7);
     wheel_init(&t->wheel, 0);
     assert_int_equal(
-        state_create(&t->core, &(struct state_config){ .clock = &clock_system, .rng = &t->rng }),
+        state_create(&t->core,
+                     &(struct state_config){
+                         .port = { .ctx = t, .snapshot = on_snapshot, .device = on_device },
+                         .clock = &clock_system,
+                         .rng = &t->rng }),
         0);
     assert_int_equal(
         publication_store_create(
@@ -315,6 +342,51 @@ static void test_stale(void **state)
     testing_fini(&t);
 }
 
+static void light(struct testing *t, const char *extension, const char *device)
+{
+    struct dialplan_context *context;
+    struct dialplan *dp;
+
+    assert_int_equal(dialplan_create(&dp), 0);
+    assert_int_equal(dialplan_context_get(dp, STR("users"), &context), 0);
+    assert_int_equal(dialplan_hint_add(context, &(struct hint_spec){ .extension = str_of(extension),
+                                                                     .text = str_of(device) }),
+                     0);
+    assert_int_equal(state_dialplan_apply(t->core, dp), 0);
+    t->lamp[0] = '\0';
+}
+
+static void assert_lamp(struct testing *t, const char *want)
+{
+    assert_string_equal(t->lamp, want);
+    t->lamp[0] = '\0';
+}
+
+/* That another report counts now is one change of the device, whoever said it, stale or not. */
+static void test_one_change(void **state)
+{
+    struct testing t;
+
+    (void)state;
+    testing_init(&t);
+    light(&t, "*100", "MWI:100@d");
+    assert_int_equal(report(&t, "a", "100@d", 0, 1), 0);
+    assert_lamp(&t, "says:NOT_INUSE lamp:Idle ");
+    end_all(&t, "a", mailboxes_reports(t.mailboxes), SOURCE_END_KEPT);
+    assert_lamp(&t, "lamp:Idle(stale) ");
+    assert_int_equal(report(&t, "eid:1", "100@d", 1, 0), 0);
+    assert_lamp(&t, "says:INUSE lamp:InUse ");
+    assert_int_equal(mailbox_forget(t.mailboxes, STR("eid:1"), STR("100@d")), 0);
+    assert_lamp(&t, "says:NOT_INUSE lamp:Idle(stale) ");
+    assert_int_equal(report(&t, "b", "100@d", 2, 0), 0);
+    assert_lamp(&t, "says:INUSE lamp:InUse ");
+    assert_int_equal(mailbox_forget(t.mailboxes, STR("b"), STR("100@d")), 0);
+    assert_lamp(&t, "says:NOT_INUSE lamp:Idle(stale) ");
+    assert_int_equal(mailbox_forget(t.mailboxes, STR("a"), STR("100@d")), 0);
+    assert_lamp(&t, "silent:UNKNOWN lamp:Unavailable ");
+    testing_fini(&t);
+}
+
 static void test_configuration(void **state)
 {
     struct testing t;
@@ -514,6 +586,7 @@ int main(void)
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_device),
         cmocka_unit_test(test_stale),
+        cmocka_unit_test(test_one_change),
         cmocka_unit_test(test_configuration),
         cmocka_unit_test(test_bad_names),
         cmocka_unit_test(test_listed),

@@ -348,49 +348,75 @@ int device_report(struct state_core *core, struct str device, const struct state
     return r;
 }
 
-int state_device_set(struct state_core *core, struct str source, struct str device,
-                     enum device_state state)
+/* The report of another source becomes that of this one. */
+static int source_report_instead(struct state_core *core, struct device *d,
+                                 struct state_source_view *former,
+                                 const struct state_source_view *v)
 {
-    struct state_source_view v = { .source = source,
-                                   .state = state,
+    struct state_source_view known = *former, other = *v;
+    int r = str_dup(&other.source, v->source);
+
+    if (r)
+        return r;
+    device_touch(core, d);
+    *former = other;
+    r = saying_commit(core, v->source, &(struct device_saying){ v->source, true, v->state });
+    if (r) {
+        *former = known;
+        known = other;
+    }
+    device_count(core, d);
+    str_free(&known.source);
+    event_state_unref(known.calls);
+    return r;
+}
+
+static int device_say(struct state_core *core, const struct state_device_word *w,
+                      const struct state_source_view *v, struct device **out)
+{
+    struct device *d = device_find(core, w->device);
+    struct state_source_view *former =
+        d && !source_find(d, w->source) ? source_find(d, w->instead_of) : NULL;
+
+    if (!former)
+        return device_report(core, w->device, v, out);
+    *out = d;
+    return source_report_instead(core, d, former, v);
+}
+
+int state_device_say(struct state_core *core, const struct state_device_word *word)
+{
+    struct state_source_view v = { .source = word->source,
+                                   .state = word->state,
+                                   .stale = word->stale,
                                    .changed_wall_ms = clock_wall_ms(core->clock) };
+    struct state_device_word w = *word;
     struct name_room room;
     struct device *d;
-    int r = name_normalise(&device, device, &room);
+    int r = name_normalise(&w.device, w.device, &room);
 
-    BUG_UNLESS((unsigned)state < DEVICE_STATES);
-    if (r || source.n > NAME_MAX_LEN)
+    BUG_UNLESS((unsigned)w.state < DEVICE_STATES);
+    if (r || w.source.n > NAME_MAX_LEN)
         return STATE_BAD_NAME;
     v.heard = ++core->reports;
     core->counters.device_reports++;
-    r = device_report(core, device, &v, &d);
+    r = device_say(core, &w, &v, &d);
     core->counters.duplicates += r == STATE_UNCHANGED;
     if (r)
         return r;
     if (d->changed_wall_ms > v.changed_wall_ms) /* by this report: it is one moment */
         d->changed_wall_ms = v.changed_wall_ms;
-    device_keep(core, d, source, source_find(d, source)); /* with its calls */
+    device_keep(core, d, w.source, source_find(d, w.source)); /* with its calls */
+    if (w.instead_of.n)
+        device_keep(core, d, w.instead_of, NULL);
     return 0;
 }
 
-int state_device_stale(struct state_core *core, struct str source, struct str device)
+int state_device_set(struct state_core *core, struct str source, struct str device,
+                     enum device_state state)
 {
-    const struct state_source_view *known = NULL;
-    struct state_source_view v;
-    struct name_room room;
-    struct device *d;
-    int r = name_normalise(&device, device, &room);
-
-    if (r)
-        return STATE_BAD_NAME;
-    d = device_find(core, device);
-    if (d)
-        known = source_find(d, source);
-    if (!known)
-        return STATE_UNCHANGED;
-    v = *known;
-    v.stale = true;
-    return device_report(core, device, &v, &d);
+    return state_device_say(
+        core, &(struct state_device_word){ .source = source, .device = device, .state = state });
 }
 
 int state_device_forget(struct state_core *core, struct str source, struct str device)

@@ -57,6 +57,7 @@ static void dump(const struct testing *t, struct buf *b)
 
 enum {
     DEVICE,
+    INSTEAD, /* source "other" of that one, and stale */
     FORGET,
     DEFAULTS,
     DEFAULT,
@@ -129,6 +130,9 @@ static const struct step steps[] = {
     { SOURCE_END, NULL, SOURCE_END_KEPT, NULL },
     { SOURCE_END, NULL, SOURCE_END_UNAVAILABLE, NULL },
     { DEVICE, "PJSIP/b", DEVICE_UNAVAILABLE, "s" },
+    { INSTEAD, "PJSIP/b", DEVICE_RINGING, "s" },
+    { FORGET, "PJSIP/b", 0, "other" },
+    { DEVICE, "PJSIP/b", DEVICE_UNAVAILABLE, "s" },
     { SOURCE_END, NULL, SOURCE_END_KEPT, NULL },
     { FORGET, "PJSIP/b", 0, "s" },
     { SAYS, "CustomPresence:a", PRESENCE_CHAT, "s" },
@@ -151,6 +155,11 @@ static int step_run(struct testing *t, const struct step *s, const struct event_
     const struct presence_report report = { .source = str_of(s->text),
                                             .provider = name.extension,
                                             .state = (enum presence_state)s->value };
+    const struct state_device_word word = { .source = STR("other"),
+                                            .instead_of = report.source,
+                                            .device = name.extension,
+                                            .state = (enum device_state)s->value,
+                                            .stale = true };
     const struct source_ending end = { STR("s"), UINT64_MAX, (enum source_end)s->value, 30 };
     const struct snapshot *snapshot;
 
@@ -158,6 +167,8 @@ static int step_run(struct testing *t, const struct step *s, const struct event_
     case DEVICE:
         return state_device_set(t->core, str_of(s->text), str_of(s->name),
                                 (enum device_state)s->value);
+    case INSTEAD:
+        return state_device_say(t->core, &word);
     case FORGET:
         return state_device_forget(t->core, str_of(s->text), str_of(s->name));
     case DEFAULTS:

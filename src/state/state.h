@@ -112,9 +112,15 @@ NODISCARD int state_device_set(struct state_core *core, struct str source, struc
 /* The same as it was said before the process began: at that time, or now if that is to come. */
 NODISCARD int state_device_recall(struct state_core *core, struct str device,
                                   const struct state_source_view *said);
-/* What it has said of the device stays for now, but is stale, until it says something again. 0;
- * STATE_UNCHANGED, also when it says nothing; STATE_BAD_NAME, -ENOMEM. */
-NODISCARD int state_device_stale(struct state_core *core, struct str source, struct str device);
+/* The same of one that may be stale: until it says it again otherwise. `instead_of`, unless empty,
+ * is a source that says something about a device only where this one does not: it says nothing any
+ * more, which is one change with what is said. */
+struct state_device_word { /* borrowed for the call */
+    struct str source, instead_of, device;
+    enum device_state state;
+    bool stale;
+};
+NODISCARD int state_device_say(struct state_core *core, const struct state_device_word *word);
 /* The calls of the device, as that source has them: dialogs (a reference is taken), the one that
  * matters most first; NULL: none are known. A hint tells them in place of the one dialog that
  * stands for it, while this source has the device in a call. They survive with what it says, unless
