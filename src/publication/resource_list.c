@@ -38,6 +38,7 @@ struct resource_list {
     struct timer timer;
     const struct snapshot *because; /* a reference: the newest change that it does not show yet */
     bool again;                     /* names may mean something else by now */
+    bool peeks;                     /* it is only looked at: nothing is made or watched for it */
     struct resource_name name;      /* below, like `served` */
     struct str served;
     char text[];
@@ -115,6 +116,20 @@ static bool item_is_served(const struct resource_list *l, struct str user)
     return false;
 }
 
+static int item_snapshot(struct resource_list *l, const struct resource_name *name, bool served,
+                         const struct snapshot **out)
+{
+    const struct resource_lists_config *cfg = &l->all->cfg;
+    int r;
+
+    if (l->peeks)
+        return state_peek(cfg->core, name, served, out);
+    r = state_watch(cfg->core, name, served, cfg->consumer, out, NULL);
+    if (r == 0)
+        (void)snapshot_ref(*out);
+    return r;
+}
+
 /* 0, STATE_NO_HINT or -ENOMEM. */
 static int item_find(struct resource_list *l, struct item *item)
 {
@@ -123,19 +138,21 @@ static int item_find(struct resource_list *l, struct item *item)
     bool extension = str_equal(event, STR("dialog")) || str_equal(event, STR("presence"));
     struct resource_name name = { extension ? STR_EMPTY : event, l->name.context, item->user };
     const struct snapshot *s;
-    int r = state_watch(ls->cfg.core, &name, false, ls->cfg.consumer, &s, NULL);
+    int r = item_snapshot(l, &name, false, &s);
 
     if (r == STATE_NO_HINT && item_is_served(l, item->user)) {
         name.context = l->served;
-        r = state_watch(ls->cfg.core, &name, true, ls->cfg.consumer, &s, NULL);
+        r = item_snapshot(l, &name, true, &s);
     }
     if (r)
         return r;
     item->source = source_get(ls, s);
-    if (item->source)
-        return 0;
-    state_unwatch(ls->cfg.core, s->resource_id, ls->cfg.consumer);
-    return -ENOMEM;
+    if (!item->source) {
+        state_unwatch(ls->cfg.core, s->resource_id, ls->cfg.consumer);
+        r = -ENOMEM;
+    }
+    snapshot_unref(s);
+    return r;
 }
 
 static bool was_met(const struct walk *w, struct str user)
@@ -543,7 +560,6 @@ static struct list_question question_from(const struct resource_lists *ls, struc
     return q;
 }
 
-/* Its items are watched for the moment. */
 static int unwatched_look(struct resource_lists *ls, const struct list_question *q,
                           const struct resource_list_settings *of, view_fn each, void *each_ctx)
 {
@@ -552,6 +568,7 @@ static int unwatched_look(struct resource_lists *ls, const struct list_question 
 
     if (!l)
         return -ENOMEM;
+    l->peeks = true;
     r = items_renew(l);
     if (r == 0)
         r = list_look(l, each, each_ctx);

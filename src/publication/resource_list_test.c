@@ -308,6 +308,47 @@ static void test_looking(void **state)
     testing_destroy(t);
 }
 
+static void plan(struct testing *t, const char *pattern, const char *text)
+{
+    const struct hint_spec hint = { .extension = str_of(pattern), .text = str_of(text) };
+    struct dialplan_context *users;
+    struct dialplan *dp;
+
+    assert_int_equal(dialplan_create(&dp), 0);
+    assert_int_equal(dialplan_context_get(dp, STR("users"), &users), 0);
+    assert_int_equal(dialplan_hint_add(users, &hint), 0);
+    assert_int_equal(state_dialplan_apply(t->core, dp), 0);
+}
+
+static void on_state(void *ctx, const struct resource_list_view *v)
+{
+    *(enum extension_state *)ctx = v->state->items[0].snapshot->state;
+}
+
+/* Looking makes no hint of a pattern, which publishers would be told of. */
+static void test_looking_makes_nothing(void **state)
+{
+    struct testing *t = testing_create(LIST("a", "31,32"));
+    enum extension_state shown = EXTENSION_IDLE;
+
+    (void)state;
+    plan(t, "_3X", "Custom:${EXTEN}");
+    state_watch_all(t->core, WORKER);
+    assert_int_equal(state_device_set(t->core, STR("a"), STR("Custom:31"), DEVICE_INUSE), 0);
+    assert_looks(t, "users", "a", "a/users unwatched: 31 32; ");
+    assert_int_equal(resource_lists_look(t->lists, STR("users"), STR("a"), on_state, &shown), 0);
+    assert_int_equal(shown, EXTENSION_INUSE);
+    assert_int_equal(t->told, 0);
+    publish(t, "32", true); /* it is there, without a look at the pattern */
+    assert_looks(t, "users", "a", "a/users unwatched: 31 32; ");
+    assert_false(is_there(t, "31"));
+    assert_int_equal(watch(t, "a"), 0);
+    assert_true(is_there(t, "31"));
+    assert_looks(t, "users", "a", "a/users watched: 31 32; ");
+    unwatch(t);
+    testing_destroy(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,6 +356,7 @@ int main(void)
         cmocka_unit_test(test_reload),
         cmocka_unit_test(test_causes),
         cmocka_unit_test(test_looking),
+        cmocka_unit_test(test_looking_makes_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,6 +65,7 @@ enum {
     PRESENCE,
     APPLY,
     WATCH,
+    PEEK,
     PUBLISH,
     END,
     ORDER,
@@ -95,7 +96,9 @@ static const struct step steps[] = {
     { PRESENCE, "CustomPresence:a", PRESENCE_AWAY, "" },
     { APPLY, NULL, 0, before_text },
     { WATCH, "1", 0, NULL },
+    { PEEK, "31", 0, NULL },
     { WATCH, "31", 0, NULL },
+    { PEEK, "31", 0, NULL },
     { WATCH, "42", 0, NULL },
     { WATCH, "x", 0, NULL },
     { DEVICE, "PJSIP/a", DEVICE_RINGING, "one" },
@@ -143,6 +146,15 @@ static const struct step steps[] = {
     { APPLY, NULL, 0, "" },
 };
 
+static int peek(struct testing *t, const struct resource_name *name)
+{
+    const struct snapshot *s = NULL;
+    int r = state_peek(t->core, name, false, &s);
+
+    snapshot_unref(s);
+    return r;
+}
+
 /* `composite` is what a PUBLISH says. */
 static int step_run(struct testing *t, const struct step *s, const struct event_state *composite)
 {
@@ -184,6 +196,8 @@ static int step_run(struct testing *t, const struct step *s, const struct event_
         return state_presence_report(t->core, &report);
     case SOURCE_END:
         return state_source_end(t->core, &end, SIZE_MAX);
+    case PEEK:
+        return peek(t, &name);
     case PUBLISH:
         return state_published(t->core, &name, composite);
     case END:

@@ -186,8 +186,9 @@ static int materialised_make_room(struct state_core *core)
     return hint_stage_end(core, CONTAINER_OF(core->idle.next, struct hint, idle));
 }
 
-static int materialise(struct state_core *core, const struct dialplan_match *match,
-                       struct str extension, struct hint **out)
+/* `*out`, unless NULL, is there without a hint. */
+static int pattern_stage(struct state_core *core, const struct dialplan_match *match,
+                         struct str extension, struct hint **out)
 {
     struct hint_text_room room;
     struct extension_key key;
@@ -197,7 +198,6 @@ static int materialise(struct state_core *core, const struct dialplan_match *mat
         .name = match->hint->name,
         .origin = HINT_MATERIALISED,
     };
-    int r;
 
     if (!name_is_plain(extension))
         return STATE_NO_HINT;
@@ -206,12 +206,18 @@ static int materialise(struct state_core *core, const struct dialplan_match *mat
         return STATE_NO_HINT;
     form.extension = extension_key_str(&key); /* who asks first must not name the device */
     form.text = hint_text(core, core->dialplan, &form, &room);
+    return *out ? hint_stage_form(core, *out, &form) : hint_stage_new(core, &form, out);
+}
+
+static int materialise(struct state_core *core, const struct dialplan_match *match,
+                       struct str extension, struct hint **out)
+{
+    int r;
+
     state_cause_begin(core, STATE_CAUSE_WATCHED);
     r = materialised_make_room(core);
-    if (r == 0 && *out)
-        r = hint_stage_form(core, *out, &form);
-    else if (r == 0)
-        r = hint_stage_new(core, &form, out);
+    if (r == 0)
+        r = pattern_stage(core, match, extension, out);
     if (r) {
         hints_rollback(core);
     } else {
@@ -236,16 +242,20 @@ bool state_name_is_possible(const struct resource_name *name)
 
 /* ---- watching ---- */
 
-/* What is only published does not hide what the dialplan has. */
-static bool core_has(void *ctx, const struct dialplan_context *context, struct str extension)
+static bool has_hint(const struct hint *h)
 {
-    const struct hint *h = hint_find(ctx, context->name, extension);
-
     return h && h->origin != HINT_NONE;
 }
 
-static int hint_resolve(struct state_core *core, struct str context, struct str extension,
-                        struct hint **out, bool *cacheable)
+/* What is only published does not hide what the dialplan has. */
+static bool core_has(void *ctx, const struct dialplan_context *context, struct str extension)
+{
+    return has_hint(hint_find(ctx, context->name, extension));
+}
+
+/* 0: it is `*out`, or where that has no hint what the match makes of it. */
+static int extension_find(struct state_core *core, struct str context, struct str extension,
+                          struct dialplan_match *match, struct hint **out)
 {
     const struct dialplan_search search = {
         .dialplan = core->dialplan,
@@ -255,14 +265,22 @@ static int hint_resolve(struct state_core *core, struct str context, struct str 
         .has = core_has,
         .ctx = core,
     };
-    struct dialplan_match match = { .cacheable = true };
-    int r = core->dialplan ? dialplan_search(&search, &match) : DIALPLAN_NO_HINT;
+
+    *match = (struct dialplan_match){ .cacheable = true };
+    if (!core->dialplan || dialplan_search(&search, match))
+        return STATE_NO_HINT;
+    *out = hint_find(core, match->context->name, extension);
+    return 0;
+}
+
+static int hint_resolve(struct state_core *core, struct str context, struct str extension,
+                        struct hint **out, bool *cacheable)
+{
+    struct dialplan_match match;
+    int r = extension_find(core, context, extension, &match, out);
 
     *cacheable = match.cacheable;
-    if (r)
-        return STATE_NO_HINT;
-    *out = hint_find(core, match.context->name, extension);
-    return *out && (*out)->origin != HINT_NONE ? 0 : materialise(core, &match, extension, out);
+    return r || has_hint(*out) ? r : materialise(core, &match, extension, out);
 }
 
 int pattern_materialise(struct state_core *core, const struct resource_name *name,
@@ -277,14 +295,13 @@ int pattern_materialise(struct state_core *core, const struct resource_name *nam
     return match.hint ? materialise(core, &match, name->extension, out) : STATE_NO_HINT;
 }
 
-int hint_make_bare(struct state_core *core, const struct resource_name *name, struct hint **out)
+static int bare_stage(struct state_core *core, const struct resource_name *name, struct hint **out)
 {
     struct hint_form form = { .package = name->package,
                               .context = name->context,
                               .extension = name->extension,
                               .origin = HINT_NONE };
     struct extension_key key;
-    int r;
 
     if (!state_name_is_possible(name))
         return STATE_BAD_NAME;
@@ -292,8 +309,15 @@ int hint_make_bare(struct state_core *core, const struct resource_name *name, st
         extension_key_init(&key, name->extension);
         form.extension = extension_key_str(&key);
     }
+    return hint_stage_new(core, &form, out);
+}
+
+int hint_make_bare(struct state_core *core, const struct resource_name *name, struct hint **out)
+{
+    int r;
+
     state_cause_begin(core, STATE_CAUSE_WATCHED);
-    r = hint_stage_new(core, &form, out);
+    r = bare_stage(core, name, out);
     if (r == 0) {
         hints_commit(core);
         hints_tell(core);
@@ -302,16 +326,19 @@ int hint_make_bare(struct state_core *core, const struct resource_name *name, st
     return r;
 }
 
+typedef int (*bare_fn)(struct state_core *core, const struct resource_name *name,
+                       struct hint **out);
+
 /* Behind all that the dialplan has: what is published under just that name, or is served. */
 static int bare_resolve(struct state_core *core, const struct resource_name *name, bool served,
-                        struct hint **out)
+                        bare_fn make, struct hint **out)
 {
     if (!state_name_is_possible(name))
         return STATE_NO_HINT;
     *out = hint_find_name(core, name);
     if (*out)
         return (*out)->contribution.published || served ? 0 : STATE_NO_HINT;
-    return served ? hint_make_bare(core, name, out) : STATE_NO_HINT;
+    return served ? make(core, name, out) : STATE_NO_HINT;
 }
 
 void state_substitute(const struct state_core *core, struct str text, struct buf *out)
@@ -344,7 +371,7 @@ int state_watch(struct state_core *core, const struct resource_name *name, bool 
     r = name->package.n ? STATE_NO_HINT
                         : hint_resolve(core, name->context, name->extension, &h, &stable);
     if (r == STATE_NO_HINT) {
-        r = bare_resolve(core, name, served, &h);
+        r = bare_resolve(core, name, served, hint_make_bare, &h);
         if (r == 0)
             stable = served;
     }
@@ -356,6 +383,24 @@ int state_watch(struct state_core *core, const struct resource_name *name, bool 
     hint_idle_update(core, h);
     *out = h->snapshot;
     return 0;
+}
+
+int state_peek(struct state_core *core, const struct resource_name *name, bool served,
+               const struct snapshot **out)
+{
+    struct dialplan_match match;
+    struct hint *h = NULL;
+    int r = name->package.n ? STATE_NO_HINT
+                            : extension_find(core, name->context, name->extension, &match, &h);
+
+    if (r == 0 && !has_hint(h))
+        r = pattern_stage(core, &match, name->extension, &h);
+    if (r == STATE_NO_HINT)
+        r = bare_resolve(core, name, served, bare_stage, &h);
+    if (r == 0)
+        *out = snapshot_ref(h->next.snapshot ? h->next.snapshot : h->snapshot);
+    hints_rollback(core);
+    return r;
 }
 
 void state_unwatch(struct state_core *core, uint64_t resource_id, unsigned consumer)

@@ -257,6 +257,10 @@ const struct snapshot *state_find(const struct state_core *core, const struct re
  * passed by. */
 NODISCARD int state_watch(struct state_core *core, const struct resource_name *name, bool served,
                           unsigned consumer, const struct snapshot **out, bool *cacheable);
+/* What watching it would show at first, without that anything is made: *out is a reference. 0,
+ * STATE_NO_HINT, -ENOMEM. */
+NODISCARD int state_peek(struct state_core *core, const struct resource_name *name, bool served,
+                         const struct snapshot **out);
 void state_unwatch(struct state_core *core, uint64_t resource_id, unsigned consumer);
 /* A consumer that watches every resource, present and future (the publisher's home is chosen from
  * the extension's name by the port's receiver); told the present ones by the snapshot port before

@@ -459,8 +459,11 @@ static void print_member(const json_t *row)
     } else {
         printf("    %*s%-16s ", indent, "", row_text(row, "resource"));
         print_state_of(row);
-        printf("%s since %s, change #%lld of %s\n", is_stale(row) ? " (stale)" : "", since,
-               row_number(row, "cause"), text_or(row, "source", "an unknown source"));
+        printf("%s since %s", is_stale(row) ? " (stale)" : "", since);
+        if (row_number(row, "cause"))
+            printf(", change #%lld of %s", row_number(row, "cause"),
+                   text_or(row, "source", "an unknown source"));
+        putchar('\n');
     }
 }
 
