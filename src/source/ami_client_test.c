@@ -832,6 +832,49 @@ static void test_calls_quietly_again(void **state)
     bench_fini(&b);
 }
 
+#define CONNECTED(number, name)                                                               \
+    EVENT("NewConnectedLine",                                                                 \
+          "Channel: PJSIP/alice-02\r\nChannelState: 6\r\nCallerIDNum: 1000\r\nCallerIDName: " \
+          "<unknown>\r\nConnectedLineNum: " number "\r\nConnectedLineName: " name             \
+          "\r\nExten: 1000\r\nUniqueid: 1.2\r\n")
+
+/* That somebody has no name any more, or is not known any more, is told as it happens; of a call
+ * that was there before, what a list leaves out is not. */
+static void test_name_cleared(void **state)
+{
+    struct source_settings s = { .calls = true };
+    const struct event_state *calls;
+    struct bench b;
+
+    (void)state;
+    follow(&b, &s);
+    plan(&b);
+    hear(&b, START("l3") COMPLETE("CoreShowChannelsComplete", "l3"));
+    hear(&b, EVENT("Newchannel", SNAPSHOT("", "PJSIP/alice-02", "5", "1000", "200", "1.2"))
+                 DEVICE("PJSIP/alice", "RINGING"));
+    hear(&b, VALUE("vc4-1.2", "abc@pbx") VALUE("vl5-1.2", "server") VALUE("vr6-1.2", "phone"));
+    hear(&b, EVENT("Newstate", SNAPSHOT("", "PJSIP/alice-02", "6", "1000", "200", "1.2")));
+    assert_es(bench_calls(&b, "1000")->dialogs->remote.display, "Bob");
+    assert_es(bench_calls(&b, "1000")->dialogs->call_id, "abc@pbx");
+    hear(&b, CONNECTED("200", "<unknown>"));
+    assert_es(bench_calls(&b, "1000")->dialogs->remote.identity, "sip:200@192.0.2.1");
+    assert_es(bench_calls(&b, "1000")->dialogs->remote.display, "");
+    hear(&b, CONNECTED("<unknown>", "<unknown>"));
+    assert_es(bench_calls(&b, "1000")->dialogs->remote.identity, "");
+    hear(&b, CONNECTED("200", "Bob") DEVICE("PJSIP/alice", "ONHOLD"));
+    calls = bench_calls(&b, "1000");
+    begin_again(&b,
+                START("l3") EVENT("CoreShowChannel",
+                                  "ActionID: l3\r\nChannel: PJSIP/alice-02\r\nChannelState: 6\r\n"
+                                  "CallerIDNum: 1000\r\nConnectedLineNum: 200\r\nUniqueid: 1.2\r\n")
+                    COMPLETE("CoreShowChannelsComplete", "l3"));
+    assert_ptr_equal(bench_calls(&b, "1000"), calls);
+    hear(&b, CONNECTED("200", "<unknown>"));
+    assert_es(bench_calls(&b, "1000")->dialogs->remote.display, "");
+    assert_es(bench_calls(&b, "1000")->dialogs->call_id, "abc@pbx");
+    bench_fini(&b);
+}
+
 /* Whose Unhold nobody has heard, or that was held only because its device was, is not held when its
  * device is in use. */
 static void test_held_no_more(void **state)
@@ -921,6 +964,7 @@ int main(void)
         cmocka_unit_test(test_calls_again),
         cmocka_unit_test(test_calls_no_more),
         cmocka_unit_test(test_calls_quietly_again),
+        cmocka_unit_test(test_name_cleared),
         cmocka_unit_test(test_held_no_more),
         cmocka_unit_test(test_one_held),
     };

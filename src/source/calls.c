@@ -121,6 +121,7 @@ int calls_get(struct calls *c, struct str id, struct call **out)
     at = call->room;
     str_keep(&call->id, &at);
     call->generation = c->generation;
+    call->listed = c->reading;
     list_init(&call->of_device);
     list_init(&call->asking);
     map_add(&c->calls, &call->node, map_hash(&c->calls, call->id));
@@ -376,6 +377,14 @@ static int calls_make(const struct calls *c, const struct calls_device *d, struc
     return 0;
 }
 
+static bool any_listed(const struct calls_device *d)
+{
+    LIST_FOREACH (it, &d->calls)
+        if (CONTAINER_OF(it, const struct call, of_device)->listed)
+            return true;
+    return false;
+}
+
 static int device_tell_calls(struct calls *c, struct calls_device *d)
 {
     struct event_state *calls = NULL;
@@ -385,7 +394,7 @@ static int device_tell_calls(struct calls *c, struct calls_device *d)
     if (r)
         return r;
     if (any || d->told) {
-        report_calls(source_reports(c->source), d->name, calls);
+        report_calls(source_reports(c->source), d->name, calls, any_listed(d));
         source_reported(c->source);
     }
     d->told = any;

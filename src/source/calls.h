@@ -38,6 +38,7 @@ struct call {
     enum es_direction direction;
     bool held;
     bool over;                    /* it has ended, and is only remembered: see calls_over */
+    bool listed;                  /* it may have begun before anybody listened */
     struct str texts[CALL_TEXTS]; /* on the heap; by call_text_set */
     struct str id;
     bool asked;         /* the protocol's: for what is not told by itself, */

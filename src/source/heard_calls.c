@@ -9,20 +9,21 @@ static void text_complete(struct es_text *said, struct es_text former)
         *said = former;
 }
 
-static bool is_less(const struct es_dialog_party *said, const struct es_dialog_party *former)
+static bool is_less(const struct es_dialog_party *said, const struct es_dialog_party *former,
+                    bool reading)
 {
     return !said->identity.n ||
-           (!said->display.n && es_text_same(said->identity, former->identity));
+           (reading && !said->display.n && es_text_same(said->identity, former->identity));
 }
 
-static void dialog_complete(struct es_dialog *said, const struct es_dialog *former)
+static void dialog_complete(struct es_dialog *said, const struct es_dialog *former, bool reading)
 {
     if (said->direction == ES_DIRECTION_NONE)
         said->direction = former->direction;
     text_complete(&said->call_id, former->call_id);
     text_complete(&said->local_tag, former->local_tag);
     text_complete(&said->remote_tag, former->remote_tag);
-    if (is_less(&said->remote, &former->remote))
+    if (is_less(&said->remote, &former->remote, reading))
         said->remote = former->remote;
 }
 
@@ -76,7 +77,7 @@ static int order_as(struct event_state *said, const struct event_state *former)
 }
 
 int heard_calls_complete(struct event_state **out, struct event_state *said,
-                         const struct event_state *former)
+                         const struct event_state *former, bool reading)
 {
     struct es_dialog *dialogs = (struct es_dialog *)(uintptr_t)said->dialogs; /* its own */
     size_t at = SIZE_MAX;
@@ -93,7 +94,7 @@ int heard_calls_complete(struct event_state **out, struct event_state *said,
             continue;
         at = place_of(d->id, former->dialogs, former->n_dialogs, at + 1);
         if (at < former->n_dialogs)
-            dialog_complete(d, &former->dialogs[at]);
+            dialog_complete(d, &former->dialogs[at], reading);
     }
     r = former ? order_as(said, former) : 0;
     return r ? r : event_state_pack(out, said);

@@ -42,16 +42,22 @@ static struct event_state *calls_new(const struct es_dialog *dialogs, size_t n)
 }
 
 /* `former` has n_former of them; what comes of it is a reference. */
-static struct event_state *heard(const struct es_dialog *said, size_t n,
-                                 const struct es_dialog *former, size_t n_former)
+static struct event_state *heard_when(const struct es_dialog *said, size_t n,
+                                      const struct es_dialog *former, size_t n_former, bool reading)
 {
     struct event_state *s = calls_new(said, n), *f = n_former ? calls_new(former, n_former) : NULL,
                        *out = NULL;
 
-    assert_int_equal(heard_calls_complete(&out, s, f), 0);
+    assert_int_equal(heard_calls_complete(&out, s, f, reading), 0);
     event_state_unref(s);
     event_state_unref(f);
     return out;
+}
+
+static struct event_state *heard(const struct es_dialog *said, size_t n,
+                                 const struct es_dialog *former, size_t n_former)
+{
+    return heard_when(said, n, former, n_former, true);
 }
 
 static void assert_calls(const struct event_state *s, const struct es_dialog *want, size_t n)
@@ -83,6 +89,26 @@ static void test_complete(void **state)
     event_state_unref(s);
     s = heard(&said, 1, NULL, 0);
     assert_calls(s, &said, 1);
+    event_state_unref(s);
+}
+
+/* Somebody who is told without a name, not by a list, has none any more. */
+static void test_nameless(void **state)
+{
+    struct es_dialog said = rich;
+    struct event_state *s;
+
+    (void)state;
+    said.call_id = (struct es_text)T("");
+    said.remote.display = (struct es_text)T("");
+    s = heard_when(&said, 1, &rich, 1, false);
+    assert_true(es_text_same(s->dialogs[0].remote.identity, rich.remote.identity));
+    assert_int_equal(s->dialogs[0].remote.display.n, 0);
+    assert_true(es_text_same(s->dialogs[0].call_id, rich.call_id));
+    event_state_unref(s);
+    said.remote = (struct es_dialog_party){ .identity = T("") };
+    s = heard_when(&said, 1, &rich, 1, false);
+    assert_calls(s, &rich, 1);
     event_state_unref(s);
 }
 
@@ -144,6 +170,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_complete),
+        cmocka_unit_test(test_nameless),
         cmocka_unit_test(test_said),
         cmocka_unit_test(test_order),
     };

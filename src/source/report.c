@@ -53,12 +53,14 @@ void report_mailbox(struct buf *b, struct str mailbox, uint32_t new_count, uint3
     record_add_u64(b, old_count);
 }
 
-void report_calls(struct buf *b, struct str device, const struct event_state *calls)
+void report_calls(struct buf *b, struct str device, const struct event_state *calls, bool listed)
 {
     record_add_u64(b, calls ? REPORT_CALLS : REPORT_NO_CALLS);
     record_add_str(b, device);
-    if (calls)
-        event_record_add(b, calls);
+    if (!calls)
+        return;
+    record_add_u64(b, listed);
+    event_record_add(b, calls);
 }
 
 void report_begin(struct buf *b)
@@ -140,16 +142,27 @@ static int hear_mailbox(struct hearing *h)
     return mailbox_hear(h->mailboxes, h->intake->source, mailbox, new_count, old_count);
 }
 
-static int hear_calls(struct hearing *h, bool any)
+static int hear_no_calls(struct hearing *h)
+{
+    struct str device = record_str(&h->record);
+
+    return h->record.error ? -EBADMSG
+                           : state_device_calls_set(h->core, h->intake->source, device, NULL);
+}
+
+static int hear_calls(struct hearing *h)
 {
     struct str source = h->intake->source, device = record_str(&h->record);
+    bool listed = record_u64(&h->record);
     struct event_state *said = NULL, *calls = NULL;
-    int r = any ? event_record_read(&h->record, &said) : 0;
+    int r = event_record_read(&h->record, &said);
 
     if (r == 0 && h->record.error)
         r = -EBADMSG;
-    if (r == 0 && said)
-        r = heard_calls_complete(&calls, said, state_device_calls(h->core, source, device));
+    if (r == 0)
+        r = heard_calls_complete(&calls, said,
+                                 listed ? state_device_calls(h->core, source, device) : NULL,
+                                 h->intake->whole);
     if (r == 0)
         r = state_device_calls_set(h->core, source, device, calls);
     event_state_unref(calls);
@@ -236,9 +249,9 @@ static int hear(struct hearing *h)
     case REPORT_MAILBOX:
         return hear_mailbox(h);
     case REPORT_CALLS:
-        return hear_calls(h, true);
+        return hear_calls(h);
     case REPORT_NO_CALLS:
-        return hear_calls(h, false);
+        return hear_no_calls(h);
     case REPORT_BEGIN:
         return hear_begin(h);
     case REPORT_END:

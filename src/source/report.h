@@ -19,8 +19,9 @@ void report_no_device(struct buf *b, struct str device);
 void report_presence(struct buf *b, struct str provider, enum presence_state state,
                      struct str subtype, struct str message);
 void report_mailbox(struct buf *b, struct str mailbox, uint32_t new_count, uint32_t old_count);
-/* The calls of a device from now on; NULL: none. */
-void report_calls(struct buf *b, struct str device, const struct event_state *calls);
+/* The calls of a device from now on; NULL: none. `listed`: more may be known of some than that,
+ * from before anybody listened. */
+void report_calls(struct buf *b, struct str device, const struct event_state *calls, bool listed);
 /* All of it is told anew from here on, and that was all: what was not told again is gone.
  * `mailboxes`: those were among it. */
 void report_begin(struct buf *b);
