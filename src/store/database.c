@@ -12,7 +12,8 @@
 enum {
     APPLICATION_ID = 0x65787473, /* "exts" */
     NAME_MAX_BYTES = 1 << 16,    /* more than any name has */
-    READER_PATIENCE_MS = 5000,   /* readers of one file meet when its log's index is made anew */
+    PATH_ROOM = 4096 + 8,
+    READER_PATIENCE_MS = 5000, /* readers of one file meet when its log's index is made anew */
 };
 
 #define NUMBERED(name) \
@@ -132,6 +133,17 @@ static int attach(struct database *d, const struct database_config *cfg, int fla
     return sql_result(code);
 }
 
+/* As long as anybody has the file open its log stays one and the same. */
+static ino_t beside_find(const struct database *d, size_t i)
+{
+    static const char *const ends[ARRAY_LEN(d->beside)] = { "-wal", "-shm" };
+    char path[PATH_ROOM];
+    struct stat st;
+    int n = snprintf(path, sizeof(path), "%s%s", sqlite3_db_filename(d->sql, "main"), ends[i]);
+
+    return n < PATH_ROOM && stat(path, &st) == 0 ? st.st_ino : 0;
+}
+
 int database_open(struct database *d, const struct database_config *cfg, char *why, size_t why_n)
 {
     int r;
@@ -150,8 +162,11 @@ int database_open(struct database *d, const struct database_config *cfg, char *w
         if (!*why)
             database_why(d, SQLITE_NOMEM, why, why_n);
         database_close(d);
+        return r;
     }
-    return r;
+    for (size_t i = 0; i < ARRAY_LEN(d->beside); i++)
+        d->beside[i] = beside_find(d, i);
+    return 0;
 }
 
 int database_open_reader(struct database *d, const struct database_config *cfg)
@@ -231,9 +246,14 @@ bool database_is_elsewhere(const struct database *d)
 {
     int moved = 0;
 
-    return d->sql &&
-           sqlite3_file_control(d->sql, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK &&
-           moved;
+    if (!d->sql)
+        return false;
+    if (sqlite3_file_control(d->sql, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved)
+        return true;
+    for (size_t i = 0; i < ARRAY_LEN(d->beside); i++)
+        if (d->beside[i] && beside_find(d, i) != d->beside[i])
+            return true;
+    return false;
 }
 
 static int bind_key(sqlite3_stmt *st, const struct keep_record *k)

@@ -61,9 +61,10 @@ void store_ledger_add(struct store *s, struct ledger *l); /* before the thread r
 
 struct database {
     sqlite3 *sql;
-    int log_pages; /* in SQLite's log, after the last commit */
-    unsigned lost; /* transactions in a damaged log, when it was opened */
-    int failure;   /* errno of the last step, where SQLite only says that the disk failed; or 0 */
+    int log_pages;   /* in SQLite's log, after the last commit */
+    unsigned lost;   /* transactions in a damaged log, when it was opened */
+    int failure;     /* errno of the last step, where SQLite only says that the disk failed; or 0 */
+    ino_t beside[2]; /* SQLite's log and the index of that, when it was opened; 0: there was none */
     sqlite3_stmt *put[KEEP_TABLES], *forget[KEEP_TABLES], *begin, *commit, *rollback;
 };
 
@@ -88,7 +89,7 @@ NODISCARD int database_sync(struct database *d);
 void database_rollback(struct database *d);
 /* Everything is in the file itself, and on the disk. For one that nobody reads. */
 NODISCARD int database_settle(struct database *d);
-/* Somebody has removed or replaced the file: what is written is found by nobody. */
+/* Somebody has removed or replaced the file or its log: what is written is found by nobody. */
 bool database_is_elsewhere(const struct database *d);
 #define ALL_RECORDS "1"
 /* Those that fulfil the condition `which`. SQL_DAMAGED: some of them cannot be read; what is before
