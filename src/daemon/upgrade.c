@@ -21,7 +21,8 @@
 enum {
     COMMANDS_MS = 10000, /* for the commands under way: a backup, a drain */
     REQUESTS_MS = 3000,  /* for requests, while nothing is read: telephones repeat them soon */
-    LOOK_MS = 1,         /* between two looks */
+    UNSENT_MS = 200, /* for what has been said: who does not take it has his connection closed */
+    LOOK_MS = 1,     /* between two looks */
     SAID_MAX = 64 << 10,
     CONNECTIONS_MAX = 32 << 20, /* bytes of their names */
 };
@@ -141,7 +142,15 @@ static void look_at_worker(struct ctl_job *job, void *worker)
     struct ctl_worker *w = worker;
 
     net_pause(w->net, true);
-    u->unanswered += txn_unanswered(w->txn) + net_unsent(w->net);
+    u->unanswered += txn_unanswered(w->txn);
+    u->unsent += net_unsent(w->net);
+}
+
+/* Nobody is read meanwhile, so that one who reads nothing must not have the others wait for long.
+ */
+static bool is_under_way(const struct upgrade *u)
+{
+    return u->unanswered || (u->unsent && clock_monotonic_ms(&clock_system) < u->unsent_until_ms);
 }
 
 static void pass_state(struct ctl_job *job, void *state)
@@ -181,7 +190,7 @@ static void workers_looked(struct ctl_job *job)
         refuse_because(d, "the server is stopping");
     } else if (first) {
         requests_look(d);
-    } else if (u->unanswered) {
+    } else if (is_under_way(u)) {
         if (!again(d, requests_look))
             refuse_because(d, "%zu requests could not be answered within %d s", u->unanswered,
                            REQUESTS_MS / 1000);
@@ -198,7 +207,7 @@ static void requests_look(struct daemon *d)
 {
     struct upgrade *u = &d->upgrade;
 
-    u->unanswered = 0;
+    u->unanswered = u->unsent = 0;
     u->job = (struct ctl_job){ .run = look_at_worker, .done = workers_looked };
     u->has_job = workers_post_job(d->workers, d->n_workers, &u->job, &d->loop) == 0;
     if (!u->has_job && !again(d, requests_look))
@@ -212,7 +221,10 @@ static void commands_look(struct daemon *d)
     size_t others = ctl_unanswered(d->ctl) - !d->upgrade.asked->elsewhere;
 
     if (!others) {
-        d->upgrade.deadline_ms = clock_monotonic_ms(&clock_system) + REQUESTS_MS;
+        uint64_t now_ms = clock_monotonic_ms(&clock_system);
+
+        d->upgrade.deadline_ms = now_ms + REQUESTS_MS;
+        d->upgrade.unsent_until_ms = now_ms + UNSENT_MS;
         requests_look(d);
     } else if (!again(d, commands_look)) {
         refuse_because(d, "%zu commands have not ended within %d s", others, COMMANDS_MS / 1000);

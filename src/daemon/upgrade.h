@@ -36,11 +36,11 @@ struct upgrade {
     int status, signal; /* how it ended */
     bool late;
     struct ctl_job job;
-    bool has_job; /* on its way */
-    size_t unanswered;
+    bool has_job;                   /* on its way */
+    size_t unanswered, unsent;      /* requests; bytes */
     void (*next)(struct daemon *d); /* when `timer` is due */
     struct timer timer;
-    uint64_t deadline_ms, begun_ms;
+    uint64_t deadline_ms, unsent_until_ms, begun_ms;
     bool paused; /* nobody reads sockets any more */
     bool agreed; /* the loop has ended for it */
 };

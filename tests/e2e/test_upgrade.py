@@ -264,6 +264,29 @@ class Upgrade(unittest.TestCase):
             self.assertEqual(upgrade.returncode, 0)
             self.assertNotIn("not_used", daemon.log())
 
+    def test_connections_that_take_nothing(self):
+        """Who does not read loses its connection; the others wait for a moment only, and the upgrade is not refused."""
+        with Extstated(test_connections.FILES) as daemon, contextlib.ExitStack() as stack:
+            phone, deaf = StreamPhone(daemon.port, 9), StreamPhone(daemon.port, 9)
+            for one in (phone, deaf):
+                stack.callback(one.stream.close)
+            self.assertEqual(phone.subscribe().status, 200)
+            phone.notify()
+            deaf.stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            for i in range(200):
+                deaf.stream.send("".join(
+                    f"OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bKd{i}x{k}\r\n"
+                    f"From: <sip:a@127.0.0.1>;tag=a\r\nTo: <sip:127.0.0.1>\r\nCall-ID: {i}x{k}\r\nCSeq: 1 OPTIONS\r\n"
+                    "Content-Length: 0\r\n\r\n" for k in range(10)))
+                if daemon.tool("status")[0]["network"]["connection_bytes"] > 100000:
+                    break  # more than the kernel takes waits here
+            begun = time.monotonic()
+            daemon.tool("upgrade")
+            self.assertLess(time.monotonic() - begun, 3)
+            self.assertIn(" connections=1 closed=1", daemon.log())
+            daemon.set("Custom:1000", "INUSE")
+            self.assertIn("confirmed", phone.notify().body)
+
     def test_very_many_connections(self):
         """Their names alone are more than an environment may have in one text, and hardly one descriptor more may be open."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
