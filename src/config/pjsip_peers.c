@@ -190,12 +190,22 @@ static bool looks_dialled(struct str s)
     return s.n > 0;
 }
 
+/* Where the number's '<' is; one in a quoted name is of the name. */
+static size_t number_begins(struct str s)
+{
+    size_t quoted = s.n && s.p[0] == '"' ? 1 + str_find_char(str_sub(s, 1, s.n), '"') : 0;
+
+    if (quoted >= s.n)
+        quoted = 0;
+    return quoted + str_find_char(str_sub(s, quoted, s.n), '<');
+}
+
 /* "Name" <number>, Name <number>, <number>, number or Name. */
 static int read_callerid(struct reading *r, const struct option *o, void *object,
                          const struct conf_entry *e, struct buf *why)
 {
     struct endpoint_settings *endpoint = &((struct endpoint_draft *)object)->e;
-    size_t open = str_find_char(e->value, '<');
+    size_t open = number_begins(e->value);
     struct str name = str_trim(str_sub(e->value, 0, open)),
                number = str_sub(e->value, open + 1, e->value.n);
     int result;

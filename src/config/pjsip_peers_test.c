@@ -199,6 +199,33 @@ static void test_endpoint(void **state)
     unload(&l);
 }
 
+static void test_callerid(void **state)
+{
+    static const struct {
+        const char *value, *name, *number;
+    } cases[] = {
+        { "\"Alice Smith\" <6001>", "Alice Smith", "6001" },
+        { "Alice Smith <6001>", "Alice Smith", "6001" },
+        { "\"Bob & Co <b>\" <6002>", "Bob & Co <b>", "6002" },
+        { "\"Half <6003>", "\"Half", "6003" },
+        { "\"Alone\"", "Alone", "" },
+        { "<6004>", "", "6004" },
+        { "\"", "\"", "" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char text[200];
+        struct loaded l;
+
+        snprintf(text, sizeof(text), "[e]\ntype=endpoint\ncallerid=%s\n", cases[i].value);
+        l = load(text, NULL);
+        assert_str(l.s->endpoints[0].callerid_name, cases[i].name);
+        assert_str(l.s->endpoints[0].callerid_number, cases[i].number);
+        unload(&l);
+    }
+}
+
 static void test_endpoint_problems(void **state)
 {
     (void)state;
@@ -619,19 +646,13 @@ static void test_identify_problems(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_auth),
-        cmocka_unit_test(test_auth_server),
-        cmocka_unit_test(test_auth_problems),
-        cmocka_unit_test(test_endpoint),
-        cmocka_unit_test(test_endpoint_problems),
-        cmocka_unit_test(test_qualify),
-        cmocka_unit_test(test_qualify_timeouts),
-        cmocka_unit_test(test_users),
-        cmocka_unit_test(test_hosts),
-        cmocka_unit_test(test_mailboxes),
-        cmocka_unit_test(test_mailbox_names),
-        cmocka_unit_test(test_identify),
-        cmocka_unit_test(test_identify_problems),
+        cmocka_unit_test(test_auth),           cmocka_unit_test(test_auth_server),
+        cmocka_unit_test(test_auth_problems),  cmocka_unit_test(test_endpoint),
+        cmocka_unit_test(test_callerid),       cmocka_unit_test(test_endpoint_problems),
+        cmocka_unit_test(test_qualify),        cmocka_unit_test(test_qualify_timeouts),
+        cmocka_unit_test(test_users),          cmocka_unit_test(test_hosts),
+        cmocka_unit_test(test_mailboxes),      cmocka_unit_test(test_mailbox_names),
+        cmocka_unit_test(test_identify),       cmocka_unit_test(test_identify_problems),
         cmocka_unit_test(test_mailbox_groups),
     };
 
