@@ -153,34 +153,24 @@ static void run_outbound(struct ami_session *s, const struct str *arguments, siz
         answer_subscriptions(s, &none);
 }
 
-static void parameter(struct buf *b, const char *name, struct str value)
+static void parameter(struct buf *b, struct str name, struct str value)
 {
-    cli_line(b, "%-20s: %.*s", name, STR_FMT(value));
+    cli_line(b, "%-20.*s: %.*s", STR_FMT(name), STR_FMT(value));
 }
 
-static void subscription_print(struct ami_session *s, const json_t *row)
+/* s->kept is the subscription. */
+static void answer_subscription_state(struct ami_session *s, const struct ami_answer *a)
 {
-    bool mwi = str_equal(answer_text(row, "event"), STR("message-summary"));
+    const json_t *row = s->kept;
     struct buf *b = cli_begin(s, true);
-    char room[300];
-    struct buf caller;
 
-    buf_init_on(&caller, room, sizeof(room));
-    buf_printf(&caller, "\"%.*s\" <%.*s>", STR_FMT(answer_text(row, "callerid_name")),
-               STR_FMT(answer_text(row, "callerid_number")));
     cli_line(b, "%-20s: %s", "ParameterName", "ParameterValue");
-    cli_line(b, "========================================");
-    parameter(b, "Resource", answer_text(row, "resource"));
-    parameter(b, "Event", answer_text(row, "event"));
+    cli_line(b, "================================================================");
+    parameter(b, STR("Resource"), answer_text(row, "resource"));
+    parameter(b, STR("Event"), answer_text(row, "event"));
     cli_line(b, "%-20s: %u", "Expiry", (unsigned)answer_number(row, "expires_s"));
-    parameter(b, "Role", STR("Notifier"));
-    parameter(b, "Endpoint", answer_text(row, "endpoint"));
-    parameter(b, "Callid", answer_text(row, "call_id"));
-    parameter(b, "State", answer_text(row, "state"));
-    parameter(b, "Callerid",
-              answer_text(row, "callerid_name").n ? buf_str(&caller) : STR("Unknown"));
-    parameter(b, "SubscriptionType", mwi ? STR("mwi") : STR("extension_state"));
-    parameter(b, mwi ? "Mailboxes" : "Extension", answer_text(row, "resource"));
+    subscription_fields(b, s->server, row, answer_text(json_array_get(a->rows, 0), "state"),
+                        parameter);
     cli_line(b, "%s", "");
     cli_end(s);
 }
@@ -189,12 +179,17 @@ static void answer_subscription(struct ami_session *s, const struct ami_answer *
 {
     if (cli_failed(s, a))
         return;
-    for (size_t i = 0; i < json_array_size(a->rows); i++)
-        if (str_equal(answer_text(json_array_get(a->rows, i), "call_id"), s->argument[0])) {
-            subscription_print(s, json_array_get(a->rows, i));
-            return;
-        }
-    cli_say(s, false, "Unable to find subscription %.*s", STR_FMT(s->argument[0]));
+    for (size_t i = 0; i < json_array_size(a->rows) && !s->kept; i++)
+        if (str_equal(answer_text(json_array_get(a->rows, i), "call_id"), s->argument[0]))
+            s->kept = json_incref(json_array_get(a->rows, i));
+    if (!s->kept) {
+        cli_say(s, false, "Unable to find subscription %.*s", STR_FMT(s->argument[0]));
+        return;
+    }
+    session_ask(s,
+                hint_question("hint.get", answer_text(s->kept, "resource"),
+                              answer_text(s->kept, "context")),
+                answer_subscription_state);
 }
 
 static void run_subscription(struct ami_session *s, const struct str *arguments, size_t n)

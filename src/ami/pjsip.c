@@ -6,24 +6,56 @@
 
 /* ---- subscriptions ---- */
 
-static void add_upper(struct buf *b, const char *name, struct str text)
+static struct str upper(struct str text, struct buf *room)
 {
-    buf_printf(b, "%s: ", name);
     for (size_t i = 0; i < text.n; i++)
-        buf_add_char(b, text.p[i] >= 'a' && text.p[i] <= 'z' ? (char)(text.p[i] - ('a' - 'A'))
-                                                             : text.p[i]);
-    buf_add(b, STR("\r\n"));
+        buf_add_char(room, text.p[i] >= 'a' && text.p[i] <= 'z' ? (char)(text.p[i] - ('a' - 'A'))
+                                                                : text.p[i]);
+    return buf_str(room);
 }
 
-static void add_caller(struct buf *b, const json_t *row)
+static struct str caller_of(const json_t *row, struct buf *room)
 {
     struct str name = answer_text(row, "callerid_name"),
                number = answer_text(row, "callerid_number");
 
-    if (name.n)
-        buf_printf(b, "Callerid: \"%.*s\" <%.*s>\r\n", STR_FMT(name), STR_FMT(number));
-    else
-        ami_add(b, STR("Callerid"), number.n ? number : STR("Unknown"));
+    if (!name.n)
+        return number.n ? number : STR("Unknown");
+    buf_printf(room, "\"%.*s\" <%.*s>", STR_FMT(name), STR_FMT(number));
+    return buf_str(room);
+}
+
+static void add_kind(struct buf *b, const struct ami_server *a, const json_t *row, struct str state,
+                     add_field *add)
+{
+    struct str package = answer_text(row, "event"), resource = answer_text(row, "resource");
+    const struct mailbox_group *group = settings_mailbox_group(a->settings, resource);
+
+    if (str_equal(package, STR("message-summary"))) {
+        add(b, STR("SubscriptionType"), STR("mwi"));
+        add(b, STR("Mailboxes"), group ? group->mailboxes : resource);
+    } else if (str_equal(package, STR("dialog")) || str_equal(package, STR("presence"))) {
+        add(b, STR("SubscriptionType"), STR("extension_state"));
+        add(b, STR("Extension"), resource);
+        add(b, STR("ExtensionStates"), state.n ? state : STR("Unknown"));
+    }
+}
+
+void subscription_fields(struct buf *b, const struct ami_server *a, const json_t *row,
+                         struct str state, add_field *add)
+{
+    char rooms[2][1024];
+    struct buf event_state, caller;
+
+    buf_init_on(&event_state, rooms[0], sizeof(rooms[0]));
+    buf_init_on(&caller, rooms[1], sizeof(rooms[1]));
+    add(b, STR("Role"), STR("Notifier"));
+    add(b, STR("Endpoint"), answer_text(row, "endpoint"));
+    add(b, STR("Callid"), answer_text(row, "call_id"));
+    add(b, STR("State"), upper(answer_text(row, "state"), &event_state));
+    add(b, STR("Callerid"), caller_of(row, &caller));
+    if (!json_is_true(json_object_get(row, "list")))
+        add_kind(b, a, row, state, add);
 }
 
 /* Hints by extension and context. */
@@ -40,39 +72,19 @@ static int hint_compare(const void *subscription, const void *hint)
     return order ? order : str_compare(answer_text(a, "context"), answer_text(b, "context"));
 }
 
-static void add_extension(struct buf *b, const json_t *row, const struct hints *hints)
+static struct str hint_state(const json_t *row, const struct hints *hints)
 {
     json_t *const *hint =
         hints->n ? bsearch(row, hints->rows, hints->n, sizeof(json_t *), hint_compare) : NULL;
 
-    ami_add(b, STR("SubscriptionType"), STR("extension_state"));
-    ami_add(b, STR("Extension"), answer_text(row, "resource"));
-    ami_add(b, STR("ExtensionStates"), hint ? answer_text(*hint, "state") : STR("Unknown"));
-}
-
-static void add_mailboxes(const struct ami_server *a, struct buf *b, const json_t *row)
-{
-    struct str resource = answer_text(row, "resource");
-    const struct mailbox_group *group = settings_mailbox_group(a->settings, resource);
-
-    ami_add(b, STR("SubscriptionType"), STR("mwi"));
-    ami_add(b, STR("Mailboxes"), group ? group->mailboxes : resource);
+    return hint ? answer_text(*hint, "state") : STR_EMPTY;
 }
 
 static void subscription_print(struct ami_session *s, const json_t *row, const struct hints *hints)
 {
-    struct str package = answer_text(row, "event");
     struct buf *b = session_list_event(s, "InboundSubscriptionDetail");
 
-    ami_add(b, STR("Role"), STR("Notifier"));
-    ami_add(b, STR("Endpoint"), answer_text(row, "endpoint"));
-    ami_add(b, STR("Callid"), answer_text(row, "call_id"));
-    add_upper(b, "State", answer_text(row, "state"));
-    add_caller(b, row);
-    if (str_equal(package, STR("message-summary")))
-        add_mailboxes(s->server, b, row);
-    else if (str_equal(package, STR("dialog")) || str_equal(package, STR("presence")))
-        add_extension(b, row, hints);
+    subscription_fields(b, s->server, row, hint_state(row, hints), ami_add);
     ami_end(b);
 }
 

@@ -169,6 +169,10 @@ void reload_ask(struct ami_session *s, struct str module,
                 void (*answered)(struct ami_session *s, const struct ami_answer *a));
 /* Objects of the settings, each of that size, by the id that they begin with; the array is the
  * caller's to free, NULL without memory. */
+typedef void add_field(struct buf *b, struct str name, struct str value);
+/* What is told of a subscription, the state being that of its hint. Of a list there is no kind. */
+void subscription_fields(struct buf *b, const struct ami_server *a, const json_t *row,
+                         struct str state, add_field *add);
 const void **objects_sorted(const void *objects, size_t n, size_t size);
 /* "Not in use", out of the rows of devices. */
 struct str endpoint_state(const json_t *devices, struct str id);

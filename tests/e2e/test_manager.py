@@ -42,6 +42,7 @@ aors=carol
 type=aor
 max_contacts=10
 contact=sip:carol@127.0.0.1:9
+mailboxes=carol@default
 [lamps]
 type=resource_list
 event=dialog
@@ -711,11 +712,39 @@ class System(unittest.TestCase):
             self.assertIn('Endpoint: alice/"Alice Example" <alice>\nResource: 1000/dialog\n  Expiry: ', output)
             self.assertIn("2 active subscriptions", output)
             self.assertIn("1 active subscriptions matched", m.command("pjsip list subscriptions inbound like ^carol")[0])
-            self.assertIn(f"Callid              : {call_ids['1000']}",
-                          m.command(f"pjsip show subscription inbound {call_ids['1000']}")[0])
+            text = m.command(f"pjsip show subscription inbound {call_ids['1000']}")[0]
+            self.assertRegex(text, f"^ParameterName       : ParameterValue\n={{64}}\nResource            : 1000\n"
+                                   "Event               : dialog\nExpiry              : (600|59\\d)\n")
+            self.assertEqual(text[text.index("Role"):], f"""\
+Role                : Notifier
+Endpoint            : alice
+Callid              : {call_ids['1000']}
+State               : ACTIVE
+Callerid            : "Alice Example" <alice>
+SubscriptionType    : extension_state
+Extension           : 1000
+ExtensionStates     : Ringing
+""")
             self.assertRegex(m.command("core show hint 1000")[0], "Watchers  1\n")
             alice.socket.close()
             carol.socket.close()
+
+    def test_other_subscriptions(self):
+        """Mailboxes are those of the AOR; of a list Asterisk tells no kind."""
+        port, daemon = server()
+        with daemon, Manager(port, events="off") as m, Phone(daemon.port, "alice") as alice, Phone(daemon.port, "carol") as carol:
+            of_list = alice.subscribe("lamps", headers=[("Supported", "eventlist")])["Call-ID"]
+            of_box = carol.subscribe("carol", "message-summary")["Call-ID"]
+            messages = m.list("PJSIPShowSubscriptionsInbound")
+            self.assertEqual(set(messages[1:3]), {
+                f"Event: InboundSubscriptionDetail\nActionID: a2\nRole: Notifier\nEndpoint: alice\nCallid: {of_list}\nState: ACTIVE\n"
+                "Callerid: \"Alice Example\" <alice>\n",
+                f"Event: InboundSubscriptionDetail\nActionID: a2\nRole: Notifier\nEndpoint: carol\nCallid: {of_box}\nState: ACTIVE\n"
+                "Callerid: Unknown\nSubscriptionType: mwi\nMailboxes: carol@default\n"})
+            self.assertRegex(m.command(f"pjsip show subscription inbound {of_list}")[0], r'Callerid +: "Alice Example" <alice>\n$')
+            self.assertRegex(m.command(f"pjsip show subscription inbound {of_box}")[0],
+                             r"SubscriptionType +: mwi\nMailboxes +: carol@default\n$")
+            self.assertEqual(m.command("pjsip show subscription inbound nobody"), ("Unable to find subscription nobody", False))
 
     def test_hints_at_run_time(self):
         port, daemon = server()
