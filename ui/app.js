@@ -7,7 +7,12 @@ import { Tables } from "/tables.js";
 
 const $ = id => document.getElementById(id);
 const board = new Board($("main"), $("board"), lamp => panel.open(lamp));
-const panel = new Panel($("panel"), $("announce"), key => board.lamps.get(key), () => board.focusOpen());
+const panel = new Panel($("panel"), $("announce"), key => board.lamps.get(key), key => {
+  board.mark(key);
+  address(key);
+  if (!key)
+    board.focusOpen();
+});
 const tables = new Tables($("table"), $("empty"));
 
 // ---- lamps, live ----
@@ -142,6 +147,12 @@ function wanted() {
   } catch { // no such text, by hand or from elsewhere
     return "lamps";
   }
+}
+
+// The address is that of the panel, for a bookmark or somebody else.
+function address(key) {
+  if (key || location.hash.startsWith("#lamps/"))
+    history.replaceState(null, "", key ? `#lamps/${encodeURIComponent(key)}` : "#lamps");
 }
 
 function route() {

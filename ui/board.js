@@ -17,6 +17,7 @@ export class Board {
     this.marked = new Set();
     this.words = "";
     this.current = null; // key of the lamp that Tab leads to
+    this.opened = null;
     this.counted = () => {};
     scroller.addEventListener("scroll", () => this.due(), { passive: true });
     new ResizeObserver(() => this.due(true)).observe(scroller);
@@ -58,6 +59,15 @@ export class Board {
   shown(is) {
     this.visible = is;
     this.due(true);
+  }
+
+  // Whose panel is open; null is nobody's.
+  mark(key) {
+    for (const marked of [this.opened, key])
+      this.items.get(marked)?.button.setAttribute("aria-pressed", marked === key);
+    if (!key && this.place?.has(this.opened))
+      this.pick(this.opened);
+    this.opened = key;
   }
 
   // ---- drawing ----

@@ -11,8 +11,9 @@ const AGAIN_MS = 5000; // who watches changes without it
 const STEPS = ["device", "presence", "mailbox", "publication", "resource", "member", "list", "notice", "trouble", "source", "refusal"];
 
 export class Panel {
-  constructor(element, announce, find, closed) {
-    Object.assign(this, { element, announce, find, closed });
+  // shows(key) is called when it begins to show something, and with null when it is closed.
+  constructor(element, announce, find, shows) {
+    Object.assign(this, { element, announce, find, shows });
     this.telephone = new Telephone();
     element.addEventListener("keydown", event => event.key === "Escape" && this.close());
   }
@@ -36,7 +37,7 @@ export class Panel {
     this.telephone.end();
     this.element.hidden = true;
     this.element.replaceChildren();
-    this.closed();
+    this.shows(null);
   }
 
   change(lamp) {
@@ -96,6 +97,7 @@ export class Panel {
       make("h2", { tabindex: "-1", id: "panel-title" }, key), ...names.map(name => this.parts[name]),
       this.question(), this.history(), this.bySip);
     this.showNow();
+    this.shows(key);
   }
 
   // A part is made anew only when what it says is another: who is about to click there finds it as it was.

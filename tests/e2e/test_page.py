@@ -46,6 +46,16 @@ def extensions():
     return "\n".join(lines) + "\n"
 
 
+# States that are not wholly within their lamp.
+BEYOND = """return page.evaluate(() => [...document.querySelectorAll('.lamp span')].filter(e => {
+    const [word, lamp] = [e, e.parentElement].map(x => x.getBoundingClientRect());
+    return e.scrollWidth > e.clientWidth || word.bottom > lamp.bottom || word.top < lamp.top || word.right > lamp.right || word.left < lamp.left; })
+    .map(e => e.parentElement.textContent))"""
+# Whose panel is open, as the board and the address say.
+OPENED = """return page.evaluate(() => [[...document.querySelectorAll('.lamp[aria-pressed=true]')].map(e => e.dataset.key),
+    location.hash])"""
+
+
 class Browser:
     def __init__(self):
         self.process = subprocess.Popen([NODE, harness.HERE / "node/browser.js", CHROMIUM], stdin=subprocess.PIPE,
@@ -150,7 +160,9 @@ class Page(Pages):
         self.assertEqual(b.run("return page.evaluate(() => document.activeElement.dataset.key)"), "1059@users")
         b.run("await page.keyboard.press('Enter')")
         b.text("#panel-title", "1059@users")
+        self.assertEqual(b.run(OPENED)[1], "#lamps/1059%40users")
         b.run("await page.keyboard.press('Escape')")
+        self.assertEqual(b.run(OPENED), [[], "#lamps"])
         self.assertEqual(b.run("return page.evaluate(() => document.activeElement.dataset.key)"), "1059@users")
         # A hint that comes and one that goes.
         s.daemon.reload(extensions_conf=extensions().replace("exten => 1059,", "exten => 1060,"))
@@ -481,6 +493,34 @@ class Screens(Pages):
         self.assertGreater(b.run("return page.evaluate(() => parseFloat(getComputedStyle(document.body).fontSize))"), 20)
         self.assertEqual(b.run(CUT), [])
         b.picture("board-wall")
+
+    def test_what_a_lamp_shows_is_not_cut(self):
+        """Neither the longest state nor one beside a long number, whatever room there is."""
+        s, b = self.server(hints="[mail]\nexten => voicemail-of-alice,hint,Custom:mail\nexten => 1,hint,Custom:mail\n"), self.browser
+        s.daemon.set("Custom:mail", "RINGINUSE")
+        s.daemon.set("Custom:1000", "RINGINUSE")
+        s.daemon.set("Custom:1002", "UNAVAILABLE")
+        self.addCleanup(b.run, "await page.setViewportSize({width: 1280, height: 800})")
+        for width, height in ((320, 568), (390, 844), (480, 800), (1280, 800), (1366, 768), (2400, 1350), (7680, 4320)):
+            with self.subTest(width=width):
+                b.run("await page.setViewportSize({width: $width$, height: $height$})", width=width, height=height)
+                self.visit(s)
+                b.text(self.lamp("1@mail"), "In use, ringing")
+                self.assertEqual(b.run(BEYOND), [])
+
+    def test_an_address_is_kept(self):
+        """What is open is so again after a reload, and closing leads to its lamp."""
+        s, b = self.server(), self.browser
+        self.visit(s)
+        b.run("await page.click($lamp$)", lamp=self.lamp("1003@users"))
+        b.text("#panel .chain", "the hint")
+        b.run("await page.reload()")
+        b.text("#panel .chain", "the hint")
+        b.text(self.lamp("1003@users"), "On hold")
+        self.assertEqual(b.run(OPENED), [["1003@users"], "#lamps/1003%40users"])
+        b.run("await page.click('#panel-close')")
+        self.assertEqual(b.run("return page.evaluate(() => document.activeElement.dataset.key)"), "1003@users")
+        self.assertEqual(b.run(OPENED), [[], "#lamps"])
 
     def test_what_is_cut_off(self):
         """Nothing needs sideways scrolling on a telephone's screen, in no view."""
