@@ -5,6 +5,7 @@
 #include <openssl/err.h>
 
 #include "http/http_internal.h"
+#include "net/tls.h"
 
 /* Nobody is there to be asked. */
 static int no_password(char *out, int room, int writing, void *ctx)
@@ -51,4 +52,12 @@ int certificate_show(SSL *ssl, void *certificate)
     return SSL_CTX_get0_chain_certs(ctx, &chain) == 1 &&
            SSL_use_cert_and_key(ssl, SSL_CTX_get0_certificate(ctx), SSL_CTX_get0_privatekey(ctx),
                                 chain, 1) == 1;
+}
+
+void certificate_event(const SSL *ssl, int where, int result)
+{
+    (void)result;
+    /* Without memory OpenSSL does not get far either. */
+    if (where & SSL_CB_HANDSHAKE_START)
+        (void)!net_tls_guard(ssl);
 }

@@ -518,6 +518,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     switch (reason) {
     case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS:
         SSL_CTX_set_cert_cb(user, certificate_show, &s->certificate);
+        SSL_CTX_set_info_callback(user, certificate_event);
         return 0;
     case LWS_CALLBACK_WSI_CREATE:
         s->connections++;

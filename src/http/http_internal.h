@@ -217,6 +217,8 @@ void page_get(struct exchange *x);
 NODISCARD int certificate_read(SSL_CTX **out, const struct http_settings *s);
 /* A cert_cb of OpenSSL's; its argument is an SSL_CTX **. */
 int certificate_show(SSL *ssl, void *certificate);
+/* An info_callback: nobody has room made for a ClientHello that there is not. */
+void certificate_event(const SSL *ssl, int where, int result);
 
 /* metrics.c */
 void metrics_get(struct exchange *x);

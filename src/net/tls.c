@@ -438,31 +438,6 @@ static int session_resume(struct tls_link *l)
     return r;
 }
 
-/* Whatever OpenSSL reads of the handshake comes by here first. */
-static long on_bytes(BIO *bio, int what, const char *p, size_t n, int argi, long argl, int result,
-                     size_t *read)
-{
-    struct tls_link *l = (struct tls_link *)(void *)BIO_get_callback_arg(bio);
-
-    (void)n;
-    (void)argi;
-    (void)argl;
-    if (what != (BIO_CB_READ | BIO_CB_RETURN) || result <= 0 ||
-        tls_hello_look(&l->hello, (struct str){ p, *read }, SSL_version(l->ssl) == TLS1_3_VERSION))
-        return result;
-    snprintf(l->why, sizeof(l->why), "its ClientHello claims to be longer than any is");
-    BIO_clear_retry_flags(bio);
-    return -1;
-}
-
-static void bytes_watch(struct tls_link *l)
-{
-    BIO *bio = SSL_get_rbio(l->ssl);
-
-    BIO_set_callback_arg(bio, (char *)l);
-    BIO_set_callback_ex(bio, on_bytes);
-}
-
 int tls_link_create(struct tls_link **out, const struct tls_link_spec *spec)
 {
     struct addr literal;
@@ -497,7 +472,7 @@ int tls_link_create(struct tls_link **out, const struct tls_link_spec *spec)
         SSL_set_verify(l->ssl, l->tls->client_mode, NULL);
         SSL_set_max_cert_list(l->ssl, CLIENT_CERTIFICATES_MAX);
         SSL_set_accept_state(l->ssl);
-        bytes_watch(l);
+        tls_hello_watch(&l->hello, l->ssl);
     }
     *out = l;
     return 0;
@@ -553,7 +528,9 @@ static int judge(struct tls_link *l, int result, enum tls_wish *wish)
     case SSL_ERROR_SYSCALL:
         l->dead = true;
         ERR_clear_error();
-        return l->why[0] ? -EPROTO : saved ? -saved : -ECONNRESET;
+        if (l->hello.refused)
+            snprintf(l->why, sizeof(l->why), "its ClientHello claims to be longer than any is");
+        return l->hello.refused ? -EPROTO : saved ? -saved : -ECONNRESET;
     default:
         l->dead = true;
         reason_keep(l);
@@ -574,7 +551,7 @@ int tls_link_handshake(struct tls_link *l)
         return r == -EAGAIN ? (int)wish : r ? r : -ECONNRESET;
     }
     l->done = true;
-    BIO_set_callback_ex(SSL_get_rbio(l->ssl), NULL);
+    tls_hello_ignore(l->ssl);
     if (!l->client)
         return names_client(l);
     if (l->tls->verify_server && !names_server(l)) {

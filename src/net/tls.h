@@ -3,6 +3,8 @@
  * peers. Counted and immutable: connections go on with what they began with. Threads: any; made by
  * one that may read files. */
 #pragma once
+#include <openssl/types.h>
+
 #include "base/buf.h"
 
 struct net_tls; /* opaque: see tls.c */
@@ -29,3 +31,8 @@ NODISCARD int net_tls_create(struct net_tls **out, const struct net_tls_spec *sp
                              const char **option, struct buf *why);
 struct net_tls *net_tls_ref(struct net_tls *t);
 void net_tls_unref(struct net_tls *t); /* NULL is fine */
+
+/* For who has connections of OpenSSL's in other hands: one that begins a handshake as a server now,
+ * and again. It fails when the ClientHello claims more than any has, for which OpenSSL would make
+ * room. 0 or -ENOMEM. */
+NODISCARD int net_tls_guard(const SSL *ssl);

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "net/tls_hello.h"
 
+#include <openssl/ssl.h>
+#include <stdlib.h>
+
+#include "net/tls.h"
+
 enum { CHANGE_CIPHER_SPEC = 20, HANDSHAKE = 22 }; /* records: RFC 8446 section 5.1 */
 enum { CLIENT_HELLO = 1 };
 
@@ -65,4 +70,53 @@ bool tls_hello_look(struct tls_hello *h, struct str bytes, bool is_13)
             record_begin(h, is_13);
     }
     return true;
+}
+
+/* ---- OpenSSL's ---- */
+
+static long on_bytes(BIO *bio, int what, const char *p, size_t n, int argi, long argl, int result,
+                     size_t *read)
+{
+    struct tls_hello *h = (struct tls_hello *)(void *)BIO_get_callback_arg(bio);
+
+    (void)n;
+    (void)argi;
+    (void)argl;
+    if (what == BIO_CB_FREE && h->owned)
+        free(h);
+    if (what != (BIO_CB_READ | BIO_CB_RETURN) || result <= 0 ||
+        tls_hello_look(h, (struct str){ p, *read }, SSL_version(h->ssl) == TLS1_3_VERSION))
+        return result;
+    h->refused = true;
+    BIO_clear_retry_flags(bio);
+    return -1;
+}
+
+void tls_hello_watch(struct tls_hello *h, const SSL *ssl)
+{
+    BIO *bio = SSL_get_rbio(ssl);
+
+    h->ssl = ssl;
+    BIO_set_callback_arg(bio, (char *)h);
+    BIO_set_callback_ex(bio, on_bytes);
+}
+
+void tls_hello_ignore(const SSL *ssl)
+{
+    BIO_set_callback_ex(SSL_get_rbio(ssl), NULL);
+}
+
+int net_tls_guard(const SSL *ssl)
+{
+    struct tls_hello *h;
+
+    if (BIO_get_callback_ex(SSL_get_rbio(ssl)))
+        return 0;
+    h = calloc(1, sizeof(*h));
+    if (!h)
+        return -ENOMEM;
+    h->owned = true;
+    tls_hello_watch(h, ssl);
+    // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the BIO has it, and its end is the end of it
+    return 0;
 }

@@ -594,6 +594,28 @@ class Http(unittest.TestCase):
             s.daemon.tool("reload")
             wait_for("plain HTTP", lambda: answers(s))
 
+    def test_long_hello(self):
+        """Nobody has room made for a ClientHello that there is not."""
+        authority = test_tls.Authority()
+        self.addCleanup(authority.end)
+        certificate, key = authority.make("server", "IP:127.0.0.1")
+        with Server(f"tls_cert_file = {certificate}\ntls_key_file = {key}") as s:
+            stays = socket.create_connection(("127.0.0.1", s.http_port))
+            self.addCleanup(stays.close)
+            stays.sendall(b"\x16\x03\x01\x00\x04\x01\x00\x40\x00")
+            with socket.create_connection(("127.0.0.1", s.http_port), timeout=5) as long:  # patience is 10 s
+                long.sendall(b"\x16\x03\x01\x00\x04\x01\x00\x40\x01")
+                self.assertEqual(long.recv(1), b"")
+            for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+                context = test_tls.client_context(authority, version=version)
+                connection = http.client.HTTPSConnection("127.0.0.1", s.http_port, context=context, timeout=harness.PATIENCE)
+                for _ in range(2):
+                    connection.request("GET", "/health/live")
+                    self.assertEqual(connection.getresponse().read() and connection.sock.version(), version.name.replace("v1_", "v1."))
+                connection.close()
+            stays.settimeout(0.1)
+            self.assertRaises(TimeoutError, stays.recv, 1)
+
     def test_one_after_the_other(self):
         """The next one comes as soon as the answer is out."""
         with Server() as s:
