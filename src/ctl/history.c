@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* What has happened: as the journal has it, and what happens from now on. */
-#include "ctl/ctl_internal.h"
-
+#include "ctl/subject.h"
 #include "feed/change_json.h"
 
 #include <stdio.h>
@@ -10,7 +9,6 @@ enum {
     LIMIT_DEFAULT = 100,
     LIMIT_MAX = 100000,
     CHAIN_MAX = 1000,
-    NAMES_MAX = 100, /* of one hint */
     CAUSES_MAX = 16, /* of what one name means */
 };
 
@@ -128,8 +126,31 @@ struct moment { /* what is looked for in the journal */
         uint64_t told, there;    /* of what it led to */
     } causes[CAUSES_MAX], chain; /* chain: the one that is told */
     size_t n_causes;
-    char hint[1024];
+    struct buf hinted; /* what its hints name, a line each */
 };
+
+static void moment_init(struct moment *m, struct ctl_request *q, struct journal *journal)
+{
+    *m = (struct moment){ .q = q, .journal = journal };
+    buf_init(&m->hinted, 1 << 20);
+}
+
+static void hint_add(struct moment *m, struct str hint)
+{
+    while (hint.n) {
+        char room[NAME_MAX_LEN];
+        struct buf name;
+        size_t end = 0;
+
+        while (end < hint.n && hint.p[end] != '&' && hint.p[end] != ',')
+            end++;
+        buf_init_on(&name, room, sizeof(room));
+        if (state_name_print(&name, str_sub(hint, 0, end)) == 0 &&
+            !str_is_line(buf_str(&name), buf_str(&m->hinted)))
+            search_add_line(&m->hinted, buf_str(&name));
+        hint = str_sub(hint, end + 1, hint.n);
+    }
+}
 
 static void cause_add(struct moment *m, uint64_t run, uint64_t cause)
 {
@@ -149,8 +170,7 @@ static int on_snapshot(void *ctx, const struct journal_row *r)
 
     m->found = true;
     cause_add(m, r->run, r->cause);
-    if (hint)
-        snprintf(m->hint, sizeof(m->hint), "%s", hint);
+    hint_add(m, str_of(hint));
     json_decref(detail);
     add_row(m->q, "resource", r);
     return 0;
@@ -212,7 +232,7 @@ static int chains_find(struct moment *m)
                                                          .cause = m->chain.cause,
                                                          .until_ms = m->at_ms,
                                                          .names = buf_str(&m->q->of.names),
-                                                         .hint = str_of(m->hint),
+                                                         .hinted = buf_str(&m->hinted),
                                                          .members = buf_str(&m->q->of.members),
                                                          .lists = buf_str(&m->q->of.lists),
                                                          .limit = CHAIN_MAX },
@@ -242,21 +262,14 @@ static int last_find(struct moment *m, struct str name, unsigned kinds, journal_
 /* The last word about each mailbox, and each device and provider of the hint. */
 static int said_find(struct moment *m)
 {
-    struct str rest = str_of(m->hint), mailboxes = buf_str(&m->q->of.mailboxes);
+    struct str hinted = buf_str(&m->hinted), mailboxes = buf_str(&m->q->of.mailboxes);
     int r = 0;
 
     while (mailboxes.n && r == 0)
         r = last_find(m, str_next(&mailboxes, '\n'), CHANGE_BIT(CHANGE_MAILBOX), on_said);
-
-    for (unsigned i = 0; rest.n && i < NAMES_MAX && r == 0; i++) {
-        size_t end = 0;
-
-        while (end < rest.n && rest.p[end] != '&' && rest.p[end] != ',')
-            end++;
-        r = last_find(m, str_trim(str_sub(rest, 0, end)),
+    while (hinted.n && r == 0)
+        r = last_find(m, str_next(&hinted, '\n'),
                       CHANGE_BIT(CHANGE_DEVICE) | CHANGE_BIT(CHANGE_PRESENCE), on_said);
-        rest = str_sub(rest, end + 1, rest.n);
-    }
     return r;
 }
 
@@ -271,7 +284,7 @@ static int on_later(void *ctx, const struct journal_row *r)
     struct json row;
 
     if (resource && former && !json_object_get(detail, "package")) {
-        snprintf(m->hint, sizeof(m->hint), "%s", hint ? hint : "");
+        hint_add(m, str_of(hint));
         row = request_row(m->q);
         json_add_str(&row, "part", STR("resource"));
         json_add_str(&row, "resource", str_of(resource));
@@ -329,7 +342,7 @@ static void tell_unchanged(struct moment *m, const struct snapshot *s)
     json_add_u64(&row, "since_ms", s->since_wall_ms);
     request_row_end(m->q, &row);
     m->found = true;
-    snprintf(m->hint, sizeof(m->hint), "%.*s", STR_FMT(s->hint));
+    hint_add(m, s->hint);
 }
 
 static int resources_find(struct moment *m)
@@ -371,9 +384,10 @@ static int watchers_find(struct moment *m, struct str names)
 static void moment_run(struct ctl_job *job, void *subject)
 {
     struct ctl_request *q = request_of(job);
-    struct moment m = { .q = q, .journal = subject };
+    struct moment m;
     int r;
 
+    moment_init(&m, q, subject);
     if (!time_given(q, "at_ms", &m.at_ms))
         return;
     r = resources_find(&m);
@@ -381,15 +395,20 @@ static void moment_run(struct ctl_job *job, void *subject)
     r = r ? r : members_find(&m);
     r = r ? r : chains_find(&m);
     r = r ? r : watchers_find(&m, buf_str(&q->of.names));
-    tell_outcome(q, r);
+    if (m.hinted.error)
+        request_fail(q, "failed", "there is no memory");
+    else
+        tell_outcome(q, r);
+    buf_fini(&m.hinted);
 }
 
 void history_chain(struct ctl_job *job, void *journal)
 {
     struct ctl_request *q = request_of(job);
-    struct moment m = { .q = q, .journal = journal };
+    struct moment m;
     int r;
 
+    moment_init(&m, q, journal);
     for (size_t i = 0; i < q->of.n; i++) {
         const struct snapshot *s = q->of.all[i].snapshot;
 
@@ -397,9 +416,10 @@ void history_chain(struct ctl_job *job, void *journal)
             continue;
         cause_add(&m, journal_run(journal), s->cause.number);
         if (s->has_hint)
-            snprintf(m.hint, sizeof(m.hint), "%.*s", STR_FMT(s->hint));
+            hint_add(&m, s->hint);
     }
     r = chains_find(&m);
+    buf_fini(&m.hinted);
     if (r == JOURNAL_FAILS)
         tell_outcome(q, r);
 }

@@ -537,7 +537,7 @@ int journal_chain(struct journal *j, const struct journal_chain_query *q, journa
     sqlite3_bind_int64(st, 3, q->until_ms ? (int64_t)q->until_ms : INT64_MAX);
     bind_text(st, 4, q->names);
     sqlite3_bind_int64(st, 5, file_kinds(CHANGES_BEFORE));
-    bind_text(st, 6, q->hint);
+    bind_text(st, 6, q->hinted);
     sqlite3_bind_int64(st, 7, q->limit);
     sqlite3_bind_int64(st, 8, file_kinds(CHANGES_OF_MEMBERS));
     bind_text(st, 9, q->members);

@@ -75,7 +75,7 @@ struct journal_chain_query { /* borrowed */
     uint64_t run, cause;
     uint64_t until_ms;  /* included; 0: no end */
     struct str names;   /* of what is asked about, a line each */
-    struct str hint;    /* of the same */
+    struct str hinted;  /* a line each: devices and providers that its hints name */
     struct str members; /* a line each: what resource lists among that show */
     struct str lists;   /* likewise: resource lists that show it */
     uint32_t limit;

@@ -67,14 +67,15 @@ static const char *const texts[STATEMENTS] = {
         "SELECT " ROW ", total FROM (SELECT change.id AS id, at_ms, run, cause, kind, detail,"
         " count(*) OVER () AS total FROM change JOIN name ON name.id = change.name"
         " WHERE run = ?1 AND cause = ?2 AND cause > 0 AND at_ms <= ?3"
-        " AND (" IS_LINE_OF("?4") " OR (?5 >> kind) & 1"
-                                  " OR ((?8 >> kind) & 1 AND " IS_LINE_OF(
-                                      "?9") ")"
-                                            " OR ((?10 >> kind) & 1 AND " IS_LINE_OF(
-                                                "?11") "))"
-                                                       " ORDER BY NOT " IS_LINE_OF(
-                                                           "?4") ", instr(?6, text) = 0, change.id "
-                                                                 "LIMIT ?7) ORDER BY id",
+        " AND (" IS_LINE_OF(
+            "?4") " OR (?5 >> kind) & 1"
+                  " OR ((?8 >> kind) & 1 AND " IS_LINE_OF(
+                      "?9") ")"
+                            " OR ((?10 >> kind) & 1 AND " IS_LINE_OF(
+                                "?11") "))"
+                                       " ORDER BY NOT " IS_LINE_OF("?4") ", NOT " IS_LINE_OF(
+                                           "?6") ", change.id "
+                                                 "LIMIT ?7) ORDER BY id",
     [STATEMENT_WATCHERS] =
         "SELECT " ROW " FROM change WHERE id IN (SELECT max(id) FROM"
         " (SELECT id, detail FROM change WHERE name = (SELECT name.id FROM name WHERE text = ?1)"

@@ -167,14 +167,15 @@ static int add_number(void *ctx, const struct journal_row *row)
 
 static void chain_of_1000(struct question *q, uint64_t until_ms, uint32_t limit)
 {
-    q->result = journal_chain(q->t->journal,
-                              &(struct journal_chain_query){ .run = journal_run(q->t->journal),
-                                                             .cause = 7,
-                                                             .until_ms = until_ms,
-                                                             .names = STR("1000@users"),
-                                                             .hint = STR("Custom:lamp&Custom:none"),
-                                                             .limit = limit },
-                              add_number, q);
+    q->result =
+        journal_chain(q->t->journal,
+                      &(struct journal_chain_query){ .run = journal_run(q->t->journal),
+                                                     .cause = 7,
+                                                     .until_ms = until_ms,
+                                                     .names = STR("1000@users"),
+                                                     .hinted = STR("Custom:lamps\nCustom:lamp"),
+                                                     .limit = limit },
+                      add_number, q);
 }
 
 static void run_chain_of_1000(struct question *q)

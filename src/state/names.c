@@ -29,6 +29,16 @@ int name_normalise(struct str *out, struct str name, struct name_room *room)
     return 0;
 }
 
+int state_name_print(struct buf *out, struct str name)
+{
+    struct name_room room;
+    int r = name_normalise(&name, name, &room);
+
+    if (r == 0)
+        buf_add(out, name);
+    return r;
+}
+
 bool name_equal(struct str a, struct str b)
 {
     size_t label;

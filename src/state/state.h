@@ -190,6 +190,9 @@ NODISCARD int state_dialplan_apply(struct state_core *core, struct dialplan *dp)
 
 /* Can there be a resource of that name? Extensions have 1 to 79 bytes, and are no patterns. */
 bool state_name_is_possible(const struct resource_name *name);
+/* The name of a device or a provider as it is kept and told: "custom:lamp " is "Custom:lamp". 0;
+ * STATE_BAD_NAME: it is none, and nothing is added. */
+NODISCARD int state_name_print(struct buf *out, struct str name);
 /* Are these names of one device, or of one provider? */
 bool state_names_equal(struct str a, struct str b);
 /* How names are compared: in extensions that are numbers dashes are for the eye only, in others,

@@ -381,6 +381,18 @@ class Explain(unittest.TestCase):
             wait_for("the end", lambda: "ended" in [r.get("what") for r in d.tool("history", "1000@users")])
             d.tool("history", "1000@users", "--limit", "0", plain=True, status=2)
 
+    def test_what_a_hint_names_however_it_is_written(self):
+        """In any spelling, and in a long hint, too."""
+        names = ["custom:first ", *(f" Custom:other{i:03}" for i in range(120)), "CUSTOM:last"]
+        with self.daemon(JOURNAL) as d:
+            d.set("Custom:first", "INUSE")
+            d.set("Custom:last", "RINGING")
+            d.tool("presencestate", "change", "CustomPresence:p", "away")
+            d.reload(extensions_conf=EXTENSIONS + f"[more]\nexten => 1000,hint,{'&'.join(names)},custompresence:p\n")
+            said = wait_for("the past", lambda: [
+                s for s in [parts(d.tool("explain", "1000@more", "--at", "0s"), "said")] if len(s) == 3])[0]
+            self.assertEqual([r.get("device", r.get("provider")) for r in said], ["Custom:first", "Custom:last", "CustomPresence:p"])
+
     def test_other_lamps_of_the_same_cause(self):
         """A reload makes many lamps at once: each has its own."""
         with self.daemon(JOURNAL) as d:
