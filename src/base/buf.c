@@ -324,6 +324,21 @@ void buf_add_printable(struct buf *b, struct str s, const char *kept)
     }
 }
 
+void buf_add_utf8(struct buf *b, struct str s)
+{
+    if (str_is_utf8(s)) {
+        buf_add(b, s);
+        return;
+    }
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned c = (unsigned char)s.p[i];
+
+        if (c >= 0x80)
+            buf_add_char(b, (char)(0xc0 | c >> 6));
+        buf_add_char(b, (char)(c < 0x80 ? c : 0x80 | (c & 0x3f)));
+    }
+}
+
 void buf_add_percent(struct buf *b, struct str s, const bool keep[256])
 {
     static const char digits[] = "0123456789ABCDEF"; /* upper case: RFC 3986 section 2.1 */

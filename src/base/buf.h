@@ -50,6 +50,9 @@ void buf_add_u64(struct buf *b, uint64_t value);              /* decimal */
 void buf_add_hex(struct buf *b, const void *bytes, size_t n); /* lower case */
 void hex_u64(char out[16], uint64_t value);                   /* all sixteen digits, lower case */
 void buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Text whose encoding nobody tells: where it is no UTF-8 it is taken for ISO 8859-1, and becomes
+ * UTF-8. */
+void buf_add_utf8(struct buf *b, struct str s);
 /* Text for XML content or attribute values: < > " & ' become named entities, CR and LF become &#13;
  * and &#10;, bytes that XML 1.0 cannot carry (control characters, broken UTF-8) become '?'. */
 void buf_add_xml(struct buf *b, struct str s);

@@ -347,15 +347,34 @@ static void test_column(void **state)
     buf_fini(&b);
 }
 
+static void test_utf8(void **state)
+{
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, 100);
+    buf_add_utf8(&b, STR("J\xc3\xb6rg "));
+    buf_add_utf8(&b, STR("J\xf6rg \x80\xff"));
+    assert_buf(&b, STR("J\xc3\xb6rg J\xc3\xb6rg \xc2\x80\xc3\xbf"));
+    buf_fini(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_heap_growth),  cmocka_unit_test(test_error_sticks),
-        cmocka_unit_test(test_zero_ceiling), cmocka_unit_test(test_take),
-        cmocka_unit_test(test_numbers),      cmocka_unit_test(test_printf),
-        cmocka_unit_test(test_escapes),      cmocka_unit_test(test_escapes_at_ceiling),
-        cmocka_unit_test(test_printable),    cmocka_unit_test(test_printable_bytes),
-        cmocka_unit_test(test_percent),      cmocka_unit_test(test_column),
+        cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_heap_growth),
+        cmocka_unit_test(test_error_sticks),
+        cmocka_unit_test(test_zero_ceiling),
+        cmocka_unit_test(test_take),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_printf),
+        cmocka_unit_test(test_escapes),
+        cmocka_unit_test(test_escapes_at_ceiling),
+        cmocka_unit_test(test_printable),
+        cmocka_unit_test(test_printable_bytes),
+        cmocka_unit_test(test_percent),
+        cmocka_unit_test(test_column),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -136,6 +136,36 @@ size_t str_utf8_length(struct str s)
     return length;
 }
 
+/* How much of it is ASCII, which is nearly all of nearly every message. */
+static size_t ascii_length(struct str s)
+{
+    const uint64_t high = 0x8080808080808080u;
+    uint64_t word = 0;
+    size_t n = 0;
+
+    while (s.n - n >= sizeof(word)) {
+        memcpy(&word, s.p + n, sizeof(word));
+        if (word & high)
+            break;
+        n += sizeof(word);
+    }
+    while (n < s.n && !(s.p[n] & 0x80))
+        n++;
+    return n;
+}
+
+bool str_is_utf8(struct str s)
+{
+    for (s = str_sub(s, ascii_length(s), s.n); s.n; s = str_sub(s, ascii_length(s), s.n)) {
+        size_t n = str_utf8_length(s);
+
+        if (!n)
+            return false;
+        s = str_sub(s, n, s.n);
+    }
+    return true;
+}
+
 int str_to_u64(uint64_t *out, struct str s)
 {
     uint64_t value = 0;

@@ -135,6 +135,7 @@ bool str_is_line(struct str s, struct str lines);
 
 /* Bytes of the well-formed UTF-8 character that `s` begins with; 0: there is none. */
 size_t str_utf8_length(struct str s);
+bool str_is_utf8(struct str s);
 
 /* Decimal, all of `s`. -EINVAL when it is empty or has anything but digits, -ERANGE when it does
  * not fit. */

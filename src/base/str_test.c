@@ -176,6 +176,9 @@ static void test_utf8_length(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         assert_int_equal(str_utf8_length(cases[i].s), cases[i].length);
+    assert_true(str_is_utf8(STR_EMPTY));
+    assert_true(str_is_utf8(STR("a long enough one: \xc3\xb6 and \xe2\x82\xac")));
+    assert_false(str_is_utf8(STR("a long enough one: \xf6 and \xe2\x82\xac")));
 }
 
 static void test_numbers(void **state)

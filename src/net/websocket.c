@@ -9,36 +9,6 @@ static bool is_control(unsigned opcode)
     return opcode >= WEBSOCKET_CLOSE;
 }
 
-/* How much of it is ASCII, which is nearly all of nearly every message. */
-static size_t ascii_length(struct str s)
-{
-    const uint64_t high = 0x8080808080808080u;
-    uint64_t word = 0;
-    size_t n = 0;
-
-    while (s.n - n >= sizeof(word)) {
-        memcpy(&word, s.p + n, sizeof(word));
-        if (word & high)
-            break;
-        n += sizeof(word);
-    }
-    while (n < s.n && !(s.p[n] & 0x80))
-        n++;
-    return n;
-}
-
-static bool is_utf8(struct str s)
-{
-    for (s = str_sub(s, ascii_length(s), s.n); s.n; s = str_sub(s, ascii_length(s), s.n)) {
-        size_t n = str_utf8_length(s);
-
-        if (!n)
-            return false;
-        s = str_sub(s, n, s.n);
-    }
-    return true;
-}
-
 static int broken(struct websocket_frame *out, enum websocket_code code, const char *why)
 {
     out->code = (uint16_t)code;
@@ -167,7 +137,7 @@ static int end_close(struct websocket_frame *out)
     out->code = (uint16_t)number_at((const unsigned char *)out->payload.p, 2);
     if (!code_is_valid(out->code))
         return broken(out, WEBSOCKET_PROTOCOL, "A close frame has a code that there is not");
-    if (!is_utf8(str_sub(out->payload, 2, out->payload.n)))
+    if (!str_is_utf8(str_sub(out->payload, 2, out->payload.n)))
         return broken(out, WEBSOCKET_NOT_UTF8, "The reason of a close frame is not UTF-8");
     return WEBSOCKET_CONTROL;
 }
@@ -187,7 +157,7 @@ static int end_frame(struct websocket *w, struct websocket_bytes *b, struct webs
     w->message = 0;
     out->payload = (struct str){ b->p + b->begin, b->decoded - b->begin };
     b->begin = b->decoded = b->raw;
-    return text && !is_utf8(out->payload)
+    return text && !str_is_utf8(out->payload)
                ? broken(out, WEBSOCKET_NOT_UTF8, "A text message is not UTF-8")
                : 0;
 }
@@ -224,5 +194,5 @@ struct str websocket_head(char room[WEBSOCKET_HEAD_MAX], enum websocket_opcode o
 
 enum websocket_opcode websocket_opcode_for(struct str message)
 {
-    return is_utf8(message) ? WEBSOCKET_TEXT : WEBSOCKET_BINARY;
+    return str_is_utf8(message) ? WEBSOCKET_TEXT : WEBSOCKET_BINARY;
 }

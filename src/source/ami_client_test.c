@@ -637,6 +637,23 @@ static void test_send_fails(void **state)
     bench_fini(&b);
 }
 
+/* Of an Asterisk whose files are in ISO 8859-1: its device is that of a hint in the same encoding,
+ * and can be named in UTF-8. */
+static void test_latin1(void **state)
+{
+    static const struct source_settings s = { .protocol = SOURCE_AMI };
+    const struct resource_name name = { .context = STR("users"), .extension = STR("1000") };
+    struct bench b;
+
+    (void)state;
+    begin(&b, &s);
+    bench_hint(&b, "1000", "PJSIP/J\xf6rg", "200", "PJSIP/bob");
+    hear(&b, DEVICE("PJSIP/J\xf6rg", "INUSE"));
+    assert_device(&b, "PJSIP/J\xc3\xb6rg", DEVICE_INUSE);
+    assert_int_equal(state_find(b.core, &name)->state, EXTENSION_INUSE);
+    bench_fini(&b);
+}
+
 /* ---- calls ---- */
 
 #define SNAPSHOT(prefix, channel, state, number, connected, unique)                         \
@@ -960,6 +977,7 @@ int main(void)
         cmocka_unit_test(test_back_in_the_middle),
         cmocka_unit_test(test_stale_until_read),
         cmocka_unit_test(test_send_fails),
+        cmocka_unit_test(test_latin1),
         cmocka_unit_test(test_calls),
         cmocka_unit_test(test_calls_again),
         cmocka_unit_test(test_calls_no_more),

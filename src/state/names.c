@@ -13,11 +13,16 @@ int name_normalise(struct str *out, struct str name, struct name_room *room)
 {
     static const struct str labels[] = { STR_INIT("Custom"), STR_INIT("CustomPresence") };
     struct str label;
+    struct buf b;
 
     name = str_trim(name);
-    if (name.n == 0 || name.n > NAME_MAX_LEN || str_has_controls(name))
+    if (name.n == 0 || str_has_controls(name))
         return STATE_BAD_NAME;
-    memcpy(room->text, name.p, name.n);
+    buf_init_on(&b, room->text, sizeof(room->text));
+    buf_add_utf8(&b, name);
+    if (b.error)
+        return STATE_BAD_NAME;
+    name = buf_str(&b);
     label = name_label(name);
     for (size_t i = 0; i < ARRAY_LEN(labels); i++)
         if (label.n && str_equal_nocase(label, labels[i])) {
@@ -25,7 +30,7 @@ int name_normalise(struct str *out, struct str name, struct name_room *room)
                 return STATE_BAD_NAME;
             memcpy(room->text, labels[i].p, labels[i].n);
         }
-    *out = (struct str){ room->text, name.n };
+    *out = name;
     return 0;
 }
 

@@ -5,8 +5,10 @@
 #include "base/map.h"
 #include "state/pattern.h"
 
-/* The name as it is kept: trimmed, with our own labels spelt "Custom:" and "CustomPresence:". 0 or
- * STATE_BAD_NAME: it is empty, too long, or has control characters, which records separate with. */
+/* The name as it is kept: trimmed, in UTF-8, with our own labels spelt "Custom:" and
+ * "CustomPresence:". 0 or STATE_BAD_NAME: it is empty, too long, or has control characters, which
+ * records separate with. A device of a PBX whose files are in ISO 8859-1 is thus the same as that
+ * of a command, which cannot be in that. */
 struct name_room {
     char text[NAME_MAX_LEN];
 };

@@ -104,9 +104,9 @@ enum state_outcome {
 
 /* One source says what a device does. Sources aggregate: several sources of one device are combined
  * like the devices of a hint. Names starting "Custom:" in any case are kept as "Custom:...",
- * blanks around a name are no part of it; the label before a ':' counts in any case, the rest as it
- * is written. A source's name has 79 bytes at most, too. 0, STATE_UNCHANGED, STATE_BAD_NAME,
- * -ENOMEM. */
+ * blanks around a name are no part of it, and one that is no UTF-8 is taken for ISO 8859-1; the
+ * label before a ':' counts in any case, the rest as it is written. A source's name has 79 bytes at
+ * most, too. 0, STATE_UNCHANGED, STATE_BAD_NAME, -ENOMEM. */
 NODISCARD int state_device_set(struct state_core *core, struct str source, struct str device,
                                enum device_state state);
 /* The same as it was said before the process began: at that time, or now if that is to come. */

@@ -80,6 +80,9 @@ static void test_names(void **state)
     name[80] = '\0';
     assert_int_equal(report(t, name, "INUSE"), STATE_BAD_NAME);
     assert_int_equal(report_from(t, name, "PJSIP/a", "INUSE"), STATE_BAD_NAME);
+    name[79] = '\0';
+    name[78] = '\xf6'; /* of two bytes in UTF-8 */
+    assert_int_equal(report(t, name, "INUSE"), STATE_BAD_NAME);
     buf_reset(&t->events);
     report(t, "cUSTOM:Lamp/1", "INUSE");
     report(t, "Custom:Lamp/1", "BUSY");
@@ -89,9 +92,12 @@ static void test_names(void **state)
     report(t, "mwi:box", "INUSE");
     report(t, "SIP/a:b", "INUSE"); /* no label behind a slash */
     report(t, "sip/a:b", "BUSY");
+    report(t, "Queue:\xc4nderung", "INUSE");
+    report(t, "queue:\xc3\x84nderung", "BUSY");
     assert_events(t, "Custom:Lamp/1 INUSE\nCustom:Lamp/1 BUSY\nCustom:lamp/1 BUSY\n"
                      "MWI:Box INUSE\nMWI:Box NOT_INUSE\nmwi:box INUSE\n"
-                     "SIP/a:b INUSE\nsip/a:b BUSY\n");
+                     "SIP/a:b INUSE\nsip/a:b BUSY\n"
+                     "Queue:\xc3\x84nderung INUSE\nQueue:\xc3\x84nderung BUSY\n");
 }
 
 static void defaults(struct testing *t, const char *text)
