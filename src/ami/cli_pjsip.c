@@ -138,19 +138,20 @@ static bool remember_like(struct ami_session *s, const struct str *arguments, si
     return !n || like.n;
 }
 
-static void run_inbound(struct ami_session *s, const struct str *arguments, size_t n)
+static bool is_outbound(const struct ami_session *s)
 {
-    if (remember_like(s, arguments, n))
-        session_ask(s, question("subscriptions"), answer_subscriptions);
+    return str_ends(str_of(s->command->words), STR(" outbound"));
 }
 
-/* We subscribe to nobody. */
-static void run_outbound(struct ami_session *s, const struct str *arguments, size_t n)
+static json_t *question_of(const struct ami_session *s)
 {
-    static const struct ami_answer none = { .error = NULL };
+    return question(is_outbound(s) ? "subscriptions.outbound" : "subscriptions");
+}
 
+static void run_subscriptions(struct ami_session *s, const struct str *arguments, size_t n)
+{
     if (remember_like(s, arguments, n))
-        answer_subscriptions(s, &none);
+        session_ask(s, question_of(s), answer_subscriptions);
 }
 
 static void parameter(struct buf *b, struct str name, struct str value)
@@ -195,15 +196,7 @@ static void answer_subscription(struct ami_session *s, const struct ami_answer *
 static void run_subscription(struct ami_session *s, const struct str *arguments, size_t n)
 {
     session_remember(s, arguments, n);
-    session_ask(s, question("subscriptions"), answer_subscription);
-}
-
-static void run_outbound_one(struct ami_session *s, const struct str *arguments, size_t n)
-{
-    static const struct ami_answer none = { .error = NULL };
-
-    session_remember(s, arguments, n);
-    answer_subscription(s, &none);
+    session_ask(s, question_of(s), answer_subscription);
 }
 
 /* ---- objects ---- */
@@ -651,17 +644,17 @@ static void run_logger(struct ami_session *s, const struct str *arguments, size_
     }
 
 static const struct cli_command commands[] = {
-    { "pjsip show subscriptions inbound", 0, 2, run_inbound,
+    { "pjsip show subscriptions inbound", 0, 2, run_subscriptions,
       "pjsip show subscriptions inbound [like <regex>]" },
-    { "pjsip show subscriptions outbound", 0, 2, run_outbound,
+    { "pjsip show subscriptions outbound", 0, 2, run_subscriptions,
       "pjsip show subscriptions outbound [like <regex>]" },
-    { "pjsip list subscriptions inbound", 0, 2, run_inbound,
+    { "pjsip list subscriptions inbound", 0, 2, run_subscriptions,
       "pjsip list subscriptions inbound [like <regex>]" },
-    { "pjsip list subscriptions outbound", 0, 2, run_outbound,
+    { "pjsip list subscriptions outbound", 0, 2, run_subscriptions,
       "pjsip list subscriptions outbound [like <regex>]" },
     { "pjsip show subscription inbound", 1, 1, run_subscription,
       "pjsip show subscription inbound <call-id>" },
-    { "pjsip show subscription outbound", 1, 1, run_outbound_one,
+    { "pjsip show subscription outbound", 1, 1, run_subscription,
       "pjsip show subscription outbound <call-id>" },
     OBJECTS("endpoints", "endpoint", run_endpoints),
     OBJECTS("transports", "transport", run_transports),

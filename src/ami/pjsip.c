@@ -49,7 +49,7 @@ void subscription_fields(struct buf *b, const struct ami_server *a, const json_t
 
     buf_init_on(&event_state, rooms[0], sizeof(rooms[0]));
     buf_init_on(&caller, rooms[1], sizeof(rooms[1]));
-    add(b, STR("Role"), STR("Notifier"));
+    add(b, STR("Role"), answer_text(row, "role").n ? STR("Subscriber") : STR("Notifier"));
     add(b, STR("Endpoint"), answer_text(row, "endpoint"));
     add(b, STR("Callid"), answer_text(row, "call_id"));
     add(b, STR("State"), upper(answer_text(row, "state"), &event_state));
@@ -119,12 +119,28 @@ void action_subscriptions_inbound(struct ami_session *s, const struct ami_messag
     session_ask(s, question("subscriptions"), answer_subscriptions);
 }
 
-/* We subscribe to nobody. */
+static void answer_outbound(struct ami_session *s, const struct ami_answer *a)
+{
+    size_t n = json_array_size(a->rows);
+
+    if (a->error) {
+        session_fail(s, "%.*s", STR_FMT(a->message));
+        return;
+    }
+    session_list_begin(s, "Following are Events for each outbound Subscription");
+    for (size_t i = 0; i < n; i++) {
+        struct buf *b = session_list_event(s, "OutboundSubscriptionDetail");
+
+        subscription_fields(b, s->server, json_array_get(a->rows, i), STR_EMPTY, ami_add);
+        ami_end(b);
+    }
+    session_list_end(s, "OutboundSubscriptionDetailComplete", n);
+}
+
 void action_subscriptions_outbound(struct ami_session *s, const struct ami_message *m)
 {
     (void)m;
-    session_list_begin(s, "Following are Events for each outbound Subscription");
-    session_list_end(s, "OutboundSubscriptionDetailComplete", 0);
+    session_ask(s, question("subscriptions.outbound"), answer_outbound);
 }
 
 /* ---- lists ---- */

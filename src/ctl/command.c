@@ -252,6 +252,11 @@ static void command_subscriptions(struct ctl_request *q)
     request_on_workers(q, worker_subscriptions, request_done);
 }
 
+static void command_subscriptions_outbound(struct ctl_request *q)
+{
+    request_on_workers(q, worker_subscriptions_outbound, request_done);
+}
+
 static void command_subscription_import(struct ctl_request *q)
 {
     post_to_workers(q, &(struct ctl_job){
@@ -739,6 +744,7 @@ static const struct {
     { "contexts", command_contexts },
     { "global.get", command_global_get },
     { "subscriptions", command_subscriptions },
+    { "subscriptions.outbound", command_subscriptions_outbound },
     { "subscription.import", command_subscription_import },
     { "publications", command_publications },
     { "publishers", command_publishers },

@@ -187,6 +187,7 @@ void state_status(struct ctl_job *job, void *subject);
 
 /* worker_command.c: on each worker's thread */
 void worker_subscriptions(struct ctl_job *job, void *worker);
+void worker_subscriptions_outbound(struct ctl_job *job, void *worker);
 void worker_publications(struct ctl_job *job, void *worker);
 void worker_publishers(struct ctl_job *job, void *worker);
 void worker_notices(struct ctl_job *job, void *worker);

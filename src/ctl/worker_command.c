@@ -160,6 +160,35 @@ void worker_contacts(struct ctl_job *job, void *worker)
         qualifier_each(w->qualifier, on_contact, request_of(job));
 }
 
+static void on_subscribed(void *ctx, const struct qualify_view *v)
+{
+    struct ctl_request *q = ctx;
+    struct json row;
+
+    if (!v->watch.call_id.n || !request_wants(q, v->contact->aor))
+        return;
+    row = request_row(q);
+    json_add_str(&row, "role", STR("subscriber"));
+    json_add_str(&row, "resource", v->contact->aor);
+    json_add_str(&row, "event", STR("dialog"));
+    json_add_str(&row, "endpoint", v->contact->endpoint);
+    json_add_str(&row, "contact", v->contact->uri);
+    json_add_str(&row, "call_id", v->watch.call_id);
+    json_add_str(&row, "state", STR("active"));
+    json_add_u64(&row, "expires_s", v->watch.left_s);
+    json_add_u64(&row, "heard_ms", v->watch.heard_wall_ms);
+    json_add_u64(&row, "dialogs", v->watch.dialogs);
+    request_row_end(q, &row);
+}
+
+void worker_subscriptions_outbound(struct ctl_job *job, void *worker)
+{
+    const struct ctl_worker *w = worker;
+
+    if (w->qualifier)
+        qualifier_each(w->qualifier, on_subscribed, request_of(job));
+}
+
 static void on_kept(void *ctx, const struct net_kept *what)
 {
     struct ctl_request *q = ctx;

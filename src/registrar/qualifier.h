@@ -95,6 +95,8 @@ struct qualify_view { /* borrowed for the call */
         uint32_t next_s;        /* until the next SUBSCRIBE; 0: it is under way, or none comes */
         uint64_t heard_wall_ms; /* its last NOTIFY; 0: none */
         size_t dialogs;         /* that go on */
+        struct str call_id;     /* of the subscription; empty: there is none now */
+        uint32_t left_s;        /* of that, as the telephone has it */
     } watch;
 };
 void qualifier_each(const struct qualifier *q,

@@ -181,6 +181,8 @@ void watch_expires_in(struct watch *w, uint32_t seconds)
 {
     uint64_t at_ms = seconds ? refresh_at_ms(w, seconds) : UINT64_MAX;
 
+    if (seconds)
+        w->ends_ms = now_ms(w) + UINT64_C(1000) * seconds;
     if (w->state != WATCH_ACTIVE || at_ms >= w->refresh_ms)
         return;
     w->refresh_ms = at_ms;
@@ -346,6 +348,7 @@ static void granted(struct watch *w, const struct sip_message *response)
     w->last_status = response->status;
     w->why = STR_EMPTY;
     w->refresh_ms = refresh_at_ms(w, seconds < w->asked_s ? seconds : w->asked_s);
+    w->ends_ms = now_ms(w) + UINT64_C(1000) * seconds;
     w->patience_ms = now_ms(w) + w->qualifier->settings->global.timer_b_ms;
     plan(w);
 }
@@ -497,6 +500,10 @@ struct watch_view watch_view_of(const struct watch *w)
                              .heard_wall_ms = w->heard_wall_ms };
     if (timer_running(&w->timer))
         v.next_s = (uint32_t)(timer_left_ms(w->qualifier->cfg.wheel, &w->timer) / 1000) + 1;
+    if (v.status == WATCHED_YES) {
+        v.call_id = contact_request_call_id(&w->request);
+        v.left_s = w->ends_ms > now_ms(w) ? (uint32_t)((w->ends_ms - now_ms(w)) / 1000) : 0;
+    }
     for (size_t i = 0; w->document && i < w->document->n_dialogs; i++)
         v.dialogs += dialog_is_live(&w->document->dialogs[i]);
     return v;

@@ -29,6 +29,7 @@ struct watch {
     /* Times of the monotonic clock. */
     uint64_t begun_ms;    /* the first SUBSCRIBE of the dialog */
     uint64_t refresh_ms;  /* active: then */
+    uint64_t ends_ms;     /* the dialog, unless it is refreshed */
     uint64_t patience_ms; /* active, `awaited`: then it has failed. Timer N */
     uint64_t gap_ms;      /* active, `gap`: then all is asked for, unless it is awaited */
     uint64_t turn_ms;     /* its turn, unless that is over */

@@ -325,6 +325,25 @@ static void test_nothing_told(void **state)
     bench_destroy(b);
 }
 
+/* By the answer, and by what a NOTIFY says then. */
+static void test_how_long(void **state)
+{
+    struct bench *b = bench_of(ALICE, HERE);
+
+    (void)state;
+    assert_int_equal(bench_view(b).watch.call_id.n, 0);
+    assert_true(bench_await(b, 100));
+    bench_answer(b, 200, "Expires: 1000\r\n");
+    assert_int_equal(
+        bench_notify(b, &(struct bench_notice){ .state = "active;expires=900", .body = EMPTY }),
+        200);
+    assert_true(bench_view(b).watch.call_id.n > 0);
+    assert_int_equal(bench_view(b).watch.left_s, 900);
+    bench_pass(b, 100000);
+    assert_int_equal(bench_view(b).watch.left_s, 800);
+    bench_destroy(b);
+}
+
 /* ---- NOTIFY ---- */
 
 static void test_before_the_answer(void **state)
@@ -840,6 +859,7 @@ int main(void)
         cmocka_unit_test(test_back_off),
         cmocka_unit_test(test_refreshed),
         cmocka_unit_test(test_nothing_told),
+        cmocka_unit_test(test_how_long),
         cmocka_unit_test(test_before_the_answer),
         cmocka_unit_test(test_checks),
         cmocka_unit_test(test_source),

@@ -9,6 +9,7 @@ import unittest
 
 import harness
 from harness import Extstated, Phone, free_port, sipp, wait_for
+from manager import Manager, manager_files
 from test_qualify import Line
 
 PHONES = 6  # of those that come by connections, over the workers
@@ -197,6 +198,33 @@ class Watch(unittest.TestCase):
         self.assertEqual(self.state(), "UNAVAILABLE")
         self.assertEqual(desk.take()["Expires"], "0")
         self.assertEqual(desk.tell(state="terminated;reason=timeout"), 200)
+
+    def test_shown_in_asterisks_words(self):
+        """Which subscriptions of ours there are: by its manager interface and its words, and what is behind them."""
+        port, files = manager_files(**FILES)
+        with Extstated(files, workers=2) as daemon, Desk(daemon.port) as desk, Manager(port, events="off") as m:
+            self.assertEqual(daemon.tool("pjsip", "list", "subscriptions", "outbound", status=None), [])
+            desk.register()
+            asked = desk.take(headers="Expires: 600\r\n")
+            self.assertEqual(desk.tell(dialog("early"), state="active;expires=500"), 200)
+            row, = wait_for("it", lambda: daemon.tool("pjsip", "list", "subscriptions", "outbound", status=None))
+            self.assertEqual({key: row[key] for key in ("resource", "event", "endpoint", "call_id", "state", "dialogs")},
+                             {"resource": "dave", "event": "dialog", "endpoint": "dave", "call_id": asked["Call-ID"],
+                              "state": "active", "dialogs": 1})
+            self.assertTrue(490 <= row["expires_s"] <= 500, row)
+            messages = m.list("PJSIPShowSubscriptionsOutbound")
+            self.assertEqual(re.sub(r"ActionID: \w+\n", "", messages[1]), (
+                "Event: OutboundSubscriptionDetail\nRole: Subscriber\nEndpoint: dave\n"
+                f"Callid: {asked['Call-ID']}\nState: ACTIVE\nCallerid: Unknown\nSubscriptionType: extension_state\n"
+                "Extension: dave\nExtensionStates: Unknown\n"))
+            self.assertIn("ListItems: 1\n", messages[2])
+            output = m.command("pjsip show subscriptions outbound")[0]
+            self.assertRegex(output, rf"\nEndpoint: dave/Unknown\nResource: dave/dialog\n  Expiry: +\d+  {asked['Call-ID']}\n")
+            self.assertTrue(output.endswith("\n1 active subscriptions"), output)
+            self.assertIn("Role                : Subscriber\n", m.command(f"pjsip show subscription outbound {asked['Call-ID']}")[0])
+            self.assertIn("0 active subscriptions", m.command("pjsip list subscriptions inbound")[0])
+            self.assertIn("\n1 active subscriptions\n",
+                          daemon.tool("pjsip", "show", "subscriptions", "outbound", plain=True))
 
     def test_not_supported(self):
         desk = self.desk()

@@ -175,7 +175,7 @@ static const char show_legend[] =
     "===========================================================================\n";
 
 struct subscription_form {
-    const char *legend;
+    const char *command, *legend;
     void (*print)(const json_t *row, struct subscription_text *out);
 };
 
@@ -217,7 +217,7 @@ static int print_subscriptions(const struct invocation *in, const struct subscri
         fprintf(stderr, "extstatectl: \"%s\" is no regular expression\n", like);
         return EXIT_USAGE;
     }
-    rows = collect(in, json_pack("{ss}", "command", "subscriptions"), &code);
+    rows = collect(in, json_pack("{ss}", "command", form->command), &code);
     if (rows && !in->options->json)
         fputs(form->legend, stdout);
     if (rows) {
@@ -234,27 +234,26 @@ static int print_subscriptions(const struct invocation *in, const struct subscri
 
 static int run_list_inbound(const struct invocation *in)
 {
-    return print_subscriptions(in, &(struct subscription_form){ list_legend, print_list_form });
+    return print_subscriptions(
+        in, &(struct subscription_form){ "subscriptions", list_legend, print_list_form });
 }
 
 static int run_show_inbound(const struct invocation *in)
 {
-    return print_subscriptions(in, &(struct subscription_form){ show_legend, print_show_form });
+    return print_subscriptions(
+        in, &(struct subscription_form){ "subscriptions", show_legend, print_show_form });
 }
 
-/* We subscribe to nobody. */
 static int run_list_outbound(const struct invocation *in)
 {
-    if (!in->options->json)
-        printf("%s\n0 active subscriptions\n", list_legend);
-    return EXIT_OK;
+    return print_subscriptions(
+        in, &(struct subscription_form){ "subscriptions.outbound", list_legend, print_list_form });
 }
 
 static int run_show_outbound(const struct invocation *in)
 {
-    if (!in->options->json)
-        printf("%s\n0 active subscriptions\n", show_legend);
-    return EXIT_OK;
+    return print_subscriptions(
+        in, &(struct subscription_form){ "subscriptions.outbound", show_legend, print_show_form });
 }
 
 static void print_parameter(const char *name, const char *value)
@@ -573,10 +572,10 @@ const struct command asterisk_commands[] = {
     { "pjsip show subscriptions inbound", "[like REGEX]", "who watches what", run_show_inbound,
       true },
     { "pjsip show subscription inbound", "CALL-ID", "one subscription", run_show_one, true },
-    { "pjsip list subscriptions outbound", "", "none: we subscribe to nobody", run_list_outbound,
-      true },
-    { "pjsip show subscriptions outbound", "", "none: we subscribe to nobody", run_show_outbound,
-      true },
+    { "pjsip list subscriptions outbound", "[like REGEX]", "which telephones say what they do",
+      run_list_outbound, true },
+    { "pjsip show subscriptions outbound", "[like REGEX]", "which telephones say what they do",
+      run_show_outbound, true },
     { "pjsip set history on", "", "keep all messages in memory, the newest ones", run_history_on,
       true },
     { "pjsip set history off", "", "keep no more of them", run_history_off, true },
