@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "store/carried.h"
+#include "store/mapped.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 enum { HEAD_BYTES = 4096, PATH_ROOM = 4096 };
@@ -71,11 +71,9 @@ static int file_open(struct carried *c, const struct carried_config *cfg)
     r = posix_fallocate(c->fd, 0, (off_t)c->bytes);
     if (r)
         return -r;
-    c->map = mmap(NULL, c->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, c->fd, 0);
-    if (c->map == MAP_FAILED) {
-        c->map = NULL;
+    c->map = mapped_open(c->fd, c->bytes);
+    if (!c->map)
         return -errno;
-    }
     memcpy(c->map, &head, sizeof(head));
     return 0;
 }
@@ -100,8 +98,7 @@ void carried_close(struct carried *c)
 {
     if (!c)
         return;
-    if (c->map)
-        munmap(c->map, c->bytes);
+    mapped_close(c->map, c->bytes);
     if (c->fd >= 0)
         close(c->fd);
     free(c);

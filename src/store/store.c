@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/random.h"
+#include "store/mapped.h"
 #include "store/store_internal.h"
 #include "store/told.h"
 
@@ -338,6 +339,9 @@ static void look_around(struct store *s)
         return;
     log_error(s->log, "store.file_gone", KV("file", s->place.path));
     s->damaged = true;
+    s->identity =
+        0; /* told.* of that directory may be others likewise: nobody is to believe them */
+    self_make(s);
 }
 
 static void group_replace(struct store *s)
@@ -452,6 +456,7 @@ int store_open(struct store **out, const struct store_config *cfg, char *why, si
     if (!s)
         return r;
     *why = '\0';
+    mapped_guard();
     s->log = cfg->log;
     s->clock = cfg->clock;
     s->waiting_bytes_max = cfg->waiting_bytes_max ? cfg->waiting_bytes_max : WAITING_BYTES_MAX;

@@ -52,7 +52,7 @@ NODISCARD int store_read_share(struct store *s, enum keep_table table, unsigned 
                                int (*each)(void *ctx, const struct keep_record *record), void *ctx);
 /* How often a store in this file was started, this time included. Any thread. */
 uint64_t store_incarnation(const struct store *s);
-/* Random, the same as long as the file is. Any thread. */
+/* Random, the same as long as the file is. Any thread, until the store's has begun. */
 uint64_t store_identity(const struct store *s);
 /* Random and secret, the same as long as the file is: what the key of the nonces of digest
  * challenges is made of. The store's. Any thread. */

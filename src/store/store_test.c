@@ -1036,7 +1036,10 @@ static void test_a_file_that_somebody_removes_is_written_anew(void **state)
     char path[128];
 
     for (size_t k = 0; k < ARRAY_LEN(names); k++) {
+        uint64_t identity;
+
         begin(f, NULL);
+        identity = store_identity(f->store);
         put_number(&f->owner, 2, "y");
         assert_int_equal(written(f), 0);
         path_of(f, names[k], path);
@@ -1051,6 +1054,9 @@ static void test_a_file_that_somebody_removes_is_written_anew(void **state)
         assert_int_equal(written(f), 0);
         end(f);
         assert_has(f, KEEP_SUBSCRIPTION, "1=again ");
+        assert_int_equal(open_with(f, NULL), 0); /* what was told is not believed */
+        assert_true(store_identity(f->store) != identity);
+        store_close(f->store);
     }
 }
 

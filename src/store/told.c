@@ -4,10 +4,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "store/carried.h"
+#include "store/mapped.h"
 
 enum {
     PLACES_MAX = 16 << 20, /* reserved as addresses; taken from the disk as they are needed */
@@ -123,12 +123,9 @@ static int words_open(struct words *w, const struct told *t, unsigned class)
     r = words_grow(w, bytes ? ((size_t)bytes - HEAD_BYTES) / sizeof(uint64_t) : PLACES_STEP);
     if (r)
         return r;
-    w->map = mmap(NULL, file_bytes(PLACES_MAX), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
-                  w->fd, 0);
-    if (w->map == MAP_FAILED) {
-        w->map = NULL;
+    w->map = mapped_open(w->fd, file_bytes(PLACES_MAX));
+    if (!w->map)
         return -errno;
-    }
     if (bytes)
         ((struct head *)w->map)->opened = t->cfg.incarnation;
     w->word = (void *)((char *)w->map + HEAD_BYTES);
@@ -152,8 +149,7 @@ static void words_close(struct words *w)
 {
     if (!w)
         return;
-    if (w->map)
-        munmap(w->map, file_bytes(PLACES_MAX));
+    mapped_close(w->map, file_bytes(PLACES_MAX));
     if (w->fd >= 0)
         close(w->fd);
     free(w->free);

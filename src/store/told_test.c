@@ -63,6 +63,29 @@ static int teardown(void **state)
     return 0;
 }
 
+/* As where the file system fails: what was said goes on, and the file is not believed any more. */
+static void test_words_go_on_without_the_file(void **state)
+{
+    struct fixture *f = *state;
+    char path[128];
+    uint64_t a, b;
+
+    begin(f); /* cmocka has taken the signal since the last time */
+    a = f->words.take(f->told);
+    b = f->words.take(f->told);
+    f->words.set(f->told, a, 5);
+    snprintf(path, sizeof(path), "%s/told.1", f->directory);
+    assert_int_equal(truncate(path, 4096), 0);
+    f->words.set(f->told, b, 6);
+    f->words.set(f->told, a, 7);
+    assert_int_equal(f->words.get(f->told, a), 7);
+    assert_int_equal(f->words.get(f->told, b), 6);
+    begin(f);
+    f->words.claim(f->told, a);
+    assert_int_equal(f->words.get(f->told, a), 0);
+    assert_int_equal(told_incarnation(str_of(f->directory), 77), f->incarnation);
+}
+
 static void test_words_are_there_after_the_process(void **state)
 {
     struct fixture *f = *state;
@@ -254,6 +277,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
         T(test_words_are_there_after_the_process),
+        T(test_words_go_on_without_the_file),
         T(test_a_start_that_has_not_begun_changes_nothing),
         T(test_foreign_numbers),
         T(test_what_nobody_claims_is_given_out_again),

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What is kept on disk: states that were set are there after a kill, and what the operator can do about the file."""
+import fcntl
 import json
 import os
 import random
@@ -7,6 +8,7 @@ import re
 import shutil
 import sqlite3
 import stat
+import struct
 import subprocess
 import tempfile
 import threading
@@ -389,6 +391,35 @@ class Disk:
         subprocess.run(["mount", "-o", f"remount,{how}", self.path], check=True)
 
 
+class Beside(Extstated):
+    """One whose control socket is not in its state directory."""
+
+    socket = property(lambda self: self.directory / "socket")
+
+    def __init__(self, files):
+        super().__init__(files)
+        self.arguments += ["--set", f"general.control_socket={self.socket}"]
+
+
+class Xfs(Disk):
+    """One that gives up all access when it fails; then whoever writes into the memory of a file of it gets a signal."""
+
+    def __enter__(self):
+        image = self.path.parent / "xfs"
+        self.path.mkdir()
+        with open(image, "wb") as file:
+            file.truncate(400 << 20)
+        for command in (["mkfs.xfs", "-q", image], ["mount", "-o", "loop", image, self.path]):
+            if not shutil.which(command[0]) or subprocess.run(command, capture_output=True).returncode:
+                raise unittest.SkipTest(f"{command[0]} is not possible here")
+        return self
+
+    def fail(self):
+        directory = os.open(self.path, os.O_RDONLY)
+        fcntl.ioctl(directory, 0x8004587D, struct.pack("I", 2))  # FS_IOC_SHUTDOWN, and what is not written yet is lost
+        os.close(directory)
+
+
 class Trouble(unittest.TestCase):
     """Each has the daemon go on with what it has, promise nothing new, and recover without a restart."""
 
@@ -467,6 +498,17 @@ class Trouble(unittest.TestCase):
             daemon.tool("verify")
             self.disk_is(disk, "")
             self.recovers(daemon, state)
+
+    def test_a_file_system_that_ends(self):
+        daemon = Beside(DURABLE)
+        with Xfs(daemon) as disk, daemon, Phone(daemon.port) as phone:
+            daemon.set("Custom:1000", "INUSE")
+            dialog = Subscription(phone.subscribe("1000"))
+            phone.notify()
+            daemon.settle()
+            subprocess.run(["sync", "-f", disk.path], check=True)  # so that each page has to be asked for again
+            disk.fail()
+            self.fails(daemon, phone, dialog, ".")
 
     def test_a_disk_that_hangs(self):
         """Nobody waits longer than 2 s, and lamps are not stale for longer."""
