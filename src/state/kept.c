@@ -9,6 +9,7 @@ enum {
     CALLS_MAX = 4000, /* bytes: a lamp with more calls may be told once more after a restart */
     SEPARATOR = '\t',
     PRESENCE_RECORD_MAX = 1 << 20,
+    KEPT_NAME_ROOM = 2 * NAME_MAX_LEN + 1,
 };
 
 static void put(const struct state_core *core, enum keep_table table, struct str name,
@@ -136,19 +137,47 @@ int state_device_recall(struct state_core *core, struct str device,
     return r;
 }
 
+/* A name, which the record's begins with, has had another form when it was kept. */
+static void rename_kept(const struct state_core *core, const struct keep_record *k,
+                        struct str former, struct str name)
+{
+    char room[KEPT_NAME_ROOM];
+    struct buf b;
+
+    if (str_equal(name, former))
+        return;
+    buf_init_on(&b, room, sizeof(room));
+    buf_add(&b, name);
+    buf_add(&b, str_sub(k->name, former.n, k->name.n));
+    if (b.error)
+        return;
+    put(core, k->table, buf_str(&b), k->bytes);
+    put(core, k->table, k->name, STR_EMPTY);
+}
+
+static int device_recall(struct state_core *core, const struct keep_record *k,
+                         const struct device_record *record)
+{
+    struct name_room room;
+    struct str device;
+    int r = state_device_recall(core, record->device, &record->view);
+
+    if (r || name_normalise(&device, record->device, &room))
+        return r;
+    rename_kept(core, k, record->device, device);
+    return record->view.calls ? device_calls_recall(core, device_find(core, device),
+                                                    record->view.source, record->view.calls)
+                              : 0;
+}
+
 static int device_restore(struct state_core *core, const struct keep_record *k)
 {
     struct device_record record;
-    struct name_room room;
-    struct str device;
     int r = device_parse(&record, k);
 
     if (r)
         return r;
-    r = state_device_recall(core, record.device, &record.view);
-    if (r == 0 && record.view.calls && name_normalise(&device, record.device, &room) == 0)
-        r = device_calls_recall(core, device_find(core, device), record.view.source,
-                                record.view.calls);
+    r = device_recall(core, k, &record);
     event_state_unref(record.view.calls);
     return r;
 }
@@ -200,6 +229,7 @@ static int presence_restore(struct state_core *core, const struct keep_record *k
     if (r)
         return r;
     said.wall_ms = past_ms(core, said.wall_ms);
+    rename_kept(core, k, k->name, provider);
     return presence_report(core, provider, &said);
 }
 

@@ -264,6 +264,29 @@ static void test_again(void **state)
     assert_names(p, KEEP_AUTOHINT, "1000@a 1001@a ");
 }
 
+/* Of a program to which those names were others. */
+static void test_names_of_before(void **state)
+{
+    struct pair *p = *state;
+    const struct keep_record records[] = {
+        { .table = KEEP_DEVICE, .name = STR("SIP/J\xf6rg\tcti"), .bytes = STR("\1\5INUSE\1\0") },
+        { .table = KEEP_PRESENCE,
+          .name = STR("CustomPresence:J\xf6rg"),
+          .bytes = STR("\1\4away\0\0\1\3ctl") },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(records); i++) {
+        keep_testing_put(&p->kept, &records[i]);
+        assert_int_equal(state_restore(p->after.core, &records[i]), 0);
+    }
+    assert_names(p, KEEP_DEVICE, "SIP/J\xc3\xb6rg\tcti ");
+    assert_names(p, KEEP_PRESENCE, "CustomPresence:J\xc3\xb6rg ");
+    restart(p, NULL);
+    assert_int_equal(restore(p, KEEP_DEVICE), 0);
+    assert_int_equal(restore(p, KEEP_PRESENCE), 0);
+    assert_int_equal(state_device_get(p->after.core, STR("SIP/J\xf6rg")), DEVICE_INUSE);
+}
+
 static void assert_nonsense(struct pair *p, enum keep_table table, const char *name,
                             struct str bytes)
 {
@@ -297,8 +320,15 @@ static void test_nonsense(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_devices),   TEST(test_times), TEST(test_presences),          TEST(test_calls),
-        TEST(test_autohints), TEST(test_again), TEST(test_autohints_that_end), TEST(test_nonsense),
+        TEST(test_devices),
+        TEST(test_times),
+        TEST(test_presences),
+        TEST(test_calls),
+        TEST(test_autohints),
+        TEST(test_again),
+        TEST(test_autohints_that_end),
+        TEST(test_nonsense),
+        TEST(test_names_of_before),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
