@@ -109,7 +109,9 @@ static void notice_drop(struct inbox_message *m)
 /* Who waited for records that went with the former file waits for those that take their place. */
 static void put_all_again(struct ledger *l, uint64_t rewrite)
 {
+    l->rewriting = true;
     l->rewrite(l->ctx);
+    l->rewriting = false;
     if (!rewrite)
         return;
     if (!l->batch)
@@ -162,10 +164,14 @@ void ledger_ask_rewrite(struct ledger *l, uint64_t rewrite)
 static void ledger_put(void *ctx, const struct keep_record *record)
 {
     struct ledger *l = ctx;
-    struct ledger_record *r =
-        inbox_message_alloc(l->log, sizeof(*r) + record->name.n + record->bytes.n);
-    char *at = r->text;
+    struct ledger_record *r;
+    char *at;
 
+    /* Nobody is promised anything while it is late. */
+    if (l->late && !l->rewriting && store_overflows(l->store))
+        return;
+    r = inbox_message_alloc(l->log, sizeof(*r) + record->name.n + record->bytes.n);
+    at = r->text;
     *r = (struct ledger_record){ .record = *record };
     str_keep(&r->record.name, &at);
     str_keep(&r->record.bytes, &at);

@@ -26,6 +26,7 @@ struct ledger {
     struct wheel *wheel;
     struct timer patience; /* while somebody waits, since a batch was settled */
     bool late;             /* it was over, and none has been settled since */
+    bool rewriting;        /* everything is being put again */
     struct list link;      /* of the store */
     struct log *log;
 };

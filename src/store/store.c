@@ -49,7 +49,9 @@ struct store {
     struct timer look;
     int64_t ahead_ms; /* the wall clock of the monotonic one, as records have it */
     atomic_bool failing;
-    atomic_uint late; /* ledgers that wait in vain, because the disk hangs */
+    atomic_uint late;      /* ledgers that wait in vain, because the disk hangs */
+    atomic_size_t posted;  /* bytes that the thread has not come to yet */
+    atomic_bool overflown; /* what came while it hung was too much: some of it is missing */
     pthread_mutex_t counters_lock;
     struct store_counters counters;
 };
@@ -364,7 +366,8 @@ static void group_commit(struct store *s)
 
     s->begun_ms = clock_monotonic_ms(s->clock);
     look_around(s);
-    if (s->group_bytes - s->rewrite_bytes > s->waiting_bytes_max && atomic_load(&s->failing)) {
+    if (atomic_exchange(&s->overflown, false) ||
+        (s->group_bytes - s->rewrite_bytes > s->waiting_bytes_max && atomic_load(&s->failing))) {
         s->damaged = true;
         s->replacing = false;
     }
@@ -426,6 +429,7 @@ void store_batch_run(struct inbox_message *m, void *owner)
     struct ledger_batch *b = CONTAINER_OF(m, struct ledger_batch, m);
     struct store *s = owner;
 
+    atomic_fetch_sub(&s->posted, b->bytes);
     list_append(&s->group, &b->m.link);
     s->group_records += b->n;
     s->group_bytes += b->bytes;
@@ -441,8 +445,17 @@ void store_batch_run(struct inbox_message *m, void *owner)
     pthread_mutex_unlock(&s->counters_lock);
 }
 
+bool store_overflows(struct store *s)
+{
+    if (atomic_load(&s->posted) <= s->waiting_bytes_max)
+        return false;
+    atomic_store(&s->overflown, true);
+    return true;
+}
+
 void store_post(struct store *s, struct ledger_batch *b)
 {
+    atomic_fetch_add(&s->posted, b->bytes);
     inbox_post_always(&s->loop.inbox, &b->m);
 }
 
@@ -467,6 +480,8 @@ int store_open(struct store **out, const struct store_config *cfg, char *why, si
     s->ahead_ms = clock_ahead_ms(s);
     atomic_init(&s->failing, false);
     atomic_init(&s->late, 0);
+    atomic_init(&s->posted, 0);
+    atomic_init(&s->overflown, false);
     pthread_mutex_init(&s->counters_lock, NULL);
     r = loop_init(&s->loop, cfg->clock, s, INBOX_HIGH);
     if (r) {
@@ -648,8 +663,7 @@ void store_counters_get(struct store *s, struct store_counters *out)
     *out = s->counters;
     pthread_mutex_unlock(&s->counters_lock);
     out->failing = store_fails(s);
-    if (!out->failing)
-        out->waiting_bytes = 0;
+    out->waiting_bytes = out->failing ? out->waiting_bytes + atomic_load(&s->posted) : 0;
 }
 
 int store_backup(struct store *s, struct str file, char *why, size_t why_n)

@@ -55,6 +55,9 @@ void store_batch_run(struct inbox_message *m, void *owner); /* of a batch that i
 void store_post(struct store *s, struct ledger_batch *b);
 /* A ledger has waited in vain, or does no more. Its thread. */
 void store_late(struct store *s, bool late);
+/* So much waits for a disk that hangs that what comes is to be left out: when the disk answers,
+ * everything is put again. Any thread. */
+bool store_overflows(struct store *s);
 void store_ledger_add(struct store *s, struct ledger *l); /* before the thread runs */
 
 /* ---- database.c ---- */

@@ -812,6 +812,43 @@ static void test_a_disk_that_hangs_counts_as_failing(void **state)
     assert_has(f, KEEP_SUBSCRIPTION, "1=x 2=y 3=z ");
 }
 
+static void test_what_waits_while_it_hangs_is_bounded(void **state)
+{
+    static char bytes[WAITING_BYTES_MAX / 8];
+    const struct keep_record much = { .table = KEEP_SUBSCRIPTION,
+                                      .number = 3,
+                                      .bytes = { bytes, sizeof(bytes) } };
+    struct fixture *f = *state;
+    struct owner *o = &f->owner;
+    struct store_counters counters;
+
+    memset(bytes, 'x', sizeof(bytes));
+    begin(f, "failing");
+    put_number(o, 2, "y");
+    assert_int_equal(written(f), 0);
+    atomic_store(&disk.hangs, true);
+    put_number(o, 2, "z");
+    o->waits = true;
+    keep_wait(&o->keep, &o->wait);
+    ledger_flush(&o->ledger);
+    wheel_advance(&o->loop.wheel, clock_monotonic_ms(&clock_system) + 2500);
+    assert_true(keep_fails(&o->keep));
+    for (unsigned i = 0; i < 100; i++) {
+        keep_put(&o->keep, &much);
+        ledger_flush(&o->ledger);
+    }
+    store_counters_get(f->store, &counters);
+    assert_true(counters.waiting_bytes > WAITING_BYTES_MAX);
+    assert_true(counters.waiting_bytes < 2 * WAITING_BYTES_MAX);
+    keep_forget(&o->keep, KEEP_SUBSCRIPTION, 2);
+    assert_true(written(f) < 0);
+    atomic_store(&disk.hangs, false);
+    WAIT_FOR(f, o->rewrites == 1 && !keep_fails(&o->keep));
+    assert_int_equal(written(f), 0);
+    end(f);
+    assert_has(f, KEEP_SUBSCRIPTION, "1=again ");
+}
+
 static void test_another_process_that_writes_makes_it_wait(void **state)
 {
     struct fixture *f = *state;
@@ -1175,6 +1212,7 @@ int main(void)
         T(test_what_waits_while_it_fails_is_bounded),
         T(test_what_a_failing_disk_never_took_is_lost_with_the_end),
         T(test_a_disk_that_hangs_counts_as_failing),
+        T(test_what_waits_while_it_hangs_is_bounded),
         T(test_another_process_that_writes_makes_it_wait),
         T(test_a_start_waits_for_another_process_that_writes),
         T(test_a_file_that_is_damaged_while_it_is_open_is_replaced),
