@@ -181,6 +181,20 @@ int place_making_open(const struct place *p, struct database *d, char *why, size
     return database_open(d, &cfg, why, why_n);
 }
 
+bool place_is_own_name(const struct place *p, struct str file)
+{
+    static const struct str own[] = { STR_INIT("-wal"), STR_INIT("-shm"), STR_INIT("-journal"),
+                                      STR_INIT(".new"), STR_INIT(".whole") };
+    struct str path = str_of(p->path);
+
+    if (!str_starts(file, path))
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(own); i++)
+        if (str_starts(str_sub(file, path.n, file.n), own[i]))
+            return true;
+    return false;
+}
+
 /* A backup may take long, and the thread has others to answer: it comes back. */
 static int readers_wait(struct place *p)
 {

@@ -676,6 +676,10 @@ int store_backup(struct store *s, struct str file, char *why, size_t why_n)
         snprintf(why, why_n, "the path is too long");
         return -ENAMETOOLONG;
     }
+    if (place_is_own_name(&s->place, file)) {
+        snprintf(why, why_n, "that name is the store's own");
+        return -EINVAL;
+    }
     pthread_rwlock_rdlock(&s->place.readers);
     r = database_backup(&cfg, path, why, why_n);
     pthread_rwlock_unlock(&s->place.readers);

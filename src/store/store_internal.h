@@ -137,6 +137,8 @@ struct database_config place_config(const struct place *p);
  * with the reason. */
 NODISCARD int place_open(struct place *p, struct str directory, struct database *d, char *why,
                          size_t why_n);
+/* Under that name a copy would be taken for a part of it, or for what is to take the place. */
+bool place_is_own_name(const struct place *p, struct str file);
 /* A new file beside it. As database_open. */
 NODISCARD int place_making_open(const struct place *p, struct database *d, char *why, size_t why_n);
 void place_making_remove(const struct place *p);

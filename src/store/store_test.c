@@ -1158,6 +1158,10 @@ static void test_a_copy_is_a_store(void **state)
     assert_int_equal(store_verify(f->store, count_record, counts, why, sizeof(why)), 0);
     assert_int_equal(counts[KEEP_SUBSCRIPTION], 1);
     assert_int_equal(counts[KEEP_SELF], 3);
+    path_of(f, "extstate.db.whole", other); /* the next start would take it for the newer one */
+    assert_int_equal(store_backup(f->store, str_of(other), why, sizeof(why)), -EINVAL);
+    path_of(f, "extstate.db-journal", other);
+    assert_int_equal(store_backup(f->store, str_of(other), why, sizeof(why)), -EINVAL);
     path_of(f, "nowhere/extstate.db", other);
     assert_int_equal(store_backup(f->store, str_of(other), why, sizeof(why)), -ENOENT);
     end(f);
