@@ -137,6 +137,27 @@ static bool is_listed(const struct listeners *ls, uint32_t slot)
     return false;
 }
 
+static bool has_address(const struct transports *t, uint32_t slot, const struct addr *a)
+{
+    struct addr bound;
+
+    net_local(t->net, slot, &bound);
+    return addr_equal(&bound, a) || (addr_is_any(&bound) && bound.sa.sa_family == a->sa.sa_family &&
+                                     addr_port(&bound) == addr_port(a) && net_is_ours(t->net, a));
+}
+
+/* Whoever connects to an address that is another transport's by now is not for one that ends. Of
+ * two sockets of one address the kernel chooses any, and of a narrower one that first. */
+static void give_up_address(struct transports *t, uint32_t slot)
+{
+    struct addr bound;
+
+    net_local(t->net, slot, &bound);
+    for (uint32_t i = 0; i < t->n; i++)
+        if (!t->list[i].gone && t->list[i].protocol != NET_UDP && has_address(t, i, &bound))
+            net_hang_up(t->net, slot);
+}
+
 int transports_apply(struct transports *t, const struct listeners *ls, uint64_t linger_ms)
 {
     int result = 0;
@@ -153,6 +174,9 @@ int transports_apply(struct transports *t, const struct listeners *ls, uint64_t 
     for (uint32_t slot = 0; slot < t->n; slot++)
         if (!is_listed(ls, slot))
             leave(t, slot, linger_ms);
+    for (uint32_t slot = 0; slot < t->n; slot++)
+        if (t->closes_ms[slot] && t->list[slot].protocol != NET_UDP)
+            give_up_address(t, slot);
     close_timer_arm(t);
     return result;
 }
@@ -194,15 +218,6 @@ int transports_route(const struct transports *t, struct str id, enum net_protoco
         return 0;
     }
     return r;
-}
-
-static bool has_address(const struct transports *t, uint32_t slot, const struct addr *a)
-{
-    struct addr bound;
-
-    net_local(t->net, slot, &bound);
-    return addr_equal(&bound, a) || (addr_is_any(&bound) && bound.sa.sa_family == a->sa.sa_family &&
-                                     addr_port(&bound) == addr_port(a) && net_is_ours(t->net, a));
 }
 
 int transports_route_from(const struct transports *t, enum net_protocol protocol,

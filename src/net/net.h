@@ -169,6 +169,9 @@ static inline unsigned net_connection_worker(uint32_t connection)
 /* Only send from it, or open connections: another net reads this socket, as it has a descriptor of
  * it, too. */
 void net_deafen(struct net *n, uint32_t transport);
+/* No connection comes in by it any more; those that there are stay. Of datagrams nothing changes.
+ */
+void net_hang_up(struct net *n, uint32_t transport);
 /* Read nothing, on no socket, or go on: what comes meanwhile waits in the kernel's buffers. */
 void net_pause(struct net *n, bool paused);
 /* From within `receive`: what this datagram asks for is too much for who has to do it. That counts

@@ -605,6 +605,28 @@ bool stream_deafen(struct net *n, uint32_t transport)
     return true;
 }
 
+/* The kernel lets go of the address, and its descriptor stays for what is done with all of them. */
+static void socket_replace(int fd)
+{
+    int none = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (none < 0)
+        return;
+    (void)!dup3(none, fd, O_CLOEXEC);
+    close(none);
+}
+
+void net_hang_up(struct net *n, uint32_t transport)
+{
+    for (struct stream *s = stream_find(n, transport); s; s = s->next) {
+        if (s->hung_up)
+            continue;
+        s->deaf = s->hung_up = true;
+        accept_resume(s);
+        socket_replace(s->fd);
+    }
+}
+
 void streams_pause(struct net *n)
 {
     struct streams *ss = n->streams;

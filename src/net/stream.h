@@ -34,6 +34,7 @@ struct stream { /* a transport */
     int fd;
     bool wildcard, pausing; /* the latter: there are no descriptors for more */
     bool deaf;              /* another net accepts from it */
+    bool hung_up;           /* nobody does, and its socket is gone */
     bool leaving;           /* its connections are not kept open any more */
     struct addr local;
     struct stream *next;     /* of the same transport */

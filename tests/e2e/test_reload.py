@@ -5,6 +5,7 @@ import unittest
 
 import harness
 from harness import BUILD, DEFAULT_FILES, Extstated, Phone, Subscription, free_port, wait_for
+from test_connections import StreamPhone
 
 QUIET = 0.2  # seconds in which nothing comes
 HINT = "[users]\nexten => 1000,hint,Custom:1000(Alice Smith)\n"
@@ -72,6 +73,18 @@ multi_user=yes
                 self.assertEqual(phone.subscribe("1000", dialog=dialog).status, 200)
                 self.assertEqual(phone.notify().peer[1], new)
                 self.assertEqual(len(daemon.tool("subscriptions")), 1)
+
+    def test_connections_come_back(self):
+        """To an address that was given up a moment ago, and to one within another: none meets the transport that ends."""
+        with Extstated() as daemon:
+            udp = transport("udp", f"127.0.0.1:{daemon.port}")
+            for address in ("127.0.0.1", None, "127.0.0.1", "0.0.0.0", "127.0.0.1"):
+                tcp = transport("tcp", f"{address}:{daemon.port}").replace("=udp", "=tcp") if address else ""
+                daemon.reload(pjsip_conf=pjsip(udp, tcp))
+                for _ in range(12 if address else 0):
+                    phone = StreamPhone(daemon.port, 9)
+                    self.assertEqual(phone.subscribe().status, 200)
+                    phone.stream.close()
 
     def test_same_address(self):
         """Another name, other options: the sockets stay, and nobody is told anything."""
