@@ -295,6 +295,17 @@ int listeners_claim(void *draft, const struct transport_settings *t, struct tran
     return 0;
 }
 
+const struct listener *listeners_former(const struct listeners_draft *draft,
+                                        const struct listener *claimed)
+{
+    const struct listeners *former = draft->former;
+
+    for (size_t i = 0; former && !claimed->fds && i < former->n; i++)
+        if (former->list[i].slot == claimed->slot)
+            return &former->list[i];
+    return NULL;
+}
+
 void listeners_draft_fini(struct listeners_draft *d)
 {
     list_free(d->list, d->n);

@@ -64,6 +64,9 @@ struct listeners_draft {
  * -EADDRINUSE also for one that has been claimed. */
 NODISCARD int listeners_claim(void *draft, const struct transport_settings *t,
                               struct transport_fault *fault);
+/* The former listener whose sockets a claimed one has; NULL: its own are new. */
+const struct listener *listeners_former(const struct listeners_draft *draft,
+                                        const struct listener *claimed);
 /* Is there anything wrong with it but that somebody else listens there? The same hook for who only
  * looks at a configuration. */
 NODISCARD int listeners_check(void *unused, const struct transport_settings *t,

@@ -69,6 +69,19 @@ static int listen_anew(struct daemon *d, struct manager_listeners *manager,
                      .settings = c->settings->manager, .former = &d->manager, .diag = diag });
 }
 
+/* Which may have been renewed in the same files. */
+static void certificates_tell(const struct listeners_draft *draft, ctl_change_fn each, void *ctx)
+{
+    for (size_t i = 0; i < draft->n; i++) {
+        const struct listener *is = &draft->list[i], *was = listeners_former(draft, is);
+
+        if (was && !net_tls_shows_same(was->options.tls, is->options.tls))
+            each(ctx, &(struct ctl_change){ .kind = "certificate of transport",
+                                            .name = is->id,
+                                            .change = "changed" });
+    }
+}
+
 int daemon_preview(struct daemon *d, struct buf *report, ctl_change_fn each, void *ctx)
 {
     const struct configuration now = { (struct settings *)(uintptr_t)d->settings, d->written,
@@ -85,8 +98,10 @@ int daemon_preview(struct daemon *d, struct buf *report, ctl_change_fn each, voi
     r = read_anew(d, &c, &draft, &diag);
     if (r == 0)
         r = listen_anew(d, &manager, &c, &diag);
-    if (r == 0)
+    if (r == 0) {
         difference_tell(&now, &c, each, ctx);
+        certificates_tell(&draft, each, ctx);
+    }
     manager_listeners_fini(&manager);
     if (r == 0 && diag.errors)
         r = CTL_RELOAD_PARTLY;

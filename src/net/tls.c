@@ -306,6 +306,14 @@ struct net_tls *net_tls_ref(struct net_tls *t)
     return t;
 }
 
+bool net_tls_shows_same(const struct net_tls *a, const struct net_tls *b)
+{
+    const X509 *x = a ? SSL_CTX_get0_certificate(a->ctx) : NULL;
+    const X509 *y = b ? SSL_CTX_get0_certificate(b->ctx) : NULL;
+
+    return x && y ? X509_cmp(x, y) == 0 : x == y;
+}
+
 void net_tls_unref(struct net_tls *t)
 {
     if (!t || atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1)

@@ -31,6 +31,8 @@ NODISCARD int net_tls_create(struct net_tls **out, const struct net_tls_spec *sp
                              const char **option, struct buf *why);
 struct net_tls *net_tls_ref(struct net_tls *t);
 void net_tls_unref(struct net_tls *t); /* NULL is fine */
+/* Do both show the same certificate? NULL shows none. */
+bool net_tls_shows_same(const struct net_tls *a, const struct net_tls *b);
 
 /* For who has connections of OpenSSL's in other hands: one that begins a handshake as a server now,
  * and again. It fails when the ClientHello claims more than any has, for which OpenSSL would make

@@ -246,7 +246,9 @@ class Tls(unittest.TestCase):
         self.assertEqual(phone.subscribe().status, 200)
         phone.notify()
         before = stream.socket.getpeercert(True)
+        self.assertEqual(daemon.tool("reload", "--dry-run", plain=True), "nothing would change\n")
         self.authority.make("renewed", "DNS:one.example", file="server")
+        self.assertEqual(daemon.tool("reload", "--dry-run", plain=True), "certificate of transport tls changed\n")
         daemon.tool("reload")
 
         def shown():
