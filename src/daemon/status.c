@@ -53,6 +53,9 @@ static void print_compatibility(struct json *out, const struct compatibility_set
     json_add_bool(out, "publish_swaps_from_to", c->publish_swaps_from_to);
     json_add_bool(out, "publish_key_without_context", c->publish_key_without_context);
     json_add_bool(out, "strict_objects", c->strict_objects);
+    json_add_bool(out, "lapsed_states_stay", c->lapsed_states_stay);
+    json_add_bool(out, "ari_bad_state_is_500", c->ari_bad_state_is_500);
+    json_add_bool(out, "restart_notify_all", c->restart_notify_all);
     json_end_object(out);
 }
 

@@ -410,6 +410,8 @@ class Process(unittest.TestCase):
             last = phone.notify()
             self.assertEqual(last["Subscription-State"], "terminated")
             self.assertLess(last.body.index("<local>"), last.body.index("<state>"))
+            switches = daemon.tool("status")[0]["compatibility"]
+            self.assertEqual((len(switches), set(switches.values())), (13, {True}))
 
     def test_debug(self):
         """Whose messages are in the log, and that a reload follows."""
