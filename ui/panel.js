@@ -8,7 +8,7 @@ const HISTORY = 50; // changes
 const REFRESH_MS = 400; // at most so often while the lamp changes
 const AGAIN_MS = 5000; // who watches changes without it
 // The parts of an explanation that say why, as they are read.
-const STEPS = ["device", "presence", "mailbox", "publication", "resource", "member", "list", "notice", "trouble", "source", "refusal"];
+const STEPS = ["device", "contact", "presence", "mailbox", "publication", "resource", "member", "list", "notice", "trouble", "source", "refusal"];
 
 export class Panel {
   // shows(key) is called when it begins to show something, and with null when it is closed.
@@ -184,7 +184,7 @@ export class Panel {
       query.set("endpoint", endpoint.value.trim());
     try {
       const { parts } = await ask("GET", `/v1/explain/${encodeURIComponent(key)}?${query}`);
-      const order = ["resource", "trouble", "device", "presence", "mailbox", "publication", "said", "member", "list", "chain", "watcher", "notice", "publisher",
+      const order = ["resource", "trouble", "device", "contact", "presence", "mailbox", "publication", "said", "member", "list", "chain", "watcher", "notice", "publisher",
         "source", "refusal"];
       if (this.key === key)
         answer.replaceChildren(...list(when.value ? `How it was at ${time(Date.parse(when.value))}` : endpoint.value ? `As ${endpoint.value} sees it` : "Why",
@@ -227,6 +227,8 @@ function list(title, steps) {
 
 // Who had left by then shows nothing.
 const hasLeft = part => part.part === "watcher" && part.kind && part.kind !== "notify" && ["ended", "given-up"].includes(part.what);
+const CONTACTS = { unqualified: "counts as there: nobody asks whether it is", unknown: "has not been asked yet whether it is there", reachable: "answers",
+  unreachable: "does not answer", removed: "is gone" };
 const deviceWords = state => STATES[state] ?? state;
 // Nobody has said what is so because its source is away.
 const by = part => part.source ? ` (${part.away_s === undefined ? `by ${part.source}` : `because ${part.source} is away for longer than its grace of ${part.away_s} s`}${
@@ -250,6 +252,9 @@ function partWords(part) {
       return part.sources?.length ? part.sources.map(s => s.stale ? `${s.source} is away, so ${part.device} counts as ${deviceWords(s.state)} for it (stale), since ${time(s.changed_ms)}`
         : `${s.source} says ${part.device} is ${deviceWords(s.state)}, since ${time(s.changed_ms)}`)
         : [`nobody says anything of ${part.device}, so it counts as ${deviceWords(part.state)}`];
+    case "contact":
+      return [`${part.endpoint} has the ${part.static ? "static contact" : "telephone"} ${part.contact}, which ${CONTACTS[part.status] ?? part.status}${
+        part.last_status ? ` (OPTIONS: ${part.last_status})` : ""}, since ${time(part.since_ms)}`];
     case "presence":
       return part.known === false ? [] : [`${part.provider} ${part.stale ? `(stale: ${part.source} is away) ` : ""}is ${[part.state, part.subtype, part.message].filter(Boolean).join(", ")}`];
     case "mailbox":
@@ -301,6 +306,10 @@ function changeWords(c) {
         : `${c.device} counts as ${deviceWords(c.said)} for ${c.by}`}; together ${deviceWords(c.state)}${by(c)}`;
     case "presence":
       return `${c.provider} is ${[c.state, c.subtype, c.message].filter(Boolean).join(", ")}${by(c)}`;
+    case "contact":
+      return `the contact ${c.contact} of ${c.aor} ${CONTACTS[c.what] ?? c.what}${by(c)}`;
+    case "endpoint":
+      return `${c.endpoint} can ${c.reachable ? "" : "not "}be reached${by(c)}`;
     case "mailbox":
       return `${c.mailbox}: ${c.new} new, ${c.old} old${by(c)}`;
     case "snapshot":

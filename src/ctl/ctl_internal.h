@@ -28,6 +28,8 @@ struct subjects {
     struct buf names, members, lists; /* as of struct journal_chain_query */
     struct buf mailboxes, endpoints;  /* endpoints: they are told of those unasked */
     struct buf words;                 /* devices, providers and mailboxes, an & behind each */
+    struct buf absent, contacted;     /* endpoints: nobody but the registrar says that their
+                                       * devices are unavailable; that have a contact */
 };
 
 struct ctl_request {
@@ -116,6 +118,8 @@ void request_row_end(struct ctl_request *q, struct json *row);
  * each thing. The request has failed when there was no memory. */
 void subjects_find(struct ctl_request *q, const struct ctl_state *state, bool tell);
 void subjects_fini(struct ctl_request *q);
+/* Of "PJSIP/alice" it is alice; of others none. */
+struct str device_endpoint(struct str device);
 /* Likewise: what the name means as an extension, a reference, and that nobody has asked for it.
  * NULL: nothing. */
 const struct snapshot *state_look_up(const struct ctl_state *state, struct str context,
@@ -165,6 +169,7 @@ void print_inbound(struct json *row, const struct inbound_publication_view *v);
 void print_subscription(struct json *row, const struct subscription_view *v);
 void print_publication(struct json *row, const struct publication_view *v);
 void print_contact(struct json *row, const struct contact *c);
+void print_qualified(struct json *row, const struct qualify_view *v);
 
 /* state_command.c: on the state thread */
 void state_devices(struct ctl_job *job, void *subject);

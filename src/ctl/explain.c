@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Why a lamp is as it is: from the words of the sources to the answers of those that show it, a row
  * for each part. Where nothing is shown the rows say why. */
-#include "ctl/ctl_internal.h"
+#include "ctl/subject.h"
 
 #include "state/list_state.h"
 
@@ -200,6 +200,34 @@ static void on_notice(void *ctx, const struct notice_view *v)
     q->watchers_shown++;
 }
 
+static bool is_hinted(const struct ctl_request *q, struct str endpoint)
+{
+    struct str rest = buf_str(&q->of.words);
+
+    while (rest.n) {
+        struct str named = device_endpoint(str_next(&rest, '&'));
+
+        if (named.n && str_equal(named, endpoint))
+            return true;
+    }
+    return false;
+}
+
+/* By it the endpoint's device is what it is while nobody says anything else. */
+static void on_contact(void *ctx, const struct qualify_view *v)
+{
+    struct ctl_request *q = ctx;
+    struct json row;
+
+    if (!is_hinted(q, v->contact->endpoint))
+        return;
+    row = request_part(q, "contact");
+    print_contact(&row, v->contact);
+    print_qualified(&row, v);
+    request_row_end(q, &row);
+    search_add_line(&q->of.contacted, v->contact->endpoint);
+}
+
 static void explain_worker(struct ctl_job *job, void *subject)
 {
     struct ctl_request *q = request_of(job);
@@ -213,6 +241,8 @@ static void explain_worker(struct ctl_job *job, void *subject)
     }
     if (q->of.endpoints.n)
         notifier_notices_each(w->notifier, on_notice, q);
+    if (q->of.words.n && w->qualifier)
+        qualifier_each(w->qualifier, on_contact, q);
 }
 
 /* ---- what went wrong ---- */
@@ -285,7 +315,17 @@ static void explain_edge_done(struct ctl_job *job)
 
 static void explain_workers_done(struct ctl_job *job)
 {
-    request_on_edge(request_of(job), explain_edge, explain_edge_done);
+    struct ctl_request *q = request_of(job);
+    struct str absent = buf_str(&q->of.absent);
+
+    while (absent.n) {
+        struct str endpoint = str_next(&absent, '\n');
+
+        if (!str_is_line(endpoint, buf_str(&q->of.contacted)))
+            request_trouble(q, "no_contact", "no telephone is registered as %.*s",
+                            STR_FMT(endpoint));
+    }
+    request_on_edge(q, explain_edge, explain_edge_done);
 }
 
 static void explain_state_done(struct ctl_job *job)

@@ -84,6 +84,8 @@ struct ctl_request *request_create(struct commands *c, const struct request_end 
     buf_init(&q->of.lists, 1 << 20);
     buf_init(&q->of.mailboxes, 1 << 20);
     buf_init(&q->of.endpoints, 1 << 20);
+    buf_init(&q->of.absent, 1 << 20);
+    buf_init(&q->of.contacted, 1 << 20);
     return q;
 }
 

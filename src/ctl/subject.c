@@ -75,6 +75,8 @@ void subjects_fini(struct ctl_request *q)
     buf_fini(&q->of.lists);
     buf_fini(&q->of.mailboxes);
     buf_fini(&q->of.endpoints);
+    buf_fini(&q->of.absent);
+    buf_fini(&q->of.contacted);
 }
 
 /* ---- what all have ---- */
@@ -168,12 +170,21 @@ static void on_hint(void *ctx, const struct state_hint_view *v, enum composition
         tell_hint(f, v, order);
 }
 
+struct str device_endpoint(struct str device)
+{
+    return str_starts(device, STR("PJSIP/")) ? str_sub(device, sizeof("PJSIP/") - 1, device.n)
+                                             : STR_EMPTY;
+}
+
 static void on_device(void *ctx, const struct state_device_view *v)
 {
     struct search *f = ctx;
     struct json row;
 
     search_add_word(f, v->device);
+    if (f->state->contacts && v->known && !v->n_sources && v->state == DEVICE_UNAVAILABLE &&
+        device_endpoint(v->device).n)
+        search_add_line(&f->q->of.absent, device_endpoint(v->device));
     if (!f->tells)
         return;
     row = request_part(f->q, "device");
@@ -296,6 +307,6 @@ void subjects_find(struct ctl_request *q, const struct ctl_state *state, bool te
     search_others(&f);
     q->of.found = f.found;
     if (q->of.names.error || q->of.words.error || q->of.members.error || q->of.lists.error ||
-        q->of.mailboxes.error || q->of.endpoints.error)
+        q->of.mailboxes.error || q->of.endpoints.error || q->of.absent.error)
         request_fail(q, "failed", "there is no memory");
 }

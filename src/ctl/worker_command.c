@@ -115,8 +115,10 @@ void print_contact(struct json *row, const struct contact *c)
         print_registered(row, c);
 }
 
-static void print_qualified(struct json *row, const struct qualify_view *v)
+void print_qualified(struct json *row, const struct qualify_view *v)
 {
+    if (!v->contact->is_static)
+        json_add_u64(row, "expires_s", v->left_s);
     json_add_str(row, "status", str_of(qualify_status_name(v->status)));
     json_add_u64(row, "since_ms", v->since_wall_ms);
     json_add_u64(row, "last_status", v->last_status);
@@ -145,8 +147,6 @@ static void on_contact(void *ctx, const struct qualify_view *v)
         return;
     row = request_row(q);
     print_contact(&row, v->contact);
-    if (!v->contact->is_static)
-        json_add_u64(&row, "expires_s", v->left_s);
     print_qualified(&row, v);
     print_watched(&row, &v->watch);
     request_row_end(q, &row);

@@ -512,7 +512,7 @@ int journal_next(struct journal *j, struct str name, unsigned kinds, uint64_t af
 /* What makes a state, rather than comes of it. */
 #define CHANGES_BEFORE                                                                      \
     (CHANGE_BIT(CHANGE_DEVICE) | CHANGE_BIT(CHANGE_PRESENCE) | CHANGE_BIT(CHANGE_MAILBOX) | \
-     CHANGE_BIT(CHANGE_PUBLICATION) | CHANGE_BIT(CHANGE_SOURCE))
+     CHANGE_BIT(CHANGE_PUBLICATION) | CHANGE_BIT(CHANGE_SOURCE) | CHANGE_BIT(CHANGE_CONTACT))
 
 /* Of a member of a list, what it showed; of a list, who was told of that. */
 #define CHANGES_OF_MEMBERS CHANGE_BIT(CHANGE_SNAPSHOT)

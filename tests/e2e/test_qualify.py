@@ -76,7 +76,7 @@ def pjsip_conf(phones, frequency=1, more=""):
     return text + more
 
 
-FILES = {"extstate.conf": "[registrar]\nenabled=yes\n",
+FILES = {"extstate.conf": "[registrar]\nenabled=yes\n[journal]\nenabled=yes\n",
          "extensions.conf": "[users]\n" + "".join(f"exten => 10{i},hint,PJSIP/p{i}\n" for i in range(PHONES))}
 
 
@@ -117,6 +117,10 @@ class Qualify(unittest.TestCase):
             row, = daemon.tool("contacts", "p1")
             self.assertEqual(row["last_status"], 408)
             self.assertIn("unreachable", daemon.tool("contacts", "p1", plain=True))
+            text = daemon.tool("explain", "101@users", plain=True)
+            self.assertRegex(text, r"Contacts of its devices:\n  ! p1 +sip:p1@127.0.0.1:\d+  static, unreachable \(OPTIONS: 408\) since ")
+            self.assertNotIn("p2", text)
+            self.assertRegex(text, r"What made it so[^!]*\d  contact +p1 sip:p1@\S+ unreachable")
             phones[1].on = True
             self.assert_lamp(watcher, "open")
             wait_for("it to be heard", lambda: statuses(daemon) == everybody)

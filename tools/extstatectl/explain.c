@@ -434,6 +434,21 @@ static void print_device(const json_t *row)
         puts("    its default: no source reports it");
 }
 
+static void print_contact(const json_t *row)
+{
+    const char *status = row_text(row, "status");
+    bool gone = strcmp(status, "unreachable") == 0;
+    char since[80];
+
+    print_since(row_number(row, "since_ms"), since, sizeof(since));
+    printf("  %c %-16s %s  %s, %s", gone ? '!' : ' ', row_text(row, "endpoint"),
+           row_text(row, "contact"),
+           json_is_true(json_object_get(row, "static")) ? "static" : "registered", status);
+    if (row_number(row, "last_status"))
+        printf(" (OPTIONS: %lld)", row_number(row, "last_status"));
+    printf(" since %s\n", since);
+}
+
 static void print_presence(const json_t *row)
 {
     char since[80];
@@ -645,6 +660,7 @@ struct section {
 static const struct section live_sections[] = {
     { "resource", NULL, print_resource },
     { "device", "Devices of the hint:", print_device },
+    { "contact", "Contacts of its devices:", print_contact },
     { "presence", "Presence:", print_presence },
     { "member", "Members (\"extstatectl explain\" says why one of them is so):", print_member },
     { "mailbox", "Mailboxes:", print_mailbox },
