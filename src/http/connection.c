@@ -486,27 +486,53 @@ static int on_body_complete(struct lws *wsi, struct connection *c)
     return 0;
 }
 
+/* Whoever is refused a WebSocket is told why, as Asterisk does. */
+static int websocket_refuse(struct lws *wsi, struct connection *c, unsigned status)
+{
+    connection_drop(c);
+    (void)lws_return_http_status(wsi, status, NULL);
+    return -1;
+}
+
+static unsigned websocket_begin(struct server *s, struct exchange *x)
+{
+    switch (access_check(s->h, &x->rq, &x->caller)) {
+    case 0:
+        break;
+    case ACCESS_FOREIGN:
+        return 403;
+    case ACCESS_TOO_OFTEN:
+        return 429;
+    default:
+        return 401;
+    }
+    if (!x->caller.reads)
+        return x->caller.name[0] ? 403 : 401;
+    return ari_events_begin(x) ? 0 : 400;
+}
+
 /* A WebSocket; anything but 0 refuses it. */
 static int on_websocket(struct server *s, struct lws *wsi, struct connection *c)
 {
     struct exchange *x;
+    unsigned status;
     char path[64];
     struct str text;
 
     connection_drop(c);
     if (!header_text(wsi, WSI_TOKEN_GET_URI, path, sizeof(path), &text) ||
         !str_equal(text, STR("/ari/events")))
-        return -1;
+        return websocket_refuse(wsi, c, 404);
     x = exchange_create(s->h, on_ready, wsi);
     if (!x)
         return -1;
     c->exchange = x;
-    if (head_read(x, wsi, text) || access_check(s->h, &x->rq, &x->caller) || !x->caller.reads ||
-        !ari_events_begin(x)) {
+    if (head_read(x, wsi, text)) {
         connection_drop(c);
         return -1;
     }
-    return 0;
+    status = websocket_begin(s, x);
+    return status ? websocket_refuse(wsi, c, status) : 0;
 }
 
 static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,

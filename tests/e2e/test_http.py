@@ -511,9 +511,12 @@ class Http(unittest.TestCase):
     def test_ari_events(self):
         with Server() as s:
             key = f"api_key=desk:{WRITER}"
-            refused, answer = websocket(s, "/ari/events?app=a&api_key=desk:wrong")
-            self.assertNotIn(b" 101 ", answer)
-            refused.close()
+            for path, status in (("/ari/events?app=a&api_key=desk:wrong", 401), (f"/ari/events?{key}", 400),
+                                 (f"/ari/events?app=&{key}", 400), (f"/ari/other?app=a&{key}", 404)):
+                refused, answer = websocket(s, path)
+                self.assertEqual(answer.split()[1:2], [str(status).encode()], path)
+                refused.read()  # it ends
+                refused.close()
             one, _ = websocket(s, f"/ari/events?app=one&{key}")
             every, _ = websocket(s, f"/ari/events?app=every&subscribeAll=true&{key}")
             subscribe = f"/ari/applications/one/subscription?eventSource=deviceState:Custom:1000&{key}"
