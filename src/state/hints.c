@@ -285,9 +285,23 @@ void hint_idle_update(struct state_core *core, struct hint *h)
 
 /* ---- staging ---- */
 
+/* Of a lamp that is new, as all are after a start: since its devices have changed last. */
+static uint64_t since_of(const struct hint_sources *s, uint64_t now_ms)
+{
+    uint64_t since_ms = 0;
+
+    for (size_t i = 0; s && i < s->n_devices; i++) {
+        const struct device *d = s->follows[i].device;
+
+        if (device_known(d) && d->changed_wall_ms > since_ms)
+            since_ms = d->changed_wall_ms;
+    }
+    return since_ms && since_ms < now_ms ? since_ms : now_ms;
+}
+
 int hint_stage_new(struct state_core *core, const struct hint_form *form, struct hint **out)
 {
-    const struct moment now = moment_now(core, 1);
+    struct moment now = moment_now(core, 1);
     struct hint *h = hint_alloc(core);
     struct lamp lamp;
     int r = -ENOMEM;
@@ -298,6 +312,7 @@ int hint_stage_new(struct state_core *core, const struct hint_form *form, struct
     if (r)
         goto out;
     lamp = lamp_of(h->sources, &h->contribution, NULL);
+    now.since_ms = since_of(h->sources, now.wall_ms);
     r = snapshot_of(&h->snapshot, form, &lamp, ++core->last_id, &now);
     if (r)
         goto out;

@@ -184,6 +184,38 @@ static void test_times(void **state)
     assert_int_equal(changed_ms, p->after.now_ms);
 }
 
+/* A lamp has been what it is since its devices have, and not since the start. */
+static void test_since(void **state)
+{
+    struct pair *p = *state;
+    uint64_t told_ms[2] = { p->before.now_ms, p->before.now_ms + 2000 };
+    const struct {
+        const char *extension;
+        uint64_t since_ms;
+    } lamps[] = {
+        { "1000", told_ms[0] },
+        { "1001", told_ms[1] },               /* the other one has changed later */
+        { "1002", p->before.now_ms + 60000 }, /* nobody says anything of it */
+        { "1003", told_ms[0] },
+    };
+
+    report_from(&p->before, "ctl", "Custom:a", "INUSE");
+    p->before.now_ms = told_ms[1];
+    report_from(&p->before, "ctl", "Custom:b", "RINGING");
+    p->after.now_ms = told_ms[0] + 60000;
+    assert_int_equal(restore(p, KEEP_DEVICE), 0);
+    apply(&p->after, "[users]\n1000 Custom:a\n1001 Custom:a&Custom:b\n1002 Custom:c\n"
+                     "1003 Custom:c&Custom:a\n");
+    for (size_t i = 0; i < ARRAY_LEN(lamps); i++) {
+        const struct snapshot *s = state_find(
+            p->after.core, &(struct resource_name){ .context = STR("users"),
+                                                    .extension = str_of(lamps[i].extension) });
+
+        assert_int_equal(s->since_wall_ms, lamps[i].since_ms);
+        assert_int_equal(s->changed_wall_ms, p->after.now_ms);
+    }
+}
+
 static void test_presences(void **state)
 {
     struct pair *p = *state;
@@ -322,6 +354,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_devices),
         TEST(test_times),
+        TEST(test_since),
         TEST(test_presences),
         TEST(test_calls),
         TEST(test_autohints),
