@@ -178,14 +178,18 @@ struct shown {
 
 static void hint_line(struct buf *b, const json_t *row)
 {
-    char room[256];
-    struct buf head;
+    uint64_t line = answer_number(row, "line");
+    char room[256], where_room[256];
+    struct buf head, where;
 
     buf_init_on(&head, room, sizeof(room));
+    buf_init_on(&where, where_room, sizeof(where_room));
     buf_printf(&head, "  '%.*s' =>", STR_FMT(answer_text(row, "extension")));
-    cli_line(b, "%-18.*shint: %-44.*s [%.*s:%u]", STR_FMT(buf_str(&head)),
-             STR_FMT(answer_text(row, "hint")), STR_FMT(answer_text(row, "file")),
-             (unsigned)answer_number(row, "line"));
+    buf_add(&where, answer_text(row, "file"));
+    if (line)
+        buf_printf(&where, ":%llu", (unsigned long long)line);
+    cli_line(b, "%-18.*shint: %-44.*s [%.*s]", STR_FMT(buf_str(&head)),
+             STR_FMT(answer_text(row, "hint")), STR_FMT(buf_str(&where)));
 }
 
 static void banner(struct shown *s, struct str context)

@@ -371,6 +371,8 @@ multi_user=yes
             wait_for("the hint", lambda: lamp(daemon, "2000", "sales") == "InUse")
             self.assertEqual(lamp(daemon), "Ringing")
             self.assertEqual(daemon.tool("hints", "2000")[0]["file"], "pbx-a")
+            self.assertRegex(daemon.tool("hints", "2000", plain=True), r" pbx-a\n$")
+            self.assertRegex(daemon.tool("explain", "2000@sales", plain=True), r"  hint .*  \(of pbx-a\)\n")
             pbx.hint("2001", "sales", "PJSIP/alice&PJSIP/dora")
             wait_for("another", lambda: lamp(daemon, "2001", "sales") == "InUse&Ringing")
             pbx.hint("2000", "sales", None)

@@ -169,8 +169,10 @@ static void cell_where(const json_t *row, char *out, size_t room)
 {
     if (json_is_true(json_object_get(row, "autohint")))
         snprintf(out, room, "autohint");
-    else
+    else if (row_number(row, "line"))
         snprintf(out, room, "%s:%lld", file_name(row_text(row, "file")), row_number(row, "line"));
+    else /* a PBX has it, or it was added by hand */
+        snprintf(out, room, "%s", row_text(row, "file"));
 }
 
 /* As long as its state is what it is, whatever becomes of its presence. */

@@ -403,8 +403,10 @@ static void print_resource(const json_t *row)
         printf("  \"%s\"", row_text(row, "name"));
     if (json_is_true(json_object_get(row, "autohint")))
         fputs("  (an autohint)", stdout);
-    else if (*row_text(row, "file"))
+    else if (row_number(row, "line"))
         printf("  (%s:%lld)", row_text(row, "file"), row_number(row, "line"));
+    else if (*row_text(row, "file"))
+        printf(*row_text(row, "file") == '(' ? "  %s" : "  (of %s)", row_text(row, "file"));
     putchar('\n');
     if (json_is_true(json_object_get(row, "published")))
         printf("  the hint alone is %s; with what is published: %s\n", row_text(row, "hint_state"),
