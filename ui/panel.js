@@ -154,7 +154,7 @@ export class Panel {
   }
 
   watchers(watchers, publishers) {
-    const rows = watchers.map(w => make("tr", {}, make("td", {}, w.endpoint), make("td", {}, w.list ? `${w.event}, by the list ${w.resource}` : w.event),
+    const rows = watchers.map(w => make("tr", {}, make("td", {}, w.endpoint, " ", make("small", {}, w.remote)), make("td", {}, w.list ? `${w.event}, by the list ${w.resource}` : w.event),
       make("td", { class: w.failures ? "bad" : null }, w.told_sequence === w.current_sequence ? "the newest state" : w.outstanding ? "being told" : "an older state"),
       make("td", {}, w.cseq), make("td", {}, w.outstanding ? "" : `${w.acknowledged_after_ms} ms`)));
     return [make("h3", {}, `Watchers (${watchers.length})`),

@@ -186,7 +186,7 @@ class Page(Pages):
             b.text(".now", "Ringing")
             b.text("#panel .chain", "ctl says Custom:1000 is Ringing")
             b.text("#panel table td", str(told.cseq))
-            b.text("#panel table", "alice")
+            b.text("#panel table", f"alice 127.0.0.1:{phone.port}")  # which of her telephones it is
             b.text("#panel table", "the newest state")
             b.picture("lamp-light")
             b.run("await page.click('#history summary')")
