@@ -76,7 +76,7 @@ def pjsip_conf(phones, frequency=1, more=""):
     return text + more
 
 
-FILES = {"extstate.conf": "[registrar]\nenabled=yes\n[journal]\nenabled=yes\n",
+FILES = {"extstate.conf": "[journal]\nenabled=yes\n[registrar]\nenabled=yes\n",
          "extensions.conf": "[users]\n" + "".join(f"exten => 10{i},hint,PJSIP/p{i}\n" for i in range(PHONES))}
 
 
