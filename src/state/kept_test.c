@@ -352,16 +352,11 @@ static void test_nonsense(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_devices),
-        TEST(test_times),
-        TEST(test_since),
-        TEST(test_presences),
-        TEST(test_calls),
-        TEST(test_autohints),
-        TEST(test_again),
-        TEST(test_autohints_that_end),
-        TEST(test_nonsense),
-        TEST(test_names_of_before),
+        TEST(test_devices),  TEST(test_times),
+        TEST(test_since),    TEST(test_presences),
+        TEST(test_calls),    TEST(test_autohints),
+        TEST(test_again),    TEST(test_autohints_that_end),
+        TEST(test_nonsense), TEST(test_names_of_before),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
