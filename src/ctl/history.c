@@ -9,7 +9,9 @@ enum {
     LIMIT_DEFAULT = 100,
     LIMIT_MAX = 100000,
     CHAIN_MAX = 1000,
-    CAUSES_MAX = 16, /* of what one name means */
+    CAUSES_MAX = 16,   /* of what one name means */
+    WORDS_MAX = 200,   /* changes of a device in which the last of each source is looked for */
+    SPEAKERS_MAX = 16, /* sources of a device */
 };
 
 static struct ctl_request *request_of(struct ctl_job *job)
@@ -259,6 +261,76 @@ static int last_find(struct moment *m, struct str name, unsigned kinds, journal_
         each, m);
 }
 
+struct words { /* about a device: the number of the last of each source */
+    struct moment *m;
+    struct speaker {
+        char name[NAME_MAX_LEN];
+        size_t name_n;
+        uint64_t number;
+        bool says; /* false: nothing any more */
+    } all[SPEAKERS_MAX];
+    size_t n;
+    uint64_t newest;
+};
+
+/* Of too many the one whose last word is the oldest makes room. */
+static struct speaker *speaker_get(struct words *w, struct str name)
+{
+    struct speaker *s = w->all;
+
+    for (size_t i = 0; i < w->n; i++)
+        if (str_equal((struct str){ w->all[i].name, w->all[i].name_n }, name))
+            return &w->all[i];
+    if (w->n < SPEAKERS_MAX)
+        s = &w->all[w->n++];
+    else
+        for (size_t i = 1; i < w->n; i++)
+            if (w->all[i].number < s->number)
+                s = &w->all[i];
+    s->name_n = name.n < sizeof(s->name) ? name.n : sizeof(s->name);
+    memcpy(s->name, name.p, s->name_n);
+    return s;
+}
+
+static int on_word(void *ctx, const struct journal_row *r)
+{
+    struct words *w = ctx;
+    json_t *detail = json_loadb(r->detail.p, r->detail.n, 0, NULL);
+    const char *by = json_string_value(json_object_get(detail, "by"));
+
+    w->newest = r->number;
+    if (by) {
+        struct speaker *s = speaker_get(w, str_of(by));
+
+        s->number = r->number;
+        s->says = json_is_string(json_object_get(detail, "said"));
+    }
+    json_decref(detail);
+    return 0;
+}
+
+static int on_last_word(void *ctx, const struct journal_row *r)
+{
+    const struct words *w = ctx;
+    bool last = r->number == w->newest;
+
+    for (size_t i = 0; i < w->n; i++)
+        last |= w->all[i].number == r->number && w->all[i].says;
+    return last ? on_said(w->m, r) : 0;
+}
+
+/* The last change, and before that what every other source said last, and still says. */
+static int words_find(struct moment *m, struct str device)
+{
+    const struct journal_query query = {
+        .name = device, .kinds = CHANGE_BIT(CHANGE_DEVICE), .until_ms = m->at_ms, .limit = WORDS_MAX
+    };
+    struct words w = { .m = m };
+    int r = journal_each(m->journal, &query, on_word, &w);
+
+    return r ? r : journal_each(m->journal, &query, on_last_word, &w);
+}
+
 /* The last word about each mailbox, and each device and provider of the hint. */
 static int said_find(struct moment *m)
 {
@@ -267,9 +339,12 @@ static int said_find(struct moment *m)
 
     while (mailboxes.n && r == 0)
         r = last_find(m, str_next(&mailboxes, '\n'), CHANGE_BIT(CHANGE_MAILBOX), on_said);
-    while (hinted.n && r == 0)
-        r = last_find(m, str_next(&hinted, '\n'),
-                      CHANGE_BIT(CHANGE_DEVICE) | CHANGE_BIT(CHANGE_PRESENCE), on_said);
+    while (hinted.n && r == 0) {
+        struct str name = str_next(&hinted, '\n');
+
+        r = words_find(m, name);
+        r = r ? r : last_find(m, name, CHANGE_BIT(CHANGE_PRESENCE), on_said);
+    }
     return r;
 }
 

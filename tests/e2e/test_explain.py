@@ -393,6 +393,16 @@ class Explain(unittest.TestCase):
                 s for s in [parts(d.tool("explain", "1000@more", "--at", "0s"), "said")] if len(s) == 3])[0]
             self.assertEqual([r.get("device", r.get("provider")) for r in said], ["Custom:first", "Custom:last", "CustomPresence:p"])
 
+    def test_what_each_source_said(self):
+        """Of a device about which two disagree: the last of both, but not of one that has taken it back."""
+        with self.daemon(JOURNAL) as d:
+            for state, source in (("INUSE", "a"), ("BUSY", "a"), ("RINGING", "b"), ("ONHOLD", "c")):
+                d.tool("devstate", "change", "Custom:1000", state, "--source", source)
+            d.tool("devstate", "forget", "Custom:1000", "--source", "c")
+            said = wait_for("the past", lambda: [
+                s for s in [parts(d.tool("explain", "1000@users", "--at", "0s"), "said")] if s[-1]["said"] is None])[0]
+            self.assertEqual([(r["by"], r["said"]) for r in said], [("a", "BUSY"), ("b", "RINGING"), ("c", None)])
+
     def test_other_lamps_of_the_same_cause(self):
         """A reload makes many lamps at once: each has its own."""
         with self.daemon(JOURNAL) as d:
