@@ -374,7 +374,7 @@ static int source_report_instead(struct state_core *core, struct device *d,
 static int device_say(struct state_core *core, const struct state_device_word *w,
                       const struct state_source_view *v, struct device **out)
 {
-    struct device *d = device_find(core, w->device);
+    struct device *d = w->instead_of.n ? device_find(core, w->device) : NULL;
     struct state_source_view *former =
         d && !source_find(d, w->source) ? source_find(d, w->instead_of) : NULL;
 

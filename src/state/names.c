@@ -2,6 +2,8 @@
 #include "state/names.h"
 #include "state/state.h"
 
+#include <limits.h>
+
 struct str name_label(struct str name)
 {
     size_t colon = str_find_char(name, ':'), slash = str_find_char(name, '/');
@@ -9,20 +11,46 @@ struct str name_label(struct str name)
     return colon < name.n && colon < slash ? str_sub(name, 0, colon) : STR_EMPTY;
 }
 
+/* In one look, since every report comes by here. */
+static void name_look(struct str name, bool *controls, bool *ascii)
+{
+    unsigned char bits = 0, least = UCHAR_MAX;
+
+    for (size_t i = 0; i < name.n; i++) {
+        unsigned char c = (unsigned char)name.p[i];
+
+        bits |= c;
+        least = c < least ? c : least;
+    }
+    *controls = least < ' ';
+    *ascii = !(bits & 0x80);
+}
+
+static int name_keep(struct str *name, bool ascii, struct name_room *room)
+{
+    struct buf b;
+
+    if (ascii && name->n <= sizeof(room->text)) {
+        memcpy(room->text, name->p, name->n);
+        name->p = room->text;
+        return 0;
+    }
+    buf_init_on(&b, room->text, sizeof(room->text));
+    buf_add_utf8(&b, *name);
+    *name = buf_str(&b);
+    return b.error;
+}
+
 int name_normalise(struct str *out, struct str name, struct name_room *room)
 {
     static const struct str labels[] = { STR_INIT("Custom"), STR_INIT("CustomPresence") };
+    bool controls, ascii;
     struct str label;
-    struct buf b;
 
     name = str_trim(name);
-    if (name.n == 0 || str_has_controls(name))
+    name_look(name, &controls, &ascii);
+    if (name.n == 0 || controls || name_keep(&name, ascii, room))
         return STATE_BAD_NAME;
-    buf_init_on(&b, room->text, sizeof(room->text));
-    buf_add_utf8(&b, name);
-    if (b.error)
-        return STATE_BAD_NAME;
-    name = buf_str(&b);
     label = name_label(name);
     for (size_t i = 0; i < ARRAY_LEN(labels); i++)
         if (label.n && str_equal_nocase(label, labels[i])) {
