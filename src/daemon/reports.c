@@ -204,11 +204,14 @@ static int intake_end(struct intake *f, const struct source_settings *settings)
 static struct source_standing standing_of(struct str bytes)
 {
     struct record r = record_of(bytes);
-    uint64_t format = record_u64(&r), away_ms = record_u64(&r);
-    bool stale = record_u64(&r);
+    struct source_standing standing;
+    uint64_t format = record_u64(&r);
 
-    return r.error || format != FORMAT ? (struct source_standing){ .stale = false }
-                                       : (struct source_standing){ away_ms, stale };
+    standing.away_ms = record_u64(&r);
+    standing.stale = record_u64(&r);
+    if (r.error || format != FORMAT)
+        standing = (struct source_standing){ .stale = false };
+    return standing;
 }
 
 int state_intake_restore(struct state_thread *s, const struct keep_record *record,

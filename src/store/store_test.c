@@ -839,7 +839,7 @@ static void test_what_waits_while_it_hangs_is_bounded(void **state)
     }
     store_counters_get(f->store, &counters);
     assert_true(counters.waiting_bytes > WAITING_BYTES_MAX);
-    assert_true(counters.waiting_bytes < 2 * WAITING_BYTES_MAX);
+    assert_true(counters.waiting_bytes < 2ul * WAITING_BYTES_MAX);
     keep_forget(&o->keep, KEEP_SUBSCRIPTION, 2);
     assert_true(written(f) < 0);
     atomic_store(&disk.hangs, false);
