@@ -7,6 +7,7 @@
  *
  * store.c       the thread: groups, commits, what happens when they fail
  * place.c       the file's place in the state directory, and what takes it
+ * mapped.c      files in memory, which go on as memory when the disk fails
  * database.c    SQLite: the file, its schema, one record
  * log_check.c   what is lost with a damaged log of SQLite's
  * checkpoint.c  from SQLite's log into the file, beside the commits

@@ -423,6 +423,13 @@ class Xfs(Disk):
 class Trouble(unittest.TestCase):
     """Each has the daemon go on with what it has, promise nothing new, and recover without a restart."""
 
+    def shown(self, daemon, phone, state="INUSE"):
+        """The telephone watches a lamp that is so."""
+        daemon.set("Custom:1000", state)
+        dialog = Subscription(phone.subscribe("1000"))
+        phone.notify()
+        return dialog
+
     def fails(self, daemon, phone, dialog, why):
         """The first change is the one that finds out; the next are refused. What was said stays served."""
         text = ""
@@ -458,9 +465,7 @@ class Trouble(unittest.TestCase):
     def test_full_disk(self):
         daemon = Extstated(DURABLE)
         with Disk(daemon) as disk, daemon, Phone(daemon.port) as phone:
-            daemon.set("Custom:1000", "INUSE")
-            dialog = Subscription(phone.subscribe("1000"))
-            phone.notify()
+            dialog = self.shown(daemon, phone)
             disk.fill()
             state = self.fails(daemon, phone, dialog, "full|I/O")
             disk.make_room()
@@ -490,9 +495,7 @@ class Trouble(unittest.TestCase):
         error of the disk."""
         with tempfile.NamedTemporaryFile("w") as disk, Extstated(DURABLE) as daemon, Phone(daemon.port) as phone:
             self.faulty(daemon, disk)
-            daemon.set("Custom:1000", "INUSE")
-            dialog = Subscription(phone.subscribe("1000"))
-            phone.notify()
+            dialog = self.shown(daemon, phone)
             self.disk_is(disk, "read-only")
             state = self.fails(daemon, phone, dialog, "Read-only file system")
             daemon.tool("verify")
@@ -502,9 +505,7 @@ class Trouble(unittest.TestCase):
     def test_a_file_system_that_ends(self):
         daemon = Beside(DURABLE)
         with Xfs(daemon) as disk, daemon, Phone(daemon.port) as phone:
-            daemon.set("Custom:1000", "INUSE")
-            dialog = Subscription(phone.subscribe("1000"))
-            phone.notify()
+            dialog = self.shown(daemon, phone)
             daemon.settle()
             subprocess.run(["sync", "-f", disk.path], check=True)  # so that each page has to be asked for again
             disk.fail()
@@ -514,9 +515,7 @@ class Trouble(unittest.TestCase):
         """Nobody waits longer than 2 s, and lamps are not stale for longer."""
         with tempfile.NamedTemporaryFile("w") as disk, Extstated(DURABLE) as daemon, Phone(daemon.port) as phone:
             self.faulty(daemon, disk)
-            daemon.set("Custom:1000", "NOT_INUSE")
-            dialog = Subscription(phone.subscribe("1000"))
-            phone.notify()
+            dialog = self.shown(daemon, phone, "NOT_INUSE")
             self.disk_is(disk, "hangs")
             begun = time.monotonic()
             phone.request("SUBSCRIBE", dialog.target, [("Event", "dialog"), ("Expires", 600), ("To", dialog.to),
@@ -573,9 +572,7 @@ class Trouble(unittest.TestCase):
 
     def test_locked(self):
         with Extstated(DURABLE) as daemon, Phone(daemon.port) as phone:
-            daemon.set("Custom:1000", "INUSE")
-            dialog = Subscription(phone.subscribe("1000"))
-            phone.notify()
+            dialog = self.shown(daemon, phone)
             other = sqlite3.connect(daemon.directory / "state/extstate.db", isolation_level=None)
             other.execute("begin exclusive")
             state = self.fails(daemon, phone, dialog, "locked")
