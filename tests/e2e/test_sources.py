@@ -64,6 +64,14 @@ def certificate_of(directory):
     return files
 
 
+def in_use(daemon, phone):
+    """pbx-a is followed, and the telephone has been told that 1000 is in use."""
+    following(daemon, "pbx-a")
+    wait_for("the list", lambda: lamp(daemon) == "InUse")
+    phone.subscribe("1000")
+    phone.notify()
+
+
 class Sources(unittest.TestCase):
     def test_notify_and_publish(self):
         """An event of the PBX is a NOTIFY and a PUBLISH."""
@@ -160,10 +168,7 @@ multi_user=yes
         """What was stale is that after a kill, since when it was; and after a reload that has the PBX elsewhere. Nobody is told."""
         with Manager({"PJSIP/alice": "INUSE"}) as pbx, Extstated(files(source("pbx-a", pbx, "stale=keep\n"))) as daemon, \
                 Phone(daemon.port) as phone:
-            following(daemon, "pbx-a")
-            wait_for("the list", lambda: lamp(daemon) == "InUse")
-            phone.subscribe("1000")
-            phone.notify()
+            in_use(daemon, phone)
             pbx.stop()
             wait_for("the end of its grace", lambda: row(daemon, "pbx-a")["stale"])
             since = row(daemon, "pbx-a")["since_ms"]
@@ -233,10 +238,7 @@ multi_user=yes
         """What was known before the restart is shown until the PBX says otherwise: no NOTIFY tells anything else."""
         with Manager({"PJSIP/alice": "INUSE"}) as pbx, Extstated(files(source("pbx-a", pbx, "grace=1h\n"))) as daemon, \
                 Phone(daemon.port) as phone:
-            following(daemon, "pbx-a")
-            wait_for("the list", lambda: lamp(daemon) == "InUse")
-            phone.subscribe("1000")
-            phone.notify()
+            in_use(daemon, phone)
             pbx.stop()
             daemon.settle()
             daemon.kill()
