@@ -95,6 +95,13 @@ static void on_closed(uv_handle_t *handle)
     free(c);
 }
 
+/* What waits for the peer: with what OpenSSL has of it, once it has not been taken. */
+static void out_hold(struct connection *c)
+{
+    held_set(&c->net->streams->unsent, &c->out.held,
+             c->out.room + (c->blocked && c->tls ? TLS_RECORD_BYTES : 0));
+}
+
 static void out_free(struct connection *c)
 {
     c->net->streams->waiting -= c->out.n - c->out.at;
@@ -102,7 +109,7 @@ static void out_free(struct connection *c)
     c->out.p = NULL;
     c->out.at = c->out.n = c->out.room = c->mark = 0;
     c->blocked = false;
-    held_set(&c->net->streams->unsent, &c->out.held, 0);
+    out_hold(c);
     count(c);
 }
 
@@ -336,6 +343,7 @@ static bool write_some(struct connection *c)
                 held_renew(&c->net->streams->unsent, &c->out.held);
             }
             c->blocked = true;
+            out_hold(c);
             return true;
         }
         if (r < 0) {
@@ -386,20 +394,36 @@ static size_t out_growth(const struct connection *c, size_t more)
     return room - c->out.room;
 }
 
-/* Who takes what is sent to him does not pay for those who do not. 0 or -ENOTCONN: he is one of
- * those. */
+static bool is_over_bound(const struct net *n, size_t more)
+{
+    const struct held *unsent = &n->streams->unsent;
+
+    return unsent->bytes + more > n->cfg.held_max && !list_empty(&unsent->order);
+}
+
+/* Who takes what is sent to him does not pay for those who do not. */
+static void shed_unsent(struct net *n)
+{
+    struct connection *first =
+        CONTAINER_OF(n->streams->unsent.order.next, struct connection, out.held.of);
+
+    if (list_empty(&first->dirty))
+        lose_slow(first, "too much waits for all, and for this one for longest");
+    else
+        tcp_flush(first); /* it has waited for the end of the turn only */
+}
+
+void tcp_bound_unsent(struct net *n)
+{
+    while (is_over_bound(n, 0))
+        shed_unsent(n);
+}
+
+/* 0 or -ENOTCONN: it is one of those who go. */
 static int out_make_room(struct connection *c, size_t more)
 {
-    const struct held *unsent = &c->net->streams->unsent;
-
-    while (unsent->bytes + out_growth(c, more) > c->net->cfg.held_max &&
-           !list_empty(&unsent->order)) {
-        struct connection *first = CONTAINER_OF(unsent->order.next, struct connection, out.held.of);
-
-        if (list_empty(&first->dirty))
-            lose_slow(first, "too much waits for all, and for this one for longest");
-        else
-            tcp_flush(first); /* it has waited for the end of the turn only */
+    while (is_over_bound(c->net, out_growth(c, more))) {
+        shed_unsent(c->net);
         if (c->state == CONNECTION_CLOSED)
             return -ENOTCONN;
     }
@@ -427,7 +451,7 @@ static int out_reserve(struct connection *c, size_t more)
         return -ENOMEM;
     c->out.p = p;
     c->out.room += growth;
-    held_set(&c->net->streams->unsent, &c->out.held, c->out.room);
+    out_hold(c);
     count(c);
     return 0;
 }

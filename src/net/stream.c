@@ -433,8 +433,10 @@ void streams_flush(struct net *n)
 {
     struct streams *ss = n->streams;
 
-    while (!list_empty(&ss->dirty))
+    while (!list_empty(&ss->dirty)) {
         tcp_flush(CONTAINER_OF(ss->dirty.next, struct connection, dirty));
+        tcp_bound_unsent(n);
+    }
     if (ss->n_lost)
         tell_lost(n);
 }

@@ -128,7 +128,7 @@ struct streams {
     size_t n_lost;
     size_t waiting;     /* bytes to be sent, of all */
     struct held begun;  /* messages that are not whole */
-    struct held unsent; /* what waits, with the room it has left when some has gone */
+    struct held unsent; /* what waits, with the room it has left when some has gone, and records */
     char *scratch;      /* what is read goes here first */
 };
 
@@ -139,6 +139,8 @@ NODISCARD int tcp_create(struct connection **out, struct stream *s, int fd, cons
 /* Copies; as net_send. */
 NODISCARD int tcp_send(struct connection *c, struct str bytes);
 void tcp_flush(struct connection *c);
+/* Of those for whom too much waits for all, the first end. */
+void tcp_bound_unsent(struct net *n);
 /* What the kernel takes is written first. The memory goes in the loop's closing callback. */
 void tcp_close(struct connection *c);
 void tcp_adopted(struct connection *c);       /* it has proved itself elsewhere */

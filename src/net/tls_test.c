@@ -231,6 +231,64 @@ static void test_unfinished(void **state)
     pki_fini(&p);
 }
 
+static struct flow greet(struct side *s, struct client *c)
+{
+    size_t before = s->received;
+
+    put_record(c, STR(ONE), 0, SIZE_MAX);
+    UNTIL(s, s->received == before + 1);
+    return s->last;
+}
+
+static void fill(struct side *s, const struct flow *to)
+{
+    static char text[1000];
+    size_t waits = net_unsent(s->net);
+
+    for (unsigned i = 0; net_unsent(s->net) == waits; i++) {
+        assert_true(i < 100000);
+        assert_int_equal(net_send(s->net, to, (struct str){ text, sizeof(text) }), 0);
+        net_flush(s->net);
+        if (counters(s).lost_slow)
+            return;
+    }
+}
+
+/* What is not taken is with OpenSSL too, and counts there. */
+static void test_read_nothing(void **state)
+{
+    struct bench *b = bench_create();
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    struct client first, second;
+    struct net_config cfg;
+    struct flow flows[2];
+    struct side s = { .bench = b };
+    struct pki p;
+
+    (void)state;
+    pki_init(&p);
+    cfg = usual(&s, b, 5);
+    cfg.held_max = 30000; /* one record, and some messages of 1000 bytes */
+    side_open_tls(&s, &cfg, &p);
+    assert_true(client_open(&first, &s, ctx, NULL));
+    assert_true(client_open(&second, &s, ctx, NULL));
+    flows[0] = greet(&s, &first);
+    flows[1] = greet(&s, &second);
+    fill(&s, &flows[0]);
+    assert_int_equal(counters(&s).lost_slow, 0);
+    fill(&s, &flows[1]);
+    assert_int_equal(counters(&s).lost_slow, 1);
+    assert_int_equal(s.n_lost, 1);
+    assert_int_equal(s.lost[0], flows[0].connection);
+    assert_true(net_unsent(s.net) > 0);
+    client_close(&first);
+    client_close(&second);
+    SSL_CTX_free(ctx);
+    side_close(&s);
+    bench_destroy(b);
+    pki_fini(&p);
+}
+
 /* ---- certificates that expire ---- */
 
 struct named {
@@ -610,10 +668,10 @@ static void test_long_certificates(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unfinished),     cmocka_unit_test(test_hello_in_pieces),
-        cmocka_unit_test(test_long_hello),     cmocka_unit_test(test_long_certificates),
-        cmocka_unit_test(test_sessions),       cmocka_unit_test(test_expired),
-        cmocka_unit_test(test_expired_server),
+        cmocka_unit_test(test_unfinished),        cmocka_unit_test(test_read_nothing),
+        cmocka_unit_test(test_hello_in_pieces),   cmocka_unit_test(test_long_hello),
+        cmocka_unit_test(test_long_certificates), cmocka_unit_test(test_sessions),
+        cmocka_unit_test(test_expired),           cmocka_unit_test(test_expired_server),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
