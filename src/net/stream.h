@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* stream.h - what stream.c (listening, opening, finding) and connection.c (the life of one) share.
+/* stream.h - what stream.c (listening, opening, finding), connection.c (the life of one), sending.c
+ * and receiving.c share.
  * Private to src/net. */
 #pragma once
 #include "base/map.h"
@@ -136,24 +137,46 @@ struct streams {
 /* `to` is where it is being opened to; NULL: it was accepted. */
 NODISCARD int tcp_create(struct connection **out, struct stream *s, int fd, const struct flow *to,
                          struct str host);
-/* Copies; as net_send. */
-NODISCARD int tcp_send(struct connection *c, struct str bytes);
-void tcp_flush(struct connection *c);
-/* Of those for whom too much waits for all, the first end. */
-void tcp_bound_unsent(struct net *n);
-/* What the kernel takes is written first. The memory goes in the loop's closing callback. */
-void tcp_close(struct connection *c);
 void tcp_adopted(struct connection *c);       /* it has proved itself elsewhere */
 bool tcp_is_idle(const struct connection *c); /* nothing is under way on it */
 void tcp_pause(struct connection *c);         /* or go on: as the net says */
-/* The limits are other ones. */
+/* The limits, or what is waited for, are other ones. */
 void tcp_arm(struct connection *c);
-/* Copies; `head` goes first. As tcp_send, but nothing that is counted or traced. */
-NODISCARD int tcp_put(struct connection *c, struct str head, struct str bytes);
-void tcp_receive(struct connection *c, struct str message);
+/* Likewise what is polled for. */
+void tcp_poll(struct connection *c);
+void tcp_count(struct connection *c); /* its memory is another one */
+uint64_t tcp_now(const struct connection *c);
+void tcp_move(struct connection *c, enum connection_state next);
 void tcp_log(const struct connection *c, enum log_level level, const char *name, const char *why);
+void tcp_trace(const struct connection *c, bool sent, struct str bytes);
 /* We end our side, and wait for the peer to end the other. */
 void tcp_take_leave(struct connection *c);
+/* Nothing is written any more. Its memory stays until the loop's turn is over, with the message
+ * that is being received: callers further up look at both. */
+void tcp_end(struct connection *c);
+/* Likewise, and the log is told. */
+void tcp_lose(struct connection *c, const char *why, int error);
+
+/* sending.c */
+/* Copies; as net_send. */
+NODISCARD int tcp_send(struct connection *c, struct str bytes);
+/* Copies; `head` goes first. As tcp_send, but nothing that is counted or traced. */
+NODISCARD int tcp_put(struct connection *c, struct str head, struct str bytes);
+void tcp_flush(struct connection *c);
+/* Of those for whom too much waits for all, the first end. */
+void tcp_bound_unsent(struct net *n);
+void tcp_lose_slow(struct connection *c, const char *why);
+void tcp_end_sending(struct connection *c); /* what was sent last has gone */
+void tcp_out_drop(struct connection *c);
+/* What the kernel takes is written first. */
+void tcp_close(struct connection *c);
+
+/* receiving.c */
+void tcp_read(struct connection *c); /* what there is, for a while */
+void tcp_receive(struct connection *c, struct str message);
+/* Has a message, or a record of TLS, begun that is not whole? */
+bool tcp_is_midway(const struct connection *c);
+void tcp_in_drop(struct connection *c);
 
 /* web.c */
 /* Of the bytes, of which the first c->in.n are kept from before, take everything that is whole;
