@@ -248,7 +248,8 @@ static const struct option endpoint_options[] = {
     { "aors", OPTION_LIST, ARRAY_AT(endpoint_draft, e.aors, e.n_aors), .flags = OPTION_REPLACES,
       .meaning = "Where it can be reached; ids of aor sections." },
     { "transport", OPTION_STR, AT(endpoint_draft, e.transport),
-      .meaning = "Id of the transport to send by; otherwise the one the request came in by." },
+      .meaning = "Id of the transport to send by; otherwise, and where that one is of another "
+                 "protocol or IP version than the telephone, the one the request came in by." },
     { "force_rport", OPTION_BOOL, AT(endpoint_draft, e.force_rport), .fallback = "yes",
       .meaning = "Answer to where the request came from, even if it did not ask (RFC 3581)." },
     { "rewrite_contact", OPTION_BOOL, AT(endpoint_draft, e.rewrite_contact), .fallback = "no",

@@ -136,17 +136,28 @@ int transport_replace(const struct notifier *n, const struct endpoint_settings *
     return r;
 }
 
-/* The endpoint's own transport, unless the one the SUBSCRIBE came in on is symmetric. */
-static uint32_t choose_transport(const struct notifier *n, const struct uas_request *rq)
+static bool transport_leads(const struct notifier *n, uint32_t index, const struct flow *flow)
+{
+    const struct transport_settings *ts = transport_of(n, index);
+
+    return ts && !n->transports[index].gone &&
+           (uint32_t)n->transports[index].protocol == flow->protocol &&
+           ts->bind.sa.sa_family == flow->remote.sa.sa_family;
+}
+
+/* The endpoint's own transport, unless the one the SUBSCRIBE came in on is symmetric, or it is of
+ * another protocol or family. */
+static uint32_t choose_transport(const struct notifier *n, const struct uas_request *rq,
+                                 const struct flow *flow)
 {
     const struct transport_settings *in =
         rq->endpoint->transport.n ? transport_of(n, rq->flow->transport) : NULL;
 
     if (!rq->endpoint->transport.n || (in && in->symmetric))
         return rq->flow->transport;
-    for (size_t i = 0; i < n->n_transports; i++)
-        if (!n->transports[i].gone && str_equal(n->transports[i].id, rq->endpoint->transport))
-            return (uint32_t)i;
+    for (uint32_t i = 0; i < n->n_transports; i++)
+        if (str_equal(n->transports[i].id, rq->endpoint->transport) && transport_leads(n, i, flow))
+            return i;
     return rq->flow->transport;
 }
 
@@ -204,7 +215,7 @@ static void choose_flow(struct target *t, const struct notifier *n, const struct
     if (choose_other(t, n, rq, contact, routes))
         return;
     choose_remote(t, rq, contact, routes);
-    t->flow.transport = choose_transport(n, rq);
+    t->flow.transport = choose_transport(n, rq, &t->flow);
     remote = t->flow.remote;
     if (transport_is_gone(n, t->flow.transport) &&
         transport_replace(n, rq->endpoint, t->flow.transport, &remote, &t->flow) == 0)

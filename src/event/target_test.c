@@ -219,6 +219,43 @@ static void test_transport_that_is_not_there(void **state)
     fixture_destroy(f);
 }
 
+/* The endpoint's transport counts where it leads to the telephone. */
+static void test_transport_of_the_endpoint(void **state)
+{
+    static const struct {
+        const char *transport;
+        uint32_t by;
+    } cases[] = { { "udp", 0 }, { "other", 1 }, { "tcp", 0 }, { "six", 0 }, { "none", 0 } };
+    static const struct notifier_transport list[] = { { STR_INIT("udp"), false, NET_UDP },
+                                                      { STR_INIT("other"), false, NET_UDP },
+                                                      { STR_INIT("tcp"), false, NET_TCP },
+                                                      { STR_INIT("six"), false, NET_UDP } };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct fixture *f;
+        char config[512];
+
+        snprintf(config, sizeof(config),
+                 "[udp]\ntype=transport\nbind=192.0.2.1\n[other]\ntype=transport\nbind=192.0.2.2\n"
+                 "[tcp]\ntype=transport\nprotocol=tcp\nbind=192.0.2.1\n"
+                 "[six]\ntype=transport\nbind=[2001:db8::1]\n"
+                 "[alice]\ntype=endpoint\ncontext=users\ntransport=%s\n",
+                 cases[i].transport);
+        f = fixture_create(config);
+        assert_int_equal(notifier_transports_set(f->notifier, list, ARRAY_LEN(list)), 0);
+        fixture_state(f, "100", EXTENSION_IDLE);
+        check(f,
+              &(struct where){ .what = cases[i].transport,
+                               .contact = "<sip:a@192.0.2.9>",
+                               .to = "192.0.2.9:5060",
+                               .line = "sip:a@192.0.2.9" },
+              1);
+        assert_int_equal(f->sent[f->seen - 1].to.transport, cases[i].by);
+        fixture_destroy(f);
+    }
+}
+
 static void test_ipv6(void **state)
 {
     static const struct where cases[] = {
@@ -344,9 +381,13 @@ static void test_subscriber_uri(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_where),          cmocka_unit_test(test_ipv6),
-        cmocka_unit_test(test_outside),        cmocka_unit_test(test_outside_by_name),
-        cmocka_unit_test(test_subscriber_uri), cmocka_unit_test(test_transport_that_is_not_there),
+        cmocka_unit_test(test_where),
+        cmocka_unit_test(test_ipv6),
+        cmocka_unit_test(test_outside),
+        cmocka_unit_test(test_outside_by_name),
+        cmocka_unit_test(test_subscriber_uri),
+        cmocka_unit_test(test_transport_that_is_not_there),
+        cmocka_unit_test(test_transport_of_the_endpoint),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
