@@ -205,7 +205,8 @@ static const struct option system_options[] = {
       .meaning = "Do not ask for rport in the Via of our requests." },
     { "disable_tcp_switch", OPTION_BOOL, AT(system_draft, disable_tcp_switch), .fallback = "yes",
       .meaning = "With no, requests of more than 1300 bytes that would go by UDP go by TCP, if "
-                 "there is such a transport and the peer takes it: RFC 3261 section 18.1.1." },
+                 "there is such a transport and the peer takes it: RFC 3261 section 18.1.1. One "
+                 "that does not is not asked again for ten minutes." },
 };
 
 const struct schema system_schema = {

@@ -114,6 +114,23 @@ static int client_begin(struct client_txn *ct)
     return 0;
 }
 
+static struct narrow_peer *narrow_place(struct txn_layer *t, const struct addr *a)
+{
+    const void *host =
+        a->sa.sa_family == AF_INET ? (const void *)&a->v4.sin_addr : (const void *)&a->v6.sin6_addr;
+    size_t n = a->sa.sa_family == AF_INET ? sizeof(a->v4.sin_addr) : sizeof(a->v6.sin6_addr);
+
+    return &t->narrow[(map_hash(&t->clients, (struct str){ host, n }) + addr_port(a)) %
+                      NARROW_PEERS];
+}
+
+static bool is_narrow(struct txn_layer *t, const struct addr *a)
+{
+    const struct narrow_peer *p = narrow_place(t, a);
+
+    return p->until_ms > txn_now_ms(t) && addr_equal(&p->addr, a);
+}
+
 enum { WIDEN_NOT = 1 };
 
 /* 0: it has been sent by TCP; WIDEN_NOT: it is printed for UDP again; negative. The connection is
@@ -124,7 +141,7 @@ static int client_widen(struct client_txn *ct)
     const struct flow narrow = ct->flow;
     int r;
 
-    if (!port->widen || !port->widen(port->ctx, &ct->flow))
+    if (!port->widen || is_narrow(ct->layer, &narrow.remote) || !port->widen(port->ctx, &ct->flow))
         return WIDEN_NOT;
     ct->narrow = narrow.transport;
     ct->widened = true;
@@ -139,9 +156,19 @@ static int client_widen(struct client_txn *ct)
     return r ? r : WIDEN_NOT;
 }
 
-/* Nobody is there by TCP. */
+/* Nobody is there by TCP. Where a firewall swallows what comes that was found out in seconds, which
+ * not every request is to take. */
 static void client_narrow(struct client_txn *ct)
 {
+    struct txn_layer *t = ct->layer;
+    char room[64];
+    struct buf peer;
+
+    *narrow_place(t, &ct->flow.remote) =
+        (struct narrow_peer){ ct->flow.remote, txn_now_ms(t) + NARROW_MS };
+    buf_init_on(&peer, room, sizeof(room));
+    addr_print(&peer, &ct->flow.remote);
+    log_info(t->cfg.log, "txn.no_tcp", KV("peer", buf_str(&peer)));
     list_remove(&ct->by_connection);
     ct->lost = ct->widened = false;
     ct->flow.transport = ct->narrow;

@@ -405,10 +405,23 @@ static void test_long_requests(void **state)
     assert_int_equal(f->sent[2].to.transport, f->from.transport);
     assert_true(str_contains_nocase(f->sent[2].bytes, udp));
     client_txn_stop(&c.ct);
-    f->narrow = true; /* it is not wanted */
-    assert_int_equal(caller_start(&c), 0);
+    assert_int_equal(caller_start(&c), 0); /* that is known by now */
     assert_int_equal(f->sent[3].to.connection, 0);
     assert_true(str_contains_nocase(f->sent[3].bytes, udp));
+    client_txn_stop(&c.ct);
+    f->from.remote = fixture_addr("192.0.2.9:5060"); /* of that one */
+    assert_int_equal(caller_start(&c), 0);
+    assert_int_equal(f->sent[4].to.connection, 7);
+    client_txn_stop(&c.ct);
+    f->from.remote = fixture_addr("192.0.2.7:5062");
+    fixture_pass(f, NARROW_MS); /* it may have changed */
+    assert_int_equal(caller_start(&c), 0);
+    assert_int_equal(f->sent[5].to.connection, 7);
+    client_txn_stop(&c.ct);
+    f->narrow = true; /* it is not wanted */
+    assert_int_equal(caller_start(&c), 0);
+    assert_int_equal(f->sent[6].to.connection, 0);
+    assert_true(str_contains_nocase(f->sent[6].bytes, udp));
     client_txn_stop(&c.ct);
     fixture_destroy(f);
 }

@@ -4,11 +4,18 @@
 #include "txn/txn.h"
 
 #define TXN_WORKERS_MAX 256
-#define TIMER_T2_MS 4000 /* RFC 3261 section 17.1.2.2 */
 
 /* Numbers of connections are given in turn, so that each connection that ends finds the average of
  * what is in a list, also where most transactions are on one connection. */
 enum { CONNECTION_LISTS = 1024 };
+
+/* Peers that took no long request by TCP: until then they get them by UDP. Of two with one place
+ * the former is forgotten, and may be asked again. */
+enum { NARROW_PEERS = 256, NARROW_MS = 600000 };
+struct narrow_peer {
+    struct addr addr;
+    uint64_t until_ms;
+};
 
 struct txn_layer {
     struct txn_config cfg;
@@ -21,6 +28,7 @@ struct txn_layer {
     struct server_answer *answers; /* oldest first */
     struct server_answer *last_answer;
     struct timer answers_timer;
+    struct narrow_peer narrow[NARROW_PEERS];
     size_t server_bytes; /* what server transactions hold */
     struct buf out;      /* the message being printed */
     struct txn_counters counters;

@@ -14,6 +14,8 @@
 #include "net/net.h"
 #include "sip/print.h"
 
+enum { TIMER_T2_MS = 4000 }; /* RFC 3261 section 17.1.2.2 */
+
 struct transport_settings;
 struct txn_layer;  /* opaque: see layer.c */
 struct server_txn; /* opaque: belongs to the layer */
