@@ -392,6 +392,24 @@ int dialog_reopen(struct dialog *d)
     return r ? r : flow.connection == NET_NO_CONNECTION ? DIALOG_WAITS : 0;
 }
 
+/* At once, and then as a datagram is sent again: by Timer E, until Timer F. A proxy that is started
+ * anew is away for seconds. */
+uint64_t dialog_reopen_ms(const struct dialog *d)
+{
+    const struct global_settings *g = &d->notifier->settings->global;
+    uint64_t longest = g->timer_t1_ms > TIMER_T2_MS ? g->timer_t1_ms : TIMER_T2_MS;
+    uint64_t delay = 0, passed = 0;
+
+    if (head_flow(d->head).connection != NET_ANY_CONNECTION)
+        return UINT64_MAX;
+    for (unsigned i = 0; i < d->reopened; i++) {
+        delay = i ? 2 * delay : g->timer_t1_ms;
+        delay = delay < longest ? delay : longest;
+        passed += delay;
+    }
+    return passed < g->timer_b_ms ? delay : UINT64_MAX;
+}
+
 /* ---- dialogs ---- */
 
 static uint64_t tag_hash(const struct notifier *n, struct str local_tag)

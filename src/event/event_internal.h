@@ -316,6 +316,7 @@ struct dialog {
     uint16_t n_usages, pins; /* it lives as long as there are any */
     bool recalled;           /* of a former process, and the subscriber has not been heard since */
     uint8_t seeking;         /* enum dialog_seeking */
+    uint8_t reopened;        /* times in a row that a connection of ours brought no answer */
 };
 
 struct dialog_spec { /* borrowed for the call */
@@ -357,6 +358,8 @@ const char *dialog_stranded_why(const struct dialog *d);
 /* Its connection has ended. 0: there is another way, by one that is opened; DIALOG_STRANDED: there
  * is none; DIALOG_WAITS; -ENOMEM, -EMSGSIZE. */
 NODISCARD int dialog_reopen(struct dialog *d);
+/* When one of ours that has brought no answer is opened anew: UINT64_MAX, no more. */
+uint64_t dialog_reopen_ms(const struct dialog *d);
 /* By this way from now on. 0, -ENOMEM, -EMSGSIZE. */
 NODISCARD int dialog_redirect(struct dialog *d, const struct endpoint_settings *e,
                               const struct flow *flow);

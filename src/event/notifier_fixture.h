@@ -84,6 +84,7 @@ struct fixture {
     int route_result;
     struct flow route;           /* without an address: it is as `from` */
     char routed[64];             /* the transport asked for last */
+    uint32_t connections;        /* how many were opened */
     void (*guard)(bool subject); /* true: what runs now is the notifier, not the fixture; or NULL */
     unsigned branch;
     struct sip_message msg; /* the last one looked at */
@@ -207,6 +208,13 @@ static inline void fixture_resolve(void *ctx, const struct dns_question *q, uint
     snprintf(s->host, sizeof(s->host), "%.*s", STR_FMT(q->host));
 }
 
+static inline int fixture_connect(void *ctx, struct flow *flow, struct str host)
+{
+    (void)host;
+    flow->connection = ++((struct fixture *)ctx)->connections;
+    return 0;
+}
+
 /* One address, or with NULL none. */
 static inline void fixture_resolved(struct fixture *f, uint64_t question, const struct addr *a)
 {
@@ -274,7 +282,8 @@ static inline void fixture_create_engine(struct fixture *f)
     assert_int_equal(txn_create(&f->txn, &(struct txn_config){ .wheel = &f->wheel,
                                                                .rng = &f->rng,
                                                                .log = f->log,
-                                                               .port = { f, fixture_send, NULL },
+                                                               .port = { f, fixture_send, NULL,
+                                                                         fixture_connect },
                                                                .request = uas_request,
                                                                .ctx = f->uas,
                                                                .workers = 1,

@@ -367,6 +367,22 @@ static uint64_t back_off_ms(struct subscription *s)
     return delay < BACK_OFF_MAX_MS ? delay : BACK_OFF_MAX_MS;
 }
 
+/* The connection that was opened to it brought no answer. False: nor will another one. */
+static bool opens_again(struct subscription *s)
+{
+    struct dialog *d = s->dialog;
+    uint64_t delay_ms = sub_runs(s) ? dialog_reopen_ms(d) : UINT64_MAX;
+
+    if (delay_ms == UINT64_MAX)
+        return false;
+    if (d->reopened++ == 1)
+        log_info(d->notifier->cfg.log, "notify.no_connection", KV("endpoint", dialog_endpoint(d)),
+                 KV("call_id", head_str(d->head, HEAD_CALL_ID)), KV_U("retry_ms", delay_ms));
+    s->answer_due = true;
+    subscription_retry(s, delay_ms, true);
+    return true;
+}
+
 static const char lost_for_good[] = "its connection has ended, and its Contact cannot be reached";
 
 /* Its connection is no more. 0: there is another way; DIALOG_WAITS: it is told when the subscriber
@@ -383,6 +399,8 @@ static int way_renew(struct subscription *s)
     s->acknowledged = false;
     if (r == 0)
         s->answer_due = true;
+    if (r == DIALOG_STRANDED && opens_again(s))
+        return DIALOG_WAITS;
     if (r >= 0)
         return r;
     subscription_retry(s, CONGESTED_MS, true);
@@ -568,7 +586,8 @@ void notify_due(struct subscription *s)
         notify_send(s);
         return;
     }
-    if (!sub_runs(s) || sub_notifier(s)->quiet || s->dialog->seeking == SEEKING_ASKS)
+    if (!sub_runs(s) || sub_notifier(s)->quiet || s->dialog->seeking == SEEKING_ASKS ||
+        (s->dialog->reopened && s->retry_ms))
         return;
     newest = watched_view(s);
     if (newest && !s->answer_due) {
@@ -700,6 +719,8 @@ static bool goes_elsewhere(struct subscription *s, unsigned status,
     }
     if (!sub_runs(s) || is_back(s, status, response))
         return false;
+    if (!response && status == 408)
+        d->reopened = UINT8_MAX; /* it has had its time */
     if (!(moved && d->seeking) &&
         seek_elsewhere(d, response ? SEEK_REFUSED : SEEK_UNREACHED) == SEEK_NONE)
         return false;
@@ -711,7 +732,7 @@ void notify_unreached(struct subscription *s, bool refused)
 {
     if (refused)
         subscription_retry(s, back_off_ms(s), true);
-    else
+    else if (!opens_again(s))
         subscription_gone(s, "the subscriber does not answer");
 }
 
@@ -738,6 +759,8 @@ static void notify_done(struct client_txn *ct, unsigned status, const struct sip
                                             .late_ms = t->late_ms,
                                             .caused = t->tells_change });
     notify_release(s);
+    if (response || status / 100 == 2)
+        s->dialog->reopened = 0;
     if (v == VERDICT_TOLD)
         answer_told(n, s);
     else if (!response && status == 408)

@@ -251,13 +251,140 @@ static void test_back_after_a_refusal(void **state)
     fixture_destroy(f);
 }
 
+/* ---- a connection of ours to the subscriber ---- */
+
+static struct fixture *connected(struct sub *s, char tag[64])
+{
+    struct fixture *f = fixture_create(NULL);
+
+    *s = sub_plain("c1");
+    s->contact = "<sip:alice@192.0.2.9;transport=tcp>";
+    f->route = (struct flow){ .connection = NET_ANY_CONNECTION,
+                              .protocol = NET_TCP,
+                              .local = fixture_addr("192.0.2.1:5060") };
+    fixture_state(f, "100", EXTENSION_IDLE);
+    establish(f, s, tag);
+    assert_int_equal(f->sent[f->seen - 1].to.connection, 1);
+    return f;
+}
+
+/* The connection ends, or could not be had. */
+static void lose(struct fixture *f)
+{
+    txn_connections_lost(f->txn, &f->connections, 1);
+    fixture_pass(f, 40);
+}
+
+static void test_connection_ends_under_way(void **state)
+{
+    struct sub s;
+    char tag[64];
+    struct fixture *f = connected(&s, tag);
+
+    (void)state;
+    fixture_state(f, "100", EXTENSION_INUSE);
+    expect_notify(f, "active;expires=600", "confirmed");
+    lose(f);
+    expect_notify(f, "active;expires=599", "confirmed");
+    assert_int_equal(f->sent[f->seen - 1].to.connection, 3);
+    lose(f); /* it is being started */
+    expect_nothing(f);
+    fixture_state(f, "100", EXTENSION_IDLE);
+    expect_nothing(f);
+    fixture_pass(f, 480);
+    expect_notify(f, "active;expires=599", "terminated");
+    answer_last(f, 200);
+    fixture_state(f, "100", EXTENSION_INUSE); /* what went before does not count any more */
+    expect_notify(f, "active;expires=599", "confirmed");
+    lose(f);
+    expect_notify(f, "active;expires=599", "confirmed");
+    answer_last(f, 200);
+    assert_int_equal(live(f), 1);
+    fixture_destroy(f);
+}
+
+static void test_no_connection(void **state)
+{
+    struct sub s;
+    char tag[64];
+    struct fixture *f = connected(&s, tag);
+    uint64_t began = f->now_ms;
+    unsigned times = 0;
+
+    (void)state;
+    fixture_state(f, "100", EXTENSION_INUSE);
+    while (live(f)) {
+        assert_true(f->now_ms < began + 33000);
+        if (f->seen == f->n_sent) {
+            fixture_pass(f, 100);
+            continue;
+        }
+        fixture_next(f);
+        times++;
+        lose(f);
+    }
+    assert_true(f->now_ms >= began + 20000);
+    assert_in_range(times, 8, 12);
+    fixture_destroy(f);
+}
+
+/* One that is there and says nothing has had its time. */
+static void test_silent_connection(void **state)
+{
+    struct sub s;
+    char tag[64];
+    struct fixture *f = connected(&s, tag);
+
+    (void)state;
+    fixture_state(f, "100", EXTENSION_INUSE);
+    expect_notify(f, "active;expires=600", "confirmed");
+    fixture_pass(f, 32100);
+    expect_nothing(f);
+    assert_int_equal(live(f), 0);
+    fixture_destroy(f);
+}
+
+static void test_refresh_while_there_is_no_connection(void **state)
+{
+    struct sub s;
+    char tag[64];
+    struct fixture *f = connected(&s, tag);
+
+    (void)state;
+    fixture_state(f, "100", EXTENSION_INUSE);
+    for (unsigned i = 0; i < 3; i++) {
+        fixture_pass(f, 2000);
+        if (f->seen < f->n_sent) {
+            fixture_next(f);
+            lose(f);
+        }
+    }
+    f->seen = f->n_sent;
+    s.cseq++;
+    s.to_tag = tag;
+    sub_send(f, &s);
+    expect_status(f, 200);
+    expect_notify(f, "active;expires=600", "confirmed");
+    answer_last(f, 200);
+    assert_int_equal(live(f), 1);
+    fixture_destroy(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bytes),          cmocka_unit_test(test_remote_slot),
-        cmocka_unit_test(test_retransmission), cmocka_unit_test(test_changes),
-        cmocka_unit_test(test_newest_wins),    cmocka_unit_test(test_swallow),
-        cmocka_unit_test(test_ringing_repeat), cmocka_unit_test(test_back_after_a_refusal),
+        cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_remote_slot),
+        cmocka_unit_test(test_retransmission),
+        cmocka_unit_test(test_changes),
+        cmocka_unit_test(test_newest_wins),
+        cmocka_unit_test(test_swallow),
+        cmocka_unit_test(test_ringing_repeat),
+        cmocka_unit_test(test_back_after_a_refusal),
+        cmocka_unit_test(test_connection_ends_under_way),
+        cmocka_unit_test(test_no_connection),
+        cmocka_unit_test(test_silent_connection),
+        cmocka_unit_test(test_refresh_while_there_is_no_connection),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -537,6 +537,7 @@ static void refresh_apply(struct subscription *s, const struct refresh *r)
         s->accept = r->accept;
     }
     s->retry_ms = 0; /* whatever it had us wait for: now it asks */
+    s->dialog->reopened = 0;
     s->hold = false;
     expiry_set(s, r->expires_s);
     subscription_arm(s);

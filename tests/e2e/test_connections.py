@@ -17,6 +17,10 @@ protocol=tcp
 bind=127.0.0.1:{port}
 [carol](phone)
 rewrite_contact=yes
+[system]
+type=system
+timer_t1=100
+timer_b=6400
 """,
 }
 
@@ -64,10 +68,11 @@ def connect(port):
     return Stream(socket.create_connection(("127.0.0.1", port), timeout=harness.PATIENCE))
 
 
-def listen(backlog=8):
+def listen(backlog=8, port=0):
     """A socket that listens, and its port."""
     s = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    s.bind(("127.0.0.1", 0))
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("127.0.0.1", port))
     s.listen(backlog)
     s.settimeout(harness.PATIENCE)
     return s, s.getsockname()[1]
@@ -117,7 +122,7 @@ class Connections(unittest.TestCase):
         self.addCleanup(self.daemon.end)
         self.daemon.start()
         self.listening, self.port = listen()
-        self.addCleanup(self.listening.close)
+        self.addCleanup(lambda: self.listening.close())
 
     def tearDown(self):
         self.daemon.stop()
@@ -247,6 +252,26 @@ class Connections(unittest.TestCase):
         phone.notify()
         self.assertEqual(self.counter("opened"), 1)
 
+    def test_connection_ends_under_way(self):
+        """One that we opened: the peer is started anew and takes its time, and nothing is lost; nor is it the second time."""
+        with Phone(self.daemon.port) as phone:
+            answer = phone.subscribe("1000", headers=[("Contact", f"<sip:alice@127.0.0.1:{self.port};transport=tcp>")])
+            self.assertEqual(answer.status, 200)
+            peer = self.accept()
+            peer.reply(peer.receive())
+            for state, shown in (("INUSE", "confirmed"), ("NOT_INUSE", "terminated")):
+                self.daemon.set("Custom:1000", state)
+                self.assertIn(shown, peer.receive().body)
+                self.listening.close()
+                peer.close()
+                wait_for("the log", lambda: "notify.no_connection" in self.daemon.log())
+                self.listening, _ = listen(port=self.port)
+                peer = self.accept()
+                notify = peer.receive()
+                self.assertIn(shown, notify.body)
+                peer.reply(notify)
+        self.assertNotIn("subscription.dropped", self.daemon.log())
+
     def check_dropped(self, phone):
         self.assertEqual(phone.subscribe().status, 200)
         phone.notify()
@@ -362,10 +387,7 @@ class TooLarge(unittest.TestCase):
     def test_by_tcp_as_long_as_somebody_is_there(self):
         (esc, to_esc), (phone, to_phone) = self.phone(), self.phone()
         with Phone(server=None, user="bob") as bob:
-            files = {"extstate.conf": "[compositor]\npublish=any\ncontext=users\n", "pjsip.conf": FILES["pjsip.conf"] + f"""
-[system]
-type=system
-disable_tcp_switch=no
+            files = {"extstate.conf": "[compositor]\npublish=any\ncontext=users\n", "pjsip.conf": FILES["pjsip.conf"] + f"""disable_tcp_switch=no
 [esc]
 type=outbound-publish
 server_uri=sip:esc@127.0.0.1:{esc.port}
