@@ -169,8 +169,12 @@ static bool goes_before(const struct dns_record *a, const struct dns_record *b)
     return a->priority != b->priority ? a->priority < b->priority : !a->weight && b->weight;
 }
 
+/* Among those without weight each is the first as often: the order of an answer that is kept does
+ * not change. */
 void dns_srv_order(struct dns_record *records, size_t n, struct rng *rng)
 {
+    for (size_t i = 1; i < n; i++)
+        record_move(records, i, rng_below(rng, (uint32_t)i + 1));
     for (size_t i = 1; i < n; i++) {
         size_t to = i;
 

@@ -300,6 +300,23 @@ static void test_weights(void **state)
     assert_in_range(first[3], 100, 400); /* 1 of 41 */
 }
 
+static void test_srv_without_weights(void **state)
+{
+    unsigned first[3] = { 0 };
+    struct rng rng;
+
+    (void)state;
+    rng_init_seeded(&rng, 1);
+    for (unsigned i = 0; i < 3000; i++) {
+        struct dns_record r[] = { srv(10, 0, 0), srv(10, 0, 1), srv(10, 0, 2) };
+
+        dns_srv_order(r, ARRAY_LEN(r), &rng);
+        first[r[0].port]++;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(first); i++)
+        assert_in_range(first[i], 900, 1100);
+}
+
 static const struct zone before[] = { { "a.test", DNS_A, 30, 0, 0, 0, "192.0.2.1" } };
 static const struct zone after[] = { { "a.test", DNS_A, 30, 0, 0, 0, "192.0.2.2" } };
 static const struct dns_question a_test = { .host = STR_INIT("a.test"), .port = 5060 };
@@ -518,10 +535,15 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_procedure), cmocka_unit_test(test_weights),
-        cmocka_unit_test(test_lifetime),  cmocka_unit_test(test_stale),
-        cmocka_unit_test(test_waiters),   cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_shares),    cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_procedure),
+        cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_srv_without_weights),
+        cmocka_unit_test(test_lifetime),
+        cmocka_unit_test(test_stale),
+        cmocka_unit_test(test_waiters),
+        cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_shares),
+        cmocka_unit_test(test_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
