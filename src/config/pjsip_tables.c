@@ -346,9 +346,13 @@ static const struct option transport_options[] = {
           "With verify_server `*.example.com` names each host of that domain, which RFC 5922 "
           "forbids." },
     { "method", OPTION_WORD, AT(transport_draft, t.tls_version), .fallback = "tlsv1_2",
-      .words = method_words, .meaning = "The oldest version of TLS. sslv2 and sslv3 are errors." },
+      .words = method_words,
+      .meaning =
+          "The oldest version of TLS. tlsv1 and tlsv1_1 are for telephones that have nothing "
+          "newer, and set OpenSSL's security level to 0. sslv2 and sslv3 are errors." },
     { "cipher", OPTION_STR, AT(transport_draft, t.cipher), .max = 2047,
-      .meaning = "Ciphers in OpenSSL's words, comma separated; those of TLS 1.3 begin with TLS_." },
+      .meaning = "Ciphers in OpenSSL's words, comma separated; those of TLS 1.3 begin with TLS_. "
+                 "One before TLS 1.3 that OpenSSL does not know is left out if it knows another." },
 };
 
 const struct schema transport_schema = {

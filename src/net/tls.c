@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <dirent.h>
+#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -75,6 +77,18 @@ static int give_password(char *out, int size, int writing, void *ctx)
     return (int)password->n; /* without one it is never asked for at a terminal */
 }
 
+static int bad_key(struct maker *m)
+{
+    if (m->spec->key_file.n)
+        return bad(m, "priv_key_file");
+    if (ERR_GET_REASON(ERR_peek_error()) != ERR_R_UNSUPPORTED)
+        return bad(m, "cert_file");
+    *m->option = "cert_file";
+    buf_add(m->why, STR("there is no key in it, and no priv_key_file"));
+    ERR_clear_error();
+    return NET_TLS_BAD;
+}
+
 static int use_certificate(struct maker *m, const char *cert, const char *key)
 {
     SSL_CTX_set_default_passwd_cb(m->ctx, give_password);
@@ -82,9 +96,38 @@ static int use_certificate(struct maker *m, const char *cert, const char *key)
     if (cert && SSL_CTX_use_certificate_chain_file(m->ctx, cert) != 1)
         return bad(m, "cert_file");
     if (key && SSL_CTX_use_PrivateKey_file(m->ctx, key, SSL_FILETYPE_PEM) != 1)
-        return bad(m, "priv_key_file");
+        return bad_key(m);
     SSL_CTX_set_default_passwd_cb_userdata(m->ctx, NULL);
-    return cert && SSL_CTX_check_private_key(m->ctx) != 1 ? bad(m, "priv_key_file") : 0;
+    return cert && SSL_CTX_check_private_key(m->ctx) != 1 ? bad_key(m) : 0;
+}
+
+static bool is_hashed_name(const char *name)
+{
+    enum { DIGITS = 8 };
+    size_t n = strspn(name, "0123456789abcdef");
+
+    return n == DIGITS && name[n] == '.' && name[n + 1] >= '0' && name[n + 1] <= '9';
+}
+
+/* OpenSSL looks into it whenever a certificate comes, and finds nothing where nothing is. */
+static int check_directory(struct maker *m, const char *path)
+{
+    DIR *dir = opendir(path);
+    const struct dirent *e = NULL;
+
+    if (!dir) {
+        buf_add(m->why, str_of(strerror(errno)));
+    } else {
+        do {
+            e = readdir(dir);
+        } while (e && !is_hashed_name(e->d_name));
+        if (!e)
+            buf_add(m->why, STR("there is no name in it that `openssl rehash` makes"));
+        closedir(dir);
+    }
+    if (!e)
+        *m->option = "ca_list_path";
+    return e ? 0 : NET_TLS_BAD;
 }
 
 static int use_trust(struct maker *m, const char *file, const char *path)
@@ -95,6 +138,8 @@ static int use_trust(struct maker *m, const char *file, const char *path)
         return SSL_CTX_set_default_verify_paths(m->ctx) == 1 ? 0 : bad(m, "ca_list_file");
     if (file && SSL_CTX_load_verify_file(m->ctx, file) != 1)
         return bad(m, "ca_list_file");
+    if (path && check_directory(m, path))
+        return NET_TLS_BAD;
     if (path && SSL_CTX_load_verify_dir(m->ctx, path) != 1)
         return bad(m, "ca_list_path");
     if (!file)
@@ -234,6 +279,9 @@ static int use_habits(struct maker *m)
                                     [NET_TLS_1_0] = TLS1_VERSION };
     static const unsigned char sessions[] = "extstate";
 
+    /* These sign with SHA-1, which OpenSSL does at this level only. */
+    if (m->spec->version == NET_TLS_1_1 || m->spec->version == NET_TLS_1_0)
+        SSL_CTX_set_security_level(m->ctx, 0);
     SSL_CTX_set_options(m->ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                     SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
     /* An idle connection has no buffers. */

@@ -6,6 +6,7 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <sys/stat.h>
 
 #include "net/tls.h"
 
@@ -95,6 +96,56 @@ static struct net_tls *tls_make(const struct pki *p, const char *cert)
     assert_int_equal(net_tls_create(&t, &spec, &option, &why), 0);
     buf_fini(&why);
     return t;
+}
+
+/* ---- what a section says that cannot be ---- */
+
+static void check_fault(const struct net_tls_spec *spec, const char *option, const char *why)
+{
+    const char *said = NULL;
+    struct net_tls *t = NULL;
+    struct buf text;
+
+    buf_init(&text, 200);
+    assert_int_equal(net_tls_create(&t, spec, &said, &text), NET_TLS_BAD);
+    assert_string_equal(said, option);
+    if (!str_contains_nocase(buf_str(&text), str_of(why)))
+        fail_msg("%.*s", STR_FMT(buf_str(&text)));
+    buf_fini(&text);
+}
+
+static void test_faults(void **state)
+{
+    struct net_tls_spec spec = { .ca_path = STR("/nowhere/at/all") };
+    char hashed[64], path[48];
+    const char *option;
+    struct net_tls *t;
+    struct buf why;
+    struct pki p;
+
+    (void)state;
+    pki_init(&p);
+    spec.cert_file = str_of(p.ca);
+    check_fault(&spec, "cert_file", "there is no key in it, and no priv_key_file");
+    spec.key_file = str_of(p.ca);
+    check_fault(&spec, "priv_key_file", "");
+    spec.cert_file = spec.key_file = str_of(p.server);
+    check_fault(&spec, "ca_list_path", "No such file");
+    spec.ca_path = str_of(p.server);
+    check_fault(&spec, "ca_list_path", "Not a directory");
+    snprintf(path, sizeof(path), "%s/ca", p.dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    spec.ca_path = str_of(path);
+    check_fault(&spec, "ca_list_path", "openssl rehash");
+    snprintf(hashed, sizeof(hashed), "%s/0a1b2c3d.0", path);
+    assert_int_equal(symlink("../ca.pem", hashed), 0);
+    buf_init(&why, 200);
+    assert_int_equal(net_tls_create(&t, &spec, &option, &why), 0);
+    net_tls_unref(t);
+    buf_fini(&why);
+    unlink(hashed);
+    rmdir(path);
+    pki_fini(&p);
 }
 
 static void side_open_with(struct side *s, const struct net_config *cfg, struct net_tls *t)
@@ -668,10 +719,11 @@ static void test_long_certificates(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unfinished),        cmocka_unit_test(test_read_nothing),
-        cmocka_unit_test(test_hello_in_pieces),   cmocka_unit_test(test_long_hello),
-        cmocka_unit_test(test_long_certificates), cmocka_unit_test(test_sessions),
-        cmocka_unit_test(test_expired),           cmocka_unit_test(test_expired_server),
+        cmocka_unit_test(test_faults),         cmocka_unit_test(test_unfinished),
+        cmocka_unit_test(test_read_nothing),   cmocka_unit_test(test_hello_in_pieces),
+        cmocka_unit_test(test_long_hello),     cmocka_unit_test(test_long_certificates),
+        cmocka_unit_test(test_sessions),       cmocka_unit_test(test_expired),
+        cmocka_unit_test(test_expired_server),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -217,6 +217,14 @@ class Tls(unittest.TestCase):
         daemon.tool("reload")
         self.assertIsNone(offers(strong))
         self.assertIsNotNone(offers("DEFAULT", ssl.TLSVersion.TLSv1_3))
+        self.assertIsNone(offers("DEFAULT:@SECLEVEL=0", ssl.TLSVersion.TLSv1))
+        daemon.write("pjsip.conf", re.sub("cipher=.*", "", text) + "method=tlsv1\n")  # for telephones that have nothing newer
+        daemon.tool("reload")
+        for old in (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1):
+            self.assertIsNotNone(offers("DEFAULT:@SECLEVEL=0", old))
+        self.assertEqual(offers("DEFAULT", ssl.TLSVersion.TLSv1_3), "TLS_AES_256_GCM_SHA384")
+        daemon.write("pjsip.conf", text + "method=tlsv1_3\n")
+        daemon.tool("reload")
         daemon.write("pjsip.conf", text.replace(strong, "NO-SUCH-CIPHER"))
         self.assertRegex(daemon.tool("reload", status=None, plain=True), r"pjsip\.conf:\d+: error: .*cipher")
         self.assertIsNotNone(offers("DEFAULT", ssl.TLSVersion.TLSv1_3))  # the section goes on as it was
