@@ -67,6 +67,19 @@ static enum semicolon semicolon_kind(const struct conf_file *f, struct str line,
     return SEMICOLON_INSIDE;
 }
 
+/* "server_uri = sip:h;transport=tcp" means "sip:h". Somebody who comments has a blank somewhere. */
+static void comment_check_uri(struct conf_reader *r, const struct conf_file *f, struct str before,
+                              struct str comment)
+{
+    comment = conf_trim(comment);
+    if (comment.n && before.n && before.p[before.n - 1] != ' ' && before.p[before.n - 1] != '\t' &&
+        (str_contains_nocase(before, STR("sip:")) || str_contains_nocase(before, STR("sips:"))) &&
+        str_find_char(comment, ' ') == comment.n && str_find_char(comment, '\t') == comment.n)
+        diag_add(r->diag, DIAG_WARNING, conf_here(f),
+                 "the semicolon begins a comment, and %.*s is not read; write `\\;` in a URI",
+                 STR_FMT(comment));
+}
+
 /* The line without its comments, in `out`, which has room for it. */
 static struct str comments_remove(struct conf_reader *r, struct conf_file *f, struct str line,
                                   char *out)
@@ -98,6 +111,7 @@ static struct str comments_remove(struct conf_reader *r, struct conf_file *f, st
             from = i + 1;
             break;
         case SEMICOLON_ENDS_LINE:
+            comment_check_uri(r, f, (struct str){ out, n }, str_sub(line, i + 1, line.n));
             return (struct str){ out, n };
         }
     }

@@ -155,6 +155,15 @@ static void test_comments(void **state)
           0,
           "[a] x=sip:h;lr|y=;;|z=\\;v",
           NULL },
+        { "in a URI",
+          { { "f", "[a]\n x = sip:h;transport=tcp;lr\ny=<SIPS:h>;lr \nz=sip:h ;c\nw=sip:h;a "
+                   "comment\nv=h;transport=tcp\nu=sip:h;\n" } },
+          0,
+          "[a] x=sip:h|y=<SIPS:h>|z=sip:h|w=sip:h|v=h|u=sip:h",
+          "f:2: warning: the semicolon begins a comment, and transport=tcp;lr is not read; write "
+          "`\\;` in a URI\n"
+          "f:3: warning: the semicolon begins a comment, and lr is not read; write `\\;` in a "
+          "URI\n" },
         { "block", { { "f", "[a]\n;-- x=1\ny=2\n--;z=3\nw=4\n" } }, 0, "[a] z=3|w=4", NULL },
         { "block in a line",
           { { "f", "[a]\nx=1;-- 2 --;3\n;----;\ny=2\n" } },
