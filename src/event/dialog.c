@@ -128,7 +128,7 @@ static bool is_loose(struct str route, struct str *route_uri)
 
     if (sip_name_addr_parse(&na, route) || sip_uri_parse(&uri, na.uri))
         return true; /* what we cannot read is best left alone */
-    *route_uri = na.uri;
+    *route_uri = str_sub(na.uri, 0, na.uri.n - uri.headers.n); /* RFC 3261 section 19.1.1 */
     return sip_param_find(uri.params, STR("lr"), NULL);
 }
 

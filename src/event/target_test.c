@@ -175,7 +175,7 @@ static void test_where(void **state)
           .route_lines = "<sip:p1.example.com;lr=on>|" },
         { .what = "strict routing",
           .contact = "<sip:a@10.1.2.3>",
-          .routes = "<sip:198.51.100.8:5080>, <sip:198.51.100.9;lr>",
+          .routes = "<sip:198.51.100.8:5080?a=b>, <sip:198.51.100.9;lr>",
           .to = "198.51.100.8:5080",
           .line = "sip:198.51.100.8:5080",
           .route_lines = "<sip:198.51.100.9;lr>|<sip:a@10.1.2.3>|" },
