@@ -105,7 +105,8 @@ static int counts_read(struct credential *k, const char **why)
     return 0;
 }
 
-/* 0 with a scheme or realm that may be somebody else's; -EBADMSG with the reason. */
+/* 0 with a scheme or realm that may be somebody else's; -EBADMSG with the reason. Who says his name
+ * before he is asked leaves the response empty: 3GPP TS 24.229 section 5.1.1.2. */
 static int credential_read(struct credential *k, struct str value, const char **why)
 {
     const struct sip_credentials *c = &k->c;
@@ -117,6 +118,8 @@ static int credential_read(struct credential *k, struct str value, const char **
         return 0;
     if (!c->username.p || !c->realm.p || !c->nonce.p || !c->uri.p || !c->response.p)
         return fault(why, "Authorization lacks one of username, realm, nonce, uri, response");
+    if (!c->response.n)
+        return 0;
     k->known = digest_algorithm_parse(&k->algorithm, c->algorithm) == 0;
     if (k->known && c->response.n != digest_hex_len(k->algorithm))
         return fault(why, "response of Authorization is not as long as the algorithm's");
@@ -138,6 +141,18 @@ static bool is_about(const struct credential *k, const struct auth_server *s)
            sip_quoted_equals(k->c.realm, s->realm);
 }
 
+/* Some write it in capitals. */
+static bool response_equals(const struct digest_hex *want, struct str given)
+{
+    char lower[DIGEST_HEX_MAX];
+
+    if (given.n != want->n)
+        return false;
+    for (size_t i = 0; i < given.n; i++)
+        lower[i] = given.p[i] >= 'A' && given.p[i] <= 'F' ? (char)(given.p[i] | 0x20) : given.p[i];
+    return CRYPTO_memcmp(want->text, lower, want->n) == 0;
+}
+
 /* The name is compared last, so that a wrong one takes as long as a wrong password. */
 static bool is_right(const struct credential *k, const struct proof *p, struct str method)
 {
@@ -153,7 +168,7 @@ static bool is_right(const struct credential *k, const struct proof *p, struct s
 
     if (digest_response(&want, &q))
         return false;
-    same = want.n == k->c.response.n && CRYPTO_memcmp(want.text, k->c.response.p, want.n) == 0;
+    same = response_equals(&want, k->c.response);
     return sip_quoted_equals(k->c.username, p->username) && same;
 }
 
@@ -180,6 +195,21 @@ static enum authentication credential_check(struct authenticator *a,
     return found;
 }
 
+/* Is it for a realm that is none of ours? Then it is somebody else's to judge it, a server's behind
+ * us or in front: RFC 3261 section 22.3. */
+static bool is_elsewhere(const struct authenticator *a, const struct endpoint_settings *e,
+                         const struct credential *k)
+{
+    struct proof p;
+
+    if (!k->c.realm.p)
+        return false;
+    for (size_t at = 0; proof_next(a, e, &at, &p);)
+        if (sip_quoted_equals(k->c.realm, p.server->realm))
+            return false;
+    return true;
+}
+
 enum authentication authenticate(struct authenticator *a, const struct endpoint_settings *e,
                                  const struct sip_message *msg, const struct addr *source,
                                  const char **why)
@@ -192,11 +222,16 @@ enum authentication authenticate(struct authenticator *a, const struct endpoint_
         return AUTHENTICATION_CLOSED;
     for (const struct sip_header *h = sip_header_first(msg, SIP_H_AUTHORIZATION); h;
          h = sip_header_next(msg, h)) {
+        const char *what = NULL;
         struct credential k;
         enum authentication now;
 
-        if (credential_read(&k, h->value, why))
+        if (credential_read(&k, h->value, &what)) {
+            if (is_elsewhere(a, e, &k))
+                continue;
+            *why = what;
             return AUTHENTICATION_BROKEN;
+        }
         now = credential_check(a, e, &k, msg->method_text, source);
         if (now == AUTHENTICATION_PASSED)
             return now;

@@ -340,6 +340,8 @@ static void test_nobody_never_passes(void **state)
 
 #define BEGIN \
     "Authorization: Digest username=\"alice\", realm=\"office\", nonce=\"n\", uri=\"sip:1\""
+#define OTHER \
+    "Authorization: Digest username=\"alice\", realm=\"other\", nonce=\"n\", uri=\"sip:1\""
 #define RESPONSE ", response=\"00000000000000000000000000000000\""
 
 static void test_broken_ones(void **state)
@@ -376,6 +378,15 @@ static void test_broken_ones(void **state)
         { "Authorization: Basic YWxpY2U6c2VjcmV0\r\n", NULL },
         { "Authorization: Bearer a.b.c\r\n", NULL },
         { BEGIN ", response=\"\", algorithm=MD5-sess\r\n", NULL },
+        /* A name before it is asked for. */
+        { BEGIN ", response=\"\"\r\n", NULL },
+        { "Authorization: Digest username=\"alice\", realm=\"office\", nonce=\"\", uri=\"sip:1\", "
+          "response=\"\"\r\n",
+          NULL },
+        /* What is right elsewhere is not for us to judge. */
+        { OTHER RESPONSE ", qop=auth-int, nc=00000001, cnonce=\"c\"\r\n", NULL },
+        { OTHER RESPONSE ", algorithm=SHA-256\r\n", NULL },
+        { OTHER "\r\n", NULL },
         { BEGIN RESPONSE "\r\n", NULL },
         { "Proxy-Authorization: Digest\r\n", NULL },
     };
@@ -391,7 +402,21 @@ static void test_broken_ones(void **state)
     }
 }
 
-/* Of several any will do, but each has to be readable. */
+static void test_a_response_in_capitals(void **state)
+{
+    struct fixture *f = *state;
+    const struct endpoint_settings *e = endpoint(f, "alice");
+    char line[1024], *at;
+    const char *why;
+
+    challenge(f, e);
+    assert_true(answer_print(f, line, sizeof(line), &(struct answer){ "alice", "secret" }, 0) > 0);
+    for (at = strstr(line, "response=\"") + 10; *at != '"'; at++)
+        *at = (char)(*at >= 'a' ? *at & ~0x20 : *at);
+    assert_int_equal(ask(f, e, "SUBSCRIBE", line, &why), AUTHENTICATION_PASSED);
+}
+
+/* Of several any will do, but each has to be readable as far as it is for us. */
 static void test_several(void **state)
 {
     struct fixture *f = *state;
@@ -401,7 +426,7 @@ static void test_several(void **state)
     int n = snprintf(lines, sizeof(lines), "%s",
                      "Authorization: Basic x\r\n"
                      "Authorization: Digest username=\"u\", realm=\"other\", nonce=\"o\", "
-                     "uri=\"sip:1\", response=\"00000000000000000000000000000000\"\r\n");
+                     "uri=\"sip:1\", response=\"00\", qop=auth-int, nc=1, cnonce=\"c\"\r\n");
 
     challenge(f, e);
     assert_int_equal(ask(f, e, "SUBSCRIBE", lines, &why), AUTHENTICATION_NONE);
@@ -424,6 +449,7 @@ int main(void)
         T(test_each_auth_has_its_lifetime),
         T(test_nobody_never_passes),
         T(test_broken_ones),
+        T(test_a_response_in_capitals),
         T(test_several),
     };
 
