@@ -235,7 +235,9 @@ static const struct option endpoint_options[] = {
       .fallback = "no", .meaning = "In use and ringing at once is told as ringing." },
     { "identify_by", OPTION_WORDS, AT(endpoint_draft, e.identify_by), .fallback = "username,ip",
       .words = identifier_words,
-      .meaning = "In which ways it may be found as the sender of a request." },
+      .meaning = "By which names it may be found as the sender of a request: that of From "
+                 "(`username`), that of Authorization (`auth_username`). The others need not be "
+                 "here: an identify section, or the id `anonymous`, suffices." },
     { "auth", OPTION_LIST, ARRAY_AT(endpoint_draft, e.auths, e.n_auths),
       .meaning =
           "Credentials, one of which it must prove with each request; ids of auth sections." },

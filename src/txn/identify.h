@@ -14,7 +14,7 @@ NODISCARD int identify_index_create(struct identify_index **out, const struct se
 void identify_index_destroy(struct identify_index *ix);
 
 /* The first identify section, in the order of the file, that `source` matches and whose endpoint
- * there is and allows identification by address. `ix` may be NULL: all sections are tried. */
+ * there is. `ix` may be NULL: all sections are tried. */
 const struct endpoint_settings *identify_by_address(const struct settings *s,
                                                     const struct identify_index *ix,
                                                     const struct addr *source);

@@ -109,15 +109,14 @@ static bool section_matches(const struct identify_settings *id, const struct add
     return matches;
 }
 
-/* The endpoint this section gives for `source`, or NULL. */
+/* The endpoint this section gives for `source`, or NULL. What its identify_by says does not matter,
+ * as in Asterisk. */
 static const struct endpoint_settings *section_endpoint(const struct settings *s, size_t at,
                                                         const struct addr *source)
 {
-    const struct endpoint_settings *e = NULL;
-
-    if (section_matches(&s->identifies[at], source))
-        e = settings_endpoint(s, s->identifies[at].endpoint);
-    return e && e->identify_by & IDENTIFY_IP ? e : NULL;
+    return section_matches(&s->identifies[at], source)
+               ? settings_endpoint(s, s->identifies[at].endpoint)
+               : NULL;
 }
 
 /* The first entry of that host, or n_hosts. */

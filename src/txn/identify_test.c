@@ -184,7 +184,7 @@ static void test_address(void **state)
         { "<sip:x@y>", NULL, "198.51.100.1:7777", "alice" },
         { "<sip:x@y>", NULL, "198.51.100.2:5080", "alice" },
         { "<sip:x@y>", NULL, "198.51.100.2:5081", NULL },
-        { "<sip:x@y>", NULL, "198.51.100.9", NULL }, /* its identify_by is without ip */
+        { "<sip:x@y>", NULL, "198.51.100.9", "silent" }, /* whose identify_by is without ip */
         { "<sip:x@y>", NULL, "203.0.113.4", "alice" },
         { "<sip:x@y>", NULL, "203.0.113.5", NULL },
         { "<sip:dave@y>", NULL, "198.51.100.1", "alice" }, /* ip comes first */
