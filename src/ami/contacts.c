@@ -25,9 +25,13 @@ static json_t *configured(const struct settings *settings)
 
         for (size_t c = 0; c < aor->n_contacts; c++) {
             json_t *row = json_pack("{s:b s:s}", "static", 1, "status", "unqualified");
+            struct buf shown;
 
+            buf_init(&shown, 4096);
+            buf_add_masked(&shown, aor->contacts[c]);
             question_text(row, "aor", aor->id);
-            question_text(row, "contact", aor->contacts[c]);
+            question_text(row, "contact", buf_str(&shown));
+            buf_fini(&shown);
             if (json_array_append_new(rows, row)) {
                 json_decref(rows);
                 return NULL;

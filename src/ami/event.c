@@ -174,7 +174,7 @@ static void tell_contact(struct ami_server *a, const struct change_contact *c)
 
     buf_init_on(&b, room, sizeof(room));
     event_begin(a, &b, event, MANAGER_SYSTEM);
-    ami_add(&b, STR("URI"), c->contact);
+    ami_add_masked(&b, STR("URI"), c->contact);
     ami_add(&b, STR("ContactStatus"), str_of(names[c->what]));
     ami_add(&b, STR("AOR"), c->aor);
     ami_add(&b, STR("EndpointName"), c->endpoint);

@@ -181,6 +181,16 @@ void ami_add(struct buf *b, struct str name, struct str value)
     buf_add(b, STR("\r\n"));
 }
 
+void ami_add_masked(struct buf *b, struct str name, struct str value)
+{
+    struct buf shown;
+
+    buf_init(&shown, 3 * value.n + 64);
+    buf_add_masked(&shown, value);
+    ami_add(b, name, buf_str(&shown));
+    buf_fini(&shown);
+}
+
 void ami_add_u64(struct buf *b, struct str name, uint64_t value)
 {
     buf_add(b, name);

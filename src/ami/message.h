@@ -66,6 +66,8 @@ NODISCARD int ami_read(struct ami_reader *r, struct str *bytes, struct ami_messa
 /* One header. What would end the line (CR, LF, NUL) becomes a blank: a value may come from
  * anywhere. */
 void ami_add(struct buf *b, struct str name, struct str value);
+/* The same without the passwords of SIP URIs. */
+void ami_add_masked(struct buf *b, struct str name, struct str value);
 void ami_add_u64(struct buf *b, struct str name, uint64_t value);
 void ami_end(struct buf *b); /* the empty line */
 

@@ -425,13 +425,13 @@ static void change_contact(struct stage *s, enum contact_change what, uint32_t r
     ami_server_change(s->server, &(struct change){ .kind = CHANGE_CONTACT,
                                                    .contact = { .what = what,
                                                                 .aor = STR("a"),
-                                                                .contact = STR("sip:a@h"),
+                                                                .contact = STR("sip:a:pw@h"),
                                                                 .endpoint = STR("alice"),
                                                                 .rtt_ms = rtt_ms } });
 }
 
-#define CONTACT(status, rtt)                                      \
-    "Event: ContactStatus\nPrivilege: system,all\nURI: sip:a@h\n" \
+#define CONTACT(status, rtt)                                                  \
+    "Event: ContactStatus\nPrivilege: system,all\nURI: sip:a:(not shown)@h\n" \
     "ContactStatus: " status "\nAOR: a\nEndpointName: alice\nRoundtripUsec: " rtt "\n\n"
 #define PEER(status)                                                                    \
     "Event: PeerStatus\nPrivilege: system,all\nChannelType: PJSIP\nPeer: PJSIP/alice\n" \

@@ -285,6 +285,17 @@ void buf_add_json(struct buf *b, struct str s)
     buf_add_replaced(b, s, replace_json);
 }
 
+void buf_add_masked(struct buf *b, struct str s)
+{
+    size_t shown = 0, begin, end = 0;
+
+    for (; str_next_password(s, &begin, &end); shown = end) {
+        buf_add(b, str_sub(s, shown, begin));
+        buf_add(b, BUF_MASK);
+    }
+    buf_add(b, str_sub(s, shown, s.n));
+}
+
 static uint32_t code_point(struct str character)
 {
     static const unsigned char first_bits[] = { 0, 0x7f, 0x1f, 0x0f, 0x07 };

@@ -62,6 +62,9 @@ void buf_add_json(struct buf *b, struct str s);
  * which the rest is read, becomes \n, \r, \t, \x1b or \u202e, as do bytes that are no UTF-8;
  * but not the characters of `kept`, ASCII, which stay. */
 void buf_add_printable(struct buf *b, struct str s, const char *kept);
+#define BUF_MASK STR("(not shown)") /* in the place of what is a secret */
+/* The text, but for the passwords of SIP URIs in it. */
+void buf_add_masked(struct buf *b, struct str s);
 /* Percent-escapes what `keep` (256 flags) does not allow. */
 void buf_add_percent(struct buf *b, struct str s, const bool keep[256]);
 /* `s` padded with blanks, or cut, to exactly `width` bytes (table columns). */

@@ -56,6 +56,20 @@ void json_add_str(struct json *j, const char *key, struct str value)
     buf_add_char(j->out, '"');
 }
 
+void json_add_masked(struct json *j, const char *key, struct str value)
+{
+    size_t shown = 0, begin, end = 0;
+
+    json_begin(j, key);
+    buf_add_char(j->out, '"');
+    for (; str_next_password(value, &begin, &end); shown = end) {
+        buf_add_json(j->out, str_sub(value, shown, begin));
+        buf_add(j->out, BUF_MASK);
+    }
+    buf_add_json(j->out, str_sub(value, shown, value.n));
+    buf_add_char(j->out, '"');
+}
+
 void json_add_u64(struct json *j, const char *key, uint64_t value)
 {
     json_begin(j, key);

@@ -20,6 +20,8 @@ void json_end_object(struct json *j);
 void json_add_array(struct json *j, const char *key);
 void json_end_array(struct json *j);
 void json_add_str(struct json *j, const char *key, struct str value);
+/* The same without the passwords of SIP URIs. */
+void json_add_masked(struct json *j, const char *key, struct str value);
 void json_add_u64(struct json *j, const char *key, uint64_t value);
 void json_add_i64(struct json *j, const char *key, int64_t value);
 void json_add_bool(struct json *j, const char *key, bool value);

@@ -82,6 +82,22 @@ static void test_top_and_keys(void **state)
     assert_json(&b, "{\"k\\\"ey\":1}");
 }
 
+static void test_masked(void **state)
+{
+    struct buf b;
+    struct json j;
+
+    (void)state;
+    buf_init(&b, 1000);
+    j = json_on(&b);
+    json_add_object(&j, NULL);
+    json_add_masked(&j, "a", STR("\"N\" <sip:a:pw@h>, sip:b:\"@h"));
+    json_add_masked(&j, "b", STR("sip:a@h:5060"));
+    json_end_object(&j);
+    assert_json(&b,
+                "{\"a\":\"\\\"N\\\" <sip:a:(not shown)@h>, sip:b:\\\"@h\",\"b\":\"sip:a@h:5060\"}");
+}
+
 static void test_error_stays(void **state)
 {
     char storage[10];
@@ -101,9 +117,8 @@ static void test_error_stays(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nesting),
-        cmocka_unit_test(test_values),
-        cmocka_unit_test(test_top_and_keys),
+        cmocka_unit_test(test_nesting),      cmocka_unit_test(test_values),
+        cmocka_unit_test(test_top_and_keys), cmocka_unit_test(test_masked),
         cmocka_unit_test(test_error_stays),
     };
 

@@ -170,6 +170,10 @@ static void add_time(struct buf *b, uint64_t wall_ms)
 
 static bool is_plain(struct str s)
 {
+    size_t begin, end = 0;
+
+    if (str_next_password(s, &begin, &end))
+        return false;
     for (size_t i = 0; i < s.n; i++)
         if (s.p[i] <= ' ' || s.p[i] >= 0x7f || s.p[i] == '"' || s.p[i] == '\\' || s.p[i] == '=')
             return false;
@@ -178,9 +182,8 @@ static bool is_plain(struct str s)
 
 /* Byte by byte, so that a text too long for the line is cut where the line ends and never inside an
  * escape. Only ASCII gets out: nobody paints on the terminal of who reads the log. */
-static void add_quoted(struct buf *b, struct str s)
+static void add_escaped(struct buf *b, struct str s)
 {
-    buf_add_char(b, '"');
     for (size_t i = 0; i < s.n && !b->error; i++) {
         char c = s.p[i];
 
@@ -195,6 +198,19 @@ static void add_quoted(struct buf *b, struct str s)
         else
             buf_add_char(b, c);
     }
+}
+
+/* Passwords are in no log, those of SIP URIs neither. */
+static void add_quoted(struct buf *b, struct str s)
+{
+    size_t shown = 0, begin, end = 0;
+
+    buf_add_char(b, '"');
+    for (; str_next_password(s, &begin, &end); shown = end) {
+        add_escaped(b, str_sub(s, shown, begin));
+        add_escaped(b, BUF_MASK);
+    }
+    add_escaped(b, str_sub(s, shown, s.n));
     buf_add_char(b, '"');
 }
 

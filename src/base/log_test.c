@@ -125,6 +125,9 @@ static void test_values(void **state)
         { STR_INIT("a\nlevel=x"), "\"a\\nlevel=x\"" }, /* no line of its own */
         { STR_INIT("\r\t\0\x1b[31m\x7f"), "\"\\x0d\\x09\\x00\\x1b[31m\\x7f\"" },
         { STR_INIT("\xc3\xab"), "\"\\xc3\\xab\"" },
+        { STR_INIT("<sips:a:pw@h>;\tSip:b:x@y"),
+          "\"<sips:a:(not shown)@h>;\\x09Sip:b:(not shown)@y\"" },
+        { STR_INIT("sip:a@h:5060;a=b:c@d"), "\"sip:a@h:5060;a=b:c@d\"" },
     };
     struct fixture *f = *state;
 

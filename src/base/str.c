@@ -97,6 +97,37 @@ bool str_is_line(struct str s, struct str lines)
 
 /* The table of RFC 3629 section 4, which leaves out overlong forms, surrogates and what is beyond
  * U+10FFFF. */
+/* Where the password of the userinfo begins that is from `at` on, and where it ends; false: it has
+ * none, and no other URI begins before *end. */
+static bool password_find(struct str text, size_t at, size_t *begin, size_t *end)
+{
+    *begin = 0;
+    for (*end = at; *end < text.n && !memchr(" \t\r\n<>\"", text.p[*end], 7); ++*end) {
+        if (text.p[*end] == '@')
+            return *begin > 0;
+        if (text.p[*end] == ':' && !*begin)
+            *begin = *end + 1;
+    }
+    return false;
+}
+
+bool str_next_password(struct str text, size_t *begin, size_t *end)
+{
+    for (size_t i = *end; i < text.n; i++) {
+        struct str rest = str_sub(text, i, text.n);
+        size_t scheme = str_starts_nocase(rest, STR("sip:"))    ? 4
+                        : str_starts_nocase(rest, STR("sips:")) ? 5
+                                                                : 0;
+
+        if (!scheme)
+            continue;
+        if (password_find(text, i + scheme, begin, end))
+            return true;
+        i = *end - 1;
+    }
+    return false;
+}
+
 size_t str_utf8_length(struct str s)
 {
     const unsigned char *p = (const unsigned char *)s.p;

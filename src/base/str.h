@@ -133,6 +133,11 @@ bool str_is_listed(struct str s, struct str list);
 /* Is it, just so, one of these lines? */
 bool str_is_line(struct str s, struct str lines);
 
+/* The next password of a SIP URI (RFC 3261 section 25.1) in a text, from *end on, which begins as
+ * 0: what is from *begin to *end then. False: there is none. A port before an @ that is no
+ * userinfo's is taken for one, too. */
+bool str_next_password(struct str text, size_t *begin, size_t *end);
+
 /* Bytes of the well-formed UTF-8 character that `s` begins with; 0: there is none. */
 size_t str_utf8_length(struct str s);
 bool str_is_utf8(struct str s);

@@ -270,9 +270,10 @@ static void test_endpoint_problems(void **state)
                "did you mean "
                "allow_subscribe?\n");
     check_diag(
-        "[a]\ntype=aor\ncontact=tel:1,sip:a@b,sip:@@\n", NULL,
+        "[a]\ntype=aor\ncontact=tel:1,sip:a@b,sip:@@,http://a:pw@h\n", NULL,
         "etc/pjsip.conf:6: error: contact = tel:1: not a sip: or sips: URI; it is left out\n"
-        "etc/pjsip.conf:6: error: contact = sip:@@: not a sip: or sips: URI; it is left out\n");
+        "etc/pjsip.conf:6: error: contact = sip:@@: not a sip: or sips: URI; it is left out\n"
+        "etc/pjsip.conf:6: error: contact = @h: not a sip: or sips: URI; it is left out\n");
 }
 
 /* ---- whether contacts are there ---- */

@@ -84,6 +84,12 @@ static void test_publish_refused(void **state)
           "section is refused\n" },
         { PUBLISH BODY "from_uri=tel:1\n",
           "10: error: from_uri = tel:1: not a sip: or sips: URI; its section is refused\n" },
+        /* Whatever may be a password is not shown. */
+        { PUBLISH BODY "from_uri=sip:a:pw@\n",
+          "10: error: from_uri = sip:a:(not shown)@: not a sip: or sips: URI; its section is "
+          "refused\n" },
+        { PUBLISH BODY "from_uri=a:p@w@h\n",
+          "10: error: from_uri = @h: not a sip: or sips: URI; its section is refused\n" },
         { PUBLISH BODY "to_uri=sip:\n",
           "10: error: to_uri = sip:: not a sip: or sips: URI; its section is refused\n" },
         { PUBLISH BODY "@context=(\n",

@@ -94,14 +94,19 @@ void reading_tell_lack(struct reading *r, enum diag_severity severity, struct di
 void reading_fault(struct reading *r, const struct conf_entry *e, struct str part, struct str why,
                    struct str consequence)
 {
+    struct buf shown;
+
     if (r->strict)
         consequence = STR("every object with this line is discarded, as strict_objects = yes asks");
     else if (r->former)
         consequence = STR("what was loaded before goes on");
     r->faults++;
     r->override_faults += is_override(e->at);
+    buf_init(&shown, 3 * part.n + 64); /* masked before it is cut */
+    buf_add_masked(&shown, part);
     reading_tell(r, DIAG_ERROR, e->at, "%.*s = %.*s: %.*s; %.*s", STR_FMT(e->name),
-                 STR_FMT(str_sub(part, 0, 200)), STR_FMT(why), STR_FMT(consequence));
+                 STR_FMT(str_sub(buf_str(&shown), 0, 200)), STR_FMT(why), STR_FMT(consequence));
+    buf_fini(&shown);
 }
 
 const char *reading_closed(const struct reading *r)
@@ -335,7 +340,6 @@ static size_t field_size(enum option_type type)
 static int value_refuse(struct reading *r, const struct schema_use *use, const struct option *o,
                         void *object, const struct conf_entry *e, const struct buf *why)
 {
-    struct str value = o->flags & OPTION_SECRET ? STR("(not shown)") : e->value;
     char room[128];
     struct buf consequence;
     int result = 0;
@@ -355,7 +359,8 @@ static int value_refuse(struct reading *r, const struct schema_use *use, const s
         buf_printf(&consequence, "the default %s is used instead", o->fallback);
     else
         buf_add(&consequence, STR("the line is ignored"));
-    reading_fault(r, e, value, why->error ? STR("not valid") : buf_str(why), buf_str(&consequence));
+    reading_fault(r, e, option_shown(o, e->value), why->error ? STR("not valid") : buf_str(why),
+                  buf_str(&consequence));
     return result;
 }
 

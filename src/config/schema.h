@@ -169,6 +169,9 @@ bool host_parse(struct str *host, struct str text);
 #define HOST_EXPECTED "not a host name or an address without a port"
 /* A sip or sips URI as OPTION_URI takes it. */
 NODISCARD int uri_check(struct str value, struct str *uri, struct buf *why);
+/* What may be shown of a value that is none: not what stands in front of the host, with a colon, in
+ * what should be a URI, which may be a password. */
+struct str option_shown(const struct option *o, struct str value);
 void words_print(struct buf *out, const struct option_word *words);
 
 /* schema_print.c */

@@ -285,6 +285,20 @@ static int read_word(const struct option *o, void *object, struct str text, stru
     return OPTION_BAD;
 }
 
+struct str option_shown(const struct option *o, struct str value)
+{
+    size_t colon = str_find_char(value, ':'), at = value.n;
+
+    if (o->flags & OPTION_SECRET)
+        return BUF_MASK;
+    if ((o->type != OPTION_URI && o->type != OPTION_URI_LIST) ||
+        str_contains_nocase(value, STR("sip:")) || str_contains_nocase(value, STR("sips:")))
+        return value;
+    while (at && value.p[at - 1] != '@')
+        at--;
+    return colon < at ? str_sub(value, at - 1, value.n) : value;
+}
+
 /* ---- lists: what is bad is left out, the rest stays ---- */
 
 static void leave_out(struct reading *r, const struct conf_entry *e, struct str part,
@@ -393,7 +407,7 @@ static int read_list(struct reading *r, const struct option *o, void *object,
         result = o->type == OPTION_NETS ? net_add(r, o, object, part, &why)
                                         : list_add(r, o, object, part, &why);
         if (result == OPTION_BAD)
-            leave_out(r, e, part, &why);
+            leave_out(r, e, option_shown(o, part), &why);
         else if (result)
             return result;
     }

@@ -35,8 +35,8 @@ void print_subscription(struct json *row, const struct subscription_view *v)
     json_add_str(row, "call_id", v->call_id);
     json_add_str(row, "local_tag", v->local_tag);
     json_add_str(row, "remote_tag", v->remote_tag);
-    json_add_str(row, "remote_uri", v->remote_uri);
-    json_add_str(row, "contact", v->contact);
+    json_add_masked(row, "remote_uri", v->remote_uri);
+    json_add_masked(row, "contact", v->contact);
     json_add_str(row, "user_agent", v->user_agent);
     json_addr(row, "remote", &v->remote);
     json_add_str(row, "state", str_of(v->state));
@@ -70,7 +70,7 @@ void worker_subscriptions(struct ctl_job *job, void *worker)
 void print_notice(struct json *row, const struct notice_view *v)
 {
     json_add_str(row, "endpoint", v->endpoint);
-    json_add_str(row, "contact", v->contact);
+    json_add_masked(row, "contact", v->contact);
     json_add_str(row, "mailbox", v->mailbox);
     json_add_str(row, "state", str_of(v->state));
     json_add_u64(row, "last_status", v->last_status);
@@ -107,8 +107,8 @@ static void print_registered(struct json *row, const struct contact *c)
 void print_contact(struct json *row, const struct contact *c)
 {
     json_add_str(row, "aor", c->aor);
-    json_add_str(row, "contact", c->uri);
-    json_add_str(row, "target", c->target);
+    json_add_masked(row, "contact", c->uri);
+    json_add_masked(row, "target", c->target);
     json_add_str(row, "endpoint", c->endpoint);
     json_add_bool(row, "static", c->is_static);
     if (!c->is_static)
@@ -172,7 +172,7 @@ static void on_subscribed(void *ctx, const struct qualify_view *v)
     json_add_str(&row, "resource", v->contact->aor);
     json_add_str(&row, "event", STR("dialog"));
     json_add_str(&row, "endpoint", v->contact->endpoint);
-    json_add_str(&row, "contact", v->contact->uri);
+    json_add_masked(&row, "contact", v->contact->uri);
     json_add_str(&row, "call_id", v->watch.call_id);
     json_add_str(&row, "state", STR("active"));
     json_add_u64(&row, "expires_s", v->watch.left_s);
@@ -237,7 +237,7 @@ void print_publication(struct json *row, const struct publication_view *v)
     json_add_str(row, "context", v->context);
     json_add_str(row, "event", v->package);
     json_add_str(row, "content_type", v->content_type);
-    json_add_str(row, "server_uri", v->server_uri);
+    json_add_masked(row, "server_uri", v->server_uri);
     add_remote(row, v->flow);
     json_add_str(row, "state", str_of(v->state));
     json_add_str(row, "entity_tag", v->entity_tag);
@@ -281,7 +281,7 @@ static void on_publisher(void *ctx, const struct publisher_view *v)
 
     json_add_str(&row, "section", v->section);
     json_add_u64(&row, "worker", at->worker);
-    json_add_str(&row, "server_uri", v->server_uri);
+    json_add_masked(&row, "server_uri", v->server_uri);
     json_add_u64(&row, "publications", v->publications);
     json_add_u64(&row, "outstanding", v->outstanding);
     /* Who has nothing to send there has not looked for it. */

@@ -89,9 +89,12 @@ void request_accept(struct notifier *n, struct server_txn *st, const struct dial
 /* Always true, for the checks to return. */
 static bool refuse(struct ask *a, unsigned status, const char *why)
 {
+    char source[TXN_SOURCE_MAX];
+
     log_info(a->n->cfg.log, "subscribe.refused", KV_U("status", status), KV("why", why),
              KV("endpoint", a->rq->endpoint->id), KV("uri", a->rq->msg->uri),
-             KV("call_id", a->rq->msg->call_id));
+             KV("call_id", a->rq->msg->call_id),
+             KV("source", server_txn_source(a->rq->txn, source)));
     tell_refusal(a->n, a->rq, a->event.package, status, why);
     request_refuse(a->n, a->rq->txn, status, why);
     return true;

@@ -325,10 +325,12 @@ static void refuse(struct subscription *s, unsigned status, const char *why, str
 {
     struct notifier *n = s->dialog->notifier;
     struct server_txn *st = request_take(s);
+    char source[TXN_SOURCE_MAX];
 
     log_info(n->cfg.log, "subscribe.refused", KV_U("status", status), KV("why", why),
              KV("endpoint", dialog_endpoint(s->dialog)), KV("uri", sub_text(s, SUB_LOCAL)),
-             KV("call_id", head_str(s->dialog->head, HEAD_CALL_ID)));
+             KV("call_id", head_str(s->dialog->head, HEAD_CALL_ID)),
+             KV("source", server_txn_source(st, source)));
     tell_subscription(s, SUBSCRIPTION_REFUSED, status, why);
     buf_reset(&n->headers);
     if (accept.n)

@@ -76,6 +76,12 @@ static void add_given(struct json *out, const char *key, struct str text)
         json_add_str(out, key, text);
 }
 
+static void add_uri(struct json *out, const char *key, struct str uri)
+{
+    if (uri.n)
+        json_add_masked(out, key, uri);
+}
+
 static void add_counted(struct json *out, const char *key, uint64_t n)
 {
     if (n)
@@ -235,7 +241,7 @@ static void print_watcher(const struct change_watcher *w, struct json *out)
 {
     json_add_str(out, "endpoint", w->endpoint);
     json_add_str(out, "event", w->package);
-    add_given(out, "contact", w->contact);
+    add_uri(out, "contact", w->contact);
     add_address(out, "remote", &w->remote);
     json_add_str(out, "call_id", w->call_id);
 }
@@ -249,8 +255,8 @@ static void print_subscription(const struct change *c, struct json *out)
         add_resource(out, c->snapshot->context, c->snapshot->extension);
     else if (s->context.n && change_uri_user(s->uri).n)
         add_resource(out, s->context, change_uri_user(s->uri));
-    add_given(out, "uri", s->uri);
-    add_given(out, "from", s->from);
+    add_uri(out, "uri", s->uri);
+    add_uri(out, "from", s->from);
     print_watcher(&s->watcher, out);
     add_given(out, "user_agent", s->user_agent);
     add_counted(out, "status", s->status);
@@ -289,7 +295,7 @@ static void print_publish(const struct change *c, struct json *out)
         add_shown(out, c->snapshot);
     json_add_str(out, "section", p->section);
     json_add_str(out, "event", p->package);
-    json_add_str(out, "server", p->server);
+    json_add_masked(out, "server", p->server);
     add_given(out, "entity_tag", p->entity_tag);
     json_add_u64(out, "cseq", p->cseq);
     if (p->what != EXCHANGE_SENT) {
@@ -303,7 +309,7 @@ static void print_publish(const struct change *c, struct json *out)
 static void print_contact(const struct change_contact *c, struct json *out)
 {
     json_add_str(out, "aor", c->aor);
-    json_add_str(out, "contact", c->contact);
+    json_add_masked(out, "contact", c->contact);
     json_add_str(out, "what", contact_change_name(c->what));
     if (c->added)
         json_add_bool(out, "added", true);

@@ -227,10 +227,11 @@ static void test_contacts(void **state)
     assert_printed(&(struct change){ .kind = CHANGE_CONTACT,
                                      .contact = { .what = CONTACT_CHANGE_REACHABLE,
                                                   .aor = STR("a"),
-                                                  .contact = STR("sip:a@h"),
+                                                  .contact = STR("sip:a:pw@h"),
                                                   .rtt_ms = 7 } },
                    "a",
-                   "{\"at_ms\":0,\"kind\":\"contact\",\"aor\":\"a\",\"contact\":\"sip:a@h\","
+                   "{\"at_ms\":0,\"kind\":\"contact\",\"aor\":\"a\","
+                   "\"contact\":\"sip:a:(not shown)@h\","
                    "\"what\":\"reachable\",\"rtt_ms\":7}");
     assert_printed(
         &(struct change){ .kind = CHANGE_ENDPOINT, .endpoint = { STR("alice"), false } }, "alice",

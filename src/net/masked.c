@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "net/masked.h"
 
-#define MASK STR("(not shown)")
-
 /* The next line with its end. */
 static struct str line_next(struct str *rest)
 {
@@ -52,44 +50,6 @@ static size_t value_end(struct str text, size_t at)
     return text.n;
 }
 
-/* Where the password of a URI's userinfo begins that the text is after "sip:", and where it ends;
- * false: it has none (RFC 3261 section 25.1). */
-static bool password_find(struct str text, size_t *begin, size_t *end)
-{
-    *begin = 0;
-    for (*end = 0; *end < text.n && !memchr(" \t\r\n<>\"", text.p[*end], 7); ++*end) {
-        if (text.p[*end] == '@')
-            return *begin > 0;
-        if (text.p[*end] == ':' && !*begin)
-            *begin = *end + 1;
-    }
-    return false;
-}
-
-/* A port before an @ that is no userinfo's is masked, too. */
-static void add_shown(struct buf *out, struct str line)
-{
-    size_t shown = 0;
-
-    for (size_t i = 0; i < line.n; i++) {
-        struct str rest = str_sub(line, i, line.n);
-        size_t scheme = str_starts_nocase(rest, STR("sip:"))    ? 4
-                        : str_starts_nocase(rest, STR("sips:")) ? 5
-                                                                : 0;
-        size_t begin, end;
-
-        if (!scheme)
-            continue;
-        if (password_find(str_sub(rest, scheme, rest.n), &begin, &end)) {
-            buf_add(out, str_sub(line, shown, i + scheme + begin));
-            buf_add(out, MASK);
-            shown = i + scheme + end;
-        }
-        i += scheme + end - 1; /* no other one begins before that */
-    }
-    buf_add(out, str_sub(line, shown, line.n));
-}
-
 /* What is not a parameter of that name may be masked, too: rather that. */
 static void add_digest(struct buf *out, struct str value, struct str secret)
 {
@@ -107,12 +67,12 @@ static void add_digest(struct buf *out, struct str value, struct str secret)
             continue;
         while (at < value.n && memchr(" \t\r\n", value.p[at], 4))
             at++;
-        add_shown(out, str_sub(value, shown, at));
-        buf_add(out, MASK);
+        buf_add_masked(out, str_sub(value, shown, at));
+        buf_add(out, BUF_MASK);
         shown = value_end(value, at);
         i = shown ? shown - 1 : 0;
     }
-    add_shown(out, str_sub(value, shown, value.n));
+    buf_add_masked(out, str_sub(value, shown, value.n));
 }
 
 static void header_add(struct buf *out, struct str header)
@@ -126,7 +86,7 @@ static void header_add(struct buf *out, struct str header)
         return;
     }
     if (colon == header.n || !proves(name)) {
-        add_shown(out, header);
+        buf_add_masked(out, header);
         return;
     }
     buf_add(out, str_sub(header, 0, colon + 1));
@@ -134,7 +94,7 @@ static void header_add(struct buf *out, struct str header)
         add_digest(out, value, STR("response"));
     } else {
         buf_add_char(out, ' ');
-        buf_add(out, MASK);
+        buf_add(out, BUF_MASK);
         buf_add(out, STR("\r\n"));
     }
 }

@@ -96,9 +96,11 @@ void compositor_reject(struct compositor *c, struct server_txn *st, unsigned sta
 void compositor_refuse(struct compositor *c, struct server_txn *st, const struct asker *by,
                        unsigned status, struct str why)
 {
+    char source[TXN_SOURCE_MAX];
+
     log_info(c->cfg.log, "publish.refused", KV_U("status", status), KV("why", why),
              KV("endpoint", by->endpoint), KV("package", by->package), KV("uri", by->uri),
-             KV("call_id", by->call_id));
+             KV("call_id", by->call_id), KV("source", server_txn_source(st, source)));
     refusal_count(&c->counters, status);
     compositor_reject(c, st, status, why);
 }

@@ -19,6 +19,20 @@ static void identity_print(struct buf *out, const struct section_terms *t,
         sip_uri_print_with_user(out, uri, extension);
 }
 
+/* Whoever sees the body needs no password. */
+static void body_identity_print(struct buf *out, const struct section_terms *t,
+                                const struct sip_uri *of, struct str extension)
+{
+    char room[PUBLISH_URI_MAX];
+    struct sip_uri uri = *of;
+    struct buf text;
+
+    uri.password = STR_EMPTY;
+    buf_init_on(&text, room, sizeof(room));
+    identity_print(&text, t, &uri, extension);
+    buf_add_xml(out, buf_str(&text));
+}
+
 static int identities_print(struct identities *id, const struct section_terms *t,
                             struct str extension)
 {
@@ -29,8 +43,8 @@ static int identities_print(struct identities *id, const struct section_terms *t
     identity_print(&id->request, t, &t->server, extension);
     identity_print(&id->from, t, &t->from, extension);
     identity_print(&id->to, t, &t->to, extension);
-    buf_add_xml(&id->local, buf_str(&id->from));
-    buf_add_xml(&id->remote, buf_str(&id->to));
+    body_identity_print(&id->local, t, &t->from, extension);
+    body_identity_print(&id->remote, t, &t->to, extension);
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         if (all[i]->error)
             return all[i]->error;

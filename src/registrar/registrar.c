@@ -71,8 +71,11 @@ struct asker { /* for the log */
 static void refuse(struct registrar *g, struct server_txn *st, const struct asker *by,
                    unsigned status, const char *why)
 {
+    char source[TXN_SOURCE_MAX];
+
     log_info(g->cfg.log, "register.refused", KV_U("status", status), KV("why", str_of(why)),
-             KV("aor", by->aor), KV("endpoint", by->endpoint), KV("call_id", by->call_id));
+             KV("aor", by->aor), KV("endpoint", by->endpoint), KV("call_id", by->call_id),
+             KV("source", server_txn_source(st, source)));
     refusal_count(&g->counters, status);
     if (status == 503) /* spread, or all of them return at once */
         sip_print_header_u64(&g->headers, STR("Retry-After"), 5 + rng_below(g->cfg.rng, 10));

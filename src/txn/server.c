@@ -466,6 +466,15 @@ const struct flow *server_txn_flow(const struct server_txn *st)
     return &st->flow;
 }
 
+struct str server_txn_source(const struct server_txn *st, char room[TXN_SOURCE_MAX])
+{
+    struct buf text;
+
+    buf_init_on(&text, room, TXN_SOURCE_MAX);
+    addr_print(&text, &server_txn_flow(st)->remote);
+    return buf_str(&text);
+}
+
 /* ---- receiving ---- */
 
 static struct server_entry *server_find(const struct txn_layer *t, const struct server_key *key)

@@ -114,6 +114,9 @@ void server_txn_reject_once(struct server_txn *st, unsigned status, struct str h
 void server_txn_force_rport_set(struct server_txn *st, bool force);
 size_t txn_unanswered(const struct txn_layer *t); /* requests of others */
 const struct flow *server_txn_flow(const struct server_txn *st);
+/* Its address and port for the log, in `room`. */
+enum { TXN_SOURCE_MAX = 64 };
+struct str server_txn_source(const struct server_txn *st, char room[TXN_SOURCE_MAX]);
 
 /* Without a transaction, for what is refused before one exists. The To tag is made as above, so
  * that a repeated request gets the same answer (RFC 3261 section 8.2.7). Nothing is sent to an ACK.

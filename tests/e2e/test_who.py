@@ -203,6 +203,48 @@ class Who(unittest.TestCase):
             for secret in ("shibboleth", proof, a1):
                 self.assertNotIn(secret, daemon.log())
 
+    def test_no_password_of_a_uri_is_told(self):
+        """A SIP URI may have one: a telephone's, and those of the configuration. What is refused says to whom."""
+        peer = harness.free_port()
+        files = {**FILES, "pjsip.conf": FILES["pjsip.conf"] + f"""
+[erin]
+type=aor
+contact=sip:c:pw-contact@127.0.0.1:{peer}
+qualify_frequency=1
+qualify_timeout=0.2
+[erin](phone)
+aors=erin
+[pub]
+type=outbound-publish
+server_uri=sip:u:pw-server@127.0.0.1:{peer}
+event=dialog
+@body=application/dialog-info+xml
+""", "extstate.conf": "[registrar]\nenabled=yes\n[journal]\nenabled=yes\n[compositor]\ncontext=users\nusers=known\n"}
+        with Extstated(files) as daemon, Phone(daemon.port) as alice:
+            daemon.tool("log", "debug")
+            contact = f"<sip:alice:pw-phone@127.0.0.1:{alice.port}>"
+            answer = alice.subscribe("1000", headers=[("Contact", contact), ("From", "<sip:alice:pw-from@127.0.0.1>;tag=1")])
+            self.assertEqual(answer.status, 200)
+            self.assertIn("pw-phone", str(alice.notify()))  # it is the telephone's own, and how it is reached
+            alice.request("PUBLISH", f"sip:1000:pw-uri@127.0.0.1:{daemon.port}", [("Event", "none")])
+            self.assertEqual(alice.response().status, 404)
+            self.assertEqual(alice.subscribe("none").status, 404)
+            wait_for("a line about the contact", lambda: "contact.unreachable" in daemon.log())
+            told = daemon.log()
+            for line in ("publish.refused", "subscribe.refused"):
+                self.assertRegex(told, rf"{line} .*source=127.0.0.1:{alice.port}\n")
+            for words in ("subscriptions", "contacts", "publications", "history", "explain 1000@users", "status",
+                          "pjsip show subscriptions inbound"):
+                told += daemon.tool(*words.split(), plain=True, status=None) + str(daemon.tool(*words.split(), status=None))
+            self.assertIn("sip:alice:(not shown)@127.0.0.1", told)
+            self.assertIn("sip:c:(not shown)@127.0.0.1", told)
+            self.assertIn("sip:u:(not shown)@127.0.0.1", told)
+            self.assertIn("sip:1000:(not shown)@127.0.0.1", told)
+            self.assertNotIn("pw-", told)
+            daemon.stop()
+            for part in daemon.directory.glob("state/journal.db*"):
+                self.assertNotIn(b"pw-", part.read_bytes())
+
 
 if __name__ == "__main__":
     harness.main()
