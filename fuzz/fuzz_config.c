@@ -65,13 +65,13 @@ static int expand(void *ctx, struct str pattern, void (*each)(void *each_ctx, st
     return r;
 }
 
-static int resolve(void *ctx, struct str host,
+static int resolve(void *ctx, struct str host, bool srv,
                    void (*each)(void *each_ctx, const struct addr *address), void *each_ctx,
                    const char **why)
 {
     struct addr a;
 
-    (void)ctx;
+    (void)ctx, (void)srv;
     if (host.n % 2 == 0 && addr_parse(&a, STR("192.0.2.1"), 0) == 0) {
         each(each_ctx, &a);
         return 0;

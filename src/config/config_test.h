@@ -47,14 +47,19 @@ static inline struct conf_source test_conf_source(const struct test_file *files)
                                  .ctx = (void *)files };
 }
 
-/* "example" has two addresses, nothing else has any. */
-static inline int test_resolve(void *ctx, struct str host,
+/* phones.example has two addresses, and served.example one, and a server; nothing else has any. */
+static inline int test_resolve(void *ctx, struct str host, bool srv,
                                void (*each)(void *each_ctx, const struct addr *address),
                                void *each_ctx, const char **why)
 {
     struct addr a;
 
     (void)ctx;
+    if (str_equal(host, STR("served.example"))) {
+        assert_int_equal(addr_parse(&a, srv ? STR("192.0.2.79") : STR("192.0.2.78"), 5060), 0);
+        each(each_ctx, &a);
+        return 0;
+    }
     if (!str_equal(host, STR("phones.example"))) {
         *why = "no such name";
         return -ENOENT;

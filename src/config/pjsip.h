@@ -39,6 +39,7 @@ struct endpoint_draft {
 
 struct identify_draft {
     struct identify_settings i;
+    bool srv_lookups; /* match_read looks at the section, since it may stand behind */
     struct str match_header, match_request_uri;
 };
 
@@ -220,6 +221,11 @@ NODISCARD int match_read(struct reading *r, struct identify_settings *i, struct 
                          const struct conf_entry *e, struct buf *why);
 /* In the place of one with `!` that cannot be read. */
 NODISCARD int match_exclude_all(struct reading *r, struct identify_settings *i);
+
+/* pjsip_names.c: as settings_source.resolve, by what the system asks. */
+NODISCARD int match_addresses(struct str host, bool srv,
+                              void (*each)(void *each_ctx, const struct addr *address),
+                              void *each_ctx, const char **why);
 
 /* mailbox_groups.c: of all AORs and endpoints that there are. 0 or -ENOMEM. */
 NODISCARD int mailbox_groups_make(struct reading *r, struct settings *s);

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* The elements of `match`: [!]ADDRESS[:PORT][/PREFIX or /MASK], or a host name with or without a
- * port. */
+ * port. One without is that of a domain, too, whose servers are looked for (srv_lookups). */
 #include "config/conf_reader.h"
 #include "config/pjsip.h"
-
-#include <netdb.h>
 
 struct match_parts {
     bool negated;
@@ -138,32 +136,12 @@ static void resolved(void *ctx, const struct addr *address)
     x->n++;
 }
 
-static int resolve(void *ctx, struct str host,
-                   void (*each)(void *each_ctx, const struct addr *address), void *each_ctx,
-                   const char **why)
+/* Wherever the option is in the section. */
+static bool wants_servers(const struct reading *r)
 {
-    const struct addrinfo hints = { .ai_socktype = SOCK_DGRAM };
-    struct addrinfo *found = NULL;
-    struct str name;
-    int r = str_dup(&name, host);
+    const struct conf_entry *e = conf_entry_find(r->section, STR("srv_lookups"));
 
-    (void)ctx;
-    if (r)
-        return r;
-    r = getaddrinfo(name.p, NULL, &hints, &found);
-    str_free(&name);
-    if (r) {
-        *why = gai_strerror(r);
-        return -ENOENT;
-    }
-    for (const struct addrinfo *a = found; a; a = a->ai_next) {
-        struct addr address;
-
-        if (addr_from_sockaddr(&address, a->ai_addr) == 0)
-            each(each_ctx, &address);
-    }
-    freeaddrinfo(found);
-    return 0;
+    return !e || !value_is_no(e->value);
 }
 
 static int add_name(struct reading *r, struct identify_settings *i, const struct match_parts *m,
@@ -171,9 +149,10 @@ static int add_name(struct reading *r, struct identify_settings *i, const struct
 {
     struct resolution x = { .reading = r, .identify = i, .parts = m };
     const char *why = "it has no address";
+    bool srv = !m->port && wants_servers(r);
     int result = r->source->resolve
-                     ? r->source->resolve(r->source->ctx, m->host, resolved, &x, &why)
-                     : resolve(NULL, m->host, resolved, &x, &why);
+                     ? r->source->resolve(r->source->ctx, m->host, srv, resolved, &x, &why)
+                     : match_addresses(m->host, srv, resolved, &x, &why);
 
     if (x.error)
         return x.error;

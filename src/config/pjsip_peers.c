@@ -381,8 +381,12 @@ static const struct option identify_options[] = {
     { "match", OPTION_CUSTOM, .read = read_match,
       .type_text = "list of addresses, networks and host names",
       .meaning = "Where the request came from; `:port` may follow, `!` in front excludes "
-                 "(everything, when it cannot be read). Names "
-                 "are looked up at load, for addresses, not for SRV records." },
+                 "(everything, when it cannot be read). Names are looked up at load, as the system "
+                 "does it: see srv_lookups." },
+    { "srv_lookups", OPTION_BOOL, AT(identify_draft, srv_lookups), .fallback = "yes",
+      .meaning = "A name in `match` without a port, and with a dot, is that of a domain: the "
+                 "addresses of its servers for `_sip._udp`, `_sip._tcp` and `_sips._tcp` match, "
+                 "whatever their ports. Its own do with `no`, or where there are none." },
     { "match_header", OPTION_STR, AT(identify_draft, match_header), .max = 511,
       .flags = OPTION_VITAL,
       .meaning = "A header field and its value, `Name: value`, or `Name: /PATTERN/`, a regular "
@@ -405,5 +409,5 @@ const struct schema identify_schema = {
                "one of them suffices.",
     OPTIONS(identify_options),
     .object_size = sizeof(struct identify_draft),
-    .ignored = "srv_lookups ",
+    .ignored = "",
 };

@@ -602,6 +602,34 @@ static void test_identify(void **state)
     unload(&l);
 }
 
+/* A name without a port is a domain's, unless the section says otherwise, wherever that stands. */
+static void test_identify_servers(void **state)
+{
+    static const struct {
+        const char *lines, *address;
+    } cases[] = {
+        { "match=served.example\n", "192.0.2.79:0" },
+        { "srv_lookups=yes\nmatch=served.example\n", "192.0.2.79:0" },
+        { "match=served.example\nsrv_lookups=no\n", "192.0.2.78:0" },
+        { "srv_lookups=no\nmatch=!served.example\n", "192.0.2.78:0" },
+        { "match=served.example:5061\n", "192.0.2.78:0" },
+    };
+
+    (void)state;
+    for (size_t k = 0; k < ARRAY_LEN(cases); k++) {
+        char conf[256];
+        struct loaded l;
+
+        snprintf(conf, sizeof(conf), "%s[e]\ntype=endpoint\n[i]\ntype=identify\nendpoint=e\n%s",
+                 UDP, cases[k].lines);
+        l = load(conf, NULL);
+        assert_str(buf_str(&l.diag.text), "");
+        assert_int_equal(l.s->identifies[0].n_matches, 1);
+        assert_addr(&l.s->identifies[0].matches[0].net.base, cases[k].address);
+        unload(&l);
+    }
+}
+
 static void test_identify_problems(void **state)
 {
     (void)state;
@@ -647,13 +675,21 @@ static void test_identify_problems(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_auth),           cmocka_unit_test(test_auth_server),
-        cmocka_unit_test(test_auth_problems),  cmocka_unit_test(test_endpoint),
-        cmocka_unit_test(test_callerid),       cmocka_unit_test(test_endpoint_problems),
-        cmocka_unit_test(test_qualify),        cmocka_unit_test(test_qualify_timeouts),
-        cmocka_unit_test(test_users),          cmocka_unit_test(test_hosts),
-        cmocka_unit_test(test_mailboxes),      cmocka_unit_test(test_mailbox_names),
-        cmocka_unit_test(test_identify),       cmocka_unit_test(test_identify_problems),
+        cmocka_unit_test(test_auth),
+        cmocka_unit_test(test_auth_server),
+        cmocka_unit_test(test_auth_problems),
+        cmocka_unit_test(test_endpoint),
+        cmocka_unit_test(test_callerid),
+        cmocka_unit_test(test_endpoint_problems),
+        cmocka_unit_test(test_qualify),
+        cmocka_unit_test(test_qualify_timeouts),
+        cmocka_unit_test(test_users),
+        cmocka_unit_test(test_hosts),
+        cmocka_unit_test(test_mailboxes),
+        cmocka_unit_test(test_mailbox_names),
+        cmocka_unit_test(test_identify),
+        cmocka_unit_test(test_identify_servers),
+        cmocka_unit_test(test_identify_problems),
         cmocka_unit_test(test_mailbox_groups),
     };
 

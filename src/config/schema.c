@@ -405,6 +405,7 @@ int schema_read(struct reading *r, const struct schema_use *use, void *object,
 
     r->faults = r->vital_faults = 0;
     r->partial = s->partial;
+    r->section = s;
     memcpy(object, use->defaults, schema->object_size);
     for (size_t i = 0; i < s->n_entries; i++) {
         int result = schema_apply(r, use, object, &s->entries[i]);

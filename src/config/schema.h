@@ -97,8 +97,9 @@ struct reading { /* what readers of sections share while a configuration is read
         reported;       /* what has been told: a template's fault is told once, not once per heir */
     struct str file[2]; /* the last name of a file given to reading_place, and its copy */
     const struct settings_source *source;
-    struct rng rng;  /* for keys of tables */
-    bool strict;     /* [compatibility] strict_objects */
+    struct rng rng;                     /* for keys of tables */
+    const struct conf_section *section; /* the present one */
+    bool strict;                        /* [compatibility] strict_objects */
     bool exact;      /* extstate.conf: what is no word for yes or no is a fault */
     bool partial;    /* the present section is: see conf.h */
     bool former;     /* the present section's object goes on as it was loaded before, should this

@@ -505,9 +505,10 @@ struct settings_source {
     struct dialplan *former_dialplan; /* likewise, for extensions_read */
     struct conf_source
         files; /* read hooks for tests; directory and file are filled in by settings_read */
-    /* For tests and fuzzing: how a host name of `match` is looked up; NULL: getaddrinfo(3). Calls
-     * `each` for every address and returns 0, or says why there is none and returns -ENOENT. */
-    int (*resolve)(void *ctx, struct str host,
+    /* For tests and fuzzing: how a host name of `match` is looked up, with `srv` for its servers
+     * first; NULL: getaddrinfo(3), res_nquery(3). Calls `each` for every address and returns 0, or
+     * says why there is none and returns -ENOENT. */
+    int (*resolve)(void *ctx, struct str host, bool srv,
                    void (*each)(void *each_ctx, const struct addr *address), void *each_ctx,
                    const char **why);
     /* [plugins] has been read, and `s` has nothing of what stands in other files yet. 0, or a

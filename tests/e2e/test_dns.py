@@ -26,10 +26,10 @@ def section(uri, name="esc", more=""):
 class NameServer:
     """dnsmasq on a port of its own; what it knows is options, and a file of hosts."""
 
-    def __init__(self, *options):
+    def __init__(self, *options, address="127.0.0.1", port=None):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="extstate-dns-"))
         self.options = options
-        self.port = harness.free_port()
+        self.address, self.port = address, port or harness.free_port()
         self.hosts("")
 
     def hosts(self, text):
@@ -39,7 +39,7 @@ class NameServer:
         log = (self.directory / "log").open("wb")
         self.process = subprocess.Popen(
             ["/usr/sbin/dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", f"--port={self.port}", "--no-resolv",
-             "--no-hosts", "--listen-address=127.0.0.1", "--bind-interfaces", "--pid-file", "--user=", "--group=", "--local=/test/",
+             "--no-hosts", f"--listen-address={self.address}", "--bind-interfaces", "--pid-file", "--user=", "--group=", "--local=/test/",
              f"--addn-hosts={self.directory}/hosts", "--local-ttl=1", "--log-queries", "--log-facility=-", *self.options],
             stderr=log, stdin=subprocess.DEVNULL)
         log.close()
@@ -70,6 +70,36 @@ def accept(esc, tag="a"):
     assert publish and publish.method == "PUBLISH", publish
     esc.reply(publish, f"200 OK\r\nSIP-ETag: {tag}\r\nExpires: 600")
     return publish
+
+
+@unittest.skipUnless(os.geteuid() == 0, "what the system asks is changed in a namespace, which takes root")
+class Match(unittest.TestCase):
+    """Names in `match` of identify sections, which the system looks up: it asks a name server of ours here."""
+
+    def test_servers(self):
+        """Of a domain its servers, for each of the three services; its own address where it has none, or is not asked for them."""
+        answers = ["--srv-host=_sip._udp.pbx.test,h1.test,5062", "--srv-host=_sip._tcp.pbx.test,h2.test,5060",
+                   "--srv-host=_sips._tcp.pbx.test,h3.test,5061", "--srv-host=_sip._udp.bare.test",
+                   "--host-record=pbx.test,127.0.1.9", "--host-record=bare.test,127.0.1.5"]
+        answers += [f"--host-record=h{n}.test,127.0.1.{n}" for n in (1, 2, 3)]
+        sections = "".join(f"[{name}](phone)\n[{name}]\ntype=identify\nendpoint={name}\n{more}\n" for name, more in (
+            ("domain", "match=pbx.test"), ("own", "match=pbx.test\nsrv_lookups=no"), ("bare", "match=bare.test")))
+        pjsip = DEFAULT_FILES["pjsip.conf"].replace("bind=127.0.0.1", "bind=0.0.0.0") + sections
+        with NameServer(*answers, address="127.0.0.153", port=53), tempfile.TemporaryDirectory() as directory:
+            conf = pathlib.Path(directory, "resolv.conf")
+            conf.write_text("nameserver 127.0.0.153\n")
+            daemon = Extstated({"pjsip.conf": pjsip})
+            daemon.within = ["unshare", "--mount", "sh", "-c", f'mount --bind {conf} /etc/resolv.conf && exec "$@"', "sh"]
+            with daemon:
+                for host, name in (("127.0.1.1", "domain"), ("127.0.1.2", "domain"), ("127.0.1.3", "domain"), ("127.0.1.9", "own"),
+                                   ("127.0.1.5", "bare")):
+                    with Phone(daemon.port, "nobody", host=host) as phone:
+                        answer = phone.subscribe("1000")
+                        self.assertEqual(answer.status, 200, host)
+                        phone.notify()
+                        found = [row["endpoint"] for row in daemon.tool("subscriptions") if row["call_id"] == answer["Call-ID"]]
+                        self.assertEqual(found, [name])
+                self.assertNotIn("cannot be looked up", daemon.log())
 
 
 class Dns(unittest.TestCase):
