@@ -123,6 +123,7 @@ int engine_init(struct engine *e, const struct engine_config *cfg)
     if (r)
         goto out;
     uas_refused_set(e->uas, notifier_refused, e->notifier);
+    uas_transport_set(e->uas, on_transport, e);
     uas_method_set(e->uas, SIP_SUBSCRIBE, STR(LIST_EXTENSION), notifier_subscribe, e->notifier);
     r = publisher_create(&e->publisher, &(struct publisher_config){
                                             .txn = e->txn,

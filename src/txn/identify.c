@@ -29,11 +29,18 @@ static const struct endpoint_settings *find_named(const struct settings *s, stru
     return e && (!by || e->identify_by & by) ? e : NULL;
 }
 
-/* user@domain, user@ what the domain is an alias of, user@ each transport's domain, user alone.
- * `by` is what the endpoint's identify_by must contain; 0: nothing. */
-static const struct endpoint_settings *find_by_name(const struct settings *s, struct str user,
+struct asked { /* a request, and where it came in */
+    const struct settings *s;
+    const struct sip_message *msg;
+    struct str own_domain; /* of the transport */
+};
+
+/* user@domain, user@ what the domain is an alias of, user@ the domain of the transport it came by,
+ * user alone. `by` is what the endpoint's identify_by must contain; 0: nothing. */
+static const struct endpoint_settings *find_by_name(const struct asked *q, struct str user,
                                                     struct str domain, unsigned by)
 {
+    const struct settings *s = q->s;
     const struct endpoint_settings *e = NULL;
 
     if (!user.n)
@@ -45,10 +52,8 @@ static const struct endpoint_settings *find_by_name(const struct settings *s, st
             if (str_equal_nocase(s->aliases[i].alias, domain))
                 e = find_named(s, user, s->aliases[i].domain, by);
         }
-        for (size_t i = 0; !e && i < s->n_transports; i++) {
-            if (s->transports[i].domain.n)
-                e = find_named(s, user, s->transports[i].domain, by);
-        }
+        if (!e && q->own_domain.n)
+            e = find_named(s, user, q->own_domain, by);
     }
     return e ? e : find_named(s, user, STR_EMPTY, by);
 }
@@ -60,44 +65,41 @@ bool identify_from(const struct sip_message *msg, struct str *user, struct str *
     return msg->from_uri.sip;
 }
 
-static const struct endpoint_settings *by_username(const struct settings *s,
-                                                   const struct sip_message *msg)
+static const struct endpoint_settings *by_username(const struct asked *q)
 {
     char storage[NAME_MAX_LEN];
     struct buf decoded;
     struct str user, host;
 
-    if (!identify_from(msg, &user, &host))
+    if (!identify_from(q->msg, &user, &host))
         return NULL;
     buf_init_on(&decoded, storage, sizeof(storage));
     sip_uri_user_decode(&decoded, user);
     if (decoded.error)
         return NULL;
     user = buf_str(&decoded);
-    if (s->global.ignore_uri_user_options)
+    if (q->s->global.ignore_uri_user_options)
         user.n = str_find_char(user, ';');
-    return find_by_name(s, user, host, IDENTIFY_USERNAME);
+    return find_by_name(q, user, host, IDENTIFY_USERNAME);
 }
 
-static const struct endpoint_settings *by_nobody(const struct settings *s,
-                                                 const struct sip_message *msg)
+static const struct endpoint_settings *by_nobody(const struct asked *q)
 {
     struct str user, host;
 
-    if (!identify_from(msg, &user, &host))
+    if (!identify_from(q->msg, &user, &host))
         return NULL;
-    return find_by_name(s, STR("anonymous"), host, 0);
+    return find_by_name(q, STR("anonymous"), host, 0);
 }
 
 /* ---- credentials ---- */
 
-static const struct endpoint_settings *by_auth_username(const struct settings *s,
-                                                        const struct sip_message *msg)
+static const struct endpoint_settings *by_auth_username(const struct asked *q)
 {
     const struct endpoint_settings *e = NULL;
 
-    for (const struct sip_header *h = sip_header_first(msg, SIP_H_AUTHORIZATION); h && !e;
-         h = sip_header_next(msg, h)) {
+    for (const struct sip_header *h = sip_header_first(q->msg, SIP_H_AUTHORIZATION); h && !e;
+         h = sip_header_next(q->msg, h)) {
         char storage[2][NAME_MAX_LEN];
         struct buf username, realm;
         struct sip_credentials c;
@@ -109,7 +111,7 @@ static const struct endpoint_settings *by_auth_username(const struct settings *s
         sip_quoted_decode(&username, c.username);
         sip_quoted_decode(&realm, c.realm);
         if (!username.error && !realm.error)
-            e = find_by_name(s, buf_str(&username), buf_str(&realm), IDENTIFY_AUTH_USERNAME);
+            e = find_by_name(q, buf_str(&username), buf_str(&realm), IDENTIFY_AUTH_USERNAME);
     }
     return e;
 }
@@ -196,8 +198,10 @@ static const struct endpoint_settings *by_certificate(const struct settings *s,
 const struct endpoint_settings *identify_with(const struct settings *s,
                                               const struct identify_index *ix,
                                               const struct sip_message *msg,
-                                              const struct flow *from)
+                                              const struct flow *from, struct str transport)
 {
+    const struct transport_settings *by = settings_transport(s, transport);
+    const struct asked q = { s, msg, by ? by->domain : STR_EMPTY };
     const struct endpoint_settings *e = from->names ? by_certificate(s, from->names) : NULL;
 
     for (size_t i = 0; !e && i < ARRAY_LEN(s->global.identifier_order); i++) {
@@ -206,10 +210,10 @@ const struct endpoint_settings *identify_with(const struct settings *s,
             e = identify_by_address(s, ix, &from->remote);
             break;
         case IDENTIFY_USERNAME:
-            e = by_username(s, msg);
+            e = by_username(&q);
             break;
         case IDENTIFY_AUTH_USERNAME:
-            e = by_auth_username(s, msg);
+            e = by_auth_username(&q);
             break;
         case IDENTIFY_HEADER:
             e = by_message(s, msg, matches_header);
@@ -218,7 +222,7 @@ const struct endpoint_settings *identify_with(const struct settings *s,
             e = by_message(s, msg, matches_uri);
             break;
         case IDENTIFY_ANONYMOUS:
-            e = by_nobody(s, msg);
+            e = by_nobody(&q);
             break;
         }
     }
@@ -227,7 +231,7 @@ const struct endpoint_settings *identify_with(const struct settings *s,
 
 const struct endpoint_settings *endpoint_identify(const struct settings *s,
                                                   const struct sip_message *msg,
-                                                  const struct flow *from)
+                                                  const struct flow *from, struct str transport)
 {
-    return identify_with(s, NULL, msg, from);
+    return identify_with(s, NULL, msg, from, transport);
 }

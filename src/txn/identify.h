@@ -23,7 +23,7 @@ const struct endpoint_settings *identify_by_address(const struct settings *s,
 const struct endpoint_settings *identify_with(const struct settings *s,
                                               const struct identify_index *ix,
                                               const struct sip_message *msg,
-                                              const struct flow *from);
+                                              const struct flow *from, struct str transport);
 
 /* User and host of the From header; false unless it is a SIP URI. */
 bool identify_from(const struct sip_message *msg, struct str *user, struct str *host);

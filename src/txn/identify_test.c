@@ -34,9 +34,10 @@ static const char base_conf[] =
 
 struct who {
     const char *from, *authorization, *source;
-    const char *endpoint; /* NULL: nobody */
-    const char *uri;      /* NULL: some */
-    const char *name;     /* of a certificate; NULL: none */
+    const char *endpoint;  /* NULL: nobody */
+    const char *uri;       /* NULL: some */
+    const char *name;      /* of a certificate; NULL: none */
+    const char *transport; /* NULL: t */
 };
 
 static const struct endpoint_settings *ask(const struct settings *s,
@@ -60,7 +61,8 @@ static const struct endpoint_settings *ask(const struct settings *s,
     if (w->name)
         assert_int_equal(net_names_create(&names, &(struct str){ w->name, strlen(w->name) }, 1), 0);
     from.names = names;
-    e = ix ? identify_with(s, ix, &msg, &from) : endpoint_identify(s, &msg, &from);
+    e = ix ? identify_with(s, ix, &msg, &from, str_of(w->transport ? w->transport : "t"))
+           : endpoint_identify(s, &msg, &from, str_of(w->transport ? w->transport : "t"));
     net_names_unref(names);
     return e;
 }
@@ -230,6 +232,28 @@ static void test_auth_username(void **state)
     check("", cases, ARRAY_LEN(cases)); /* last, as it is not in the default order */
 }
 
+/* Two tenants, each with a transport: who comes by one of them is nobody of the other's. */
+static void test_transports(void **state)
+{
+    static const char tenants[] = "[a]\ntype=transport\nbind=127.0.0.1:1\ndomain=a.example\n"
+                                  "[b]\ntype=transport\nbind=127.0.0.1:2\ndomain=b.example\n"
+                                  "[none]\ntype=transport\nbind=127.0.0.1:3\n"
+                                  "[100@a.example]\ntype=endpoint\n[100@b.example]\ntype=endpoint\n"
+                                  "[anonymous@b.example]\ntype=endpoint\n";
+    static const struct who cases[] = {
+        { .from = "<sip:100@192.0.2.1>", .transport = "a", .endpoint = "100@a.example" },
+        { .from = "<sip:100@192.0.2.1>", .transport = "b", .endpoint = "100@b.example" },
+        { .from = "<sip:100@a.example>", .transport = "b", .endpoint = "100@a.example" },
+        { .from = "<sip:100@192.0.2.1>", .transport = "none" },
+        { .from = "<sip:100@192.0.2.1>", .transport = "gone" },
+        { .from = "<sip:x@y>", .transport = "b", .endpoint = "anonymous@b.example" },
+        { .from = "<sip:x@y>", .transport = "a" },
+    };
+
+    (void)state;
+    check(tenants, cases, ARRAY_LEN(cases));
+}
+
 static void test_anonymous(void **state)
 {
     static const struct who cases[] = {
@@ -304,6 +328,7 @@ int main(void)
         cmocka_unit_test(test_message),
         cmocka_unit_test(test_address),
         cmocka_unit_test(test_auth_username),
+        cmocka_unit_test(test_transports),
         cmocka_unit_test(test_anonymous),
         cmocka_unit_test(test_unknown_identifiers),
         cmocka_unit_test(test_index_agrees_with_a_walk),

@@ -27,6 +27,8 @@ struct uas {
     void *refused_ctx;
     uas_dialog_fn dialog; /* NULL: we begin none */
     void *dialog_ctx;
+    uas_transport_fn transport; /* NULL: nobody knows */
+    void *transport_ctx;
     struct uas_counters counters;
 };
 
@@ -102,6 +104,12 @@ void uas_dialog_set(struct uas *u, uas_dialog_fn dialog, void *ctx)
 {
     u->dialog = dialog;
     u->dialog_ctx = ctx;
+}
+
+void uas_transport_set(struct uas *u, uas_transport_fn transport, void *ctx)
+{
+    u->transport = transport;
+    u->transport_ctx = ctx;
 }
 
 void uas_counters_get(const struct uas *u, struct uas_counters *out)
@@ -534,12 +542,17 @@ static bool check_dialog(struct uas *u, struct uas_request *rq)
     return !rq->endpoint && refuse(u, rq, 481, "there is no such dialog");
 }
 
+static struct str transport_of(const struct uas *u, const struct flow *flow)
+{
+    return u->transport ? u->transport(u->transport_ctx, flow->transport) : STR_EMPTY;
+}
+
 static bool check_identity(struct uas *u, struct uas_request *rq)
 {
     const struct endpoint_settings *e = rq->endpoint;
 
     if (!rq->in_dialog)
-        e = identify_with(u->settings, u->index, rq->msg, rq->flow);
+        e = identify_with(u->settings, u->index, rq->msg, rq->flow, transport_of(u, rq->flow));
     if (e && !rules_permit(u->settings, rq, &e->source, &e->contact)) {
         tell_denied(u, rq, "endpoint", e->id);
         rq->denied = e;

@@ -58,6 +58,10 @@ void uas_refused_set(struct uas *u, uas_refused_fn refused, void *ctx);
  * proof enough, since nobody else knows its tags. NULL: there is no such dialog, which is 481. */
 typedef const struct endpoint_settings *(*uas_dialog_fn)(void *ctx, const struct sip_message *msg);
 void uas_dialog_set(struct uas *u, uas_dialog_fn dialog, void *ctx);
+/* The id of the transport with that number of a flow; empty: there is none. Without it a
+ * transport's `domain` finds nobody. */
+typedef struct str (*uas_transport_fn)(void *ctx, uint32_t number);
+void uas_transport_set(struct uas *u, uas_transport_fn transport, void *ctx);
 struct uas_counters {
     uint64_t challenged;        /* 401 to requests without credentials for us */
     uint64_t wrong_credentials; /* 401 to requests with another name or password */
@@ -76,10 +80,10 @@ void uas_request(void *uas, struct server_txn *st, const struct sip_message *msg
 /* Who sent this: by the certificate of the peer, else identifiers in
  * global.endpoint_identifier_order; NULL when nobody is known by that
  * name or address. Identify sections are tried one by one: fine for a few hundred; uas_request does
- * the same with an index. The domain of every transport counts, not only of the one it came by. */
+ * the same with an index. `transport`: the id of the one it came by, whose domain counts. */
 const struct endpoint_settings *endpoint_identify(const struct settings *s,
                                                   const struct sip_message *msg,
-                                                  const struct flow *from);
+                                                  const struct flow *from, struct str transport);
 
 /* May that be a Contact of this endpoint's, as far as the addresses permitted say (as above for the
  * first one of each request; names are not looked up)? */
