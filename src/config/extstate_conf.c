@@ -174,7 +174,9 @@ static const struct option general_options[] = {
       .meaning = "How many subscriptions one extension of a context may have, likewise." },
     { "subscriptions_per_address", OPTION_U32, AT(general_settings, subscriptions_per_address),
       .fallback = "0", ANY_U32,
-      .meaning = "How many subscriptions may tell one address, whatever the port, likewise." },
+      .meaning =
+          "How many subscriptions may tell one address, or one network of IPv6 (/64), whatever "
+          "the port, likewise." },
     { "requests_per_source", OPTION_U32, AT(general_settings, requests_per_source), .fallback = "0",
       .max = 1000000,
       .meaning =

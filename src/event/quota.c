@@ -10,19 +10,12 @@ static bool is_limited(const struct general_settings *g)
            g->subscriptions_per_address;
 }
 
-static struct str host_bytes(const struct addr *a)
-{
-    return a->sa.sa_family == AF_INET6
-               ? (struct str){ (const char *)&a->v6.sin6_addr, sizeof(a->v6.sin6_addr) }
-               : (struct str){ (const char *)&a->v4.sin_addr, sizeof(a->v4.sin_addr) };
-}
-
 static struct limit_claim address_claim(const struct notifier *n, const struct addr *remote,
                                         bool free_of_it)
 {
-    return (
-        struct limit_claim){ limit_key(n->cfg.limits, LIMIT_SOURCE, host_bytes(remote), STR_EMPTY),
-                             free_of_it ? 0 : n->settings->general.subscriptions_per_address };
+    return (struct limit_claim){ limit_key(n->cfg.limits, LIMIT_SOURCE, limit_source(remote),
+                                           STR_EMPTY),
+                                 free_of_it ? 0 : n->settings->general.subscriptions_per_address };
 }
 
 int quota_take(struct quota **out, struct notifier *n, const struct quota_spec *spec)
