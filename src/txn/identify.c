@@ -200,7 +200,8 @@ const struct endpoint_settings *identify_with(const struct settings *s,
                                               const struct sip_message *msg,
                                               const struct flow *from, struct str transport)
 {
-    const struct transport_settings *by = settings_transport(s, transport);
+    const struct transport_settings *by =
+        s->endpoints_have_domains ? settings_transport(s, transport) : NULL;
     const struct asked q = { s, msg, by ? by->domain : STR_EMPTY };
     const struct endpoint_settings *e = from->names ? by_certificate(s, from->names) : NULL;
 
