@@ -95,8 +95,6 @@ bool str_is_line(struct str s, struct str lines)
     return false;
 }
 
-/* The table of RFC 3629 section 4, which leaves out overlong forms, surrogates and what is beyond
- * U+10FFFF. */
 /* Where the password of the userinfo begins that is from `at` on, and where it ends; false: it has
  * none, and no other URI begins before *end. */
 static bool password_find(struct str text, size_t at, size_t *begin, size_t *end)
@@ -128,6 +126,8 @@ bool str_next_password(struct str text, size_t *begin, size_t *end)
     return false;
 }
 
+/* The table of RFC 3629 section 4, which leaves out overlong forms, surrogates and what is beyond
+ * U+10FFFF. */
 size_t str_utf8_length(struct str s)
 {
     const unsigned char *p = (const unsigned char *)s.p;

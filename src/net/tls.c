@@ -109,7 +109,8 @@ static bool is_hashed_name(const char *name)
     return n == DIGITS && name[n] == '.' && name[n + 1] >= '0' && name[n + 1] <= '9';
 }
 
-/* OpenSSL looks into it whenever a certificate comes, and finds nothing where nothing is. */
+/* OpenSSL looks into it whenever a certificate is to be verified, and finds nothing where nothing
+ * is. */
 static int check_directory(struct maker *m, const char *path)
 {
     DIR *dir = opendir(path);
@@ -130,6 +131,11 @@ static int check_directory(struct maker *m, const char *path)
     return e ? 0 : NET_TLS_BAD;
 }
 
+static bool verifies(const struct net_tls_spec *spec)
+{
+    return spec->verify_server || spec->verify_client || spec->require_client_cert;
+}
+
 static int use_trust(struct maker *m, const char *file, const char *path)
 {
     STACK_OF(X509_NAME) * names;
@@ -138,7 +144,7 @@ static int use_trust(struct maker *m, const char *file, const char *path)
         return SSL_CTX_set_default_verify_paths(m->ctx) == 1 ? 0 : bad(m, "ca_list_file");
     if (file && SSL_CTX_load_verify_file(m->ctx, file) != 1)
         return bad(m, "ca_list_file");
-    if (path && check_directory(m, path))
+    if (path && verifies(m->spec) && check_directory(m, path))
         return NET_TLS_BAD;
     if (path && SSL_CTX_load_verify_dir(m->ctx, path) != 1)
         return bad(m, "ca_list_path");
