@@ -24,6 +24,8 @@ static void test_publish(void **state)
     /* The semicolon of [q] begins a comment, as in Asterisk. */
     assert_str(
         buf_str(&l.diag.text),
+        "etc/pjsip.conf:22: warning: the semicolon begins a comment, and user=phone> is not read; "
+        "write `\\;` in a URI\n"
         "etc/pjsip.conf:22: error: server_uri = \"Name\" <sip:q@h: not a sip: or sips: URI; its "
         "section is refused\n");
     assert_int_equal(l.s->n_publishes, 1);
