@@ -383,7 +383,10 @@ int dialog_reopen(struct dialog *d)
     if (flow.connection == NET_NO_CONNECTION)
         return DIALOG_WAITS;
     e = e ? e : &nobody;
-    if (opened || !target_reopen(&flow, e, head_str(d->head, HEAD_TARGET), dialog_routes(d))) {
+    if (opened ||
+        (!target_reopen(&flow, e, head_str(d->head, HEAD_TARGET), dialog_routes(d)) &&
+         (d->recalled || !target_reopen_otherwise(n, &flow, e, head_str(d->head, HEAD_TARGET),
+                                                  dialog_routes(d))))) {
         if (!d->recalled)
             return DIALOG_STRANDED;
         flow.connection = NET_NO_CONNECTION;

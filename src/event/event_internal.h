@@ -226,6 +226,11 @@ void subscriber_uri_add(struct buf *out, struct str from_uri);
  * there, most often because it is behind a NAT. `e` NULL: it is gone. */
 bool target_reopen(struct flow *flow, const struct endpoint_settings *e, struct str contact,
                    struct str routes);
+/* The same where that names another protocol than the connection's was, of which the URI without a
+ * `transport` is one (RFC 3263 section 4.1): the way by a transport of ours that has it. */
+bool target_reopen_otherwise(const struct notifier *n, struct flow *flow,
+                             const struct endpoint_settings *e, struct str contact,
+                             struct str routes);
 
 struct target_memory {    /* what is known of one; borrowed for the call */
     struct str transport; /* its id */

@@ -328,6 +328,35 @@ static void test_no_connection(void **state)
     fixture_destroy(f);
 }
 
+/* It came by TCP, and its Contact is one of UDP. */
+static void test_contact_of_another_protocol(void **state)
+{
+    struct fixture *f = fixture_create(NULL);
+    struct sub s = sub_plain("c1");
+    const struct sip_message *m;
+    char tag[64];
+
+    (void)state;
+    s.contact = "<sip:alice@192.0.2.9:5070>";
+    f->from.protocol = NET_TCP;
+    f->from.connection = 9;
+    f->route = (struct flow){ .local = fixture_addr("192.0.2.1:5060") };
+    fixture_state(f, "100", EXTENSION_IDLE);
+    establish(f, &s, tag);
+    assert_int_equal(f->sent[f->seen - 1].to.connection, 9);
+    fixture_state(f, "100", EXTENSION_INUSE);
+    expect_notify(f, "active;expires=600", "confirmed");
+    txn_connections_lost(f->txn, &f->from.connection, 1);
+    fixture_pass(f, 40);
+    m = expect_notify(f, "active;expires=599", "confirmed");
+    assert_true(has(m, "Via: SIP/2.0/UDP 192.0.2.1:5060;rport"));
+    assert_int_equal(f->sent[f->seen - 1].to.connection, 0);
+    assert_int_equal(addr_port(&f->sent[f->seen - 1].to.remote), 5070);
+    answer_last(f, 200);
+    assert_int_equal(live(f), 1);
+    fixture_destroy(f);
+}
+
 /* One that is there and says nothing has had its time. */
 static void test_silent_connection(void **state)
 {
@@ -384,6 +413,7 @@ int main(void)
         cmocka_unit_test(test_connection_ends_under_way),
         cmocka_unit_test(test_no_connection),
         cmocka_unit_test(test_silent_connection),
+        cmocka_unit_test(test_contact_of_another_protocol),
         cmocka_unit_test(test_refresh_while_there_is_no_connection),
     };
 

@@ -88,27 +88,59 @@ static void choose_remote(struct target *t, const struct uas_request *rq,
         t->flow.remote = a;
 }
 
+/* The first route, or else the Contact. */
+static bool next_hop(struct sip_uri *out, bool *routed, struct str contact, struct str routes)
+{
+    struct sip_name_addr route;
+    struct str first;
+
+    *routed = sip_list_next(&routes, &first);
+    if (*routed && sip_name_addr_parse(&route, first))
+        return false;
+    return sip_uri_parse(out, *routed ? route.uri : contact) == 0;
+}
+
+/* What was made of the source in the Contact's place is the end of the connection that is no
+ * more. */
+static bool can_be_opened(struct addr *out, const struct sip_uri *hop, bool routed,
+                          const struct flow *flow, const struct endpoint_settings *e)
+{
+    return (routed || (e && !e->rewrite_contact)) && uri_address(out, hop, flow) &&
+           (routed || addr_equal_host(out, &flow->remote) || !is_private(out));
+}
+
 bool target_reopen(struct flow *flow, const struct endpoint_settings *e, struct str contact,
                    struct str routes)
 {
-    const struct addr source = flow->remote;
-    struct sip_name_addr route;
-    struct str first;
-    struct sip_uri uri;
+    struct sip_uri hop;
     struct addr a;
-    bool routed = sip_list_next(&routes, &first);
+    bool routed;
 
-    /* What was made of the source in the Contact's place is the end of the connection that is no
-     * more. */
-    if (!routed && (!e || e->rewrite_contact))
-        return false;
-    if (routed && sip_name_addr_parse(&route, first))
-        return false;
-    if (sip_uri_parse(&uri, routed ? route.uri : contact) || !uri_address(&a, &uri, flow) ||
-        (!routed && !addr_equal_host(&a, &source) && is_private(&a)))
+    if (!next_hop(&hop, &routed, contact, routes) || !can_be_opened(&a, &hop, routed, flow, e))
         return false;
     flow->remote = a;
     flow->connection = NET_ANY_CONNECTION;
+    return true;
+}
+
+bool target_reopen_otherwise(const struct notifier *n, struct flow *flow,
+                             const struct endpoint_settings *e, struct str contact,
+                             struct str routes)
+{
+    struct flow other = *flow, way;
+    enum net_protocol protocol;
+    struct sip_uri hop;
+    struct addr a;
+    bool routed;
+
+    if (net_is_web(flow->protocol) || !next_hop(&hop, &routed, contact, routes) ||
+        txn_uri_protocol(&protocol, &hop) || protocol == flow->protocol)
+        return false;
+    other.protocol = protocol;
+    if (!can_be_opened(&a, &hop, routed, &other, e) ||
+        n->cfg.port.route(n->cfg.port.ctx, e->transport, protocol, &a, &way))
+        return false;
+    *flow = way;
     return true;
 }
 
