@@ -39,12 +39,14 @@ void print_subscription(struct json *row, const struct subscription_view *v)
     json_add_masked(row, "contact", v->contact);
     json_add_str(row, "user_agent", v->user_agent);
     json_addr(row, "remote", &v->remote);
+    json_add_str(row, "protocol", str_of(net_protocol_name(v->protocol)));
     json_add_str(row, "state", str_of(v->state));
     json_add_u64(row, "expires_s", v->expires_s);
     json_add_u64(row, "cseq", v->cseq);
     json_add_u64(row, "version", v->version);
     json_add_bool(row, "outstanding", v->outstanding);
     json_add_u64(row, "failures", v->failures);
+    json_add_u64(row, "unconnected", v->unconnected);
     json_add_u64(row, "told_sequence", v->told_sequence);
     json_add_u64(row, "current_sequence", v->current_sequence);
     json_add_u64(row, "acknowledged_after_ms", v->acknowledged_after_ms);

@@ -315,6 +315,8 @@ static void view_dialog(struct subscription_view *v, const struct dialog *d)
     v->remote_tag = head_str(h, HEAD_REMOTE_TAG);
     v->contact = head_str(h, HEAD_TARGET);
     v->remote = head_remote(h);
+    v->protocol = (enum net_protocol)head_flow(h).protocol;
+    v->unconnected = d->reopened == UINT8_MAX ? 0 : d->reopened;
 }
 
 static void view_print(struct subscription_view *v, const struct subscription *s)

@@ -225,14 +225,16 @@ struct subscription_view { /* borrowed for the call */
         event_id, content_type;
     struct str user_agent, remote_uri, local_tag, remote_tag, contact;
     struct addr remote;
-    const char *state;      /* "active", "pending", "terminated", "resp_wait" */
-    uint32_t expires_s;     /* left */
-    uint32_t cseq, version; /* of the last NOTIFY sent */
+    enum net_protocol protocol; /* by which it is told there */
+    const char *state;          /* "active", "pending", "terminated", "resp_wait" */
+    uint32_t expires_s;         /* left */
+    uint32_t cseq, version;     /* of the last NOTIFY sent */
     uint64_t told_sequence; /* of the snapshot last acknowledged, or that said the same; 0: none */
     uint64_t current_sequence;      /* of the newest snapshot */
     uint64_t acknowledged_after_ms; /* how long the last answer took */
     uint32_t failures;
-    bool outstanding;             /* a NOTIFY waits for its answer */
+    uint32_t unconnected; /* connections to it in a row that could not be had, or ended early */
+    bool outstanding;     /* a NOTIFY waits for its answer */
     const struct snapshot *shown; /* told last; NULL: nothing yet */
     bool list; /* `resource` is a resource list, and `content_type` that of its items */
 };

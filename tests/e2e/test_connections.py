@@ -265,6 +265,10 @@ class Connections(unittest.TestCase):
                 self.listening.close()
                 peer.close()
                 wait_for("the log", lambda: "notify.no_connection" in self.daemon.log())
+                if state == "INUSE":
+                    row = self.daemon.tool("subscriptions")[0]
+                    self.assertEqual((row["protocol"], row["unconnected"] > 0), ("tcp", True))
+                    self.assertRegex(self.daemon.tool("explain", "1000@users", plain=True), r"shows .*, there is no connection to it, \d+ times in a row")
                 self.listening, _ = listen(port=self.port)
                 peer = self.accept()
                 notify = peer.receive()

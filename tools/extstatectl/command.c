@@ -210,6 +210,8 @@ static void cell_told(const json_t *row, char *out, size_t room)
 
     if (json_is_true(json_object_get(row, "outstanding")))
         snprintf(out, room, "waiting for the answer");
+    else if (row_number(row, "unconnected"))
+        snprintf(out, room, "no connection");
     else
         snprintf(out, room, newest ? "newest, in %lldms" : "older",
                  row_number(row, "acknowledged_after_ms"));
@@ -222,6 +224,7 @@ static const struct column subscription_columns[] = {
     { .title = "BODY", .key = "content_type" },
     { .title = "ENDPOINT", .key = "endpoint" },
     { .title = "PEER", .key = "remote" },
+    { .title = "BY", .key = "protocol" },
     { .title = "STATE", .key = "state" },
     { .title = "EXPIRES", .key = "expires_s", .right = true },
     { .title = "CSEQ", .key = "cseq", .right = true },

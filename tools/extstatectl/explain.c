@@ -554,6 +554,8 @@ static void print_watcher(const json_t *row)
     else if (newest)
         printf("acknowledged CSeq %lld in %lld ms", row_number(row, "cseq"),
                row_number(row, "acknowledged_after_ms"));
+    else if (row_number(row, "unconnected"))
+        printf("there is no connection to it, %lld times in a row", row_number(row, "unconnected"));
     else
         fputs("which is not the newest", stdout);
     if (failures)
