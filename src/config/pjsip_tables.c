@@ -321,7 +321,8 @@ static const struct option transport_options[] = {
     { "cert_file", OPTION_STR, AT(transport_draft, t.cert_file), .max = 4095,
       .meaning =
           "Our certificate as PEM, with those between it and the root behind it. Read again at "
-          "each reload; connections that there are go on with the former one. Like the other "
+          "each reload; connections that there are go on with the former one. One that is over, or "
+          "in the last tenth of its time, is told then, and by --check. Like the other "
           "paths from the configuration directory." },
     { "priv_key_file", OPTION_STR, AT(transport_draft, t.key_file), .max = 4095,
       .meaning = "Its key; in cert_file when not given." },

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/certificates.h"
 
+#include "net/net.h"
 #include "net/tls.h"
 
 #include <string.h>
+#include <time.h>
 
 struct use {
     struct diag_place at;
@@ -58,9 +60,44 @@ static void source_check(const struct source_settings *s, struct diag *diag)
                    diag);
 }
 
-void certificates_check(const struct settings *settings, struct diag *diag)
+/* ---- how long they hold ---- */
+
+static void say_until(struct diag *diag, struct diag_place at, const char *option, uint64_t ends_ms,
+                      const char *what)
+{
+    time_t seconds = (time_t)(ends_ms / 1000);
+    char date[32] = "";
+    struct tm tm;
+
+    if (gmtime_r(&seconds, &tm))
+        strftime(date, sizeof(date), "%Y-%m-%d %H:%M UTC", &tm);
+    diag_add(diag, DIAG_WARNING, at, "%s: the certificate holds until %s, %s", option, date, what);
+}
+
+/* Soon is the last tenth of its time: one of 90 days is renewed long before. */
+static void dates_check(struct str cert_file, struct diag_place at, const char *option,
+                        uint64_t now_ms, struct diag *diag)
+{
+    struct net_tls_dates d;
+
+    if (!cert_file.n || net_tls_dates_read(&d, cert_file))
+        return;
+    if (d.ends_ms <= now_ms)
+        say_until(diag, at, option, d.ends_ms, "and is over; who looks at it does not connect");
+    else if (d.ends_ms > d.begins_ms && d.ends_ms - now_ms < (d.ends_ms - d.begins_ms) / 10)
+        say_until(diag, at, option, d.ends_ms, "which is soon; renew it");
+}
+
+void certificates_check(const struct settings *settings, uint64_t now_wall_ms, struct diag *diag)
 {
     http_check(&settings->http, diag);
     for (size_t i = 0; i < settings->n_sources; i++)
         source_check(&settings->sources[i], diag);
+    for (size_t i = 0; i < settings->n_transports; i++)
+        if (net_is_secure((enum net_protocol)settings->transports[i].protocol))
+            dates_check(settings->transports[i].cert_file, settings->transports[i].at, "cert_file",
+                        now_wall_ms, diag);
+    if (settings->http.enabled)
+        dates_check(settings->http.cert_file, settings->http.tls_at, "tls_cert_file", now_wall_ms,
+                    diag);
 }

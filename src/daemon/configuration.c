@@ -221,7 +221,7 @@ int configuration_read(struct configuration *out, const struct daemon_options *o
             check_bodies(c.settings, c.bodies, false, diag);
     }
     if (r == 0)
-        certificates_check(c.settings, diag);
+        certificates_check(c.settings, clock_wall_ms(&clock_system), diag);
     if (r) {
         configuration_fini(&c);
         return r == CONFIGURATION_UNUSABLE ? -EINVAL : r;
@@ -250,7 +250,7 @@ int configuration_check(const struct daemon_options *options, struct log *log, s
         goto out;
     check_bodies(c.settings, c.bodies, r || c.settings->plugins_partial, diag);
     manager_check(c.settings->manager, diag);
-    certificates_check(c.settings, diag);
+    certificates_check(c.settings, clock_wall_ms(&clock_system), diag);
     r = diag->errors ? -EINVAL : 0;
 out:
     configuration_fini(&c);

@@ -192,6 +192,23 @@ static uint64_t time_of(const ASN1_TIME *t)
     return seconds > 0 ? (uint64_t)seconds * 1000 : 0;
 }
 
+int net_tls_dates_read(struct net_tls_dates *out, struct str cert_file)
+{
+    char *path = text_of(cert_file);
+    BIO *file = path ? BIO_new_file(path, "r") : NULL;
+    X509 *cert = file ? PEM_read_bio_X509(file, NULL, NULL, NULL) : NULL;
+    int r = cert ? 0 : -EINVAL;
+
+    if (cert)
+        *out = (struct net_tls_dates){ time_of(X509_get0_notBefore(cert)),
+                                       time_of(X509_get0_notAfter(cert)) };
+    X509_free(cert);
+    BIO_free(file);
+    free(path);
+    ERR_clear_error();
+    return r;
+}
+
 static bool is_past(const struct tls_link *l, uint64_t wall_ms)
 {
     return clock_wall_ms(l->clock) >= wall_ms;

@@ -29,6 +29,12 @@ enum { NET_TLS_BAD = 1 };
 /* 0; NET_TLS_BAD, with which option is bad (constant) and why; -ENOMEM. */
 NODISCARD int net_tls_create(struct net_tls **out, const struct net_tls_spec *spec,
                              const char **option, struct buf *why);
+/* From when to when the first certificate of a PEM file holds, in ms since 1970. 0; -EINVAL: none
+ * can be read there. */
+struct net_tls_dates {
+    uint64_t begins_ms, ends_ms;
+};
+NODISCARD int net_tls_dates_read(struct net_tls_dates *out, struct str cert_file);
 struct net_tls *net_tls_ref(struct net_tls *t);
 void net_tls_unref(struct net_tls *t); /* NULL is fine */
 /* Do both show the same certificate? NULL shows none. */
