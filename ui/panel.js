@@ -273,7 +273,7 @@ function partWords(part) {
         return [`${time(part.at_ms)}: ${changeWords(part)}`];
       return [`${part.endpoint} (${part.contact || part.remote}) shows ${part.shows ? stateWords(part.shows) : "nothing yet"}${part.list ? ` by the list ${part.resource}` : ""}${
         part.outstanding ? `, and has not answered NOTIFY ${part.cseq}` : part.told_sequence === part.current_sequence
-          ? !part.cseq ? ", as it was told before the last start" : `, which NOTIFY ${part.cseq} said and it answered in ${part.acknowledged_after_ms} ms` : ", which is not the newest"}`];
+          ? !part.cseq ? ", as it was told before the last start" : `, which NOTIFY ${part.cseq} said and it answered in ${part.acknowledged_after_ms} ms` : part.unconnected ? ", and there is no connection to it" : ", which is not the newest"}`];
     case "said":
     case "chain":
       return [`${time(part.at_ms)}: ${changeWords(part)}`];
