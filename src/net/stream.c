@@ -696,6 +696,8 @@ int net_stream_set(struct net *n, uint32_t transport, struct str id,
         net_tls_unref(s->options.tls);
         s->options = *options;
         net_tls_ref(s->options.tls);
+        /* What it says itself is the second packet of each connection. */
+        (void)!set_tos(s->fd, s->local.sa.sa_family == AF_INET6, options->tos);
         r = socket_set_priority(s->fd, options->cos);
         if (r && options->cos)
             log_warn(n->cfg.log, "net.priority", KV("transport", id), KV_U("cos", options->cos),

@@ -73,6 +73,7 @@ static void test_qos(void **state)
             assert_int_equal(net_stream_set(sides[k].net, 3, STR("a"), o), 0);
             net_each_socket(sides[k].net, qos_read, &q);
             assert_int_equal(q.sockets, 1);
+            assert_int_equal(q.tos, o->tos);
             assert_int_equal(q.priority, o->cos);
         }
         sides[0].answer = STR(ANSWER);
