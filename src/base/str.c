@@ -111,17 +111,18 @@ static bool password_find(struct str text, size_t at, size_t *begin, size_t *end
 
 bool str_next_password(struct str text, size_t *begin, size_t *end)
 {
-    for (size_t i = *end; i < text.n; i++) {
-        struct str rest = str_sub(text, i, text.n);
-        size_t scheme = str_starts_nocase(rest, STR("sip:"))    ? 4
-                        : str_starts_nocase(rest, STR("sips:")) ? 5
-                                                                : 0;
+    size_t from = *end, colon;
 
-        if (!scheme)
+    for (size_t at = from; (colon = at + str_find_char(str_sub(text, at, text.n), ':')) < text.n;
+         at = colon + 1) {
+        struct str before = str_sub(text, from, colon);
+
+        if (!str_ends_nocase(before, STR("sip")) && !str_ends_nocase(before, STR("sips")))
             continue;
-        if (password_find(text, i + scheme, begin, end))
+        if (password_find(text, colon + 1, begin, end))
             return true;
-        i = *end - 1;
+        from = *end;
+        colon = from - 1;
     }
     return false;
 }

@@ -84,6 +84,11 @@ static inline bool str_starts_nocase(struct str s, struct str prefix)
     return s.n >= prefix.n && str_same_letters(str_sub(s, 0, prefix.n), prefix);
 }
 
+static inline bool str_ends_nocase(struct str s, struct str suffix)
+{
+    return s.n >= suffix.n && str_same_letters(str_sub(s, s.n - suffix.n, s.n), suffix);
+}
+
 static inline bool str_ends(struct str s, struct str suffix)
 {
     return s.n >= suffix.n && str_equal(str_sub(s, s.n - suffix.n, s.n), suffix);
