@@ -19,14 +19,19 @@ static void identity_print(struct buf *out, const struct section_terms *t,
         sip_uri_print_with_user(out, uri, extension);
 }
 
-/* Whoever sees the body needs no password. */
+/* `printed` for a body. Whoever sees that needs no password. */
 static void body_identity_print(struct buf *out, const struct section_terms *t,
-                                const struct sip_uri *of, struct str extension)
+                                const struct sip_uri *of, struct str extension,
+                                const struct buf *printed)
 {
     char room[PUBLISH_URI_MAX];
     struct sip_uri uri = *of;
     struct buf text;
 
+    if (!uri.password.n) {
+        buf_add_xml(out, buf_str(printed));
+        return;
+    }
     uri.password = STR_EMPTY;
     buf_init_on(&text, room, sizeof(room));
     identity_print(&text, t, &uri, extension);
@@ -43,8 +48,8 @@ static int identities_print(struct identities *id, const struct section_terms *t
     identity_print(&id->request, t, &t->server, extension);
     identity_print(&id->from, t, &t->from, extension);
     identity_print(&id->to, t, &t->to, extension);
-    body_identity_print(&id->local, t, &t->from, extension);
-    body_identity_print(&id->remote, t, &t->to, extension);
+    body_identity_print(&id->local, t, &t->from, extension, &id->from);
+    body_identity_print(&id->remote, t, &t->to, extension, &id->to);
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         if (all[i]->error)
             return all[i]->error;
