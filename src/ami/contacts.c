@@ -190,7 +190,7 @@ static void contact_print(struct buf *b, const struct ami_server *a, const json_
     ami_add_u64(b, STR("QualifyFrequency"), aor->qualify_frequency_s);
     ami_add(b, STR("UserAgent"), answer_text(row, "user_agent"));
     ami_add_u64(b, STR("ExpirationTime"), fixed ? 0 : now_s + answer_number(row, "expires_s"));
-    ami_add(b, STR("OutboundProxy"), aor->outbound_proxy);
+    ami_add_masked(b, STR("OutboundProxy"), aor->outbound_proxy);
     add_reach(b, "Status", row);
     ami_end(b);
 }

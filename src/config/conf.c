@@ -182,14 +182,9 @@ static int read_setting(struct conf_reader *r, struct conf_file *f, struct str l
         }
     }
     equals = escaped + str_find_char(str_sub(line, escaped, line.n), '=');
-    if (equals >= line.n) { /* its first word: what follows may be a password */
-        size_t word = 0;
-
-        while (word < line.n && word < 60 && !conf_is_blank(line.p[word]) && line.p[word] != ':')
-            word++;
+    if (equals >= line.n) { /* nothing of it is told: it may be a password */
         diag_add(r->diag, DIAG_WARNING, conf_here(f),
-                 "no = in \"%.*s\", the line is ignored; write name = value",
-                 STR_FMT(str_sub(line, 0, word)));
+                 "no = in this line, which is ignored; write name = value");
         return 0;
     }
     append = equals > escaped && line.p[equals - 1] == '+';

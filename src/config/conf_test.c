@@ -102,7 +102,7 @@ static void test_lines(void **state)
           { { "f", "[a]\nword and more\nx=1\n" } },
           0,
           "[a] x=1",
-          "f:2: warning: no = in \"word\", the line is ignored; write name = value\n" },
+          "f:2: warning: no = in this line, which is ignored; write name = value\n" },
         { "no name",
           { { "f", "[a]\n= 1\n => 2\n+=3\n" } },
           0,
@@ -125,15 +125,16 @@ static void test_lines(void **state)
           "name\n"
           "f:4: error: [d](+) adds to a section that does not exist; define it above, or drop the "
           "+\n"
-          "f:5: warning: no = in \"word\", the line is ignored; write name = value\n"
+          "f:5: warning: no = in this line, which is ignored; write name = value\n"
           "f:6: warning: unknown directive #foo, the line is ignored; write #include, #tryinclude "
           "or #exec, or ; for a "
           "comment\n" },
         { "control characters do not reach the terminal",
-          { { "f", "[a]\n\x1b[31m\n" } },
+          { { "f", "[a]\n#x\x1b[31m\n" } },
           0,
           "[a]",
-          "f:2: warning: no = in \"[31m\", the line is ignored; write name = value\n" },
+          "f:2: warning: unknown directive #x?[31m, the line is ignored; write #include, "
+          "#tryinclude or #exec, or ; for a comment\n" },
     };
     struct conf_case none = { "no file", { { NULL, NULL } }, -ENOENT, NULL, NULL };
 
@@ -518,7 +519,7 @@ static void test_includes(void **state)
           { { "f", "[a]\n#include g\n" }, { "g", "\n\noops\n" } },
           0,
           "[a]",
-          "g:3: warning: no = in \"oops\", the line is ignored; write name = value\n" },
+          "g:3: warning: no = in this line, which is ignored; write name = value\n" },
     };
 
     (void)state;
@@ -733,7 +734,7 @@ static void test_exec(void **state)
               "it prints more than 1048576 bytes; make it print less\n");
     file_write(&d, "main.conf", "[a]\n#exec echo oops\n");
     read_from(&d, true, 0, "[a]",
-              "#exec \"echo oops\":1: warning: no = in \"oops\", the line is ignored; write name = "
+              "#exec \"echo oops\":1: warning: no = in this line, which is ignored; write name = "
               "value\n");
     file_write(&d, "main.conf", "[a]\n#exec printf 'x=1\\0\\ny=2\\n'\n");
     read_from(&d, true, 0, "[a] y=2",

@@ -99,7 +99,7 @@ static void print_registered(struct json *row, const struct contact *c)
 {
     json_add_u64(row, "registered_ms", c->registered_wall_ms);
     json_add_str(row, "user_agent", c->user_agent);
-    json_add_str(row, "path", c->route);
+    json_add_masked(row, "path", c->route);
     json_add_str(row, "transport", c->transport);
     json_addr(row, "source", &c->flow.remote);
     json_add_str(row, "call_id", c->call_id);
