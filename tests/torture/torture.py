@@ -20,7 +20,7 @@ class Torture:
         self.section, self.why = head[0].removeprefix("RFC "), head[1]
         for line in head[2:]:
             key, value = line.split(": ", 1)
-            self.notes[key] = value
+            self.notes[key] = f"{self.notes[key]}\n{value}" if key in self.notes else value
         if not self.notes.keys() <= {"parsed", "answer", "with", "then", "stream"} or "answer" not in self.notes:
             raise ValueError(f"{path}: {self.notes}")
         text = re.sub(r"<repeat count=(\d+)>(.*?)</repeat>", lambda m: m[2] * int(m[1]), "\r\n".join(lines))
