@@ -312,57 +312,58 @@ static void on_rehearsal_late(struct daemon *d)
     uv_process_kill(&d->upgrade.child, SIGKILL);
 }
 
-static int rehearsal_spawn(struct daemon *d, uv_stdio_container_t *stdio, int output)
+static int rehearsal_spawn(struct daemon *d, uv_stdio_container_t *stdio, char **arguments,
+                           char **environment, int output)
 {
     struct upgrade *u = &d->upgrade;
-    char **arguments = NULL, **environment = NULL;
-    uv_process_options_t options = { .exit_cb = on_exit_of_child, .file = u->path };
-    int r = become_arguments(&arguments, d->options, u->program, true);
+    uv_process_options_t options = { .exit_cb = on_exit_of_child,
+                                     .file = u->path,
+                                     .args = arguments,
+                                     .env = environment,
+                                     .stdio = stdio,
+                                     .stdio_count = (int)u->n_fds + 3 };
 
-    r = r ? r : become_environment(&environment, u->names, u->n_fds, NULL, 0);
     stdio[0].flags = UV_IGNORE;
     stdio[1] = stdio[2] = (uv_stdio_container_t){ .flags = UV_INHERIT_FD, .data.fd = output };
     for (size_t i = 0; i < u->n_fds; i++)
         stdio[3 + i] = (uv_stdio_container_t){ .flags = UV_INHERIT_FD, .data.fd = u->fds[i] };
-    options.args = arguments;
-    options.env = environment;
-    options.stdio = stdio;
-    options.stdio_count = (int)u->n_fds + 3;
-    if (r == 0)
-        r = uv_spawn(&d->loop.uv, &u->child, &options);
-    become_texts_free(arguments);
-    become_texts_free(environment);
-    return r;
+    return uv_spawn(&d->loop.uv, &u->child, &options);
 }
 
+/* From where both handles are begun both are closed, whatever fails. */
 static int rehearsal_start(struct daemon *d)
 {
     struct upgrade *u = &d->upgrade;
     uv_stdio_container_t *stdio = calloc(u->n_fds + 3, sizeof(*stdio));
+    char **arguments = NULL, **environment = NULL;
     int ends[2], r = stdio ? 0 : -ENOMEM;
 
+    r = r ? r : become_arguments(&arguments, d->options, u->program, true);
+    r = r ? r : become_environment(&environment, u->names, u->n_fds, NULL, 0);
     if (r == 0 && pipe2(ends, O_CLOEXEC))
         r = -errno;
-    if (r) {
-        free(stdio);
-        return r;
-    }
+    if (r)
+        goto out;
     buf_init(&u->said, SAID_MAX);
     u->late = false;
     u->handles = 2;
     uv_pipe_init(&d->loop.uv, &u->output, 0);
     u->output.data = u->child.data = d;
-    r = rehearsal_spawn(d, stdio, ends[1]);
-    if (r) { /* both are closed all the same, and then say this */
+    r = rehearsal_spawn(d, stdio, arguments, environment, ends[1]);
+    if (r) { /* who asked hears it then */
         buf_printf(&u->said, "%s cannot be run: %s", u->program, strerror(-r));
         uv_close((uv_handle_t *)&u->child, on_handle_closed);
+        r = 0;
     }
     close(ends[1]);
     if (uv_pipe_open(&u->output, ends[0]) ||
         uv_read_start((uv_stream_t *)&u->output, on_alloc, on_output))
         uv_close((uv_handle_t *)&u->output, on_handle_closed);
+out:
+    become_texts_free(arguments);
+    become_texts_free(environment);
     free(stdio);
-    return 0;
+    return r;
 }
 
 /* ---- the sockets as they are ---- */
