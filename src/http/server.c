@@ -111,11 +111,16 @@ static void listener_close(struct server *s)
 static int listener_create(struct server *s, int fd)
 {
     struct listener *l = malloc(sizeof(*l));
+    int r;
 
     if (!l)
         return -ENOMEM;
     *l = (struct listener){ .server = s, .fd = fd };
-    uv_poll_init(s->h->cfg.loop, &l->poll, fd);
+    r = uv_poll_init(s->h->cfg.loop, &l->poll, fd);
+    if (r) { /* no handle yet: nothing for the loop to close */
+        free(l);
+        return r;
+    }
     uv_poll_start(&l->poll, UV_READABLE, on_connections);
     s->listener = l;
     return 0;
