@@ -396,14 +396,14 @@ int dialog_reopen(struct dialog *d)
 }
 
 /* At once, and then as a datagram is sent again: by Timer E, until Timer F. A proxy that is started
- * anew is away for seconds. */
+ * anew is away for seconds; a telephone that only calls is not there at all. */
 uint64_t dialog_reopen_ms(const struct dialog *d)
 {
     const struct global_settings *g = &d->notifier->settings->global;
     uint64_t longest = g->timer_t1_ms > TIMER_T2_MS ? g->timer_t1_ms : TIMER_T2_MS;
     uint64_t delay = 0, passed = 0;
 
-    if (head_flow(d->head).connection != NET_ANY_CONNECTION)
+    if (head_flow(d->head).connection != NET_ANY_CONNECTION || (!d->reached && !dialog_routes(d).n))
         return UINT64_MAX;
     for (unsigned i = 0; i < d->reopened; i++) {
         delay = i ? 2 * delay : g->timer_t1_ms;
@@ -411,6 +411,12 @@ uint64_t dialog_reopen_ms(const struct dialog *d)
         passed += delay;
     }
     return passed < g->timer_b_ms ? delay : UINT64_MAX;
+}
+
+void dialog_answered(struct dialog *d)
+{
+    d->reached = d->reached || head_flow(d->head).connection == NET_ANY_CONNECTION;
+    d->reopened = 0;
 }
 
 /* ---- dialogs ---- */

@@ -322,6 +322,7 @@ struct dialog {
     bool recalled;           /* of a former process, and the subscriber has not been heard since */
     uint8_t seeking;         /* enum dialog_seeking */
     uint8_t reopened;        /* times in a row that a connection of ours brought no answer */
+    bool reached;            /* one has, since we have it */
 };
 
 struct dialog_spec { /* borrowed for the call */
@@ -365,6 +366,7 @@ const char *dialog_stranded_why(const struct dialog *d);
 NODISCARD int dialog_reopen(struct dialog *d);
 /* When one of ours that has brought no answer is opened anew: UINT64_MAX, no more. */
 uint64_t dialog_reopen_ms(const struct dialog *d);
+void dialog_answered(struct dialog *d);
 /* By this way from now on. 0, -ENOMEM, -EMSGSIZE. */
 NODISCARD int dialog_redirect(struct dialog *d, const struct endpoint_settings *e,
                               const struct flow *flow);

@@ -760,7 +760,7 @@ static void notify_done(struct client_txn *ct, unsigned status, const struct sip
                                             .caused = t->tells_change });
     notify_release(s);
     if (response || status / 100 == 2)
-        s->dialog->reopened = 0;
+        dialog_answered(s->dialog);
     if (v == VERDICT_TOLD)
         answer_told(n, s);
     else if (!response && status == 408)

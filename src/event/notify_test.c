@@ -328,6 +328,31 @@ static void test_no_connection(void **state)
     fixture_destroy(f);
 }
 
+/* It came by TCP, and where its Contact says nobody takes a connection. */
+static void test_contact_takes_no_connection(void **state)
+{
+    struct fixture *f = fixture_create(NULL);
+    struct sub s = sub_plain("c1");
+    char tag[64];
+
+    (void)state;
+    s.contact = "<sip:alice@192.0.2.9:5070;transport=tcp>";
+    f->from.protocol = NET_TCP;
+    f->from.connection = 9;
+    fixture_state(f, "100", EXTENSION_IDLE);
+    establish(f, &s, tag);
+    fixture_state(f, "100", EXTENSION_INUSE);
+    expect_notify(f, "active;expires=600", "confirmed");
+    txn_connections_lost(f->txn, &f->from.connection, 1);
+    fixture_pass(f, 40);
+    expect_notify(f, "active;expires=599", "confirmed");
+    assert_int_equal(f->sent[f->seen - 1].to.connection, 1);
+    lose(f);
+    expect_nothing(f);
+    assert_int_equal(live(f), 0);
+    fixture_destroy(f);
+}
+
 /* It came by TCP, and its Contact is one of UDP. */
 static void test_contact_of_another_protocol(void **state)
 {
@@ -413,6 +438,7 @@ int main(void)
         cmocka_unit_test(test_connection_ends_under_way),
         cmocka_unit_test(test_no_connection),
         cmocka_unit_test(test_silent_connection),
+        cmocka_unit_test(test_contact_takes_no_connection),
         cmocka_unit_test(test_contact_of_another_protocol),
         cmocka_unit_test(test_refresh_while_there_is_no_connection),
     };
