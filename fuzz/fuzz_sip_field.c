@@ -99,6 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void)!sip_challenge_parse(&challenge, value);
     for (rest = value; sip_challenge_next(&rest, &challenge);)
         BUG_UNLESS(challenge.scheme.n > 0);
+    (void)sip_next_nonce(value);
     (void)sip_param_find(value, STR("tag"), NULL);
     (void)sip_header_id_parse(value);
     (void)sip_method_parse(value);

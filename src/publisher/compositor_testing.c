@@ -347,6 +347,15 @@ static bool esc_admits(struct bench *b, const struct sip_message *m)
     return true;
 }
 
+static void esc_tell_nonce(struct bench *b, struct buf *headers)
+{
+    if (!b->esc.next_nonce || b->last_nonce_count < b->esc.nonce_uses)
+        return;
+    b->nonce_count[++b->nonces % BENCH_NONCES] = 0;
+    buf_printf(headers, "Authentication-Info: nextnonce=\"%s%llu\"\r\n", b->esc.nonce,
+               (unsigned long long)b->nonces);
+}
+
 /* ---- the compositor's answers ---- */
 
 /* Kamailio's way: see habit.c. */
@@ -405,6 +414,7 @@ static unsigned esc_accept(struct bench *b, const struct sip_message *m, struct 
     else if (!b->esc.no_tags)
         buf_printf(headers, "SIP-ETag: t%llu\r\n", (unsigned long long)b->next_tag);
     buf_printf(headers, "Expires: %u\r\n", expires);
+    esc_tell_nonce(b, headers);
     return 200;
 }
 

@@ -444,6 +444,7 @@ static void on_accepted(struct publication *pub, const struct sip_message *respo
     struct section *s = pub->section;
 
     s->publisher->counters.acknowledged++;
+    digest_session_renew(&s->sessions[0], response);
     pub->failures = 0;
     pub->refused = pub->refresh_due = pub->retry_is_fixed = pub->uncertain = false;
     if (pub->step == STEP_REMOVE) {

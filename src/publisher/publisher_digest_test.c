@@ -55,6 +55,24 @@ static void test_nonce_grows_stale(void **state)
     bench_destroy(b);
 }
 
+/* A nonce for each request, the next of which comes with the answer: none is asked for again. */
+static void test_next_nonce(void **state)
+{
+    struct bench *b = bench_create(ESC_AUTH, NULL);
+
+    (void)state;
+    b->esc.nonce = "n";
+    b->esc.nonce_uses = 1;
+    b->esc.next_nonce = true;
+    for (unsigned i = 0; i < 12; i++) {
+        bench_set(b, "1000@users", i % 2 ? EXTENSION_IDLE : EXTENSION_INUSE);
+        bench_run(b, 1000);
+    }
+    assert_int_equal(b->authorized, 12);
+    assert_int_equal(b->challenges, 1);
+    bench_destroy(b);
+}
+
 /* A start with many: all are challenged at once, each answers its own challenge. */
 static void test_many_challenged(void **state)
 {
@@ -135,9 +153,9 @@ static void test_repetitions_are_equal(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nonce_cache),           cmocka_unit_test(test_nonce_grows_stale),
-        cmocka_unit_test(test_many_challenged),       cmocka_unit_test(test_proxy_and_server),
-        cmocka_unit_test(test_repetitions_are_equal),
+        cmocka_unit_test(test_nonce_cache),      cmocka_unit_test(test_nonce_grows_stale),
+        cmocka_unit_test(test_next_nonce),       cmocka_unit_test(test_many_challenged),
+        cmocka_unit_test(test_proxy_and_server), cmocka_unit_test(test_repetitions_are_equal),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

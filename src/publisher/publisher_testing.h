@@ -81,6 +81,7 @@ struct esc_script {                /* what it does besides following the RFC */
     bool stale;          /* says so in each challenge */
     bool proxy;          /* 407 */
     uint32_t nonce_uses; /* then a new one is wanted; 0: never */
+    bool next_nonce;     /* which is told with the last answer before */
     unsigned loss;       /* of 100 datagrams, each way */
     /* A status, ESC_NO_ANSWER, or 0 for the rules. */
     unsigned (*answer)(void *ctx, const struct sip_message *request);

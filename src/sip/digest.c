@@ -216,6 +216,19 @@ int digest_session_choose(struct digest_session *s, const struct sip_message *re
     return 0;
 }
 
+void digest_session_renew(struct digest_session *s, const struct sip_message *response)
+{
+    struct str next = sip_next_nonce(sip_header_value(response, SIP_H_AUTHENTICATION_INFO));
+    struct str nonce;
+
+    if (!s->credential || !next.n || quoted_dup(&nonce, next))
+        return;
+    if (!str_equal(nonce, s->nonce))
+        s->count = 0;
+    str_free(&s->nonce);
+    s->nonce = nonce;
+}
+
 /* ---- answering ---- */
 
 /* H(parts[0] ":" parts[1] ...) in lower case hex. */

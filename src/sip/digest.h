@@ -43,6 +43,9 @@ enum digest_outcome { DIGEST_NO_CREDENTIAL = 1, /* no challenge here that we can
 NODISCARD int digest_session_choose(struct digest_session *s, const struct sip_message *response,
                                     const struct digest_credential *const *credentials, size_t n,
                                     bool *stale);
+/* What was answered has been accepted: the server may have said with which nonce to go on (RFC 7616
+ * section 3.5; SIP has no such field for proxies). Without memory for that it goes on as it is. */
+void digest_session_renew(struct digest_session *s, const struct sip_message *response);
 /* One "Authorization: Digest ..." (or Proxy-Authorization) line with the next nc. 0, a result of
  * digest_response, or the buffer's error. */
 NODISCARD int digest_session_print(struct digest_session *s, struct rng *rng, struct str method,

@@ -334,6 +334,37 @@ static void test_print(void **state)
     digest_session_fini(&s);
 }
 
+/* RFC 7616 section 3.5: nc begins anew with another nonce, and with none else. */
+static void test_next_nonce(void **state)
+{
+    static const struct {
+        const char *head, *nonce;
+        uint32_t count;
+    } answers[] = {
+        { "Authentication-Info: nc=1\r\n", "1", 1 },
+        { "Authentication-Info: nextnonce=\"1\"\r\n", "1", 1 },
+        { "Authentication-Info: qop=auth, nextnonce=\"\\2\\\"\"\r\n", "2\"", 0 },
+    };
+    const struct digest_credential *credentials[] = { &any };
+    struct digest_session s = { .count = 0 }, none = { .count = 0 };
+    struct sip_message m;
+    struct buf storage;
+
+    (void)state;
+    assert_int_equal(choose(&s, 401, WWW MD5_A "\r\n", credentials, 1, NULL), 0);
+    s.count = 1;
+    for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
+        response_make(&m, &storage, 200, answers[i].head);
+        digest_session_renew(&none, &m); /* was never challenged */
+        digest_session_renew(&s, &m);
+        buf_fini(&storage); /* the session must not need it */
+        assert_text(answers[i].head, s.nonce, answers[i].nonce);
+        assert_int_equal(s.count, answers[i].count);
+    }
+    assert_int_equal(none.nonce.n, 0);
+    digest_session_fini(&s);
+}
+
 static void test_print_without_qop(void **state)
 {
     static const struct digest_credential mufasa = { .username = STR_INIT("Mufasa"),
@@ -405,10 +436,10 @@ static void test_escapes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_vectors), cmocka_unit_test(test_names),
-        cmocka_unit_test(test_choose),  cmocka_unit_test(test_stale_and_replace),
-        cmocka_unit_test(test_print),   cmocka_unit_test(test_print_without_qop),
-        cmocka_unit_test(test_escapes),
+        cmocka_unit_test(test_vectors),    cmocka_unit_test(test_names),
+        cmocka_unit_test(test_choose),     cmocka_unit_test(test_stale_and_replace),
+        cmocka_unit_test(test_print),      cmocka_unit_test(test_print_without_qop),
+        cmocka_unit_test(test_next_nonce), cmocka_unit_test(test_escapes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

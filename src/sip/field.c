@@ -350,6 +350,23 @@ bool sip_challenge_next(struct str *rest, struct sip_challenge *out)
     return true;
 }
 
+struct str sip_next_nonce(struct str value)
+{
+    struct cursor c = scan_on(value);
+    struct str found = STR_EMPTY;
+    struct sip_param p;
+
+    scan_blanks(&c);
+    do {
+        if (!auth_param_scan(&c, &p))
+            return STR_EMPTY;
+        if (word_is(p.name, STR("nextnonce")))
+            found = unquoted(p.value);
+    } while (scan_separator(&c, ','));
+    scan_blanks(&c);
+    return cursor_done(&c) ? found : STR_EMPTY;
+}
+
 /* A missing one keeps its NULL pointer. */
 static int credential_take(struct str *field, struct str value)
 {

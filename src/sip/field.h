@@ -78,6 +78,10 @@ NODISCARD int sip_challenge_parse(struct sip_challenge *out, struct str value);
  * inside them. */
 bool sip_challenge_next(struct str *rest, struct sip_challenge *out);
 
+/* Authentication-Info: RFC 7615. Its nextnonce, without quotes, escapes
+ * still in it; empty: it has none, or cannot be read. */
+struct str sip_next_nonce(struct str value);
+
 /* Authorization, Proxy-Authorization: RFC 7616 section 3.4, one of them a value. As in a challenge,
  * tokens may be quoted and quoted strings be tokens. Of another scheme than Digest nothing but that
  * is read. A parameter that comes twice is -EBADMSG. */

@@ -276,6 +276,25 @@ static void test_media_ranges(void **state)
     }
 }
 
+static void test_next_nonce(void **state)
+{
+    static const struct {
+        const char *value, *want;
+    } cases[] = {
+        { "nextnonce=\"a\\\"b\"", "a\\\"b" },
+        { " qop=auth ,rspauth=\"0\",\r\n NextNonce = n , nc=1 ", "n" },
+        { "qop=auth, nc=1", "" },
+        { "", "" },
+        { "nextnonce=\"a\" nc=1", "" },
+        { "nextnonce=\"a\",", "" },
+        { "Digest nextnonce=\"a\"", "" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        assert_text(cases[i].value, sip_next_nonce(str_of(cases[i].value)), cases[i].want);
+}
+
 static void test_challenges(void **state)
 {
     static const char full[] =
@@ -329,7 +348,7 @@ int main(void)
         cmocka_unit_test(test_name_addrs),    cmocka_unit_test(test_lists),
         cmocka_unit_test(test_vias),          cmocka_unit_test(test_events),
         cmocka_unit_test(test_delta_seconds), cmocka_unit_test(test_media_ranges),
-        cmocka_unit_test(test_challenges),
+        cmocka_unit_test(test_challenges),    cmocka_unit_test(test_next_nonce),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

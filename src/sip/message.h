@@ -72,6 +72,7 @@ enum sip_header_id { /* headers somebody asks for by name; any other is SIP_H_OT
                      SIP_H_PROXY_AUTHENTICATE,
                      SIP_H_AUTHORIZATION,
                      SIP_H_PROXY_AUTHORIZATION,
+                     SIP_H_AUTHENTICATION_INFO,
                      SIP_H_COUNT
 };
 

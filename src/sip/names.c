@@ -53,12 +53,13 @@ static const struct str header_names[SIP_H_COUNT] = {
     [SIP_H_PROXY_AUTHENTICATE] = STR_INIT("Proxy-Authenticate"),
     [SIP_H_AUTHORIZATION] = STR_INIT("Authorization"),
     [SIP_H_PROXY_AUTHORIZATION] = STR_INIT("Proxy-Authorization"),
+    [SIP_H_AUTHENTICATION_INFO] = STR_INIT("Authentication-Info"),
 };
 
 /* Where to look for a name: nearly perfect, in that no two of ours meet (the compiler would
  * complain of the second). message_test.c checks that none is missing. */
 #define HEADER_SLOT(first, last, n) \
-    (((unsigned)(first) + 29u * (unsigned)(last) + 13u * (unsigned)(n)) % 128u)
+    (((unsigned)(first) + 19u * (unsigned)(last) + 37u * (unsigned)(n)) % 128u)
 static const uint8_t headers_by_slot[128] = {
     [HEADER_SLOT('v', 'a', 3)] = SIP_H_VIA,
     [HEADER_SLOT('f', 'm', 4)] = SIP_H_FROM,
@@ -98,6 +99,7 @@ static const uint8_t headers_by_slot[128] = {
     [HEADER_SLOT('p', 'e', 18)] = SIP_H_PROXY_AUTHENTICATE,
     [HEADER_SLOT('a', 'n', 13)] = SIP_H_AUTHORIZATION,
     [HEADER_SLOT('p', 'n', 19)] = SIP_H_PROXY_AUTHORIZATION,
+    [HEADER_SLOT('a', 'o', 19)] = SIP_H_AUTHENTICATION_INFO,
 };
 
 /* The registry at IANA. Those without an id here are other_compact_names below. */
