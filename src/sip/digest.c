@@ -219,7 +219,7 @@ int digest_session_choose(struct digest_session *s, const struct sip_message *re
 void digest_session_renew(struct digest_session *s, const struct sip_message *response)
 {
     struct str next = sip_next_nonce(sip_header_value(response, SIP_H_AUTHENTICATION_INFO));
-    struct str nonce;
+    struct str nonce = STR_EMPTY;
 
     if (!s->credential || !next.n || quoted_dup(&nonce, next))
         return;
