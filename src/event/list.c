@@ -295,7 +295,8 @@ static void print_uri(struct telling *t, struct str user)
     buf_add(t->out, str_sub(list, at, list.n));
 }
 
-/* No line of a body begins like that: the tag is ours, and nobody else's to know. */
+/* No line of a body begins like that: the tag is ours, and nobody else's to know. All of it may
+ * stand without quotes, which Linphone takes for a part of it. */
 static void print_boundary(struct telling *t, size_t list)
 {
     buf_printf(t->out, "L%zu-%.*s", list, STR_FMT(head_str(t->s->dialog->head, HEAD_LOCAL_TAG)));
@@ -314,9 +315,8 @@ static void print_type(struct telling *t, size_t list)
 {
     buf_add(t->out, STR("multipart/related;type=\"application/rlmi+xml\";start=\"<"));
     print_id(t, true, list);
-    buf_add(t->out, STR(">\";boundary=\""));
+    buf_add(t->out, STR(">\";boundary="));
     print_boundary(t, list);
-    buf_add_char(t->out, '"');
 }
 
 static void print_reason(struct telling *t, const struct list_item *item)
