@@ -736,6 +736,16 @@ void notify_unreached(struct subscription *s, bool refused)
         subscription_gone(s, "the subscriber does not answer");
 }
 
+/* Which answer it is says why: 481 comes of a telephone that was started anew, 489 or 405 of one
+ * that is none for this package. */
+static void gone_by_answer(struct subscription *s, unsigned status)
+{
+    char why[48];
+
+    snprintf(why, sizeof(why), "the subscriber refuses NOTIFY with %u", status);
+    subscription_gone(s, why);
+}
+
 /* `response` is NULL when nobody answered, nothing could be sent again, or it was a 2xx. */
 static void notify_done(struct client_txn *ct, unsigned status, const struct sip_message *response)
 {
@@ -781,9 +791,10 @@ static void notify_done(struct client_txn *ct, unsigned status, const struct sip
         return;
     }
     if (v == VERDICT_GONE && !is_back(s, status, response)) {
-        subscription_gone(s, lost       ? lost_for_good
-                             : response ? "the subscriber refuses"
-                                        : "the subscriber does not answer");
+        if (response)
+            gone_by_answer(s, status);
+        else
+            subscription_gone(s, lost ? lost_for_good : "the subscriber does not answer");
         return;
     }
     if ((v == VERDICT_LATER || v == VERDICT_REFUSED) && sub_runs(s))

@@ -264,6 +264,24 @@ static void test_given_up(void **state)
     ear_fini(&e, f);
 }
 
+static void test_given_up_by_answer(void **state)
+{
+    struct sub s = sub_plain("c1");
+    struct ear e;
+    char tag[64];
+    struct fixture *f = begin(&e, &s, tag);
+
+    (void)state;
+    fixture_state(f, "100", EXTENSION_INUSE);
+    (void)fixture_next(f);
+    answer_last(f, 489);
+    assert_told(&e, f,
+                "notify sent 0 InUse by alice caused\n"
+                "notify answered 489 InUse by alice caused\n"
+                "refusal given-up 0 alice: the subscriber refuses NOTIFY with 489\n");
+    ear_fini(&e, f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -273,6 +291,7 @@ int main(void)
         cmocka_unit_test(test_challenged),
         cmocka_unit_test(test_flood_of_refusals),
         cmocka_unit_test(test_given_up),
+        cmocka_unit_test(test_given_up_by_answer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
