@@ -194,24 +194,34 @@ static void tell_refused(struct uas *u, const struct uas_request *rq, unsigned s
                    rq->denied ? "the endpoint does not permit this address" : why);
 }
 
+static struct str source_print(struct buf *out, char *room, size_t size, const struct addr *source)
+{
+    buf_init_on(out, room, size);
+    addr_print(out, source);
+    return buf_str(out);
+}
+
 /* Ends the request with what is in u->headers; always true, for the checks to return. Nothing that
  * is answered here is kept: mostly it is not known yet who asks, so that a flood of it takes no
- * memory, and said again it is the same. */
-static bool refuse(struct uas *u, const struct uas_request *rq, unsigned status, const char *why)
+ * memory, and said again it is the same. The log has been told why. */
+static bool refuse_told(struct uas *u, const struct uas_request *rq, unsigned status,
+                        const char *why)
 {
-    log_debug(u->cfg.log, "uas.refused", KV_U("status", status), KV("method", rq->msg->method_text),
-              KV("call_id", rq->msg->call_id));
     tell_refused(u, rq, status, why);
     uas_print_warning(&u->headers, u->settings->global.user_agent, why);
     server_txn_reject_once(rq->txn, status, buf_str(&u->headers));
     return true;
 }
 
-static struct str source_print(struct buf *out, char *room, size_t size, const struct addr *source)
+static bool refuse(struct uas *u, const struct uas_request *rq, unsigned status, const char *why)
 {
-    buf_init_on(out, room, size);
-    addr_print(out, source);
-    return buf_str(out);
+    char room[64];
+    struct buf peer;
+
+    log_info(u->cfg.log, "uas.refused", KV_U("status", status), KV("method", rq->msg->method_text),
+             KV("why", why), KV("call_id", rq->msg->call_id),
+             KV("source", source_print(&peer, room, sizeof(room), &rq->flow->remote)));
+    return refuse_told(u, rq, status, why);
 }
 
 /* ---- the checks, in order: each is true when it has answered ---- */
@@ -318,7 +328,7 @@ static bool check_endpoint_rate(struct uas *u, struct uas_request *rq)
         return false;
     tell_often(u, rq, rq->endpoint->id);
     sip_print_header_u64(&u->headers, STR("Retry-After"), retry_after_s(u));
-    return refuse(u, rq, 503, too_often);
+    return refuse_told(u, rq, 503, too_often);
 }
 
 static const struct acl_settings *acl_that_denies(const struct uas *u, const struct uas_request *rq)
@@ -470,7 +480,7 @@ static bool refuse_stranger(struct uas *u, const struct uas_request *rq)
     log_info(
         u->cfg.log, "uas.unidentified", KV("method", rq->msg->method_text), KV("from_user", user),
         KV("source", source_print(&peer, peer_storage, sizeof(peer_storage), &rq->flow->remote)));
-    return refuse(u, rq, 403, why_storage);
+    return refuse_told(u, rq, 403, why_storage);
 }
 
 /* RFC 3261 section 22.1. There are clients that answer on the same branch. `why`: NULL, or what was
@@ -483,7 +493,7 @@ static bool challenge(struct uas *u, const struct uas_request *rq, bool stale, c
     if (r) {
         log_error(u->cfg.log, "uas.challenge", KV_ERR(r));
         buf_reset(&u->headers);
-        return refuse(u, rq, 500, "no challenge can be made");
+        return refuse_told(u, rq, 500, "no challenge can be made");
     }
     tell_refused(u, rq, 401, why);
     server_txn_reject_once(rq->txn, 401, buf_str(&u->headers));
@@ -523,12 +533,12 @@ static bool check_credentials(struct uas *u, struct uas_request *rq)
     case AUTHENTICATION_BROKEN:
         u->counters.broken_credentials++;
         tell_wrong(u, rq, why);
-        return refuse(u, rq, 400, why);
+        return refuse_told(u, rq, 400, why);
     case AUTHENTICATION_CLOSED:
         break;
     }
     tell_wrong(u, rq, "none of the endpoint's auth sections can be used");
-    return refuse(u, rq, 500, "nobody can authenticate as this endpoint now");
+    return refuse_told(u, rq, 500, "nobody can authenticate as this endpoint now");
 }
 
 /* A NOTIFY within a dialog is in one that we began, or in none: RFC 6665 section 4.1.3. Whoever

@@ -180,6 +180,16 @@ class Who(unittest.TestCase):
             for phone in phones:
                 phone.socket.close()
 
+    def test_what_is_refused_for_its_form_is_in_the_log(self):
+        with Extstated(FILES) as daemon, Phone(daemon.port) as alice:
+            for number, (method, header) in enumerate([("SUBSCRIBE", ("Require", "recipient-list-subscribe")),
+                                                       ("PUBLISH", ("Require", "outbound")), ("INVITE", ("Allow", "INVITE"))]):
+                alice.request(method, "sip:1000@example.com", [header, ("Event", "dialog"), ("Call-ID", f"form{number}")])
+                status = alice.response().status
+                self.assertEqual(status, 405 if method == "INVITE" else 420)
+                pattern = f'info uas.refused status={status} method={method} why="[^"]+" call_id=form{number} source=127.0.0.1:{alice.port}'
+                wait_for("a line about it", lambda p=pattern: re.search(p, daemon.log()))
+
     def test_no_secret_is_told(self):
         with Extstated(FILES) as daemon, caller(daemon.port, "dave", "shibboleth") as dave:
             daemon.tool("log", "debug")
