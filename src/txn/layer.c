@@ -307,13 +307,28 @@ bool txn_admits(struct txn_layer *t, const struct flow *from, const struct sip_m
 
 /* ---- receiving ---- */
 
+static void tell_broken(struct txn_layer *t, const struct flow *from, const struct sip_message *msg,
+                        unsigned status, const char *fault)
+{
+    char room[TXN_SOURCE_MAX];
+    struct buf source;
+
+    buf_init_on(&source, room, sizeof(room));
+    addr_print(&source, &from->remote);
+    log_info(t->cfg.log, "txn.malformed", KV_U("status", status), KV("method", msg->method_text),
+             KV("why", fault ? fault : ""), KV("call_id", msg->call_id),
+             KV("source", buf_str(&source)));
+}
+
 /* A broken response has nobody who waits for our opinion. */
 static void refuse_broken(struct txn_layer *t, const struct flow *from,
                           const struct sip_message *msg, unsigned status, const char *fault)
 {
     t->counters.malformed++;
-    log_debug(t->cfg.log, "txn.malformed", KV("fault", fault ? fault : ""), KV_U("status", status));
-    if (msg->request && msg->method != SIP_ACK && txn_admits(t, from, msg))
+    if (!msg->request || msg->method == SIP_ACK)
+        return;
+    tell_broken(t, from, msg, status, fault);
+    if (txn_admits(t, from, msg))
         txn_refuse_stateless(t, msg, from,
                              &(struct txn_refusal){
                                  .status = status,

@@ -189,6 +189,10 @@ class Who(unittest.TestCase):
                 self.assertEqual(status, 405 if method == "INVITE" else 420)
                 pattern = f'info uas.refused status={status} method={method} why="[^"]+" call_id=form{number} source=127.0.0.1:{alice.port}'
                 wait_for("a line about it", lambda p=pattern: re.search(p, daemon.log()))
+            alice.request("SUBSCRIBE", "sip:1000@example.com;", [("Event", "dialog"), ("Call-ID", "broken")])
+            self.assertEqual(alice.response().status, 400)
+            pattern = f'info txn.malformed status=400 method=SUBSCRIBE why="Bad Request-URI" call_id=broken source=127.0.0.1:{alice.port}'
+            wait_for("a line about it", lambda: pattern in daemon.log())
 
     def test_no_secret_is_told(self):
         with Extstated(FILES) as daemon, caller(daemon.port, "dave", "shibboleth") as dave:
