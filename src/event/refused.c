@@ -57,6 +57,18 @@ static struct challenge *challenge_oldest(struct refused *r)
     return CONTAINER_OF(r->challenges.next, struct challenge, link);
 }
 
+static void log_unanswered(struct notifier *n, const struct change_subscription *is)
+{
+    char room[TXN_SOURCE_MAX];
+    struct buf source;
+
+    buf_init_on(&source, room, sizeof(room));
+    addr_print(&source, &is->watcher.remote);
+    log_info(n->cfg.log, "subscribe.refused", KV_U("status", is->status), KV("why", is->why),
+             KV("endpoint", is->watcher.endpoint), KV("uri", is->uri),
+             KV("call_id", is->watcher.call_id), KV("source", buf_str(&source)));
+}
+
 static void challenges_fire(struct timer *timer)
 {
     struct notifier *n = CONTAINER_OF(timer, struct notifier, refused.timer);
@@ -67,6 +79,7 @@ static void challenges_fire(struct timer *timer)
 
         if (c->due_ms > notifier_now(n))
             break;
+        log_unanswered(n, &c->is);
         tell(n, &c->is);
         challenge_drop(r, c);
     }

@@ -195,6 +195,34 @@ static void test_refused_before(void **state)
     ear_fini(&e, f);
 }
 
+/* Most telephones know MD5 only, and say nothing of what they do not understand. */
+static void test_unanswered_challenge_is_logged(void **state)
+{
+    struct fixture *f = fixture_create(LOCKED);
+    struct sub locked = sub_of("locked", "c1");
+    char text[2048];
+    struct ear e;
+    int ends[2];
+    ssize_t n;
+
+    (void)state;
+    ear_init(&e, f);
+    sub_send(f, &locked);
+    expect_status(f, 401);
+    assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    assert_true(dup2(ends[1], f->log_fd) >= 0);
+    fixture_pass(f, 33000);
+    n = read(ends[0], text, sizeof(text));
+    assert_true(n > 0);
+    assert_true(str_contains_nocase(
+        (struct str){ text, (size_t)n },
+        STR("subscribe.refused status=401 why=\"it was asked for its password, and "
+            "has not come back with one\" endpoint=locked")));
+    close(ends[0]);
+    close(ends[1]);
+    ear_fini(&e, f);
+}
+
 /* A challenge that is answered is nothing to tell, and one that nobody waits for leaves nothing. */
 static void test_challenged(void **state)
 {
@@ -288,6 +316,7 @@ int main(void)
         cmocka_unit_test(test_life),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_refused_before),
+        cmocka_unit_test(test_unanswered_challenge_is_logged),
         cmocka_unit_test(test_challenged),
         cmocka_unit_test(test_flood_of_refusals),
         cmocka_unit_test(test_given_up),
