@@ -328,23 +328,30 @@ static void test_no_connection(void **state)
     fixture_destroy(f);
 }
 
-/* It came by TCP, and where its Contact says nobody takes a connection. */
-static void test_contact_takes_no_connection(void **state)
+/* It came by TCP, and that connection has ended when there is something to tell. */
+static void call_and_hang_up(struct fixture *f, const char *contact)
 {
-    struct fixture *f = fixture_create(NULL);
     struct sub s = sub_plain("c1");
     char tag[64];
 
-    (void)state;
-    s.contact = "<sip:alice@192.0.2.9:5070;transport=tcp>";
+    s.contact = contact;
     f->from.protocol = NET_TCP;
     f->from.connection = 9;
     fixture_state(f, "100", EXTENSION_IDLE);
     establish(f, &s, tag);
+    assert_int_equal(f->sent[f->seen - 1].to.connection, 9);
     fixture_state(f, "100", EXTENSION_INUSE);
     expect_notify(f, "active;expires=600", "confirmed");
     txn_connections_lost(f->txn, &f->from.connection, 1);
     fixture_pass(f, 40);
+}
+
+static void test_contact_takes_no_connection(void **state)
+{
+    struct fixture *f = fixture_create(NULL);
+
+    (void)state;
+    call_and_hang_up(f, "<sip:alice@192.0.2.9:5070;transport=tcp>");
     expect_notify(f, "active;expires=599", "confirmed");
     assert_int_equal(f->sent[f->seen - 1].to.connection, 1);
     lose(f);
@@ -353,26 +360,14 @@ static void test_contact_takes_no_connection(void **state)
     fixture_destroy(f);
 }
 
-/* It came by TCP, and its Contact is one of UDP. */
 static void test_contact_of_another_protocol(void **state)
 {
     struct fixture *f = fixture_create(NULL);
-    struct sub s = sub_plain("c1");
     const struct sip_message *m;
-    char tag[64];
 
     (void)state;
-    s.contact = "<sip:alice@192.0.2.9:5070>";
-    f->from.protocol = NET_TCP;
-    f->from.connection = 9;
     f->route = (struct flow){ .local = fixture_addr("192.0.2.1:5060") };
-    fixture_state(f, "100", EXTENSION_IDLE);
-    establish(f, &s, tag);
-    assert_int_equal(f->sent[f->seen - 1].to.connection, 9);
-    fixture_state(f, "100", EXTENSION_INUSE);
-    expect_notify(f, "active;expires=600", "confirmed");
-    txn_connections_lost(f->txn, &f->from.connection, 1);
-    fixture_pass(f, 40);
+    call_and_hang_up(f, "<sip:alice@192.0.2.9:5070>");
     m = expect_notify(f, "active;expires=599", "confirmed");
     assert_true(has(m, "Via: SIP/2.0/UDP 192.0.2.1:5060;rport"));
     assert_int_equal(f->sent[f->seen - 1].to.connection, 0);
