@@ -285,15 +285,20 @@ void buf_add_json(struct buf *b, struct str s)
     buf_add_replaced(b, s, replace_json);
 }
 
-void buf_add_masked(struct buf *b, struct str s)
+void buf_add_masked_by(struct buf *b, struct str s, void (*add)(struct buf *b, struct str s))
 {
     size_t shown = 0, begin, end = 0;
 
     for (; str_next_password(s, &begin, &end); shown = end) {
-        buf_add(b, str_sub(s, shown, begin));
-        buf_add(b, BUF_MASK);
+        add(b, str_sub(s, shown, begin));
+        add(b, BUF_MASK);
     }
-    buf_add(b, str_sub(s, shown, s.n));
+    add(b, str_sub(s, shown, s.n));
+}
+
+void buf_add_masked(struct buf *b, struct str s)
+{
+    buf_add_masked_by(b, s, buf_add);
 }
 
 static uint32_t code_point(struct str character)

@@ -65,6 +65,8 @@ void buf_add_printable(struct buf *b, struct str s, const char *kept);
 #define BUF_MASK STR("(not shown)") /* in the place of what is a secret */
 /* The text, but for the passwords of SIP URIs in it. */
 void buf_add_masked(struct buf *b, struct str s);
+/* The same by what writes it as it has to stand there. */
+void buf_add_masked_by(struct buf *b, struct str s, void (*add)(struct buf *b, struct str s));
 /* Percent-escapes what `keep` (256 flags) does not allow. */
 void buf_add_percent(struct buf *b, struct str s, const bool keep[256]);
 /* `s` padded with blanks, or cut, to exactly `width` bytes (table columns). */

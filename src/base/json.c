@@ -58,15 +58,9 @@ void json_add_str(struct json *j, const char *key, struct str value)
 
 void json_add_masked(struct json *j, const char *key, struct str value)
 {
-    size_t shown = 0, begin, end = 0;
-
     json_begin(j, key);
     buf_add_char(j->out, '"');
-    for (; str_next_password(value, &begin, &end); shown = end) {
-        buf_add_json(j->out, str_sub(value, shown, begin));
-        buf_add(j->out, BUF_MASK);
-    }
-    buf_add_json(j->out, str_sub(value, shown, value.n));
+    buf_add_masked_by(j->out, value, buf_add_json);
     buf_add_char(j->out, '"');
 }
 

@@ -203,14 +203,8 @@ static void add_escaped(struct buf *b, struct str s)
 /* Passwords are in no log, those of SIP URIs neither. */
 static void add_quoted(struct buf *b, struct str s)
 {
-    size_t shown = 0, begin, end = 0;
-
     buf_add_char(b, '"');
-    for (; str_next_password(s, &begin, &end); shown = end) {
-        add_escaped(b, str_sub(s, shown, begin));
-        add_escaped(b, BUF_MASK);
-    }
-    add_escaped(b, str_sub(s, shown, s.n));
+    buf_add_masked_by(b, s, add_escaped);
     buf_add_char(b, '"');
 }
 

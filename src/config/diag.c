@@ -20,23 +20,10 @@ void diag_fini(struct diag *d)
     free(d->lines);
 }
 
-static void add_printable(struct buf *b, const char *text, size_t n)
+static void add_printable(struct buf *b, struct str s)
 {
-    for (size_t i = 0; i < n; i++)
-        buf_add_char(b, (unsigned char)text[i] < ' ' || text[i] == 0x7f ? '?' : text[i]);
-}
-
-/* Messages quote what stands in the files, which must neither break the line nor reach a terminal
- * as an escape, nor tell a password. */
-static void add_message(struct buf *b, struct str message)
-{
-    size_t shown = 0, begin, end = 0;
-
-    for (; str_next_password(message, &begin, &end); shown = end) {
-        add_printable(b, message.p + shown, begin - shown);
-        buf_add(b, BUF_MASK);
-    }
-    add_printable(b, message.p + shown, message.n - shown);
+    for (size_t i = 0; i < s.n; i++)
+        buf_add_char(b, (unsigned char)s.p[i] < ' ' || s.p[i] == 0x7f ? '?' : s.p[i]);
 }
 
 void diag_add(struct diag *d, enum diag_severity severity, struct diag_place at, const char *format,
@@ -57,14 +44,16 @@ void diag_add(struct diag *d, enum diag_severity severity, struct diag_place at,
     if (n < 0)
         return; /* counted all the same */
     if (at.file.n)
-        add_printable(&d->text, at.file.p, at.file.n);
+        add_printable(&d->text, at.file);
     else
         buf_add(&d->text, STR("configuration"));
     l.file_len = d->text.n - l.start;
     if (at.line)
         buf_printf(&d->text, ":%u", at.line);
     buf_add(&d->text, severity == DIAG_ERROR ? STR(": error: ") : STR(": warning: "));
-    add_message(&d->text, (struct str){ message, (size_t)n });
+    /* Messages quote what stands in the files, which must neither break the line nor reach a
+     * terminal as an escape, nor tell a password. */
+    buf_add_masked_by(&d->text, (struct str){ message, (size_t)n }, add_printable);
     buf_add_char(&d->text, '\n');
     l.end = d->text.n;
     if (d->text.error || ARRAY_GROW(d->lines, d->n_lines))
