@@ -77,8 +77,8 @@ class TlsStream(Stream):
         return super().receive(patience)
 
 
-def connect(port, context, session=None):
-    plain = socket.create_connection(("127.0.0.1", port), timeout=harness.PATIENCE)
+def connect(port, context, session=None, host="127.0.0.1"):
+    plain = socket.create_connection((host, port), timeout=harness.PATIENCE)
     return TlsStream(context.wrap_socket(plain, session=session))
 
 
@@ -151,13 +151,13 @@ class Tls(unittest.TestCase):
         daemon.start()
         return daemon
 
-    def check_life(self, daemon, stream):
+    def check_life(self, daemon, stream, here="127.0.0.1"):
         phone = TlsPhone(daemon.port, stream)
         answer = phone.subscribe()
         self.assertEqual(answer.status, 200)
-        self.assertEqual(answer["Contact"], f"<sip:127.0.0.1:{daemon.port};transport=TLS>")
+        self.assertEqual(answer["Contact"], f"<sip:{here}:{daemon.port};transport=TLS>")
         first = phone.notify()
-        self.assertRegex(first["Via"], rf"^SIP/2\.0/TLS 127\.0\.0\.1:{daemon.port};rport;branch=")
+        self.assertRegex(first["Via"], rf"^SIP/2\.0/TLS {re.escape(here)}:{daemon.port};rport;branch=")
         daemon.set("Custom:1000", "INUSE")
         self.assertIn("confirmed", phone.notify().body)
         daemon.set("Custom:1000", "NOT_INUSE")
@@ -182,6 +182,15 @@ class Tls(unittest.TestCase):
             pass
         plain.close()
         wait_for("both", lambda: network(daemon)["lost_tls"] == 2)
+        daemon.stop()
+
+    def test_ipv6(self):
+        daemon = self.start((TRANSPORT % (self.authority.directory, self.authority.directory))
+                            .replace("[tls]", "[tls6]").replace("127.0.0.1", "[::1]"))
+        for here in "127.0.0.1", "[::1]":
+            stream = connect(daemon.port, client_context(self.authority), host=here.strip("[]"))
+            self.check_life(daemon, stream, here)
+            stream.close()
         daemon.stop()
 
     def test_sipp(self):
