@@ -226,6 +226,17 @@ def give_way(daemon, _ports):
     return True
 
 
+def go_back(daemon, _ports):
+    """A program that could start, as it said, and then does not: the former one serves again."""
+    late = daemon.directory / "late"
+    late.write_text('#!/bin/sh\ncase "$*" in *--rehearse*) ;; *) set -- "$@" --log-file /proc/none ;; esac\n'
+                    f'exec {daemon.program} "$@"\n')
+    late.chmod(0o755)
+    done(daemon, "upgrade", "--binary", late)
+    done(daemon, "status")
+    return True
+
+
 def run(certificate, life=live, **how):
     """A daemon's life: its exit status, negative being the signal that ended it, whether it kept its word, and what it said."""
     with Manager(devices={"PJSIP/alice": "INUSE"}) as asterisk, EventSocket() as freeswitch:
@@ -294,6 +305,10 @@ class NoMemory(unittest.TestCase):
     def test_giving_way(self):
         """From the question whether the next program could start to its answer."""
         self.check_some(give_way, self.places(give_way, "daemon.ready", "daemon.giving_way"))
+
+    def test_going_back(self):
+        """From the start of a program that fails to that of the former one."""
+        self.check_some(go_back, self.places(go_back, "daemon.gives_way", "daemon.took_over"))
 
 
 if __name__ == "__main__":
