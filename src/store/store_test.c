@@ -629,6 +629,7 @@ static void test_damaged_names_are_read_from_both_ends(void **state)
 static struct {        /* SQLite's methods have no place for a context */
     atomic_int result; /* of every write: an SQLite code, 0: it is done */
     atomic_bool hangs;
+    atomic_bool held;     /* a write has come that hangs */
     atomic_bool unsynced; /* what is in the log */
 } disk;
 
@@ -646,8 +647,10 @@ static int failing_write(sqlite3_file *file, const void *bytes, int n, sqlite3_i
 {
     int result = atomic_load(&disk.result);
 
-    while (atomic_load(&disk.hangs))
+    while (atomic_load(&disk.hangs)) {
+        atomic_store(&disk.held, true);
         usleep(1000);
+    }
     if (is_log(file))
         atomic_store(&disk.unsynced, true);
     errno = EROFS; /* what the real one leaves */
@@ -826,11 +829,13 @@ static void test_what_waits_while_it_hangs_is_bounded(void **state)
     begin(f, "failing");
     put_number(o, 2, "y");
     assert_int_equal(written(f), 0);
+    atomic_store(&disk.held, false);
     atomic_store(&disk.hangs, true);
     put_number(o, 2, "z");
     o->waits = true;
     keep_wait(&o->keep, &o->wait);
     ledger_flush(&o->ledger);
+    WAIT_FOR(f, atomic_load(&disk.held)); /* what comes later waits outside */
     wheel_advance(&o->loop.wheel, clock_monotonic_ms(&clock_system) + 2500);
     assert_true(keep_fails(&o->keep));
     for (unsigned i = 0; i < 100; i++) {

@@ -144,7 +144,9 @@ class Expansion:
 
     def server(self, step):
         command = f"echo {step.get('does')} | tee [server]"  # sipp would take &gt; as it stands there
-        self.element(f'<nop>\n<action>\n<exec command="{command}"/>\n</action>\n</nop>\n<pause milliseconds="1000"/>')
+        # sipp waits for no command, and a server under the thread sanitizer takes a while to be ended.
+        pause = 1000 if "lock" in step.get("does") else 3000
+        self.element(f'<nop>\n<action>\n<exec command="{command}"/>\n</action>\n</nop>\n<pause milliseconds="{pause}"/>')
         self.again = ' retrans="500"'
 
     # ---- messages ----
