@@ -20,6 +20,7 @@ from harness import Extstated, Phone, preload, wait_for
 from manager_server import Manager
 from test_connections import connect
 from test_tls import Authority, client_context
+from test_upgrade import late
 
 FILES = {
     "pjsip.conf": harness.DEFAULT_FILES["pjsip.conf"] + """
@@ -228,11 +229,7 @@ def give_way(daemon, _ports):
 
 def go_back(daemon, _ports):
     """A program that could start, as it said, and then does not: the former one serves again."""
-    late = daemon.directory / "late"
-    late.write_text('#!/bin/sh\ncase "$*" in *--rehearse*) ;; *) set -- "$@" --log-file /proc/none ;; esac\n'
-                    f'exec {daemon.program} "$@"\n')
-    late.chmod(0o755)
-    done(daemon, "upgrade", "--binary", late)
+    done(daemon, "upgrade", "--binary", late(daemon, "--log-file", "/proc/none"))
     done(daemon, "status")
     return True
 

@@ -6,6 +6,7 @@ import os
 import re
 import resource
 import select
+import shlex
 import shutil
 import signal
 import socket
@@ -197,13 +198,20 @@ class Load(threading.Thread):
             phone.socket.close()
 
 
+def program(daemon, text):
+    """A script in the place of a new program; REAL is the one there is."""
+    path = daemon.directory / "new"
+    path.write_text("#!/bin/sh\n" + text.replace("REAL", str(daemon.program)))
+    path.chmod(0o755)
+    return path
+
+
+def late(daemon, *words):
+    """A program that could start, as it says, and then does not, because of these words."""
+    return program(daemon, f'case "$*" in *--rehearse*) ;; *) set -- "$@" {shlex.join(map(str, words))} ;; esac\nexec REAL "$@"\n')
+
+
 class Upgrade(unittest.TestCase):
-    def program(self, daemon, text):
-        """A script in the place of a new program; REAL is the one there is."""
-        path = daemon.directory / "new"
-        path.write_text("#!/bin/sh\n" + text.replace("REAL", str(daemon.program)))
-        path.chmod(0o755)
-        return path
 
     def refused(self, daemon, *words):
         text = daemon.tool("upgrade", *words, status=1, plain=True)
@@ -360,17 +368,17 @@ class Upgrade(unittest.TestCase):
     def test_refused(self):
         with Extstated() as daemon:
             self.assertIn("No such file", self.refused(daemon, "--binary", daemon.directory / "none"))
-            self.assertIn("ended with status 0", self.refused(daemon, "--binary", self.program(daemon, "exit 0")))
-            self.assertIn("ended with status 3", self.refused(daemon, "--binary", self.program(daemon, "exit 3")))
-            self.assertIn("ended by signal 11", self.refused(daemon, "--binary", self.program(daemon, "kill -SEGV $$")))
-            self.assertIn("what is this", self.refused(daemon, "--binary", self.program(daemon, "echo what is this")))
-            path = self.program(daemon, "exit 0")
+            self.assertIn("ended with status 0", self.refused(daemon, "--binary", program(daemon, "exit 0")))
+            self.assertIn("ended with status 3", self.refused(daemon, "--binary", program(daemon, "exit 3")))
+            self.assertIn("ended by signal 11", self.refused(daemon, "--binary", program(daemon, "kill -SEGV $$")))
+            self.assertIn("what is this", self.refused(daemon, "--binary", program(daemon, "echo what is this")))
+            path = program(daemon, "exit 0")
             path.chmod(0o757)
             self.assertIn("nobody else may write", self.refused(daemon, "--binary", path))
             path.write_text("no program")
             path.chmod(0o644)
             self.assertIn("permission denied", self.refused(daemon, "--binary", path).lower())
-            hangs = self.program(daemon, "exec sleep 60")
+            hangs = program(daemon, "exec sleep 60")
             self.assertIn("within 1 s", self.refused(daemon, "--binary", hangs, "--timeout", "1"))
             shared = daemon.directory / "shared"
             shared.mkdir()
@@ -406,9 +414,7 @@ class Upgrade(unittest.TestCase):
             stream.notify()
             dialog = Subscription(phone.subscribe("1000"))
             before = phone.notify().cseq
-            late = self.program(daemon, "case \"$*\" in *--rehearse*) ;; *) set -- \"$@\" --log-file /proc/none ;; esac\n"
-                                        "exec REAL \"$@\"")
-            text = self.refused(daemon, "--binary", late)
+            text = self.refused(daemon, "--binary", late(daemon, "--log-file", "/proc/none"))
             self.assertRegex(text, "the former one serves again: the log file /proc/none cannot be opened")
             self.assertEqual(daemon.tool("status")[0]["pid"], daemon.process.pid)
             daemon.set("Custom:1000", "INUSE")
@@ -432,10 +438,8 @@ class Upgrade(unittest.TestCase):
             shutil.copytree(daemon.config, other)
             with open(other / "pjsip.conf", "a") as file:
                 file.write(f"[more]\ntype=transport\nbind=127.0.0.1:{taken.getsockname()[1]}\n")
-            late = self.program(daemon, f"case \"$*\" in *--rehearse*) ;; *) set -- \"$@\" --config-dir {other} ;; esac\n"
-                                        "exec REAL \"$@\"")
             harness.wait_for("the answer", lambda: daemon.tool("status")[0]["notifier"]["notify_acknowledged"] == 1)
-            text = daemon.tool("upgrade", "--binary", late, status=1, plain=True)
+            text = daemon.tool("upgrade", "--binary", late(daemon, "--config-dir", other), status=1, plain=True)
             self.assertIn("the former one serves again: the transports of pjsip.conf cannot all be opened", text)
             self.assertEqual(daemon.tool("status")[0]["notifier"]["notify_sent"], 0)
 
@@ -443,8 +447,8 @@ class Upgrade(unittest.TestCase):
         with Extstated() as daemon, Phone(daemon.port) as phone:
             dialog = Subscription(phone.subscribe("1000"))
             before = phone.notify().cseq
-            slow = self.program(daemon, "case \"$*\" in *--rehearse*) exec REAL \"$@\" ;; esac\n"
-                                        f"touch {daemon.directory}/between; sleep 60")
+            slow = program(daemon, "case \"$*\" in *--rehearse*) exec REAL \"$@\" ;; esac\n"
+                           f"touch {daemon.directory}/between; sleep 60")
             upgrade = subprocess.Popen([harness.EXTSTATECTL, "--socket", daemon.socket, "upgrade", "--binary", slow],
                                        stderr=subprocess.PIPE, text=True)
             harness.wait_for("the moment", (daemon.directory / "between").exists)
@@ -502,7 +506,7 @@ class Upgrade(unittest.TestCase):
                 hear(b"RELOADING=1\nMONOTONIC_USEC=")
                 hear(b"READY=1\nSTATUS=Serving")
                 hear(b"WATCHDOG=1")
-                self.refused(daemon, "--binary", self.program(daemon, "exit 1"))
+                self.refused(daemon, "--binary", program(daemon, "exit 1"))
                 daemon.stop()
                 hear(b"STOPPING=1")
                 self.assertEqual([m for m in said if not m.startswith(b"WATCHDOG")][0], b"READY=1\nSTATUS=Serving")
