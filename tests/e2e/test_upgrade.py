@@ -212,7 +212,6 @@ def late(daemon, *words):
 
 
 class Upgrade(unittest.TestCase):
-
     def refused(self, daemon, *words):
         text = daemon.tool("upgrade", *words, status=1, plain=True)
         with Phone(daemon.port) as phone:  # and it serves
